@@ -1,0 +1,1 @@
+"""One-off processes: the same code, settings and release as the service."""

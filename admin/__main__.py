@@ -1,0 +1,33 @@
+"""`python -m admin`: the command line of a deployment's operator."""
+
+import typer
+
+from admin import keys
+from shared.settings import VERSION
+
+app = typer.Typer(
+    name="python -m admin",
+    help="Administer a Dozen deployment: the one whose settings are in the environment.",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_show_locals=False,
+    add_completion=False,
+)
+app.add_typer(keys.app, name="keys")
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(VERSION)
+        raise typer.Exit
+
+
+@app.callback(epilog="Settings: docs/settings.md. At least MONGO_DB_URI or MONGO_DB_HOST must be set.")
+def main(
+    version: bool = typer.Option(False, "--version", callback=_show_version, is_eager=True, help="Show the version."),
+) -> None:
+    """Administer a Dozen deployment: the one whose settings are in the environment."""
+
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,34 @@
+"""aggregate."""
+
+from typing import Any
+
+import azure.functions as func
+
+from shared import mongo, replies
+from shared.ejson import Document
+from shared.endpoint import ACTION_ROUTE, ALL_METHODS, Call, action
+from shared.requests import Request
+
+bp = func.Blueprint()
+
+MAX_RESULTS = 50_000
+
+
+class Aggregate(Request, frozen=True, kw_only=True):
+    """The members of aggregate; an empty pipeline gives all documents."""
+
+    pipeline: list[Document]
+
+    def interpreted(self) -> tuple[Any, ...]:
+        """All of it is stages and expressions."""
+        return (self.pipeline,)
+
+
+@bp.route(ACTION_ROUTE + "aggregate", methods=ALL_METHODS)
+@action("aggregate")
+async def aggregate(call: Call) -> bytes:
+    """Run a pipeline and return what comes out, cut off at the cap."""
+    asked = call.typed(Aggregate)
+    source = mongo.collection(asked.data_source, asked.database, asked.collection)
+    cursor = await source.aggregate_raw_batches([*asked.pipeline, {"$limit": MAX_RESULTS}])
+    return replies.many_documents(await mongo.read(cursor), call.form)

@@ -1,0 +1,40 @@
+"""deleteOne, deleteMany."""
+
+from typing import Any
+
+import azure.functions as func
+
+from shared import mongo, replies
+from shared.ejson import Document
+from shared.endpoint import ACTION_ROUTE, ALL_METHODS, Call, action
+from shared.requests import Request
+
+bp = func.Blueprint()
+
+
+class Delete(Request, frozen=True, kw_only=True):
+    """The members of deleteOne and deleteMany; without a filter nothing is deleted."""
+
+    filter: Document
+
+    def interpreted(self) -> tuple[Any, ...]:
+        """The filter is a query."""
+        return (self.filter,)
+
+
+@bp.route(ACTION_ROUTE + "deleteOne", methods=ALL_METHODS)
+@action("deleteOne")
+async def delete_one(call: Call) -> bytes:
+    """Delete the first document that matches."""
+    asked = call.typed(Delete)
+    result = await mongo.collection(asked.data_source, asked.database, asked.collection).delete_one(asked.filter)
+    return replies.reply({"deletedCount": result.deleted_count}, call.form)
+
+
+@bp.route(ACTION_ROUTE + "deleteMany", methods=ALL_METHODS)
+@action("deleteMany")
+async def delete_many(call: Call) -> bytes:
+    """Delete all documents that match."""
+    asked = call.typed(Delete)
+    result = await mongo.collection(asked.data_source, asked.database, asked.collection).delete_many(asked.filter)
+    return replies.reply({"deletedCount": result.deleted_count}, call.form)

@@ -1,0 +1,24 @@
+"""Every path that no other function has: other spellings of the actions' URLs, and 404 for the rest."""
+
+import re
+
+import azure.functions as func
+
+from shared.endpoint import ALL_METHODS, actions, error_response, path_of
+from shared.errors import EndpointNotFoundError
+
+bp = func.Blueprint()
+
+# Atlas's own form, after its slashes were tidied; FerretDB's; that of MongoDB's Azure Functions sample
+_ACTION = re.compile(
+    r"(?:/app/(?P<app>[^/]+)/endpoint/data/(?P<version>[^/]+)|/api/mdb_dataapi)?/action/(?P<action>[A-Za-z]+)/?"
+)
+
+
+@bp.route("{*path}", methods=ALL_METHODS)
+async def fallback(req: func.HttpRequest) -> func.HttpResponse:
+    """Run the action that the path names in another spelling, or answer that there is none."""
+    match = _ACTION.fullmatch(re.sub(r"/{2,}", "/", path_of(req)))
+    if match and match["action"] in actions:
+        return await actions[match["action"]].respond(req, match["app"], match["version"] or "v1")
+    return error_response(EndpointNotFoundError(f"no endpoint found for '{path_of(req)}'"))

@@ -1,0 +1,56 @@
+"""insertOne, insertMany."""
+
+from http import HTTPStatus
+from typing import Any
+
+import azure.functions as func
+
+from shared import mongo, replies
+from shared.ejson import Document
+from shared.endpoint import ACTION_ROUTE, ALL_METHODS, Call, action
+from shared.errors import InvalidParameterError
+from shared.requests import Request
+
+bp = func.Blueprint()
+
+
+class InsertOne(Request, frozen=True, kw_only=True):
+    """The members of insertOne."""
+
+    document: Document
+
+    def interpreted(self) -> tuple[Any, ...]:
+        """Nothing: a document is stored as it is."""
+        return ()
+
+
+class InsertMany(Request, frozen=True, kw_only=True):
+    """The members of insertMany."""
+
+    documents: list[Document]
+
+    def interpreted(self) -> tuple[Any, ...]:
+        """Nothing: documents are stored as they are."""
+        return ()
+
+
+@bp.route(ACTION_ROUTE + "insertOne", methods=ALL_METHODS)
+@action("insertOne", success=HTTPStatus.CREATED)
+async def insert_one(call: Call) -> bytes:
+    """Insert a document and return its _id, made here if it brought none."""
+    asked = call.typed(InsertOne)
+    target = mongo.collection(asked.data_source, asked.database, asked.collection)
+    result = await target.insert_one(asked.document)
+    return replies.reply({"insertedId": result.inserted_id}, call.form)
+
+
+@bp.route(ACTION_ROUTE + "insertMany", methods=ALL_METHODS)
+@action("insertMany", success=HTTPStatus.CREATED)
+async def insert_many(call: Call) -> bytes:
+    """Insert documents in order, up to the first that fails, and return their _ids."""
+    asked = call.typed(InsertMany)
+    if not asked.documents:
+        raise InvalidParameterError("'documents' must hold at least one document")
+    target = mongo.collection(asked.data_source, asked.database, asked.collection)
+    result = await target.insert_many(asked.documents)
+    return replies.reply({"insertedIds": result.inserted_ids}, call.form)

@@ -1,0 +1,1 @@
+"""How the API does it: one noun per module."""

@@ -1,0 +1,62 @@
+"""BSON dates, milliseconds since 1970 in 64 bits, as ISO 8601 text and back (pure).
+
+Python's own datetime ends at the years 1 and 9999; a BSON date reaches 292 million years either way. The Gregorian
+calendar repeats every 400 years, so a date outside is moved by whole cycles into the years that datetime knows.
+"""
+
+import re
+from datetime import datetime, timedelta
+
+_EPOCH = datetime(1970, 1, 1)
+_CYCLE_YEARS = 400
+_CYCLE_DAYS = 146_097
+_DAY_MS = 86_400_000
+_ISO = re.compile(
+    r"([+-][0-9]{6,9}|[0-9]{4})-([0-9]{2})-([0-9]{2})"
+    r"(?:[Tt ]([0-9]{2}):([0-9]{2})(?::([0-9]{2})(?:[.,]([0-9]+))?)?"
+    r"([Zz]|[+-][0-9]{2}(?::?[0-9]{2})?)?)?"
+)
+
+
+def from_iso(text: str) -> int | None:
+    """Return the milliseconds of an ISO 8601 date, read as UTC where it names no zone; None if it is not one."""
+    match = _ISO.fullmatch(text)
+    if not match:
+        return None
+    year, month, day, hour, minute, second, fraction, zone = match.groups()
+    cycles, year_of_cycle = divmod(int(year), _CYCLE_YEARS)
+    try:
+        moment = datetime(
+            2000 + year_of_cycle, int(month), int(day), int(hour or 0), int(minute or 0), int(second or 0)
+        )
+    except ValueError:  # month 13, 30 February, 25 o'clock
+        return None
+    offset = _offset_ms(zone)
+    if offset is None:
+        return None
+    milliseconds = int(((fraction or "") + "000")[:3])
+    cycles -= 2000 // _CYCLE_YEARS
+    return _since_epoch_ms(moment) + milliseconds + cycles * _CYCLE_DAYS * _DAY_MS - offset
+
+
+def to_iso(milliseconds: int) -> str:
+    """Return the date with three fraction digits and Z; years beyond four digits as JavaScript writes them."""
+    cycles, rest = divmod(milliseconds, _CYCLE_DAYS * _DAY_MS)
+    moment = _EPOCH + timedelta(milliseconds=rest)
+    year = moment.year + cycles * _CYCLE_YEARS
+    shown = f"{year:04d}" if 0 <= year <= 9999 else f"{year:+07d}"
+    return f"{shown}{moment.isoformat(timespec='milliseconds')[4:]}Z"
+
+
+def _since_epoch_ms(moment: datetime) -> int:
+    return (moment - _EPOCH) // timedelta(milliseconds=1)
+
+
+def _offset_ms(zone: str | None) -> int | None:
+    if zone is None or zone in "Zz":
+        return 0
+    digits = zone[1:].replace(":", "")
+    hours, minutes = int(digits[:2]), int(digits[2:] or 0)
+    if hours > 23 or minutes > 59:
+        return None
+    return (hours * 60 + minutes) * (-60_000 if zone[0] == "-" else 60_000)

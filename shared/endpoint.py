@@ -1,0 +1,238 @@
+"""The HTTP edge: request -> Call, reply or error -> response, one log line."""
+
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from functools import cache
+from http import HTTPStatus
+from urllib.parse import urlsplit
+from uuid import uuid4
+
+import azure.functions as func
+import orjson
+
+from shared import auth, ejson, mongo, replies, settings, telemetry
+from shared.auth import Caller
+from shared.ejson import Document
+from shared.errors import (
+    BodyTooLargeError,
+    DataAPIError,
+    EndpointNotFoundError,
+    LengthRequiredError,
+    MethodNotAllowedError,
+    OriginRefusedError,
+    UnavailableError,
+    UnknownAppError,
+)
+from shared.guard import Guard
+from shared.replies import Format
+from shared.requests import Request
+from shared.settings import Settings, SettingsError
+
+ALL_METHODS = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")
+"""Actions are registered for all of these: the platform answers an unregistered method with a bare 404, not a 405."""
+
+ACTION_ROUTE = "app/{app_id}/endpoint/data/{version}/action/"
+VERSIONS = frozenset({"v1", "beta"})
+
+type Handler = Callable[[Call], Awaitable[bytes]]
+type Function = Callable[[func.HttpRequest], Awaitable[func.HttpResponse]]
+
+_ALLOWED_HEADERS = "Authorization, Content-Type, Accept"
+_CREDENTIAL_HEADERS = "apiKey, api-key, email, password, jwtTokenString"
+_PREFLIGHT_SECONDS = "7200"
+_guard = cache(Guard)
+
+
+class Call:
+    """One authenticated and parsed call of an action."""
+
+    __slots__ = ("body", "caller", "form", "guard", "namespace", "settings")
+
+    def __init__(self, given: Settings, caller: Caller, body: Document, form: Format) -> None:
+        """Keep what the action and the log line need; the namespace is known once the request is typed."""
+        self.settings = given
+        self.caller = caller
+        self.body = body
+        self.form: Format = form
+        self.namespace: str | None = None
+        self.guard = _guard(given.dozen_database)
+
+    def typed[R: Request](self, kind: type[R]) -> R:
+        """Return the body as this kind of request; raise if it names a namespace or an operator that is refused."""
+        request = kind.from_body(self.body)
+        self.namespace = f"{request.database}.{request.collection}"
+        self.guard.namespace(request.database, request.collection)
+        self.guard.operators(request.interpreted(), request.database)
+        return request
+
+
+class Action:
+    """An action of the Data API: its name, what it does and the status of its success."""
+
+    def __init__(self, name: str, handle: Handler, success: HTTPStatus) -> None:
+        """Keep the three together, for the action's own route and for its aliases."""
+        self.name = name
+        self.handle = handle
+        self.success = success
+
+    async def respond(self, req: func.HttpRequest, app_id: str | None, version: str) -> func.HttpResponse:
+        """Answer a request whatever happens, and log one line about it."""
+        started = time.perf_counter()
+        line = telemetry.RequestLine(self.name)
+        headers = {"Vary": "Origin"}
+        try:
+            given = configured()
+            _check_path(req, app_id, version, given)
+            headers |= _cors(req.headers, given)
+            if req.method == "OPTIONS":
+                response = func.HttpResponse(status_code=HTTPStatus.NO_CONTENT, headers=headers | _preflight(given))
+            else:
+                body, form = await self._answer(req, given, line)
+                headers["Content-Type"] = replies.CONTENT_TYPES[form]
+                response = func.HttpResponse(body, status_code=self.success, headers=headers)
+        except Exception as error:  # noqa: BLE001  the one place that turns any failure into a reply
+            response = failed(error, line, headers)
+        telemetry.request(line, response.status_code, started)
+        return response
+
+    async def _answer(
+        self, req: func.HttpRequest, given: Settings, line: telemetry.RequestLine
+    ) -> tuple[bytes, Format]:
+        if req.method != "POST":
+            raise MethodNotAllowedError("method not allowed")
+        body = _body(req, given)
+        caller = await auth.authenticate(req.headers)
+        line.caller = caller.id
+        call = Call(given, caller, ejson.loads(body), _format(req.headers.get("accept"), given))
+        try:
+            with mongo.driver_call():
+                return await self.handle(call), call.form
+        finally:
+            line.namespace = call.namespace
+
+
+actions: dict[str, Action] = {}
+"""Every action by its name, filled as the modules of functions/ are imported."""
+
+
+def action(name: str, success: HTTPStatus = HTTPStatus.OK) -> Callable[[Handler], Function]:
+    """Make an action of a handler: the one decorator of ours, directly above def."""
+
+    def decorate(handle: Handler) -> Function:
+        made = actions[name] = Action(name, handle, success)
+        ending = f"/action/{name}"
+
+        async def respond(req: func.HttpRequest) -> func.HttpResponse:
+            version = req.route_params["version"]
+            if not path_of(req).endswith(ending):  # the platform matches routes without regard to case, Atlas did not
+                version = ""
+            return await made.respond(req, req.route_params["app_id"], version)
+
+        respond.__name__ = name  # functools.wraps would show the worker the handler's signature
+        return respond
+
+    return decorate
+
+
+def configured() -> Settings:
+    """Return the settings; raise UnavailableError with their one sentence if they are wrong."""
+    try:
+        return settings.current()
+    except SettingsError as error:
+        raise UnavailableError(f"the service is not configured: {error}") from error
+
+
+def path_of(req: func.HttpRequest) -> str:
+    """Return the path of the request's URL."""
+    path: str = urlsplit(req.url).path
+    return path
+
+
+def failed(
+    error: Exception, line: telemetry.RequestLine, headers: Mapping[str, str] | None = None
+) -> func.HttpResponse:
+    """Return the reply for an error: its own words if it is one of ours, else only an id that the log has too."""
+    if isinstance(error, DataAPIError):
+        line.error_code = error.code
+        return error_response(error, headers)
+    correlation_id = uuid4().hex
+    line.error_code = DataAPIError.code
+    telemetry.failure(correlation_id, error)
+    return error_response(DataAPIError(f"internal error, logged with id {correlation_id}"), headers)
+
+
+def error_response(error: DataAPIError, headers: Mapping[str, str] | None = None) -> func.HttpResponse:
+    """Return Atlas's shape of an error, with a content type of exactly application/json."""
+    members = {"error": str(error)} if error.code is None else {"error": str(error), "error_code": error.code}
+    return json_response(members, error.status, {**(headers or {}), **error.headers})
+
+
+def json_response(
+    members: Mapping[str, object], status: HTTPStatus = HTTPStatus.OK, headers: Mapping[str, str] | None = None
+) -> func.HttpResponse:
+    """Return plain JSON members that hold no BSON types."""
+    return func.HttpResponse(
+        orjson.dumps(members),
+        status_code=status,
+        headers={**(headers or {"Vary": "Origin"}), "Content-Type": "application/json"},
+    )
+
+
+def _check_path(req: func.HttpRequest, app_id: str | None, version: str, given: Settings) -> None:
+    if version not in VERSIONS:
+        raise EndpointNotFoundError(f"no endpoint found for '{path_of(req)}'")
+    if app_id is not None and given.app_id and app_id != given.app_id:
+        raise UnknownAppError(f"cannot find app using Client App ID '{app_id}'")
+
+
+def _cors(headers: Mapping[str, str], given: Settings) -> dict[str, str]:
+    """Return the headers that let a page read the reply; raise if its Origin is not one of those allowed."""
+    origin = headers.get("origin")
+    if origin is None:
+        return {}
+    if given.allowed_origins and origin not in given.allowed_origins:
+        raise OriginRefusedError("origin not allowed")
+    return {"Access-Control-Allow-Origin": origin}
+
+
+def _preflight(given: Settings) -> dict[str, str]:
+    allowed = f"{_ALLOWED_HEADERS}, {_CREDENTIAL_HEADERS}" if given.cors_allow_credential_headers else _ALLOWED_HEADERS
+    return {
+        "Access-Control-Allow-Methods": "POST, OPTIONS",
+        "Access-Control-Allow-Headers": allowed,
+        "Access-Control-Max-Age": _PREFLIGHT_SECONDS,
+    }
+
+
+def _body(req: func.HttpRequest, given: Settings) -> bytes:
+    body: bytes = req.get_body()
+    declared = req.headers.get("content-length", "")
+    if len(body) > given.max_body_bytes or (declared.isdecimal() and int(declared) > given.max_body_bytes):
+        raise BodyTooLargeError(f"request body too large: the limit is {given.max_body_bytes} bytes")
+    if not body and "chunked" in req.headers.get("transfer-encoding", "").lower():
+        raise LengthRequiredError("request body must be sent with a Content-Length")
+    return body
+
+
+def _format(accept: str | None, given: Settings) -> Format:
+    """Return the first of the two formats that Accept prefers, else the deployment's RETURN_TYPE."""
+    if accept is None or accept == "*/*":
+        return given.return_type
+    if accept == "application/json":
+        return "JSON"
+    ranges = [_media_range(part) for part in accept.lower().split(",")]
+    known = [(quality, form) for quality, form in ranges if form is not None and quality > 0]
+    return max(known, key=lambda each: each[0])[1] if known else given.return_type
+
+
+def _media_range(part: str) -> tuple[float, Format | None]:
+    media, *parameters = (piece.strip() for piece in part.split(";"))
+    quality = next((piece[2:] for piece in parameters if piece.startswith("q=")), "1")
+    form: Format | None = _MEDIA.get(media)
+    try:
+        return float(quality), form
+    except ValueError:  # nonsense is tolerated: some clients fill the header from a template
+        return 1.0, form
+
+
+_MEDIA: dict[str, Format] = {"application/json": "JSON", "application/ejson": "EJSON"}

@@ -1,0 +1,67 @@
+"""What no caller may do, whatever the rules say (pure).
+
+Server-side JavaScript, stages that write or that show the server's inside, MongoDB's own databases and collections,
+and the control database, which holds the API keys. Names are looked for at every depth of a filter, projection,
+update or pipeline, because MongoDB accepts operators in places such as `$facet`, `$lookup.pipeline` and `$expr`.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+from shared.errors import InvalidParameterError, NoRuleError
+
+JAVASCRIPT = frozenset({"$where", "$function", "$accumulator"})
+WRITING_STAGES = frozenset({"$out", "$merge"})
+SERVER_STAGES = frozenset({
+    "$backupCursor", "$backupCursorExtend", "$changeStream", "$changeStreamSplitLargeEvent", "$currentOp",
+    "$indexStats", "$listCatalog", "$listClusterCatalog", "$listLocalSessions", "$listMqlEntities",
+    "$listSampledQueries", "$listSessions", "$mergeCursors", "$operationMetrics", "$planCacheStats", "$querySettings",
+    "$queryStats", "$shardedDataDistribution",
+})  # fmt: skip
+REFUSED_OPERATORS = JAVASCRIPT | WRITING_STAGES | SERVER_STAGES
+REFUSED_DATABASES = frozenset({"admin", "local", "config"})
+
+_INTERNAL_PREFIX = "$_"  # $_internalJsEmit and its like run JavaScript, too
+_JOINS = {"$lookup": ("db", "from"), "$graphLookup": ("db", "from"), "$unionWith": ("db", "coll")}
+
+
+class Guard:
+    """The refusals of one deployment."""
+
+    def __init__(self, control_database: str) -> None:
+        """Refuse MongoDB's own databases and the deployment's control database."""
+        self._databases = REFUSED_DATABASES | {control_database.lower()}
+
+    def namespace(self, database: str, collection: str) -> None:
+        """Raise NoRuleError for a namespace that is nobody's to touch. A view in system.views could read any other."""
+        if database.lower() in self._databases or collection.startswith("system."):
+            raise NoRuleError(f"no rule exists for namespace '{database}.{collection}'")
+
+    def operators(self, values: Iterable[Any], database: str) -> None:
+        """Raise InvalidParameterError or NoRuleError if a refused operator or namespace stands at any depth."""
+        pending = list(values)
+        while pending:
+            value = pending.pop()
+            if type(value) is list:
+                pending += value
+            elif type(value) is dict:
+                for name, operand in value.items():
+                    if name[:1] == "$":
+                        self._operator(name, operand, database)
+                    pending.append(operand)
+
+    def _operator(self, name: str, operand: Any, database: str) -> None:
+        if name in REFUSED_OPERATORS or name.startswith(_INTERNAL_PREFIX):
+            raise InvalidParameterError(f"operator '{name}' is not allowed")
+        if name in _JOINS:
+            self._join(operand, database, *_JOINS[name])
+
+    def _join(self, operand: Any, database: str, db_member: str, from_member: str) -> None:
+        """Check the other collection of a stage, named alone or with its database."""
+        source = operand.get(from_member) if type(operand) is dict else operand
+        if type(source) is dict:
+            database, source = source.get("db", database), source.get("coll")
+        elif type(operand) is dict:
+            database = operand.get(db_member, database)
+        if type(database) is str and type(source) is str:
+            self.namespace(database, source)

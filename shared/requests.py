@@ -1,0 +1,69 @@
+"""A request's body -> a typed request (pure)."""
+
+from typing import Any, Self
+
+import msgspec
+
+from shared.ejson import Document
+from shared.errors import InvalidParameterError, MissingParameterError, WrongTypeError
+
+_MISSING = "Object missing required field `"
+
+
+class Request(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """What every action names: a collection of a database behind a data source. Subclasses add their members."""
+
+    data_source: str
+    database: str
+    collection: str
+
+    def interpreted(self) -> tuple[Any, ...]:
+        """Return what MongoDB will interpret rather than store: where operators are looked for, to refuse some."""
+        raise NotImplementedError
+
+    @classmethod
+    def from_body(cls, body: Document) -> Self:
+        """Raise MissingParameterError or WrongTypeError naming the member. Null means absent, others are ignored."""
+        given = {name: member for name, member in body.items() if member is not None}
+        try:
+            return msgspec.convert(given, cls)
+        except msgspec.ValidationError as error:
+            raise _refusal(str(error)) from error
+
+
+class Upsertable(Request, frozen=True, kw_only=True):
+    """A write that may insert what it does not find. Swagger-made clients send "" for false."""
+
+    upsert: bool | str = False
+
+    def __post_init__(self) -> None:
+        """Raise WrongTypeError for any other text, such as "false"."""
+        if type(self.upsert) is str and self.upsert:
+            raise WrongTypeError("'upsert': expected `bool`, got `str`")
+
+
+def whole(name: str, number: float) -> int:
+    """Return a count that a caller may have written as 5, 5.0 or a long; raise if it is negative or a fraction."""
+    if number != number // 1 or number < 0:
+        raise InvalidParameterError(f"'{name}' must be a whole number of at least 0")
+    return int(number)
+
+
+def sort_keys(sort: Document) -> list[tuple[str, Any]] | None:
+    """Return the keys in the order the caller wrote them, with directions that the driver takes."""
+    keys: list[tuple[str, Any]] = []
+    for key, direction in sort.items():
+        if type(direction) is float and direction.is_integer():
+            keys.append((key, int(direction)))
+        elif isinstance(direction, int | dict) and type(direction) is not bool:
+            keys.append((key, direction))
+        else:
+            raise InvalidParameterError(f"'sort': '{key}' must be 1, -1 or a $meta expression")
+    return keys or None
+
+
+def _refusal(reason: str) -> MissingParameterError | WrongTypeError:
+    if reason.startswith(_MISSING):
+        return MissingParameterError(f"must provide a '{reason.removeprefix(_MISSING).partition('`')[0]}' field")
+    expected, _, path = reason.partition(" - at `$.")
+    return WrongTypeError(f"'{path.rstrip('`')}': {expected[0].lower()}{expected[1:]}")

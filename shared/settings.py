@@ -1,0 +1,156 @@
+"""Everything that a deployment may set; the only reader of the environment."""
+
+import os
+import re
+from collections.abc import Mapping
+from functools import cache
+from typing import Annotated, Literal, Self
+from urllib.parse import quote_plus
+
+import msgspec
+from msgspec import Meta
+
+VERSION = "0.1.0"
+DEFAULT_DATA_SOURCE = "mongodb-atlas"
+
+_URI = "MONGO_DB_URI"
+_URI_PREFIX = "MONGO_DB_URI__"
+_UNRESOLVED_REFERENCE = "@Microsoft.KeyVault("
+
+Port = Annotated[int, Meta(ge=1, le=65535)]
+Positive = Annotated[int, Meta(ge=1)]
+Seconds = Annotated[float, Meta(ge=0)]
+
+
+class SettingsError(Exception):
+    """A setting is missing or wrong; the text is one sentence that names it and never its value."""
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="upper"):
+    """The deployment's settings; every field is the environment variable of its upper-case name."""
+
+    mongo_db_uri: str = ""
+    mongo_db_host: str = ""
+    mongo_db_port: Port = 27017
+    mongo_db_user: str = ""
+    mongo_db_password: str = ""
+    mongo_db_timeout_ms: Positive = 30_000
+    mongo_db_max_pool_size: Positive = 50
+    listen_host: str = "0.0.0.0"  # noqa: S104  a container is reached from outside itself
+    listen_port: Port = 7071
+    dozen_database: Annotated[str, Meta(pattern=r"^(?!(admin|local|config)$)[A-Za-z0-9_-]{1,63}$")] = "dozen"
+    app_id: str = ""
+    return_type: Literal["JSON", "EJSON"] = "JSON"
+    auth_cache_seconds: Seconds = 30.0
+    cors_allowed_origins: str = ""
+    cors_allow_credential_headers: bool = False
+    max_body_bytes: Positive = 32 * 1024 * 1024
+    max_read_bytes: Positive = 350_000_000
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    data_sources: dict[str, str] = msgspec.field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        """Name the deployment, never its connection strings or its password."""
+        return f"Settings(app_id={self.app_id!r}, data_sources={sorted(self.data_sources)!r})"
+
+    @classmethod
+    def from_environ(cls, environ: Mapping[str, str]) -> Self:
+        """Raise SettingsError at the first setting that is missing or wrong. An empty value counts as not set."""
+        values = {name: value for name, value in environ.items() if value.strip()}
+        given = _converted({name: values[name] for name in NAMES & values.keys()}, cls)
+        _refuse_unresolved_references(values)
+        return msgspec.structs.replace(given, data_sources=_data_sources(given, values))
+
+    def data_source_uri(self, name: str) -> str | None:
+        """Return the connection string behind a dataSource name: any name while there is only one source."""
+        if len(self.data_sources) == 1:
+            return self.control_uri
+        return self.data_sources.get(_normal(name))
+
+    @property
+    def control_uri(self) -> str:
+        """The connection string of the control database: of the first source."""
+        return next(iter(self.data_sources.values()))
+
+    @property
+    def allowed_origins(self) -> frozenset[str]:
+        """The origins that pages may call from; empty means all."""
+        origins = (origin.strip().rstrip("/") for origin in self.cors_allowed_origins.split(","))
+        return frozenset(origin for origin in origins if origin)
+
+
+NAMES = frozenset(field.encode_name for field in msgspec.structs.fields(Settings)) - {"DATA_SOURCES"}
+"""The environment variables that are read, beside MONGO_DB_URI__<NAME>."""
+
+
+@cache
+def current() -> Settings:
+    """Return this process's settings, read once."""
+    return Settings.from_environ(os.environ)
+
+
+def listen_address(environ: Mapping[str, str]) -> tuple[str, int]:
+    """Return LISTEN_HOST and LISTEN_PORT, which the server needs even to say that another setting is wrong."""
+    given = _converted({name: environ[name] for name in ("LISTEN_HOST", "LISTEN_PORT") if environ.get(name)}, Settings)
+    return given.listen_host, given.listen_port
+
+
+def _converted[S: Settings](values: Mapping[str, str], kind: type[S]) -> S:
+    try:
+        return msgspec.convert(values, kind, strict=False)
+    except msgspec.ValidationError as error:
+        raise SettingsError(_sentence(error)) from None  # the cause may show a password
+
+
+def _refuse_unresolved_references(values: Mapping[str, str]) -> None:
+    for name, value in sorted(values.items()):
+        if value.startswith(_UNRESOLVED_REFERENCE) and (name in NAMES or name.startswith(_URI_PREFIX)):
+            raise SettingsError(f"{name} is a Key Vault reference that the platform could not resolve")
+
+
+def _sentence(error: msgspec.ValidationError) -> str:
+    reason, _, path = str(error).partition(" - at `$.")
+    reason = re.sub(r", got .*| '.*'", "", reason)  # what was given may be a secret in the wrong place
+    return f"{path.rstrip('`')} is not usable: {reason[0].lower()}{reason[1:]}"
+
+
+def _data_sources(given: Settings, values: Mapping[str, str]) -> dict[str, str]:
+    sources: dict[str, str] = {}
+    if primary := given.mongo_db_uri or _uri_from_parts(given):
+        sources[_normal(DEFAULT_DATA_SOURCE)] = _checked_uri(_URI, primary)
+    for name in sorted(values):
+        if name.startswith(_URI_PREFIX):
+            sources[_normal(name.removeprefix(_URI_PREFIX))] = _checked_uri(name, values[name])
+    if not sources:
+        raise SettingsError(f"no MongoDB is configured: set {_URI}, or MONGO_DB_HOST")
+    return sources
+
+
+def _normal(name: str) -> str:
+    """Fold a dataSource name as far as an environment variable's name can carry it: Cluster-0 is CLUSTER_0."""
+    return re.sub(r"[^0-9a-z]", "_", name.lower())
+
+
+def _checked_uri(name: str, uri: str) -> str:
+    if not uri.startswith(("mongodb://", "mongodb+srv://")):
+        raise SettingsError(f"{name} must start with mongodb:// or mongodb+srv://")
+    return uri
+
+
+def _uri_from_parts(given: Settings) -> str:
+    if not given.mongo_db_host:
+        return ""
+    if bool(given.mongo_db_user) != bool(given.mongo_db_password):
+        raise SettingsError("MONGO_DB_USER and MONGO_DB_PASSWORD must be set together")
+    hosts = ",".join(_with_port(host.strip(), given.mongo_db_port) for host in given.mongo_db_host.split(","))
+    if not given.mongo_db_user:
+        return f"mongodb://{hosts}/"
+    return f"mongodb://{quote_plus(given.mongo_db_user)}:{quote_plus(given.mongo_db_password)}@{hosts}/"
+
+
+def _with_port(host: str, port: int) -> str:
+    if not re.fullmatch(r"[\w.-]+(:\d+)?|\[[0-9a-fA-F:.]+\](:\d+)?|[0-9a-fA-F:]+", host):
+        raise SettingsError("MONGO_DB_HOST must be a host name, or several separated by commas")
+    if host.count(":") > 1 and not host.startswith("["):
+        host = f"[{host}]"
+    return host if re.search(r"[^:\]]:\d+$|\]:\d+$", host) else f"{host}:{port}"
