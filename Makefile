@@ -1,0 +1,87 @@
+# Needs make and Python 3.13, nothing else: run, test and check prepare .venv by themselves.
+
+VENV := .venv
+BIN := $(VENV)/bin
+PYTHON := $(BIN)/python
+PIP_INSTALL := $(PYTHON) -m pip install --quiet --disable-pip-version-check
+COMPILE := $(BIN)/uv pip compile --quiet --index-strategy unsafe-best-match --generate-hashes --universal \
+	--python-version 3.13 --no-header
+
+# The copy of requirements-dev.txt that is installed in .venv.
+READY := $(VENV)/requirements-dev.txt
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help run test check check-locks fix bench lock package clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: $(READY) ## Serve the API here, with a MongoDB and sample data
+	$(PYTHON) -m local
+
+test: $(READY) ## Run all tests against real servers and measure the coverage
+	$(PYTHON) -m pytest --cov --cov-report=term
+
+check: $(READY) ## Check format, lint, types, imports, pipeline, compose file and locks
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/check-jsonschema --regex-variant python --builtin-schema vendor.azure-pipelines \
+		--data-transform azure-pipelines azure-pipelines.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec compose.yaml
+	@$(MAKE) --no-print-directory check-locks
+
+# Compiles over copies of the locks: their pins are kept as long as requirements*.in allow them, so that a release of
+# today changes nothing. Without a network there is nothing to compile with; tests/test_repository.py still compares names.
+check-locks: $(READY)
+	@for name in requirements requirements-dev; do \
+		again=$(VENV)/$$name.again.txt; \
+		cp $$name.txt $$again; \
+		if ! $(COMPILE) $$name.in -o $$again 2>$(VENV)/compile.log; then \
+			grep -q 'Failed to fetch' $(VENV)/compile.log || { cat $(VENV)/compile.log >&2; exit 1; }; \
+			echo "$$name.txt: not compared, the package index is out of reach"; \
+			continue; \
+		fi; \
+		for file in $$name.txt $$again; do \
+			sed -n '/^[a-z0-9]/s/ *\\$$//p' $$file > $(VENV)/$$(basename $$file).pins; \
+		done; \
+		diff $(VENV)/$$name.txt.pins $(VENV)/$$name.again.txt.pins \
+			|| { echo "$$name.txt does not follow from $$name.in: run make lock" >&2; exit 1; }; \
+		echo "$$name.txt follows from $$name.in"; \
+	done
+
+fix: $(READY) ## Format the code and mend what ruff can mend
+	$(BIN)/ruff format
+	$(BIN)/ruff check --fix
+
+bench: $(READY) ## Measure against the other ways to do the same
+	$(PIP_INSTALL) -r bench/requirements.txt
+	$(PYTHON) -m bench
+
+lock: $(READY) ## Compile both locks; UPGRADE=--upgrade takes the newest versions
+	$(COMPILE) $(UPGRADE) requirements.in -o requirements.txt
+	$(COMPILE) $(UPGRADE) --constraints requirements.txt requirements-dev.in -o requirements-dev.txt
+
+package: $(READY) ## Build dist/dozen.zip, which Azure runs
+	$(PYTHON) infra/package.py
+
+clean: ## Remove all that was built; your data and settings stay
+	rm -rf $(VENV) dist bench/results .coverage .coverage.* coverage.xml junit.xml .python_packages
+	rm -rf .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -prune -exec rm -rf {} +
+
+$(READY): requirements-dev.txt | $(PYTHON)
+	$(PIP_INSTALL) --require-hashes -r $<
+	@cp $< $@
+
+$(PYTHON):
+	@for python in python3.13 python3; do \
+		if $$python -c 'import ensurepip, sys; sys.exit(sys.version_info[:2] != (3, 13))' 2>/dev/null; then \
+			$$python -m venv $(VENV) && exit 0; \
+			rm -rf $(VENV); exit 1; \
+		fi; \
+	done; \
+	echo "Dozen needs Python 3.13 with venv: install it, for example with 'pyenv install 3.13', and run make again." >&2; \
+	exit 1
