@@ -1,0 +1,81 @@
+"""The first request of a run: a key, a command to paste, and its real answer."""
+
+import os
+import shlex
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import orjson
+
+from local import films, ports, sample
+from local.database import Database
+from local.errors import LocalError
+from shared.settings import DEFAULT_DATA_SOURCE, Settings
+
+_QUESTION = {
+    "database": sample.FILMS,
+    "collection": "films",
+    "filter": {"title": films.FEATURED},
+    "projection": {"_id": 0, "title": 1, "year": 1, "genres": 1, "plot": 1},
+}
+
+
+@dataclass(frozen=True)
+class Question:
+    """A findOne on the sample films, to paste and to send."""
+
+    settings: Settings
+    key: str
+
+    @property
+    def url(self) -> str:
+        app_id = self.settings.app_id or "dozen"
+        return f"http://{ports.LOOPBACK}:{self.settings.listen_port}/app/{app_id}/endpoint/data/v1/action/findOne"
+
+    @property
+    def body(self) -> bytes:
+        known = self.settings.data_source_uri(DEFAULT_DATA_SOURCE)
+        source = DEFAULT_DATA_SOURCE if known else next(iter(self.settings.data_sources))
+        return orjson.dumps({"dataSource": source} | _QUESTION)
+
+    @property
+    def curl(self) -> str:
+        lines = (
+            f"curl -s {self.url}",
+            f"-H {shlex.quote(f'apiKey: {self.key}')} -H 'Content-Type: application/json'",
+            f"-d {shlex.quote(self.body.decode())}",
+        )
+        return " \\\n  ".join(lines)
+
+    def send(self) -> httpx.Response:
+        headers = {"apiKey": self.key, "Content-Type": "application/json"}
+        return httpx.post(self.url, content=self.body, headers=headers, timeout=30, trust_env=False)
+
+
+def ask(database: Database) -> tuple[Question, httpx.Response]:
+    """Send it with the stored key; with a new one when there is none or the database does not know it."""
+    if database.key_file.exists():
+        question = Question(database.settings, database.key_file.read_text().strip())
+        if (response := question.send()).status_code != httpx.codes.UNAUTHORIZED:
+            return question, response
+    question = Question(database.settings, _make_key(database))
+    return question, question.send()
+
+
+def _make_key(database: Database) -> str:
+    command = [sys.executable, "-m", "admin", "keys", "create", "--name", "development"]
+    made = subprocess.run(command, env=database.environ, capture_output=True, text=True, check=False)
+    key = made.stdout.strip()
+    if made.returncode or not key:
+        raise LocalError(f"No development key could be made: {made.stderr.strip() or 'the admin tool gave none'}")
+    _write_secret(database.key_file, f"{key}\n")
+    return key
+
+
+def _write_secret(path: Path, text: str) -> None:
+    path.unlink(missing_ok=True)  # the mode below counts for a new file only
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(text)

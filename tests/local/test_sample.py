@@ -1,0 +1,150 @@
+"""The sample data: every common type, the same each time, loaded once and never again."""
+
+import datetime
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import bson
+import pytest
+from bson import Decimal128, Int64, MaxKey, MinKey, ObjectId, Regex, Timestamp
+from bson.binary import UuidRepresentation
+from bson.codec_options import CodecOptions
+from pymongo import MongoClient
+
+from local import films, ports, sample, shop
+from local.mongod import Mongod
+
+ROOT = Path(__file__).parents[2]
+COUNTS = {
+    "sample_films": {"films": 120, "comments": 200, "theaters": 36},
+    "shop": {"products": 48, "customers": 40, "orders": 100, "coupons": 3, "shipping": 4},
+}
+PROMISED = {
+    str, int, float, bool, type(None), dict, list, datetime.datetime, UUID, bytes,
+    ObjectId, Decimal128, Int64, Regex, Timestamp, MinKey, MaxKey,
+}  # fmt: skip
+
+type Client = MongoClient[dict[str, Any]]
+
+
+@pytest.fixture
+def client(mongod: Mongod) -> Iterator[Client]:
+    with MongoClient[dict[str, Any]](mongod.uri, uuidRepresentation="standard") as connected:
+        drop(connected)
+        yield connected
+        drop(connected)
+
+
+def drop(client: Client) -> None:
+    for name in COUNTS:
+        client.drop_database(name)
+
+
+def counts(client: Client) -> dict[str, dict[str, int]]:
+    databases = [client[name] for name in COUNTS]
+    return {
+        database.name: {name: database[name].count_documents({}) for name in database.list_collection_names()}
+        for database in databases
+    }
+
+
+def types_in(value: Any) -> set[type]:
+    parts = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return {type(value)}.union(*(types_in(part) for part in parts))
+
+
+def run_sample(**environ: str) -> subprocess.CompletedProcess[str]:
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("MONGO_DB_")}
+    return subprocess.run(
+        [sys.executable, "-m", "local.sample"],
+        cwd=ROOT,
+        env=inherited | environ,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_every_collection_is_filled(mongod: Mongod, client: Client) -> None:
+    assert sample.load(mongod.uri) == sum(sum(collections.values()) for collections in COUNTS.values())
+    assert counts(client) == COUNTS
+
+
+def test_every_common_type_is_stored(mongod: Mongod, client: Client) -> None:
+    sample.load(mongod.uri)
+
+    stored = [list(client[database][name].find()) for database, names in COUNTS.items() for name in names]
+
+    assert types_in(stored) >= PROMISED
+
+
+def test_films_have_large_and_missing_numbers(mongod: Mongod, client: Client) -> None:
+    sample.load(mongod.uri)
+
+    assert client.sample_films.films.count_documents({"boxOffice": {"$gt": 2**31}}) > 0
+    assert client.sample_films.films.count_documents({"boxOffice": {"$type": "null"}}) > 0
+
+
+def test_theaters_are_found_by_place(mongod: Mongod, client: Client) -> None:
+    sample.load(mongod.uri)
+    porto = {"type": "Point", "coordinates": [-8.611, 41.150]}
+
+    near = list(client.sample_films.theaters.find({"location.geo": {"$near": {"$geometry": porto}}}).limit(3))
+
+    assert [theater["location"]["address"]["city"] for theater in near] == ["Porto"] * 3
+
+
+def test_words_of_a_film_are_found(mongod: Mongod, client: Client) -> None:
+    sample.load(mongod.uri)
+
+    found = client.sample_films.films.find({"$text": {"$search": "lamplighter"}})
+
+    assert films.FEATURED in {film["title"] for film in found}
+
+
+def test_order_totals_are_exact(mongod: Mongod, client: Client) -> None:
+    sample.load(mongod.uri)
+    sum_of_lines = {"$sum": {"$map": {"input": "$lines", "in": {"$multiply": ["$$this.price", "$$this.quantity"]}}}}
+
+    assert client.shop.orders.count_documents({"$expr": {"$ne": ["$total", sum_of_lines]}}) == 0
+
+
+@pytest.mark.parametrize("source", [films, shop], ids=["films", "shop"])
+def test_each_run_makes_the_same_documents(source: Any) -> None:
+    options = CodecOptions[dict[str, Any]](uuid_representation=UuidRepresentation.STANDARD)
+
+    once, again = (bson.encode(source.documents(), codec_options=options) for _ in range(2))
+
+    assert once == again
+
+
+def test_a_second_load_changes_nothing(mongod: Mongod, client: Client) -> None:
+    sample.load(mongod.uri)
+    client.sample_films.films.update_one({"title": films.FEATURED}, {"$set": {"year": 1900}})
+    client.shop.orders.delete_many({})
+
+    assert sample.load(mongod.uri) == 0
+    assert client.sample_films.films.find_one({"title": films.FEATURED}, {"_id": 0, "year": 1}) == {"year": 1900}
+    assert client.shop.orders.count_documents({}) == 0
+
+
+def test_the_program_loads_once(mongod: Mongod, client: Client) -> None:
+    first, second = (run_sample(MONGO_DB_URI=mongod.uri) for _ in range(2))
+
+    assert (first.returncode, first.stdout) == (0, "551 documents loaded into sample_films and shop.\n")
+    assert (second.returncode, second.stdout) == (0, "sample_films and shop are there already.\n")
+    assert counts(client) == COUNTS
+
+
+def test_the_program_says_that_a_database_is_away() -> None:
+    nowhere = f"mongodb://{ports.LOOPBACK}:{ports.free_port()}/?serverSelectionTimeoutMS=200"
+
+    refused = run_sample(MONGO_DB_URI=nowhere)
+
+    assert refused.returncode == 1
+    assert refused.stderr.startswith("No sample data was loaded: ")
