@@ -10,8 +10,7 @@ from urllib.parse import parse_qsl
 
 import azure.functions as func
 import uvicorn
-from starlette.applications import Starlette
-from starlette.routing import Route
+from starlette.routing import Route, Router
 from starlette.types import Receive, Scope, Send
 
 import function_app
@@ -103,7 +102,7 @@ def _routes() -> list[Route]:
 
 
 @asynccontextmanager
-async def _lifespan(_app: Starlette) -> AsyncIterator[None]:
+async def _lifespan(_app: object) -> AsyncIterator[None]:
     try:
         given = settings.current()
         telemetry.log_to_stdout(given.log_level)
@@ -116,8 +115,8 @@ async def _lifespan(_app: Starlette) -> AsyncIterator[None]:
     telemetry.event(logging.INFO, "stopped")
 
 
-app = Starlette(routes=_routes(), lifespan=_lifespan)
-app.router.redirect_slashes = False  # Azure's host does not redirect; the fallback function takes such paths
+# a bare router: shared.endpoint answers every error itself, so Starlette's middleware would have nothing to do
+app = Router(routes=_routes(), lifespan=_lifespan, redirect_slashes=False)
 
 
 def main() -> None:
@@ -131,6 +130,7 @@ def main() -> None:
         host=host,
         port=port,
         access_log=False,
+        proxy_headers=False,
         log_config=None,
         server_header=False,
         timeout_graceful_shutdown=GRACE_SECONDS,

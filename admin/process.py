@@ -35,7 +35,7 @@ def fail(sentence: str, code: int = FAILED) -> typer.Exit:
 
 async def _closing[T](work: Callable[[], Awaitable[T]]) -> T:
     try:
-        with mongo.driver_call():
+        async with mongo.driver_call():
             return await work()
     finally:
         await mongo.close()

@@ -29,6 +29,7 @@ class Aggregate(Request, frozen=True, kw_only=True):
 async def aggregate(call: Call) -> bytes:
     """Run a pipeline and return what comes out, cut off at the cap."""
     asked = call.typed(Aggregate)
-    source = mongo.collection(asked.data_source, asked.database, asked.collection)
-    cursor = await source.aggregate_raw_batches([*asked.pipeline, {"$limit": MAX_RESULTS}])
+    cursor = await call.collection(asked).aggregate_raw_batches(
+        [*asked.pipeline, {"$limit": MAX_RESULTS}], maxTimeMS=call.settings.mongo_db_timeout_ms
+    )
     return replies.many_documents(await mongo.read(cursor), call.form)

@@ -40,11 +40,13 @@ class Find(FindOne, frozen=True, kw_only=True):
 async def find_one(call: Call) -> bytes:
     """Return the first document that matches, or null."""
     asked = call.typed(FindOne)
-    found = await mongo.read_one(
-        mongo.collection(asked.data_source, asked.database, asked.collection),
-        asked.filter, projection=asked.projection or None, sort=sort_keys(asked.sort),
-    )  # fmt: skip
-    return replies.one_document(found, call.form)
+    found: Any = await call.collection(asked).find_one(
+        asked.filter,
+        projection=asked.projection or None,
+        sort=sort_keys(asked.sort),
+        max_time_ms=call.settings.mongo_db_timeout_ms,
+    )
+    return replies.one_document(None if found is None else found.raw, call.form)
 
 
 @bp.route(ACTION_ROUTE + "find", methods=ALL_METHODS)
@@ -52,11 +54,12 @@ async def find_one(call: Call) -> bytes:
 async def find(call: Call) -> bytes:
     """Return the documents that match, in the order asked for."""
     asked = call.typed(Find)
-    cursor = mongo.collection(asked.data_source, asked.database, asked.collection).find_raw_batches(
+    cursor = call.collection(asked).find_raw_batches(
         asked.filter,
         projection=asked.projection or None,
         sort=sort_keys(asked.sort),
         limit=min(whole("limit", asked.limit) or MAX_LIMIT, MAX_LIMIT),
         skip=whole("skip", asked.skip),
+        max_time_ms=call.settings.mongo_db_timeout_ms,
     )
     return replies.many_documents(await mongo.read(cursor), call.form)

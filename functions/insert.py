@@ -39,8 +39,8 @@ class InsertMany(Request, frozen=True, kw_only=True):
 async def insert_one(call: Call) -> bytes:
     """Insert a document and return its _id, made here if it brought none."""
     asked = call.typed(InsertOne)
-    target = mongo.collection(asked.data_source, asked.database, asked.collection)
-    result = await target.insert_one(asked.document)
+    target = call.collection(asked)
+    result = await mongo.write(target.insert_one(asked.document))
     return replies.reply({"insertedId": result.inserted_id}, call.form)
 
 
@@ -51,6 +51,6 @@ async def insert_many(call: Call) -> bytes:
     asked = call.typed(InsertMany)
     if not asked.documents:
         raise InvalidParameterError("'documents' must hold at least one document")
-    target = mongo.collection(asked.data_source, asked.database, asked.collection)
-    result = await target.insert_many(asked.documents)
+    target = call.collection(asked)
+    result = await mongo.write(target.insert_many(asked.documents))
     return replies.reply({"insertedIds": result.inserted_ids}, call.form)

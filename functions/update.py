@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import azure.functions as func
-from msgspec import UNSET, UnsetType
+from msgspec import field
 
 from shared import mongo, replies
 from shared.ejson import Document
@@ -20,7 +20,7 @@ class Update(Upsertable, frozen=True, kw_only=True):
 
     filter: Document
     update: Document | list[Document]
-    array_filters: list[Document] | UnsetType = UNSET
+    array_filters: list[Document] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         """Raise InvalidParameterError for a whole document: that would replace what it meets."""
@@ -56,9 +56,11 @@ class ReplaceOne(Upsertable, frozen=True, kw_only=True):
 async def update_one(call: Call) -> bytes:
     """Change the first document that matches."""
     asked = call.typed(Update)
-    target = mongo.collection(asked.data_source, asked.database, asked.collection)
-    result = await target.update_one(
-        asked.filter, asked.update, upsert=bool(asked.upsert), array_filters=asked.array_filters or None
+    target = call.collection(asked)
+    result = await mongo.write(
+        target.update_one(
+            asked.filter, asked.update, upsert=bool(asked.upsert), array_filters=asked.array_filters or None
+        )
     )
     return replies.reply(_counts(result.raw_result or {}), call.form)
 
@@ -68,9 +70,11 @@ async def update_one(call: Call) -> bytes:
 async def update_many(call: Call) -> bytes:
     """Change all documents that match."""
     asked = call.typed(Update)
-    target = mongo.collection(asked.data_source, asked.database, asked.collection)
-    result = await target.update_many(
-        asked.filter, asked.update, upsert=bool(asked.upsert), array_filters=asked.array_filters or None
+    target = call.collection(asked)
+    result = await mongo.write(
+        target.update_many(
+            asked.filter, asked.update, upsert=bool(asked.upsert), array_filters=asked.array_filters or None
+        )
     )
     return replies.reply(_counts(result.raw_result or {}), call.form)
 
@@ -80,8 +84,8 @@ async def update_many(call: Call) -> bytes:
 async def replace_one(call: Call) -> bytes:
     """Put another document in the place of the first that matches; its _id stays."""
     asked = call.typed(ReplaceOne)
-    target = mongo.collection(asked.data_source, asked.database, asked.collection)
-    result = await target.replace_one(asked.filter, asked.replacement, upsert=bool(asked.upsert))
+    target = call.collection(asked)
+    result = await mongo.write(target.replace_one(asked.filter, asked.replacement, upsert=bool(asked.upsert)))
     return replies.reply(_counts(result.raw_result or {}), call.form)
 
 

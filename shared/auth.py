@@ -74,7 +74,7 @@ async def _key_owner(key: str) -> Caller:
 
 
 async def _stored_owner(hashed: str) -> Caller:
-    with mongo.driver_call():
+    async with mongo.driver_call():
         stored = await mongo.control_database()[API_KEYS].find_one({"hash": hashed, "disabled": False})
     if stored is None or not hmac.compare_digest(stored["hash"], hashed):
         _cache.pop(hashed, None)

@@ -24,6 +24,7 @@ from shared.errors import (
     UnknownAppError,
 )
 from shared.guard import Guard
+from shared.mongo import Collection
 from shared.replies import Format
 from shared.requests import Request
 from shared.settings import Settings, SettingsError
@@ -65,6 +66,10 @@ class Call:
         self.guard.operators(request.interpreted(), request.database)
         return request
 
+    def collection(self, request: Request) -> Collection:
+        """Return the collection that a request names; its documents are read as the bytes that MongoDB sends."""
+        return mongo.collection(request.data_source, request.database, request.collection)
+
 
 class Action:
     """An action of the Data API: its name, what it does and the status of its success."""
@@ -105,7 +110,7 @@ class Action:
         line.caller = caller.id
         call = Call(given, caller, ejson.loads(body), _format(req.headers.get("accept"), given))
         try:
-            with mongo.driver_call():
+            async with mongo.driver_call():
                 return await self.handle(call), call.form
         finally:
             line.namespace = call.namespace

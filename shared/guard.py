@@ -18,7 +18,8 @@ SERVER_STAGES = frozenset({
     "$listSampledQueries", "$listSessions", "$mergeCursors", "$operationMetrics", "$planCacheStats", "$querySettings",
     "$queryStats", "$shardedDataDistribution",
 })  # fmt: skip
-REFUSED_OPERATORS = JAVASCRIPT | WRITING_STAGES | SERVER_STAGES
+DRIVER_COMMANDS = frozenset({"$query"})  # PyMongo takes such a filter for a find command, of any collection
+REFUSED_OPERATORS = JAVASCRIPT | WRITING_STAGES | SERVER_STAGES | DRIVER_COMMANDS
 REFUSED_DATABASES = frozenset({"admin", "local", "config"})
 
 _INTERNAL_PREFIX = "$_"  # $_internalJsEmit and its like run JavaScript, too

@@ -1,15 +1,17 @@
 """The cached clients of this process, the data sources, and driver errors -> our errors."""
 
 import asyncio
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Awaitable, Mapping
+from contextlib import asynccontextmanager
+from functools import lru_cache
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 from weakref import WeakKeyDictionary
 
 import pymongo
-from bson.codec_options import DatetimeConversion
+from bson.codec_options import CodecOptions, DatetimeConversion
 from bson.errors import BSONError
+from bson.raw_bson import RawBSONDocument
 from pymongo import AsyncMongoClient
 from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.asynchronous.command_cursor import AsyncRawBatchCommandCursor
@@ -30,7 +32,6 @@ from pymongo.errors import (
 )
 
 from shared import settings
-from shared.ejson import Document
 from shared.errors import (
     CommandFailedError,
     DataAPIError,
@@ -47,6 +48,7 @@ type Collection = AsyncCollection[dict[str, Any]]
 type RawCursor = AsyncRawBatchCursor[Any] | AsyncRawBatchCommandCursor[Any]
 
 _SERVER_SELECTION_MS = 5_000
+_RAW: CodecOptions[Any] = CodecOptions(document_class=RawBSONDocument)  # documents stay the bytes that MongoDB sent
 _NAMES = {11000: "DuplicateKey", 121: "DocumentValidationFailure"}  # write errors come without their codeName
 _UNAUTHORIZED = 13
 _REFUSALS = {
@@ -55,6 +57,7 @@ _REFUSALS = {
     462: "MongoDB is overloaded",
     16500: "MongoDB is overloaded",  # Azure's code for it
 }
+_TOO_LATE_TEXT = "the call took longer than its time limit"
 _UNCONFIRMED = "the write could not be confirmed by a majority of the replica set"
 _GOING_AWAY = {6, 7, 89, 91, 189, 9001, 10107, 11600, 11601, 11602, 13435, 13436}  # the server manual's retryable codes
 _TOO_LATE = {50, 262}  # MaxTimeMSExpired, ExceededTimeLimit
@@ -68,19 +71,12 @@ def collection(data_source: str, database: str, name: str) -> Collection:
     uri = settings.current().data_source_uri(data_source)
     if uri is None:
         raise UnknownDataSourceError(f"service not found: '{data_source}'")
-    return _client(uri)[database][name]
+    return _collection(_client(uri), database, name)
 
 
 def control_database() -> AsyncDatabase[dict[str, Any]]:
     """Return the database that holds the deployment's own state: API keys."""
     return _client(settings.current().control_uri)[settings.current().dozen_database]
-
-
-async def read_one(source: Collection, query: Document, **options: Any) -> bytes | None:
-    """Return the first document that a find with these options meets, as BSON, or None."""
-    async with source.find_raw_batches(query, limit=-1, **options) as cursor:
-        batch: Any = await anext(cursor, b"")
-    return batch or None
 
 
 async def read(cursor: RawCursor) -> list[bytes]:
@@ -96,25 +92,37 @@ async def read(cursor: RawCursor) -> list[bytes]:
     return batches
 
 
+async def write[Result](operation: Awaitable[Result]) -> Result:
+    """Await a write, MongoDB knowing its deadline: it ends there as well when the time has passed.
+
+    Reads carry the deadline as their own maxTimeMS, which costs the driver an eighth less time than this.
+    """
+    with pymongo.timeout(settings.current().mongo_db_timeout_ms / 1000):
+        return await operation
+
+
 async def ping() -> None:
     """Ask every data source whether it answers; raise UnavailableError at the first that does not."""
     for uri in settings.current().data_sources.values():
-        with driver_call():
+        async with driver_call():
             await _client(uri).admin.command("ping")
 
 
 async def close() -> None:
     """Close the clients of this event loop; the next use makes new ones."""
+    _collection.cache_clear()
     for client in _clients.pop(asyncio.get_running_loop(), {}).values():
         await client.close()
 
 
-@contextmanager
-def driver_call() -> Iterator[None]:
+@asynccontextmanager
+async def driver_call() -> AsyncIterator[None]:
     """Give everything inside one deadline, MONGO_DB_TIMEOUT_MS, and raise our errors for the driver's."""
     try:
-        with pymongo.timeout(settings.current().mongo_db_timeout_ms / 1000):
+        async with asyncio.timeout(settings.current().mongo_db_timeout_ms / 1000):
             yield
+    except TimeoutError as error:
+        raise DeadlinePassedError(_TOO_LATE_TEXT) from error
     except (PyMongoError, BSONError) as error:
         raise translated(error) from error
 
@@ -135,7 +143,7 @@ def _server_error(error: PyMongoError) -> DataAPIError:
     if isinstance(error, ServerSelectionTimeoutError | WaitQueueTimeoutError):
         return UnavailableError("MongoDB cannot be reached")
     if error.timeout or code in _TOO_LATE:
-        return DeadlinePassedError("the call took longer than its time limit")
+        return DeadlinePassedError(_TOO_LATE_TEXT)
     if isinstance(error, ConnectionFailure | CursorNotFound) or code in _GOING_AWAY:
         return UnavailableError("the connection to MongoDB was lost")
     if code in _REFUSALS:
@@ -156,6 +164,11 @@ def _rejection(error: PyMongoError) -> DataAPIError:
         text = text.partition(" to execute command")[0]  # what follows is the command, with the deployment's own parts
     name = details.get("codeName") or _NAMES.get(code or 0, f"Location{code}")
     return CommandFailedError(f"({name}) {text}")
+
+
+@lru_cache(maxsize=1024)
+def _collection(client: Client, database: str, name: str) -> Collection:
+    return client[database].get_collection(name, codec_options=_RAW)
 
 
 def _client(uri: str) -> Client:
@@ -184,7 +197,6 @@ def client_options(uri: str, given: Settings) -> dict[str, Any]:
         "maxIdleTimeMS": 120_000,  # below the four minutes after which Azure drops idle connections
         "maxPoolSize": given.mongo_db_max_pool_size,
         "serverSelectionTimeoutMS": _SERVER_SELECTION_MS,
-        "timeoutMS": given.mongo_db_timeout_ms,
         "w": "majority",  # an acknowledged write survives the loss of the primary
         "waitQueueTimeoutMS": 2_000,
     }

@@ -80,8 +80,7 @@ class _Document(dict[str, Any]):
 
 def _wrapped(name: str) -> Writer:
     """Return a writer of canonical wrappers with one text: {"$oid": "…"}."""
-    before, after = f'{{"{name}":"'.encode(), b'"}'
-    return lambda value: Fragment(before + str(value).encode() + after)
+    return lambda value: {name: str(value)}
 
 
 def _json_date(value: datetime) -> str:
@@ -107,7 +106,7 @@ _NOT_FINITE = {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}
 
 
 def _canonical_date(value: DatetimeMS) -> Any:
-    return Fragment(b'{"$date":{"$numberLong":"%d"}}' % int(value))
+    return {"$date": {"$numberLong": str(int(value))}}
 
 
 def _base64(value: bytes) -> str:

@@ -8,6 +8,7 @@ from shared.ejson import Document
 from shared.errors import InvalidParameterError, MissingParameterError, WrongTypeError
 
 _MISSING = "Object missing required field `"
+_MAX_INT64 = 2**63 - 1
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -46,16 +47,16 @@ def whole(name: str, number: float) -> int:
     """Return a count that a caller may have written as 5, 5.0 or a long; raise if it is negative or a fraction."""
     if number != number // 1 or number < 0:
         raise InvalidParameterError(f"'{name}' must be a whole number of at least 0")
-    return int(number)
+    return min(int(number), _MAX_INT64)
 
 
 def sort_keys(sort: Document) -> list[tuple[str, Any]] | None:
     """Return the keys in the order the caller wrote them, with directions that the driver takes."""
     keys: list[tuple[str, Any]] = []
     for key, direction in sort.items():
-        if type(direction) is float and direction.is_integer():
+        if isinstance(direction, int | float) and type(direction) is not bool and direction in {1, -1}:
             keys.append((key, int(direction)))
-        elif isinstance(direction, int | dict) and type(direction) is not bool:
+        elif type(direction) is dict:
             keys.append((key, direction))
         else:
             raise InvalidParameterError(f"'sort': '{key}' must be 1, -1 or a $meta expression")

@@ -11,10 +11,24 @@ import orjson
 LOGGER = logging.getLogger("dozen")
 
 
+class Line:
+    """A log message made of fields; handlers that know nothing of it print its JSON."""
+
+    __slots__ = ("fields",)
+
+    def __init__(self, message: str, fields: dict[str, Any]) -> None:
+        """Put a fixed sentence before its facts."""
+        self.fields = {"message": message, **fields}
+
+    def __str__(self) -> str:
+        """Return the line as JSON."""
+        return orjson.dumps(self.fields, default=str).decode()
+
+
 def event(level: int, message: str, **fields: Any) -> None:
     """Log a fixed sentence with its facts as fields. Never a document, filter, key, token or password."""
     if LOGGER.isEnabledFor(level):
-        LOGGER.log(level, "%s", orjson.dumps({"message": message, **fields}, default=str).decode())
+        LOGGER.log(level, Line(message, fields))
 
 
 class RequestLine:
@@ -46,11 +60,7 @@ def request(line: RequestLine, status: int, started: float) -> None:
 
 def failure(correlation_id: str, error: Exception) -> None:
     """Log an unexpected error with its traceback, under the id that the caller was given."""
-    LOGGER.error(
-        "%s",
-        orjson.dumps({"message": "unexpected error", "id": correlation_id, "type": type(error).__name__}).decode(),
-        exc_info=error,
-    )
+    LOGGER.error(Line("unexpected error", {"id": correlation_id, "type": type(error).__name__}), exc_info=error)
 
 
 class JSONLines(logging.Formatter):
@@ -58,12 +68,12 @@ class JSONLines(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Put time, level and logger before the fields; a traceback becomes a field of its own."""
-        line = {
+        line: dict[str, Any] = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname,
             "logger": record.name,
         }
-        line |= orjson.loads(record.getMessage()) if record.name == LOGGER.name else {"message": record.getMessage()}
+        line |= record.msg.fields if isinstance(record.msg, Line) else {"message": record.getMessage()}
         if record.exc_info:
             line["traceback"] = self.formatException(record.exc_info)
         return orjson.dumps(line, default=str).decode()
@@ -73,6 +83,10 @@ def log_to_stdout(level: str) -> None:
     """Send all logging to standard output as JSON lines: in server.py only, as Azure's worker has its own handlers."""
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(JSONLines())
+    # what no line shows is not looked up for every line: the caller's frame, the thread, the process, the task
+    logging._srcfile = None  # the logging HOWTO's own advice
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
+    logging.logAsyncioTasks = False  # type: ignore[attr-defined]  # since Python 3.12
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)
