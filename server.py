@@ -2,6 +2,8 @@
 
 import logging
 import os
+import re
+import signal
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -38,6 +40,8 @@ class FunctionRoute:
         response = await self.function(_request(scope, headers, body))
         content = response.get_body()
         sent = [(name.lower().encode(), value.encode("latin-1")) for name, value in response.headers.items()]
+        if "content-type" not in response.headers:
+            sent.append((b"content-type", f"{response.mimetype}; charset={response.charset}".encode()))
         if response.status_code != 204:
             sent.append((b"content-length", str(len(content)).encode()))
         await send({"type": "http.response.start", "status": response.status_code, "headers": sent})
@@ -97,7 +101,10 @@ def _routes() -> list[Route]:
         trigger: Any = function.get_trigger()
         path = "/" + trigger.route.replace("{*path}", "{path:path}")
         methods = [method.value for method in trigger.methods]
-        routes.append(Route(path, FunctionRoute(function.get_user_function()), methods=methods))
+        route = Route(path, FunctionRoute(function.get_user_function()), methods=methods)
+        # as Azure's host matches: in any case, with or without a slash at the end
+        route.path_regex = re.compile(route.path_regex.pattern.removesuffix("$") + "/?$", re.IGNORECASE)
+        routes.append(route)
     return routes
 
 
@@ -125,6 +132,8 @@ def main() -> None:
         host, port = settings.listen_address(os.environ)
     except SettingsError as error:
         sys.exit(str(error))
+    # once all is answered, Uvicorn raises the signal again for whoever waits for it: an orderly end, so exit code 0
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     uvicorn.run(
         app,
         host=host,

@@ -7,6 +7,7 @@ from bson.errors import InvalidId
 from bson.objectid import ObjectId
 from pymongo.asynchronous.collection import AsyncCollection
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from admin.process import fail, run
@@ -31,7 +32,7 @@ def list_() -> None:
     table = Table("ID", "Name", "Created", "State", box=None, header_style="bold")
     for key in run(_stored):
         state = "[red]disabled[/]" if key["disabled"] else "[green]enabled[/]"
-        table.add_row(str(key["_id"]), key["name"], f"{key['created']:%Y-%m-%d %H:%M} UTC", state)
+        table.add_row(str(key["_id"]), escape(key["name"]), f"{key['created']:%Y-%m-%d %H:%M} UTC", state)
     Console().print(table)
 
 
@@ -70,7 +71,7 @@ async def _create(name: str) -> str:
 
 
 async def _stored() -> list[dict[str, Any]]:
-    return await _keys().find({}, {"hash": 0}).sort("_id").to_list()
+    return await _keys().find({}, {"hash": 0}).sort({"created": 1, "_id": 1}).to_list()
 
 
 async def _disable(key_id: ObjectId) -> bool:

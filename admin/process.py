@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 import typer
 from pymongo.errors import PyMongoError
 from rich.console import Console
+from rich.markup import escape
 
 from shared import mongo
 from shared.errors import DataAPIError
@@ -29,7 +30,7 @@ def run[T](work: Callable[[], Awaitable[T]]) -> T:
 
 def fail(sentence: str, code: int = FAILED) -> typer.Exit:
     """Print a sentence on standard error and return the exit to raise."""
-    _errors.print(f"[bold red]error:[/] {sentence}")
+    _errors.print(f"[bold red]error:[/] {escape(sentence)}", soft_wrap=True)
     return typer.Exit(code)
 
 

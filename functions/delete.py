@@ -27,7 +27,7 @@ class Delete(Request, frozen=True, kw_only=True):
 async def delete_one(call: Call) -> bytes:
     """Delete the first document that matches."""
     asked = call.typed(Delete)
-    result = await mongo.write(call.collection(asked).delete_one(asked.filter))
+    result = await call.collection(asked).delete_one(asked.filter)
     return replies.reply({"deletedCount": result.deleted_count}, call.form)
 
 
@@ -36,5 +36,7 @@ async def delete_one(call: Call) -> bytes:
 async def delete_many(call: Call) -> bytes:
     """Delete all documents that match."""
     asked = call.typed(Delete)
-    result = await mongo.write(call.collection(asked).delete_many(asked.filter))
+    target = call.collection(asked)
+    async with mongo.server_deadline(target):
+        result = await target.delete_many(asked.filter)
     return replies.reply({"deletedCount": result.deleted_count}, call.form)

@@ -4,8 +4,7 @@ import re
 
 import azure.functions as func
 
-from shared.endpoint import ALL_METHODS, actions, error_response, path_of
-from shared.errors import EndpointNotFoundError
+from shared.endpoint import ALL_METHODS, actions, answer, path_of
 
 bp = func.Blueprint()
 
@@ -19,6 +18,6 @@ _ACTION = re.compile(
 async def fallback(req: func.HttpRequest) -> func.HttpResponse:
     """Run the action that the path names in another spelling, or answer that there is none."""
     match = _ACTION.fullmatch(re.sub(r"/{2,}", "/", path_of(req)))
-    if match and match["action"] in actions:
-        return await actions[match["action"]].respond(req, match["app"], match["version"] or "v1")
-    return error_response(EndpointNotFoundError(f"no endpoint found for '{path_of(req)}'"))
+    if match is None:
+        return await answer(req, None)
+    return await answer(req, actions.get(match["action"]), match["app"], match["version"] or "v1")

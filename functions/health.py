@@ -21,13 +21,13 @@ class _LastCheck:
     error: Exception | None = None
 
 
-@bp.route("health/live", methods=["GET"])
+@bp.route("health/live", methods=["GET", "HEAD"])
 async def live(req: func.HttpRequest) -> func.HttpResponse:  # noqa: ARG001  the worker passes it
     """Answer as long as the process can."""
     return json_response({"status": "live", "version": VERSION})
 
 
-@bp.route("health/ready", methods=["GET"])
+@bp.route("health/ready", methods=["GET", "HEAD"])
 async def ready(req: func.HttpRequest) -> func.HttpResponse:  # noqa: ARG001  the worker passes it
     """Answer 200 if every data source does, else 503 with the reason."""
     if _LastCheck.expires < time.monotonic():

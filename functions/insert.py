@@ -5,7 +5,7 @@ from typing import Any
 
 import azure.functions as func
 
-from shared import mongo, replies
+from shared import replies
 from shared.ejson import Document
 from shared.endpoint import ACTION_ROUTE, ALL_METHODS, Call, action
 from shared.errors import InvalidParameterError
@@ -40,7 +40,7 @@ async def insert_one(call: Call) -> bytes:
     """Insert a document and return its _id, made here if it brought none."""
     asked = call.typed(InsertOne)
     target = call.collection(asked)
-    result = await mongo.write(target.insert_one(asked.document))
+    result = await target.insert_one(asked.document)
     return replies.reply({"insertedId": result.inserted_id}, call.form)
 
 
@@ -52,5 +52,5 @@ async def insert_many(call: Call) -> bytes:
     if not asked.documents:
         raise InvalidParameterError("'documents' must hold at least one document")
     target = call.collection(asked)
-    result = await mongo.write(target.insert_many(asked.documents))
+    result = await target.insert_many(asked.documents)
     return replies.reply({"insertedIds": result.inserted_ids}, call.form)

@@ -57,10 +57,8 @@ async def update_one(call: Call) -> bytes:
     """Change the first document that matches."""
     asked = call.typed(Update)
     target = call.collection(asked)
-    result = await mongo.write(
-        target.update_one(
-            asked.filter, asked.update, upsert=bool(asked.upsert), array_filters=asked.array_filters or None
-        )
+    result = await target.update_one(
+        asked.filter, asked.update, upsert=bool(asked.upsert), array_filters=asked.array_filters or None
     )
     return replies.reply(_counts(result.raw_result or {}), call.form)
 
@@ -71,11 +69,10 @@ async def update_many(call: Call) -> bytes:
     """Change all documents that match."""
     asked = call.typed(Update)
     target = call.collection(asked)
-    result = await mongo.write(
-        target.update_many(
+    async with mongo.server_deadline(target):
+        result = await target.update_many(
             asked.filter, asked.update, upsert=bool(asked.upsert), array_filters=asked.array_filters or None
         )
-    )
     return replies.reply(_counts(result.raw_result or {}), call.form)
 
 
@@ -85,7 +82,7 @@ async def replace_one(call: Call) -> bytes:
     """Put another document in the place of the first that matches; its _id stays."""
     asked = call.typed(ReplaceOne)
     target = call.collection(asked)
-    result = await mongo.write(target.replace_one(asked.filter, asked.replacement, upsert=bool(asked.upsert)))
+    result = await target.replace_one(asked.filter, asked.replacement, upsert=bool(asked.upsert))
     return replies.reply(_counts(result.raw_result or {}), call.form)
 
 

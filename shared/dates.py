@@ -8,14 +8,22 @@ import re
 from datetime import datetime, timedelta
 
 _EPOCH = datetime(1970, 1, 1)
+_EPOCH_DAY = _EPOCH.toordinal()
 _CYCLE_YEARS = 400
 _CYCLE_DAYS = 146_097
 _DAY_MS = 86_400_000
+_YEAR_1, _YEAR_10000 = -62_135_596_800, 253_402_300_800  # seconds since 1970
 _ISO = re.compile(
     r"([+-][0-9]{6,9}|[0-9]{4})-([0-9]{2})-([0-9]{2})"
     r"(?:[Tt ]([0-9]{2}):([0-9]{2})(?::([0-9]{2})(?:[.,]([0-9]+))?)?"
     r"([Zz]|[+-][0-9]{2}(?::?[0-9]{2})?)?)?"
 )
+
+
+def milliseconds(moment: datetime) -> int:
+    """Return the milliseconds since 1970 of a datetime without a zone, as PyMongo gives BSON dates."""
+    seconds = (moment.toordinal() - _EPOCH_DAY) * 86_400 + moment.hour * 3_600 + moment.minute * 60 + moment.second
+    return seconds * 1_000 + moment.microsecond // 1_000
 
 
 def from_iso(text: str) -> int | None:
@@ -34,22 +42,20 @@ def from_iso(text: str) -> int | None:
     offset = _offset_ms(zone)
     if offset is None:
         return None
-    milliseconds = int(((fraction or "") + "000")[:3])
     cycles -= 2000 // _CYCLE_YEARS
-    return _since_epoch_ms(moment) + milliseconds + cycles * _CYCLE_DAYS * _DAY_MS - offset
+    return milliseconds(moment) + int(f"{fraction or ''}000"[:3]) + cycles * _CYCLE_DAYS * _DAY_MS - offset
 
 
 def to_iso(milliseconds: int) -> str:
     """Return the date with three fraction digits and Z; years beyond four digits as JavaScript writes them."""
-    cycles, rest = divmod(milliseconds, _CYCLE_DAYS * _DAY_MS)
-    moment = _EPOCH + timedelta(milliseconds=rest)
+    seconds, fraction = divmod(milliseconds, 1000)
+    if _YEAR_1 <= seconds < _YEAR_10000:
+        return f"{(_EPOCH + timedelta(0, seconds)).isoformat()}.{fraction:03d}Z"
+    cycles, rest = divmod(seconds, _CYCLE_DAYS * 86_400)
+    moment = _EPOCH + timedelta(0, rest)
     year = moment.year + cycles * _CYCLE_YEARS
     shown = f"{year:04d}" if 0 <= year <= 9999 else f"{year:+07d}"
-    return f"{shown}{moment.isoformat(timespec='milliseconds')[4:]}Z"
-
-
-def _since_epoch_ms(moment: datetime) -> int:
-    return (moment - _EPOCH) // timedelta(milliseconds=1)
+    return f"{shown}{moment.isoformat()[4:]}.{fraction:03d}Z"
 
 
 def _offset_ms(zone: str | None) -> int | None:

@@ -238,7 +238,7 @@ def _db_pointer(value: Document, depth: int) -> DBRef:
 def _date(value: Document, depth: int) -> DatetimeMS:
     operand = _only(value, "$date")
     if type(operand) is dict and "$numberLong" in operand:
-        milliseconds: int | None = _number_long(operand, depth)
+        milliseconds: int | None = int(_number_long(operand, depth))  # a DatetimeMS of an Int64 warns when encoded
     elif type(operand) is str:
         milliseconds = dates.from_iso(operand)
     elif type(operand) is int or (type(operand) is float and operand.is_integer()):

@@ -1,10 +1,11 @@
 """The HTTP edge: request -> Call, reply or error -> response, one log line."""
 
+import re
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from functools import cache
 from http import HTTPStatus
-from urllib.parse import urlsplit
+from typing import NamedTuple
 from uuid import uuid4
 
 import azure.functions as func
@@ -41,6 +42,7 @@ type Function = Callable[[func.HttpRequest], Awaitable[func.HttpResponse]]
 _ALLOWED_HEADERS = "Authorization, Content-Type, Accept"
 _CREDENTIAL_HEADERS = "apiKey, api-key, email, password, jwtTokenString"
 _PREFLIGHT_SECONDS = "7200"
+_ACTION_PATH = re.compile(r"/app/[^/]+/endpoint/data/[^/]+/action/[A-Za-z]+/?")
 _guard = cache(Guard)
 
 
@@ -71,49 +73,12 @@ class Call:
         return mongo.collection(request.data_source, request.database, request.collection)
 
 
-class Action:
+class Action(NamedTuple):
     """An action of the Data API: its name, what it does and the status of its success."""
 
-    def __init__(self, name: str, handle: Handler, success: HTTPStatus) -> None:
-        """Keep the three together, for the action's own route and for its aliases."""
-        self.name = name
-        self.handle = handle
-        self.success = success
-
-    async def respond(self, req: func.HttpRequest, app_id: str | None, version: str) -> func.HttpResponse:
-        """Answer a request whatever happens, and log one line about it."""
-        started = time.perf_counter()
-        line = telemetry.RequestLine(self.name)
-        headers = {"Vary": "Origin"}
-        try:
-            given = configured()
-            _check_path(req, app_id, version, given)
-            headers |= _cors(req.headers, given)
-            if req.method == "OPTIONS":
-                response = func.HttpResponse(status_code=HTTPStatus.NO_CONTENT, headers=headers | _preflight(given))
-            else:
-                body, form = await self._answer(req, given, line)
-                headers["Content-Type"] = replies.CONTENT_TYPES[form]
-                response = func.HttpResponse(body, status_code=self.success, headers=headers)
-        except Exception as error:  # noqa: BLE001  the one place that turns any failure into a reply
-            response = failed(error, line, headers)
-        telemetry.request(line, response.status_code, started)
-        return response
-
-    async def _answer(
-        self, req: func.HttpRequest, given: Settings, line: telemetry.RequestLine
-    ) -> tuple[bytes, Format]:
-        if req.method != "POST":
-            raise MethodNotAllowedError("method not allowed")
-        body = _body(req, given)
-        caller = await auth.authenticate(req.headers)
-        line.caller = caller.id
-        call = Call(given, caller, ejson.loads(body), _format(req.headers.get("accept"), given))
-        try:
-            async with mongo.driver_call():
-                return await self.handle(call), call.form
-        finally:
-            line.namespace = call.namespace
+    name: str
+    handle: Handler
+    success: HTTPStatus
 
 
 actions: dict[str, Action] = {}
@@ -125,18 +90,62 @@ def action(name: str, success: HTTPStatus = HTTPStatus.OK) -> Callable[[Handler]
 
     def decorate(handle: Handler) -> Function:
         made = actions[name] = Action(name, handle, success)
-        ending = f"/action/{name}"
 
         async def respond(req: func.HttpRequest) -> func.HttpResponse:
-            version = req.route_params["version"]
-            if not path_of(req).endswith(ending):  # the platform matches routes without regard to case, Atlas did not
-                version = ""
-            return await made.respond(req, req.route_params["app_id"], version)
+            exact = _ACTION_PATH.fullmatch(path_of(req))  # the platform matches without regard to case, Atlas did not
+            return await answer(req, made if exact else None, req.route_params["app_id"], req.route_params["version"])
 
         respond.__name__ = name  # functools.wraps would show the worker the handler's signature
         return respond
 
     return decorate
+
+
+async def answer(
+    req: func.HttpRequest, made: Action | None, app_id: str | None = None, version: str = "v1"
+) -> func.HttpResponse:
+    """Answer a request whatever happens, and log one line about it; without an action there is none at its path."""
+    started = time.perf_counter()
+    line = telemetry.RequestLine(made.name if made else "unknown")
+    headers = {"Vary": "Origin"}
+    try:
+        given = configured()
+        headers |= _cors(req.headers, given)
+        served = _served(made, version, app_id, req, given)
+        if req.method == "OPTIONS":
+            response = func.HttpResponse(status_code=HTTPStatus.NO_CONTENT, headers=headers | _preflight(given))
+        else:
+            body, form = await _run(served, req, given, line)
+            headers["Content-Type"] = replies.CONTENT_TYPES[form]
+            response = func.HttpResponse(body, status_code=served.success, headers=headers)
+    except Exception as error:  # noqa: BLE001  the one place that turns any failure into a reply
+        response = failed(error, line, headers)
+    telemetry.request(line, response.status_code, started)
+    return response
+
+
+def _served(made: Action | None, version: str, app_id: str | None, req: func.HttpRequest, given: Settings) -> Action:
+    if made is None or version not in VERSIONS:
+        raise EndpointNotFoundError(f"no endpoint found for '{path_of(req)}'")
+    if app_id is not None and given.app_id and app_id != given.app_id:
+        raise UnknownAppError(f"cannot find app using Client App ID '{app_id}'")
+    return made
+
+
+async def _run(
+    made: Action, req: func.HttpRequest, given: Settings, line: telemetry.RequestLine
+) -> tuple[bytes, Format]:
+    if req.method != "POST":
+        raise MethodNotAllowedError("method not allowed")
+    body = _body(req, given)
+    caller = await auth.authenticate(req.headers)
+    line.caller = caller.id
+    call = Call(given, caller, ejson.loads(body), _format(req.headers.get("accept"), given))
+    try:
+        async with mongo.driver_call():
+            return await made.handle(call), call.form
+    finally:
+        line.namespace = call.namespace
 
 
 def configured() -> Settings:
@@ -148,9 +157,9 @@ def configured() -> Settings:
 
 
 def path_of(req: func.HttpRequest) -> str:
-    """Return the path of the request's URL."""
-    path: str = urlsplit(req.url).path
-    return path
+    """Return the path of the request's URL, as it was sent."""
+    after_scheme: str = req.url.partition("://")[2]
+    return "/" + after_scheme.partition("/")[2].partition("?")[0]
 
 
 def failed(
@@ -181,13 +190,6 @@ def json_response(
         status_code=status,
         headers={**(headers or {"Vary": "Origin"}), "Content-Type": "application/json"},
     )
-
-
-def _check_path(req: func.HttpRequest, app_id: str | None, version: str, given: Settings) -> None:
-    if version not in VERSIONS:
-        raise EndpointNotFoundError(f"no endpoint found for '{path_of(req)}'")
-    if app_id is not None and given.app_id and app_id != given.app_id:
-        raise UnknownAppError(f"cannot find app using Client App ID '{app_id}'")
 
 
 def _cors(headers: Mapping[str, str], given: Settings) -> dict[str, str]:

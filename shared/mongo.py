@@ -1,9 +1,9 @@
 """The cached clients of this process, the data sources, and driver errors -> our errors."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from functools import lru_cache
+from types import TracebackType
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 from weakref import WeakKeyDictionary
@@ -49,7 +49,11 @@ type RawCursor = AsyncRawBatchCursor[Any] | AsyncRawBatchCommandCursor[Any]
 
 _SERVER_SELECTION_MS = 5_000
 _RAW: CodecOptions[Any] = CodecOptions(document_class=RawBSONDocument)  # documents stay the bytes that MongoDB sent
-_NAMES = {11000: "DuplicateKey", 121: "DocumentValidationFailure"}  # write errors come without their codeName
+_NAMES = {  # write errors come without their codeName
+    2: "BadValue", 9: "FailedToParse", 14: "TypeMismatch", 28: "PathNotViable", 40: "ConflictingUpdateOperators",
+    52: "DollarPrefixedFieldName", 53: "InvalidIdField", 54: "NotSingleValueField", 56: "EmptyFieldName",
+    66: "ImmutableField", 121: "DocumentValidationFailure", 11000: "DuplicateKey",
+}  # fmt: skip
 _UNAUTHORIZED = 13
 _REFUSALS = {
     18: "MongoDB refuses the credentials of this deployment",
@@ -62,8 +66,19 @@ _UNCONFIRMED = "the write could not be confirmed by a majority of the replica se
 _GOING_AWAY = {6, 7, 89, 91, 189, 9001, 10107, 11600, 11601, 11602, 13435, 13436}  # the server manual's retryable codes
 _TOO_LATE = {50, 262}  # MaxTimeMSExpired, ExceededTimeLimit
 
+_MOST_COLLECTIONS = 1_000
+
+
+class _Connections:
+    """The clients of one event loop by connection string, and the collections asked for lately."""
+
+    def __init__(self) -> None:
+        self.clients: dict[str, Client] = {}
+        self.collections: dict[tuple[str, str, str], Collection] = {}
+
+
 # A client belongs to the event loop it was first used in; a process has one, a test run may have several.
-_clients: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, Client]] = WeakKeyDictionary()
+_connections: WeakKeyDictionary[asyncio.AbstractEventLoop, _Connections] = WeakKeyDictionary()
 
 
 def collection(data_source: str, database: str, name: str) -> Collection:
@@ -71,7 +86,14 @@ def collection(data_source: str, database: str, name: str) -> Collection:
     uri = settings.current().data_source_uri(data_source)
     if uri is None:
         raise UnknownDataSourceError(f"service not found: '{data_source}'")
-    return _collection(_client(uri), database, name)
+    known = _here().collections
+    found = known.get((uri, database, name))
+    if found is None:
+        found = _client(uri)[database].get_collection(name, codec_options=_RAW)
+        if len(known) >= _MOST_COLLECTIONS:
+            known.clear()
+        known[uri, database, name] = found
+    return found
 
 
 def control_database() -> AsyncDatabase[dict[str, Any]]:
@@ -92,13 +114,18 @@ async def read(cursor: RawCursor) -> list[bytes]:
     return batches
 
 
-async def write[Result](operation: Awaitable[Result]) -> Result:
-    """Await a write, MongoDB knowing its deadline: it ends there as well when the time has passed.
+@asynccontextmanager
+async def server_deadline(target: Collection) -> AsyncIterator[None]:
+    """Have MongoDB itself end the updateMany or deleteMany inside at the deadline: it may have much to do.
 
-    Reads carry the deadline as their own maxTimeMS, which costs the driver an eighth less time than this.
+    Reads carry their own maxTimeMS. Other writes are short, and are retried: under this kind of deadline the driver
+    would wait all of it for a server to retry on.
     """
+    client = target.database.client
+    if not client.topology_description.has_writable_server():
+        await client.admin.command("ping")  # waits for a server, or says in a few seconds that there is none
     with pymongo.timeout(settings.current().mongo_db_timeout_ms / 1000):
-        return await operation
+        yield
 
 
 async def ping() -> None:
@@ -110,21 +137,30 @@ async def ping() -> None:
 
 async def close() -> None:
     """Close the clients of this event loop; the next use makes new ones."""
-    _collection.cache_clear()
-    for client in _clients.pop(asyncio.get_running_loop(), {}).values():
+    for client in _connections.pop(asyncio.get_running_loop(), _Connections()).clients.values():
         await client.close()
 
 
-@asynccontextmanager
-async def driver_call() -> AsyncIterator[None]:
+class driver_call:  # noqa: N801  used as a context manager; a class costs half of what a generator does
     """Give everything inside one deadline, MONGO_DB_TIMEOUT_MS, and raise our errors for the driver's."""
-    try:
-        async with asyncio.timeout(settings.current().mongo_db_timeout_ms / 1000):
-            yield
-    except TimeoutError as error:
-        raise DeadlinePassedError(_TOO_LATE_TEXT) from error
-    except (PyMongoError, BSONError) as error:
-        raise translated(error) from error
+
+    __slots__ = ("_timeout",)
+
+    async def __aenter__(self) -> None:
+        """Start the clock."""
+        self._timeout = asyncio.timeout(settings.current().mongo_db_timeout_ms / 1000)
+        await self._timeout.__aenter__()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Raise what the caller gets for what happened inside."""
+        try:
+            await self._timeout.__aexit__(kind, error, trace)
+        except TimeoutError as passed:
+            raise DeadlinePassedError(_TOO_LATE_TEXT) from passed
+        if isinstance(error, PyMongoError | BSONError):
+            raise translated(error) from error
 
 
 def translated(error: Exception) -> Exception:
@@ -166,13 +202,16 @@ def _rejection(error: PyMongoError) -> DataAPIError:
     return CommandFailedError(f"({name}) {text}")
 
 
-@lru_cache(maxsize=1024)
-def _collection(client: Client, database: str, name: str) -> Collection:
-    return client[database].get_collection(name, codec_options=_RAW)
+def _here() -> _Connections:
+    loop = asyncio.get_running_loop()
+    found = _connections.get(loop)
+    if found is None:
+        found = _connections[loop] = _Connections()
+    return found
 
 
 def _client(uri: str) -> Client:
-    clients = _clients.setdefault(asyncio.get_running_loop(), {})
+    clients = _here().clients
     if uri not in clients:
         clients[uri] = _new_client(uri, settings.current())
     return clients[uri]
@@ -196,7 +235,7 @@ def client_options(uri: str, given: Settings) -> dict[str, Any]:
         "maxConnecting": 4,
         "maxIdleTimeMS": 120_000,  # below the four minutes after which Azure drops idle connections
         "maxPoolSize": given.mongo_db_max_pool_size,
-        "serverSelectionTimeoutMS": _SERVER_SELECTION_MS,
+        "serverSelectionTimeoutMS": min(_SERVER_SELECTION_MS, given.mongo_db_timeout_ms // 2),
         "w": "majority",  # an acknowledged write survives the loss of the primary
         "waitQueueTimeoutMS": 2_000,
     }

@@ -78,9 +78,8 @@ class _Document(dict[str, Any]):
         return super().__getitem__(key)
 
 
-def _wrapped(name: str) -> Writer:
-    """Return a writer of canonical wrappers with one text: {"$oid": "…"}."""
-    return lambda value: {name: str(value)}
+def _canonical_date(value: datetime) -> Any:
+    return {"$date": {"$numberLong": str(dates.milliseconds(value))}}
 
 
 def _json_date(value: datetime) -> str:
@@ -98,15 +97,13 @@ def _json_double(value: float) -> Any:
 
 
 def _canonical_double(value: float) -> Any:
+    if 1e-3 <= value < 1e15:  # orjson gives the same digits as repr, sooner
+        return {"$numberDouble": orjson.dumps(value).decode()}
     shortest = repr(value)
     return {"$numberDouble": _NOT_FINITE.get(shortest, shortest)}
 
 
 _NOT_FINITE = {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}
-
-
-def _canonical_date(value: DatetimeMS) -> Any:
-    return {"$date": {"$numberLong": str(int(value))}}
 
 
 def _base64(value: bytes) -> str:
@@ -141,7 +138,7 @@ _JSON: dict[type, Writer] = {
     Decimal128: str,
     MaxKey: lambda _value: {},
     MinKey: lambda _value: {},
-    ObjectId: str,
+    ObjectId: lambda value: value.binary.hex(),
     Regex: lambda value: {"Pattern": value.pattern, "Options": _regex_options(value)},
     Timestamp: lambda value: {"T": value.time, "I": value.inc},
     bytes: lambda value: {"Subtype": 0, "Data": _base64(value)},
@@ -153,17 +150,18 @@ _CANONICAL: dict[type, Writer] = {
     Binary: _canonical_binary,
     Code: _canonical_code,
     DBRef: lambda value: {"$dbPointer": {"$ref": value.collection, "$id": {"$oid": str(value.id)}}},
-    DatetimeMS: _canonical_date,
-    Decimal128: _wrapped("$numberDecimal"),
-    Int64: _wrapped("$numberLong"),
+    DatetimeMS: lambda value: {"$date": {"$numberLong": str(int(value))}},
+    Decimal128: lambda value: {"$numberDecimal": str(value)},
+    Int64: lambda value: {"$numberLong": str(value)},
     MaxKey: lambda _value: {"$maxKey": 1},
     MinKey: lambda _value: {"$minKey": 1},
-    ObjectId: _wrapped("$oid"),
+    ObjectId: lambda value: {"$oid": value.binary.hex()},
     Regex: lambda value: {"$regularExpression": {"pattern": value.pattern, "options": _regex_options(value)}},
     Timestamp: lambda value: {"$timestamp": {"t": value.time, "i": value.inc}},
     bytes: _canonical_binary,
+    datetime: _canonical_date,
     float: _canonical_double,
-    int: _wrapped("$numberInt"),
+    int: lambda value: {"$numberInt": str(value)},
 }
 
 
@@ -174,14 +172,11 @@ def _decoder(kind: type, write: Writer) -> TypeDecoder:
 
 
 def _codec(form: Format, document_class: type) -> CodecOptions[Any]:
-    writers, conversion = {
-        "JSON": (_JSON, DatetimeConversion.DATETIME_AUTO),
-        "EJSON": (_CANONICAL, DatetimeConversion.DATETIME_MS),
-    }[form]
+    writers = {"JSON": _JSON, "EJSON": _CANONICAL}[form]
     return CodecOptions(
         document_class=document_class,
         type_registry=TypeRegistry([_decoder(kind, write) for kind, write in writers.items()]),
-        datetime_conversion=conversion,
+        datetime_conversion=DatetimeConversion.DATETIME_AUTO,
         unicode_decode_error_handler="replace",  # text that is not UTF-8 must not make a document unreadable
     )
 

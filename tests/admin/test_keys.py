@@ -1,0 +1,193 @@
+"""`python -m admin keys`, as an operator runs it: a process of its own on a real mongod."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from bson.objectid import ObjectId
+
+from local.mongod import Mongod
+from shared import auth
+from shared.settings import VERSION
+from tests.conftest import ACTION, request_body
+from tests.hosts import ROOT, Server
+
+type Done = subprocess.CompletedProcess[str]
+type Admin = Callable[..., Done]
+
+
+def run(*arguments: str, **env: str) -> Done:
+    command = [sys.executable, "-m", "admin", *arguments]
+    return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture
+def admin(mongod: Mongod) -> Admin:
+    """Run the command on the mongod of the tests, with a control database of its own."""
+    return lambda *arguments: run(*arguments, MONGO_DB_URI=mongod.uri, DOZEN_DATABASE="operated", COLUMNS="120")
+
+
+@pytest.fixture
+async def keys(driver: Any) -> Any:
+    """The control database's collection of keys, empty."""
+    await driver.operated.drop_collection(auth.API_KEYS)
+    return driver.operated[auth.API_KEYS]
+
+
+async def test_create_prints_the_key_alone(admin: Admin, keys: Any) -> None:
+    done = admin("keys", "create", "--name", "shop front")
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert len(done.stdout) == 65
+    assert done.stdout.endswith("\n")
+    stored = await keys.find_one()
+    assert stored == {
+        "_id": stored["_id"], "name": "shop front", "hash": auth._hash(done.stdout.strip()),
+        "created": stored["created"], "disabled": False,
+    }  # fmt: skip
+    assert done.stdout.strip() not in repr(stored)
+
+
+async def test_the_hash_of_a_key_is_unique(admin: Admin, keys: Any) -> None:
+    admin("keys", "create", "-n", "x")
+
+    indexes = await keys.index_information()
+
+    assert indexes["hash_1"]["unique"] is True
+
+
+async def test_list_shows_everything_but_the_key(admin: Admin, keys: Any) -> None:
+    first = admin("keys", "create", "--name", "first").stdout.strip()
+    admin("keys", "create", "--name", "second [/] [red]")
+    stored = await keys.find().to_list()
+    await keys.update_one({"name": "first"}, {"$set": {"disabled": True}})
+
+    done = admin("keys", "list")
+
+    _, *rows = done.stdout.splitlines()
+    assert (done.returncode, done.stderr) == (0, "")
+    assert [row.split()[0] for row in rows] == [str(key["_id"]) for key in stored]
+    assert "first" in rows[0]
+    assert "second [/] [red]" in rows[1]
+    assert [row.split()[-1] for row in rows] == ["disabled", "enabled"]
+    assert f"{stored[0]['created']:%Y-%m-%d %H:%M} UTC" in rows[0]
+    assert first not in done.stdout
+    assert stored[0]["hash"] not in done.stdout
+
+
+async def test_a_key_is_disabled_and_deleted_by_its_id(admin: Admin, keys: Any) -> None:
+    admin("keys", "create", "--name", "x")
+    stored = await keys.find_one()
+
+    disabled = admin("keys", "disable", str(stored["_id"]))
+    after = await keys.find_one()
+    deleted = admin("keys", "delete", str(stored["_id"]))
+
+    assert (disabled.returncode, disabled.stdout, disabled.stderr) == (0, "", "")
+    assert (deleted.returncode, deleted.stdout, deleted.stderr) == (0, "", "")
+    assert after == stored | {"disabled": True}
+    assert await keys.count_documents({}) == 0
+
+
+async def test_a_created_key_opens_the_service_until_it_is_disabled(mongod: Mongod, tmp_path: Any, keys: Any) -> None:
+    env = {"MONGO_DB_URI": mongod.uri, "DOZEN_DATABASE": "operated"}
+    async with Server(tmp_path / "log", AUTH_CACHE_SECONDS="0", **env) as server:
+        key = run("keys", "create", "-n", "x", **env).stdout.strip()
+        opened = await server.request("POST", ACTION + "find", {"apiKey": key}, request_body())
+        run("keys", "disable", str((await keys.find_one())["_id"]), **env)
+        closed = await server.request("POST", ACTION + "find", {"apiKey": key}, request_body())
+
+    assert (opened.status, closed.status) == (200, 401)
+
+
+@pytest.mark.parametrize("command", ["disable", "delete"])
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        pytest.param("65a1b2c3d4e5f60718293a4b", "there is no key 65a1b2c3d4e5f60718293a4b", id="of no key"),
+        pytest.param("x", "'x' is not a key's id: those have 24 hexadecimal digits", id="too short"),
+        pytest.param("[/]", "'[/]' is not a key's id: those have 24 hexadecimal digits", id="markup"),
+        pytest.param(
+            "a" * 100, f"'{'a' * 100}' is not a key's id: those have 24 hexadecimal digits", id="longer than a line"
+        ),
+    ],
+)
+async def test_a_wrong_id_is_one_sentence(admin: Admin, keys: Any, command: str, given: str, sentence: str) -> None:
+    await keys.insert_one({"_id": ObjectId(), "name": "other", "disabled": False})
+
+    done = admin("keys", command, given)
+
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", f"error: {sentence}\n")
+    assert await keys.count_documents({"disabled": False}) == 1
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        pytest.param(("create", "--name", "x"), id="create"),
+        pytest.param(("list",), id="list"),
+        pytest.param(("disable", "65a1b2c3d4e5f60718293a4b"), id="disable"),
+        pytest.param(("delete", "65a1b2c3d4e5f60718293a4b"), id="delete"),
+    ],
+)
+def test_without_settings_it_ends_with_2_and_one_sentence(arguments: tuple[str, ...]) -> None:
+    done = run("keys", *arguments)
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "error: no MongoDB is configured: set MONGO_DB_URI, or MONGO_DB_HOST\n"
+
+
+@pytest.mark.parametrize(
+    ("uri", "sentence"),
+    [
+        pytest.param(
+            "mongodb://u:planted@127.0.0.1:1/?serverSelectionTimeoutMS=200", "MongoDB cannot be reached", id="away"
+        ),
+        pytest.param(
+            "mongodb://u:pl@nted:planted@h/",
+            "MONGO_DB_URI is not a connection string that the driver understands", id="malformed",
+        ),
+    ],
+)  # fmt: skip
+def test_a_database_that_cannot_be_used_is_one_sentence(uri: str, sentence: str) -> None:
+    done = run("keys", "list", MONGO_DB_URI=uri, MONGO_DB_TIMEOUT_MS="3000")
+
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", f"error: {sentence}\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        pytest.param(("--help",), ("keys", "--version", "docs/settings.md"), id="admin"),
+        pytest.param(("keys", "--help"), ("create", "list", "disable", "delete"), id="keys"),
+        pytest.param(("keys", "create", "--help"), ("--name", "hash"), id="create"),
+        pytest.param(("keys", "disable", "--help"), ("ID", "AUTH_CACHE_SECONDS"), id="disable"),
+    ],
+)
+def test_help_needs_no_settings(arguments: tuple[str, ...], words: tuple[str, ...]) -> None:
+    done = run(*arguments, COLUMNS="120")
+
+    assert done.returncode == 0
+    assert [word for word in words if word not in done.stdout] == []
+
+
+@pytest.mark.parametrize("arguments", [(), ("keys",)], ids=["admin", "keys"])
+def test_without_a_command_the_help_is_shown(arguments: tuple[str, ...]) -> None:
+    done = run(*arguments)
+
+    assert done.returncode == 2
+    assert "Usage" in done.stdout + done.stderr
+
+
+def test_a_name_is_needed_and_nothing_is_made_without(admin: Admin) -> None:
+    done = admin("keys", "create")
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "--name" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_the_version_is_shown() -> None:
+    assert run("--version").stdout == f"{VERSION}\n"

@@ -1,0 +1,162 @@
+"""The parts every test may use: a real mongod, a key, both hosts and an empty database."""
+
+import json
+import os
+from collections.abc import AsyncIterator, Iterator
+from typing import Any, NamedTuple
+
+import pytest
+from pymongo import AsyncMongoClient, MongoClient
+
+from local.mongod import Mongod
+from shared import auth, mongo, settings
+from shared.settings import VERSION
+from tests.hosts import Answer, Host, Server, Worker
+
+ACTION = "/app/shop-abcde/endpoint/data/v1/action/"
+DATABASE = "shop"
+
+
+@pytest.fixture(scope="session")
+def mongod(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mongod]:
+    """A mongod for the whole run, with test commands such as failCommand enabled."""
+    with Mongod(tmp_path_factory.mktemp("mongod"), extra_args=["--setParameter", "enableTestCommands=1"]) as server:
+        yield server
+
+
+@pytest.fixture(scope="session", autouse=True)
+def environment(mongod: Mongod) -> Iterator[None]:
+    """The settings of the worker in this process."""
+    before = dict(os.environ)
+    for name in [name for name in os.environ if name.startswith("MONGO_DB_")]:
+        del os.environ[name]
+    os.environ["MONGO_DB_URI"] = mongod.uri
+    yield
+    os.environ.clear()
+    os.environ.update(before)
+
+
+@pytest.fixture(scope="session")
+def key(mongod: Mongod) -> str:
+    """An API key with full access."""
+    made, stored = auth.new_key("tests")
+    with MongoClient[dict[str, Any]](mongod.uri) as client:
+        client["dozen"][auth.API_KEYS].create_index("hash", unique=True)
+        client["dozen"][auth.API_KEYS].insert_one(stored)
+    return made
+
+
+@pytest.fixture(scope="session")
+async def worker(environment: None) -> AsyncIterator[Worker]:
+    """Microsoft's worker library, in this process."""
+    yield Worker()
+    await mongo.close()
+
+
+@pytest.fixture(scope="session")
+async def server(mongod: Mongod, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Server]:
+    """server.py with default settings."""
+    async with Server(tmp_path_factory.mktemp("server") / "log", MONGO_DB_URI=mongod.uri) as running:
+        yield running
+
+
+@pytest.fixture(params=["worker", "server"])
+def host(request: pytest.FixtureRequest) -> Host:
+    """Each host in turn."""
+    running: Host = request.getfixturevalue(request.param)
+    return running
+
+
+@pytest.fixture(scope="session")
+async def driver(mongod: Mongod) -> AsyncIterator[AsyncMongoClient[dict[str, Any]]]:
+    """The driver's own client: the other side of the service."""
+    async with AsyncMongoClient[dict[str, Any]](mongod.uri) as client:
+        yield client
+
+
+@pytest.fixture
+async def database(driver: AsyncMongoClient[dict[str, Any]]) -> Any:
+    """The database that the tests' requests name, empty, seen by the driver's own client."""
+    for name in await driver[DATABASE].list_collection_names():  # dropping the database takes 100 ms
+        await driver[DATABASE].drop_collection(name)
+    return driver[DATABASE]
+
+
+@pytest.fixture(scope="session")
+def crowded(mongod: Mongod) -> str:
+    """A database whose collection `items` holds one document more than any reply may: 50,001."""
+    with MongoClient[dict[str, Any]](mongod.uri) as client:
+        client["crowded"]["items"].insert_many([{"_id": number} for number in range(50_001)])
+    return "crowded"
+
+
+class FailPoint(NamedTuple):
+    """Makes the server fail the service's next command: MongoDB's own failCommand."""
+
+    client: AsyncMongoClient[dict[str, Any]]
+
+    async def __call__(self, *commands: str, times: int = 1, **data: Any) -> None:
+        """Arm it; errorCode, closeConnection, blockConnection and others say how."""
+        data |= {"failCommands": list(commands), "appName": f"dozen/{VERSION}"}
+        await self.client.admin.command({"configureFailPoint": "failCommand", "mode": {"times": times}, "data": data})
+
+
+@pytest.fixture
+async def fail_point(driver: AsyncMongoClient[dict[str, Any]]) -> AsyncIterator[FailPoint]:
+    """Arm failCommand on the mongod of the run; it is off again afterwards."""
+    yield FailPoint(driver)
+    await driver.admin.command({"configureFailPoint": "failCommand", "mode": "off"})
+
+
+def request_body(**members: Any) -> bytes:
+    """Return the body of an action on shop.items."""
+    return _bytes({"dataSource": "mongodb-atlas", "database": DATABASE, "collection": "items"} | members)
+
+
+class Post(NamedTuple):
+    """Posts actions to one host with a valid key."""
+
+    host: Host
+    key: str
+
+    async def __call__(self, action: str, body: Any = None, /, *, accept: str | None = None, **members: Any) -> Answer:
+        """Post an action on shop.items, its members as keywords, or a whole body as bytes, text or object."""
+        if body is None:
+            body = request_body(**members)
+        headers = {"apiKey": self.key, "Content-Type": "application/json"}
+        if accept:
+            headers["Accept"] = accept
+        return await self.host.request("POST", ACTION + action, headers, _bytes(body))
+
+
+def _bytes(body: Any) -> bytes:
+    if isinstance(body, bytes):
+        return body
+    return (body if isinstance(body, str) else json.dumps(body)).encode()
+
+
+@pytest.fixture
+def post(host: Host, key: str, database: Any) -> Post:
+    """Post actions to each host in turn, on an empty database."""
+    return Post(host, key)
+
+
+@pytest.fixture
+def configured(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
+    """Let a test set environment variables for the worker in this process; settings and keys are read anew."""
+    settings.current.cache_clear()
+    auth.forget_cached_keys()
+    yield monkeypatch
+    monkeypatch.undo()
+    settings.current.cache_clear()
+    auth.forget_cached_keys()
+
+
+def errors_only(answer: Answer) -> dict[str, str]:
+    """Return an error reply's members, having checked the shape that every error has."""
+    assert answer.headers["content-type"] == "application/json"
+    members: dict[str, str] = answer.json
+    assert members.keys() <= {"error", "error_code"}
+    assert members["error"]
+    assert all(isinstance(value, str) for value in members.values())
+    return members

@@ -1,0 +1,227 @@
+"""The two hosts of the functions: Microsoft's worker library in this process, and server.py in one of its own."""
+
+import asyncio
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import types
+import uuid
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol, Self
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+import httpx
+from azure_functions_runtime import handle_event, start_threadpool_executor  # type: ignore[import-untyped]
+from azure_functions_runtime.bindings.datumdef import Datum  # type: ignore[import-untyped]
+from azure_functions_runtime.bindings.meta import load_binding_registry  # type: ignore[import-untyped]
+from azure_functions_runtime.native_invocation import invocation_request_native  # type: ignore[import-untyped]
+
+from local import child
+from local.ports import free_port
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+class Answer(NamedTuple):
+    """What a caller sees: header names are lower-case."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        """The body as Python's own parser reads it: int, float and str stay apart."""
+        return json.loads(self.body)
+
+
+async def eventually(holds: Callable[[], Awaitable[bool]], seconds: float = 20) -> None:
+    """Return as soon as the condition holds; fail with TimeoutError if it does not in time."""
+    async with asyncio.timeout(seconds):
+        while not await holds():  # noqa: ASYNC110  the condition is in another process
+            await asyncio.sleep(0.02)
+
+
+class Host(Protocol):
+    """Where functions run."""
+
+    async def request(
+        self, method: str, url: str, headers: Mapping[str, str] | None = None, body: bytes = b""
+    ) -> Answer:
+        """Send one request; url is a path with its query."""
+
+
+class _Message:
+    """Stands in for a protobuf message of the worker's protocol."""
+
+    def __init__(self, **members: Any) -> None:
+        self.__dict__.update(members)
+
+
+class _Binding(_Message):
+    inn, out, inout = 0, 1, 2
+    undefined, string, binary, stream = 0, 1, 2, 3
+
+
+class IndexedFunction(NamedTuple):
+    """A function as the worker library indexed it."""
+
+    name: str
+    function_id: str
+    trigger: dict[str, Any]
+    pattern: re.Pattern[str]
+
+    @property
+    def precedence(self) -> tuple[int, ...]:
+        """Literal segments come before parameters, a catch-all last, as in ASP.NET."""
+        return tuple(
+            2 if part.startswith("{*") else 1 if "{" in part else 0 for part in self.trigger["route"].split("/")
+        )
+
+
+class Worker:
+    """Azure's worker: its library indexes and calls the functions; routing and joined headers are the host's part."""
+
+    def __init__(self) -> None:
+        load_binding_registry()
+        start_threadpool_executor()
+        handle_event.protos = types.SimpleNamespace(
+            BindingInfo=_Binding, RpcFunctionMetadata=_Message, RpcRetryOptions=_Message
+        )
+        handle_event.load_function_metadata(str(ROOT), "tests")
+        indexed = [_indexed(metadata) for metadata in handle_event._metadata_result or []]
+        self.functions = sorted(indexed, key=lambda function: function.precedence)
+
+    async def request(
+        self, method: str, url: str, headers: Mapping[str, str] | None = None, body: bytes = b""
+    ) -> Answer:
+        split = urlsplit(url)
+        function, parameters = self._route(method, split.path)
+        headers = {name.lower(): value for name, value in (headers or {}).items()}
+        if body or method in {"POST", "PUT", "PATCH"}:
+            headers.setdefault("content-length", str(len(body)))
+        trigger = _http_datum(method, f"http://localhost{url}", headers, split.query, parameters, body)
+        inputs = [(function.trigger["name"], trigger)]
+        done, value, _, error, trace = await invocation_request_native(
+            str(uuid.uuid4()), function.function_id, inputs, {}
+        )
+        assert done, f"{error}\n{trace}"
+        return _answer(value)
+
+    def _route(self, method: str, path: str) -> tuple[IndexedFunction, dict[str, str]]:
+        path = path.removeprefix("/").removesuffix("/")  # ASP.NET ignores one slash at the end
+        for function in self.functions:
+            match = function.pattern.fullmatch(path)
+            if match and method in function.trigger["methods"]:
+                return function, {name: unquote(value) for name, value in match.groupdict().items()}
+        raise AssertionError(f"no function for {method} {path}: the catch-all should have taken it")
+
+
+def _indexed(metadata: Any) -> IndexedFunction:
+    bindings = [json.loads(binding) for binding in metadata.raw_bindings]
+    trigger = next(binding for binding in bindings if binding["type"] == "httpTrigger")
+    trigger["methods"] = [method.upper() for method in trigger["methods"]]
+    route = re.sub(r"\\{(\*?)(\w+)\\}", _group, re.escape(trigger["route"]).replace("\\*", "*"))
+    return IndexedFunction(metadata.name, metadata.function_id, trigger, re.compile(route, re.IGNORECASE))
+
+
+def _group(match: re.Match[str]) -> str:
+    return f"(?P<{match[2]}>{'.*' if match[1] else '[^/]+'})"
+
+
+def _http_datum(
+    method: str, url: str, headers: Mapping[str, str], query: str, parameters: Mapping[str, str], body: bytes
+) -> Datum:
+    def strings(pairs: Mapping[str, str]) -> dict[str, Datum]:
+        return {name: Datum(value, "string") for name, value in pairs.items()}
+
+    return Datum(
+        {
+            "method": Datum(method, "string"),
+            "url": Datum(url, "string"),
+            "headers": strings(headers),
+            "query": strings(dict(parse_qsl(query))),
+            "params": strings(parameters),
+            "body": Datum(body, "bytes"),
+        },
+        "http",
+    )
+
+
+def _answer(value: Any) -> Answer:
+    members = value.value
+    headers = {name.lower(): header.value for name, header in members["headers"].items()}
+    body = members["body"].value
+    return Answer(int(members["status_code"].value), headers, body.encode() if isinstance(body, str) else body)
+
+
+class Server:
+    """server.py as a process of its own, on a free port, with the settings given."""
+
+    def __init__(self, log: Path, **env: str) -> None:
+        self.port = free_port()
+        self.log = log
+        self.env = {name: value for name, value in os.environ.items() if not name.startswith("MONGO_DB_")} | env
+        self._process: subprocess.Popen[bytes] | None = None
+        self._client: httpx.AsyncClient | None = None
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def process(self) -> subprocess.Popen[bytes]:
+        assert self._process is not None
+        return self._process
+
+    async def __aenter__(self) -> Self:
+        env = self.env | {"LISTEN_PORT": str(self.port), "LISTEN_HOST": "127.0.0.1"}
+        with self.log.open("ab") as log:
+            self._process = child.start([sys.executable, str(ROOT / "server.py")], env=env, output=log)
+        self._client = httpx.AsyncClient(base_url=self.url, timeout=120)
+        await eventually(self._is_live, 30)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._client is not None:
+            await self._client.aclose()
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        self.process.wait(timeout=30)
+
+    async def request(
+        self, method: str, url: str, headers: Mapping[str, str] | None = None, body: bytes = b""
+    ) -> Answer:
+        assert self._client is not None
+        # bare: no Accept, no Content-Type of httpx's own
+        raw = [(name.encode(), value.encode("latin-1")) for name, value in (headers or {}).items()]
+        request = httpx.Request(method, f"{self.url}{url}", headers=raw, content=body or None)
+        response = await self._client.send(request)
+        return Answer(response.status_code, dict(response.headers), response.content)
+
+    async def raw(self, data: bytes) -> bytes:
+        """Send bytes as they are and return all that comes until the server closes the connection."""
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        writer.write(data)
+        received = await asyncio.wait_for(reader.read(), 30)
+        writer.close()
+        await writer.wait_closed()
+        return received
+
+    @property
+    def log_lines(self) -> list[dict[str, Any]]:
+        """What it has logged so far; a line that is not JSON fails the test."""
+        return [json.loads(line) for line in self.log.read_text().splitlines()]
+
+    async def _is_live(self) -> bool:
+        assert self.process.poll() is None, self.log.read_text()
+        assert self._client is not None
+        try:
+            await self._client.get("/health/live")
+        except httpx.TransportError:
+            return False
+        return True

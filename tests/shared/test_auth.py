@@ -1,0 +1,242 @@
+"""Credentials, through both hosts: what is accepted, what is refused and with which words."""
+
+import json
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from shared import auth
+from tests.conftest import ACTION, Post, errors_only, request_body
+from tests.hosts import Host, Server, Worker, eventually
+
+NONE = {"error": "no authentication methods were specified", "error_code": "InvalidParameter"}
+HALF = {
+    "error": "must specify some form of authentication (either email+password, api-key, or jwt) "
+    "in the request header or body",
+    "error_code": "MissingParameter",
+}
+NOBODY = {"error": "invalid session: error finding user for endpoint", "error_code": "InvalidSession"}
+BAD_TOKEN = {"error": "invalid session", "error_code": "InvalidSession"}
+
+type Issue = Callable[..., Awaitable[str]]
+
+
+@pytest.fixture
+def issue(driver: Any) -> Issue:
+    """Store a key in the control database and return it."""
+
+    async def issue(**members: Any) -> str:
+        made, stored = auth.new_key("issued by a test")
+        await driver.dozen[auth.API_KEYS].insert_one(stored | members)
+        return made
+
+    return issue
+
+
+async def find(host: Host, headers: dict[str, str]) -> Any:
+    return await host.request("POST", ACTION + "find", headers, request_body())
+
+
+@pytest.mark.parametrize("name", ["apiKey", "api-key", "apikey", "APIKEY", "API-KEY", "Api-Key", "ApiKey", "aPI-kEY"])
+async def test_a_key_is_accepted_in_both_headers_however_written(
+    host: Host, key: str, database: Any, name: str
+) -> None:
+    answer = await find(host, {name: key})
+
+    assert (answer.status, answer.body) == (200, b'{"documents":[]}')
+
+
+@pytest.mark.parametrize(
+    ("headers", "status", "members"),
+    [
+        pytest.param({}, 400, NONE, id="nothing"),
+        pytest.param({"x-functions-key": "k"}, 400, NONE, id="Azure's key only"),
+        pytest.param({"x-api-key": "k"}, 400, NONE, id="x-api-key"),
+        pytest.param({"apiKey": ""}, 400, NONE, id="an empty key"),
+        pytest.param({"Authorization": "Basic dTpw"}, 400, NONE, id="Basic only"),
+        pytest.param({"Authorization": ""}, 400, NONE, id="an empty Authorization"),
+        pytest.param({"email": "a@example.com"}, 400, HALF, id="email only"),
+        pytest.param({"password": "p"}, 400, HALF, id="password only"),
+        pytest.param({"email": "a@example.com", "password": ""}, 400, HALF, id="an empty password"),
+        pytest.param({"apiKey": "wrong"}, 401, NOBODY, id="an unknown apiKey"),
+        pytest.param({"api-key": "x" * 64}, 401, NOBODY, id="an unknown api-key"),
+        pytest.param({"apiKey": "caf\u00e9"}, 401, NOBODY, id="a key outside ASCII"),
+        pytest.param({"apiKey": "k" * 5_000}, 401, NOBODY, id="a very long key"),
+        pytest.param({"apiKey": "wrong", "email": "a", "password": "p"}, 401, NOBODY, id="apiKey before email"),
+        pytest.param({"email": "a@example.com", "password": "p"}, 401, NOBODY, id="email and password"),
+        pytest.param({"jwtTokenString": "eyJ.e30.x"}, 401, NOBODY, id="jwtTokenString"),
+        pytest.param({"jwtTokenString": "eyJ", "email": "a"}, 401, NOBODY, id="jwtTokenString and half of an email"),
+        pytest.param({"Authorization": "Bearer eyJ"}, 401, BAD_TOKEN, id="Bearer"),
+        pytest.param({"Authorization": "bearer eyJ"}, 401, BAD_TOKEN, id="bearer"),
+        pytest.param({"AUTHORIZATION": "BEARER eyJ"}, 401, BAD_TOKEN, id="BEARER"),
+        pytest.param({"Authorization": "Bearer"}, 401, BAD_TOKEN, id="Bearer without a token"),
+    ],
+)
+async def test_a_refusal_has_the_contracts_words(
+    host: Host, database: Any, headers: dict[str, str], status: int, members: dict[str, str]
+) -> None:
+    answer = await host.request("POST", ACTION + "insertOne", headers, request_body(document={"a": 1}))
+
+    assert answer.status == status
+    assert errors_only(answer) == members
+    assert await database.list_collection_names() == []
+
+
+@pytest.mark.parametrize("scheme", ["Bearer x", "bearer", "BEARER x"])
+async def test_a_bearer_token_never_falls_through_to_a_valid_key(host: Host, key: str, scheme: str) -> None:
+    answer = await find(host, {"apiKey": key, "Authorization": scheme})
+
+    assert answer.status == 401
+    assert errors_only(answer) == BAD_TOKEN
+
+
+@pytest.mark.parametrize("scheme", ["Basic dTpw", "Digest x", "Bearertoken", "", "some-key-itself"])
+async def test_any_other_scheme_falls_through_to_the_key(host: Host, key: str, database: Any, scheme: str) -> None:
+    answer = await find(host, {"apiKey": key, "Authorization": scheme})
+
+    assert answer.status == 200
+
+
+@pytest.mark.parametrize(
+    "others",
+    [
+        pytest.param({"email": "a@example.com"}, id="half an email"),
+        pytest.param({"email": "a@example.com", "password": "p"}, id="email and password"),
+        pytest.param({"jwtTokenString": "eyJ"}, id="jwtTokenString"),
+        pytest.param({"x-functions-key": "k"}, id="Azure's key"),
+    ],
+)
+async def test_a_key_decides_before_the_other_credentials(
+    host: Host, key: str, database: Any, others: dict[str, str]
+) -> None:
+    answer = await find(host, {"api-key": key} | others)
+
+    assert answer.status == 200
+
+
+async def test_a_key_in_the_query_or_the_body_is_none(host: Host, key: str) -> None:
+    body = request_body(apiKey=key)
+
+    answer = await host.request("POST", f"{ACTION}find?apiKey={key}&code={key}", {}, body)
+
+    assert answer.status == 400
+    assert errors_only(answer) == NONE
+
+
+async def test_a_disabled_key_is_refused(host: Host, issue: Issue) -> None:
+    disabled = await issue(disabled=True)
+
+    answer = await find(host, {"apiKey": disabled})
+
+    assert answer.status == 401
+    assert errors_only(answer) == NOBODY
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param(lambda keys, chosen: keys.update_one(chosen, {"$set": {"disabled": True}}), id="disabled"),
+        pytest.param(lambda keys, chosen: keys.delete_one(chosen), id="deleted"),
+    ],
+)
+async def test_a_key_stops_working_when_the_cache_is_over(
+    worker: Worker, configured: pytest.MonkeyPatch, driver: Any, issue: Issue, change: Any
+) -> None:
+    configured.setenv("AUTH_CACHE_SECONDS", "0.3")
+    key = await issue()
+    before = await find(worker, {"apiKey": key})
+
+    await change(driver.dozen[auth.API_KEYS], {"name": "issued by a test", "disabled": False})
+
+    async def refused() -> bool:
+        return bool((await find(worker, {"apiKey": key})).status == 401)
+
+    still = await find(worker, {"apiKey": key})
+    await eventually(refused, 5)
+    assert (before.status, still.status) == (200, 200)
+
+
+async def test_without_a_cache_a_key_stops_working_at_once(
+    worker: Worker, configured: pytest.MonkeyPatch, driver: Any, issue: Issue
+) -> None:
+    configured.setenv("AUTH_CACHE_SECONDS", "0")
+    key = await issue()
+    before = await find(worker, {"apiKey": key})
+
+    await driver.dozen[auth.API_KEYS].update_many({"name": "issued by a test"}, {"$set": {"disabled": True}})
+
+    after = await find(worker, {"apiKey": key})
+    assert (before.status, after.status) == (200, 401)
+
+
+async def test_a_cached_key_is_not_looked_up_again(
+    worker: Worker, configured: pytest.MonkeyPatch, driver: Any, issue: Issue
+) -> None:
+    configured.setenv("AUTH_CACHE_SECONDS", "60")
+    key = await issue()
+    await find(worker, {"apiKey": key})
+
+    await driver.dozen[auth.API_KEYS].delete_many({"name": "issued by a test"})
+
+    assert (await find(worker, {"apiKey": key})).status == 200
+
+
+async def test_a_refusal_is_not_cached(worker: Worker, driver: Any) -> None:
+    key, stored = auth.new_key("issued by a test")
+    early = await find(worker, {"apiKey": key})
+
+    await driver.dozen[auth.API_KEYS].insert_one(stored)
+
+    assert (early.status, (await find(worker, {"apiKey": key})).status) == (401, 200)
+
+
+async def test_keys_are_stored_only_as_hashes(driver: Any, key: str) -> None:
+    stored = [document async for document in driver.dozen[auth.API_KEYS].find()]
+
+    assert key not in repr(stored)
+    assert all(len(document["hash"]) == 64 for document in stored)
+    assert {frozenset(document) for document in stored} == {frozenset({"_id", "name", "hash", "created", "disabled"})}
+
+
+async def test_nothing_of_a_key_is_in_the_log(server: Server, issue: Issue) -> None:
+    key = await issue()
+    await find(server, {"apiKey": key})
+    await find(server, {"apiKey": key + "x"})
+    await find(server, {"Authorization": "Bearer planted-token"})
+    await find(server, {"email": "planted-email", "password": "planted-password"})
+
+    log = server.log.read_text()
+
+    assert key[:20] not in log
+    assert "planted" not in log
+
+
+async def test_the_log_names_the_caller_by_the_keys_id(server: Server, driver: Any, key: str, post: Post) -> None:
+    owner = await driver.dozen[auth.API_KEYS].find_one({"name": "tests"})
+    await find(server, {"apiKey": key})
+
+    line = server.log_lines[-1]
+
+    assert (line["operation"], line["caller"], line["status"]) == ("find", str(owner["_id"]), 200)
+
+
+async def test_a_refused_caller_has_no_name_in_the_log(server: Server) -> None:
+    await find(server, {"apiKey": "wrong"})
+
+    line = server.log_lines[-1]
+
+    assert (line["caller"], line["namespace"], line["status"], line["error_code"]) == (
+        None,
+        None,
+        401,
+        "InvalidSession",
+    )
+
+
+def test_keys_are_long_and_never_the_same() -> None:
+    keys = {auth.new_key("x")[0] for _ in range(100)}
+
+    assert len(keys) == 100
+    assert {len(key) for key in keys} == {64}
+    assert json.loads(json.dumps(sorted(keys))) == sorted(keys)

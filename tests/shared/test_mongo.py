@@ -1,0 +1,137 @@
+"""Driver errors -> the caller's errors, and the clients' options."""
+
+from typing import Any
+
+import pytest
+from bson.errors import InvalidDocument
+from pymongo.errors import (
+    AutoReconnect,
+    BulkWriteError,
+    ConfigurationError,
+    ConnectionFailure,
+    CursorNotFound,
+    DocumentTooLarge,
+    DuplicateKeyError,
+    InvalidName,
+    InvalidOperation,
+    NetworkTimeout,
+    OperationFailure,
+    ServerSelectionTimeoutError,
+    WaitQueueTimeoutError,
+    WriteConcernError,
+    WriteError,
+)
+
+from shared import mongo
+from shared.errors import (
+    CommandFailedError,
+    DataAPIError,
+    DeadlinePassedError,
+    InvalidParameterError,
+    UnavailableError,
+)
+from shared.settings import Settings
+
+GONE = "the connection to MongoDB was lost"
+LATE = "the call took longer than its time limit"
+AWAY = "MongoDB cannot be reached"
+PLANTED = {"errmsg": "not authorized on shop to execute command { find: planted }", "code": 13}
+DUPLICATE = {"index": 0, "code": 11000, "errmsg": "E11000 duplicate key error"}
+
+
+def bulk(*errors: dict[str, Any], **details: Any) -> BulkWriteError:
+    return BulkWriteError({"writeErrors": list(errors), "writeConcernErrors": []} | details)
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "text"),
+    [
+        pytest.param(
+            ServerSelectionTimeoutError("planted:27017"), UnavailableError, AWAY, id="no server"
+        ),
+        pytest.param(WaitQueueTimeoutError("planted"), UnavailableError, AWAY, id="pool is full"),
+        pytest.param(AutoReconnect("planted"), UnavailableError, GONE, id="connection closed"),
+        pytest.param(ConnectionFailure("planted"), UnavailableError, GONE, id="connection failed"),
+        pytest.param(CursorNotFound("planted", 43), UnavailableError, GONE, id="cursor lost"),
+        pytest.param(
+            NetworkTimeout("planted"), DeadlinePassedError, LATE, id="network"
+        ),
+        pytest.param(
+            OperationFailure("planted", 50), DeadlinePassedError, LATE, id="code 50"
+        ),
+        pytest.param(
+            OperationFailure("planted", 262), DeadlinePassedError, LATE, id="code 262"
+        ),
+        *[
+            pytest.param(OperationFailure("planted", code), UnavailableError, GONE, id=f"code {code}")
+            for code in (6, 7, 89, 91, 189, 9001, 10107, 11600, 11601, 11602, 13435, 13436)
+        ],
+        pytest.param(OperationFailure("planted", 462), UnavailableError, "MongoDB is overloaded", id="code 462"),
+        pytest.param(
+            OperationFailure("x", 96, {"code": 96, "codeName": "OperationFailed", "errmsg": "no"}),
+            CommandFailedError, "(OperationFailed) no", id="a command's own error",
+        ),
+        pytest.param(
+            OperationFailure("x", 13, PLANTED | {"codeName": "Unauthorized"}),
+            CommandFailedError, "(Unauthorized) not authorized on shop", id="unauthorized, without the command",
+        ),
+        pytest.param(
+            WriteError("x", 28, {"code": 28, "errmsg": "no"}), CommandFailedError, "(Location28) no", id="a write"
+        ),
+        pytest.param(
+            DuplicateKeyError("x", 11000, DUPLICATE),
+            CommandFailedError, "(DuplicateKey) E11000 duplicate key error", id="duplicate",
+        ),
+        pytest.param(
+            bulk(DUPLICATE), CommandFailedError, "(DuplicateKey) E11000 duplicate key error", id="duplicate of many"
+        ),
+        pytest.param(bulk(), UnavailableError, mongo._UNCONFIRMED, id="many, not confirmed"),
+        pytest.param(
+            WriteConcernError("x", 64, {"code": 64}), UnavailableError, mongo._UNCONFIRMED, id="not confirmed"
+        ),
+        pytest.param(InvalidName("bad name"), InvalidParameterError, "bad name", id="name"),
+        pytest.param(DocumentTooLarge("too large"), InvalidParameterError, "too large", id="document"),
+        pytest.param(InvalidDocument("bad"), InvalidParameterError, "bad", id="BSON"),
+        pytest.param(
+            ConfigurationError("planted"),
+            UnavailableError, "the connection to MongoDB is not configured correctly", id="configuration",
+        ),
+    ],
+)  # fmt: skip
+def test_a_driver_error_becomes_the_callers(error: Exception, kind: type[DataAPIError], text: str) -> None:
+    shown = mongo.translated(error)
+
+    assert type(shown) is kind
+    assert str(shown) == text
+
+
+def test_an_error_of_our_own_making_stays_one() -> None:
+    error = InvalidOperation("bug")
+
+    assert mongo.translated(error) is error
+
+
+def test_an_acknowledged_write_is_on_disk_of_a_majority() -> None:
+    options = mongo.client_options("mongodb://h/", Settings())
+
+    assert (options["w"], options["journal"]) == ("majority", True)
+
+
+@pytest.mark.parametrize(
+    ("query", "name"),
+    [
+        pytest.param("w=1", "w", id="w"),
+        pytest.param("maxpoolsize=3", "maxPoolSize", id="case does not matter"),
+        pytest.param("replicaSet=r&serverSelectionTimeoutMS=1", "serverSelectionTimeoutMS", id="the second option"),
+    ],
+)
+def test_what_the_uri_sets_wins(query: str, name: str) -> None:
+    plain = mongo.client_options("mongodb://h/", Settings())
+
+    given = mongo.client_options(f"mongodb://u:p@h/db?{query}", Settings())
+
+    assert plain.keys() - given.keys() == {name}
+
+
+def test_the_pool_is_a_setting() -> None:
+    assert mongo.client_options("mongodb://h/", Settings(mongo_db_max_pool_size=7))["maxPoolSize"] == 7

@@ -1,0 +1,259 @@
+"""Everything that a deployment may set, and what is said when it is wrong."""
+
+import string
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pymongo.uri_parser import parse_uri
+
+from shared.settings import NAMES, Settings, SettingsError, listen_address
+
+ANYWHERE = "0.0.0.0"  # noqa: S104  a container is reached from outside itself
+URI = {"MONGO_DB_URI": "mongodb://h/"}
+ODD_TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1).filter(
+    lambda text: text.strip() != ""
+)
+
+
+def test_the_defaults_are_those_of_the_table() -> None:
+    assert msgspec.structs.asdict(Settings.from_environ(URI)) == {
+        "mongo_db_uri": "mongodb://h/", "mongo_db_host": "", "mongo_db_port": 27017, "mongo_db_user": "",
+        "mongo_db_password": "", "mongo_db_timeout_ms": 30_000, "mongo_db_max_pool_size": 50,
+        "listen_host": ANYWHERE, "listen_port": 7071, "dozen_database": "dozen", "app_id": "", "return_type": "JSON",
+        "auth_cache_seconds": 30.0, "cors_allowed_origins": "", "cors_allow_credential_headers": False,
+        "max_body_bytes": 33_554_432, "max_read_bytes": 350_000_000, "log_level": "INFO",
+        "data_sources": {"mongodb_atlas": "mongodb://h/"},
+    }  # fmt: skip
+
+
+def test_the_five_names_that_every_deployment_knows_are_read() -> None:
+    assert {"MONGO_DB_HOST", "MONGO_DB_PORT", "MONGO_DB_USER", "MONGO_DB_PASSWORD", "LISTEN_PORT"} <= NAMES
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "value"),
+    [
+        pytest.param("MONGO_DB_PORT", "1", 1, id="lowest port"),
+        pytest.param("MONGO_DB_PORT", "65535", 65535, id="highest port"),
+        pytest.param("MONGO_DB_TIMEOUT_MS", "1", 1, id="timeout"),
+        pytest.param("MONGO_DB_MAX_POOL_SIZE", "7", 7, id="pool"),
+        pytest.param("LISTEN_PORT", "80", 80, id="listen port"),
+        pytest.param("LISTEN_HOST", "127.0.0.1", "127.0.0.1", id="listen host"),
+        pytest.param("DOZEN_DATABASE", "my_control-1", "my_control-1", id="control database"),
+        pytest.param("DOZEN_DATABASE", "administration", "administration", id="a name that begins as admin"),
+        pytest.param("APP_ID", "shop-abcde", "shop-abcde", id="app id"),
+        pytest.param("RETURN_TYPE", "EJSON", "EJSON", id="return type"),
+        pytest.param("AUTH_CACHE_SECONDS", "0", 0.0, id="no cache"),
+        pytest.param("AUTH_CACHE_SECONDS", "1.5", 1.5, id="a fraction"),
+        pytest.param("CORS_ALLOW_CREDENTIAL_HEADERS", "true", True, id="true"),
+        pytest.param("CORS_ALLOW_CREDENTIAL_HEADERS", "True", True, id="True"),
+        pytest.param("CORS_ALLOW_CREDENTIAL_HEADERS", "1", True, id="1"),
+        pytest.param("CORS_ALLOW_CREDENTIAL_HEADERS", "false", False, id="false"),
+        pytest.param("CORS_ALLOW_CREDENTIAL_HEADERS", "0", False, id="0"),
+        pytest.param("MAX_BODY_BYTES", "1024", 1024, id="body"),
+        pytest.param("MAX_READ_BYTES", "1024", 1024, id="read"),
+        pytest.param("LOG_LEVEL", "DEBUG", "DEBUG", id="log level"),
+        pytest.param("RETURN_TYPE", "", "JSON", id="empty is not set"),
+        pytest.param("LISTEN_PORT", "  ", 7071, id="blank is not set"),
+    ],
+)
+def test_a_setting_is_read(name: str, text: str, value: Any) -> None:
+    read = Settings.from_environ(URI | {name: text})
+
+    assert getattr(read, name.lower()) == value
+
+
+@pytest.mark.parametrize(
+    ("environ", "sentence"),
+    [
+        pytest.param({}, "no MongoDB is configured: set MONGO_DB_URI, or MONGO_DB_HOST", id="nothing"),
+        pytest.param(
+            {"MONGO_DB_URI": " "}, "no MongoDB is configured: set MONGO_DB_URI, or MONGO_DB_HOST", id="blank URI"
+        ),
+        pytest.param(
+            {"MONGO_DB_URI": "http://secret"}, "MONGO_DB_URI must start with mongodb:// or mongodb+srv://", id="scheme"
+        ),
+        pytest.param(
+            URI | {"MONGO_DB_URI__B": "secret"},
+            "MONGO_DB_URI__B must start with mongodb:// or mongodb+srv://", id="scheme of another",
+        ),
+        pytest.param(
+            {"MONGO_DB_HOST": "h/secret"},
+            "MONGO_DB_HOST must be a host name, or several separated by commas", id="host with a path",
+        ),
+        pytest.param(
+            {"MONGO_DB_HOST": "u:secret@h"},
+            "MONGO_DB_HOST must be a host name, or several separated by commas", id="host with a password",
+        ),
+        pytest.param(
+            {"MONGO_DB_HOST": "h,,g"},
+            "MONGO_DB_HOST must be a host name, or several separated by commas", id="an empty host",
+        ),
+        pytest.param(
+            {"MONGO_DB_HOST": "h", "MONGO_DB_USER": "u"},
+            "MONGO_DB_USER and MONGO_DB_PASSWORD must be set together", id="user only",
+        ),
+        pytest.param(
+            {"MONGO_DB_HOST": "h", "MONGO_DB_PASSWORD": "secret"},
+            "MONGO_DB_USER and MONGO_DB_PASSWORD must be set together", id="password only",
+        ),
+        pytest.param({"MONGO_DB_PORT": "secret"}, "MONGO_DB_PORT is not usable: expected `int`", id="port is text"),
+        pytest.param({"MONGO_DB_PORT": "0"}, "MONGO_DB_PORT is not usable: expected `int` >= 1", id="port 0"),
+        pytest.param({"LISTEN_PORT": "65536"}, "LISTEN_PORT is not usable: expected `int` <= 65535", id="port 65536"),
+        pytest.param({"LISTEN_PORT": "1.5"}, "LISTEN_PORT is not usable: expected `int`", id="port 1.5"),
+        pytest.param(
+            {"MONGO_DB_TIMEOUT_MS": "0"}, "MONGO_DB_TIMEOUT_MS is not usable: expected `int` >= 1", id="timeout 0"
+        ),
+        pytest.param(
+            {"MONGO_DB_MAX_POOL_SIZE": "-1"}, "MONGO_DB_MAX_POOL_SIZE is not usable: expected `int` >= 1", id="pool"
+        ),
+        pytest.param(
+            {"AUTH_CACHE_SECONDS": "-1"}, "AUTH_CACHE_SECONDS is not usable: expected `float` >= 0.0", id="cache"
+        ),
+        pytest.param({"MAX_BODY_BYTES": "1MB"}, "MAX_BODY_BYTES is not usable: expected `int`", id="body"),
+        pytest.param({"MAX_READ_BYTES": "0"}, "MAX_READ_BYTES is not usable: expected `int` >= 1", id="read"),
+        pytest.param({"RETURN_TYPE": "secret"}, "RETURN_TYPE is not usable: invalid enum value", id="return type"),
+        pytest.param({"RETURN_TYPE": "json"}, "RETURN_TYPE is not usable: invalid enum value", id="return type's case"),
+        pytest.param({"LOG_LEVEL": "secret"}, "LOG_LEVEL is not usable: invalid enum value", id="log level"),
+        pytest.param(
+            {"CORS_ALLOW_CREDENTIAL_HEADERS": "secret"},
+            "CORS_ALLOW_CREDENTIAL_HEADERS is not usable: expected `bool`", id="boolean",
+        ),
+        pytest.param(
+            {"DOZEN_DATABASE": "admin"}, "DOZEN_DATABASE is not usable: expected `str` matching regex", id="admin"
+        ),
+        pytest.param(
+            {"DOZEN_DATABASE": "a.b"}, "DOZEN_DATABASE is not usable: expected `str` matching regex", id="a dot"
+        ),
+        pytest.param(
+            {"DOZEN_DATABASE": "x" * 64}, "DOZEN_DATABASE is not usable: expected `str` matching regex", id="too long"
+        ),
+        pytest.param(
+            {"MONGO_DB_URI": "@Microsoft.KeyVault(SecretUri=https://secret)"},
+            "MONGO_DB_URI is a Key Vault reference that the platform could not resolve", id="Key Vault",
+        ),
+        pytest.param(
+            URI | {"MONGO_DB_URI__B": "@Microsoft.KeyVault(secret)"},
+            "MONGO_DB_URI__B is a Key Vault reference that the platform could not resolve", id="Key Vault of another",
+        ),
+        pytest.param(
+            {"MONGO_DB_HOST": "h", "MONGO_DB_USER": "u", "MONGO_DB_PASSWORD": "@Microsoft.KeyVault(secret)"},
+            "MONGO_DB_PASSWORD is a Key Vault reference that the platform could not resolve", id="Key Vault password",
+        ),
+    ],
+)  # fmt: skip
+def test_a_wrong_setting_is_one_sentence_that_names_it(environ: dict[str, str], sentence: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        Settings.from_environ(environ)
+
+    assert str(caught.value) == sentence
+    assert "secret" not in repr(caught.value)
+    assert caught.value.__cause__ is None
+
+
+def test_what_is_not_a_setting_is_not_looked_at() -> None:
+    read = Settings.from_environ(URI | {"PATH": "@Microsoft.KeyVault(x)", "HOME": "/root", "DATA_SOURCES": "x"})
+
+    assert read == Settings.from_environ(URI)
+
+
+@pytest.mark.parametrize(
+    ("parts", "nodes"),
+    [
+        pytest.param({"MONGO_DB_HOST": "db"}, [("db", 27017)], id="host"),
+        pytest.param({"MONGO_DB_HOST": "db", "MONGO_DB_PORT": "28"}, [("db", 28)], id="host and port"),
+        pytest.param({"MONGO_DB_HOST": "db:1"}, [("db", 1)], id="host with a port"),
+        pytest.param({"MONGO_DB_HOST": "a, b:2", "MONGO_DB_PORT": "9"}, [("a", 9), ("b", 2)], id="two hosts"),
+        pytest.param({"MONGO_DB_HOST": "10.0.0.1"}, [("10.0.0.1", 27017)], id="IPv4"),
+        pytest.param({"MONGO_DB_HOST": "::1"}, [("::1", 27017)], id="IPv6"),
+        pytest.param({"MONGO_DB_HOST": "[::1]", "MONGO_DB_PORT": "3"}, [("::1", 3)], id="IPv6 in brackets"),
+        pytest.param({"MONGO_DB_HOST": "[::1]:5"}, [("::1", 5)], id="IPv6 with a port"),
+        pytest.param({"MONGO_DB_HOST": "db_1.example-x.org"}, [("db_1.example-x.org", 27017)], id="a full name"),
+    ],
+)
+def test_the_uri_is_made_of_the_parts(parts: dict[str, str], nodes: list[tuple[str, int]]) -> None:
+    parsed = parse_uri(Settings.from_environ(parts).control_uri)
+
+    assert parsed["nodelist"] == nodes
+    assert parsed["username"] is None
+
+
+@given(user=ODD_TEXT, password=ODD_TEXT)
+@settings(max_examples=300, deadline=None)
+def test_any_user_and_password_come_through_the_uri(user: str, password: str) -> None:
+    environ = {"MONGO_DB_HOST": "h", "MONGO_DB_USER": user, "MONGO_DB_PASSWORD": password}
+
+    read = Settings.from_environ(environ)
+
+    parsed = parse_uri(read.control_uri)
+    assert (parsed["username"], parsed["password"]) == (user, password)
+    assert parsed["nodelist"] == [("h", 27017)]
+
+
+@given(password=st.text(string.ascii_letters, min_size=12))
+@settings(max_examples=50, deadline=None)
+def test_no_password_is_shown(password: str) -> None:
+    parts = {"MONGO_DB_HOST": "h", "MONGO_DB_USER": "u", "MONGO_DB_PASSWORD": password}
+    whole = {"MONGO_DB_URI": f"mongodb://u:{password}@h/", "MONGO_DB_URI__B": f"mongodb://u:{password}@h/"}
+
+    shown = [repr(Settings.from_environ(environ)) for environ in (parts, whole)]
+
+    assert password not in "".join(shown)
+    assert shown[1] == "Settings(app_id='', data_sources=['b', 'mongodb_atlas'])"
+
+
+def test_a_whole_uri_wins_over_the_parts() -> None:
+    read = Settings.from_environ({"MONGO_DB_URI": "mongodb://whole/", "MONGO_DB_HOST": "part"})
+
+    assert read.control_uri == "mongodb://whole/"
+
+
+@pytest.mark.parametrize("name", ["mongodb-atlas", "Cluster0", ""])
+def test_the_only_source_has_every_name(name: str) -> None:
+    assert Settings.from_environ(URI).data_source_uri(name) == "mongodb://h/"
+
+
+@pytest.mark.parametrize(
+    ("name", "uri"),
+    [
+        pytest.param("mongodb-atlas", "mongodb://h/", id="the first"),
+        pytest.param("Cluster-0", "mongodb://c/", id="another"),
+        pytest.param("cluster 0", "mongodb://c/", id="as far as a variable's name can tell"),
+        pytest.param("cluster1", None, id="unknown"),
+    ],
+)
+def test_one_of_several_sources_is_found_by_its_name(name: str, uri: str | None) -> None:
+    read = Settings.from_environ(URI | {"MONGO_DB_URI__CLUSTER_0": "mongodb://c/"})
+
+    assert read.data_source_uri(name) == uri
+
+
+def test_a_source_may_stand_without_the_first() -> None:
+    read = Settings.from_environ({"MONGO_DB_URI__ONLY": "mongodb+srv://c/"})
+
+    assert (read.control_uri, read.data_source_uri("anything")) == ("mongodb+srv://c/", "mongodb+srv://c/")
+
+
+@pytest.mark.parametrize(
+    ("text", "origins"),
+    [
+        pytest.param("", set(), id="empty"),
+        pytest.param(" , ,", set(), id="commas only"),
+        pytest.param("https://a.example", {"https://a.example"}, id="one"),
+        pytest.param(" https://a.example/ ,http://b", {"https://a.example", "http://b"}, id="two"),
+    ],
+)
+def test_origins_are_a_list(text: str, origins: set[str]) -> None:
+    assert Settings.from_environ(URI | {"CORS_ALLOWED_ORIGINS": text}).allowed_origins == origins
+
+
+def test_the_address_is_known_even_if_another_setting_is_wrong() -> None:
+    assert listen_address({"LISTEN_PORT": "80", "RETURN_TYPE": "x"}) == (ANYWHERE, 80)
+
+
+def test_a_wrong_address_is_one_sentence() -> None:
+    with pytest.raises(SettingsError, match=r"^LISTEN_PORT is not usable: expected `int`$"):
+        listen_address({"LISTEN_PORT": "http"})

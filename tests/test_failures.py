@@ -1,0 +1,375 @@
+"""What a caller sees when something fails: real failures, of a real mongod or by the server's own failCommand."""
+
+import time
+from collections.abc import AsyncIterator, Iterator
+from typing import Any, NamedTuple
+
+import pytest
+from pymongo import MongoClient
+
+from functions import health
+from local.mongod import Mongod
+from local.ports import free_port
+from shared import auth
+from shared.endpoint import Call, action, actions
+from tests.conftest import ACTION, FailPoint, Post, errors_only, request_body
+from tests.hosts import Answer, Server, Worker, eventually
+
+INTERNAL = "InternalServerError"
+
+
+@pytest.fixture(scope="module")
+def own_mongod(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mongod]:
+    """A mongod that a test may kill."""
+    with Mongod(tmp_path_factory.mktemp("own")) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def own_key(own_mongod: Mongod) -> str:
+    made, stored = auth.new_key("own")
+    with MongoClient[dict[str, Any]](own_mongod.uri) as client:
+        client.dozen[auth.API_KEYS].insert_one(stored)
+    return made
+
+
+@pytest.fixture(scope="module")
+async def own_server(own_mongod: Mongod, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Server]:
+    """A server on that mongod, with a short deadline."""
+    log = tmp_path_factory.mktemp("own-server") / "log"
+    async with Server(
+        log, MONGO_DB_URI=f"{own_mongod.uri}&serverSelectionTimeoutMS=800", MONGO_DB_TIMEOUT_MS="1500"
+    ) as running:
+        yield running
+
+
+@pytest.fixture
+def fresh_health() -> Iterator[None]:
+    """Forget the last readiness check of the worker in this process, before and after."""
+    health._LastCheck.expires = 0.0
+    yield
+    health._LastCheck.expires = 0.0
+
+
+class Reliable(NamedTuple):
+    """The worker on a mongod that is told to fail."""
+
+    post: Post
+    fail: FailPoint
+
+
+@pytest.fixture
+async def reliable(worker: Worker, key: str, database: Any, fail_point: FailPoint) -> Reliable:
+    await Post(worker, key)("find")  # the key is in the cache, a connection in the pool
+    return Reliable(Post(worker, key), fail_point)
+
+
+async def call(server: Server, key: str, name: str = "findOne", **members: Any) -> Answer:
+    return await server.request("POST", ACTION + name, {"apiKey": key}, request_body(**members))
+
+
+async def test_a_killed_mongod_is_503_until_it_is_back(own_mongod: Mongod, own_server: Server, own_key: str) -> None:
+    before = await call(own_server, own_key)
+    own_mongod.kill()
+    during = await call(own_server, own_key)
+    writing = await call(own_server, own_key, "insertOne", document={"_id": "lost"})
+    own_mongod.start()
+
+    async def works() -> bool:
+        return (await call(own_server, own_key)).status == 200
+
+    await eventually(works)
+    after = await call(own_server, own_key, "insertOne", document={"_id": "kept"})
+    assert (before.status, during.status, writing.status, after.status) == (200, 503, 503, 201)
+    assert (during.headers["retry-after"], writing.headers["retry-after"]) == ("5", "5")
+    assert errors_only(during)["error_code"] == errors_only(writing)["error_code"] == INTERNAL
+    assert "127.0.0.1" not in during.json["error"] + writing.json["error"]
+
+
+async def test_a_key_that_cannot_be_looked_up_is_503_and_not_401(
+    own_mongod: Mongod, own_server: Server, own_key: str
+) -> None:
+    own_mongod.kill()
+    answer = await call(own_server, "never-seen-before")
+    own_mongod.start()
+
+    assert answer.status == 503
+    assert errors_only(answer)["error_code"] == INTERNAL
+
+
+async def test_a_hung_mongod_is_504_after_the_deadline(own_mongod: Mongod, own_server: Server, own_key: str) -> None:
+    async def works() -> bool:
+        return (await call(own_server, own_key)).status == 200
+
+    await eventually(works)
+    own_mongod.pause()
+    started = time.monotonic()
+    answer = await call(own_server, own_key)
+    took = time.monotonic() - started
+    own_mongod.resume()
+    await eventually(works)
+
+    assert answer.status == 504
+    assert errors_only(answer) == {
+        "error": "the call took longer than its time limit", "error_code": "ExecutionTimeLimitExceeded",
+    }  # fmt: skip
+    assert 1 < took < 4
+
+
+@pytest.mark.parametrize(
+    ("command", "name", "members"),
+    [
+        pytest.param("find", "find", {}, id="find"),
+        pytest.param("find", "findOne", {}, id="findOne"),
+        pytest.param("aggregate", "aggregate", {"pipeline": []}, id="aggregate"),
+        pytest.param("insert", "insertOne", {"document": {}}, id="insertOne"),
+        pytest.param("insert", "insertMany", {"documents": [{}]}, id="insertMany"),
+        pytest.param("update", "updateMany", {"filter": {}, "update": {"$set": {"a": 1}}}, id="updateMany"),
+        pytest.param("delete", "deleteMany", {"filter": {}}, id="deleteMany"),
+    ],
+)
+async def test_a_command_slower_than_the_deadline_is_504(
+    reliable: Reliable, configured: pytest.MonkeyPatch, command: str, name: str, members: dict[str, Any]
+) -> None:
+    configured.setenv("MONGO_DB_TIMEOUT_MS", "300")
+    await reliable.post("find")
+    await reliable.fail(command, blockConnection=True, blockTimeMS=1_200)
+
+    started = time.monotonic()
+    answer = await reliable.post(name, **members)
+
+    assert answer.status == 504
+    assert errors_only(answer)["error_code"] == "ExecutionTimeLimitExceeded"
+    assert time.monotonic() - started < 1.1
+
+
+async def test_a_query_slower_than_the_deadline_ends_in_mongod_too(
+    worker: Worker, configured: pytest.MonkeyPatch, driver: Any, crowded: str, key: str
+) -> None:
+    configured.setenv("MONGO_DB_TIMEOUT_MS", "300")
+    nearest = {"$match": {"$expr": {"$eq": ["$_id", {"$add": ["$$number", 0.5]}]}}}
+    slow = {"$lookup": {"from": "items", "let": {"number": "$_id"}, "pipeline": [nearest], "as": "x"}}
+    await Post(worker, key)("findOne")
+
+    answer = await Post(worker, key)("aggregate", database=crowded, pipeline=[slow, {"$match": {"x": {"$ne": []}}}])
+
+    async def ended() -> bool:
+        running = await driver.admin.aggregate([{"$currentOp": {}}, {"$match": {"ns": f"{crowded}.items"}}])
+        return not await running.to_list()
+
+    assert answer.status == 504
+    await eventually(ended, 5)
+
+
+@pytest.mark.parametrize(
+    ("command", "name", "members", "status"),
+    [
+        pytest.param("find", "find", {}, 200, id="find"),
+        pytest.param("find", "findOne", {}, 200, id="findOne"),
+        pytest.param("aggregate", "aggregate", {"pipeline": []}, 200, id="aggregate"),
+        pytest.param("insert", "insertOne", {"document": {"_id": 1}}, 201, id="insertOne"),
+        pytest.param("insert", "insertMany", {"documents": [{"_id": 1}, {"_id": 2}]}, 201, id="insertMany"),
+        pytest.param("update", "updateOne", {"filter": {}, "update": {"$inc": {"a": 1}}}, 200, id="updateOne"),
+        pytest.param("update", "replaceOne", {"filter": {}, "replacement": {}}, 200, id="replaceOne"),
+        pytest.param("delete", "deleteOne", {"filter": {}}, 200, id="deleteOne"),
+    ],
+)
+async def test_a_call_whose_connection_broke_is_tried_again(
+    reliable: Reliable, command: str, name: str, members: dict[str, Any], status: int
+) -> None:
+    await reliable.fail(command, closeConnection=True)
+
+    answer = await reliable.post(name, **members)
+
+    assert answer.status == status
+
+
+@pytest.mark.parametrize(
+    ("name", "members"),
+    [pytest.param("find", {}, id="find"), pytest.param("insertOne", {"document": {"a": 1}}, id="insertOne")],
+)
+async def test_a_call_during_an_election_waits_for_the_new_primary(
+    worker: Worker, configured: pytest.MonkeyPatch, own_mongod: Mongod, own_key: str, name: str,
+    members: dict[str, Any],
+) -> None:  # fmt: skip
+    configured.setenv("MONGO_DB_URI", own_mongod.uri)
+    await Post(worker, own_key)("find")
+    with MongoClient[dict[str, Any]](own_mongod.uri) as client:
+        client.admin.command({"replSetStepDown": 1, "force": True})
+
+    answer = await Post(worker, own_key)(name, **members)
+
+    assert answer.status in {200, 201}
+
+
+REFUSED = "MongoDB refuses the credentials of this deployment"
+
+
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [
+        pytest.param(18, (503, INTERNAL, REFUSED), id="AuthenticationFailed"),
+        pytest.param(8000, (503, INTERNAL, REFUSED), id="AtlasError"),
+        pytest.param(16500, (503, INTERNAL, "MongoDB is overloaded"), id="Azure's throttling"),
+        pytest.param(50, (504, "ExecutionTimeLimitExceeded", "the call took longer"), id="MaxTimeMSExpired"),
+        pytest.param(13, (400, "MongoDBError", "(Unauthorized) "), id="Unauthorized"),
+        pytest.param(59, (400, "MongoDBError", "(CommandNotFound) "), id="CommandNotFound"),
+        pytest.param(96, (400, "MongoDBError", "(OperationFailed) "), id="OperationFailed"),
+        pytest.param(1, (400, "MongoDBError", "(InternalError) "), id="InternalError"),
+    ],
+)
+@pytest.mark.parametrize(
+    ("command", "name", "members"),
+    [
+        pytest.param("find", "find", {}, id="find"),
+        pytest.param("insert", "insertOne", {"document": {}}, id="insertOne"),
+        pytest.param("insert", "insertMany", {"documents": [{}]}, id="insertMany"),
+    ],
+)
+async def test_an_error_of_the_server_has_its_status(
+    reliable: Reliable, code: int, expected: tuple[int, str, str], command: str, name: str, members: dict[str, Any]
+) -> None:
+    status, error_code, error = expected
+    await reliable.fail(command, times=2, errorCode=code)  # twice: the driver tries some again
+
+    answer = await reliable.post(name, **members)
+
+    assert answer.status == status
+    assert errors_only(answer)["error_code"] == error_code
+    assert answer.json["error"].startswith(error)
+
+
+@pytest.mark.parametrize("name", ["insertOne", "insertMany"])
+async def test_a_write_that_no_majority_confirmed_is_not_acknowledged(
+    worker: Worker, key: str, fail_point: FailPoint, name: str
+) -> None:
+    await fail_point("insert", writeConcernError={"code": 64, "errmsg": "waiting for replication timed out"})
+
+    answer = await Post(worker, key)(name, document={"a": 1}, documents=[{"a": 1}])
+
+    assert answer.status == 503
+    assert "could not be confirmed by a majority" in errors_only(answer)["error"]
+
+
+async def test_a_reply_that_grows_too_large_is_refused(
+    worker: Worker, configured: pytest.MonkeyPatch, crowded: str, key: str
+) -> None:
+    configured.setenv("MAX_READ_BYTES", "100000")
+
+    found = await Post(worker, key)("find", database=crowded, limit=0)
+    aggregated = await Post(worker, key)("aggregate", database=crowded, pipeline=[])
+    few = await Post(worker, key)("find", database=crowded, limit=10)
+
+    assert (found.status, aggregated.status, few.status) == (400, 400, 200)
+    assert errors_only(found) == errors_only(aggregated)
+    assert found.json == {
+        "error": "the documents found exceed 100000 bytes", "error_code": "ReadSizeLimitExceeded",
+    }  # fmt: skip
+
+
+async def test_an_unexpected_error_shows_only_an_id_that_the_log_has_too(
+    worker: Worker, key: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    @action("explode")
+    async def _explode(call: Call) -> bytes:
+        raise RuntimeError("planted detail")
+
+    answer = await worker.request("POST", "/action/explode", {"apiKey": key}, request_body())
+    del actions["explode"]
+
+    assert answer.status == 500
+    assert errors_only(answer)["error_code"] == INTERNAL
+    correlation_id = answer.json["error"].removeprefix("internal error, logged with id ")
+    assert len(correlation_id) == 32
+    assert correlation_id in caplog.text
+    assert "planted detail" in caplog.text
+    assert b"planted" not in answer.body
+    assert b"RuntimeError" not in answer.body
+
+
+async def test_readiness_tells_that_mongodb_is_away_and_keeps_it_for_a_moment(
+    worker: Worker, configured: pytest.MonkeyPatch, fresh_health: None
+) -> None:
+    configured.setenv("MONGO_DB_URI", f"mongodb://user:planted@127.0.0.1:{free_port()}/?serverSelectionTimeoutMS=100")
+
+    first = await worker.request("GET", "/health/ready")
+    started = time.monotonic()
+    second = await worker.request("GET", "/health/ready")
+
+    assert (first.status, second.status) == (503, 503)
+    assert errors_only(first) == {"error": "MongoDB cannot be reached", "error_code": INTERNAL}
+    assert first.headers["retry-after"] == "5"
+    assert time.monotonic() - started < 0.09
+
+
+async def test_readiness_is_cached(worker: Worker, fresh_health: None, fail_point: FailPoint) -> None:
+    first = await worker.request("GET", "/health/ready")
+    await fail_point("ping", errorCode=18)
+    second = await worker.request("GET", "/health/ready")
+    health._LastCheck.expires = 0.0
+    third = await worker.request("GET", "/health/ready")
+
+    assert [answer.status for answer in (first, second, third)] == [200, 200, 503]
+
+
+def test_readiness_is_cached_for_five_seconds() -> None:
+    assert health.READY_CACHE_SECONDS == 5
+
+
+@pytest.mark.parametrize(
+    ("env", "reason"),
+    [
+        pytest.param({}, "no MongoDB is configured: set MONGO_DB_URI, or MONGO_DB_HOST", id="nothing"),
+        pytest.param(
+            {"MONGO_DB_URI": "planted-password@host"},
+            "MONGO_DB_URI must start with mongodb:// or mongodb+srv://", id="no URI",
+        ),
+        pytest.param(
+            {"MONGO_DB_HOST": "h", "MONGO_DB_PASSWORD": "planted"},
+            "MONGO_DB_USER and MONGO_DB_PASSWORD must be set together", id="half of the credentials",
+        ),
+        pytest.param(
+            {"MONGO_DB_HOST": "h", "MONGO_DB_PORT": "planted"}, "MONGO_DB_PORT is not usable: expected `int`", id="port"
+        ),
+    ],
+)  # fmt: skip
+async def test_a_server_without_usable_settings_starts_and_says_what_is_wrong(
+    tmp_path: Any, key: str, env: dict[str, str], reason: str
+) -> None:
+    async with Server(tmp_path / "log", **env) as server:
+        live = await server.request("GET", "/health/live")
+        ready = await server.request("GET", "/health/ready")
+        found = await call(server, key)
+        preflight = await server.request("OPTIONS", ACTION + "find")
+
+    assert (live.status, ready.status, found.status, preflight.status) == (200, 503, 503, 503)
+    assert errors_only(ready) == errors_only(found)
+    assert found.json == {"error": f"the service is not configured: {reason}", "error_code": INTERNAL}
+    assert (server.log_lines[0]["message"], server.log_lines[0]["reason"]) == ("not configured", reason)
+    assert "planted" not in server.log.read_text()
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        pytest.param("mongodb://user:planted@", id="no host"),
+        pytest.param("mongodb://user:pl@nted:planted@h/", id="an @ in the password"),
+        pytest.param("mongodb://user:planted%ZZ@h:27017x/", id="a port that is none"),
+        pytest.param("mongodb+srv://user:planted@localhost/", id="SRV without a domain"),
+        pytest.param("mongodb+srv://user:planted@nowhere.invalid/", id="SRV that does not resolve"),
+    ],
+)
+async def test_a_wrong_uri_is_503_without_its_password(
+    worker: Worker, configured: pytest.MonkeyPatch, fresh_health: None, caplog: pytest.LogCaptureFixture, key: str,
+    uri: str,
+) -> None:  # fmt: skip
+    configured.setenv("MONGO_DB_URI", uri)
+    configured.setenv("MONGO_DB_TIMEOUT_MS", "1000")
+
+    ready = await worker.request("GET", "/health/ready")
+    found = await worker.request("POST", ACTION + "find", {"apiKey": key}, request_body())
+
+    assert (ready.status, found.status) == (503, 503)
+    assert b"planted" not in ready.body + found.body
+    assert "planted" not in caplog.text
+    assert errors_only(ready)["error_code"] == INTERNAL

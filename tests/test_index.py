@@ -1,0 +1,92 @@
+"""What Azure's worker finds in function_app: the list of the API's functions, and nothing else."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.hosts import ROOT, Worker
+
+ACTIONS = "app/{app_id}/endpoint/data/{version}/action/"
+ALL = {"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"}
+FUNCTIONS: dict[str, tuple[str, set[str]]] = {
+    "findOne": (ACTIONS + "findOne", ALL),
+    "find": (ACTIONS + "find", ALL),
+    "insertOne": (ACTIONS + "insertOne", ALL),
+    "insertMany": (ACTIONS + "insertMany", ALL),
+    "updateOne": (ACTIONS + "updateOne", ALL),
+    "updateMany": (ACTIONS + "updateMany", ALL),
+    "replaceOne": (ACTIONS + "replaceOne", ALL),
+    "deleteOne": (ACTIONS + "deleteOne", ALL),
+    "deleteMany": (ACTIONS + "deleteMany", ALL),
+    "aggregate": (ACTIONS + "aggregate", ALL),
+    "live": ("health/live", {"GET"}),
+    "ready": ("health/ready", {"GET"}),
+    "fallback": ("{*path}", ALL),
+}
+WITHOUT_A_NETWORK = """
+import socket, sys
+def refuse(event, arguments):
+    if event.startswith("socket.") and event not in {"socket.__new__", "socket.gethostname"}:
+        raise RuntimeError(f"{event} at import")
+sys.addaudithook(refuse)
+import function_app
+print(len(function_app.app.get_functions()))
+"""
+
+
+def test_the_worker_finds_exactly_these_functions(worker: Worker) -> None:
+    found = {
+        function.name: (function.trigger["route"], set(function.trigger["methods"])) for function in worker.functions
+    }
+
+    assert found == FUNCTIONS
+
+
+@pytest.mark.parametrize("member", ["authLevel", "direction", "type"])
+def test_every_trigger_is_anonymous(worker: Worker, member: str) -> None:
+    expected: Any = {"authLevel": "ANONYMOUS", "direction": "IN", "type": "httpTrigger"}
+
+    assert {function.trigger[member] for function in worker.functions} == {expected[member]}
+
+
+def test_no_route_begins_as_the_platforms_own() -> None:
+    assert not [route for route, _ in FUNCTIONS.values() if route.startswith(("admin", "runtime"))]
+
+
+def test_importing_function_app_needs_no_settings_and_no_network() -> None:
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", WITHOUT_A_NETWORK],
+        cwd=ROOT, env={"PYTHONDONTWRITEBYTECODE": "1"}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+    assert (done.returncode, done.stdout.strip(), done.stderr) == (0, str(len(FUNCTIONS)), "")
+
+
+@pytest.mark.parametrize(
+    "module", ["typer", "rich", "uvicorn", "starlette", "httpx", "redis", "azure.identity", "opencensus"]
+)
+def test_importing_function_app_leaves_out_what_other_processes_need(module: str) -> None:
+    code = f"import sys, function_app; sys.exit({module!r} in sys.modules)"
+
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env={}, capture_output=True, check=False)
+
+    assert done.returncode == 0
+
+
+def test_function_app_only_registers() -> None:
+    tree = ast.parse(Path(ROOT / "function_app.py").read_text())
+
+    kinds = {type(statement).__name__ for statement in tree.body}
+
+    assert kinds == {"Expr", "Import", "ImportFrom", "Assign"}
+
+
+def test_every_module_of_functions_is_registered() -> None:
+    modules = {path.stem for path in (ROOT / "functions").glob("*.py")} - {"__init__"}
+    text = (ROOT / "function_app.py").read_text()
+
+    assert {module for module in modules if f"app.register_functions({module}.bp)" in text} == modules
