@@ -42,7 +42,6 @@ type Function = Callable[[func.HttpRequest], Awaitable[func.HttpResponse]]
 _ALLOWED_HEADERS = "Authorization, Content-Type, Accept"
 _CREDENTIAL_HEADERS = "apiKey, api-key, email, password, jwtTokenString"
 _PREFLIGHT_SECONDS = "7200"
-_ACTION_PATH = re.compile(r"/app/[^/]+/endpoint/data/[^/]+/action/[A-Za-z]+/?")
 _guard = cache(Guard)
 
 
@@ -90,10 +89,12 @@ def action(name: str, success: HTTPStatus = HTTPStatus.OK) -> Callable[[Handler]
 
     def decorate(handle: Handler) -> Function:
         made = actions[name] = Action(name, handle, success)
+        # the platform matches routes without regard to case, Atlas did not
+        is_exact = re.compile(rf"/app/[^/]+/endpoint/data/[^/]+/action/{name}/?").fullmatch
 
         async def respond(req: func.HttpRequest) -> func.HttpResponse:
-            exact = _ACTION_PATH.fullmatch(path_of(req))  # the platform matches without regard to case, Atlas did not
-            return await answer(req, made if exact else None, req.route_params["app_id"], req.route_params["version"])
+            known = made if is_exact(path_of(req)) else None
+            return await answer(req, known, req.route_params["app_id"], req.route_params["version"])
 
         respond.__name__ = name  # functools.wraps would show the worker the handler's signature
         return respond

@@ -48,7 +48,9 @@ type Collection = AsyncCollection[dict[str, Any]]
 type RawCursor = AsyncRawBatchCursor[Any] | AsyncRawBatchCommandCursor[Any]
 
 _SERVER_SELECTION_MS = 5_000
-_RAW: CodecOptions[Any] = CodecOptions(document_class=RawBSONDocument)  # documents stay the bytes that MongoDB sent
+_RAW: CodecOptions[Any] = CodecOptions(  # documents stay the bytes that MongoDB sent
+    document_class=RawBSONDocument, datetime_conversion=DatetimeConversion.DATETIME_AUTO
+)
 _NAMES = {  # write errors come without their codeName
     2: "BadValue", 9: "FailedToParse", 14: "TypeMismatch", 28: "PathNotViable", 40: "ConflictingUpdateOperators",
     52: "DollarPrefixedFieldName", 53: "InvalidIdField", 54: "NotSingleValueField", 56: "EmptyFieldName",

@@ -3,6 +3,7 @@
 from typing import Any, Self
 
 import msgspec
+from bson.code import Code
 
 from shared.ejson import Document
 from shared.errors import InvalidParameterError, MissingParameterError, WrongTypeError
@@ -26,6 +27,9 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     def from_body(cls, body: Document) -> Self:
         """Raise MissingParameterError or WrongTypeError naming the member. Null means absent, others are ignored."""
         given = {name: member for name, member in body.items() if member is not None}
+        for name, member in given.items():
+            if isinstance(member, Code):  # which is a str to Python
+                raise WrongTypeError(f"'{name}': expected another type, got code")
         try:
             return msgspec.convert(given, cls)
         except msgspec.ValidationError as error:

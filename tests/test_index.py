@@ -23,8 +23,8 @@ FUNCTIONS: dict[str, tuple[str, set[str]]] = {
     "deleteOne": (ACTIONS + "deleteOne", ALL),
     "deleteMany": (ACTIONS + "deleteMany", ALL),
     "aggregate": (ACTIONS + "aggregate", ALL),
-    "live": ("health/live", {"GET"}),
-    "ready": ("health/ready", {"GET"}),
+    "live": ("health/live", {"GET", "HEAD"}),
+    "ready": ("health/ready", {"GET", "HEAD"}),
     "fallback": ("{*path}", ALL),
 }
 WITHOUT_A_NETWORK = """

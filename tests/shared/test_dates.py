@@ -101,6 +101,7 @@ def test_any_date_comes_back(milliseconds: int) -> None:
 def test_dates_agree_with_python_where_python_has_any(moment: datetime) -> None:
     milliseconds = (moment - datetime(1970, 1, 1)) // timedelta(milliseconds=1)
 
+    assert dates.milliseconds(moment) == milliseconds
     assert dates.from_iso(moment.isoformat()) == milliseconds
     assert dates.to_iso(milliseconds) == f"{moment.isoformat(timespec='milliseconds')}Z"
 

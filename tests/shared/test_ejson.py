@@ -307,6 +307,10 @@ def test_a_date_inside_operators_is_a_date(body: str, place: Callable[[Any], Any
     assert place(ejson.loads(body.encode())) == DatetimeMS(0)
 
 
+def test_an_empty_object_is_a_body() -> None:
+    assert ejson.loads(b" {} ") == {}
+
+
 def test_a_member_of_the_body_may_be_wrapped_itself() -> None:
     body = ejson.loads(b'{"limit":{"$numberLong":"5"},"skip":{"$numberInt":"1"},"sort":{"a":{"$numberDouble":"-1"}}}')
 

@@ -76,7 +76,7 @@ def bulk(*errors: dict[str, Any], **details: Any) -> BulkWriteError:
             CommandFailedError, "(Unauthorized) not authorized on shop", id="unauthorized, without the command",
         ),
         pytest.param(
-            WriteError("x", 28, {"code": 28, "errmsg": "no"}), CommandFailedError, "(Location28) no", id="a write"
+            WriteError("x", 28, {"code": 28, "errmsg": "no"}), CommandFailedError, "(PathNotViable) no", id="a write"
         ),
         pytest.param(
             DuplicateKeyError("x", 11000, DUPLICATE),

@@ -1,0 +1,71 @@
+"""The floor: orjson and the driver under Uvicorn and nothing else; no framework, no authentication, no log."""
+
+import os
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import orjson
+from bson import ObjectId
+from bson.decimal128 import Decimal128
+from pymongo import AsyncMongoClient
+
+Scope = dict[str, Any]
+Receive = Callable[[], Awaitable[dict[str, Any]]]
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+
+_client: AsyncMongoClient[dict[str, Any]] = AsyncMongoClient(os.environ["BENCH_URI"])
+_JSON = [(b"content-type", b"application/json")]
+
+
+async def app(scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer /findOne, /find, /insertOne and /insertMany."""
+    if scope["type"] == "lifespan":
+        await _live(receive, send)
+        return
+    asked = orjson.loads(await _body(receive))
+    answer = await _ACTIONS[scope["path"]](_client[asked["database"]][asked["collection"]], asked)
+    content = orjson.dumps(answer, default=_plain, option=orjson.OPT_NAIVE_UTC | orjson.OPT_UTC_Z)
+    await send({"type": "http.response.start", "status": 200, "headers": _JSON})
+    await send({"type": "http.response.body", "body": content})
+
+
+async def _live(receive: Receive, send: Send) -> None:
+    while (await receive())["type"] != "lifespan.shutdown":
+        await send({"type": "lifespan.startup.complete"})
+    await _client.close()
+    await send({"type": "lifespan.shutdown.complete"})
+
+
+async def _body(receive: Receive) -> bytes:
+    body = b""
+    more = True
+    while more:
+        message = await receive()
+        body += message.get("body", b"")
+        more = message.get("more_body", False)
+    return body
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, ObjectId | Decimal128):
+        return str(value)
+    raise TypeError(type(value).__name__)
+
+
+async def _find_one(films: Any, asked: dict[str, Any]) -> dict[str, Any]:
+    return {"document": await films.find_one(asked["filter"])}
+
+
+async def _find(films: Any, asked: dict[str, Any]) -> dict[str, Any]:
+    return {"documents": await films.find(asked["filter"]).limit(asked["limit"]).to_list()}
+
+
+async def _insert_one(films: Any, asked: dict[str, Any]) -> dict[str, Any]:
+    return {"insertedId": (await films.insert_one(asked["document"])).inserted_id}
+
+
+async def _insert_many(films: Any, asked: dict[str, Any]) -> dict[str, Any]:
+    return {"insertedIds": (await films.insert_many(asked["documents"])).inserted_ids}
+
+
+_ACTIONS = {"/findOne": _find_one, "/find": _find, "/insertOne": _insert_one, "/insertMany": _insert_many}

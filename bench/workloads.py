@@ -1,0 +1,124 @@
+"""What is measured, and the HTTP request by which each rival is asked for it."""
+
+import datetime
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from email.utils import format_datetime
+from typing import Any
+from urllib.parse import quote
+
+from bson import json_util
+
+from bench import films
+
+MANY = 100
+N = "@n@"
+N_END = "@n+100@"
+
+FIND_ONE = "findOne"
+FIND_JSON = "find-json"
+FIND_EJSON = "find-ejson"
+INSERT_ONE = "insertOne"
+INSERT_MANY = "insertMany"
+WORKLOADS = (FIND_ONE, FIND_JSON, FIND_EJSON, INSERT_ONE, INSERT_MANY)
+
+INSERTED = {FIND_ONE: 0, FIND_JSON: 0, FIND_EJSON: 0, INSERT_ONE: 1, INSERT_MANY: MANY}
+
+_ACTIONS = {
+    FIND_ONE: "findOne",
+    FIND_JSON: "find",
+    FIND_EJSON: "find",
+    INSERT_ONE: "insertOne",
+    INSERT_MANY: "insertMany",
+}
+
+
+@dataclass(frozen=True)
+class Call:
+    """An HTTP request; `@n@` and `@n+100@` in path and body stand for a film's number and the one 100 further."""
+
+    method: str
+    path: str
+    headers: Mapping[str, str]
+    body: str = field(default="", repr=False)
+
+    def at(self, n: int) -> "Call":
+        """Return the request with the numbers filled in."""
+        return Call(self.method, _fill(self.path, n), self.headers, _fill(self.body, n))
+
+
+def data_api_call(workload: str, prefix: str, key: str) -> Call:
+    """Return the request to a server that speaks the Data API, with its documents in Extended JSON."""
+    accept = "application/ejson" if workload == FIND_EJSON else "application/json"
+    headers = {"apiKey": key, "Content-Type": "application/json", "Accept": accept}
+    return Call("POST", prefix + _ACTIONS[workload], headers, _data_api_body(workload, _extended))
+
+
+def floor_call(workload: str) -> Call | None:
+    """Return the request to the floor, which knows plain JSON only and stores a date as the string it came as."""
+    if workload == FIND_EJSON:
+        return None
+    headers = {"Content-Type": "application/json"}
+    return Call("POST", "/" + _ACTIONS[workload], headers, _data_api_body(workload, _plain))
+
+
+def eve_call(workload: str, key: str) -> Call | None:
+    """Return the REST request to Eve, which knows no Extended JSON."""
+    headers = {"Authorization": key, "Accept": "application/json", "Content-Type": "application/json"}
+    if workload == FIND_EJSON:
+        return None
+    if workload == FIND_ONE:
+        return Call("GET", f"/films/{N}", headers)
+    if workload == FIND_JSON:
+        where = f'{{"n":{{"$gte":{N},"$lt":{N_END}}}}}'
+        return Call("GET", f"/films?where={quote(where, safe='@+')}&max_results={MANY}", headers)
+    return Call("POST", "/inserts", headers, json.dumps(_documents(workload, _eve)))
+
+
+def written_films(workload: str) -> list[dict[str, Any]]:
+    """Return the films that one request inserts, without _id."""
+    return [_without_id(n) for n in range(INSERTED[workload])]
+
+
+def _fill(text: str, n: int) -> str:
+    return text.replace(N_END, str(n + MANY)).replace(N, str(n))
+
+
+def _data_api_body(workload: str, encode: Any) -> str:
+    collection = films.WRITTEN if INSERTED[workload] else films.READ
+    members = {"dataSource": "mongodb-atlas", "database": films.DATABASE, "collection": collection}
+    start = json.dumps(members, separators=(",", ":")).removesuffix("}")
+    return start + "," + _rest_of_body(workload, encode) + "}"
+
+
+def _rest_of_body(workload: str, encode: Any) -> str:
+    if workload == FIND_ONE:
+        return f'"filter":{{"n":{N}}}'
+    if workload == INSERT_ONE:
+        return f'"document":{json.dumps(_documents(workload, encode))}'
+    if workload == INSERT_MANY:
+        return f'"documents":{json.dumps(_documents(workload, encode))}'
+    return f'"filter":{{"n":{{"$gte":{N},"$lt":{N_END}}}}},"limit":{MANY}'
+
+
+def _documents(workload: str, encode: Any) -> Any:
+    encoded = [encode(film) for film in written_films(workload)]
+    return encoded if workload == INSERT_MANY else encoded[0]
+
+
+def _without_id(n: int) -> dict[str, Any]:
+    return {name: value for name, value in films.film(n).items() if name != "_id"}
+
+
+def _extended(film: dict[str, Any]) -> Any:
+    return json.loads(json_util.dumps(film, json_options=json_util.RELAXED_JSON_OPTIONS))
+
+
+def _plain(film: dict[str, Any]) -> Any:
+    return film | {"released": film["released"].isoformat(timespec="milliseconds")}
+
+
+def _eve(film: dict[str, Any]) -> Any:
+    released: datetime.datetime = film["released"]
+    return film | {"released": format_datetime(released, usegmt=True)}
