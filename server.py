@@ -15,10 +15,12 @@ import uvicorn
 from starlette.routing import Route, Router
 from starlette.types import Receive, Scope, Send
 
-import function_app
 from shared import mongo, settings, telemetry
 from shared.endpoint import Function
-from shared.settings import VERSION, SettingsError
+from shared.settings import SettingsError
+
+telemetry.log_to_stdout()
+import function_app  # noqa: E402  it says at its import whether the settings are right
 
 GRACE_SECONDS = 20
 KEEP_ALIVE_SECONDS = 75  # longer than the proxies in front keep their connections, so that they end them, not we
@@ -110,13 +112,6 @@ def _routes() -> list[Route]:
 
 @asynccontextmanager
 async def _lifespan(_app: object) -> AsyncIterator[None]:
-    try:
-        given = settings.current()
-        telemetry.log_to_stdout(given.log_level)
-        telemetry.event(logging.INFO, "started", version=VERSION, data_sources=sorted(given.data_sources))
-    except SettingsError as error:
-        telemetry.log_to_stdout("INFO")
-        telemetry.event(logging.ERROR, "not configured", reason=str(error), version=VERSION)
     yield
     await mongo.close()
     telemetry.event(logging.INFO, "stopped")

@@ -26,7 +26,7 @@ _RATIOS = (
     (INSERT_ONE, FASTAPI, 1.3),
 )
 _LEGEND = """\
-Dozen    python -m server: authentication by API key, rules and its log line on
+Dozen    python -m server: authentication by API key and its log line on
 FastAPI  bench/fastapi_endpoint.py by hand: PyMongo's async client, bson.json_util, an API key, Uvicorn's access log
 Eve      its own REST routes and answers (dates to the second; no Extended JSON, so find-ejson is held against
          its JSON), its defaults: bench/eve_service.py under Gunicorn, gthread with 4 threads

@@ -1,11 +1,13 @@
 """Is the process up, and does MongoDB answer."""
 
+import logging
 import time
 
 import azure.functions as func
 
 from shared import mongo, telemetry
 from shared.endpoint import configured, failed, json_response
+from shared.errors import DataAPIError
 from shared.settings import VERSION
 
 bp = func.Blueprint()
@@ -35,7 +37,9 @@ async def ready(req: func.HttpRequest) -> func.HttpResponse:  # noqa: ARG001  th
             configured()
             await mongo.ping()
             _LastCheck.error = None
-        except Exception as error:  # noqa: BLE001  any failure means not ready; failed() words and logs it
+        except Exception as error:  # noqa: BLE001  any failure means not ready, and failed() words it
+            reason = str(error) if isinstance(error, DataAPIError) else type(error).__name__
+            telemetry.event(logging.WARNING, "not ready", reason=reason)
             _LastCheck.error = error
         _LastCheck.expires = time.monotonic() + READY_CACHE_SECONDS
     if _LastCheck.error:

@@ -38,6 +38,7 @@ MAX_DEPTH = 100
 
 _INT64 = 2**63
 _UINT32 = 2**32
+_EXACT_DOUBLE = 2.0**53
 _HUGE_INTEGER = re.compile(rb"\d{19}")
 
 type Document = dict[str, Any]
@@ -241,7 +242,7 @@ def _date(value: Document, depth: int) -> DatetimeMS:
         milliseconds: int | None = int(_number_long(operand, depth))  # a DatetimeMS of an Int64 warns when encoded
     elif type(operand) is str:
         milliseconds = dates.from_iso(operand)
-    elif type(operand) is int or (type(operand) is float and operand.is_integer()):
+    elif type(operand) is int or (type(operand) is float and operand.is_integer() and abs(operand) <= _EXACT_DOUBLE):
         milliseconds = int(operand)
     else:
         milliseconds = None

@@ -1,5 +1,6 @@
 """The HTTP edge: request -> Call, reply or error -> response, one log line."""
 
+import logging
 import re
 import time
 from collections.abc import Awaitable, Callable, Mapping
@@ -28,7 +29,7 @@ from shared.guard import Guard
 from shared.mongo import Collection
 from shared.replies import Format
 from shared.requests import Request
-from shared.settings import Settings, SettingsError
+from shared.settings import VERSION, Settings, SettingsError
 
 ALL_METHODS = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")
 """Actions are registered for all of these: the platform answers an unregistered method with a bare 404, not a 405."""
@@ -147,6 +148,16 @@ async def _run(
             return await made.handle(call), call.form
     finally:
         line.namespace = call.namespace
+
+
+def announce() -> None:
+    """Say at start, in the log, which version runs, and whether a setting is missing or wrong."""
+    try:
+        given = settings.read()
+        telemetry.LOGGER.setLevel(given.log_level)
+        telemetry.event(logging.INFO, "started", version=VERSION, data_sources=sorted(given.data_sources))
+    except SettingsError as error:
+        telemetry.event(logging.ERROR, "not configured", version=VERSION, reason=str(error))
 
 
 def configured() -> Settings:

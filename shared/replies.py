@@ -70,12 +70,10 @@ def _options(data: bytes, form: Format) -> CodecOptions[Any]:
 
 
 class _Document(dict[str, Any]):
-    """Hides `$ref` from the decoder, which would make a DBRef of the document and lose the order of its members."""
+    """Hides its keys from the decoder, which looks for `$ref` to make a DBRef and would lose the members' order."""
 
     def __getitem__(self, key: str) -> Any:
-        if key == "$ref":
-            raise KeyError(key)
-        return super().__getitem__(key)
+        raise KeyError(key)
 
 
 def _canonical_date(value: datetime) -> Any:

@@ -83,10 +83,15 @@ NAMES = frozenset(field.encode_name for field in msgspec.structs.fields(Settings
 """The environment variables that are read, beside MONGO_DB_URI__<NAME>."""
 
 
+def read() -> Settings:
+    """Return the settings in the environment as it is now."""
+    return Settings.from_environ(os.environ)
+
+
 @cache
 def current() -> Settings:
     """Return this process's settings, read once."""
-    return Settings.from_environ(os.environ)
+    return read()
 
 
 def listen_address(environ: Mapping[str, str]) -> tuple[str, int]:
@@ -120,7 +125,10 @@ def _data_sources(given: Settings, values: Mapping[str, str]) -> dict[str, str]:
         sources[_normal(DEFAULT_DATA_SOURCE)] = _checked_uri(_URI, primary)
     for name in sorted(values):
         if name.startswith(_URI_PREFIX):
-            sources[_normal(name.removeprefix(_URI_PREFIX))] = _checked_uri(name, values[name])
+            source = _normal(name.removeprefix(_URI_PREFIX))
+            if source in sources:
+                raise SettingsError(f"{name} names the same data source as another setting")
+            sources[source] = _checked_uri(name, values[name])
     if not sources:
         raise SettingsError(f"no MongoDB is configured: set {_URI}, or MONGO_DB_HOST")
     return sources

@@ -95,7 +95,7 @@ def _line(at: float, level: str, logger: str, fields: dict[str, Any]) -> bytes:
 _sink: Callable[[int, Line], None] = LOGGER.log
 
 
-def log_to_stdout(level: str) -> None:
+def log_to_stdout() -> None:
     """Send all logging to standard output as JSON lines: in server.py only, as Azure's worker has its own handlers."""
     global _sink  # noqa: PLW0603  logging is set up once per process
     _sink = _print
@@ -105,4 +105,4 @@ def log_to_stdout(level: str) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)
-    LOGGER.setLevel(level)
+    LOGGER.setLevel(logging.INFO)
