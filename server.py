@@ -1,5 +1,6 @@
 """The functions of function_app served by Uvicorn on LISTEN_PORT: the container and the local run."""
 
+import asyncio
 import logging
 import os
 import re
@@ -14,6 +15,7 @@ import azure.functions as func
 import uvicorn
 from starlette.routing import Route, Router
 from starlette.types import Receive, Scope, Send
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from shared import mongo, settings, telemetry
 from shared.endpoint import Function
@@ -22,8 +24,13 @@ from shared.settings import SettingsError
 telemetry.log_to_stdout()
 import function_app  # noqa: E402  it says at its import whether the settings are right
 
-GRACE_SECONDS = 20
 KEEP_ALIVE_SECONDS = 75  # longer than the proxies in front keep their connections, so that they end them, not we
+MOST_HEADER_BYTES = 64 * 1024
+BODY_SECONDS = 30  # for a body to arrive whole
+
+_CATCH_ALL = "{*path}"
+_HOST = re.compile(r"[A-Za-z0-9._:\[\]-]+")
+_NOSNIFF = (b"x-content-type-options", b"nosniff")  # host.json has Azure's host send it
 
 
 class FunctionRoute:
@@ -42,23 +49,32 @@ class FunctionRoute:
         response = await self.function(_request(scope, headers, body))
         content = response.get_body()
         sent = [(name.lower().encode(), value.encode("latin-1")) for name, value in response.headers.items()]
-        if "content-type" not in response.headers:
-            sent.append((b"content-type", f"{response.mimetype}; charset={response.charset}".encode()))
+        sent += ((b"content-type", _content_type(response)), _NOSNIFF)
         if response.status_code != 204:
             sent.append((b"content-length", str(len(content)).encode()))
         await send({"type": "http.response.start", "status": response.status_code, "headers": sent})
         await send({"type": "http.response.body", "body": content})
 
 
+def _content_type(response: func.HttpResponse) -> bytes:
+    """Return what Azure's worker makes of a response's mimetype."""
+    if response.mimetype.startswith("text/"):
+        return f"{response.mimetype}; charset={response.charset}".encode()
+    return str(response.mimetype).encode()
+
+
 def _request(scope: Scope, headers: dict[str, str], body: bytes) -> func.HttpRequest:
     query = scope["query_string"].decode("latin-1")
-    url = f"{scope['scheme']}://{headers.get('host', 'localhost')}{scope['raw_path'].decode('latin-1')}"
+    host = headers.get("host", "")
+    if not _HOST.fullmatch(host):  # a path or a query in it would be taken for the request's own
+        host = "localhost"
+    url = f"{scope['scheme']}://{host}{scope['raw_path'].decode('latin-1')}"
     return func.HttpRequest(
         scope["method"],
         f"{url}?{query}" if query else url,
         headers=headers,
         params=dict(parse_qsl(query)) if query else {},
-        route_params=scope["path_params"],
+        route_params=scope.get("path_params", {}),
         body=body,
     )
 
@@ -66,7 +82,7 @@ def _request(scope: Scope, headers: dict[str, str], body: bytes) -> func.HttpReq
 def _headers(scope: Scope) -> dict[str, str]:
     headers: dict[str, str] = {}
     for raw_name, raw_value in scope["headers"]:
-        name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
+        name, value = raw_name.decode("latin-1"), raw_value.strip(b" \t").decode("latin-1")
         headers[name] = f"{headers[name]},{value}" if name in headers else value
     return headers
 
@@ -97,12 +113,47 @@ def _max_body_bytes() -> int:
         return 0
 
 
+class Protocol(HttpToolsProtocol):
+    """Uvicorn's protocol with limits that it leaves to a proxy: the size of the headers, the time for a body."""
+
+    _head_bytes = 0
+    _in_head = True
+    _body_timer: asyncio.TimerHandle | None = None
+
+    def data_received(self, data: bytes) -> None:
+        """Count what arrives before the headers are whole."""
+        if self._in_head:
+            self._head_bytes += len(data)
+        super().data_received(data)
+        if self._in_head and self._head_bytes > MOST_HEADER_BYTES and not self.transport.is_closing():
+            self.send_400_response("Request headers too large.")
+
+    def on_message_begin(self) -> None:
+        """Start to count anew."""
+        self._in_head, self._head_bytes = True, 0
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        """Start the clock for the body."""
+        self._in_head = False
+        self._body_timer = self.loop.call_later(BODY_SECONDS, self.transport.close)
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """Stop the clock; what comes next are the headers of another request."""
+        if self._body_timer:
+            self._body_timer.cancel()
+        self._in_head, self._head_bytes = True, 0
+        super().on_message_complete()
+
+
 def _routes() -> list[Route]:
     routes = []
     for function in function_app.app.get_functions():
         trigger: Any = function.get_trigger()
-        path = "/" + trigger.route.replace("{*path}", "{path:path}")
-        methods = [method.value for method in trigger.methods]
+        path = "/" + trigger.route.replace(_CATCH_ALL, "{path:path}")
+        # the last function takes what no other does, whatever the method: Starlette's own 405 would be plain text
+        methods = None if trigger.route == _CATCH_ALL else [method.value for method in trigger.methods]
         route = Route(path, FunctionRoute(function.get_user_function()), methods=methods)
         # as Azure's host matches: in any case, with or without a slash at the end
         route.path_regex = re.compile(route.path_regex.pattern.removesuffix("$") + "/?$", re.IGNORECASE)
@@ -121,6 +172,14 @@ async def _lifespan(_app: object) -> AsyncIterator[None]:
 app = Router(routes=_routes(), lifespan=_lifespan, redirect_slashes=False)
 
 
+def _grace_seconds() -> int:
+    """Return how long a call in flight may take at the end: a little longer than its own deadline."""
+    try:
+        return settings.current().mongo_db_timeout_ms // 1000 + 2
+    except SettingsError:  # then every call is refused at once
+        return 1
+
+
 def main() -> None:
     """Serve until SIGTERM or SIGINT; requests in flight are answered first."""
     try:
@@ -133,11 +192,12 @@ def main() -> None:
         app,
         host=host,
         port=port,
+        http=Protocol,
         access_log=False,
         proxy_headers=False,
         log_config=None,
         server_header=False,
-        timeout_graceful_shutdown=GRACE_SECONDS,
+        timeout_graceful_shutdown=_grace_seconds(),
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
     )
 

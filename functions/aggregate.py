@@ -4,7 +4,6 @@ from typing import Any
 
 import azure.functions as func
 
-from shared import mongo, replies
 from shared.ejson import Document
 from shared.endpoint import ACTION_ROUTE, ALL_METHODS, Call, action
 from shared.requests import Request
@@ -32,4 +31,4 @@ async def aggregate(call: Call) -> bytes:
     cursor = await call.collection(asked).aggregate_raw_batches(
         [*asked.pipeline, {"$limit": MAX_RESULTS}], maxTimeMS=call.settings.mongo_db_timeout_ms
     )
-    return replies.many_documents(await mongo.read(cursor), call.form)
+    return await call.documents(cursor)

@@ -27,7 +27,9 @@ class Delete(Request, frozen=True, kw_only=True):
 async def delete_one(call: Call) -> bytes:
     """Delete the first document that matches."""
     asked = call.typed(Delete)
-    result = await call.collection(asked).delete_one(asked.filter)
+    target = call.collection(asked)
+    async with mongo.server_deadline(target):
+        result = await target.delete_one(asked.filter)
     return replies.reply({"deletedCount": result.deleted_count}, call.form)
 
 

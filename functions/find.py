@@ -5,7 +5,7 @@ from typing import Any
 import azure.functions as func
 from msgspec import field
 
-from shared import mongo, replies
+from shared import replies
 from shared.ejson import Document
 from shared.endpoint import ACTION_ROUTE, ALL_METHODS, Call, action
 from shared.requests import Request, sort_keys, whole
@@ -62,4 +62,4 @@ async def find(call: Call) -> bytes:
         skip=whole("skip", asked.skip),
         max_time_ms=call.settings.mongo_db_timeout_ms,
     )
-    return replies.many_documents(await mongo.read(cursor), call.form)
+    return await call.documents(cursor)

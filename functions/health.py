@@ -1,5 +1,6 @@
 """Is the process up, and does MongoDB answer."""
 
+import asyncio
 import logging
 import time
 
@@ -7,20 +8,22 @@ import azure.functions as func
 
 from shared import mongo, telemetry
 from shared.endpoint import configured, failed, json_response
-from shared.errors import DataAPIError
+from shared.errors import DataAPIError, UnavailableError
 from shared.settings import VERSION
 
 bp = func.Blueprint()
 
 READY_CACHE_SECONDS = 5.0
+PING_SECONDS = 3.0
 _READY = {"status": "ready", "version": VERSION}
 
 
-class _LastCheck:
-    """The outcome of the last ping, kept so that probes do not load the database."""
+class _Check:
+    """The last ping, and its outcome, kept so that probes neither load the database nor wait for it in line."""
 
     expires = 0.0
     error: Exception | None = None
+    running: asyncio.Task[None] | None = None
 
 
 @bp.route("health/live", methods=["GET", "HEAD"])
@@ -32,16 +35,26 @@ async def live(req: func.HttpRequest) -> func.HttpResponse:  # noqa: ARG001  the
 @bp.route("health/ready", methods=["GET", "HEAD"])
 async def ready(req: func.HttpRequest) -> func.HttpResponse:  # noqa: ARG001  the worker passes it
     """Answer 200 if every data source does, else 503 with the reason."""
-    if _LastCheck.expires < time.monotonic():
-        try:
-            configured()
-            await mongo.ping()
-            _LastCheck.error = None
-        except Exception as error:  # noqa: BLE001  any failure means not ready, and failed() words it
-            reason = str(error) if isinstance(error, DataAPIError) else type(error).__name__
-            telemetry.event(logging.WARNING, "not ready", reason=reason)
-            _LastCheck.error = error
-        _LastCheck.expires = time.monotonic() + READY_CACHE_SECONDS
-    if _LastCheck.error:
-        return failed(_LastCheck.error, telemetry.RequestLine("ready"))
+    if _Check.expires < time.monotonic():
+        if _Check.running is None or _Check.running.done():
+            _Check.running = asyncio.create_task(_check())
+        await asyncio.shield(_Check.running)
+    if _Check.error:
+        return failed(_Check.error, telemetry.RequestLine("ready"))
     return json_response(_READY)
+
+
+async def _check() -> None:
+    try:
+        configured()
+        async with asyncio.timeout(PING_SECONDS):
+            await mongo.ping()
+        _Check.error = None
+    except TimeoutError:
+        _Check.error = UnavailableError("MongoDB does not answer")
+    except Exception as error:  # noqa: BLE001  any failure means not ready, and failed() words it
+        _Check.error = error
+    if _Check.error:
+        reason = str(_Check.error) if isinstance(_Check.error, DataAPIError) else type(_Check.error).__name__
+        telemetry.event(logging.WARNING, "not ready", reason=reason)
+    _Check.expires = time.monotonic() + READY_CACHE_SECONDS

@@ -13,6 +13,8 @@ from shared.requests import Request
 
 bp = func.Blueprint()
 
+MAX_DOCUMENTS = 100_000  # what MongoDB takes in one batch
+
 
 class InsertOne(Request, frozen=True, kw_only=True):
     """The members of insertOne."""
@@ -49,8 +51,8 @@ async def insert_one(call: Call) -> bytes:
 async def insert_many(call: Call) -> bytes:
     """Insert documents in order, up to the first that fails, and return their _ids."""
     asked = call.typed(InsertMany)
-    if not asked.documents:
-        raise InvalidParameterError("'documents' must hold at least one document")
+    if not 1 <= len(asked.documents) <= MAX_DOCUMENTS:
+        raise InvalidParameterError(f"'documents' must hold 1 to {MAX_DOCUMENTS} documents")
     target = call.collection(asked)
     result = await target.insert_many(asked.documents)
     return replies.reply({"insertedIds": result.inserted_ids}, call.form)

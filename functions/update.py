@@ -57,9 +57,10 @@ async def update_one(call: Call) -> bytes:
     """Change the first document that matches."""
     asked = call.typed(Update)
     target = call.collection(asked)
-    result = await target.update_one(
-        asked.filter, asked.update, upsert=bool(asked.upsert), array_filters=asked.array_filters or None
-    )
+    async with mongo.server_deadline(target):
+        result = await target.update_one(
+            asked.filter, asked.update, upsert=bool(asked.upsert), array_filters=asked.array_filters or None
+        )
     return replies.reply(_counts(result.raw_result or {}), call.form)
 
 
@@ -82,7 +83,8 @@ async def replace_one(call: Call) -> bytes:
     """Put another document in the place of the first that matches; its _id stays."""
     asked = call.typed(ReplaceOne)
     target = call.collection(asked)
-    result = await target.replace_one(asked.filter, asked.replacement, upsert=bool(asked.upsert))
+    async with mongo.server_deadline(target):
+        result = await target.replace_one(asked.filter, asked.replacement, upsert=bool(asked.upsert))
     return replies.reply(_counts(result.raw_result or {}), call.form)
 
 

@@ -42,7 +42,7 @@ def new_key(name: str) -> tuple[str, dict[str, object]]:
 
 async def authenticate(headers: Mapping[str, str]) -> Caller:
     """Return the caller named by a request's credentials. A Bearer token decides alone and never falls through."""
-    if headers.get("authorization", "").partition(" ")[0].lower() == "bearer":
+    if headers.get("authorization", "").lower().split(None, 1)[:1] == ["bearer"]:
         raise InvalidSessionError("invalid session")
     for header in _KEY_HEADERS:
         if key := headers.get(header):

@@ -56,6 +56,8 @@ def loads(body: bytes) -> Document:
         raise _invalid(str(error)) from error
     if type(value) is not dict:
         raise _invalid("it must be an object")
+    if b"\\u0000" in body:
+        _refuse_nul(value)
     read = _read if _needs_reading(body) else _check_depth
     for name, member in value.items():
         if type(member) is list:  # each of documents, and each stage of pipeline, counts its own depth
@@ -63,6 +65,19 @@ def loads(body: bytes) -> Document:
         else:
             value[name] = read(member, 0)
     return value
+
+
+def _refuse_nul(value: Any) -> None:
+    """Refuse keys that BSON cannot hold, before the documents in front of them are on their way."""
+    pending = [value]
+    while pending:
+        current = pending.pop()
+        if type(current) is dict:
+            if any("\0" in key for key in current):
+                raise _invalid("a key holds a NUL character")
+            pending += current.values()
+        elif type(current) is list:
+            pending += current
 
 
 def _needs_reading(body: bytes) -> bool:
@@ -146,7 +161,7 @@ def _parts(value: Document, wrapper: str, *names: str) -> list[Any]:
 _OID = re.compile(r"[0-9a-fA-F]{24}")
 _INTEGER = re.compile(r"-?[0-9]{1,20}")
 _DOUBLE = re.compile(r"-?(?:Infinity|[0-9]+(?:\.[0-9]*)?(?:[eE][+-]?[0-9]+)?)|NaN")
-_DECIMAL = re.compile(r"[+-]?(?:inf(?:inity)?|nan|(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:e[+-]?[0-9]+)?)", re.IGNORECASE)
+_DECIMAL = re.compile(r"[+-]?(?:inf(?:inity)?|nan|(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:e[+-]?[0-9]+)?)", re.IGNORECASE)
 _UUID = re.compile(r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}")
 _SUBTYPE = re.compile(r"[0-9a-fA-F]{1,2}")
 _REGEX_OPTIONS = "ilmsux"

@@ -26,7 +26,7 @@ from shared.errors import (
     UnknownAppError,
 )
 from shared.guard import Guard
-from shared.mongo import Collection
+from shared.mongo import Collection, RawCursor
 from shared.replies import Format
 from shared.requests import Request
 from shared.settings import VERSION, Settings, SettingsError
@@ -43,6 +43,7 @@ type Function = Callable[[func.HttpRequest], Awaitable[func.HttpResponse]]
 _ALLOWED_HEADERS = "Authorization, Content-Type, Accept"
 _CREDENTIAL_HEADERS = "apiKey, api-key, email, password, jwtTokenString"
 _PREFLIGHT_SECONDS = "7200"
+_SHOWN = 200  # characters of what a caller sent, in an error's text
 _guard = cache(Guard)
 
 
@@ -63,14 +64,19 @@ class Call:
     def typed[R: Request](self, kind: type[R]) -> R:
         """Return the body as this kind of request; raise if it names a namespace or an operator that is refused."""
         request = kind.from_body(self.body)
-        self.namespace = f"{request.database}.{request.collection}"
         self.guard.namespace(request.database, request.collection)
+        self.namespace = f"{request.database}.{request.collection}"
         self.guard.operators(request.interpreted(), request.database)
         return request
 
     def collection(self, request: Request) -> Collection:
         """Return the collection that a request names; its documents are read as the bytes that MongoDB sends."""
         return mongo.collection(request.data_source, request.database, request.collection)
+
+    async def documents(self, cursor: RawCursor) -> bytes:
+        """Return the reply with all that a cursor gives, each batch made text while MongoDB prepares the next."""
+        batches = mongo.read(cursor, self.settings.max_read_bytes)
+        return replies.many_documents([replies.batch_of_documents(batch, self.form) async for batch in batches])
 
 
 class Action(NamedTuple):
@@ -118,8 +124,9 @@ async def answer(
             response = func.HttpResponse(status_code=HTTPStatus.NO_CONTENT, headers=headers | _preflight(given))
         else:
             body, form = await _run(served, req, given, line)
-            headers["Content-Type"] = replies.CONTENT_TYPES[form]
-            response = func.HttpResponse(body, status_code=served.success, headers=headers)
+            response = func.HttpResponse(
+                body, status_code=served.success, headers=headers, mimetype=replies.CONTENT_TYPES[form]
+            )
     except Exception as error:  # noqa: BLE001  the one place that turns any failure into a reply
         response = failed(error, line, headers)
     telemetry.request(line, response.status_code, started)
@@ -128,9 +135,9 @@ async def answer(
 
 def _served(made: Action | None, version: str, app_id: str | None, req: func.HttpRequest, given: Settings) -> Action:
     if made is None or version not in VERSIONS:
-        raise EndpointNotFoundError(f"no endpoint found for '{path_of(req)}'")
+        raise EndpointNotFoundError(f"no endpoint found for '{path_of(req)[:_SHOWN]}'")
     if app_id is not None and given.app_id and app_id != given.app_id:
-        raise UnknownAppError(f"cannot find app using Client App ID '{app_id}'")
+        raise UnknownAppError(f"cannot find app using Client App ID '{app_id[:_SHOWN]}'")
     return made
 
 
@@ -180,6 +187,8 @@ def failed(
     """Return the reply for an error: its own words if it is one of ours, else only an id that the log has too."""
     if isinstance(error, DataAPIError):
         line.error_code = error.code
+        if error.status >= 500:
+            line.reason, line.cause = str(error), type(error.__cause__).__name__
         return error_response(error, headers)
     correlation_id = uuid4().hex
     line.error_code = DataAPIError.code
@@ -200,7 +209,8 @@ def json_response(
     return func.HttpResponse(
         orjson.dumps(members),
         status_code=status,
-        headers={**(headers or {"Vary": "Origin"}), "Content-Type": "application/json"},
+        headers=headers or {"Vary": "Origin"},
+        mimetype="application/json",
     )
 
 

@@ -17,6 +17,7 @@ DataAPIError                     500  InternalServerError         anything unexp
 ├── LengthRequiredError          411  BadRequest                  the platform dropped a chunked body
 ├── BodyTooLargeError            413  BadRequest                  the body is larger than MAX_BODY_BYTES
 ├── UnavailableError             503  InternalServerError         MongoDB is away, or a setting is wrong
+│   └── UnconfirmedWriteError    503  InternalServerError         a write that may have happened: no Retry-After
 └── DeadlinePassedError          504  ExecutionTimeLimitExceeded  MONGO_DB_TIMEOUT_MS went by
 """
 
@@ -129,6 +130,12 @@ class UnavailableError(DataAPIError):
 
     status, code = HTTPStatus.SERVICE_UNAVAILABLE, "InternalServerError"
     headers: ClassVar[Mapping[str, str]] = {"Retry-After": "5"}
+
+
+class UnconfirmedWriteError(UnavailableError):
+    """A write that no majority of the replica set confirmed: it may have happened, so nobody is told to repeat it."""
+
+    headers: ClassVar[Mapping[str, str]] = {}
 
 
 class DeadlinePassedError(DataAPIError):

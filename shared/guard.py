@@ -14,14 +14,16 @@ JAVASCRIPT = frozenset({"$where", "$function", "$accumulator"})
 WRITING_STAGES = frozenset({"$out", "$merge"})
 SERVER_STAGES = frozenset({
     "$backupCursor", "$backupCursorExtend", "$changeStream", "$changeStreamSplitLargeEvent", "$currentOp",
-    "$indexStats", "$listCatalog", "$listClusterCatalog", "$listLocalSessions", "$listMqlEntities",
-    "$listSampledQueries", "$listSessions", "$mergeCursors", "$operationMetrics", "$planCacheStats", "$querySettings",
-    "$queryStats", "$shardedDataDistribution",
+    "$indexStats", "$listCachedAndActiveUsers", "$listCatalog", "$listClusterCatalog", "$listLocalSessions",
+    "$listMqlEntities", "$listSampledQueries", "$listSessions", "$mergeCursors", "$operationMetrics",
+    "$planCacheStats", "$querySettings", "$queryStats", "$shardedDataDistribution",
 })  # fmt: skip
 DRIVER_COMMANDS = frozenset({"$query"})  # PyMongo takes such a filter for a find command, of any collection
 REFUSED_OPERATORS = JAVASCRIPT | WRITING_STAGES | SERVER_STAGES | DRIVER_COMMANDS
 REFUSED_DATABASES = frozenset({"admin", "local", "config"})
 
+_LONGEST_DATABASE, _LONGEST_NAMESPACE = 63, 255  # bytes, MongoDB's own limits
+_SHOWN = 100
 _INTERNAL_PREFIX = "$_"  # $_internalJsEmit and its like run JavaScript, too
 _JOINS = {"$lookup": ("db", "from"), "$graphLookup": ("db", "from"), "$unionWith": ("db", "coll")}
 
@@ -34,9 +36,15 @@ class Guard:
         self._databases = REFUSED_DATABASES | {control_database.lower()}
 
     def namespace(self, database: str, collection: str) -> None:
-        """Raise NoRuleError for a namespace that is nobody's to touch. A view in system.views could read any other."""
-        if database.lower() in self._databases or collection.startswith("system."):
-            raise NoRuleError(f"no rule exists for namespace '{database}.{collection}'")
+        """Raise NoRuleError for a namespace that is nobody's to touch, InvalidParameterError for one that is too long.
+
+        A view in system.views could read any other collection; names with `$` stand for commands.
+        """
+        name = f"{database}.{collection}"
+        if len(database.encode()) > _LONGEST_DATABASE or len(name.encode()) > _LONGEST_NAMESPACE:
+            raise InvalidParameterError("the names of the database and the collection are too long")
+        if database.lower() in self._databases or collection.startswith("system.") or "$" in name:
+            raise NoRuleError(f"no rule exists for namespace '{name}'")
 
     def operators(self, values: Iterable[Any], database: str) -> None:
         """Raise InvalidParameterError or NoRuleError if a refused operator or namespace stands at any depth."""
@@ -53,7 +61,7 @@ class Guard:
 
     def _operator(self, name: str, operand: Any, database: str) -> None:
         if name in REFUSED_OPERATORS or name.startswith(_INTERNAL_PREFIX):
-            raise InvalidParameterError(f"operator '{name}' is not allowed")
+            raise InvalidParameterError(f"operator '{name[:_SHOWN]}' is not allowed")
         if name in _JOINS:
             self._join(operand, database, *_JOINS[name])
 

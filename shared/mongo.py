@@ -10,9 +10,9 @@ from weakref import WeakKeyDictionary
 
 import pymongo
 from bson.codec_options import CodecOptions, DatetimeConversion
-from bson.errors import BSONError
+from bson.errors import BSONError, InvalidDocument
 from bson.raw_bson import RawBSONDocument
-from pymongo import AsyncMongoClient
+from pymongo import AsyncMongoClient, ReadPreference, WriteConcern
 from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.asynchronous.command_cursor import AsyncRawBatchCommandCursor
 from pymongo.asynchronous.cursor import AsyncRawBatchCursor
@@ -30,15 +30,17 @@ from pymongo.errors import (
     WaitQueueTimeoutError,
     WriteConcernError,
 )
+from pymongo.read_concern import ReadConcern
 
 from shared import settings
 from shared.errors import (
     CommandFailedError,
-    DataAPIError,
     DeadlinePassedError,
     InvalidParameterError,
+    NoRuleError,
     ReadTooLargeError,
     UnavailableError,
+    UnconfirmedWriteError,
     UnknownDataSourceError,
 )
 from shared.settings import VERSION, Settings
@@ -64,8 +66,12 @@ _REFUSALS = {
     16500: "MongoDB is overloaded",  # Azure's code for it
 }
 _TOO_LATE_TEXT = "the call took longer than its time limit"
-_UNCONFIRMED = "the write could not be confirmed by a majority of the replica set"
-_GOING_AWAY = {6, 7, 89, 91, 189, 9001, 10107, 11600, 11601, 11602, 13435, 13436}  # the server manual's retryable codes
+_PASSING = {  # the server manual's retryable codes, and others that are the server's state and not the command
+    6, 7, 64, 89, 91, 100, 112, 133, 134, 175, 189, 202, 237, 246, 290, 314, 317, 365, 391, 9001, 10107, 11600, 11601,
+    11602, 13435, 13436, 14031,
+}  # fmt: skip
+_OUR_FAULT = {1, 8}  # InternalError, UnknownError: MongoDB's own, in truth
+_SHOWN = 500  # characters of the server's text, which may repeat what a caller sent
 _TOO_LATE = {50, 262}  # MaxTimeMSExpired, ExceededTimeLimit
 
 _MOST_COLLECTIONS = 1_000
@@ -100,28 +106,30 @@ def collection(data_source: str, database: str, name: str) -> Collection:
 
 def control_database() -> AsyncDatabase[dict[str, Any]]:
     """Return the database that holds the deployment's own state: API keys."""
-    return _client(settings.current().control_uri)[settings.current().dozen_database]
+    return _client(settings.current().control_uri).get_database(
+        settings.current().dozen_database,
+        read_preference=ReadPreference.PRIMARY,  # a revoked key must be seen as revoked
+        read_concern=ReadConcern("majority"),
+        write_concern=WriteConcern("majority"),
+    )
 
 
-async def read(cursor: RawCursor) -> list[bytes]:
-    """Return all that a cursor gives, as batches of concatenated BSON documents."""
-    batches: list[bytes] = []
+async def read(cursor: RawCursor, limit: int) -> AsyncIterator[bytes]:
+    """Give what a cursor gives, batches of concatenated BSON documents; raise if they exceed so many bytes."""
     size = 0
     async with cursor:
         async for batch in cursor:
             size += len(batch)
-            if size > settings.current().max_read_bytes:
-                raise ReadTooLargeError(f"the documents found exceed {settings.current().max_read_bytes} bytes")
-            batches.append(batch)
-    return batches
+            if size > limit:
+                raise ReadTooLargeError(f"the documents found exceed {limit} bytes")
+            yield batch
 
 
 @asynccontextmanager
 async def server_deadline(target: Collection) -> AsyncIterator[None]:
-    """Have MongoDB itself end the updateMany or deleteMany inside at the deadline: it may have much to do.
+    """Have MongoDB itself end the update or delete inside at the deadline: finding its documents may take long.
 
-    Reads carry their own maxTimeMS. Other writes are short, and are retried: under this kind of deadline the driver
-    would wait all of it for a server to retry on.
+    Reads carry their own maxTimeMS, and inserts have nothing to find.
     """
     client = target.database.client
     if not client.topology_description.has_writable_server():
@@ -169,39 +177,45 @@ def translated(error: Exception) -> Exception:
     """Return the caller's error for the driver's, or the driver's own if it is not the caller's to know."""
     if isinstance(error, ConnectionFailure | CursorNotFound | OperationFailure):
         return _server_error(error)
-    if isinstance(error, DocumentTooLarge | InvalidName | BSONError):
-        return InvalidParameterError(str(error))
+    if isinstance(error, DocumentTooLarge | InvalidName | InvalidDocument):
+        return InvalidParameterError(str(error)[:_SHOWN])
     if isinstance(error, ConfigurationError):
         return UnavailableError("the connection to MongoDB is not configured correctly")
     return error
 
 
-def _server_error(error: PyMongoError) -> DataAPIError:
+def _server_error(error: PyMongoError) -> Exception:
     code = getattr(error, "code", None)
     if isinstance(error, ServerSelectionTimeoutError | WaitQueueTimeoutError):
         return UnavailableError("MongoDB cannot be reached")
     if error.timeout or code in _TOO_LATE:
         return DeadlinePassedError(_TOO_LATE_TEXT)
-    if isinstance(error, ConnectionFailure | CursorNotFound) or code in _GOING_AWAY:
+    if isinstance(error, WriteConcernError) or _is_unconfirmed(error):
+        return UnconfirmedWriteError("the write may have happened, but no majority of the replica set confirmed it")
+    if isinstance(error, ConnectionFailure | CursorNotFound):
         return UnavailableError("the connection to MongoDB was lost")
-    if code in _REFUSALS:
-        return UnavailableError(_REFUSALS[code])
+    if code in _PASSING or code in _REFUSALS:
+        return UnavailableError(_REFUSALS.get(code, "MongoDB cannot do this now"))
     return _rejection(error)
 
 
-def _rejection(error: PyMongoError) -> DataAPIError:
+def _is_unconfirmed(error: PyMongoError) -> bool:
+    details = getattr(error, "details", None) or {}
+    return isinstance(error, BulkWriteError) and not details["writeErrors"]
+
+
+def _rejection(error: PyMongoError) -> Exception:
     """Return the server's own text, led by the name of its code."""
     details: Mapping[str, Any] = getattr(error, "details", None) or {}
-    if isinstance(error, BulkWriteError) and details["writeErrors"]:
+    if isinstance(error, BulkWriteError):
         details = details["writeErrors"][0]
-    elif isinstance(error, BulkWriteError | WriteConcernError):
-        return UnavailableError(_UNCONFIRMED)
-    code = details.get("code")
-    text = details.get("errmsg", "the command failed")
+    code = details.get("code", 0)
+    if code in _OUR_FAULT:
+        return error
     if code == _UNAUTHORIZED:
-        text = text.partition(" to execute command")[0]  # what follows is the command, with the deployment's own parts
-    name = details.get("codeName") or _NAMES.get(code or 0, f"Location{code}")
-    return CommandFailedError(f"({name}) {text}")
+        return NoRuleError("MongoDB does not let this deployment do that")
+    name = details.get("codeName") or _NAMES.get(code, f"Location{code}")
+    return CommandFailedError(f"({name}) {details.get('errmsg', 'the command failed')[:_SHOWN]}")
 
 
 def _here() -> _Connections:

@@ -51,10 +51,14 @@ def one_document(document: bytes | None, form: Format) -> bytes:
     return orjson.dumps({"document": _decode(document, form)})
 
 
-def many_documents(batches: Iterable[bytes], form: Format) -> bytes:
-    """Return the reply for batches of concatenated BSON documents, as a cursor gives them."""
-    texts = [orjson.dumps(_decode_all(batch, form))[1:-1] for batch in batches if batch]
-    return b'{"documents":[%b]}' % b",".join(texts)
+def batch_of_documents(batch: bytes, form: Format) -> bytes:
+    """Return concatenated BSON documents, as a cursor gives them, as texts with commas between."""
+    return orjson.dumps(_decode_all(batch, form))[1:-1] if batch else b""
+
+
+def many_documents(batches: Iterable[bytes]) -> bytes:
+    """Return the reply for batches that are text already."""
+    return b'{"documents":[%b]}' % b",".join(batch for batch in batches if batch)
 
 
 def _decode(document: bytes, form: Format) -> Any:

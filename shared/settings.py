@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping
 from functools import cache
 from typing import Annotated, Literal, Self
-from urllib.parse import quote_plus
+from urllib.parse import parse_qsl, quote_plus
 
 import msgspec
 from msgspec import Meta
@@ -19,7 +19,7 @@ _UNRESOLVED_REFERENCE = "@Microsoft.KeyVault("
 
 Port = Annotated[int, Meta(ge=1, le=65535)]
 Positive = Annotated[int, Meta(ge=1)]
-Seconds = Annotated[float, Meta(ge=0)]
+Seconds = Annotated[float, Meta(ge=0, le=3600)]
 
 
 class SettingsError(Exception):
@@ -34,7 +34,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="upper"):
     mongo_db_port: Port = 27017
     mongo_db_user: str = ""
     mongo_db_password: str = ""
-    mongo_db_timeout_ms: Positive = 30_000
+    mongo_db_timeout_ms: Annotated[int, Meta(ge=1, le=2**31 - 1)] = 30_000
     mongo_db_max_pool_size: Positive = 50
     listen_host: str = "0.0.0.0"  # noqa: S104  a container is reached from outside itself
     listen_port: Port = 7071
@@ -76,7 +76,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="upper"):
     def allowed_origins(self) -> frozenset[str]:
         """The origins that pages may call from; empty means all."""
         origins = (origin.strip().rstrip("/") for origin in self.cors_allowed_origins.split(","))
-        return frozenset(origin for origin in origins if origin)
+        allowed = frozenset(origin for origin in origins if origin)
+        return frozenset() if "*" in allowed else allowed
 
 
 NAMES = frozenset(field.encode_name for field in msgspec.structs.fields(Settings)) - {"DATA_SOURCES"}
@@ -142,6 +143,8 @@ def _normal(name: str) -> str:
 def _checked_uri(name: str, uri: str) -> str:
     if not uri.startswith(("mongodb://", "mongodb+srv://")):
         raise SettingsError(f"{name} must start with mongodb:// or mongodb+srv://")
+    if ("w", "0") in parse_qsl(uri.partition("?")[2]):
+        raise SettingsError(f"{name} asks for writes that nobody acknowledges (w=0)")
     return uri
 
 

@@ -46,9 +46,9 @@ async def own_server(own_mongod: Mongod, tmp_path_factory: pytest.TempPathFactor
 @pytest.fixture
 def fresh_health() -> Iterator[None]:
     """Forget the last readiness check of the worker in this process, before and after."""
-    health._LastCheck.expires = 0.0
+    health._Check.expires = 0.0
     yield
-    health._LastCheck.expires = 0.0
+    health._Check.expires = 0.0
 
 
 class Reliable(NamedTuple):
@@ -306,7 +306,7 @@ async def test_readiness_is_cached(worker: Worker, fresh_health: None, fail_poin
     first = await worker.request("GET", "/health/ready")
     await fail_point("ping", errorCode=18)
     second = await worker.request("GET", "/health/ready")
-    health._LastCheck.expires = 0.0
+    health._Check.expires = 0.0
     third = await worker.request("GET", "/health/ready")
 
     assert [answer.status for answer in (first, second, third)] == [200, 200, 503]

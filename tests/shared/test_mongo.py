@@ -28,13 +28,16 @@ from shared.errors import (
     DataAPIError,
     DeadlinePassedError,
     InvalidParameterError,
+    NoRuleError,
     UnavailableError,
+    UnconfirmedWriteError,
 )
 from shared.settings import Settings
 
 GONE = "the connection to MongoDB was lost"
 LATE = "the call took longer than its time limit"
 AWAY = "MongoDB cannot be reached"
+UNCONFIRMED = "the write may have happened, but no majority of the replica set confirmed it"
 PLANTED = {"errmsg": "not authorized on shop to execute command { find: planted }", "code": 13}
 DUPLICATE = {"index": 0, "code": 11000, "errmsg": "E11000 duplicate key error"}
 
@@ -63,8 +66,8 @@ def bulk(*errors: dict[str, Any], **details: Any) -> BulkWriteError:
             OperationFailure("planted", 262), DeadlinePassedError, LATE, id="code 262"
         ),
         *[
-            pytest.param(OperationFailure("planted", code), UnavailableError, GONE, id=f"code {code}")
-            for code in (6, 7, 89, 91, 189, 9001, 10107, 11600, 11601, 11602, 13435, 13436)
+            pytest.param(OperationFailure("planted", code), UnavailableError, "MongoDB cannot do this now", id=f"{code}")
+            for code in mongo._PASSING
         ],
         pytest.param(OperationFailure("planted", 462), UnavailableError, "MongoDB is overloaded", id="code 462"),
         pytest.param(
@@ -73,7 +76,7 @@ def bulk(*errors: dict[str, Any], **details: Any) -> BulkWriteError:
         ),
         pytest.param(
             OperationFailure("x", 13, PLANTED | {"codeName": "Unauthorized"}),
-            CommandFailedError, "(Unauthorized) not authorized on shop", id="unauthorized, without the command",
+            NoRuleError, "MongoDB does not let this deployment do that", id="unauthorized, without the command",
         ),
         pytest.param(
             WriteError("x", 28, {"code": 28, "errmsg": "no"}), CommandFailedError, "(PathNotViable) no", id="a write"
@@ -85,10 +88,8 @@ def bulk(*errors: dict[str, Any], **details: Any) -> BulkWriteError:
         pytest.param(
             bulk(DUPLICATE), CommandFailedError, "(DuplicateKey) E11000 duplicate key error", id="duplicate of many"
         ),
-        pytest.param(bulk(), UnavailableError, mongo._UNCONFIRMED, id="many, not confirmed"),
-        pytest.param(
-            WriteConcernError("x", 64, {"code": 64}), UnavailableError, mongo._UNCONFIRMED, id="not confirmed"
-        ),
+        pytest.param(bulk(), UnconfirmedWriteError, UNCONFIRMED, id="many, not confirmed"),
+        pytest.param(WriteConcernError("x", 64, {"code": 64}), UnconfirmedWriteError, UNCONFIRMED, id="not confirmed"),
         pytest.param(InvalidName("bad name"), InvalidParameterError, "bad name", id="name"),
         pytest.param(DocumentTooLarge("too large"), InvalidParameterError, "too large", id="document"),
         pytest.param(InvalidDocument("bad"), InvalidParameterError, "bad", id="BSON"),
