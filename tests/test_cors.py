@@ -112,6 +112,21 @@ async def test_an_origin_that_is_listed_is_served(
     assert (answer.status, answer.headers["access-control-allow-origin"]) == (200, origin)
 
 
+@pytest.mark.parametrize("origin", ["https://shop.example", "http://evil.example:81", "null"])
+@pytest.mark.parametrize("listed", ["*", " * "])
+async def test_a_star_allows_every_origin(
+    worker: Worker, configured: pytest.MonkeyPatch, database: Any, key: str, origin: str, listed: str
+) -> None:
+    configured.setenv("CORS_ALLOWED_ORIGINS", listed)
+
+    preflight = await worker.request("OPTIONS", ACTION + "find", PREFLIGHT | {"Origin": origin})
+    answer = await worker.request("POST", ACTION + "find", {"Origin": origin, "apiKey": key}, request_body())
+
+    assert (preflight.status, answer.status) == (204, 200)
+    assert preflight.headers["access-control-allow-origin"] in {origin, "*"}
+    assert answer.headers["access-control-allow-origin"] in {origin, "*"}
+
+
 async def test_who_is_no_page_is_served_whatever_is_listed(
     worker: Worker, configured: pytest.MonkeyPatch, database: Any, key: str
 ) -> None:

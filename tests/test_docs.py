@@ -137,7 +137,7 @@ def test_every_error_is_documented() -> None:
 
 
 def test_the_tree_of_errors_names_every_error() -> None:
-    tree = re.findall(r"^(?:[├└]── )?(\w+Error) +(\d{3})  (\S+)", inspect.getdoc(errors) or "", re.MULTILINE)
+    tree = re.findall(r"^(?:(?:│   )?[├└]── )?(\w+Error) +(\d{3})  (\S+)", inspect.getdoc(errors) or "", re.MULTILINE)
 
     assert [(name, int(status), code) for name, status, code in tree] == raised_errors()
 

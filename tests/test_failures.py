@@ -1,5 +1,6 @@
 """What a caller sees when something fails: real failures, of a real mongod or by the server's own failCommand."""
 
+import json
 import time
 from collections.abc import AsyncIterator, Iterator
 from typing import Any, NamedTuple
@@ -84,6 +85,10 @@ async def test_a_killed_mongod_is_503_until_it_is_back(own_mongod: Mongod, own_s
     assert (during.headers["retry-after"], writing.headers["retry-after"]) == ("5", "5")
     assert errors_only(during)["error_code"] == errors_only(writing)["error_code"] == INTERNAL
     assert "127.0.0.1" not in during.json["error"] + writing.json["error"]
+    logged = [line for line in own_server.log_lines if line["message"] == "request" and line["status"] == 503]
+    assert [line["operation"] for line in logged[:2]] == ["findOne", "insertOne"]
+    assert [line["reason"] for line in logged[:2]] == [during.json["error"], writing.json["error"]]
+    assert {line["cause"] for line in logged} <= {"AutoReconnect", "NetworkTimeout", "ServerSelectionTimeoutError"}
 
 
 async def test_a_key_that_cannot_be_looked_up_is_503_and_not_401(
@@ -116,6 +121,22 @@ async def test_a_hung_mongod_is_504_after_the_deadline(own_mongod: Mongod, own_s
     assert 1 < took < 4
 
 
+async def test_a_hung_mongod_is_not_ready_rather_than_late(
+    own_mongod: Mongod, own_server: Server, own_key: str
+) -> None:  # fmt: skip
+    async def works() -> bool:
+        return (await call(own_server, own_key)).status == 200
+
+    await eventually(works)
+    own_mongod.pause()
+    answer = await own_server.request("GET", "/health/ready")
+    own_mongod.resume()
+    await eventually(works)
+
+    assert answer.status == 503
+    assert errors_only(answer)["error_code"] == INTERNAL
+
+
 @pytest.mark.parametrize(
     ("command", "name", "members"),
     [
@@ -141,6 +162,34 @@ async def test_a_command_slower_than_the_deadline_is_504(
     assert answer.status == 504
     assert errors_only(answer)["error_code"] == "ExecutionTimeLimitExceeded"
     assert time.monotonic() - started < 1.1
+
+
+@pytest.mark.parametrize(
+    ("name", "members"),
+    [
+        pytest.param("updateOne", {"update": {"$set": {"changed": 1}}}, id="updateOne"),
+        pytest.param("replaceOne", {"replacement": {"changed": 1}}, id="replaceOne"),
+        pytest.param("deleteOne", {}, id="deleteOne"),
+    ],
+)
+async def test_a_write_of_one_slower_than_the_deadline_ends_in_mongod_too(
+    worker: Worker, configured: pytest.MonkeyPatch, database: Any, key: str, name: str, members: dict[str, Any]
+) -> None:
+    configured.setenv("MONGO_DB_TIMEOUT_MS", "1000")
+    documents = [{"_id": number, "n": 2_000_000} for number in range(20)]
+    await database.items.insert_many(documents)
+    counting = {"input": {"$range": [0, "$n"]}, "initialValue": 0, "in": {"$add": ["$$value", 1]}}
+
+    answer = await Post(worker, key)(name, filter={"$expr": {"$lt": [{"$reduce": counting}, 0]}}, **members)
+
+    async def ended() -> bool:
+        running = await database.client.admin.aggregate([{"$currentOp": {}}, {"$match": {"ns": "shop.items"}}])
+        return not await running.to_list()
+
+    assert answer.status == 504
+    assert errors_only(answer)["error_code"] == "ExecutionTimeLimitExceeded"
+    await eventually(ended, 5)
+    assert await database.items.find().to_list() == documents
 
 
 async def test_a_query_slower_than_the_deadline_ends_in_mongod_too(
@@ -212,10 +261,13 @@ REFUSED = "MongoDB refuses the credentials of this deployment"
         pytest.param(8000, (503, INTERNAL, REFUSED), id="AtlasError"),
         pytest.param(16500, (503, INTERNAL, "MongoDB is overloaded"), id="Azure's throttling"),
         pytest.param(50, (504, "ExecutionTimeLimitExceeded", "the call took longer"), id="MaxTimeMSExpired"),
-        pytest.param(13, (400, "MongoDBError", "(Unauthorized) "), id="Unauthorized"),
+        pytest.param(13, (403, "NoMatchingRuleFound", "MongoDB does not let"), id="Unauthorized"),
+        pytest.param(112, (503, INTERNAL, ""), id="WriteConflict"),
+        pytest.param(14031, (503, INTERNAL, ""), id="OutOfDiskSpace"),
         pytest.param(59, (400, "MongoDBError", "(CommandNotFound) "), id="CommandNotFound"),
         pytest.param(96, (400, "MongoDBError", "(OperationFailed) "), id="OperationFailed"),
-        pytest.param(1, (400, "MongoDBError", "(InternalError) "), id="InternalError"),
+        pytest.param(1, (500, INTERNAL, "internal error, logged with id "), id="InternalError"),
+        pytest.param(8, (500, INTERNAL, "internal error, logged with id "), id="UnknownError"),
     ],
 )
 @pytest.mark.parametrize(
@@ -239,16 +291,41 @@ async def test_an_error_of_the_server_has_its_status(
     assert answer.json["error"].startswith(error)
 
 
-@pytest.mark.parametrize("name", ["insertOne", "insertMany"])
+@pytest.mark.parametrize("code", [64, 100])
+@pytest.mark.parametrize(
+    ("command", "name", "members"),
+    [
+        pytest.param("insert", "insertOne", {"document": {"a": 1}}, id="insertOne"),
+        pytest.param("insert", "insertMany", {"documents": [{"a": 1}]}, id="insertMany"),
+        pytest.param("update", "updateOne", {"filter": {}, "update": {"$set": {"a": 1}}}, id="updateOne"),
+        pytest.param("delete", "deleteMany", {"filter": {}}, id="deleteMany"),
+    ],
+)
 async def test_a_write_that_no_majority_confirmed_is_not_acknowledged(
-    worker: Worker, key: str, fail_point: FailPoint, name: str
+    reliable: Reliable, code: int, command: str, name: str, members: dict[str, Any]
 ) -> None:
-    await fail_point("insert", writeConcernError={"code": 64, "errmsg": "waiting for replication timed out"})
+    await reliable.fail(command, writeConcernError={"code": code, "errmsg": "planted"})
 
-    answer = await Post(worker, key)(name, document={"a": 1}, documents=[{"a": 1}])
+    answer = await reliable.post(name, **members)
 
     assert answer.status == 503
-    assert "could not be confirmed by a majority" in errors_only(answer)["error"]
+    assert errors_only(answer)["error_code"] == INTERNAL
+    assert "may have happened" in answer.json["error"]
+    assert "planted" not in answer.json["error"]
+    assert "retry-after" not in answer.headers
+
+
+async def test_a_key_is_looked_up_on_the_primary_whatever_the_uri_prefers(
+    worker: Worker, configured: pytest.MonkeyPatch, database: Any, mongod: Mongod, key: str
+) -> None:
+    configured.setenv("MONGO_DB_URI", f"{mongod.uri}&readPreference=secondary&serverSelectionTimeoutMS=300")
+
+    inserted = await Post(worker, key)("insertOne", document={"_id": 1})
+    found = await Post(worker, key)("findOne")
+
+    assert inserted.status == 201
+    assert found.status in {200, 503}  # there is no secondary to read from
+    assert await database.items.find().to_list() == [{"_id": 1}]
 
 
 async def test_a_reply_that_grows_too_large_is_refused(
@@ -285,6 +362,41 @@ async def test_an_unexpected_error_shows_only_an_id_that_the_log_has_too(
     assert "planted detail" in caplog.text
     assert b"planted" not in answer.body
     assert b"RuntimeError" not in answer.body
+
+
+@pytest.mark.parametrize(
+    ("fault", "status", "causes"),
+    [
+        pytest.param({"errorCode": 18}, 503, {"OperationFailure"}, id="refused"),
+        pytest.param({"closeConnection": True}, 503, {"AutoReconnect", "ConnectionFailure"}, id="lost"),
+        pytest.param({"errorCode": 50}, 504, {"ExecutionTimeout"}, id="late"),
+        pytest.param({"errorCode": 8}, 500, {"OperationFailure"}, id="unexpected"),
+    ],
+)
+async def test_the_log_says_why_a_call_failed(
+    reliable: Reliable, caplog: pytest.LogCaptureFixture, fault: dict[str, Any], status: int, causes: set[str]
+) -> None:
+    caplog.set_level("INFO", "dozen")
+    await reliable.fail("find", times=2, **fault)
+
+    answer = await reliable.post("find")
+
+    [line] = [line for line in map(json.loads, caplog.messages) if line["message"] == "request"]
+    assert (answer.status, line["status"]) == (status, status)
+    assert line["reason"] in answer.json["error"]
+    assert line["reason"]
+    assert line["cause"] in causes
+
+
+async def test_the_log_gives_no_reason_for_a_call_that_worked(
+    reliable: Reliable, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "dozen")
+
+    await reliable.post("find")
+
+    [line] = [line for line in map(json.loads, caplog.messages) if line["message"] == "request"]
+    assert (line.get("reason"), line.get("cause")) == (None, None)
 
 
 async def test_readiness_tells_that_mongodb_is_away_and_keeps_it_for_a_moment(

@@ -3,8 +3,10 @@
 import asyncio
 import json
 import signal
+import socket
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -303,3 +305,165 @@ async def test_an_error_before_the_functions_has_the_services_shape(server: Serv
 
     assert answer.status == 413
     assert errors_only(answer)["error_code"] == "BadRequest"
+
+
+@pytest.mark.parametrize("value", ["h/action/deleteMany?", "h/action/deleteMany", "x://h/action/deleteMany?", "?", "["])
+async def test_the_host_header_names_no_action(server: Server, key: str, database: Any, value: str) -> None:
+    await database.items.insert_one({"_id": 1})
+    body = request_body(filter={})
+    lines = ["POST /harmless HTTP/1.1", f"Host: {value}", f"apiKey: {key}", f"Content-Length: {len(body)}"]
+
+    received = await server.raw("\r\n".join([*lines, "Connection: close", "", ""]).encode() + body)
+
+    assert received.startswith(b"HTTP/1.1 404 ")
+    assert b'"error_code":"EndpointNotFound"' in received
+    assert b"'/harmless'" in received
+    assert await database.items.count_documents({}) == 1
+
+
+@pytest.mark.parametrize(
+    "value", ["h/action/deleteMany?", "[", "x://y", "a b", "h/", "?", "h:x", "\u00e9", "/" * 10, "h#x", "u@h"]
+)
+async def test_an_odd_host_header_is_no_hindrance(server: Server, key: str, database: Any, value: str) -> None:
+    body = request_body()
+    path = "/app/x/endpoint/data/v1/action/find"
+    lines = [f"POST {path} HTTP/1.1", f"Host: {value}", f"apiKey: {key}", f"Content-Length: {len(body)}"]
+
+    received = await server.raw("\r\n".join([*lines, "Connection: close", "", ""]).encode("latin-1") + body)
+
+    assert received.startswith(b"HTTP/1.1 200 ")
+    assert received.endswith(b'{"documents":[]}')
+
+
+def flood(port: int, data: bytes) -> tuple[bytes, bool]:
+    """Send bytes with nothing after them; return what came, and whether the server closed the connection."""
+    received = b""
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+        try:
+            with suppress(ConnectionError):  # it need not read all of it
+                connection.sendall(data)
+            while part := connection.recv(65_536):
+                received += part
+        except TimeoutError:
+            return received, False
+        except ConnectionResetError:  # closed with bytes unread
+            pass
+    return received, True
+
+
+@pytest.mark.parametrize(
+    "start",
+    [
+        pytest.param(b"GET /health/live HTTP/1.1\r\nHost: x\r\nX-Long: ", id="a value"),
+        pytest.param(b"GET /health/live HTTP/1.1\r\nHost: x\r\nX", id="a name"),
+    ],
+)
+async def test_an_unfinished_header_is_not_kept_for_ever(server: Server, start: bytes) -> None:
+    received, closed = await asyncio.to_thread(flood, server.port, start + b"a" * 200_000)
+
+    assert received.startswith(b"HTTP/1.1 400 ")
+    assert closed
+
+
+async def test_endless_headers_are_not_kept_for_ever(server: Server) -> None:
+    lines = b"".join(b"X-%d: %b\r\n" % (number, b"a" * 100) for number in range(2_000))
+
+    received, closed = await asyncio.to_thread(flood, server.port, b"GET /health/live HTTP/1.1\r\nHost: x\r\n" + lines)
+
+    assert received.startswith(b"HTTP/1.1 400 ")
+    assert closed
+
+
+async def test_a_header_of_10_kb_is_an_ordinary_one(server: Server, key: str, database: Any) -> None:
+    body = request_body()
+    request = head(key, f"X-Long: {'a' * 10_000}", f"Content-Length: {len(body)}", "Connection: close", action="find")
+
+    received = await server.raw(request + body)
+
+    assert received.startswith(b"HTTP/1.1 200 ")
+    assert received.endswith(b'{"documents":[]}')
+
+
+async def test_the_headers_of_one_request_do_not_count_for_the_next(server: Server, key: str, database: Any) -> None:
+    body = request_body()
+    long_headers = [f"X-Long-{number}: {'a' * 10_000}" for number in range(3)]
+    request = head(key, *long_headers, f"Content-Length: {len(body)}", action="find") + body
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+
+    replies = []
+    for _ in range(8):
+        writer.write(request)
+        replies.append(await asyncio.wait_for(reader.readuntil(b"}"), 10))
+    writer.close()
+    await writer.wait_closed()
+
+    assert [reply[:13] for reply in replies] == [b"HTTP/1.1 200 "] * 8
+
+
+async def test_large_bodies_do_not_count_as_headers(server: Server, key: str, database: Any) -> None:
+    body = request_body().ljust(500_000)
+    request = head(key, f"Content-Length: {len(body)}", action="find") + body
+
+    received = await server.raw(request + request + request.replace(b"Host: x", b"Host: x\r\nConnection: close"))
+
+    assert received.count(b"HTTP/1.1 200 OK") == 3
+
+
+@pytest.mark.parametrize("around", ["{} ", "{}   ", "  {}", "\t{}\t", "{}\t "])
+async def test_white_space_around_a_key_is_not_part_of_it(
+    server: Server, key: str, database: Any, around: str
+) -> None:  # fmt: skip
+    body = request_body()
+    request = head(around.format(key), f"Content-Length: {len(body)}", "Connection: close", action="find")
+
+    received = await server.raw(request + body)
+
+    assert received.startswith(b"HTTP/1.1 200 ")
+
+
+@pytest.mark.parametrize("method", ["TRACE", "PROPFIND"])
+@pytest.mark.parametrize(
+    ("path", "status", "error_code"),
+    [
+        pytest.param(ACTION + "find", 405, "BadRequest", id="action"),
+        pytest.param("/action/find", 405, "BadRequest", id="another spelling"),
+        pytest.param(ACTION + "none", 404, "EndpointNotFound", id="unknown action"),
+        pytest.param("/nothing", 404, "EndpointNotFound", id="another path"),
+        pytest.param("/health/live", 404, "EndpointNotFound", id="health"),
+    ],
+)
+async def test_a_rare_method_has_the_services_shape(
+    server: Server, method: str, path: str, status: int, error_code: str
+) -> None:
+    answer = await server.request(method, path)
+
+    assert answer.status == status
+    assert errors_only(answer)["error_code"] == error_code
+    assert answer.headers.get("allow") == ("POST, OPTIONS" if status == 405 else None)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        pytest.param("POST", ACTION + "find", 200, id="200"),
+        pytest.param("POST", ACTION + "updateOne", 400, id="400"),
+        pytest.param("POST", "/nothing", 404, id="404"),
+        pytest.param("GET", ACTION + "find", 405, id="405"),
+        pytest.param("OPTIONS", ACTION + "find", 204, id="204"),
+        pytest.param("TRACE", "/nothing", 404, id="rare method"),
+        pytest.param("GET", "/health/live", 200, id="live"),
+        pytest.param("GET", "/health/ready", 200, id="ready"),
+    ],
+)
+async def test_no_reply_may_be_taken_for_another_type(
+    server: Server, key: str, method: str, path: str, status: int
+) -> None:  # fmt: skip
+    answer = await server.request(method, path, {"apiKey": key}, request_body() if method == "POST" else b"")
+
+    assert (answer.status, answer.headers["x-content-type-options"]) == (status, "nosniff")
+
+
+async def test_not_even_the_reply_to_what_is_not_http(server: Server) -> None:
+    received = await server.raw(b"nonsense\r\n\r\n")
+
+    assert b"x-content-type-options: nosniff\r\n" in received.lower()

@@ -324,11 +324,10 @@ async def test_an_unknown_query_operator_is_the_servers_400(post: Post, action: 
         pytest.param({"database": None}, "MissingParameter", "'database'", id="database is null"),
         pytest.param({"collection": None}, "MissingParameter", "'collection'", id="collection is null"),
         pytest.param({"collection": ""}, "InvalidParameter", "collection names", id="collection is empty"),
-        pytest.param({"collection": "a$b"}, "InvalidParameter", "collection names", id="collection with a dollar"),
         pytest.param({"collection": "a\0b"}, "InvalidParameter", "collection names", id="collection with a NUL"),
         pytest.param({"database": ""}, "InvalidParameter", "database name", id="database is empty"),
         pytest.param({"database": "a b"}, "InvalidParameter", "database names", id="database with a space"),
-        pytest.param({"database": "x" * 64}, "MongoDBError", "Invalid database name", id="database too long"),
+        pytest.param({"database": "x" * 64}, "InvalidParameter", "too long", id="database too long"),
     ],
 )
 async def test_a_wrong_member_is_named(post: Post, action: str, members: dict[str, Any], code: str, named: str) -> None:

@@ -137,6 +137,18 @@ REFUSED_CALLS = [
     pytest.param(
         "aggregate", pipeline({"$mergeCursors": {"remotes": []}}), "$mergeCursors", id="$mergeCursors"
     ),
+    pytest.param(
+        "aggregate",
+        pipeline({"$listCachedAndActiveUsers": {}}),
+        "$listCachedAndActiveUsers",
+        id="$listCachedAndActiveUsers",
+    ),
+    pytest.param(
+        "aggregate",
+        pipeline({"$facet": {"f": [lookup(pipeline=[{"$listCachedAndActiveUsers": {}}])]}}),
+        "$listCachedAndActiveUsers",
+        id="$listCachedAndActiveUsers in $lookup in $facet",
+    ),
 ]  # fmt: skip
 
 
@@ -201,6 +213,16 @@ FOREIGN = [
     pytest.param(
         lookup(**{"from": "items", "pipeline": [lookup(**{"from": "system.js"})]}), "shop.system.js", id="in $lookup"
     ),
+    pytest.param(lookup(**{"from": "$cmd"}), "shop.$cmd", id="$lookup in $cmd"),
+    pytest.param(lookup(**{"from": "$cmd.aggregate"}), "shop.$cmd.aggregate", id="$lookup in $cmd.aggregate"),
+    pytest.param(
+        lookup(**{"from": {"db": "$external", "coll": "x"}}), "$external.x", id="$lookup in a database with a $"
+    ),
+    pytest.param({"$unionWith": "$cmd.aggregate"}, "shop.$cmd.aggregate", id="$unionWith of $cmd.aggregate"),
+    pytest.param({"$unionWith": {"coll": "oplog.$main"}}, "shop.oplog.$main", id="$unionWith of oplog.$main"),
+    pytest.param({"$unionWith": {"db": "$external", "coll": "x"}}, "$external.x", id="$unionWith of $external"),
+    pytest.param({"$graphLookup": {"from": "$cmd"}}, "shop.$cmd", id="$graphLookup in $cmd"),
+    pytest.param({"$facet": {"f": [lookup(**{"from": "a$"})]}}, "shop.a$", id="a $ at the end, in $facet"),
 ]  # fmt: skip
 
 
@@ -260,6 +282,11 @@ CALLS = [
         pytest.param("shop.system.views", id="system.views"),
         pytest.param("shop.system.profile", id="system.profile"),
         pytest.param("shop.system.", id="any system collection"),
+        pytest.param("shop.$cmd", id="$cmd"),
+        pytest.param("shop.$cmd.aggregate", id="$cmd.aggregate"),
+        pytest.param("shop.oplog.$main", id="oplog.$main"),
+        pytest.param("$external.x", id="$external"),
+        pytest.param("shop.a$", id="a $ at the end"),
     ],
 )
 async def test_a_refused_namespace_is_refused_to_every_action(
@@ -284,6 +311,16 @@ async def test_no_action_reaches_the_keys_through_the_server_either(
     answer = await Post(server, key)(action, database="dozen", collection="api_keys", **members)
 
     assert answer.status == 403
+
+
+@pytest.mark.parametrize(("action", "members"), CALLS)
+async def test_no_action_reaches_a_command_through_the_server_either(
+    server: Any, key: str, action: str, members: dict[str, Any]
+) -> None:
+    answer = await Post(server, key)(action, collection="$cmd", **members)
+
+    assert answer.status == 403
+    assert errors_only(answer)["error_code"] == "NoMatchingRuleFound"
 
 
 def test_the_control_database_is_the_deployments() -> None:

@@ -16,6 +16,7 @@ from pymongo.errors import (
     InvalidOperation,
     NetworkTimeout,
     OperationFailure,
+    PyMongoError,
     ServerSelectionTimeoutError,
     WaitQueueTimeoutError,
     WriteConcernError,
@@ -66,7 +67,7 @@ def bulk(*errors: dict[str, Any], **details: Any) -> BulkWriteError:
             OperationFailure("planted", 262), DeadlinePassedError, LATE, id="code 262"
         ),
         *[
-            pytest.param(OperationFailure("planted", code), UnavailableError, "MongoDB cannot do this now", id=f"{code}")
+            pytest.param(OperationFailure("x", code), UnavailableError, "MongoDB cannot do this now", id=f"code {code}")
             for code in mongo._PASSING
         ],
         pytest.param(OperationFailure("planted", 462), UnavailableError, "MongoDB is overloaded", id="code 462"),
@@ -104,6 +105,54 @@ def test_a_driver_error_becomes_the_callers(error: Exception, kind: type[DataAPI
 
     assert type(shown) is kind
     assert str(shown) == text
+
+
+def shapes(code: int, text: str = "planted") -> list[PyMongoError]:
+    """Return a code of the server in each shape that the driver gives it."""
+    details = {"code": code, "errmsg": text}
+    return [
+        OperationFailure(text, code, {"ok": 0} | details),
+        WriteError(text, code, {"index": 0} | details),
+        bulk({"index": 0} | details),
+    ]
+
+
+@pytest.mark.parametrize(
+    "code", [112, 133, 134, 175, 202, 237, 246, 290, 314, 317, 365, 391, 14031, 64, 100]
+)  # fmt: skip
+@pytest.mark.parametrize("shape", range(3), ids=["command", "write", "bulk"])
+def test_what_passes_is_no_error_of_the_caller(code: int, shape: int) -> None:
+    shown = mongo.translated(shapes(code)[shape])
+
+    assert isinstance(shown, UnavailableError)
+    assert "planted" not in str(shown)
+
+
+@pytest.mark.parametrize("code", [1, 8])
+@pytest.mark.parametrize("shape", range(3), ids=["command", "write", "bulk"])
+def test_a_bug_of_the_server_is_no_error_of_the_caller(code: int, shape: int) -> None:
+    error = shapes(code)[shape]
+
+    assert mongo.translated(error) is error
+
+
+@pytest.mark.parametrize("shape", range(3), ids=["command", "write", "bulk"])
+def test_what_the_deployment_may_not_do_has_no_rule(shape: int) -> None:
+    shown = mongo.translated(shapes(13, str(PLANTED["errmsg"]))[shape])
+
+    assert isinstance(shown, NoRuleError)
+    assert "planted" not in str(shown)
+    assert "execute command" not in str(shown)
+
+
+def test_a_write_concern_error_may_have_happened() -> None:
+    unsatisfiable = WriteConcernError("planted", 100, {"code": 100, "errmsg": "planted"})
+
+    for error in (unsatisfiable, bulk(writeConcernErrors=[{"code": 100, "errmsg": "planted"}])):
+        shown = mongo.translated(error)
+        assert isinstance(shown, UnavailableError)
+        assert "may have happened" in str(shown)
+        assert "Retry-After" not in shown.headers
 
 
 def test_an_error_of_our_own_making_stays_one() -> None:

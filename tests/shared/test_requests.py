@@ -1,16 +1,23 @@
 """Bodies -> typed requests, and the values they take."""
 
+from collections.abc import Iterator
+from itertools import product
 from typing import Any
 
+import msgspec
 import pytest
 from bson.int64 import Int64
+from msgspec.inspect import AnyType, DictType, ListType, StructType, UnionType, type_info
 
+import function_app
 from functions.delete import Delete
 from functions.update import Update
+from shared.endpoint import actions
 from shared.errors import DataAPIError, InvalidParameterError, MissingParameterError, WrongTypeError
-from shared.requests import sort_keys, whole
+from shared.requests import Request, sort_keys, whole
 
 NAMESPACE = {"dataSource": "s", "database": "d", "collection": "c"}
+DATA = {"document", "documents", "replacement"}
 
 
 def test_null_is_absent_and_other_members_are_ignored() -> None:
@@ -76,3 +83,59 @@ def test_only_what_mongodb_interprets_is_looked_at(update: Any, interpreted: Any
     request = Update.from_body(NAMESPACE | {"filter": {"f": 1}, "update": update, "arrayFilters": [{"x": 1}]})
 
     assert request.interpreted() == ({"f": 1}, [{"x": 1}], interpreted)
+
+
+def sentinels(member: str, kind: Any) -> list[Any]:
+    """Return a value of each form that a member may have, none if it is neither a document nor a list."""
+    mark = member if member in DATA else f"${member}"  # `update` takes operators only, `replacement` none
+    if isinstance(kind, UnionType):
+        return [value for each in kind.types for value in sentinels(member, each)]
+    assert not isinstance(kind, AnyType), f"{member} may be anything"
+    if isinstance(kind, DictType):
+        return [{mark: {"sentinel": member}}]
+    if isinstance(kind, ListType):
+        assert isinstance(kind.item_type, DictType), f"{member} is a list of something else than documents"
+        return [[{mark: {"sentinel": f"each of {member}"}}]]
+    return []
+
+
+def kinds(parent: type[Request]) -> Iterator[type[Request]]:
+    for kind in parent.__subclasses__():
+        if kind.__module__.startswith("functions."):  # those of shared.requests are bases
+            yield kind
+        yield from kinds(kind)
+
+
+def forms(kind: type[Request]) -> Iterator[dict[str, Any]]:
+    """Make a body of a request for every combination of the forms of its members."""
+    info = type_info(kind)
+    assert isinstance(info, StructType)
+    found = {field.encode_name: sentinels(field.encode_name, field.type) for field in info.fields}
+    members = {name: values for name, values in found.items() if values}
+    for values in product(*members.values()):
+        yield dict(zip(members, values, strict=True))
+
+
+def is_data(name: str, value: Any) -> bool:
+    return name in DATA or (name == "update" and isinstance(value, dict))
+
+
+REQUESTS = sorted(set(kinds(Request)), key=lambda kind: kind.__name__)
+
+
+def test_every_kind_of_request_is_looked_at() -> None:
+    assert function_app.app  # which imports all of functions/
+    assert {kind.__name__ for kind in REQUESTS} >= {"Aggregate", "Delete", "Find", "FindOne", "InsertMany", "InsertOne"}
+    assert {kind.__module__ for kind in REQUESTS} == {made.handle.__module__ for made in actions.values()}
+
+
+@pytest.mark.parametrize(
+    ("kind", "members"), [pytest.param(kind, form, id=kind.__name__) for kind in REQUESTS for form in forms(kind)]
+)
+def test_all_that_is_not_data_is_interpreted(kind: type[Request], members: dict[str, Any]) -> None:
+    request = msgspec.convert(NAMESPACE | members, kind)
+
+    looked_at = [value for value in request.interpreted() if value]
+
+    expected = [value for name, value in members.items() if not is_data(name, value)]
+    assert sorted(map(repr, looked_at)) == sorted(map(repr, expected))

@@ -154,6 +154,56 @@ def test_a_wrong_setting_is_one_sentence_that_names_it(environ: dict[str, str], 
     assert caught.value.__cause__ is None
 
 
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        pytest.param("MONGO_DB_TIMEOUT_MS", "3000000000", id="a timeout of a month"),
+        pytest.param("AUTH_CACHE_SECONDS", "inf", id="a cache for ever"),
+        pytest.param("AUTH_CACHE_SECONDS", "Infinity", id="a cache for ever, in full"),
+        pytest.param("AUTH_CACHE_SECONDS", "nan", id="a cache that is no number"),
+        pytest.param("AUTH_CACHE_SECONDS", "1e9", id="a cache for 30 years"),
+    ],
+)
+def test_a_time_that_nobody_can_mean_is_refused(name: str, text: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        Settings.from_environ(URI | {name: text})
+
+    assert str(caught.value).startswith(f"{name} is not usable: ")
+    assert text not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["MONGO_DB_URI", "MONGO_DB_URI__X"])
+@pytest.mark.parametrize(
+    "query",
+    [
+        pytest.param("w=0", id="alone"),
+        pytest.param("retryWrites=true&w=0", id="the second option"),
+        pytest.param("w=0&appName=x", id="the first option"),
+        pytest.param("W=0", id="case does not matter"),
+        pytest.param("w=%30", id="escaped"),
+        pytest.param("appName=x;w=0", id="after a semicolon"),
+        pytest.param("w=1&w=0", id="twice"),
+        pytest.param("w=00", id="two digits"),
+    ],
+)
+def test_a_write_must_be_acknowledged(name: str, query: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        Settings.from_environ(URI | {name: f"mongodb://user:planted@secret/?{query}"})
+
+    sentence = str(caught.value)
+    assert sentence.startswith(f"{name} ")
+    assert "\n" not in sentence
+    assert [word for word in ("planted", "secret", "user", "mongodb://") if word in sentence] == []
+    assert caught.value.__cause__ is None
+
+
+@pytest.mark.parametrize("query", ["w=1", "w=2", "w=10", "w=majority", "appName=w%3D0", "wTimeoutMS=0", ""])
+def test_any_acknowledged_write_is_usable(query: str) -> None:
+    uri = f"mongodb://h/?{query}"
+
+    assert Settings.from_environ({"MONGO_DB_URI": uri}).control_uri == uri
+
+
 def test_what_is_not_a_setting_is_not_looked_at() -> None:
     read = Settings.from_environ(URI | {"PATH": "@Microsoft.KeyVault(x)", "HOME": "/root", "DATA_SOURCES": "x"})
 
