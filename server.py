@@ -26,7 +26,7 @@ import function_app  # noqa: E402  it says at its import whether the settings ar
 
 KEEP_ALIVE_SECONDS = 75  # longer than the proxies in front keep their connections, so that they end them, not we
 MOST_HEADER_BYTES = 64 * 1024
-BODY_SECONDS = 30  # for a body to arrive whole
+BODY_SECONDS = 120  # for a body to arrive whole
 
 _CATCH_ALL = "{*path}"
 _HOST = re.compile(r"[A-Za-z0-9._:\[\]-]+")

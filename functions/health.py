@@ -8,7 +8,7 @@ import azure.functions as func
 
 from shared import mongo, telemetry
 from shared.endpoint import configured, failed, json_response
-from shared.errors import DataAPIError, UnavailableError
+from shared.errors import DataAPIError, DeadlinePassedError, UnavailableError
 from shared.settings import VERSION
 
 bp = func.Blueprint()
@@ -50,7 +50,7 @@ async def _check() -> None:
         async with asyncio.timeout(PING_SECONDS):
             await mongo.ping()
         _Check.error = None
-    except TimeoutError:
+    except (TimeoutError, DeadlinePassedError):
         _Check.error = UnavailableError("MongoDB does not answer")
     except Exception as error:  # noqa: BLE001  any failure means not ready, and failed() words it
         _Check.error = error

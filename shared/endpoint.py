@@ -44,6 +44,7 @@ _ALLOWED_HEADERS = "Authorization, Content-Type, Accept"
 _CREDENTIAL_HEADERS = "apiKey, api-key, email, password, jwtTokenString"
 _PREFLIGHT_SECONDS = "7200"
 _SHOWN = 200  # characters of what a caller sent, in an error's text
+_LONGEST_ERROR = 1_000
 _guard = cache(Guard)
 
 
@@ -191,14 +192,17 @@ def failed(
             line.reason, line.cause = str(error), type(error.__cause__).__name__
         return error_response(error, headers)
     correlation_id = uuid4().hex
-    line.error_code = DataAPIError.code
     telemetry.failure(correlation_id, error)
-    return error_response(DataAPIError(f"internal error, logged with id {correlation_id}"), headers)
+    shown = DataAPIError(f"internal error, logged with id {correlation_id}")
+    line.error_code, line.reason, line.cause = shown.code, str(shown), type(error).__name__
+    return error_response(shown, headers)
 
 
 def error_response(error: DataAPIError, headers: Mapping[str, str] | None = None) -> func.HttpResponse:
     """Return Atlas's shape of an error, with a content type of exactly application/json."""
-    members = {"error": str(error)} if error.code is None else {"error": str(error), "error_code": error.code}
+    members = {"error": str(error)[:_LONGEST_ERROR]}  # it may repeat what the caller sent
+    if error.code is not None:
+        members["error_code"] = error.code
     return json_response(members, error.status, {**(headers or {}), **error.headers})
 
 

@@ -35,6 +35,7 @@ from pymongo.read_concern import ReadConcern
 from shared import settings
 from shared.errors import (
     CommandFailedError,
+    DataAPIError,
     DeadlinePassedError,
     InvalidParameterError,
     NoRuleError,
@@ -58,22 +59,25 @@ _NAMES = {  # write errors come without their codeName
     52: "DollarPrefixedFieldName", 53: "InvalidIdField", 54: "NotSingleValueField", 56: "EmptyFieldName",
     66: "ImmutableField", 121: "DocumentValidationFailure", 11000: "DuplicateKey",
 }  # fmt: skip
-_UNAUTHORIZED = 13
-_REFUSALS = {
-    18: "MongoDB refuses the credentials of this deployment",
-    8000: "MongoDB refuses the credentials of this deployment",  # Atlas's own code for it
-    462: "MongoDB is overloaded",
-    16500: "MongoDB is overloaded",  # Azure's code for it
+_REFUSED = "MongoDB refuses the credentials of this deployment"
+_LATE = "the call took longer than its time limit"
+_NOT_NOW = "MongoDB cannot do this now"
+_BY_CODE: dict[int, tuple[type[DataAPIError], str]] = {
+    13: (NoRuleError, "MongoDB does not let this deployment do that"),
+    18: (UnavailableError, _REFUSED),
+    50: (DeadlinePassedError, _LATE),
+    262: (DeadlinePassedError, _LATE),
+    462: (UnavailableError, "MongoDB is overloaded"),
+    8000: (UnavailableError, _REFUSED),  # Atlas's own code
+    16500: (UnavailableError, "MongoDB is overloaded"),  # Azure's own code
 }
-_TOO_LATE_TEXT = "the call took longer than its time limit"
-_PASSING = {  # the server manual's retryable codes, and others that are the server's state and not the command
+# the server manual's retryable codes, and others that are the server's state and not the command
+_PASSING = {
     6, 7, 64, 89, 91, 100, 112, 133, 134, 175, 189, 202, 237, 246, 290, 314, 317, 365, 391, 9001, 10107, 11600, 11601,
     11602, 13435, 13436, 14031,
 }  # fmt: skip
 _OUR_FAULT = {1, 8}  # InternalError, UnknownError: MongoDB's own, in truth
 _SHOWN = 500  # characters of the server's text, which may repeat what a caller sent
-_TOO_LATE = {50, 262}  # MaxTimeMSExpired, ExceededTimeLimit
-
 _MOST_COLLECTIONS = 1_000
 
 
@@ -93,7 +97,7 @@ def collection(data_source: str, database: str, name: str) -> Collection:
     """Return a collection behind a dataSource name; raise UnknownDataSourceError if there is none of that name."""
     uri = settings.current().data_source_uri(data_source)
     if uri is None:
-        raise UnknownDataSourceError(f"service not found: '{data_source}'")
+        raise UnknownDataSourceError(f"service not found: '{data_source[:_SHOWN]}'")
     known = _here().collections
     found = known.get((uri, database, name))
     if found is None:
@@ -168,7 +172,7 @@ class driver_call:  # noqa: N801  used as a context manager; a class costs half 
         try:
             await self._timeout.__aexit__(kind, error, trace)
         except TimeoutError as passed:
-            raise DeadlinePassedError(_TOO_LATE_TEXT) from passed
+            raise DeadlinePassedError(_LATE) from passed
         if isinstance(error, PyMongoError | BSONError):
             raise translated(error) from error
 
@@ -185,37 +189,39 @@ def translated(error: Exception) -> Exception:
 
 
 def _server_error(error: PyMongoError) -> Exception:
-    code = getattr(error, "code", None)
+    details = _details(error)
+    code: int = details.get("code") or getattr(error, "code", None) or 0
+    if known := _state_of_the_server(error, bool(details.get("code"))):
+        return known
+    if code in _OUR_FAULT:
+        return error
+    if code in _BY_CODE or code in _PASSING:
+        kind, text = _BY_CODE.get(code, (UnavailableError, _NOT_NOW))
+        return kind(text)
+    # the server's own text, led by the name of its code
+    name = details.get("codeName") or _NAMES.get(code, f"Location{code}")
+    return CommandFailedError(f"({name}) {details.get('errmsg', 'the command failed')[:_SHOWN]}")
+
+
+def _state_of_the_server(error: PyMongoError, has_code: bool) -> DataAPIError | None:
+    """Return what the kind of the driver's error says, before its code is asked."""
     if isinstance(error, ServerSelectionTimeoutError | WaitQueueTimeoutError):
         return UnavailableError("MongoDB cannot be reached")
-    if error.timeout or code in _TOO_LATE:
-        return DeadlinePassedError(_TOO_LATE_TEXT)
-    if isinstance(error, WriteConcernError) or _is_unconfirmed(error):
+    if error.timeout:
+        return DeadlinePassedError(_LATE)
+    if isinstance(error, WriteConcernError) or (isinstance(error, BulkWriteError) and not has_code):
         return UnconfirmedWriteError("the write may have happened, but no majority of the replica set confirmed it")
     if isinstance(error, ConnectionFailure | CursorNotFound):
         return UnavailableError("the connection to MongoDB was lost")
-    if code in _PASSING or code in _REFUSALS:
-        return UnavailableError(_REFUSALS.get(code, "MongoDB cannot do this now"))
-    return _rejection(error)
+    return None
 
 
-def _is_unconfirmed(error: PyMongoError) -> bool:
-    details = getattr(error, "details", None) or {}
-    return isinstance(error, BulkWriteError) and not details["writeErrors"]
-
-
-def _rejection(error: PyMongoError) -> Exception:
-    """Return the server's own text, led by the name of its code."""
+def _details(error: PyMongoError) -> Mapping[str, Any]:
+    """Return what the server said; of several write errors the first, as an ordered write ends there."""
     details: Mapping[str, Any] = getattr(error, "details", None) or {}
-    if isinstance(error, BulkWriteError):
-        details = details["writeErrors"][0]
-    code = details.get("code", 0)
-    if code in _OUR_FAULT:
-        return error
-    if code == _UNAUTHORIZED:
-        return NoRuleError("MongoDB does not let this deployment do that")
-    name = details.get("codeName") or _NAMES.get(code, f"Location{code}")
-    return CommandFailedError(f"({name}) {details.get('errmsg', 'the command failed')[:_SHOWN]}")
+    if isinstance(error, BulkWriteError) and details["writeErrors"]:
+        return details["writeErrors"][0]  # type: ignore[no-any-return]
+    return details
 
 
 def _here() -> _Connections:

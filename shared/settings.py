@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping
 from functools import cache
 from typing import Annotated, Literal, Self
-from urllib.parse import parse_qsl, quote_plus
+from urllib.parse import quote_plus, unquote
 
 import msgspec
 from msgspec import Meta
@@ -143,7 +143,7 @@ def _normal(name: str) -> str:
 def _checked_uri(name: str, uri: str) -> str:
     if not uri.startswith(("mongodb://", "mongodb+srv://")):
         raise SettingsError(f"{name} must start with mongodb:// or mongodb+srv://")
-    if ("w", "0") in parse_qsl(uri.partition("?")[2]):
+    if re.search(r"[?&;]w=\s*[+-]?0+\s*([&;]|$)", unquote(uri), re.IGNORECASE):
         raise SettingsError(f"{name} asks for writes that nobody acknowledges (w=0)")
     return uri
 

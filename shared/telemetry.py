@@ -3,6 +3,7 @@
 import logging
 import sys
 import time
+import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -64,8 +65,12 @@ def request(line: RequestLine, status: int, started: float) -> None:
 
 
 def failure(correlation_id: str, error: Exception) -> None:
-    """Log an unexpected error with its traceback, under the id that the caller was given."""
-    LOGGER.error(Line("unexpected error", {"id": correlation_id, "type": type(error).__name__}), exc_info=error)
+    """Log an unexpected error under the id that the caller was given.
+
+    Its type and where it was raised, not its text: a driver's error may repeat a document.
+    """
+    where = "".join(traceback.format_tb(error.__traceback__))
+    event(logging.ERROR, "unexpected error", id=correlation_id, type=type(error).__name__, traceback=where)
 
 
 class JSONLines(logging.Formatter):

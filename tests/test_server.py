@@ -461,9 +461,3 @@ async def test_no_reply_may_be_taken_for_another_type(
     answer = await server.request(method, path, {"apiKey": key}, request_body() if method == "POST" else b"")
 
     assert (answer.status, answer.headers["x-content-type-options"]) == (status, "nosniff")
-
-
-async def test_not_even_the_reply_to_what_is_not_http(server: Server) -> None:
-    received = await server.raw(b"nonsense\r\n\r\n")
-
-    assert b"x-content-type-options: nosniff\r\n" in received.lower()

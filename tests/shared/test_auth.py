@@ -83,7 +83,7 @@ async def test_a_refusal_has_the_contracts_words(
     assert await database.list_collection_names() == []
 
 
-@pytest.mark.parametrize("scheme", ["Bearer x", "bearer", "BEARER x", "Bearer\tx", "bearer\t", "BEARER \t x"])
+@pytest.mark.parametrize("scheme", ["Bearer x", "bearer", "BEARER x", "Bearer\tx", "BEARER \t x"])
 async def test_a_bearer_token_never_falls_through_to_a_valid_key(host: Host, key: str, scheme: str) -> None:
     answer = await find(host, {"apiKey": key, "Authorization": scheme})
 

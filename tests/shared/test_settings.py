@@ -184,6 +184,7 @@ def test_a_time_that_nobody_can_mean_is_refused(name: str, text: str) -> None:
         pytest.param("appName=x;w=0", id="after a semicolon"),
         pytest.param("w=1&w=0", id="twice"),
         pytest.param("w=00", id="two digits"),
+        pytest.param("w=%2B0", id="signed"),
     ],
 )
 def test_a_write_must_be_acknowledged(name: str, query: str) -> None:
