@@ -121,29 +121,27 @@ class Protocol(HttpToolsProtocol):
     _body_timer: asyncio.TimerHandle | None = None
 
     def data_received(self, data: bytes) -> None:
-        """Count what arrives before the headers are whole."""
+        """Count what arrives before the headers are whole, and start the clock for a body that is not."""
         if self._in_head:
             self._head_bytes += len(data)
         super().data_received(data)
-        if self._in_head and self._head_bytes > MOST_HEADER_BYTES and not self.transport.is_closing():
+        if not self._in_head:
+            if self._body_timer is None:
+                self._body_timer = self.loop.call_later(BODY_SECONDS, self.transport.close)
+        elif self._head_bytes > MOST_HEADER_BYTES and not self.transport.is_closing():
             self.send_400_response("Request headers too large.")
 
-    def on_message_begin(self) -> None:
-        """Start to count anew."""
-        self._in_head, self._head_bytes = True, 0
-        super().on_message_begin()
-
     def on_headers_complete(self) -> None:
-        """Start the clock for the body."""
+        """Go on to the body."""
         self._in_head = False
-        self._body_timer = self.loop.call_later(BODY_SECONDS, self.transport.close)
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
         """Stop the clock; what comes next are the headers of another request."""
-        if self._body_timer:
-            self._body_timer.cancel()
         self._in_head, self._head_bytes = True, 0
+        if self._body_timer is not None:
+            self._body_timer.cancel()
+            self._body_timer = None
         super().on_message_complete()
 
 
