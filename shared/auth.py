@@ -42,10 +42,10 @@ def new_key(name: str) -> tuple[str, dict[str, object]]:
 
 async def authenticate(headers: Mapping[str, str]) -> Caller:
     """Return the caller named by a request's credentials. A Bearer token decides alone and never falls through."""
-    if headers.get("authorization", "").lower().split(None, 1)[:1] == ["bearer"]:
+    if "authorization" in headers and headers["authorization"].lower().split(None, 1)[:1] == ["bearer"]:
         raise InvalidSessionError("invalid session")
     for header in _KEY_HEADERS:
-        if key := headers.get(header):
+        if header in headers and (key := headers[header]):
             return await _key_owner(key)
     if (headers.get("email") and headers.get("password")) or headers.get("jwttokenstring"):
         raise InvalidSessionError("invalid session: error finding user for endpoint")

@@ -92,12 +92,8 @@ def _print(level: int, line: Line) -> None:
 
 
 def _line(at: float, level: str, logger: str, fields: dict[str, Any]) -> bytes:
-    head = {
-        "time": datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds"),
-        "level": level,
-        "logger": logger,
-    }
-    return orjson.dumps(head | fields, default=str, option=orjson.OPT_APPEND_NEWLINE)
+    line = {"time": datetime.fromtimestamp(at, UTC), "level": level, "logger": logger, **fields}
+    return orjson.dumps(line, default=str, option=orjson.OPT_APPEND_NEWLINE)
 
 
 _sink: Callable[[int, Line], None] = LOGGER.log

@@ -23,7 +23,7 @@ def record(name: str, message: object, **extra: object) -> logging.LogRecord:
 def test_a_line_of_ours_has_its_fields() -> None:
     line = formatted(record("dozen", telemetry.Line("request", {"status": 200})))
 
-    head = {"time": "1970-01-01T00:00:00.500+00:00", "level": "INFO", "logger": "dozen"}
+    head = {"time": "1970-01-01T00:00:00.500000+00:00", "level": "INFO", "logger": "dozen"}
     assert line == head | {"message": "request", "status": 200}
     assert list(line) == ["time", "level", "logger", "message", "status"]
 
