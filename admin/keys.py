@@ -17,7 +17,7 @@ from shared.auth import API_KEYS, new_key
 app = typer.Typer(help="Make and revoke the API keys that callers send.", no_args_is_help=True)
 
 KeyId = Annotated[str, typer.Argument(metavar="ID", help="The key's id, as `keys list` shows it.")]
-KeyName = Annotated[str, typer.Option("--name", "-n", help="What the key is for: it stands in lists and logs.")]
+KeyName = Annotated[str, typer.Option("--name", "-n", help="What the key is for, as `keys list` shows it.")]
 
 
 @app.command()

@@ -22,10 +22,9 @@ _KEY_HEADERS = ("apikey", "api-key")
 
 
 class Caller(msgspec.Struct, frozen=True):
-    """Who is calling: the id and the name of the API key."""
+    """Who is calling: the id of the API key, as the log shows it."""
 
     id: str
-    name: str
 
 
 _cache: dict[str, tuple[float, Caller]] = {}
@@ -79,7 +78,7 @@ async def _stored_owner(hashed: str) -> Caller:
     if stored is None or not hmac.compare_digest(stored["hash"], hashed):
         _cache.pop(hashed, None)
         raise InvalidSessionError("invalid session: error finding user for endpoint")
-    return Caller(str(stored["_id"]), stored["name"])
+    return Caller(str(stored["_id"]))
 
 
 def _hash(key: str) -> str:

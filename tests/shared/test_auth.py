@@ -240,3 +240,14 @@ def test_keys_are_long_and_never_the_same() -> None:
     assert len(keys) == 100
     assert {len(key) for key in keys} == {64}
     assert json.loads(json.dumps(sorted(keys))) == sorted(keys)
+
+
+async def test_the_cache_of_keys_has_an_end(
+    worker: Worker, configured: pytest.MonkeyPatch, key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(auth, "_MOST_CACHED", 3)
+    auth._cache.update({str(number): (0.0, auth.Caller("gone")) for number in range(3)})
+
+    answer = await find(worker, {"apiKey": key})
+
+    assert (answer.status, len(auth._cache)) == (200, 1)

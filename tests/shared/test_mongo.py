@@ -185,3 +185,13 @@ def test_what_the_uri_sets_wins(query: str, name: str) -> None:
 
 def test_the_pool_is_a_setting() -> None:
     assert mongo.client_options("mongodb://h/", Settings(mongo_db_max_pool_size=7))["maxPoolSize"] == 7
+
+
+async def test_the_collections_kept_have_an_end(environment: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mongo, "_MOST_COLLECTIONS", 3)
+    known = mongo._here().collections
+    known.clear()
+
+    made = [mongo.collection("any", "shop", f"c{number}") for number in range(4)]
+
+    assert list(known.values()) == made[3:]

@@ -69,6 +69,10 @@ def test_a_setting_is_read(name: str, text: str, value: Any) -> None:
 @pytest.mark.parametrize(
     ("environ", "sentence"),
     [
+        pytest.param(
+            {"MONGO_DB_URI": "mongodb://a", "MONGO_DB_URI__MONGODB_ATLAS": "mongodb://b"},
+            "MONGO_DB_URI__MONGODB_ATLAS names the same data source as another setting", id="a source twice",
+        ),
         pytest.param({}, "no MongoDB is configured: set MONGO_DB_URI, or MONGO_DB_HOST", id="nothing"),
         pytest.param(
             {"MONGO_DB_URI": " "}, "no MongoDB is configured: set MONGO_DB_URI, or MONGO_DB_HOST", id="blank URI"
