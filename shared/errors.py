@@ -8,22 +8,36 @@ DataAPIError                     500  InternalServerError         anything unexp
 ├── UnknownDataSourceError       400  ServiceNotFound             no data source of that name
 ├── CommandFailedError           400  MongoDBError                MongoDB rejected the command
 ├── ReadTooLargeError            400  ReadSizeLimitExceeded       the answer would be larger than MAX_READ_BYTES
+├── DeniedWriteError             400  NoMatchingRoleFound         the document's role does not allow the write
+├── SchemaFailedError            400  SchemaValidationFailedWrite a written document does not follow the schema
+├── BadRequestError              400  BadRequest                  a registration, confirmation or reset that cannot be
+├── AlreadyConfirmedError        400  UserAlreadyConfirmed        the e-mail address is confirmed already
 ├── InvalidSessionError          401  InvalidSession              the credential matches nobody
+├── InvalidPasswordError         401  InvalidPassword             e-mail address and password do not match a user
+├── LoginRefusedError            401  AuthError                   a login that is refused
+├── ValidationFailedError        401  IncomingWebhookAuthFailed   the call's secret or signature is missing or wrong
 ├── NoRuleError                  403  NoMatchingRuleFound         the namespace is nobody's to touch
+├── NoRoleError                  403  NoMatchingRoleFound         no role of the caller allows it
+├── NotCallableError             403  FunctionNotCallable         can_evaluate is not true for the caller
 ├── OriginRefusedError           403  DomainNotAllowed            the Origin is not in CORS_ALLOWED_ORIGINS
 ├── UnknownAppError              404  (none)                      another app than APP_ID
 ├── EndpointNotFoundError        404  EndpointNotFound            no such action, version or path
+├── ProviderNotFoundError        404  AuthProviderNotFound        no such authentication provider, or it is disabled
+├── UserNotFoundError            404  UserNotFound                no user with this e-mail address
+├── APIKeyNotFoundError          404  APIKeyNotFound              the user has no API key of this id
 ├── MethodNotAllowedError        405  BadRequest                  an action called with another method than POST
 ├── LengthRequiredError          411  BadRequest                  the platform dropped a chunked body
+├── NameInUseError               409  AccountNameInUse            a user with this e-mail address exists
 ├── BodyTooLargeError            413  BadRequest                  the body is larger than MAX_BODY_BYTES
+├── TooManyLoginsError           429  TooManyRequests             too many failed logins: Retry-After says for how long
 ├── UnavailableError             503  InternalServerError         MongoDB is away, or a setting is wrong
 │   └── UnconfirmedWriteError    503  InternalServerError         a write that may have happened: no Retry-After
 └── DeadlinePassedError          504  ExecutionTimeLimitExceeded  MONGO_DB_TIMEOUT_MS went by
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from http import HTTPStatus
-from typing import ClassVar
+from typing import ClassVar, Self
 
 
 class DataAPIError(Exception):
@@ -31,7 +45,14 @@ class DataAPIError(Exception):
 
     status: ClassVar[HTTPStatus] = HTTPStatus.INTERNAL_SERVER_ERROR
     code: ClassVar[str | None] = "InternalServerError"
-    headers: ClassVar[Mapping[str, str]] = {}
+    headers: Mapping[str, str] = {}
+    detail: str | None = None
+    """What the log says beyond the text: which role and expression decided."""
+
+    def because(self, detail: str) -> Self:
+        """Give the log a reason that the caller does not get."""
+        self.detail = detail
+        return self
 
 
 class InvalidParameterError(DataAPIError):
@@ -76,16 +97,70 @@ class ReadTooLargeError(DataAPIError):
     status, code = HTTPStatus.BAD_REQUEST, "ReadSizeLimitExceeded"
 
 
+class DeniedWriteError(DataAPIError):
+    """The role of a document does not allow what the call would do to it."""
+
+    status, code = HTTPStatus.BAD_REQUEST, "NoMatchingRoleFound"
+
+
+class SchemaFailedError(DataAPIError):
+    """A document would not follow its collection's schema after the write."""
+
+    status, code = HTTPStatus.BAD_REQUEST, "SchemaValidationFailedWrite"
+
+
+class BadRequestError(DataAPIError):
+    """A registration, confirmation or password reset with values that cannot be used."""
+
+    status, code = HTTPStatus.BAD_REQUEST, "BadRequest"
+
+
+class AlreadyConfirmedError(DataAPIError):
+    """The user's e-mail address is confirmed already."""
+
+    status, code = HTTPStatus.BAD_REQUEST, "UserAlreadyConfirmed"
+
+
 class InvalidSessionError(DataAPIError):
     """The credential matches nobody who may call."""
 
     status, code = HTTPStatus.UNAUTHORIZED, "InvalidSession"
 
 
+class InvalidPasswordError(DataAPIError):
+    """E-mail address and password do not match a user; the text never says which is wrong."""
+
+    status, code = HTTPStatus.UNAUTHORIZED, "InvalidPassword"
+
+
+class LoginRefusedError(DataAPIError):
+    """A login with a key or token that matches nobody, or of a user who is disabled or not confirmed."""
+
+    status, code = HTTPStatus.UNAUTHORIZED, "AuthError"
+
+
+class ValidationFailedError(DataAPIError):
+    """The secret or the signature that validates every call is missing or wrong."""
+
+    status, code = HTTPStatus.UNAUTHORIZED, "IncomingWebhookAuthFailed"
+
+
 class NoRuleError(DataAPIError):
     """No rule opens this namespace to the caller."""
 
     status, code = HTTPStatus.FORBIDDEN, "NoMatchingRuleFound"
+
+
+class NoRoleError(DataAPIError):
+    """No role of the caller allows the call: it fails before any document is looked at."""
+
+    status, code = HTTPStatus.FORBIDDEN, "NoMatchingRoleFound"
+
+
+class NotCallableError(DataAPIError):
+    """The app's can_evaluate expression is not true for the caller."""
+
+    status, code = HTTPStatus.FORBIDDEN, "FunctionNotCallable"
 
 
 class OriginRefusedError(DataAPIError):
@@ -106,11 +181,33 @@ class EndpointNotFoundError(DataAPIError):
     status, code = HTTPStatus.NOT_FOUND, "EndpointNotFound"
 
 
+class ProviderNotFoundError(DataAPIError):
+    """The app has no such authentication provider, or has disabled it."""
+
+    status, code = HTTPStatus.NOT_FOUND, "AuthProviderNotFound"
+
+
+class UserNotFoundError(DataAPIError):
+    """No user has this e-mail address."""
+
+    status, code = HTTPStatus.NOT_FOUND, "UserNotFound"
+
+
+class APIKeyNotFoundError(DataAPIError):
+    """The user has no API key of this id."""
+
+    status, code = HTTPStatus.NOT_FOUND, "APIKeyNotFound"
+
+
 class MethodNotAllowedError(DataAPIError):
     """The path is served, but not with this method."""
 
     status, code = HTTPStatus.METHOD_NOT_ALLOWED, "BadRequest"
-    headers: ClassVar[Mapping[str, str]] = {"Allow": "POST, OPTIONS"}
+
+    def __init__(self, text: str, methods: Iterable[str] = ("POST",)) -> None:
+        """Say which methods are."""
+        super().__init__(text)
+        self.headers = {"Allow": ", ".join([*methods, "OPTIONS"])}
 
 
 class LengthRequiredError(DataAPIError):
@@ -119,23 +216,40 @@ class LengthRequiredError(DataAPIError):
     status, code = HTTPStatus.LENGTH_REQUIRED, "BadRequest"
 
 
+class NameInUseError(DataAPIError):
+    """A user with this e-mail address exists already."""
+
+    status, code = HTTPStatus.CONFLICT, "AccountNameInUse"
+
+
 class BodyTooLargeError(DataAPIError):
     """The body is larger than MAX_BODY_BYTES."""
 
     status, code = HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "BadRequest"
 
 
+class TooManyLoginsError(DataAPIError):
+    """Too many failed logins from this address or to this account."""
+
+    status, code = HTTPStatus.TOO_MANY_REQUESTS, "TooManyRequests"
+
+    def __init__(self, seconds: int) -> None:
+        """Say after how many seconds the next login will be looked at."""
+        super().__init__(f"too many failed logins: try again in {seconds} seconds")
+        self.headers = {"Retry-After": str(seconds)}
+
+
 class UnavailableError(DataAPIError):
     """MongoDB cannot be reached now, or the deployment's settings are wrong: the same call may succeed later."""
 
     status, code = HTTPStatus.SERVICE_UNAVAILABLE, "InternalServerError"
-    headers: ClassVar[Mapping[str, str]] = {"Retry-After": "5"}
+    headers: Mapping[str, str] = {"Retry-After": "5"}
 
 
 class UnconfirmedWriteError(UnavailableError):
     """A write that no majority of the replica set confirmed: it may have happened, so nobody is told to repeat it."""
 
-    headers: ClassVar[Mapping[str, str]] = {}
+    headers: Mapping[str, str] = {}
 
 
 class DeadlinePassedError(DataAPIError):

@@ -1,0 +1,28 @@
+"""Which parts of a document may be shown: all of it, or a tree of names; applied to the document in any rendering."""
+
+from collections.abc import Mapping
+from typing import Any, Final, Literal
+
+WHOLE: Final = True
+"""The mask of what is shown as it is."""
+
+type Mask = Literal[True] | dict[str, Mask] | list[Mask | None]
+"""WHOLE, the visible members of a document, or those of each element of an array; None hides an element."""
+
+
+def cut(value: Any, mask: Mask) -> Any:
+    """Return the visible part of a value that has the structure the mask was made for."""
+    if mask is WHOLE:
+        return value
+    if isinstance(mask, dict):
+        return {name: cut(each, mask[name]) for name, each in value.items() if name in mask}
+    return [cut(each, part) for each, part in zip(value, mask, strict=True) if part is not None]
+
+
+def is_complete(mask: Mask | None, value: Any) -> bool:
+    """Tell whether a mask hides nothing of a value."""
+    if mask is None or mask is WHOLE:
+        return mask is WHOLE
+    if isinstance(mask, dict):
+        return isinstance(value, Mapping) and all(is_complete(mask.get(name), each) for name, each in value.items())
+    return all(is_complete(part, each) for part, each in zip(mask, value, strict=True))

@@ -1,0 +1,216 @@
+"""The sides of a comparison: literals, expansions such as `%%user.id`, and converters such as `%stringToOid`."""
+
+from collections.abc import Callable, Mapping
+from enum import IntEnum
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from bson.binary import Binary
+from bson.errors import InvalidId
+from bson.objectid import ObjectId
+
+from shared.rules.report import Report
+from shared.rules.values import MISSING, Path, path, walk
+
+REQUEST_MEMBERS = frozenset({
+    "httpMethod", "httpReferrer", "httpUserAgent", "rawQueryString", "remoteIPAddress", "requestHeaders", "service",
+    "action", "webhookUrl",
+})  # fmt: skip
+_UUID_SUBTYPE = 4
+
+
+class Scope(IntEnum):
+    """Which expansions mean something where an expression stands: each has those of the ones before it."""
+
+    CALL = 0  # %%user, %%request, %%values, %%environment
+    DOCUMENT = 1  # %%root, %%prevRoot, and paths of their own
+    FIELD = 2  # %%this, %%prev
+
+
+class Constants(NamedTuple):
+    """What expansions mean for the whole life of an app: `values` by name, `environment` with `tag` and `values`."""
+
+    values: Mapping[str, Any] = {}
+    environment: Mapping[str, Any] = {}
+
+
+class Context:
+    """What expansions mean at one evaluation: who calls, how, and the document before and after."""
+
+    __slots__ = ("prev", "prev_root", "request", "root", "this", "user")
+
+    def __init__(
+        self,
+        user: Mapping[str, Any],
+        request: Mapping[str, Any],
+        root: Any = MISSING,
+        prev_root: Any = MISSING,
+    ) -> None:
+        """Without a document, only `%%user` and `%%request` mean something."""
+        self.user = user
+        self.request = request
+        self.root = root
+        self.prev_root = prev_root
+        self.this: Any = MISSING
+        self.prev: Any = MISSING
+
+
+class Operand:
+    """One side of a comparison."""
+
+    __slots__ = ("field", "get", "is_known")
+
+    def __init__(self, get: Callable[[Context], Any], *, is_known: bool, field: str | None = None) -> None:
+        """Take how to get the value, whether it is known before a document is, and the document's field it is."""
+        self.get = get
+        self.is_known = is_known
+        self.field = field
+
+
+def literal(value: Any) -> Operand:
+    """Return an operand that is always the same."""
+    return Operand(lambda _context: value, is_known=True)
+
+
+def compile_key(key: str, scope: Scope, constants: Constants, report: Report) -> Operand:
+    """Return the operand of an expression's key: an expansion, or a path into the document."""
+    if key.startswith("%%"):
+        return _expansion(key, scope, constants, report)
+    if scope < Scope.DOCUMENT:
+        report.problem(f"'{key}' is a field, but there is no document here: use %%user, %%request or %%values")
+    return _root(path(key), key)
+
+
+def compile_value(source: Any, scope: Scope, constants: Constants, report: Report) -> Operand:
+    """Return the operand of an expression's value; expansions and converters count at any depth of it."""
+    if isinstance(source, str) and source.startswith("%%"):
+        return _expansion(source, scope, constants, report)
+    if isinstance(source, list):
+        return _built([compile_value(each, scope, constants, report) for each in source], list)
+    if isinstance(source, dict):
+        if len(source) == 1 and (name := next(iter(source)))[1:] in CONVERTERS and name[0] in "%$":
+            return _converted(name, source[name], scope, constants, report)
+        members = [compile_value(each, scope, constants, report) for each in source.values()]
+        return _built(members, lambda values: dict(zip(source, values, strict=True)))
+    return literal(source)
+
+
+def _built(members: list[Operand], build: Callable[[list[Any]], Any]) -> Operand:
+    def get(context: Context) -> Any:
+        values = [member.get(context) for member in members]
+        return MISSING if any(value is MISSING for value in values) else build(values)
+
+    return Operand(get, is_known=all(member.is_known for member in members))
+
+
+def _converted(name: str, source: Any, scope: Scope, constants: Constants, report: Report) -> Operand:
+    if isinstance(source, dict | list):
+        report.problem(f"'{name}' takes a literal or an expansion, nothing nested")
+        return literal(MISSING)
+    convert = CONVERTERS[name[1:]]
+    given = compile_value(source, scope, constants, report)
+    if not isinstance(source, str) or not source.startswith("%%"):
+        converted = convert(source)
+        if converted is MISSING:
+            report.problem(f"'{name}' cannot convert its operand")
+        return literal(converted)
+    return Operand(lambda context: convert(given.get(context)), is_known=given.is_known)
+
+
+def _expansion(text: str, scope: Scope, constants: Constants, report: Report) -> Operand:
+    name, *rest = text[2:].split(".")
+    parts = tuple(rest)
+    if text.endswith("%%"):
+        report.warning(f"'{text}' is no expansion: the %% at its end makes it undefined")
+        return literal(MISSING)
+    if name in {"true", "false"} and not parts:
+        return literal(name == "true")
+    if name in {"values", "environment"}:
+        return _constant(text, parts, constants.values if name == "values" else constants.environment, report)
+    if name in _OF_CALL:
+        return _of_call(text, name, parts, report)
+    if name in _OF_DOCUMENT:
+        needed, slot = _OF_DOCUMENT[name]
+        if scope < needed:
+            report.problem(f"'{text}' means nothing here: {_WHERE[needed]}")
+        return _root(parts, ".".join(parts)) if name == "root" and parts else _slot(slot, parts)
+    report.problem(f"'{text}' is not an expansion that Dozen knows")
+    return literal(MISSING)
+
+
+def _constant(text: str, parts: Path, constants: Mapping[str, Any], report: Report) -> Operand:
+    value = walk(constants, parts)
+    if value is MISSING:
+        report.problem(f"'{text}' has no value: add it to the app's values or environments")
+    return literal(value)
+
+
+def _of_call(text: str, name: str, parts: Path, report: Report) -> Operand:
+    if name == "request":
+        if parts[:1] and parts[0] not in REQUEST_MEMBERS:
+            report.problem(f"'{text}' is not a member of %%request")
+        if parts[:1] == ("requestHeaders",):  # names of headers have no case, and may have dots
+            parts = ("requestHeaders", ".".join(parts[1:]).lower()) if parts[1:] else parts
+        return Operand(lambda context: walk(context.request, parts), is_known=True)
+    if parts == ("id",):
+        return Operand(lambda context: context.user.get("id", MISSING), is_known=True)
+    return Operand(lambda context: walk(context.user, parts), is_known=True)
+
+
+def _root(parts: Path, name: str) -> Operand:
+    if len(parts) == 1:
+        return Operand(_member(parts[0]), is_known=False, field=name)
+    return Operand(lambda context: walk(context.root, parts), is_known=False, field=name)
+
+
+def _member(name: str) -> Callable[[Context], Any]:
+    def get(context: Context) -> Any:
+        return context.root.get(name, MISSING) if type(context.root) is dict else walk(context.root, (name,))
+
+    return get
+
+
+def _slot(slot: str, parts: Path) -> Operand:
+    return Operand(lambda context: walk(getattr(context, slot), parts), is_known=False)
+
+
+def _string_to_oid(value: Any) -> Any:
+    try:
+        return ObjectId(value) if type(value) is str else MISSING
+    except InvalidId:
+        return MISSING
+
+
+def _oid_to_string(value: Any) -> Any:
+    return str(value) if type(value) is ObjectId else MISSING
+
+
+def _string_to_uuid(value: Any) -> Any:
+    try:
+        return Binary(UUID(value).bytes, _UUID_SUBTYPE) if type(value) is str else MISSING
+    except ValueError:
+        return MISSING
+
+
+def _uuid_to_string(value: Any) -> Any:
+    is_uuid = type(value) is Binary and value.subtype == _UUID_SUBTYPE and len(value) == 16
+    return str(UUID(bytes=bytes(value))) if is_uuid else MISSING
+
+
+CONVERTERS: dict[str, Callable[[Any], Any]] = {
+    "stringToOid": _string_to_oid,
+    "oidToString": _oid_to_string,
+    "stringToUuid": _string_to_uuid,
+    "uuidToString": _uuid_to_string,
+}
+_OF_CALL = frozenset({"user", "request"})
+_OF_DOCUMENT = {
+    "root": (Scope.DOCUMENT, "root"),
+    "prevRoot": (Scope.DOCUMENT, "prev_root"),
+    "this": (Scope.FIELD, "this"),
+    "prev": (Scope.FIELD, "prev"),
+}
+_WHERE = {
+    Scope.DOCUMENT: "there is no document here",
+    Scope.FIELD: "only the rules of a field and a schema's 'validate' have one",
+}

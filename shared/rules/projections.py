@@ -1,0 +1,106 @@
+"""Projections that name fields only, as MongoDB's find applies them, as masks of documents in memory."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from bson.decimal128 import Decimal128
+from bson.int64 import Int64
+
+from shared.errors import InvalidParameterError
+from shared.rules.masks import WHOLE, Mask
+from shared.rules.values import Path, path
+
+type Tree = dict[str, Tree | None]
+_SWITCHES = (bool, int, float, Int64, Decimal128)
+
+
+class Projection:
+    """Fields to include, or to leave out; `_id` is included unless it is left out by name."""
+
+    __slots__ = ("_shows_id", "_tree", "is_inclusion", "source")
+
+    def __init__(self, source: Mapping[str, Any]) -> None:
+        """Take names with 1, 0, true or false; raise InvalidParameterError for any other value, or for a mixture."""
+        chosen = {name: is_shown(name, value) for name, value in source.items()}
+        self.source: Mapping[str, Any] = chosen
+        others = {shown for name, shown in chosen.items() if name != "_id"}
+        if len(others) > 1:
+            raise InvalidParameterError("a projection cannot both include and exclude fields")
+        self.is_inclusion = others.pop() if others else chosen.get("_id", False)
+        self._shows_id = chosen.get("_id", True)
+        self._tree: Tree = {}
+        for name in chosen:
+            if name != "_id":
+                _grow(self._tree, path(name), name)
+
+    def mask(self, document: Mapping[str, Any]) -> Mask:
+        """Return what the projection leaves of a document."""
+        keep = _included if self.is_inclusion else _remaining
+        shown = keep({name: value for name, value in document.items() if name != "_id"}, self._tree)
+        if self._shows_id and "_id" in document:
+            shown["_id"] = WHOLE
+        return shown
+
+    def shows(self, parts: Path) -> bool:
+        """Tell whether all of what a path leads to is shown."""
+        if parts[0] == "_id":
+            return self._shows_id
+        tree: Tree | None = self._tree
+        for part in parts:
+            if tree is None or part not in tree:
+                break
+            tree = tree[part]
+        else:
+            return tree is None and self.is_inclusion
+        return (tree is None) is self.is_inclusion
+
+
+def is_shown(name: str, value: Any) -> bool:
+    """Return what 1, 0, true and false say of a field; raise InvalidParameterError for any other value."""
+    if not isinstance(value, _SWITCHES):
+        raise InvalidParameterError(f"projection of '{name[:100]}' must be 0, 1, true or false")
+    return bool(value.to_decimal() if isinstance(value, Decimal128) else value)
+
+
+def _grow(tree: Tree, parts: Path, name: str) -> None:
+    for part in parts[:-1]:
+        inner = tree.setdefault(part, {})
+        if inner is None:
+            raise InvalidParameterError(f"projection: path collision at '{name[:100]}'")
+        tree = inner
+    if parts[-1] in tree:
+        raise InvalidParameterError(f"projection: path collision at '{name[:100]}'")
+    tree[parts[-1]] = None
+
+
+def _included(document: Mapping[str, Any], tree: Tree) -> dict[str, Mask]:
+    shown: dict[str, Mask] = {}
+    for name, value in document.items():
+        if name in tree:
+            inner = tree[name]
+            mask = WHOLE if inner is None else _included_value(value, inner)
+            if mask is not None:
+                shown[name] = mask
+    return shown
+
+
+def _included_value(value: Any, tree: Tree) -> Mask | None:
+    if isinstance(value, Mapping):
+        return _included(value, tree)
+    return [_included_value(each, tree) for each in value] if isinstance(value, list) else None
+
+
+def _remaining(document: Mapping[str, Any], tree: Tree) -> dict[str, Mask]:
+    shown: dict[str, Mask] = {}
+    for name, value in document.items():
+        if name not in tree:
+            shown[name] = WHOLE
+        elif (inner := tree[name]) is not None:
+            shown[name] = _remaining_value(value, inner)
+    return shown
+
+
+def _remaining_value(value: Any, tree: Tree) -> Mask:
+    if isinstance(value, Mapping):
+        return _remaining(value, tree)
+    return [_remaining_value(each, tree) for each in value] if isinstance(value, list) else WHOLE

@@ -1,0 +1,217 @@
+"""The rules of a namespace, and what they come to for one call."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import bson
+from bson.codec_options import CodecOptions, DatetimeConversion
+
+from shared.rules.elements import elements
+from shared.rules.expressions import (
+    EVERYTHING,
+    NOTHING,
+    Translation,
+    UnsupportedFunctionError,
+    all_of,
+    any_of,
+    negation,
+)
+from shared.rules.filters import Filter
+from shared.rules.masks import Mask
+from shared.rules.operands import Constants, Context
+from shared.rules.projections import Projection
+from shared.rules.report import Report
+from shared.rules.roles import Decision, Role
+from shared.rules.values import MISSING, Path
+
+OPTIONS: CodecOptions[dict[str, Any]] = CodecOptions(datetime_conversion=DatetimeConversion.DATETIME_AUTO)
+"""How documents are decoded for rules and schemas."""
+
+NO_ROLE = "no matching role for document"
+
+
+class Ruleset:
+    """The roles and filters of a collection, or a data source's default ones."""
+
+    def __init__(self, roles: Sequence[Role], filters: Sequence[Filter]) -> None:
+        """Keep them in the order in which they are asked."""
+        self.roles = roles
+        self.filters = filters
+
+    def access(self, user: Mapping[str, Any], request: Mapping[str, Any]) -> "Access":
+        """Return what the rules come to for one call: `user` is what `%%user` shows, `request` what `%%request` does.
+
+        Raise InvalidParameterError if filters that apply both include and exclude fields.
+        """
+        return Access(self, user, request)
+
+
+def compile_ruleset(
+    source: Mapping[str, Any], constants: Constants, report: Report, default: Ruleset | None = None
+) -> Ruleset:
+    """Compile a file of rules; one without roles has those of the default rules."""
+    roles = [Role(each, constants, at) for each, at in _members(source, "roles", report)]
+    filters = [Filter(each, constants, at) for each, at in _members(source, "filters", report)]
+    for position, role in enumerate(roles[:-1]):
+        if role.apply_when.constant is True:
+            report.at("roles", position + 1).problem(
+                f"the role can never apply, because '{role.name}' before it applies to everybody: remove one of both"
+            )
+            break
+    if not roles and default is not None:
+        return Ruleset(default.roles, filters)
+    return Ruleset(roles, filters)
+
+
+def _members(source: Mapping[str, Any], name: str, report: Report) -> Iterable[tuple[Mapping[str, Any], Report]]:
+    given = source.get(name)
+    if given is None:
+        return
+    if not isinstance(given, list):
+        report.at(name).problem(f"'{name}' is an array")
+        return
+    for position, each in enumerate(given):
+        at = report.at(name, position)
+        if isinstance(each, dict):
+            yield each, at
+        else:
+            at.problem(f"each of the '{name}' is an object")
+
+
+class Access:
+    """The rules as they count for one call."""
+
+    __slots__ = ("_filtered", "_request", "_user", "is_full", "projection", "query", "reads_whole", "roles")
+
+    def __init__(self, rules: Ruleset, user: Mapping[str, Any], request: Mapping[str, Any]) -> None:
+        """Leave out what cannot apply to this caller."""
+        self._user = user
+        self._request = request
+        context = self.context()
+        self.roles = _candidates(rules.roles, context)
+        applied = [each for each in rules.filters if each.applies(context)]
+        self.is_full = not applied and len(self.roles) == 1 and self.roles[0][0].is_full and _is_for_all(self.roles)
+        self.reads_whole = all(role.is_full_read for role, _ in self.roles)
+        self.projection = _merged(applied)
+        # a filter's query is MongoDB's own, so nothing is lost by asking it
+        self._filtered = all_of([Translation(query, exact=True) for each in applied if (query := each.query(context))])
+        # no less than what the caller sees, and if it is exact no more
+        self.query = EVERYTHING if self.is_full else all_of([self._filtered, any_of(self._visible(context))])
+
+    def context(self, root: Any = MISSING, prev_root: Any = MISSING) -> Context:
+        """Return what expansions mean for a document after and before."""
+        return Context(self._user, self._request, root, prev_root)
+
+    def _visible(self, context: Context) -> list[Translation]:
+        before: list[Translation] = []
+        found = []
+        for role, applies in self.roles:
+            found.append(all_of([applies, *before, role.visible(context)]))
+            before.append(negation(applies))
+        return found
+
+    def role(self, context: Context) -> Role | None:
+        """Return the first role that applies to the context's document; of one that depends on a function, none."""
+        for role, applies in self.roles:
+            try:
+                if applies is EVERYTHING or role.apply_when.holds(context):
+                    return role
+            except UnsupportedFunctionError:
+                return None
+        return None
+
+    def mask(self, document: Mapping[str, Any], used: Iterable[Path] = ()) -> Mask | None:
+        """Return what may be read of a document; None if nothing, or if the call uses a path in it that is hidden."""
+        context = self.context(document, document)
+        role = self.role(context)
+        mask = None if role is None else role.mask(document, context)
+        if role is None or mask is None:
+            return None
+        return mask if all(role.covers(parts, document, mask, context) for parts in used) else None
+
+    def finds_just_visible(self, used: Iterable[Path]) -> bool:
+        """Tell whether every document that the query finds is visible, also to a call that uses these paths."""
+        return self.query.exact and all(role.always_covers(parts) for parts in used for role, _ in self.roles)
+
+    def hidden(self, used: Iterable[Path]) -> Path | None:
+        """Return the first of these paths that the caller could not read in any document."""
+        context = self.context()
+        for parts in used:
+            if self.projection is not None and not self.projection.shows(parts):
+                return parts
+            if not any(role.could_read(parts, context) for role, _ in self.roles):
+                return parts
+        return None
+
+    def insert(self, new: bytes) -> Decision:
+        """Decide on a new document, given as BSON."""
+        context = self.context(bson.decode(new, OPTIONS))
+        role = self.role(context)
+        return Decision(False, None, NO_ROLE) if role is None else role.may_insert(elements(new), context)
+
+    def update(self, old: bytes, new: bytes, touched: Iterable[Path] | None) -> Decision:
+        """Decide on the change of a document that is visible.
+
+        `touched` are the paths in it that the call names, None if it replaces the document: what they lead to must be
+        readable even if it does not change, else a caller could guess it and see from the outcome that it was right.
+        """
+        before = bson.decode(old, OPTIONS)
+        stored = self.context(before, before)
+        role = self.role(stored)
+        mask = None if role is None else role.mask(before, stored)
+        if role is None or mask is None:
+            return Decision(False, None, NO_ROLE)
+        for parts in [(name,) for name in before if name != "_id"] if touched is None else touched:
+            is_shown = self.projection is None or self.projection.shows(parts)
+            if not is_shown or not role.covers(parts, before, mask, stored):
+                return Decision(False, role.name, f"field '{'.'.join(parts)}' is not readable")
+        changed = self.context(bson.decode(new, OPTIONS), before)
+        return role.may_update(elements(old), elements(new), stored, changed)
+
+    def delete(self, old: bytes) -> Decision:
+        """Decide on the removal of a document that is visible."""
+        before = bson.decode(old, OPTIONS)
+        context = self.context(before, before)
+        role = self.role(context)
+        return Decision(False, None, NO_ROLE) if role is None else role.may_delete(elements(old), context)
+
+    def readable_stages(self) -> list[dict[str, Any]] | None:
+        """Return the stages that leave of a collection just what the caller may read, None if stages cannot say it."""
+        if self.reads_whole:
+            shown: dict[str, Any] | None = {}
+            exact = self.query.exact
+        elif len(self.roles) == 1:
+            role, applies = self.roles[0]
+            context = self.context()
+            shown = role.plain_projection()
+            exact = all_of([self._filtered, applies, role.filtered(context)]).exact
+        else:
+            return None
+        if shown is None or not exact:
+            return None
+        match = [{"$match": self.query.query}] if self.query.query else []
+        cuts = [{"$project": each} for each in (shown, self.projection and self.projection.source) if each]
+        return [*match, *cuts, *([{"$match": {"$expr": {"$ne": ["$$ROOT", {}]}}}] if cuts else [])]
+
+
+def _candidates(roles: Sequence[Role], context: Context) -> list[tuple[Role, Translation]]:
+    """Return the roles that could apply to a document for this caller, with the query for where each does."""
+    found: list[tuple[Role, Translation]] = []
+    for role in roles:
+        applies = role.apply_when.query(context)
+        if applies == EVERYTHING:
+            return [*found, (role, EVERYTHING)]
+        if applies != NOTHING:
+            found.append((role, applies))
+    return found
+
+
+def _is_for_all(roles: Sequence[tuple[Role, Translation]]) -> bool:
+    return roles[0][1] is EVERYTHING
+
+
+def _merged(filters: Sequence[Filter]) -> Projection | None:
+    merged: dict[str, bool] = {}
+    for each in filters:
+        merged |= each.projection
+    return Projection(merged) if merged else None

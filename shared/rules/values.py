@@ -1,0 +1,189 @@
+"""BSON values as rules compare them, and paths into documents."""
+
+import operator
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Final, Literal, final
+
+from bson.binary import Binary
+from bson.datetime_ms import DatetimeMS
+from bson.dbref import DBRef
+from bson.decimal128 import Decimal128
+from bson.int64 import Int64
+from bson.objectid import ObjectId
+from bson.timestamp import Timestamp
+
+from shared import dates
+
+type Order = Literal["gt", "gte", "lt", "lte"]
+type Path = tuple[str, ...]
+
+REFERENCE = frozenset({"$ref", "$id", "$db"})
+"""The members of a DBRef, which is a value although their names look like operators."""
+
+_ORDERS: dict[Order, Callable[[Any, Any], Any]] = {
+    "gt": operator.gt,
+    "gte": operator.ge,
+    "lt": operator.lt,
+    "lte": operator.le,
+}
+_NUMBERS = {int, Int64, float, Decimal128}
+_DATES = {datetime, DatetimeMS}
+_BYTES = {bytes, Binary}
+_ORDERED = {str, bool, ObjectId, Timestamp}
+_LONGEST_INDEX = 7  # digits: no array in a document has more elements
+
+
+@final
+class _Missing:
+    """The value of a path that leads nowhere: equal to nothing, not even to itself."""
+
+    def __repr__(self) -> str:
+        return "MISSING"
+
+
+MISSING: Final = _Missing()
+
+
+class Many(list[Any]):
+    """What a path finds in the elements of an array: each counts on its own."""
+
+
+def path(text: str) -> Path:
+    """Return the parts of a dotted path."""
+    return tuple(text.split("."))
+
+
+def walk(value: Any, parts: Sequence[str]) -> Any:
+    """Return what stands at a path: a value, MISSING, or Many if it leads through an array, as in MongoDB."""
+    for position, part in enumerate(parts):
+        if type(value) is dict:
+            value = value.get(part, MISSING)
+        elif type(value) is list:
+            return _walk_elements(value, parts[position:])
+        elif type(value) is DBRef:
+            value = value.as_doc().get(part, MISSING)
+        elif isinstance(value, Mapping):
+            value = value.get(part, MISSING)
+        else:
+            return MISSING
+    return value
+
+
+def _walk_elements(elements: list[Any], parts: Sequence[str]) -> Any:
+    found = Many()
+    index = array_index(parts[0])
+    if index is not None and index < len(elements):
+        _collect(found, walk(elements[index], parts[1:]))
+    for element in elements:
+        if type(element) is dict or type(element) is DBRef:
+            _collect(found, walk(element, parts))
+    return found or MISSING
+
+
+def _collect(found: Many, value: Any) -> None:
+    if type(value) is Many:
+        found += value
+    elif value is not MISSING:
+        found.append(value)
+
+
+def array_index(part: str) -> int | None:
+    """Return a path's part as the position in an array, if it can be one."""
+    return int(part) if part.isascii() and part.isdigit() and len(part) <= _LONGEST_INDEX else None
+
+
+def matches(key: Any, value: Any) -> bool:
+    """Tell whether an expression's key holds its value: equal, or one of both is an array that contains the other."""
+    if key is MISSING or value is MISSING:
+        return False
+    if type(key) is Many:
+        return any(matches(each, value) for each in key)
+    if type(value) is Many:
+        return any(matches(key, each) for each in value)
+    if type(key) is list:
+        return any(equal(each, value) for each in key) or equal(key, value)
+    if type(value) is list:
+        return any(equal(key, each) for each in value)
+    return equal(key, value)
+
+
+def contains(operand: Any, key: Any) -> bool:
+    """Tell whether an array holds a key, or any element of a key that is an array itself: `%in`."""
+    if key is MISSING or not isinstance(operand, list):
+        return False
+    if type(key) is Many:
+        return any(contains(operand, each) for each in key)
+    if any(equal(key, each) for each in operand):
+        return True
+    return type(key) is list and any(equal(element, each) for element in key for each in operand)
+
+
+def equal(one: Any, other: Any) -> bool:
+    """Compare by value within a family of types: numbers by size, documents whatever the order of their members."""
+    if type(one) is type(other) and type(one) in _PLAIN:
+        return bool(one == other)
+    kind = family(one)
+    if kind is not family(other):
+        return False
+    if kind in _COMPARED:
+        first, second = comparable(one), comparable(other)
+        return first is not None and second is not None and bool(first == second)
+    if kind is list:
+        return len(one) == len(other) and all(map(equal, one, other))
+    if kind is dict:
+        return _equal_documents(one, other)
+    return type(one) is type(other) and bool(one == other)
+
+
+def _equal_documents(one: Any, other: Any) -> bool:
+    first = one.as_doc() if type(one) is DBRef else one
+    second = other.as_doc() if type(other) is DBRef else other
+    return first.keys() == second.keys() and all(equal(value, second[name]) for name, value in first.items())
+
+
+def ordered(key: Any, order: Order, value: Any) -> bool:
+    """Compare a key, or any element of one that is an array, with a value of the same family; others are false."""
+    if isinstance(key, list):
+        return any(ordered(each, order, value) for each in key)
+    if key is MISSING or value is MISSING or family(key) is not family(value):
+        return False
+    first, second = comparable(key), comparable(value)
+    return first is not None and second is not None and bool(_ORDERS[order](first, second))
+
+
+def comparable(value: Any) -> Any:
+    """Return what Python can order for a value of a family that has an order, else None: so is what is not a number."""
+    kind = type(value)
+    if kind in _NUMBERS:
+        number = value.to_decimal() if kind is Decimal128 else value
+        return None if (number.is_nan() if isinstance(number, Decimal) else number != number) else number  # noqa: PLR0124
+    if kind in _DATES:
+        return int(value) if kind is DatetimeMS else dates.milliseconds(value)
+    if kind in _BYTES:
+        return getattr(value, "subtype", 0), bytes(value)
+    return value if kind in _ORDERED else None
+
+
+def family(value: Any) -> type:
+    """Return the type that stands for all those whose values are compared with each other."""
+    kind = type(value)
+    if kind in _NUMBERS:
+        return int
+    if kind in _DATES:
+        return datetime
+    if kind in _BYTES:
+        return bytes
+    if kind is DBRef or (kind is not dict and isinstance(value, Mapping)):
+        return dict
+    return kind
+
+
+def is_scalar(value: Any) -> bool:
+    """Tell whether MongoDB's `$eq` finds just what `equal` does: no null, no pattern, no document, no array, no NaN."""
+    return comparable(value) is not None
+
+
+_PLAIN = {str, bool, int, ObjectId, type(None)}
+_COMPARED = {int, datetime, bytes}

@@ -1,0 +1,374 @@
+"""Roles, fields and filters: which part of which document a caller may read, and which change to it is allowed."""
+
+from typing import Any
+
+import bson
+import pytest
+
+from shared.errors import InvalidParameterError
+from shared.rules.masks import cut
+from shared.rules.operands import Constants
+from shared.rules.report import Report
+from shared.rules.ruleset import Access, compile_ruleset
+from shared.rules.values import path
+
+OWNER: dict[str, Any] = {
+    "name": "owner", "apply_when": {"owner": "%%user.id"}, "insert": True, "delete": True, "read": True, "write": True,
+}  # fmt: skip
+PUBLIC: dict[str, Any] = {
+    "name": "public",
+    "apply_when": {"visible": True},
+    "insert": False,
+    "delete": False,
+    "fields": {"title": {"read": True}, "votes": {"read": True, "write": True}},
+    "additional_fields": {},
+}
+USER = {"id": "u1", "type": "normal", "custom_data": {"rank": 3, "trap": {"$gt": ""}}}
+FUNCTION = {"%function": {"name": "f", "arguments": []}}
+
+
+def access(*roles: dict[str, Any], filters: list[dict[str, Any]] | None = None) -> Access:
+    report = Report()
+    rules = compile_ruleset({"roles": list(roles), "filters": filters or []}, Constants(), report)
+    assert [finding for finding in report.findings if finding.level == "problem"] == []
+    return rules.access(USER, {})
+
+
+def read(bound: Access, document: dict[str, Any], *used: str) -> Any:
+    mask = bound.mask(document, [path(each) for each in used])
+    return None if mask is None else cut(document, mask)
+
+
+def role(**members: Any) -> dict[str, Any]:
+    return {"name": "r", "apply_when": {}} | members
+
+
+STORED: list[dict[str, Any]] = [
+    {"_id": 1, "owner": "u1", "title": "a", "secret": 1},
+    {"_id": 2, "owner": "u2", "visible": True, "title": "b", "votes": 3, "secret": 1},
+    {"_id": 3, "owner": "u2", "visible": False},
+    {"_id": 4, "owner": ["u0", "u1"]},
+]
+
+
+@pytest.mark.parametrize(
+    ("document", "shown"),
+    [(STORED[0], STORED[0]), (STORED[1], {"title": "b", "votes": 3}), (STORED[2], None), (STORED[3], STORED[3])],
+)
+def test_the_worked_cases_of_reading(document: dict[str, Any], shown: Any) -> None:
+    assert read(access(OWNER, PUBLIC), document) == shown
+
+
+@pytest.mark.parametrize(
+    ("before", "changes", "touched", "allowed"),
+    [
+        (STORED[1], {"votes": 4}, ["votes"], True),
+        (STORED[1], {"title": "c"}, ["title"], False),
+        (STORED[1], {"secret": 1}, ["secret"], False),  # a right guess is not told from a wrong one
+        (STORED[1], {"secret": 2}, ["secret"], False),
+        (STORED[0], {"owner": "u2"}, ["owner"], True),
+        (STORED[2], {"title": "c"}, ["title"], False),
+    ],
+)
+def test_the_worked_cases_of_updates(
+    before: dict[str, Any], changes: dict[str, Any], touched: list[str], allowed: bool
+) -> None:
+    decision = access(OWNER, PUBLIC).update(
+        bson.encode(before), bson.encode(before | changes), [path(each) for each in touched]
+    )
+    assert decision.allowed is allowed
+
+
+@pytest.mark.parametrize(
+    ("document", "role_name", "allowed"),
+    [
+        ({"owner": "u1"}, "owner", True),
+        ({"owner": "u2", "visible": True}, "public", False),
+        ({"owner": "u2"}, None, False),
+    ],
+)
+def test_the_worked_cases_of_inserts(document: dict[str, Any], role_name: str | None, allowed: bool) -> None:
+    assert access(OWNER, PUBLIC).insert(bson.encode(document))[:2] == (allowed, role_name)
+
+
+def test_the_worked_cases_of_deletes() -> None:
+    bound = access(OWNER, PUBLIC)
+    assert [bound.delete(bson.encode(each)).allowed for each in STORED] == [True, False, False, True]
+
+
+@pytest.mark.parametrize(
+    ("members", "whole", "by_field"),
+    [
+        ({"read": True}, True, False),
+        ({"read": False}, False, False),
+        ({"read": False, "write": True}, True, False),
+        ({"write": True}, True, False),
+        ({"write": False}, False, False),
+        ({}, False, False),
+        ({"fields": {"a": {"read": True}}}, False, True),
+        ({"fields": {"a": {"write": True}}}, False, True),
+        ({"fields": {"a": {"read": False}}, "additional_fields": {"read": True}}, False, False),
+        ({"read": True, "document_filters": {"read": True, "write": False}}, True, False),
+        ({"read": True, "document_filters": {"read": False, "write": True}}, True, False),
+        ({"read": True, "document_filters": {"read": False, "write": False}}, False, False),
+        ({"read": True, "document_filters": {"write": False}}, False, False),
+        ({"read": True, "document_filters": {"read": True}}, True, False),
+        ({"read": FUNCTION}, False, False),
+        ({"fields": {"a": {"read": {"%not": FUNCTION}}}}, False, False),
+    ],
+)
+def test_what_is_readable_at_the_document_and_the_field(members: Any, whole: bool, by_field: bool) -> None:
+    document = {"a": 1}
+    expected = {"a": 1} if whole or by_field else None
+    assert read(access(role(**members)), document) == expected
+
+
+NESTED = role(
+    fields={
+        "open": {"read": True},
+        "profile": {"fields": {"name": {"read": True, "write": True}, "ssn": {}}},
+        "lines": {"fields": {"sku": {"read": True}, "count": {"read": True, "write": True}}},
+    }
+)
+
+
+@pytest.mark.parametrize(
+    ("document", "shown"),
+    [
+        ({"profile": {"name": "n", "ssn": 1}}, {"profile": {"name": "n"}}),
+        ({"profile": {"ssn": 1}}, None),
+        ({"profile": {}}, None),
+        ({"profile": "text"}, None),
+        ({"lines": [{"sku": 1, "cost": 2}, {"cost": 3}, 4, [{"sku": 5}]]}, {"lines": [{"sku": 1}]}),
+        ({"lines": []}, None),
+        ({"open": {"any": [1]}, "other": 1}, {"open": {"any": [1]}}),
+    ],
+)
+def test_permissions_inside_documents_and_arrays(document: dict[str, Any], shown: Any) -> None:
+    assert read(access(NESTED), document) == shown
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "allowed"),
+    [
+        ({"profile": {"name": "a"}}, {"profile": {"name": "b"}}, True),
+        ({"profile": {"name": "a", "ssn": 1}}, {"profile": {"name": "b", "ssn": 1}}, True),
+        ({"profile": {"name": "a", "ssn": 1}}, {"profile": {"name": "a"}}, False),
+        ({"profile": {"name": "a"}}, {"profile": "text"}, False),
+        ({"profile": {"name": "a"}}, {}, True),
+        ({}, {"profile": {"name": "a"}}, True),
+        ({}, {"profile": {}}, False),
+        ({"lines": [{"sku": 1, "count": 1}]}, {"lines": [{"sku": 1, "count": 2}]}, True),
+        ({"lines": [{"sku": 1, "count": 1}]}, {"lines": [{"sku": 2, "count": 1}]}, False),
+        ({"lines": [{"count": 1}]}, {"lines": [{"count": 1}, {"count": 2}]}, True),
+        ({"lines": [{"count": 1}]}, {"lines": [{"count": 1}, {"sku": 2}]}, False),
+        ({"lines": [{"count": 1}]}, {"lines": [{"count": 1}, 5]}, False),
+        ({"lines": [{"count": 1}]}, {"lines": []}, True),
+        ({"open": 1}, {"open": 2}, False),
+    ],
+)
+def test_changes_inside_documents_and_arrays(before: Any, after: Any, allowed: bool) -> None:
+    stored = {"_id": 1, "open": 0} | before
+    assert access(NESTED).update(bson.encode(stored), bson.encode(stored | after if after else {"_id": 1, "open": 0}),
+                                 []).allowed is allowed  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("used", "is_seen"),
+    [
+        ("open", True), ("open.any.thing", True), ("secret", False), ("profile.name", True), ("profile.ssn", False),
+        ("profile", False), ("profile.other", False), ("lines.sku", True), ("lines.0.sku", True), ("lines.cost", False),
+        ("lines", False), ("missing", False), ("_id", False), ("profile.name.0", True), ("lines.0", False),
+    ],
+)  # fmt: skip
+def test_a_document_does_not_match_what_asks_for_its_hidden_fields(used: str, is_seen: bool) -> None:
+    document = {"_id": 1, "open": 1, "profile": {"name": "n", "ssn": 1}, "lines": [{"sku": 1, "cost": 1}], "secret": 1}
+    assert (read(access(NESTED), document, used) is not None) is is_seen
+
+
+def test_a_field_that_no_role_ever_shows_is_named() -> None:
+    bound = access(OWNER, PUBLIC)
+    assert bound.hidden([path("secret")]) is None  # the owner of a document may read it
+    bound = access(PUBLIC)
+    assert bound.hidden([path("title"), path("secret.deep")]) == ("secret", "deep")
+    bound = access(role(apply_when={"%%user.id": "somebody else"}, read=True), PUBLIC)
+    assert bound.hidden([path("secret")]) == ("secret",)
+    bound = access(OWNER, filters=[{"name": "f", "apply_when": {}, "projection": {"cost": 0}}])
+    assert bound.hidden([path("cost")]) == ("cost",)
+
+
+def test_the_first_role_that_applies_decides_alone() -> None:
+    denies = role(name="denies", apply_when={"banned": True}, read=False, write=False)
+    bound = access(denies, role(name="all", read=True, write=True))
+    assert read(bound, {"banned": True}) is None
+    assert read(bound, {"banned": False}) == {"banned": False}
+
+
+def test_a_role_that_depends_on_a_function_denies_and_opens_no_later_one() -> None:
+    bound = access(role(name="first", apply_when=FUNCTION, read=False), role(name="all", read=True, write=True))
+    assert read(bound, {"a": 1}) is None
+    assert not bound.insert(bson.encode({"a": 1})).allowed
+
+
+@pytest.mark.parametrize(
+    ("members", "allowed"),
+    [
+        ({"write": True}, True),
+        ({"write": True, "delete": False}, False),
+        ({"write": False}, False),
+        ({"delete": True}, True),
+        ({"delete": False}, False),
+        ({"fields": {"a": {"write": True}}}, False),  # _id is not writable
+        ({"fields": {"a": {"write": True}}, "additional_fields": {"write": True}}, True),
+        ({"additional_fields": {"write": True}}, True),
+        ({"write": True, "document_filters": {"read": True, "write": False}}, False),
+    ],
+)
+def test_what_may_be_deleted(members: Any, allowed: bool) -> None:
+    assert access(role(read=members.get("write"), **members)).delete(bson.encode({"_id": 1, "a": 1})).allowed is allowed
+
+
+@pytest.mark.parametrize(
+    ("members", "allowed"),
+    [
+        ({"write": True}, True),
+        ({"write": True, "insert": False}, False),
+        ({"write": False, "insert": True}, False),
+        ({"fields": {"a": {"write": True}}}, False),  # _id is a field, too
+        ({"fields": {"a": {"write": True}, "_id": {"write": True}}}, True),
+        ({"additional_fields": {"write": True}}, True),
+        ({"write": {"%%prevRoot": {"%exists": False}}}, True),
+        ({"write": {"owner": "%%user.id"}}, False),
+    ],
+)
+def test_what_may_be_inserted(members: Any, allowed: bool) -> None:
+    assert access(role(**members)).insert(bson.encode({"_id": 1, "a": 1})).allowed is allowed
+
+
+def test_the_pattern_for_inserting_only() -> None:
+    bound = access(role(write={"%%prevRoot": {"%exists": False}}))
+    stored = {"_id": 1}
+    assert read(bound, stored) is None
+    assert not bound.update(bson.encode(stored), bson.encode(stored | {"a": 1}), []).allowed
+    assert not bound.delete(bson.encode(stored)).allowed
+
+
+def test_document_filters_must_let_both_documents_be_written() -> None:
+    filters = {"read": True, "write": {"owner": "%%user.id"}}
+    bound = access(role(read=True, write=True, document_filters=filters))
+    mine, theirs = bson.encode({"_id": 1, "owner": "u1"}), bson.encode({"_id": 1, "owner": "u2"})
+    assert bound.update(mine, mine, []).allowed
+    assert not bound.update(theirs, mine, []).allowed
+    assert not bound.update(mine, theirs, []).allowed
+
+
+def test_a_replacement_must_not_meet_what_is_hidden() -> None:
+    bound = access(role(fields={"a": {"read": True, "write": True}, "b": {"read": True}}))
+    assert bound.update(bson.encode({"_id": 1, "a": 1}), bson.encode({"_id": 1, "a": 2}), None).allowed
+    hidden = {"_id": 1, "a": 1, "secret": 5}
+    assert not bound.update(bson.encode(hidden), bson.encode(hidden | {"a": 2}), None).allowed
+
+
+# filters and queries
+
+
+def query(*roles: dict[str, Any], filters: list[dict[str, Any]] | None = None) -> tuple[Any, bool]:
+    return access(*roles, filters=filters).query
+
+
+ALL = role(read=True, write=True)
+
+
+def test_what_is_known_before_a_document_is_asked_of_mongodb() -> None:
+    assert query(ALL) == ({}, True)
+    assert query(OWNER) == ({"owner": {"$eq": "u1"}}, True)
+    assert query(role(read={"rank": {"%lt": "%%user.custom_data.rank"}})) == ({"rank": {"$lt": 3}}, True)
+    assert query(role(apply_when={"%%user.type": "server"}, read=True)) == ({"$nor": [{}]}, True)
+    owner_or_public = {"$or": [{"owner": {"$eq": "u1"}}, {"$and": [{"visible": {"$eq": True}},
+                                                                   {"$nor": [{"owner": {"$eq": "u1"}}]}]}]}  # fmt: skip
+    assert query(OWNER, PUBLIC) == (owner_or_public, False)
+
+
+def test_a_filter_narrows_and_hides() -> None:
+    given = {"name": "f", "apply_when": {"%%user.type": "normal"}, "query": {"team": {"$in": ["a"]}}}
+    assert query(ALL, filters=[given]) == ({"team": {"$in": ["a"]}}, True)
+    assert query(ALL, filters=[given | {"apply_when": {"%%user.type": "server"}}]) == ({}, True)
+    bound = access(ALL, filters=[given | {"project": {"secret": 0}}])
+    assert bound.projection is not None
+    assert bound.projection.shows(("title",))
+    assert not bound.projection.shows(("secret", "deep"))
+    assert not bound.is_full
+
+
+@pytest.mark.parametrize("value", ["%%user.custom_data.missing", "%%user.custom_data.trap"])
+def test_an_expansion_that_is_undefined_or_holds_an_operator_finds_nothing(value: str) -> None:
+    given = {"name": "f", "apply_when": {}, "query": {"owner": value}}
+    assert query(ALL, filters=[given])[0] == {"$nor": [{}]}
+
+
+def test_a_filter_that_depends_on_a_function_finds_nothing() -> None:
+    given = {"name": "f", "apply_when": FUNCTION, "query": {}}
+    assert query(ALL, filters=[given])[0] == {"$nor": [{}]}
+
+
+def test_filters_that_include_and_exclude_fail_the_call() -> None:
+    filters = [
+        {"name": "a", "apply_when": {}, "projection": {"a": 1}},
+        {"name": "b", "apply_when": {}, "projection": {"b": 0}},
+    ]
+    with pytest.raises(InvalidParameterError, match="both include and exclude"):
+        access(ALL, filters=filters)
+
+
+@pytest.mark.parametrize(
+    ("source", "path_", "words"),
+    [
+        ({"roles": [{"name": "r", "read": True}]}, "roles[0]", "needs 'apply_when'"),
+        ({"roles": [role(name="")]}, "roles[0].name", "needs a name"),
+        ({"roles": [role(name="x" * 101)]}, "roles[0].name", "needs a name"),
+        ({"roles": [role(apply_when=False)]}, "roles[0].apply_when", "can never apply"),
+        ({"roles": [ALL, role(name="second", read=True)]}, "roles[1]", "can never apply"),
+        ({"roles": [role(read=True, fields={"a": {"read": False}})]}, "roles[0].fields", "never asked"),
+        ({"roles": [role(write=False, fields={"a": {"write": True}})]}, "roles[0].fields", "never asked"),
+        ({"roles": [role(fields={"a": {"read": True, "fields": {"b": {}}}})]}, "roles[0].fields.a.fields",
+         "never asked"),
+        ({"roles": [role(fields={"a.b": {"read": True}})]}, "roles[0].fields.a.b", "without dots"),
+        ({"roles": [role(fields={"a": {"raed": True}})]}, "roles[0].fields.a.raed", "only"),
+        ({"roles": {}}, "roles", "an array"),
+        ({"roles": [5]}, "roles[0]", "an object"),
+        ({"filters": [{"name": "f", "apply_when": {}, "query": {"$where": "1"}}]}, "filters[0].query.$where",
+         "JavaScript"),
+        ({"filters": [{"name": "f", "apply_when": {}, "query": {"%%user.id": 1}}]}, "filters[0].query.%%user.id",
+         "fields"),
+        ({"filters": [{"name": "f", "apply_when": {"a": 1}}]}, "filters[0].apply_when.a", "no document"),
+        ({"filters": [{"name": "f", "apply_when": {}, "projection": {"a": "$b"}}]}, "filters[0].projection", "compute"),
+        ({"filters": [{"name": "f"}]}, "filters[0]", "needs 'apply_when'"),
+    ],
+)  # fmt: skip
+def test_a_mistake_is_found_when_the_rules_are_compiled(source: Any, path_: str, words: str) -> None:
+    report = Report()
+    compile_ruleset(source, Constants(), report)
+    problems = [finding for finding in report.findings if finding.level == "problem"]
+    assert [finding.path for finding in problems] == [path_]
+    assert words in problems[0].sentence
+
+
+@pytest.mark.parametrize(
+    ("roles", "stages"),
+    [
+        ([ALL], []),
+        ([OWNER], [{"$match": {"owner": {"$eq": "u1"}}}]),
+        ([PUBLIC | {"apply_when": {}}],
+         [{"$project": {"_id": 0, "title": 1, "votes": 1}}, {"$match": {"$expr": {"$ne": ["$$ROOT", {}]}}}]),
+        ([role(fields={"secret": {}}, additional_fields={"read": True})],
+         [{"$project": {"secret": 0}}, {"$match": {"$expr": {"$ne": ["$$ROOT", {}]}}}]),
+        ([OWNER, PUBLIC], None),
+        ([NESTED], None),
+        ([role(read={"%%prevRoot.a": 1})], None),
+        ([role(write={"a": 1}, fields={"b": {"read": True}})], None),
+        ([role(apply_when={"a": None}, read=True)], None),
+    ],
+)  # fmt: skip
+def test_the_stages_that_leave_what_may_be_read(roles: Any, stages: Any) -> None:
+    found = access(*roles).readable_stages()
+    assert (None if found is None else [dict(each) for each in found]) == stages
