@@ -1,0 +1,83 @@
+"""`app`: check an exported app before it is deployed."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from admin.process import WRONG_SETTING, fail
+from shared import settings
+from shared.app import App, AppError, FileFinding, load
+from shared.settings import SettingsError
+
+app = typer.Typer(help="Check the exported app that says who may do what.", no_args_is_help=True)
+
+Folder = Annotated[Path | None, typer.Argument(metavar="FOLDER", help="The app's folder; without it APP_CONFIG_DIR.")]
+
+_TITLES = {
+    "problem": "[bold red]problem[/]",
+    "warning": "[yellow]warning[/]",
+    "unsupported": "[cyan]not supported[/]",
+}
+
+
+@app.callback()
+def main() -> None:
+    """Check the exported app that says who may do what."""
+
+
+@app.command()
+def check(folder: Folder = None) -> None:
+    """Read an app as the service would: what is wrong, and what Dozen cannot do. Exit 1 if it is wrong."""
+    chosen, data_sources = _chosen(folder)
+    console = Console(highlight=False, soft_wrap=True)
+    try:
+        loaded = load(chosen, settings.app_secrets(), data_sources)
+    except AppError as error:
+        _show(console, error.findings)
+        problems = sum(finding.level == "problem" for finding in error.findings)
+        raise fail(f"the app cannot be served: {problems} problem{'s' * (problems > 1)} to correct") from None
+    _show(console, loaded.findings)
+    _summarize(console, loaded)
+
+
+def _chosen(folder: Path | None) -> tuple[Path, frozenset[str] | None]:
+    """Return the folder, and the data sources if the service's settings are there."""
+    try:
+        given = settings.read()
+    except SettingsError as error:
+        if folder is None:
+            raise fail(f"{error}; or name the app's folder", WRONG_SETTING) from None
+        return folder, None
+    if folder is None and not given.app_config_dir:
+        raise fail("name the app's folder, or set APP_CONFIG_DIR", WRONG_SETTING)
+    return folder or Path(given.app_config_dir), frozenset(given.data_sources)
+
+
+def _show(console: Console, findings: tuple[FileFinding, ...]) -> None:
+    for finding in findings:
+        place = f"{finding.file} [dim]at[/] {escape(finding.path)}" if finding.path else finding.file
+        console.print(f"{_TITLES[finding.level]} {place}\n  {escape(finding.sentence)}")
+
+
+def _summarize(console: Console, loaded: App) -> None:
+    providers = loaded.providers
+    names = [
+        name
+        for name, is_on in (
+            ("anon-user", providers.anonymous),
+            ("api-key", providers.api_key),
+            ("local-userpass", providers.email_password is not None),
+            ("custom-token", providers.custom_token is not None),
+        )
+        if is_on
+    ]
+    console.print(f"[bold green]The app can be served.[/] Providers: {', '.join(names) or 'none'}.")
+    for service in loaded.services.values():
+        default = "with default rules" if service.default else "without default rules"
+        console.print(
+            f"Data source '{escape(service.name)}': {len(service.rules)} collections with rules, {default}, "
+            f"{len(service.schemas)} schemas."
+        )

@@ -1,0 +1,81 @@
+"""`http_endpoints/data_api_config.json` of an app."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from shared.app.files import Files, typed
+from shared.app.model import DataAPI, Validation
+from shared.app.secrets import secret
+from shared.rules.expressions import compile_expression
+from shared.rules.operands import Constants, Scope
+from shared.rules.report import Report
+
+FOLDERS = ("http_endpoints", "https_endpoints")
+_VALIDATIONS: tuple[Validation, ...] = ("NO_VALIDATION", "SECRET_AS_QUERY_PARAM", "VERIFY_PAYLOAD")
+
+
+def read_data_api(files: Files, constants: Constants, secrets: Mapping[str, str]) -> DataAPI:
+    """Return how the Data API of the app is called; an app without the file serves it with the defaults."""
+    path = _file(files)
+    source, report = files.object(path), files.report(path)
+    validation, value = _validation(source, secrets, report)
+    run_as_user_id = typed(source, "run_as_user_id", str, report, None)
+    if typed(source, "run_as_user_id_script_source", str, report, ""):
+        at = report.at("run_as_user_id_script_source")
+        at.unsupported("a script cannot choose the user, as JavaScript cannot run: callers must send credentials")
+    run_as_system = typed(source, "run_as_system", bool, report, False)
+    if run_as_system and run_as_user_id:
+        report.at("run_as_user_id").problem("run_as_system and run_as_user_id exclude each other")
+    return DataAPI(
+        disabled=typed(source, "disabled", bool, report, False),
+        versions=_versions(source, report),
+        return_type=_return_type(source, report),
+        create_user_on_auth=typed(source, "create_user_on_auth", bool, report, False),
+        fetch_custom_user_data=typed(source, "fetch_custom_user_data", bool, report, False),
+        can_evaluate=compile_expression(
+            source.get("can_evaluate") or {}, Scope.CALL, constants, report.at("can_evaluate")
+        ),
+        run_as_user_id=run_as_user_id,
+        run_as_system=run_as_system,
+        validation=validation,
+        secret=value,
+    )
+
+
+def _file(files: Files) -> Path:
+    paths = [files.root / folder / "data_api_config.json" for folder in FOLDERS]
+    return next((path for path in paths if path.is_file()), paths[0])
+
+
+def _validation(source: Mapping[str, Any], secrets: Mapping[str, str], report: Report) -> tuple[Validation, str | None]:
+    name = "verification_method" if "verification_method" in source else "validation_method"
+    method = typed(source, name, str, report, "NO_VALIDATION")
+    if method not in _VALIDATIONS:
+        report.at(name).problem(f"'{name}' must be one of {', '.join(_VALIDATIONS)}")
+        return "NO_VALIDATION", None
+    if method == "NO_VALIDATION":
+        return method, None
+    secret_name = typed(source, "secret_name", str, report, "")
+    if not secret_name:
+        report.at("secret_name").problem(f"'secret_name' is missing: {method} needs a secret")
+        return method, None
+    return method, secret(secret_name, secrets, report.at("secret_name"))
+
+
+def _versions(source: Mapping[str, Any], report: Report) -> frozenset[str] | None:
+    versions = typed(source, "versions", list, report, None)
+    if versions is None:
+        return None
+    for position, version in enumerate(versions):
+        if version not in ("beta", "v1"):
+            report.at("versions", position).problem("a version is 'beta' or 'v1'")
+    return frozenset(str(version) for version in versions)
+
+
+def _return_type(source: Mapping[str, Any], report: Report) -> Any:
+    given = typed(source, "return_type", str, report, None)
+    if given not in (None, "JSON", "EJSON"):
+        report.at("return_type").problem("'return_type' is 'JSON' or 'EJSON'")
+        return None
+    return given

@@ -1,0 +1,128 @@
+"""The files of an app: what is read of each, and what is wrong with it."""
+
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from bson.code import Code
+
+from shared import ejson
+from shared.app.findings import FileFinding
+from shared.errors import InvalidJSONError
+from shared.rules.report import Finding, Report
+from shared.rules.values import MISSING, walk
+
+LARGEST_FILE = 4 * 1024 * 1024
+_TEMPLATE = re.compile(r"%\(%%environment\.values\.([^)]+)\)")
+
+
+class Files:
+    """Reads the files under an app's folder; findings gather in it, each with its file."""
+
+    def __init__(self, root: Path) -> None:
+        """Take the folder."""
+        self.root = root
+        self.environment: Mapping[str, Any] = {}
+        self._reports: dict[str, Report] = {}
+
+    @property
+    def findings(self) -> list[FileFinding]:
+        """All that was found, file by file."""
+        return [FileFinding.of(file, finding) for file, report in self._reports.items() for finding in report.findings]
+
+    def report(self, path: Path) -> Report:
+        """Return the report of a file."""
+        name = path.relative_to(self.root).as_posix() if path.is_relative_to(self.root) else path.as_posix()
+        return self._reports.setdefault(name or ".", Report())
+
+    def has_problem(self) -> bool:
+        """Tell whether something was found that keeps the app from being used."""
+        return any(_is_problem(finding) for report in self._reports.values() for finding in report.findings)
+
+    def object(self, path: Path) -> dict[str, Any]:
+        """Return the object in a file, {} if there is no file or it is wrong; templates in it are filled in."""
+        value = self._value(path)
+        if value is MISSING:
+            return {}
+        if not isinstance(value, dict):
+            self.report(path).problem("the file must hold a JSON object")
+            return {}
+        return value
+
+    def array(self, path: Path) -> list[Any]:
+        """Return the array in a file, [] if there is no file or it is wrong."""
+        value = self._value(path)
+        if value is MISSING:
+            return []
+        if not isinstance(value, list):
+            self.report(path).problem("the file must hold a JSON array")
+            return []
+        return value
+
+    def folders(self, path: Path) -> Iterator[Path]:
+        """Give the folders in a folder, by name."""
+        return (each for each in self._entries(path) if each.is_dir())
+
+    def json_files(self, path: Path) -> Iterator[Path]:
+        """Give the JSON files in a folder, by name."""
+        return (each for each in self._entries(path) if each.is_file() and each.suffix == ".json")
+
+    def _entries(self, path: Path) -> list[Path]:
+        if not path.is_dir():
+            return []
+        return sorted(each for each in path.iterdir() if not each.name.startswith(".") and not each.is_symlink())
+
+    def _value(self, path: Path) -> Any:
+        if not path.is_file():
+            return MISSING
+        report = self.report(path)
+        try:
+            if path.stat().st_size > LARGEST_FILE:
+                report.problem(f"the file is larger than {LARGEST_FILE} bytes")
+                return MISSING
+            text = path.read_bytes()
+            if not text.strip():
+                return MISSING
+            parsed = ejson.loads(b'{"file":%b}' % text)["file"]
+        except InvalidJSONError as error:
+            report.problem(f"the file cannot be read: {error}")
+            return MISSING
+        except OSError as error:
+            report.problem(f"the file cannot be read: {error.strerror}")
+            return MISSING
+        return self._filled(parsed, report)
+
+    def _filled(self, value: Any, report: Report) -> Any:
+        if isinstance(value, dict):
+            return {name: self._filled(each, report.at(name)) for name, each in value.items()}
+        if isinstance(value, list):
+            return [self._filled(each, report.at(position)) for position, each in enumerate(value)]
+        if type(value) is not str or isinstance(value, Code) or "%(" not in value:
+            return value
+        return _TEMPLATE.sub(lambda match: self._environment_value(match[1], report), value)
+
+    def _environment_value(self, name: str, report: Report) -> str:
+        value = walk(self.environment, ("values", *name.split(".")))
+        if value is MISSING:
+            report.problem(f"the environment has no value '{name}': add it to the environment's file")
+            return ""
+        return str(value)
+
+
+def _is_problem(finding: Finding) -> bool:
+    return finding.level == "problem"
+
+
+def typed(source: Mapping[str, Any], name: str, kind: type, report: Report, default: Any) -> Any:
+    """Return a member of a type; one of another type is a problem. Null and empty text count as not set."""
+    value = source.get(name)
+    if value is None or value == "":
+        return default
+    if type(value) is not kind:
+        report.at(name).problem(f"'{name}' must be {_KINDS[kind]}")
+        return default
+    return value
+
+
+_KINDS: dict[type, str] = {bool: "true or false", str: "a text", list: "an array", dict: "an object"}

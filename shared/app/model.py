@@ -1,0 +1,133 @@
+"""What an app says, compiled."""
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import msgspec
+
+from shared.app.findings import FileFinding
+from shared.rules.expressions import Constant, Expression
+from shared.rules.ruleset import Ruleset
+from shared.rules.schema import Schema
+from shared.rules.values import Path
+from shared.settings import folded
+
+type Validation = Literal["NO_VALIDATION", "SECRET_AS_QUERY_PARAM", "VERIFY_PAYLOAD"]
+type Algorithm = Literal["HS256", "RS256", "ES256"]
+type Namespace = tuple[str, str]
+
+
+class EmailPassword(msgspec.Struct, frozen=True, kw_only=True):
+    """The provider `local-userpass`."""
+
+    auto_confirm: bool = False
+    confirmation_url: str = ""
+    reset_url: str = ""
+    run_confirmation_function: bool = False
+    run_reset_function: bool = False
+
+
+class MetadataField(msgspec.Struct, frozen=True):
+    """A member of a token that is copied to `user.data`."""
+
+    required: bool
+    path: Path
+    target: str
+
+
+class CustomToken(msgspec.Struct, frozen=True, kw_only=True):
+    """The provider `custom-token`: whose JWTs are taken. `signing_keys` are the secrets' values."""
+
+    audience: tuple[str, ...] = ()
+    require_any_audience: bool = False
+    algorithm: Algorithm = "HS256"
+    signing_keys: tuple[str, ...] = ()
+    jwk_uri: str | None = None
+    metadata_fields: tuple[MetadataField, ...] = ()
+
+    def __repr__(self) -> str:
+        """Name the algorithm, never the keys."""
+        return f"CustomToken(algorithm={self.algorithm!r})"
+
+
+class Providers(msgspec.Struct, frozen=True, kw_only=True):
+    """The authentication providers; one that is None or false is disabled."""
+
+    anonymous: bool = False
+    api_key: bool = False
+    email_password: EmailPassword | None = None
+    custom_token: CustomToken | None = None
+
+
+class CustomUserData(msgspec.Struct, frozen=True, kw_only=True):
+    """The collection whose document with the user's id, a string, in `user_id_field` is `%%user.custom_data`."""
+
+    service: str
+    database: str
+    collection: str
+    user_id_field: str
+
+
+class DataAPI(msgspec.Struct, frozen=True, kw_only=True):
+    """`data_api_config.json`; `versions` and `return_type` are None where the file does not say."""
+
+    disabled: bool = False
+    versions: frozenset[str] | None = None
+    return_type: Literal["JSON", "EJSON"] | None = None
+    create_user_on_auth: bool = False
+    fetch_custom_user_data: bool = False
+    can_evaluate: Expression = Constant(True)
+    run_as_user_id: str | None = None
+    run_as_system: bool = False
+    validation: Validation = "NO_VALIDATION"
+    secret: str | None = None
+
+    def __repr__(self) -> str:
+        """Name what is on, never the secret."""
+        return f"DataAPI(disabled={self.disabled}, validation={self.validation!r})"
+
+
+class Service(msgspec.Struct, frozen=True, kw_only=True):
+    """A data source with its rules and schemas."""
+
+    name: str
+    cluster_name: str = ""
+    default: Ruleset | None = None
+    rules: Mapping[Namespace, Ruleset] = {}
+    schemas: Mapping[Namespace, Schema] = {}
+
+    def ruleset(self, database: str, collection: str) -> Ruleset | None:
+        """Return the collection's own rules, else the default ones; None if nobody may touch it."""
+        return self.rules.get((database, collection), self.default)
+
+    def schema(self, database: str, collection: str) -> Schema | None:
+        """Return the collection's schema, if it has one."""
+        return self.schemas.get((database, collection))
+
+
+class App(msgspec.Struct, frozen=True, kw_only=True):
+    """An exported app."""
+
+    app_id: str = ""
+    name: str = ""
+    environment: str = ""
+    values: Mapping[str, Any] = {}
+    providers: Providers = Providers()
+    custom_user_data: CustomUserData | None = None
+    data_api: DataAPI = DataAPI()
+    services: Mapping[str, Service] = {}
+    allowed_request_origins: frozenset[str] = frozenset()
+    findings: tuple[FileFinding, ...] = ()
+
+    def __repr__(self) -> str:
+        """Name the app, never its values, which may be secrets."""
+        return f"App(app_id={self.app_id!r}, services={sorted(self.services)!r})"
+
+    def service(self, data_source: str) -> Service | None:
+        """Return the service behind a dataSource name or a cluster's name; any name while there is only one."""
+        if len(self.services) == 1:
+            return next(iter(self.services.values()))
+        wanted = folded(data_source)
+        return next(
+            (each for each in self.services.values() if wanted in {folded(each.name), folded(each.cluster_name)}), None
+        )

@@ -1,0 +1,148 @@
+"""The authentication providers of an app: `auth/providers.json`, or a file each in the old layout."""
+
+import re
+from collections.abc import Mapping
+from typing import Any, get_args
+from urllib.parse import urlsplit
+
+from shared.app.files import Files, typed
+from shared.app.model import Algorithm, CustomToken, EmailPassword, MetadataField, Providers
+from shared.app.secrets import secret
+from shared.rules.report import Report
+
+_MOST_KEYS = 3
+_HS256_KEY = re.compile(r"[A-Za-z0-9_-]{32,512}")
+_LONGEST_FIELD = 64
+_UNSUPPORTED = {
+    "custom-function": "a function cannot log users in, as JavaScript cannot run",
+    "oauth2-google": "logging in with Google is not supported: use custom-token",
+    "oauth2-facebook": "logging in with Facebook is not supported: use custom-token",
+    "oauth2-apple": "logging in with Apple is not supported: use custom-token",
+}
+_FILE = ("auth", "providers.json")
+_OLD_FOLDER = "auth_providers"
+
+
+def read_providers(files: Files, secrets: Mapping[str, str]) -> Providers:
+    """Return the providers that are not disabled."""
+    enabled: dict[str, tuple[dict[str, Any], Report]] = {}
+    for source, report in _sources(files):
+        kind = typed(source, "type", str, report, "")
+        if typed(source, "disabled", bool, report, False):
+            continue
+        if kind in _UNSUPPORTED:
+            report.unsupported(f"provider '{kind}': {_UNSUPPORTED[kind]}")
+        elif kind in _KNOWN:
+            enabled[kind] = source, report
+        else:
+            report.at("type").problem(f"'type' is one of {', '.join([*_KNOWN, *_UNSUPPORTED])}")
+    return Providers(
+        anonymous="anon-user" in enabled,
+        api_key="api-key" in enabled,
+        email_password=_email_password(*enabled["local-userpass"]) if "local-userpass" in enabled else None,
+        custom_token=_custom_token(*enabled["custom-token"], secrets) if "custom-token" in enabled else None,
+    )
+
+
+_KNOWN = ("anon-user", "api-key", "local-userpass", "custom-token")
+
+
+def _sources(files: Files) -> list[tuple[dict[str, Any], Report]]:
+    path = files.root.joinpath(*_FILE)
+    report = files.report(path)
+    found: list[tuple[dict[str, Any], Report]] = []
+    for name, source in files.object(path).items():
+        if isinstance(source, dict):
+            found.append((source, report.at(name)))
+        else:
+            report.at(name).problem("a provider is an object")
+    found += [(files.object(each), files.report(each)) for each in files.json_files(files.root / _OLD_FOLDER)]
+    return found
+
+
+def _email_password(source: Mapping[str, Any], report: Report) -> EmailPassword:
+    config, at = typed(source, "config", dict, report, {}), report.at("config")
+    made = EmailPassword(
+        auto_confirm=typed(config, "autoConfirm", bool, at, False),
+        confirmation_url=typed(config, "emailConfirmationUrl", str, at, ""),
+        reset_url=typed(config, "resetPasswordUrl", str, at, ""),
+        run_confirmation_function=typed(config, "runConfirmationFunction", bool, at, False),
+        run_reset_function=typed(config, "runResetFunction", bool, at, False),
+    )
+    for is_on, name in (
+        (made.run_confirmation_function, "confirmationFunctionName"),
+        (made.run_reset_function, "resetFunctionName"),
+    ):
+        if is_on:
+            at.at(name).unsupported(f"function '{config.get(name)}': JavaScript cannot run, so this is refused")
+    return made
+
+
+def _custom_token(source: Mapping[str, Any], report: Report, secrets: Mapping[str, str]) -> CustomToken:
+    config, at = typed(source, "config", dict, report, {}), report.at("config")
+    algorithm: Algorithm = typed(config, "signingAlgorithm", str, at, "HS256")
+    if algorithm not in get_args(Algorithm.__value__):
+        at.at("signingAlgorithm").problem("'signingAlgorithm' is HS256, RS256 or ES256")
+        algorithm = "HS256"
+    jwk_uri = _jwk_uri(config, at)
+    keys = () if jwk_uri else _signing_keys(source, algorithm, report, secrets)
+    audience = config.get("audience")
+    return CustomToken(
+        audience=_audience(audience, at.at("audience")),
+        require_any_audience=typed(config, "requireAnyAudience", bool, at, False),
+        algorithm="RS256" if jwk_uri and algorithm == "HS256" else algorithm,
+        signing_keys=keys,
+        jwk_uri=jwk_uri,
+        metadata_fields=_metadata(source, report),
+    )
+
+
+def _jwk_uri(config: Mapping[str, Any], report: Report) -> str | None:
+    if not typed(config, "useJWKURI", bool, report, False):
+        return None
+    uri = str(typed(config, "jwkURI", str, report, ""))
+    if urlsplit(uri).scheme != "https" and urlsplit(uri).hostname not in ("localhost", "127.0.0.1"):
+        report.at("jwkURI").problem("'jwkURI' must be an https address: whoever answers for it decides who logs in")
+    return uri
+
+
+def _signing_keys(
+    source: Mapping[str, Any], algorithm: Algorithm, report: Report, secrets: Mapping[str, str]
+) -> tuple[str, ...]:
+    at = report.at("secret_config", "signingKeys")
+    names = typed(typed(source, "secret_config", dict, report, {}), "signingKeys", list, report.at("secret_config"), [])
+    if not 1 <= len(names) <= _MOST_KEYS:
+        at.problem(f"'signingKeys' names 1 to {_MOST_KEYS} secrets")
+    keys = []
+    for position, name in enumerate(names):
+        key = secret(str(name), secrets, at.at(position))
+        if key and algorithm == "HS256" and not _HS256_KEY.fullmatch(key):
+            at.at(position).problem(f"the secret '{name}' must have 32 to 512 letters, digits, '-' or '_'")
+        if key and algorithm != "HS256" and "-----BEGIN PUBLIC KEY-----" not in key:
+            at.at(position).problem(f"the secret '{name}' must be a public key in PEM format")
+        keys.append(key)
+    return tuple(keys)
+
+
+def _audience(given: Any, report: Report) -> tuple[str, ...]:
+    values = given if isinstance(given, list) else [given] if given not in (None, "") else []
+    if not all(isinstance(each, str) for each in values):
+        report.problem("'audience' is a text or an array of texts")
+        return ()
+    return tuple(values)
+
+
+def _metadata(source: Mapping[str, Any], report: Report) -> tuple[MetadataField, ...]:
+    found = []
+    for position, each in enumerate(typed(source, "metadata_fields", list, report, [])):
+        at = report.at("metadata_fields", position)
+        name = typed(each, "name", str, at, "") if isinstance(each, dict) else ""
+        if not name:
+            at.problem("a metadata field needs a 'name': its path in the token")
+            continue
+        path = tuple(part.replace(r"\.", ".") for part in re.split(r"(?<!\\)\.", name))
+        target = typed(each, "field_name", str, at, path[-1])
+        if len(target) >= _LONGEST_FIELD:
+            at.at("field_name").problem(f"'field_name' must be shorter than {_LONGEST_FIELD} characters")
+        found.append(MetadataField(typed(each, "required", bool, at, False), path, target))
+    return tuple(found)

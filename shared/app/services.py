@@ -1,0 +1,115 @@
+"""The data sources of an app with their rules and schemas, in the new layout and the old one."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from shared.app.files import Files, typed
+from shared.app.model import Namespace, Service
+from shared.rules.operands import Constants
+from shared.rules.report import Report
+from shared.rules.ruleset import Ruleset, compile_ruleset
+from shared.rules.schema import Schema, compile_schema
+from shared.settings import folded
+
+_KINDS = ("mongodb-atlas", "mongodb", "datalake")
+
+
+class Collection(NamedTuple):
+    """What the files say of a collection: rules and schema, each with where its mistakes are reported."""
+
+    namespace: Namespace
+    rules: Mapping[str, Any] | None
+    rules_report: Report
+    schema: Mapping[str, Any] | None
+    schema_report: Report
+
+
+def read_services(files: Files, constants: Constants, data_sources: frozenset[str] | None) -> dict[str, Service]:
+    """Return the services by name; each must have a connection of its own if there are several."""
+    services: dict[str, Service] = {}
+    for folder, is_old in _folders(files):
+        config = files.object(folder / "config.json")
+        report = files.report(folder / "config.json")
+        name = typed(config, "name", str, report, folder.name)
+        if typed(config, "type", str, report, _KINDS[0]) not in _KINDS:
+            continue
+        if name in services:
+            report.at("name").problem(f"there are two data sources named '{name}'")
+        cluster = typed(typed(config, "config", dict, report, {}), "clusterName", str, report.at("config"), "")
+        collections = _old_collections(files, folder) if is_old else _collections(files, folder)
+        services[name] = _service(files, folder, name, cluster, collections, constants)
+    if len(services) > 1 and data_sources is not None:
+        _refuse_unconnected(files, services, data_sources)
+    return services
+
+
+def _folders(files: Files) -> Iterator[tuple[Path, bool]]:
+    for folder in files.folders(files.root / "data_sources"):
+        yield folder, False
+    for folder in files.folders(files.root / "services"):
+        yield folder, True
+
+
+def _refuse_unconnected(files: Files, services: Mapping[str, Service], data_sources: frozenset[str]) -> None:
+    for service in services.values():
+        names = {folded(service.name), folded(service.cluster_name)}
+        if not names & data_sources:
+            files.report(files.root / "data_sources" / service.name / "config.json").problem(
+                f"the data source '{service.name}' has no connection: set MONGO_DB_URI__{folded(service.name).upper()}"
+            )
+
+
+def _service(
+    files: Files, folder: Path, name: str, cluster: str, collections: Iterator[Collection], constants: Constants
+) -> Service:
+    path = folder / "default_rule.json"
+    default: Ruleset | None = None
+    if path.is_file():
+        default = compile_ruleset(files.object(path), constants, files.report(path))
+        default = default if default.roles else None
+    rules: dict[Namespace, Ruleset] = {}
+    schemas: dict[Namespace, Schema] = {}
+    for each in collections:
+        if each.namespace in rules or each.namespace in schemas:
+            each.rules_report.problem(f"there are two folders for '{'.'.join(each.namespace)}'")
+        if each.rules is not None:
+            compiled = compile_ruleset(each.rules, constants, each.rules_report, default)
+            if compiled.roles:
+                rules[each.namespace] = compiled
+        if each.schema:
+            schema = compile_schema(each.schema, constants, each.schema_report)
+            if schema is not None:
+                schemas[each.namespace] = schema
+    return Service(name=name, cluster_name=cluster, default=default, rules=rules, schemas=schemas)
+
+
+def _collections(files: Files, folder: Path) -> Iterator[Collection]:
+    for database in files.folders(folder):
+        for place in files.folders(database):
+            rules_file, schema_file = place / "rules.json", place / "schema.json"
+            rules = files.object(rules_file) if rules_file.is_file() else None
+            report = files.report(rules_file)
+            namespace = _namespace(rules or {}, (database.name, place.name), report)
+            schema = files.object(schema_file) if schema_file.is_file() else None
+            yield Collection(namespace, rules, report, schema, files.report(schema_file))
+
+
+def _namespace(source: Mapping[str, Any], found: Namespace, report: Report) -> Namespace:
+    """Return the collection that a file names, by itself or by its folder's name; both must agree."""
+    named = typed(source, "database", str, report, found[0]), typed(source, "collection", str, report, found[1])
+    if named != found:
+        report.problem(f"the file names the collection '{'.'.join(named)}', its folder '{'.'.join(found)}'")
+    return found
+
+
+def _old_collections(files: Files, folder: Path) -> Iterator[Collection]:
+    for path in files.json_files(folder / "rules"):
+        source, report = files.object(path), files.report(path)
+        database, _, collection = path.stem.partition(".")
+        named = (
+            typed(source, "database", str, report, database),
+            typed(source, "collection", str, report, collection),
+        )
+        schema = typed(source, "schema", dict, report, None)
+        yield Collection(named, source, report, schema, report.at("schema"))
