@@ -2,7 +2,21 @@
 
 import azure.functions as func
 
-from functions import aggregate, delete, fallback, find, health, insert, update
+from functions import (
+    aggregate,
+    api_keys,
+    delete,
+    fallback,
+    find,
+    health,
+    insert,
+    location,
+    login,
+    profile,
+    registration,
+    session,
+    update,
+)
 from shared.endpoint import announce
 
 app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)  # callers are authenticated by shared.endpoint
@@ -12,6 +26,12 @@ app.register_functions(insert.bp)  # insertOne, insertMany
 app.register_functions(update.bp)  # updateOne, updateMany, replaceOne
 app.register_functions(delete.bp)  # deleteOne, deleteMany
 app.register_functions(aggregate.bp)  # aggregate
+app.register_functions(location.bp)  # GET location, under /api/client/v2.0 like all that follow
+app.register_functions(login.bp)  # login with each provider
+app.register_functions(session.bp)  # refresh, logout
+app.register_functions(profile.bp)  # profile, delete oneself
+app.register_functions(registration.bp)  # register, confirm, reset
+app.register_functions(api_keys.bp)  # a user's own API keys
 app.register_functions(health.bp)  # GET /health/live, GET /health/ready
 app.register_functions(fallback.bp)  # the actions' other spellings, 404 for every other path
 

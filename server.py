@@ -18,6 +18,7 @@ from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from shared import mongo, settings, telemetry
+from shared.auth import limits
 from shared.endpoint import Function
 from shared.settings import SettingsError
 
@@ -43,6 +44,9 @@ class FunctionRoute:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; a client that leaves before its body is whole is not answered and nothing is done."""
         headers = _headers(scope)
+        if scope["client"]:  # as a proxy does, and Azure's front end
+            chain = headers.get("x-forwarded-for")
+            headers["x-forwarded-for"] = f"{chain},{scope['client'][0]}" if chain else scope["client"][0]
         body = await _body(headers, receive)
         if body is None:
             return
@@ -162,6 +166,7 @@ def _routes() -> list[Route]:
 @asynccontextmanager
 async def _lifespan(_app: object) -> AsyncIterator[None]:
     yield
+    await limits.close()
     await mongo.close()
     telemetry.event(logging.INFO, "stopped")
 

@@ -2,7 +2,8 @@
 
 import typer
 
-from admin import keys
+from admin import access, keys, sessions, users
+from admin import app as exported
 from shared.settings import VERSION
 
 app = typer.Typer(
@@ -14,6 +15,10 @@ app = typer.Typer(
     add_completion=False,
 )
 app.add_typer(keys.app, name="keys")
+app.add_typer(users.app, name="users")
+app.add_typer(sessions.app, name="sessions")
+app.add_typer(exported.app, name="app")
+app.add_typer(access.app, name="access")
 
 
 def _show_version(wanted: bool) -> None:

@@ -3,43 +3,50 @@
 from typing import Annotated, Any
 
 import typer
-from bson.errors import InvalidId
 from bson.objectid import ObjectId
 from pymongo.asynchronous.collection import AsyncCollection
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from admin.process import fail, run
+from admin.process import WRONG_SETTING, NoSuchError, fail, object_id, run
 from shared import mongo
-from shared.auth import API_KEYS, new_key
+from shared.auth import API_KEYS, new_key, users
 
 app = typer.Typer(help="Make and revoke the API keys that callers send.", no_args_is_help=True)
 
 KeyId = Annotated[str, typer.Argument(metavar="ID", help="The key's id, as `keys list` shows it.")]
+IsSystem = Annotated[bool, typer.Option("--system", help="Full access: no rules apply to the key.")]
+UserId = Annotated[str | None, typer.Option("--user", metavar="ID", help="The key acts as this user.")]
 KeyName = Annotated[str, typer.Option("--name", "-n", help="What the key is for, as `keys list` shows it.")]
 
 
 @app.command()
-def create(name: KeyName) -> None:
-    """Make a key and print it, alone, on standard output. It is shown this once and stored only as a hash."""
-    typer.echo(run(lambda: _create(name)))
+def create(name: KeyName, system: IsSystem = False, user: UserId = None) -> None:
+    """Make a key and print it, alone, on standard output. It is shown this once and stored only as a hash.
+
+    Without --system or --user the key is a user by itself: the app's rules say what it may do.
+    """
+    if system and user is not None:
+        raise fail("a key is either a system key or a user's: give --system or --user", WRONG_SETTING)
+    owner = None if user is None else object_id(user, "user")
+    typer.echo(run(lambda: _create(name, system, owner)))
 
 
 @app.command("list")
 def list_() -> None:
-    """List the keys: id, name, when each was made, whether it works. The keys themselves cannot be shown again."""
-    table = Table("ID", "Name", "Created", "State", box=None, header_style="bold")
+    """List the keys: id, name, whom they act as, when each was made, whether it works; never the keys themselves."""
+    table = Table("ID", "Name", "Acts as", "Created", "State", box=None, header_style="bold")
     for key in run(_stored):
         state = "[red]disabled[/]" if key["disabled"] else "[green]enabled[/]"
-        table.add_row(str(key["_id"]), escape(key["name"]), f"{key['created']:%Y-%m-%d %H:%M} UTC", state)
+        table.add_row(str(key["_id"]), escape(key["name"]), _kind(key), f"{key['created']:%Y-%m-%d %H:%M} UTC", state)
     Console().print(table)
 
 
 @app.command()
 def disable(key_id: KeyId) -> None:
     """Disable a key. Running processes stop accepting it within AUTH_CACHE_SECONDS."""
-    chosen = _object_id(key_id)
+    chosen = object_id(key_id, "key")
     if not run(lambda: _disable(chosen)):
         raise fail(f"there is no key {key_id}")
 
@@ -47,25 +54,26 @@ def disable(key_id: KeyId) -> None:
 @app.command()
 def delete(key_id: KeyId) -> None:
     """Delete a key for good. Running processes stop accepting it within AUTH_CACHE_SECONDS."""
-    chosen = _object_id(key_id)
+    chosen = object_id(key_id, "key")
     if not run(lambda: _delete(chosen)):
         raise fail(f"there is no key {key_id}")
 
 
-def _object_id(text: str) -> ObjectId:
-    try:
-        return ObjectId(text)
-    except InvalidId:
-        raise fail(f"{text!r} is not a key's id: those have 24 hexadecimal digits") from None
+def _kind(key: dict[str, Any]) -> str:
+    if key.get("user_id"):
+        return f"user {key['user_id']}"
+    return "[bold]system[/]" if key.get("system") else "itself"
 
 
 def _keys() -> AsyncCollection[dict[str, Any]]:
     return mongo.control_database()[API_KEYS]
 
 
-async def _create(name: str) -> str:
+async def _create(name: str, system: bool, user_id: ObjectId | None) -> str:
+    if user_id is not None and await users.find(str(user_id)) is None:
+        raise NoSuchError(f"there is no user {user_id}")
     await _keys().create_index("hash", unique=True)
-    key, stored = new_key(name)
+    key, stored = new_key(name, system=system, user_id=user_id)
     await _keys().insert_one(stored)
     return key
 

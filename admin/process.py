@@ -4,16 +4,24 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 import typer
+from bson.errors import InvalidId
+from bson.objectid import ObjectId
 from pymongo.errors import PyMongoError
 from rich.console import Console
 from rich.markup import escape
 
 from shared import mongo
+from shared.app import AppError
 from shared.errors import DataAPIError
 from shared.settings import SettingsError
 
 FAILED = 1
 WRONG_SETTING = 2
+
+
+class NoSuchError(Exception):
+    """What the command names does not exist."""
+
 
 _errors = Console(stderr=True, highlight=False)
 
@@ -24,8 +32,16 @@ def run[T](work: Callable[[], Awaitable[T]]) -> T:
         return asyncio.run(_closing(work))
     except SettingsError as error:
         raise fail(str(error), WRONG_SETTING) from None
-    except (DataAPIError, PyMongoError) as error:
+    except (DataAPIError, PyMongoError, AppError, NoSuchError) as error:
         raise fail(str(error), FAILED) from None
+
+
+def object_id(text: str, noun: str) -> ObjectId:
+    """Return an id that was given on the command line; exit 1 if it is none."""
+    try:
+        return ObjectId(text)
+    except InvalidId:
+        raise fail(f"{text!r} is not a {noun}'s id: those have 24 hexadecimal digits") from None
 
 
 def fail(sentence: str, code: int = FAILED) -> typer.Exit:

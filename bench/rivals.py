@@ -138,7 +138,7 @@ def environ(uri: str) -> dict[str, str]:
 
 def make_key(uri: str) -> str:
     """Make an API key of Dozen's, as an administrator would."""
-    command = [sys.executable, "-m", "admin", "keys", "create", "--name", "bench"]
+    command = [sys.executable, "-m", "admin", "keys", "create", "--system", "--name", "bench"]
     made = subprocess.run(command, env=environ(uri), cwd=ROOT, capture_output=True, text=True, check=False)
     if made.returncode:
         raise BenchError(f"no API key was made: {made.stderr.strip()}")

@@ -10,8 +10,6 @@ from shared.requests import Request
 
 bp = func.Blueprint()
 
-MAX_RESULTS = 50_000
-
 
 class Aggregate(Request, frozen=True, kw_only=True):
     """The members of aggregate; an empty pipeline gives all documents."""
@@ -28,7 +26,4 @@ class Aggregate(Request, frozen=True, kw_only=True):
 async def aggregate(call: Call) -> bytes:
     """Run a pipeline and return what comes out, cut off at the cap."""
     asked = call.typed(Aggregate)
-    cursor = await call.collection(asked).aggregate_raw_batches(
-        [*asked.pipeline, {"$limit": MAX_RESULTS}], maxTimeMS=call.settings.mongo_db_timeout_ms
-    )
-    return await call.documents(cursor)
+    return await call.access(asked).aggregate(asked.pipeline)

@@ -4,7 +4,6 @@ from typing import Any
 
 import azure.functions as func
 
-from shared import mongo, replies
 from shared.ejson import Document
 from shared.endpoint import ACTION_ROUTE, ALL_METHODS, Call, action
 from shared.requests import Request
@@ -27,10 +26,7 @@ class Delete(Request, frozen=True, kw_only=True):
 async def delete_one(call: Call) -> bytes:
     """Delete the first document that matches."""
     asked = call.typed(Delete)
-    target = call.collection(asked)
-    async with mongo.server_deadline(target):
-        result = await target.delete_one(asked.filter)
-    return replies.reply({"deletedCount": result.deleted_count}, call.form)
+    return await call.access(asked).delete_one(asked.filter)
 
 
 @bp.route(ACTION_ROUTE + "deleteMany", methods=ALL_METHODS)
@@ -38,7 +34,4 @@ async def delete_one(call: Call) -> bytes:
 async def delete_many(call: Call) -> bytes:
     """Delete all documents that match."""
     asked = call.typed(Delete)
-    target = call.collection(asked)
-    async with mongo.server_deadline(target):
-        result = await target.delete_many(asked.filter)
-    return replies.reply({"deletedCount": result.deleted_count}, call.form)
+    return await call.access(asked).delete_many(asked.filter)

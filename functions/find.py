@@ -5,7 +5,7 @@ from typing import Any
 import azure.functions as func
 from msgspec import field
 
-from shared import replies
+from shared.access import Reading
 from shared.ejson import Document
 from shared.endpoint import ACTION_ROUTE, ALL_METHODS, Call, action
 from shared.requests import Request, sort_keys, whole
@@ -40,13 +40,7 @@ class Find(FindOne, frozen=True, kw_only=True):
 async def find_one(call: Call) -> bytes:
     """Return the first document that matches, or null."""
     asked = call.typed(FindOne)
-    found: Any = await call.collection(asked).find_one(
-        asked.filter,
-        projection=asked.projection or None,
-        sort=sort_keys(asked.sort),
-        max_time_ms=call.settings.mongo_db_timeout_ms,
-    )
-    return replies.one_document(None if found is None else found.raw, call.form)
+    return await call.access(asked).find_one(Reading(asked.filter, asked.projection, sort_keys(asked.sort)))
 
 
 @bp.route(ACTION_ROUTE + "find", methods=ALL_METHODS)
@@ -54,12 +48,11 @@ async def find_one(call: Call) -> bytes:
 async def find(call: Call) -> bytes:
     """Return the documents that match, in the order asked for."""
     asked = call.typed(Find)
-    cursor = call.collection(asked).find_raw_batches(
+    reading = Reading(
         asked.filter,
-        projection=asked.projection or None,
-        sort=sort_keys(asked.sort),
+        asked.projection,
+        sort_keys(asked.sort),
         limit=min(whole("limit", asked.limit) or MAX_LIMIT, MAX_LIMIT),
         skip=whole("skip", asked.skip),
-        max_time_ms=call.settings.mongo_db_timeout_ms,
     )
-    return await call.documents(cursor)
+    return await call.access(asked).find(reading)

@@ -7,7 +7,8 @@ import time
 import azure.functions as func
 
 from shared import mongo, telemetry
-from shared.endpoint import configured, failed, json_response
+from shared.endpoint import failed, json_response
+from shared.endpoint import ready as check_ready
 from shared.errors import DataAPIError, DeadlinePassedError, UnavailableError
 from shared.settings import VERSION
 
@@ -46,7 +47,7 @@ async def ready(req: func.HttpRequest) -> func.HttpResponse:  # noqa: ARG001  th
 
 async def _check() -> None:
     try:
-        configured()
+        check_ready()
         async with asyncio.timeout(PING_SECONDS):
             await mongo.ping()
         _Check.error = None

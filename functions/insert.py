@@ -5,7 +5,6 @@ from typing import Any
 
 import azure.functions as func
 
-from shared import replies
 from shared.ejson import Document
 from shared.endpoint import ACTION_ROUTE, ALL_METHODS, Call, action
 from shared.errors import InvalidParameterError
@@ -41,18 +40,14 @@ class InsertMany(Request, frozen=True, kw_only=True):
 async def insert_one(call: Call) -> bytes:
     """Insert a document and return its _id, made here if it brought none."""
     asked = call.typed(InsertOne)
-    target = call.collection(asked)
-    result = await target.insert_one(asked.document)
-    return replies.reply({"insertedId": result.inserted_id}, call.form)
+    return await call.access(asked).insert_one(asked.document)
 
 
 @bp.route(ACTION_ROUTE + "insertMany", methods=ALL_METHODS)
 @action("insertMany", success=HTTPStatus.CREATED)
 async def insert_many(call: Call) -> bytes:
-    """Insert documents in order, up to the first that fails, and return their _ids."""
+    """Insert documents in order and return their _ids."""
     asked = call.typed(InsertMany)
     if not 1 <= len(asked.documents) <= MAX_DOCUMENTS:
         raise InvalidParameterError(f"'documents' must hold 1 to {MAX_DOCUMENTS} documents")
-    target = call.collection(asked)
-    result = await target.insert_many(asked.documents)
-    return replies.reply({"insertedIds": result.inserted_ids}, call.form)
+    return await call.access(asked).insert_many(asked.documents)

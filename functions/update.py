@@ -1,12 +1,10 @@
 """updateOne, updateMany, replaceOne."""
 
-from collections.abc import Mapping
 from typing import Any
 
 import azure.functions as func
 from msgspec import field
 
-from shared import mongo, replies
 from shared.ejson import Document
 from shared.endpoint import ACTION_ROUTE, ALL_METHODS, Call, action
 from shared.errors import InvalidParameterError
@@ -56,12 +54,9 @@ class ReplaceOne(Upsertable, frozen=True, kw_only=True):
 async def update_one(call: Call) -> bytes:
     """Change the first document that matches."""
     asked = call.typed(Update)
-    target = call.collection(asked)
-    async with mongo.server_deadline(target):
-        result = await target.update_one(
-            asked.filter, asked.update, upsert=bool(asked.upsert), array_filters=asked.array_filters or None
-        )
-    return replies.reply(_counts(result.raw_result or {}), call.form)
+    return await call.access(asked).update_one(
+        asked.filter, asked.update, asked.array_filters or None, upsert=bool(asked.upsert)
+    )
 
 
 @bp.route(ACTION_ROUTE + "updateMany", methods=ALL_METHODS)
@@ -69,12 +64,9 @@ async def update_one(call: Call) -> bytes:
 async def update_many(call: Call) -> bytes:
     """Change all documents that match."""
     asked = call.typed(Update)
-    target = call.collection(asked)
-    async with mongo.server_deadline(target):
-        result = await target.update_many(
-            asked.filter, asked.update, upsert=bool(asked.upsert), array_filters=asked.array_filters or None
-        )
-    return replies.reply(_counts(result.raw_result or {}), call.form)
+    return await call.access(asked).update_many(
+        asked.filter, asked.update, asked.array_filters or None, upsert=bool(asked.upsert)
+    )
 
 
 @bp.route(ACTION_ROUTE + "replaceOne", methods=ALL_METHODS)
@@ -82,14 +74,4 @@ async def update_many(call: Call) -> bytes:
 async def replace_one(call: Call) -> bytes:
     """Put another document in the place of the first that matches; its _id stays."""
     asked = call.typed(ReplaceOne)
-    target = call.collection(asked)
-    async with mongo.server_deadline(target):
-        result = await target.replace_one(asked.filter, asked.replacement, upsert=bool(asked.upsert))
-    return replies.reply(_counts(result.raw_result or {}), call.form)
-
-
-def _counts(raw: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the counters of an update; upsertedId stands there only if a document was inserted, whatever its _id."""
-    if "upserted" in raw:
-        return {"matchedCount": 0, "modifiedCount": 0, "upsertedId": raw["upserted"]}
-    return {"matchedCount": raw["n"], "modifiedCount": raw["nModified"]}
+    return await call.access(asked).replace_one(asked.filter, asked.replacement, upsert=bool(asked.upsert))

@@ -66,7 +66,7 @@ def ask(database: Database) -> tuple[Question, httpx.Response]:
 
 
 def _make_key(database: Database) -> str:
-    command = [sys.executable, "-m", "admin", "keys", "create", "--name", "development"]
+    command = [sys.executable, "-m", "admin", "keys", "create", "--system", "--name", "development"]
     made = subprocess.run(command, env=database.environ, capture_output=True, text=True, check=False)
     key = made.stdout.strip()
     if made.returncode or not key:

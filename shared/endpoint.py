@@ -3,16 +3,19 @@
 import logging
 import re
 import time
-from collections.abc import Awaitable, Callable, Mapping
-from functools import cache
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from functools import cache, cached_property
 from http import HTTPStatus
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import uuid4
 
 import azure.functions as func
 import orjson
 
-from shared import auth, ejson, mongo, replies, settings, telemetry
+from shared import app, auth, ejson, mongo, replies, settings, telemetry
+from shared.access import Access, access
+from shared.app import App, AppError
+from shared.app.validation import verify
 from shared.auth import Caller
 from shared.ejson import Document
 from shared.errors import (
@@ -21,14 +24,16 @@ from shared.errors import (
     EndpointNotFoundError,
     LengthRequiredError,
     MethodNotAllowedError,
+    NotCallableError,
     OriginRefusedError,
     UnavailableError,
     UnknownAppError,
 )
 from shared.guard import Guard
-from shared.mongo import Collection, RawCursor
 from shared.replies import Format
 from shared.requests import Request
+from shared.rules.fields import holds
+from shared.rules.operands import Context
 from shared.settings import VERSION, Settings, SettingsError
 
 ALL_METHODS = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")
@@ -48,17 +53,54 @@ _LONGEST_ERROR = 1_000
 _guard = cache(Guard)
 
 
+class RequestMembers(Mapping[str, Any]):
+    """What `%%request` shows of a request, made when a rule asks for it."""
+
+    def __init__(self, req: func.HttpRequest, operation: str, address: str) -> None:
+        """Take the request, the name of its action and the address that it came from."""
+        self._req = req
+        self._operation = operation
+        self._address = address
+
+    @cached_property
+    def _members(self) -> dict[str, Any]:
+        headers = {name.lower(): [value] for name, value in self._req.headers.items()}
+        query = self._req.url.partition("?")[2].split("&")
+        return {
+            "httpMethod": self._req.method,
+            "httpReferrer": headers.get("referer", [""])[0],
+            "httpUserAgent": headers.get("user-agent", [""])[0],
+            "rawQueryString": "&".join(part for part in query if part.partition("=")[0] != "secret"),
+            "remoteIPAddress": self._address,
+            "requestHeaders": headers,
+            "action": self._operation,
+        }
+
+    def __getitem__(self, name: str) -> Any:
+        """Return one of the members."""
+        return self._members[name]
+
+    def __iter__(self) -> Iterator[str]:
+        """Give the names of the members."""
+        return iter(self._members)
+
+    def __len__(self) -> int:
+        """Return how many members there are."""
+        return len(self._members)
+
+
 class Call:
     """One authenticated and parsed call of an action."""
 
-    __slots__ = ("body", "caller", "form", "guard", "namespace", "settings")
+    __slots__ = ("body", "caller", "form", "guard", "namespace", "settings", "shown")
 
-    def __init__(self, given: Settings, caller: Caller, body: Document, form: Format) -> None:
+    def __init__(self, given: Settings, caller: Caller, body: Document, form: Format, shown: RequestMembers) -> None:
         """Keep what the action and the log line need; the namespace is known once the request is typed."""
         self.settings = given
         self.caller = caller
         self.body = body
         self.form: Format = form
+        self.shown = shown
         self.namespace: str | None = None
         self.guard = _guard(given.dozen_database)
 
@@ -70,14 +112,9 @@ class Call:
         self.guard.operators(request.interpreted(), request.database)
         return request
 
-    def collection(self, request: Request) -> Collection:
-        """Return the collection that a request names; its documents are read as the bytes that MongoDB sends."""
-        return mongo.collection(request.data_source, request.database, request.collection)
-
-    async def documents(self, cursor: RawCursor) -> bytes:
-        """Return the reply with all that a cursor gives, each batch made text while MongoDB prepares the next."""
-        batches = mongo.read(cursor, self.settings.max_read_bytes)
-        return replies.many_documents([replies.batch_of_documents(batch, self.form) async for batch in batches])
+    def access(self, request: Request) -> Access:
+        """Return what the caller may do to the collection that a request names."""
+        return access(self.settings, self.caller, request, self.shown, self.form)
 
 
 class Action(NamedTuple):
@@ -119,12 +156,15 @@ async def answer(
     headers = {"Vary": "Origin"}
     try:
         given = configured()
-        headers |= _cors(req.headers, given)
+        known = exported()
+        headers |= cors(req.headers, given, known)
         served = _served(made, version, app_id, req, given)
+        if known is not None:
+            _refuse_closed(known, version, req)
         if req.method == "OPTIONS":
             response = func.HttpResponse(status_code=HTTPStatus.NO_CONTENT, headers=headers | _preflight(given))
         else:
-            body, form = await _run(served, req, given, line)
+            body, form = await _run(served, req, given, known, line)
             response = func.HttpResponse(
                 body, status_code=served.success, headers=headers, mimetype=replies.CONTENT_TYPES[form]
             )
@@ -142,20 +182,47 @@ def _served(made: Action | None, version: str, app_id: str | None, req: func.Htt
     return made
 
 
+def _refuse_closed(known: App, version: str, req: func.HttpRequest) -> None:
+    """Raise EndpointNotFoundError if the app does not serve the Data API, or not this version of it."""
+    if known.data_api.disabled or (known.data_api.versions is not None and version not in known.data_api.versions):
+        raise EndpointNotFoundError(f"no endpoint found for '{path_of(req)[:_SHOWN]}'")
+
+
 async def _run(
-    made: Action, req: func.HttpRequest, given: Settings, line: telemetry.RequestLine
+    made: Action, req: func.HttpRequest, given: Settings, known: App | None, line: telemetry.RequestLine
 ) -> tuple[bytes, Format]:
     if req.method != "POST":
         raise MethodNotAllowedError("method not allowed")
     body = _body(req, given)
-    caller = await auth.authenticate(req.headers)
+    if known is not None:
+        verify(known.data_api, req.headers, req.params, body)
+    address = auth.client_address(req.headers, None, given.trusted_proxies)
+    caller = await auth.authenticate(req.headers, address)
     line.caller = caller.id
-    call = Call(given, caller, ejson.loads(body), _format(req.headers.get("accept"), given))
+    shown = RequestMembers(req, made.name, address)
+    if known is not None and not caller.is_system:
+        _refuse_uncallable(known, caller, shown)
+    call = Call(given, caller, ejson.loads(body), _format(req.headers.get("accept"), given, known), shown)
     try:
         async with mongo.driver_call():
             return await made.handle(call), call.form
     finally:
         line.namespace = call.namespace
+
+
+def _refuse_uncallable(known: App, caller: Caller, shown: RequestMembers) -> None:
+    if known.data_api.can_evaluate.constant is not True and not holds(
+        known.data_api.can_evaluate, Context(caller.user, shown)
+    ):
+        raise NotCallableError("endpoint not callable")
+
+
+def exported() -> App | None:
+    """Return the exported app, None without one; raise UnavailableError with one sentence if it cannot be used."""
+    try:
+        return app.current()
+    except AppError as error:
+        raise UnavailableError(f"the app is not usable: {error}") from error
 
 
 def announce() -> None:
@@ -164,7 +231,8 @@ def announce() -> None:
         given = settings.read()
         telemetry.LOGGER.setLevel(given.log_level)
         telemetry.event(logging.INFO, "started", version=VERSION, data_sources=sorted(given.data_sources))
-    except SettingsError as error:
+        app.current()
+    except (SettingsError, AppError) as error:
         telemetry.event(logging.ERROR, "not configured", version=VERSION, reason=str(error))
 
 
@@ -174,6 +242,12 @@ def configured() -> Settings:
         return settings.current()
     except SettingsError as error:
         raise UnavailableError(f"the service is not configured: {error}") from error
+
+
+def ready() -> None:
+    """Raise UnavailableError with one sentence if the settings or the exported app cannot be used."""
+    configured()
+    exported()
 
 
 def path_of(req: func.HttpRequest) -> str:
@@ -187,7 +261,7 @@ def failed(
 ) -> func.HttpResponse:
     """Return the reply for an error: its own words if it is one of ours, else only an id that the log has too."""
     if isinstance(error, DataAPIError):
-        line.error_code = error.code
+        line.error_code, line.decision = error.code, error.detail
         if error.status >= 500:
             line.reason, line.cause = str(error), type(error.__cause__).__name__
         return error_response(error, headers)
@@ -207,7 +281,9 @@ def error_response(error: DataAPIError, headers: Mapping[str, str] | None = None
 
 
 def json_response(
-    members: Mapping[str, object], status: HTTPStatus = HTTPStatus.OK, headers: Mapping[str, str] | None = None
+    members: Mapping[str, object] | list[object],
+    status: HTTPStatus = HTTPStatus.OK,
+    headers: Mapping[str, str] | None = None,
 ) -> func.HttpResponse:
     """Return plain JSON members that hold no BSON types."""
     return func.HttpResponse(
@@ -218,12 +294,13 @@ def json_response(
     )
 
 
-def _cors(headers: Mapping[str, str], given: Settings) -> dict[str, str]:
+def cors(headers: Mapping[str, str], given: Settings, known: App | None) -> dict[str, str]:
     """Return the headers that let a page read the reply; raise if its Origin is not one of those allowed."""
     if "origin" not in headers:
         return {}
     origin = headers["origin"]
-    if given.allowed_origins and origin not in given.allowed_origins:
+    allowed = given.allowed_origins or (known.allowed_request_origins if known else frozenset())
+    if allowed and origin not in allowed:
         raise OriginRefusedError("origin not allowed")
     return {"Access-Control-Allow-Origin": origin}
 
@@ -247,15 +324,16 @@ def _body(req: func.HttpRequest, given: Settings) -> bytes:
     return body
 
 
-def _format(accept: str | None, given: Settings) -> Format:
-    """Return the first of the two formats that Accept prefers, else the deployment's RETURN_TYPE."""
+def _format(accept: str | None, given: Settings, known: App | None) -> Format:
+    """Return the first of the two formats that Accept prefers, else RETURN_TYPE, else what the app returns."""
+    default: Format = given.return_type or (known.data_api.return_type if known else None) or "JSON"
     if accept is None or accept == "*/*":
-        return given.return_type
+        return default
     if accept == "application/json":
         return "JSON"
     ranges = [_media_range(part) for part in accept.lower().split(",")]
-    known = [(quality, form) for quality, form in ranges if form is not None and quality > 0]
-    return max(known, key=lambda each: each[0])[1] if known else given.return_type
+    wanted = [(quality, form) for quality, form in ranges if form is not None and quality > 0]
+    return max(wanted, key=lambda each: each[0])[1] if wanted else default
 
 
 def _media_range(part: str) -> tuple[float, Format | None]:

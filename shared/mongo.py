@@ -1,7 +1,7 @@
 """The cached clients of this process, the data sources, and driver errors -> our errors."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import Any
@@ -13,6 +13,7 @@ from bson.codec_options import CodecOptions, DatetimeConversion
 from bson.errors import BSONError, InvalidDocument
 from bson.raw_bson import RawBSONDocument
 from pymongo import AsyncMongoClient, ReadPreference, WriteConcern
+from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.asynchronous.command_cursor import AsyncRawBatchCommandCursor
 from pymongo.asynchronous.cursor import AsyncRawBatchCursor
@@ -50,7 +51,10 @@ type Client = AsyncMongoClient[dict[str, Any]]
 type Collection = AsyncCollection[dict[str, Any]]
 type RawCursor = AsyncRawBatchCursor[Any] | AsyncRawBatchCommandCursor[Any]
 
+type Session = AsyncClientSession
+
 _SERVER_SELECTION_MS = 5_000
+_ILLEGAL_OPERATION = 20
 _RAW: CodecOptions[Any] = CodecOptions(  # documents stay the bytes that MongoDB sent
     document_class=RawBSONDocument, datetime_conversion=DatetimeConversion.DATETIME_AUTO
 )
@@ -118,7 +122,7 @@ def control_database() -> AsyncDatabase[dict[str, Any]]:
     )
 
 
-async def read(cursor: RawCursor, limit: int) -> AsyncIterator[bytes]:
+async def read(cursor: RawCursor, limit: int) -> AsyncGenerator[bytes]:
     """Give what a cursor gives, batches of concatenated BSON documents; raise if they exceed so many bytes."""
     size = 0
     async with cursor:
@@ -140,6 +144,25 @@ async def server_deadline(target: Collection) -> AsyncIterator[None]:
         await client.admin.command("ping")  # waits for a server, or says in a few seconds that there is none
     with pymongo.timeout(settings.current().mongo_db_timeout_ms / 1000):
         yield
+
+
+async def transaction[T](target: Collection, work: Callable[[Session], Awaitable[T]]) -> T:
+    """Do work in a transaction on one snapshot, again if another write came between; what it raises undoes it.
+
+    Raise UnavailableError where MongoDB has no transactions, as on a server that is no member of a replica set.
+    """
+    try:
+        async with server_deadline(target), target.database.client.start_session() as session:
+            return await session.with_transaction(
+                work,
+                read_concern=ReadConcern("snapshot"),
+                write_concern=target.write_concern,
+                read_preference=ReadPreference.PRIMARY,
+            )
+    except OperationFailure as error:
+        if error.code == _ILLEGAL_OPERATION:
+            raise UnavailableError("rules need transactions: MongoDB must be a replica set") from error
+        raise
 
 
 async def ping() -> None:

@@ -56,6 +56,21 @@ def batch_of_documents(batch: bytes, form: Format) -> bytes:
     return orjson.dumps(_decode_all(batch, form))[1:-1] if batch else b""
 
 
+def rendered(batch: bytes, form: Format) -> list[dict[str, Any]]:
+    """Return concatenated BSON documents with their structure and names, every value made what JSON has for it."""
+    return _decode_all(batch, form)
+
+
+def rendered_document(document: Mapping[str, Any] | None) -> bytes:
+    """Return findOne's reply for a rendered document, or for none."""
+    return orjson.dumps({"document": document})
+
+
+def rendered_documents(documents: Iterable[Mapping[str, Any]]) -> bytes:
+    """Return find's reply for rendered documents."""
+    return orjson.dumps({"documents": list(documents)})
+
+
 def many_documents(batches: Iterable[bytes]) -> bytes:
     """Return the reply for batches that are text already."""
     return b'{"documents":[%b]}' % b",".join(batch for batch in batches if batch)

@@ -15,6 +15,7 @@ DEFAULT_DATA_SOURCE = "mongodb-atlas"
 
 _URI = "MONGO_DB_URI"
 _URI_PREFIX = "MONGO_DB_URI__"
+_SECRET_PREFIX = "APP_SECRET_"  # noqa: S105
 _UNRESOLVED_REFERENCE = "@Microsoft.KeyVault("
 
 Port = Annotated[int, Meta(ge=1, le=65535)]
@@ -40,12 +41,21 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="upper"):
     listen_port: Port = 7071
     dozen_database: Annotated[str, Meta(pattern=r"^(?!(admin|local|config)$)[A-Za-z0-9_-]{1,63}$")] = "dozen"
     app_id: str = ""
-    return_type: Literal["JSON", "EJSON"] = "JSON"
+    return_type: Literal["JSON", "EJSON"] | None = None
     auth_cache_seconds: Seconds = 30.0
     cors_allowed_origins: str = ""
     cors_allow_credential_headers: bool = False
     max_body_bytes: Positive = 32 * 1024 * 1024
     max_read_bytes: Positive = 350_000_000
+    app_config_dir: str = ""
+    session_secret: Annotated[str, Meta(pattern=r"^(.{32,})?$")] = ""
+    redis_url: Annotated[str, Meta(pattern=r"^((rediss?|valkeys?)://.+)?$")] = ""
+    mail_webhook_url: Annotated[str, Meta(pattern=r"^(https?://.+)?$")] = ""
+    trusted_proxies: Annotated[int, Meta(ge=0, le=10)] = 0
+    login_attempts: Positive = 10
+    login_window_seconds: Positive = 300
+    rules_allow_hidden_field_queries: bool = False
+    schema_null_type_validation: bool = False
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     data_sources: dict[str, str] = msgspec.field(default_factory=dict)
 
@@ -65,7 +75,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="upper"):
         """Return the connection string behind a dataSource name: any name while there is only one source."""
         if len(self.data_sources) == 1:
             return self.control_uri
-        return self.data_sources.get(_normal(name))
+        return self.data_sources.get(folded(name))
 
     @property
     def control_uri(self) -> str:
@@ -95,6 +105,16 @@ def current() -> Settings:
     return read()
 
 
+def app_secrets(environ: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return the values of the exported app's secrets by their folded names, from APP_SECRET_<NAME>."""
+    given = os.environ if environ is None else environ
+    return {
+        folded(name.removeprefix(_SECRET_PREFIX)): value
+        for name, value in given.items()
+        if name.startswith(_SECRET_PREFIX) and value
+    }
+
+
 def listen_address(environ: Mapping[str, str]) -> tuple[str, int]:
     """Return LISTEN_HOST and LISTEN_PORT, which the server needs even to say that another setting is wrong."""
     given = _converted({name: environ[name] for name in ("LISTEN_HOST", "LISTEN_PORT") if environ.get(name)}, Settings)
@@ -110,7 +130,9 @@ def _converted[S: Settings](values: Mapping[str, str], kind: type[S]) -> S:
 
 def _refuse_unresolved_references(values: Mapping[str, str]) -> None:
     for name, value in sorted(values.items()):
-        if value.startswith(_UNRESOLVED_REFERENCE) and (name in NAMES or name.startswith(_URI_PREFIX)):
+        if value.startswith(_UNRESOLVED_REFERENCE) and (
+            name in NAMES or name.startswith((_URI_PREFIX, _SECRET_PREFIX))
+        ):
             raise SettingsError(f"{name} is a Key Vault reference that the platform could not resolve")
 
 
@@ -123,10 +145,10 @@ def _sentence(error: msgspec.ValidationError) -> str:
 def _data_sources(given: Settings, values: Mapping[str, str]) -> dict[str, str]:
     sources: dict[str, str] = {}
     if primary := given.mongo_db_uri or _uri_from_parts(given):
-        sources[_normal(DEFAULT_DATA_SOURCE)] = _checked_uri(_URI, primary)
+        sources[folded(DEFAULT_DATA_SOURCE)] = _checked_uri(_URI, primary)
     for name in sorted(values):
         if name.startswith(_URI_PREFIX):
-            source = _normal(name.removeprefix(_URI_PREFIX))
+            source = folded(name.removeprefix(_URI_PREFIX))
             if source in sources:
                 raise SettingsError(f"{name} names the same data source as another setting")
             sources[source] = _checked_uri(name, values[name])
@@ -135,7 +157,7 @@ def _data_sources(given: Settings, values: Mapping[str, str]) -> dict[str, str]:
     return sources
 
 
-def _normal(name: str) -> str:
+def folded(name: str) -> str:
     """Fold a dataSource name as far as an environment variable's name can carry it: Cluster-0 is CLUSTER_0."""
     return re.sub(r"[^0-9a-z]", "_", name.lower())
 

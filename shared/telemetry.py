@@ -37,7 +37,7 @@ def event(level: int, message: str, **fields: Any) -> None:
 class RequestLine:
     """What is known about a request so far, for its log line."""
 
-    __slots__ = ("caller", "cause", "error_code", "namespace", "operation", "reason")
+    __slots__ = ("caller", "cause", "decision", "error_code", "namespace", "operation", "reason")
 
     def __init__(self, operation: str) -> None:
         """Start with the operation's name; the rest is filled in as the request goes on."""
@@ -45,6 +45,7 @@ class RequestLine:
         self.namespace: str | None = None
         self.caller: str | None = None
         self.error_code: str | None = None
+        self.decision: str | None = None
         self.reason: str | None = None
         self.cause: str | None = None
 
@@ -60,6 +61,7 @@ def request(line: RequestLine, status: int, started: float) -> None:
         status=status,
         error_code=line.error_code,
         duration_ms=round((time.perf_counter() - started) * 1000, 2),
+        **({"decision": line.decision} if line.decision else {}),
         **({"reason": line.reason, "cause": line.cause} if line.reason else {}),
     )
 

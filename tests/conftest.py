@@ -9,7 +9,8 @@ import pytest
 from pymongo import AsyncMongoClient, MongoClient
 
 from local.mongod import Mongod
-from shared import auth, mongo, settings
+from shared import app, auth, mongo, settings
+from shared.auth import limits, sessions
 from shared.settings import VERSION
 from tests.hosts import Answer, Host, Server, Worker
 
@@ -39,7 +40,7 @@ def environment(mongod: Mongod) -> Iterator[None]:
 @pytest.fixture(scope="session")
 def key(mongod: Mongod) -> str:
     """An API key with full access."""
-    made, stored = auth.new_key("tests")
+    made, stored = auth.new_key("tests", system=True)
     with MongoClient[dict[str, Any]](mongod.uri) as client:
         client["dozen"][auth.API_KEYS].create_index("hash", unique=True)
         client["dozen"][auth.API_KEYS].insert_one(stored)
@@ -144,12 +145,18 @@ def post(host: Host, key: str, database: Any) -> Post:
 @pytest.fixture
 def configured(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
     """Let a test set environment variables for the worker in this process; settings and keys are read anew."""
-    settings.current.cache_clear()
-    auth.forget_cached_keys()
+    _forget()
     yield monkeypatch
     monkeypatch.undo()
+    _forget()
+
+
+def _forget() -> None:
     settings.current.cache_clear()
+    app.forget()
     auth.forget_cached_keys()
+    sessions.forget_cached_sessions()
+    limits.forget_counts()
 
 
 def errors_only(answer: Answer) -> dict[str, str]:

@@ -28,7 +28,7 @@ def own_mongod(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mongod]:
 
 @pytest.fixture(scope="module")
 def own_key(own_mongod: Mongod) -> str:
-    made, stored = auth.new_key("own")
+    made, stored = auth.new_key("own", system=True)
     with MongoClient[dict[str, Any]](own_mongod.uri) as client:
         client.dozen[auth.API_KEYS].insert_one(stored)
     return made

@@ -13,6 +13,8 @@ from tests.hosts import ROOT, Worker
 
 ACTIONS = "app/{app_id}/endpoint/data/{version}/action/"
 ALL = {"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"}
+CLIENT = "api/client/v2.0/"
+PASSWORD = CLIENT + "app/{app_id}/auth/providers/local-userpass/"
 FUNCTIONS: dict[str, tuple[str, set[str]]] = {
     "findOne": (ACTIONS + "findOne", ALL),
     "find": (ACTIONS + "find", ALL),
@@ -24,6 +26,23 @@ FUNCTIONS: dict[str, tuple[str, set[str]]] = {
     "deleteOne": (ACTIONS + "deleteOne", ALL),
     "deleteMany": (ACTIONS + "deleteMany", ALL),
     "aggregate": (ACTIONS + "aggregate", ALL),
+    "location": (CLIENT + "app/{app_id}/location", ALL),
+    "login": (CLIENT + "app/{app_id}/auth/providers/{provider}/login", ALL),
+    "session": (CLIENT + "auth/session", ALL),
+    "appSession": (CLIENT + "app/{app_id}/auth/session", ALL),
+    "profile": (CLIENT + "auth/profile", ALL),
+    "deleteUser": (CLIENT + "auth/delete", ALL),
+    "register": (PASSWORD + "register", ALL),
+    "confirm": (PASSWORD + "confirm", ALL),
+    "confirmSend": (PASSWORD + "confirm/send", ALL),
+    "confirmCall": (PASSWORD + "confirm/call", ALL),
+    "resetSend": (PASSWORD + "reset/send", ALL),
+    "reset": (PASSWORD + "reset", ALL),
+    "resetCall": (PASSWORD + "reset/call", ALL),
+    "apiKeys": (CLIENT + "auth/api_keys", ALL),
+    "apiKey": (CLIENT + "auth/api_keys/{key_id}", ALL),
+    "enableApiKey": (CLIENT + "auth/api_keys/{key_id}/enable", ALL),
+    "disableApiKey": (CLIENT + "auth/api_keys/{key_id}/disable", ALL),
     "live": ("health/live", {"GET", "HEAD"}),
     "ready": ("health/ready", {"GET", "HEAD"}),
     "fallback": ("{*path}", ALL),

@@ -10,6 +10,7 @@ from bson.objectid import ObjectId
 
 from local.mongod import Mongod
 from shared import auth
+from shared.auth import keys as keys_
 from shared.settings import VERSION
 from tests.conftest import ACTION, request_body
 from tests.hosts import ROOT, Server
@@ -44,8 +45,8 @@ async def test_create_prints_the_key_alone(admin: Admin, keys: Any) -> None:
     assert done.stdout.endswith("\n")
     stored = await keys.find_one()
     assert stored == {
-        "_id": stored["_id"], "name": "shop front", "hash": auth._hash(done.stdout.strip()),
-        "created": stored["created"], "disabled": False,
+        "_id": stored["_id"], "name": "shop front", "hash": keys_._hash(done.stdout.strip()),
+        "created": stored["created"], "disabled": False, "system": False, "user_id": None,
     }  # fmt: skip
     assert done.stdout.strip() not in repr(stored)
 
@@ -94,7 +95,7 @@ async def test_a_key_is_disabled_and_deleted_by_its_id(admin: Admin, keys: Any) 
 async def test_a_created_key_opens_the_service_until_it_is_disabled(mongod: Mongod, tmp_path: Any, keys: Any) -> None:
     env = {"MONGO_DB_URI": mongod.uri, "DOZEN_DATABASE": "operated"}
     async with Server(tmp_path / "log", AUTH_CACHE_SECONDS="0", **env) as server:
-        key = run("keys", "create", "-n", "x", **env).stdout.strip()
+        key = run("keys", "create", "--system", "-n", "x", **env).stdout.strip()
         opened = await server.request("POST", ACTION + "find", {"apiKey": key}, request_body())
         run("keys", "disable", str((await keys.find_one())["_id"]), **env)
         closed = await server.request("POST", ACTION + "find", {"apiKey": key}, request_body())

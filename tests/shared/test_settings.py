@@ -22,7 +22,10 @@ def test_the_defaults_are_those_of_the_table() -> None:
     assert msgspec.structs.asdict(Settings.from_environ(URI)) == {
         "mongo_db_uri": "mongodb://h/", "mongo_db_host": "", "mongo_db_port": 27017, "mongo_db_user": "",
         "mongo_db_password": "", "mongo_db_timeout_ms": 30_000, "mongo_db_max_pool_size": 50,
-        "listen_host": ANYWHERE, "listen_port": 7071, "dozen_database": "dozen", "app_id": "", "return_type": "JSON",
+        "listen_host": ANYWHERE, "listen_port": 7071, "dozen_database": "dozen", "app_id": "", "return_type": None,
+        "app_config_dir": "", "session_secret": "", "redis_url": "", "mail_webhook_url": "", "trusted_proxies": 0,
+        "login_attempts": 10, "login_window_seconds": 300, "rules_allow_hidden_field_queries": False,
+        "schema_null_type_validation": False,
         "auth_cache_seconds": 30.0, "cors_allowed_origins": "", "cors_allow_credential_headers": False,
         "max_body_bytes": 33_554_432, "max_read_bytes": 350_000_000, "log_level": "INFO",
         "data_sources": {"mongodb_atlas": "mongodb://h/"},
@@ -56,7 +59,7 @@ def test_the_five_names_that_every_deployment_knows_are_read() -> None:
         pytest.param("MAX_BODY_BYTES", "1024", 1024, id="body"),
         pytest.param("MAX_READ_BYTES", "1024", 1024, id="read"),
         pytest.param("LOG_LEVEL", "DEBUG", "DEBUG", id="log level"),
-        pytest.param("RETURN_TYPE", "", "JSON", id="empty is not set"),
+        pytest.param("RETURN_TYPE", "", None, id="empty is not set"),
         pytest.param("LISTEN_PORT", "  ", 7071, id="blank is not set"),
     ],
 )

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from shared import auth
+from shared.auth import keys
 from tests.conftest import ACTION, Post, errors_only, request_body
 from tests.hosts import Host, Server, Worker, eventually
 
@@ -27,7 +28,7 @@ def issue(driver: Any) -> Issue:
     """Store a key in the control database and return it."""
 
     async def issue(**members: Any) -> str:
-        made, stored = auth.new_key("issued by a test")
+        made, stored = auth.new_key("issued by a test", system=True)
         await driver.dozen[auth.API_KEYS].insert_one(stored | members)
         return made
 
@@ -183,7 +184,7 @@ async def test_a_cached_key_is_not_looked_up_again(
 
 
 async def test_a_refusal_is_not_cached(worker: Worker, driver: Any) -> None:
-    key, stored = auth.new_key("issued by a test")
+    key, stored = auth.new_key("issued by a test", system=True)
     early = await find(worker, {"apiKey": key})
 
     await driver.dozen[auth.API_KEYS].insert_one(stored)
@@ -191,12 +192,15 @@ async def test_a_refusal_is_not_cached(worker: Worker, driver: Any) -> None:
     assert (early.status, (await find(worker, {"apiKey": key})).status) == (401, 200)
 
 
+STORED = frozenset({"_id", "name", "hash", "created", "disabled", "system", "user_id"})
+
+
 async def test_keys_are_stored_only_as_hashes(driver: Any, key: str) -> None:
     stored = [document async for document in driver.dozen[auth.API_KEYS].find()]
 
     assert key not in repr(stored)
     assert all(len(document["hash"]) == 64 for document in stored)
-    assert {frozenset(document) for document in stored} == {frozenset({"_id", "name", "hash", "created", "disabled"})}
+    assert {frozenset(document) for document in stored} == {STORED}
 
 
 async def test_nothing_of_a_key_is_in_the_log(server: Server, issue: Issue) -> None:
@@ -235,19 +239,19 @@ async def test_a_refused_caller_has_no_name_in_the_log(server: Server) -> None:
 
 
 def test_keys_are_long_and_never_the_same() -> None:
-    keys = {auth.new_key("x")[0] for _ in range(100)}
+    made = {auth.new_key("x")[0] for _ in range(100)}
 
-    assert len(keys) == 100
-    assert {len(key) for key in keys} == {64}
-    assert json.loads(json.dumps(sorted(keys))) == sorted(keys)
+    assert len(made) == 100
+    assert {len(key) for key in made} == {64}
+    assert json.loads(json.dumps(sorted(made))) == sorted(made)
 
 
 async def test_the_cache_of_keys_has_an_end(
     worker: Worker, configured: pytest.MonkeyPatch, key: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(auth, "_MOST_CACHED", 3)
-    auth._cache.update({str(number): (0.0, auth.Caller("gone")) for number in range(3)})
+    monkeypatch.setattr(keys, "_MOST_CACHED", 3)
+    keys._cache.update({str(number): (0.0, auth.Caller("gone")) for number in range(3)})
 
     answer = await find(worker, {"apiKey": key})
 
-    assert (answer.status, len(auth._cache)) == (200, 1)
+    assert (answer.status, len(keys._cache)) == (200, 1)

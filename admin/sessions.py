@@ -1,0 +1,24 @@
+"""`sessions`: end what is logged in."""
+
+from typing import Annotated
+
+import typer
+
+from admin.process import object_id, run
+from shared.auth import sessions
+
+app = typer.Typer(help="End the sessions of a user.", no_args_is_help=True)
+
+UserId = Annotated[str, typer.Argument(metavar="ID", help="The user's id, as `users list` shows it.")]
+
+
+@app.callback()
+def main() -> None:
+    """End the sessions of a user."""
+
+
+@app.command()
+def revoke(user_id: UserId) -> None:
+    """Revoke all refresh tokens of a user and print how many; access tokens run out within 30 minutes."""
+    chosen = str(object_id(user_id, "user"))
+    typer.echo(run(lambda: sessions.revoke(chosen)))

@@ -1,0 +1,111 @@
+"""`users`: make, list, disable and delete the app's users, and help those who forgot their password."""
+
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from admin.process import NoSuchError, fail, run
+from shared.auth import confirmations, sessions, users
+from shared.auth.confirmations import Purpose
+from shared.auth.users import User
+
+app = typer.Typer(help="Make, list, disable and delete the users who log in.", no_args_is_help=True)
+
+UserId = Annotated[str, typer.Argument(metavar="ID", help="The user's id, as `users list` shows it.")]
+Email = Annotated[str, typer.Option("--email", "-e", help="The user's e-mail address; its letters' case counts.")]
+Password = Annotated[
+    str,
+    typer.Option(
+        "--password", "-p", prompt=True, hide_input=True, confirmation_prompt=True, help="6 to 128 characters."
+    ),
+]
+NewPassword = Annotated[str | None, typer.Option("--password", "-p", help="Set this one at once; else print a token.")]
+
+
+@app.command()
+def create(email: Email, password: Password) -> None:
+    """Make a user who can log in at once, and print the id."""
+    typer.echo(run(lambda: users.register(email, password, confirmed=True)).id)
+
+
+@app.command("list")
+def list_() -> None:
+    """List the users: id, how they log in, whether they may."""
+    table = Table("ID", "Logs in as", "Created", "State", box=None, header_style="bold")
+    for user in run(users.every):
+        names = ", ".join(f"{each['provider_type']} {each['id']}" for each in user.identities)
+        table.add_row(user.id, escape(names), f"{user.created:%Y-%m-%d %H:%M} UTC", _state(user))
+    Console().print(table)
+
+
+@app.command()
+def disable(user_id: UserId) -> None:
+    """Keep a user out: sessions end, and within AUTH_CACHE_SECONDS keys and access tokens stop working."""
+    run(lambda: _disable(user_id))
+
+
+@app.command()
+def enable(user_id: UserId) -> None:
+    """Let a user in again."""
+    if not run(lambda: users.enable(user_id)):
+        raise fail(f"there is no user {user_id}")
+
+
+@app.command()
+def delete(user_id: UserId) -> None:
+    """Delete a user for good, with sessions and keys; what the user wrote stays."""
+    run(lambda: _delete(user_id))
+
+
+@app.command()
+def confirmation(email: Email) -> None:
+    """Print a token and its id that confirm an e-mail address, for a link to it. They work for 30 minutes, once."""
+    typer.echo(run(lambda: _token(email, "confirm")))
+
+
+@app.command("reset-password")
+def reset_password(email: Email, password: NewPassword = None) -> None:
+    """Give a user another password and end all sessions, or print a token and its id that let the user choose one."""
+    if password is None:
+        typer.echo(run(lambda: _token(email, "reset")))
+    else:
+        run(lambda: _reset(email, password))
+
+
+def _state(user: User) -> str:
+    if user.disabled:
+        return "[red]disabled[/]"
+    return "[green]enabled[/]" if user.confirmed else "[yellow]not confirmed[/]"
+
+
+async def _disable(user_id: str) -> None:
+    if not await users.disable(user_id):
+        raise NoSuchError(f"there is no user {user_id}")
+    await sessions.revoke(user_id)
+
+
+async def _delete(user_id: str) -> None:
+    if not await users.delete(user_id):
+        raise NoSuchError(f"there is no user {user_id}")
+    await sessions.revoke(user_id)
+
+
+async def _token(email: str, purpose: Purpose) -> str:
+    token, token_id = await confirmations.issue((await _found(email)).id, purpose)
+    return f"{token} {token_id}"
+
+
+async def _reset(email: str, password: str) -> None:
+    user = await _found(email)
+    await users.set_password(user.id, password)
+    await sessions.revoke(user.id)
+
+
+async def _found(email: str) -> User:
+    user = await users.by_email(email)
+    if user is None:
+        raise NoSuchError(f"there is no user with the address {email}")
+    return user

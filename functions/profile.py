@@ -1,0 +1,35 @@
+"""What the app knows of the user who is logged in."""
+
+from http import HTTPStatus
+
+import azure.functions as func
+
+from shared.auth import sessions, users
+from shared.client import CLIENT_ROUTE, Answer, ClientCall, client_function
+from shared.endpoint import ALL_METHODS
+
+bp = func.Blueprint()
+
+
+@bp.route(CLIENT_ROUTE + "auth/profile", methods=ALL_METHODS)
+@client_function("profile", "GET")
+async def profile(call: ClientCall) -> Answer:
+    """Answer id, identities and data of the user whose access token it is."""
+    user = await call.user_of_access()
+    return HTTPStatus.OK, {
+        "user_id": user.id,
+        "domain_id": sessions.domain(),
+        "identities": user.identities,
+        "data": user.data,
+        "type": user.type,
+    }
+
+
+@bp.route(CLIENT_ROUTE + "auth/delete", methods=ALL_METHODS)
+@client_function("deleteUser", "DELETE")
+async def delete(call: ClientCall) -> Answer:
+    """Delete the user whose access token it is, with all sessions; what the user wrote stays."""
+    user = await call.user_of_access()
+    await users.delete(user.id)
+    await sessions.revoke(user.id)
+    return HTTPStatus.NO_CONTENT, None

@@ -1,0 +1,113 @@
+"""Users with e-mail address and password: registered, confirmed, given another password."""
+
+from http import HTTPStatus
+
+import azure.functions as func
+
+from shared.app import EmailPassword
+from shared.auth import confirmations, logins, mail, sessions, users
+from shared.auth.users import EMAIL_PASSWORD, User
+from shared.client import CLIENT_ROUTE, Answer, ClientCall, client_function
+from shared.endpoint import ALL_METHODS
+from shared.errors import AlreadyConfirmedError, BadRequestError, UserNotFoundError
+
+bp = func.Blueprint()
+
+_ROUTE = CLIENT_ROUTE + "app/{app_id}/auth/providers/local-userpass/"
+
+
+@bp.route(_ROUTE + "register", methods=ALL_METHODS)
+@client_function("register", "POST")
+async def register(call: ClientCall) -> Answer:
+    """Make a user; unless the app confirms by itself, the address has to be confirmed before the first login."""
+    provider = _provider()
+    await call.count_attempt("registration")
+    email, password = call.text("email", "username"), call.text("password")
+    if provider.run_confirmation_function:
+        raise BadRequestError(f'failed to confirm user "{email[:200]}": functions cannot run')
+    user = call.seen(await users.register(email, password, confirmed=provider.auto_confirm))
+    if not provider.auto_confirm:
+        await _send_confirmation(user, email, provider)
+    return HTTPStatus.CREATED, {}
+
+
+@bp.route(_ROUTE + "confirm", methods=ALL_METHODS)
+@client_function("confirm", "POST")
+async def confirm(call: ClientCall) -> Answer:
+    """Take an e-mail address as confirmed by the token that was sent to it."""
+    _provider()
+    await users.confirm(await confirmations.take(call.text("token"), call.text("tokenId"), "confirm"))
+    return HTTPStatus.OK, {}
+
+
+@bp.route(_ROUTE + "confirm/send", methods=ALL_METHODS)
+@client_function("confirmSend", "POST")
+async def confirm_send(call: ClientCall) -> Answer:
+    """Send the token again."""
+    provider = _provider()
+    user = await _user(call)
+    if user.confirmed:
+        raise AlreadyConfirmedError("already confirmed")
+    await _send_confirmation(user, call.text("email"), provider)
+    return HTTPStatus.NO_CONTENT, None
+
+
+@bp.route(_ROUTE + "confirm/call", methods=ALL_METHODS)
+@client_function("confirmCall", "POST")
+async def confirm_call(call: ClientCall) -> Answer:
+    """Refuse: the app's confirmation function cannot run."""
+    _provider()
+    email = call.text("email")
+    raise BadRequestError(f'failed to confirm user "{email[:200]}": functions cannot run')
+
+
+@bp.route(_ROUTE + "reset/send", methods=ALL_METHODS)
+@client_function("resetSend", "POST")
+async def reset_send(call: ClientCall) -> Answer:
+    """Send a token with which the user can choose another password."""
+    provider = _provider()
+    user = await _user(call)
+    token, token_id = await confirmations.issue(user.id, "reset")
+    await mail.send("reset", call.text("email"), token, token_id, provider.reset_url)
+    return HTTPStatus.NO_CONTENT, None
+
+
+@bp.route(_ROUTE + "reset", methods=ALL_METHODS)
+@client_function("reset", "POST")
+async def reset(call: ClientCall) -> Answer:
+    """Give the user whose token it is another password, and end all sessions."""
+    _provider()
+    password = call.text("password")
+    hashed = await users.password_hash(password)  # before the token is used up
+    user_id = await confirmations.take(call.text("token"), call.text("tokenId"), "reset")
+    await users.set_password_hash(user_id, hashed)
+    await sessions.revoke(user_id)
+    return HTTPStatus.NO_CONTENT, None
+
+
+@bp.route(_ROUTE + "reset/call", methods=ALL_METHODS)
+@client_function("resetCall", "POST")
+async def reset_call(_call: ClientCall) -> Answer:
+    """Refuse: the app's reset function cannot run."""
+    _provider()
+    raise BadRequestError("failed to reset the password: functions cannot run")
+
+
+def _provider() -> EmailPassword:
+    provider = logins.providers().email_password
+    if provider is None:
+        raise logins.not_found(EMAIL_PASSWORD)
+    return provider
+
+
+async def _user(call: ClientCall) -> User:
+    await call.count_attempt("mail")
+    user = await users.by_email(call.text("email"))
+    if user is None:
+        raise UserNotFoundError("user not found")
+    return user
+
+
+async def _send_confirmation(user: User, email: str, provider: EmailPassword) -> None:
+    token, token_id = await confirmations.issue(user.id, "confirm")
+    await mail.send("confirm", email, token, token_id, provider.confirmation_url)

@@ -1,0 +1,109 @@
+"""Everything that MongoDB allows: for system callers, and where a caller's one role allows all of it."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from shared import mongo, replies
+from shared.access.reading import Reading
+from shared.ejson import Document
+from shared.mongo import Collection
+from shared.replies import Format
+from shared.settings import Settings
+
+MAX_RESULTS = 50_000
+
+type Changes = Document | list[Document]
+
+
+class FullAccess:
+    """One collection, and how a call wants its reply; every method is one call of the driver."""
+
+    __slots__ = ("form", "settings", "target")
+
+    def __init__(self, target: Collection, given: Settings, form: Format) -> None:
+        """Take the collection whose documents are read as the bytes that MongoDB sends."""
+        self.target = target
+        self.settings = given
+        self.form: Format = form
+
+    async def find_one(self, reading: Reading) -> bytes:
+        """Return the first document that matches, or null."""
+        found: Any = await self.target.find_one(
+            reading.filter,
+            projection=reading.projection or None,
+            sort=reading.sort,
+            max_time_ms=self.settings.mongo_db_timeout_ms,
+        )
+        return replies.one_document(None if found is None else found.raw, self.form)
+
+    async def find(self, reading: Reading) -> bytes:
+        """Return the documents that match, in the order asked for."""
+        cursor = self.target.find_raw_batches(
+            reading.filter,
+            projection=reading.projection or None,
+            sort=reading.sort,
+            limit=reading.limit,
+            skip=reading.skip,
+            max_time_ms=self.settings.mongo_db_timeout_ms,
+        )
+        return await self._documents(cursor)
+
+    async def aggregate(self, pipeline: list[Document], **options: Any) -> bytes:
+        """Run a pipeline and return what comes out, cut off at the cap."""
+        cursor = await self.target.aggregate_raw_batches(
+            [*pipeline, {"$limit": MAX_RESULTS}], maxTimeMS=self.settings.mongo_db_timeout_ms, **options
+        )
+        return await self._documents(cursor)
+
+    async def insert_one(self, document: Document) -> bytes:
+        """Insert a document and return its _id, made here if it brought none."""
+        result = await self.target.insert_one(document)
+        return replies.reply({"insertedId": result.inserted_id}, self.form)
+
+    async def insert_many(self, documents: list[Document]) -> bytes:
+        """Insert documents in order, up to the first that fails, and return their _ids."""
+        result = await self.target.insert_many(documents)
+        return replies.reply({"insertedIds": result.inserted_ids}, self.form)
+
+    async def update_one(self, condition: Document, changes: Changes, array_filters: Any, *, upsert: bool) -> bytes:
+        """Change the first document that matches."""
+        async with mongo.server_deadline(self.target):
+            result = await self.target.update_one(condition, changes, upsert=upsert, array_filters=array_filters)
+        return self._updated(result.raw_result or {})
+
+    async def update_many(self, condition: Document, changes: Changes, array_filters: Any, *, upsert: bool) -> bytes:
+        """Change all documents that match."""
+        async with mongo.server_deadline(self.target):
+            result = await self.target.update_many(condition, changes, upsert=upsert, array_filters=array_filters)
+        return self._updated(result.raw_result or {})
+
+    async def replace_one(self, condition: Document, replacement: Document, *, upsert: bool) -> bytes:
+        """Put another document in the place of the first that matches; its _id stays."""
+        async with mongo.server_deadline(self.target):
+            result = await self.target.replace_one(condition, replacement, upsert=upsert)
+        return self._updated(result.raw_result or {})
+
+    async def delete_one(self, condition: Document) -> bytes:
+        """Delete the first document that matches."""
+        async with mongo.server_deadline(self.target):
+            result = await self.target.delete_one(condition)
+        return replies.reply({"deletedCount": result.deleted_count}, self.form)
+
+    async def delete_many(self, condition: Document) -> bytes:
+        """Delete all documents that match."""
+        async with mongo.server_deadline(self.target):
+            result = await self.target.delete_many(condition)
+        return replies.reply({"deletedCount": result.deleted_count}, self.form)
+
+    async def _documents(self, cursor: mongo.RawCursor) -> bytes:
+        """Return the reply with all that a cursor gives, each batch made text while MongoDB prepares the next."""
+        batches = mongo.read(cursor, self.settings.max_read_bytes)
+        return replies.many_documents([replies.batch_of_documents(batch, self.form) async for batch in batches])
+
+    def _updated(self, raw: Mapping[str, Any]) -> bytes:
+        """Return the counters of an update, and upsertedId only if a document was inserted, whatever its _id."""
+        if "upserted" in raw:
+            counts = {"matchedCount": 0, "modifiedCount": 0, "upsertedId": raw["upserted"]}
+        else:
+            counts = {"matchedCount": raw["n"], "modifiedCount": raw["nModified"]}
+        return replies.reply(counts, self.form)

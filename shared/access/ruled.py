@@ -1,0 +1,389 @@
+"""What the rules of the app let through: documents trimmed to what may be read, writes checked before they count.
+
+A write that changes or removes documents reads them, checks what becomes of them and is kept or undone in one
+transaction, so that no other write comes between the check and what was checked.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import aclosing
+from typing import Any, NamedTuple, NoReturn
+
+import bson
+from bson.objectid import ObjectId
+from bson.raw_bson import RawBSONDocument
+from pymongo import ReturnDocument
+
+from shared import mongo, replies
+from shared.access.full import Changes, FullAccess
+from shared.access.reading import Reading
+from shared.ejson import Document
+from shared.errors import DataAPIError, DeniedWriteError, NoRoleError, SchemaFailedError
+from shared.mongo import Session
+from shared.rules import usage
+from shared.rules.masks import WHOLE, Mask, cut
+from shared.rules.projections import Projection
+from shared.rules.roles import Decision
+from shared.rules.ruleset import NO_ROLE, OPTIONS, Access
+from shared.rules.schema import Schema
+from shared.rules.values import Path
+
+_ROOT = "dozen_root"  # the whole document beside what a projection makes of it
+_SMALLEST_BATCH, _LARGEST_BATCH = 32, 1_000
+_AT_ONCE = 1_000  # documents of an update that are changed with one command
+_NOBODY: Document = {"$nor": [{}]}
+_SIMPLE = {"locale": "simple"}  # rules compare texts as they are, whatever the collection's own collation
+
+
+class RuledAccess:
+    """One collection as the rules open it to one call."""
+
+    __slots__ = ("_access", "_full", "_schema", "_target")
+
+    def __init__(self, full: FullAccess, access: Access, schema: Schema | None) -> None:
+        """Take the unbound access, the rules as they count for the call, and the collection's schema."""
+        self._full = full
+        self._target = full.target
+        self._access = access
+        self._schema = schema
+
+    async def find_one(self, reading: Reading) -> bytes:
+        """Return the first visible document that matches, or null."""
+        if self._access.is_full:
+            return await self._full.find_one(reading)
+        found = await self._found(reading)
+        return replies.rendered_document(found[0] if found else None)
+
+    async def find(self, reading: Reading) -> bytes:
+        """Return the visible documents that match, in the order asked for; those that are not visible do not count."""
+        if self._access.is_full:
+            return await self._full.find(reading)
+        return replies.rendered_documents(await self._found(reading))
+
+    async def aggregate(self, pipeline: list[Document]) -> bytes:
+        """Run a pipeline on what stages can make of the collection for this caller; refuse if they cannot."""
+        if self._access.is_full:
+            return await self._full.aggregate(pipeline)
+        usage.refuse_stages(pipeline)
+        stages = self._access.readable_stages()
+        if stages is None:
+            raise NoRoleError("aggregate cannot be used with the rules of this collection: use find").because(
+                "the rules cannot be written as stages of a pipeline"
+            )
+        return await self._full.aggregate([*stages, *pipeline], collation=_SIMPLE)
+
+    async def insert_one(self, document: Document) -> bytes:
+        """Insert a document if its role and the schema allow it."""
+        new = self._insertable(document)
+        await self._target.insert_one(new)
+        return self._reply({"insertedId": new["_id"]})
+
+    async def insert_many(self, documents: list[Document]) -> bytes:
+        """Insert all documents, or none."""
+        new = [self._insertable(each) for each in documents]
+        if len(new) == 1:
+            await self._target.insert_one(new[0])
+        else:
+            await mongo.transaction(self._target, lambda session: self._target.insert_many(new, session=session))
+        return self._reply({"insertedIds": [each["_id"] for each in new]})
+
+    async def update_one(self, condition: Document, changes: Changes, array_filters: Any, *, upsert: bool) -> bytes:
+        """Change the first visible document that matches."""
+        update = _Update(condition, changes, array_filters, self._touched(changes, array_filters), upsert)
+        return self._reply(await mongo.transaction(self._target, lambda session: self._update_one(session, update)))
+
+    async def update_many(self, condition: Document, changes: Changes, array_filters: Any, *, upsert: bool) -> bytes:
+        """Change all visible documents that match, or none."""
+        update = _Update(condition, changes, array_filters, self._touched(changes, array_filters), upsert)
+        return self._reply(await mongo.transaction(self._target, lambda session: self._update_many(session, update)))
+
+    async def replace_one(self, condition: Document, replacement: Document, *, upsert: bool) -> bytes:
+        """Put another document in the place of the first visible one that matches."""
+        update = _Update(condition, replacement, None, None, upsert, is_replacement=True)
+        return self._reply(await mongo.transaction(self._target, lambda session: self._update_one(session, update)))
+
+    async def delete_one(self, condition: Document) -> bytes:
+        """Delete the first visible document that matches."""
+        count = await mongo.transaction(self._target, lambda session: self._delete(session, condition, 1))
+        return self._reply({"deletedCount": count})
+
+    async def delete_many(self, condition: Document) -> bytes:
+        """Delete all visible documents that match, or none."""
+        count = await mongo.transaction(self._target, lambda session: self._delete(session, condition, None))
+        return self._reply({"deletedCount": count})
+
+    def _reply(self, members: Mapping[str, Any]) -> bytes:
+        return replies.reply(members, self._full.form)
+
+    # what may be read
+
+    async def _found(self, reading: Reading) -> list[dict[str, Any]]:
+        """Return the visible documents, rendered and trimmed."""
+        view = _View.of(reading.projection, self._access)
+        used = self._asked(self._used(reading.filter) | usage.sort_paths(dict(reading.sort or ()))) | view.parts
+        is_exact = self._access.finds_just_visible(used)
+        cursor = self._target.find_raw_batches(
+            self._condition(reading.filter),
+            projection=view.sent or None,
+            sort=reading.sort,
+            limit=reading.limit if is_exact else 0,
+            skip=reading.skip if is_exact else 0,
+            batch_size=0 if is_exact else _batch_size(reading.skip + reading.limit + 1),
+            max_time_ms=self._full.settings.mongo_db_timeout_ms,
+        )
+        first = 0 if is_exact else reading.skip
+        found: list[dict[str, Any]] = []
+        async with aclosing(mongo.read(cursor, self._full.settings.max_read_bytes)) as batches:
+            async for batch in batches:
+                found += view.shown(batch, used, self._full.form)
+                if len(found) >= first + reading.limit:
+                    break
+        return found[first : first + reading.limit]
+
+    def _used(self, condition: Document) -> set[Path]:
+        return set() if self._access.is_full else usage.filter_paths(condition)
+
+    def _asked(self, used: set[Path]) -> set[Path]:
+        """Return the paths that must be readable for a document to match; refuse those that never can be."""
+        if self._full.settings.rules_allow_hidden_field_queries:
+            return set()
+        hidden = self._access.hidden(used)
+        if hidden is not None:
+            raise NoRoleError(f"no role lets you read the field '{'.'.join(hidden)[:200]}', which the call uses")
+        return used
+
+    def _condition(self, condition: Document) -> Document:
+        """Return the caller's condition with what is known of the documents that are visible."""
+        visible = self._access.query.query
+        return {"$and": [condition, visible]} if condition and visible else condition or visible
+
+    # what may be written
+
+    def _insertable(self, document: Document) -> RawBSONDocument:
+        """Return a new document as the bytes that were checked."""
+        if "_id" not in document:
+            document = {"_id": ObjectId(), **document}
+        raw = bson.encode(document)
+        self._check_insert(raw)
+        return RawBSONDocument(raw, self._target.codec_options)
+
+    def _check_insert(self, new: bytes) -> None:
+        decision = self._access.insert(new)
+        if not decision.allowed:
+            _deny("insert", decision)
+        self._check_schema("insert", None, new)
+
+    def _check_schema(self, verb: str, old: bytes | None, new: bytes) -> None:
+        if self._schema is None:
+            return
+        after = bson.decode(new, OPTIONS)
+        before = None if old is None else bson.decode(old, OPTIONS)
+        context = self._access.context(after) if before is None else self._access.context(after, before)
+        allowed = self._full.settings.schema_null_type_validation
+        failures = self._schema.failures(after, before, context, null_allowed=allowed)
+        if failures:
+            raise SchemaFailedError(f"{verb} not permitted: schema validation failed: {'; '.join(failures)}")
+
+    def _touched(self, changes: Changes, array_filters: list[Any] | None) -> set[Path] | None:
+        """Return the paths that an update names; None stands for all, as for a pipeline that may read any."""
+        if isinstance(changes, list):
+            if not self._access.is_full:
+                usage.refuse_expressions(changes)
+            return None
+        return usage.update_paths(changes, array_filters or [])
+
+    async def _update_one(self, session: Session, update: "_Update") -> dict[str, Any]:
+        found = await self._visible(session, update.condition, 1)
+        if not found:
+            return await self._upserted(session, update)
+        condition = {"$and": [{"_id": {"$eq": _id(found[0])}}, update.condition]}
+        new = await self._changed(session, condition, update, upsert=False)
+        self._check_update(found[0], new, update)
+        return {"matchedCount": 1, "modifiedCount": int(found[0] != new)}
+
+    async def _update_many(self, session: Session, update: "_Update") -> dict[str, Any]:
+        found = await self._visible(session, update.condition, None)
+        if not found:
+            return await self._upserted(session, update)
+        modified = 0
+        for start in range(0, len(found), _AT_ONCE):
+            old = {_key(each): each for each in found[start : start + _AT_ONCE]}
+            ids = {"_id": {"$in": [_id(each) for each in old.values()]}}
+            await self._target.update_many(
+                {"$and": [ids, update.condition]}, update.changes, array_filters=update.array_filters, session=session
+            )
+            for new in await self._stored(session, ids):
+                before = old.pop(_key(new))
+                self._check_update(before, new, update)
+                modified += before != new
+        return {"matchedCount": len(found), "modifiedCount": modified}
+
+    async def _upserted(self, session: Session, update: "_Update") -> dict[str, Any]:
+        if not update.upsert:
+            return {"matchedCount": 0, "modifiedCount": 0}
+        # a document that the caller cannot see may match: it is not to be met
+        new = await self._changed(session, {"$and": [update.condition, _NOBODY]}, update, upsert=True)
+        self._check_insert(new)
+        return {"matchedCount": 0, "modifiedCount": 0, "upsertedId": _id(new)}
+
+    async def _changed(self, session: Session, condition: Document, update: "_Update", *, upsert: bool) -> bytes:
+        """Change or insert one document inside the transaction, and return what became of it."""
+        new: Any
+        if update.is_replacement:
+            new = await self._target.find_one_and_replace(
+                condition, update.changes, upsert=upsert, return_document=ReturnDocument.AFTER, session=session
+            )
+        else:
+            new = await self._target.find_one_and_update(
+                condition,
+                update.changes,
+                upsert=upsert,
+                array_filters=update.array_filters,
+                return_document=ReturnDocument.AFTER,
+                session=session,
+            )
+        return bytes(new.raw)
+
+    def _check_update(self, old: bytes, new: bytes, update: "_Update") -> None:
+        decision = self._access.update(old, new, update.touched)
+        if not decision.allowed:
+            _deny("update", decision)
+        self._check_schema("update", old, new)
+
+    async def _delete(self, session: Session, condition: Document, limit: int | None) -> int:
+        ids = []
+        for old in await self._visible(session, condition, limit):
+            decision = self._access.delete(old)
+            if not decision.allowed:
+                _deny("delete", decision)
+            ids.append(_id(old))
+        count = 0
+        for start in range(0, len(ids), _AT_ONCE):
+            some = {"_id": {"$in": ids[start : start + _AT_ONCE]}}
+            count += (await self._target.delete_many(some, session=session)).deleted_count
+        return count
+
+    async def _visible(self, session: Session, condition: Document, limit: int | None) -> list[bytes]:
+        """Return the stored bytes of the first documents that match and that the caller sees."""
+        used = self._asked(self._used(condition))
+        cursor = self._target.find_raw_batches(
+            self._condition(condition), batch_size=_batch_size(limit or _LARGEST_BATCH), session=session
+        )
+        found: list[bytes] = []
+        async with aclosing(mongo.read(cursor, self._full.settings.max_read_bytes)) as batches:
+            async for batch in batches:
+                stored = zip(_each(batch), bson.decode_all(batch, OPTIONS), strict=True)
+                found += [raw for raw, document in stored if self._access.mask(document, used) is not None]
+                if limit is not None and len(found) >= limit:
+                    break
+        return found[:limit]
+
+    async def _stored(self, session: Session, condition: Document) -> list[bytes]:
+        cursor = self._target.find_raw_batches(condition, session=session)
+        batches = mongo.read(cursor, self._full.settings.max_read_bytes)
+        return [raw async for batch in batches for raw in _each(batch)]
+
+
+class _Update(NamedTuple):
+    condition: Document
+    changes: Any
+    array_filters: list[Any] | None
+    touched: Iterable[Path] | None
+    upsert: bool
+    is_replacement: bool = False
+
+
+class _View:
+    """How documents are shown: trimmed to what may be read, then cut to the caller's projection.
+
+    A projection that computes is MongoDB's to apply; the whole document comes along for the rules to be asked.
+    """
+
+    def __init__(self, access: Access, plain: Projection | None, computed: Document, sent: Document) -> None:
+        """Take the part of the projection that names fields only, and the part that MongoDB computes."""
+        self._access = access
+        self._plain = plain
+        self._computed = computed
+        self.sent = sent
+
+    @classmethod
+    def of(cls, projection: Document, access: Access) -> "_View":
+        """Raise NoRoleError for a computed projection that could rename what the caller may not read."""
+        computed = {name: value for name, value in projection.items() if isinstance(value, dict | list | str)}
+        plain = {name: value for name, value in projection.items() if name not in computed}
+        if all(_is_array_part(name, value) for name, value in computed.items()):
+            for value in computed.values():
+                usage.filter_paths({"part": value} if "$elemMatch" in value else {})
+            shown = Projection(plain) if plain else None
+            if computed and shown is not None and shown.is_inclusion:
+                shown = Projection(plain | dict.fromkeys(computed, 1))
+            return cls(access, shown, computed, {_ROOT: "$$ROOT", **computed} if computed else {})
+        if not access.reads_whole or access.projection is not None:
+            raise NoRoleError("a projection that computes cannot be used with the rules of this collection")
+        return cls(access, None, {}, {_ROOT: "$$ROOT", **projection})
+
+    @property
+    def parts(self) -> set[Path]:
+        """The arrays of which only some elements are shown: all of each must be readable."""
+        return {(name,) for name in self._computed}
+
+    def shown(self, batch: bytes, used: Iterable[Path], form: replies.Format) -> Iterator[dict[str, Any]]:
+        """Give what is visible of a batch of documents."""
+        for document, made in zip(bson.decode_all(batch, OPTIONS), replies.rendered(batch, form), strict=True):
+            mask = self._access.mask(document[_ROOT] if self.sent else document, used)
+            if mask is not None:
+                yield self._cut(document, made, mask)
+
+    def _cut(self, document: dict[str, Any], made: dict[str, Any], mask: Mask) -> dict[str, Any]:
+        if self.sent:
+            document, made = self._composed(document), self._composed(made)
+            if isinstance(mask, dict):  # a mask for all elements of an array does not fit some of them
+                mask = {name: WHOLE if name in self._computed else part for name, part in mask.items()}
+        for projection in (self._access.projection, self._plain):
+            if projection is not None:
+                document, made = cut(document, mask), cut(made, mask)
+                mask = projection.mask(document)
+        return made if mask is WHOLE else cut(made, mask)
+
+    def _composed(self, sent: dict[str, Any]) -> dict[str, Any]:
+        """Return the whole document with the parts of arrays that were asked for, or what was computed of it."""
+        members = dict(sent.items())
+        root = members.pop(_ROOT)
+        if not self._computed:
+            return members
+        return {name: members[name] if name in self._computed else value for name, value in root.items()
+                if name not in self._computed or name in members}  # fmt: skip
+
+
+def _is_array_part(name: str, value: Any) -> bool:
+    return (
+        "." not in name and isinstance(value, Mapping) and len(value) == 1 and value.keys() <= {"$slice", "$elemMatch"}
+    )
+
+
+def _batch_size(wanted: int) -> int:
+    return max(_SMALLEST_BATCH, min(wanted, _LARGEST_BATCH))
+
+
+def _each(batch: bytes) -> list[bytes]:
+    """Return the documents of a batch as the bytes of each."""
+    found, start = [], 0
+    while start < len(batch):
+        end = start + int.from_bytes(batch[start : start + 4], "little")
+        found.append(batch[start:end])
+        start = end
+    return found
+
+
+def _id(raw: bytes) -> Any:
+    return bson.decode(raw, OPTIONS)["_id"]
+
+
+def _key(raw: bytes) -> bytes:
+    return bson.encode({"_id": _id(raw)})
+
+
+def _deny(verb: str, decision: Decision) -> NoReturn:
+    error: DataAPIError = (
+        NoRoleError(NO_ROLE) if decision.reason == NO_ROLE else DeniedWriteError(f"{verb} not permitted")
+    )
+    raise error.because(str(decision))

@@ -1,0 +1,118 @@
+"""The credentials in the headers of a call -> its Caller."""
+
+import time
+from collections.abc import Mapping
+from hashlib import sha256
+from secrets import token_bytes
+
+from shared import app, mongo, settings
+from shared.auth import custom_data, keys, logins, sessions, users
+from shared.auth.caller import Caller
+from shared.auth.users import User
+from shared.errors import (
+    InvalidParameterError,
+    InvalidPasswordError,
+    InvalidSessionError,
+    LoginRefusedError,
+    MissingParameterError,
+    ProviderNotFoundError,
+)
+
+_KEY_HEADERS = ("apikey", "api-key")
+_NOBODY = "invalid session: error finding user for endpoint"
+_MOST_CACHED = 10_000
+_SALT = token_bytes(32)
+_passwords: dict[bytes, tuple[float, str]] = {}
+
+
+async def authenticate(headers: Mapping[str, str], address: str = "") -> Caller:
+    """Return the caller named by a request's credentials. A Bearer token decides alone and never falls through.
+
+    After it come the key, e-mail address with password, and another issuer's token; who sends none may be who the app
+    says that runs its Data API.
+    """
+    if "authorization" in headers:
+        scheme, *token = headers["authorization"].split(None, 1) or [""]
+        if scheme.lower() == "bearer":
+            user, data = await sessions.user_of_access(token[0].strip() if token else "")
+            return Caller(user.id, "normal", user.shown(data))
+    for header in _KEY_HEADERS:
+        if header in headers and (key := headers[header]):
+            return await _with_key(key)
+    return await _with_other(headers, address)
+
+
+async def _with_key(key: str) -> Caller:
+    owner = await keys.owner_of(key)
+    if isinstance(owner, Caller) and owner.is_system:
+        return owner
+    if not logins.providers().api_key:
+        raise InvalidSessionError(_NOBODY)
+    if isinstance(owner, Caller):
+        return Caller(owner.id, owner.kind, await _with_custom_data(owner.user))
+    return await _acting(owner)
+
+
+async def _with_other(headers: Mapping[str, str], address: str) -> Caller:
+    email, password, token = headers.get("email"), headers.get("password"), headers.get("jwttokenstring")
+    try:
+        if email and password:
+            return await _with_password(email, password, address)
+        if token:
+            known = app.current()
+            async with mongo.driver_call():
+                create = known is not None and known.data_api.create_user_on_auth
+                return await _caller(await logins.with_custom_token(token, create=create))
+    except (InvalidPasswordError, LoginRefusedError, ProviderNotFoundError):
+        raise InvalidSessionError(_NOBODY) from None
+    if email or password:
+        raise MissingParameterError(
+            "must specify some form of authentication (either email+password, api-key, or jwt) "
+            "in the request header or body"
+        )
+    return await _without()
+
+
+async def _with_password(email: str, password: str, address: str) -> Caller:
+    """Verify a password, which takes a while: one that was right is known again for AUTH_CACHE_SECONDS."""
+    key = sha256(_SALT + f"{len(email)} {email} {password}".encode(errors="surrogateescape")).digest()
+    expires, user_id = _passwords.get(key, (0.0, ""))
+    if expires > time.monotonic():
+        return await _acting(user_id)
+    async with mongo.driver_call():
+        user = await logins.with_password(email, password, address)
+        if len(_passwords) >= _MOST_CACHED:
+            _passwords.clear()
+        _passwords[key] = time.monotonic() + settings.current().auth_cache_seconds, user.id
+        return await _caller(user)
+
+
+async def _without() -> Caller:
+    known = app.current()
+    if known is not None and known.data_api.run_as_system:
+        return Caller("system", "system")
+    if known is not None and known.data_api.run_as_user_id:
+        return await _acting(known.data_api.run_as_user_id)
+    raise InvalidParameterError("no authentication methods were specified")
+
+
+async def _acting(user_id: str) -> Caller:
+    async with mongo.driver_call():
+        user = await users.find(user_id)
+        if user is None or user.disabled:
+            raise InvalidSessionError(_NOBODY)
+        return await _caller(user)
+
+
+async def _caller(user: User) -> Caller:
+    return Caller(user.id, "normal", await _with_custom_data(user.shown(None)))
+
+
+async def _with_custom_data(shown: Mapping[str, object]) -> Mapping[str, object]:
+    """Load what the app keeps of a user, if its Data API is to."""
+    known = app.current()
+    if known is None or not known.data_api.fetch_custom_user_data:
+        return shown
+    async with mongo.driver_call():
+        data = await custom_data.of(str(shown["id"]))
+    return shown if data is None else {**shown, "custom_data": data}

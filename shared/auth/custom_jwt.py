@@ -1,0 +1,132 @@
+"""JWTs of another issuer, such as Microsoft Entra ID: the provider `custom-token`."""
+
+import asyncio
+import time
+import urllib.request
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+from weakref import WeakKeyDictionary
+
+import orjson
+
+from shared.app import CustomToken
+from shared.errors import LoginRefusedError, UnavailableError
+from shared.rules.values import MISSING, walk
+
+LONGEST = 1_000_000
+_LONGEST_METADATA = 4_096
+_LARGEST_KEY_SET = 1024 * 1024
+_FETCH_SECONDS = 5.0
+_BETWEEN_FETCHES = 60.0  # however many tokens name a key that is not there
+_REFUSED = "unauthorized"
+
+
+class Subject(NamedTuple):
+    """Whom a token speaks of: the id that its issuer knows, and what the app keeps of it."""
+
+    id: str
+    data: dict[str, Any]
+
+
+class _KeySet(NamedTuple):
+    fetched: float
+    keys: Mapping[str, Any]
+
+
+_key_sets: dict[str, _KeySet] = {}
+_fetching: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, asyncio.Lock]] = WeakKeyDictionary()
+
+
+async def verified(token: str, provider: CustomToken, app_id: str) -> Subject:
+    """Return whom a token speaks of; raise LoginRefusedError for one that the provider's settings do not let in."""
+    import jwt  # noqa: PLC0415  only the process that logs somebody in pays for it
+
+    if len(token) > LONGEST:
+        raise LoginRefusedError(_REFUSED)
+    try:
+        header = jwt.get_unverified_header(token)
+        if header.get("alg") != provider.algorithm:  # the token does not choose how it is verified
+            raise LoginRefusedError(_REFUSED)
+        claims = await _claims(token, header, provider)
+    except (jwt.PyJWTError, ValueError, TypeError):
+        raise LoginRefusedError(_REFUSED) from None
+    if not _is_meant(claims.get("aud"), provider, app_id) or not isinstance(claims["sub"], str) or not claims["sub"]:
+        raise LoginRefusedError(_REFUSED)
+    return Subject(claims["sub"], _metadata(claims, provider))
+
+
+async def _claims(token: str, header: Mapping[str, Any], provider: CustomToken) -> dict[str, Any]:
+    import jwt  # noqa: PLC0415
+
+    keys: list[Any] = list(provider.signing_keys)
+    if provider.jwk_uri:
+        key = await _published_key(provider.jwk_uri, str(header.get("kid", "")), provider.algorithm)
+        keys = [] if key is None else [key]
+    for key in keys:
+        try:
+            return dict(jwt.decode(
+                token, key, algorithms=[provider.algorithm],
+                options={"require": ["exp", "sub"], "verify_aud": False},
+            ))  # fmt: skip
+        except jwt.InvalidSignatureError:
+            continue
+    raise LoginRefusedError(_REFUSED)
+
+
+def _is_meant(audience: Any, provider: CustomToken, app_id: str) -> bool:
+    given = set(audience) if isinstance(audience, list) else {audience}
+    wanted = set(provider.audience) or {app_id}
+    return bool(wanted & given) if provider.require_any_audience else wanted <= given
+
+
+def _metadata(claims: Mapping[str, Any], provider: CustomToken) -> dict[str, Any]:
+    data: dict[str, Any] = {}
+    for field in provider.metadata_fields:
+        value = walk(dict(claims), field.path)
+        if value is not MISSING:
+            data[field.target] = value
+        elif field.required:
+            raise LoginRefusedError(_REFUSED)
+    if len(orjson.dumps(data)) > _LONGEST_METADATA:
+        raise LoginRefusedError(_REFUSED)
+    return data
+
+
+async def _published_key(uri: str, kid: str, algorithm: str) -> Any:
+    """Return the key of an id; the set is fetched again if it is not in it, but seldom, and once for all who wait."""
+    found = _key_sets.get(uri)
+    if found is None or (kid not in found.keys and found.fetched + _BETWEEN_FETCHES < time.monotonic()):
+        async with _lock(uri):
+            found = _key_sets.get(uri)
+            if found is None or (kid not in found.keys and found.fetched + _BETWEEN_FETCHES < time.monotonic()):
+                found = _key_sets[uri] = await _fetched(uri, algorithm)
+    return found.keys.get(kid)
+
+
+def _lock(uri: str) -> asyncio.Lock:
+    return _fetching.setdefault(asyncio.get_running_loop(), {}).setdefault(uri, asyncio.Lock())
+
+
+async def _fetched(uri: str, algorithm: str) -> _KeySet:
+    import jwt  # noqa: PLC0415
+
+    try:
+        text = await asyncio.to_thread(_get, uri)
+        listed = orjson.loads(text)["keys"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UnavailableError("the keys that sign tokens cannot be fetched") from error
+    keys: dict[str, Any] = {}
+    for each in listed:
+        try:
+            keys[str(each.get("kid", ""))] = jwt.PyJWK(each, algorithm=algorithm).key
+        except (jwt.PyJWTError, AttributeError, ValueError, TypeError):  # a key of a kind that is not used here
+            continue
+    return _KeySet(time.monotonic(), keys)
+
+
+def _get(uri: str) -> bytes:
+    with urllib.request.urlopen(uri, timeout=_FETCH_SECONDS) as response:  # noqa: S310  checked when the app is loaded
+        text: bytes = response.read(_LARGEST_KEY_SET + 1)
+    if len(text) > _LARGEST_KEY_SET:
+        raise ValueError("the key set is too large")
+    return text

@@ -1,0 +1,149 @@
+"""Sessions: refresh tokens, stored as hashes, that access tokens are made of until they are revoked."""
+
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from typing import Any, NamedTuple
+
+import msgspec
+from bson import json_util
+from bson.objectid import ObjectId
+from pymongo.asynchronous.collection import AsyncCollection
+
+from shared import mongo, settings
+from shared.auth import custom_data, tokens, users
+from shared.auth.users import User
+from shared.errors import InvalidSessionError
+
+SESSIONS = "sessions"
+"""The collection of {_id, user_id, hash, provider_type, created, expires}; `expires` has a TTL index."""
+
+_DEVICE = "000000000000000000000000"
+_MOST_CACHED = 10_000
+_REFUSED = "invalid session"
+
+
+class Tokens(msgspec.Struct, frozen=True):
+    """What a login answers."""
+
+    access_token: str
+    refresh_token: str
+    user_id: str
+    device_id: str
+
+    def __repr__(self) -> str:
+        """Name the user, never the tokens."""
+        return f"Tokens(user_id={self.user_id!r})"
+
+
+class _Known(NamedTuple):
+    expires: float
+    user: User
+    custom_data: Mapping[str, Any] | None
+
+
+_cache: dict[bytes, _Known] = {}
+
+
+async def make_indexes() -> None:
+    """Let MongoDB drop what has expired, and find a token by its hash."""
+    await _sessions().create_index("expires", expireAfterSeconds=0)
+    await _sessions().create_index("hash", unique=True)
+    await _sessions().create_index("user_id")
+
+
+async def start(user: User, provider_type: str) -> Tokens:
+    """Log a user in."""
+    await make_indexes()
+    identity = next((each for each in user.identities if each["provider_type"] == provider_type), {})
+    session_id = ObjectId()
+    claims = {
+        "baas_id": str(session_id), "baas_data": None, "stitch_data": None,
+        "baas_identity": {"id": identity.get("id", ""), "provider_type": provider_type,
+                          "provider_id": identity.get("provider_id", "")},
+    }  # fmt: skip
+    refresh_token = tokens.issue("refresh", user.id, claims)
+    now = datetime.now(UTC)
+    await _sessions().insert_one({
+        "_id": session_id, "user_id": ObjectId(user.id), "hash": _hash(refresh_token), "provider_type": provider_type,
+        "created": now, "expires": now + timedelta(seconds=tokens.REFRESH_SECONDS),
+    })  # fmt: skip
+    return Tokens(await _access_token(user), refresh_token, user.id, _DEVICE)
+
+
+async def renewed(user_id: str) -> str:
+    """Return a new access token of a user; raise InvalidSessionError if there is no such user."""
+    user = await users.find(user_id)
+    if user is None or user.disabled:
+        raise InvalidSessionError(_REFUSED)
+    return await _access_token(user)
+
+
+def domain() -> str:
+    """Return the id that stands for the app in tokens and profiles."""
+    return tokens.domain()
+
+
+async def user_of_refresh(refresh_token: str) -> User:
+    """Return whose refresh token this is; raise InvalidSessionError if it is nobody's any more."""
+    claims = tokens.verified("refresh", refresh_token)
+    stored = await _sessions().find_one({"hash": _hash(refresh_token)})
+    user = await users.find(claims["sub"])
+    if stored is None or user is None or user.disabled or str(stored["user_id"]) != user.id:
+        raise InvalidSessionError(_REFUSED)
+    return user
+
+
+async def user_of_access(access_token: str) -> tuple[User, Mapping[str, Any] | None]:
+    """Return whose access token this is, and the custom data as they were when it was issued.
+
+    What is found is kept for AUTH_CACHE_SECONDS, after which a user who was disabled or deleted is found to be.
+    """
+    key = sha256(access_token.encode(errors="surrogateescape")).digest()
+    known = _cache.get(key)
+    now = time.time()
+    if known is not None and known.expires > now:
+        return known.user, known.custom_data
+    claims = tokens.verified("access", access_token)
+    async with mongo.driver_call():
+        user = await users.find(claims["sub"])
+    if user is None or user.disabled:
+        _cache.pop(key, None)
+        raise InvalidSessionError(_REFUSED)
+    data = None if claims.get("user_data") is None else json_util.loads(claims["user_data"])
+    if len(_cache) >= _MOST_CACHED:
+        _cache.clear()
+    _cache[key] = _Known(min(now + settings.current().auth_cache_seconds, claims["exp"]), user, data)
+    return user, data
+
+
+async def end(refresh_token: str) -> None:
+    """Log out: the refresh token is of no use any more; access tokens made of it run out by themselves."""
+    tokens.verified("refresh", refresh_token)
+    result = await _sessions().delete_one({"hash": _hash(refresh_token)})
+    if not result.deleted_count:
+        raise InvalidSessionError(_REFUSED)
+
+
+async def revoke(user_id: str) -> int:
+    """End all sessions of a user and return how many there were."""
+    return (await _sessions().delete_many({"user_id": ObjectId(user_id)})).deleted_count
+
+
+def forget_cached_sessions() -> None:
+    """Make the next use of every access token look its user up again."""
+    _cache.clear()
+
+
+async def _access_token(user: User) -> str:
+    data = await custom_data.of(user.id)
+    return tokens.issue("access", user.id, {} if data is None else {"user_data": json_util.dumps(data)})
+
+
+def _sessions() -> AsyncCollection[dict[str, Any]]:
+    return mongo.control_database()[SESSIONS]
+
+
+def _hash(token: str) -> str:
+    return sha256(token.encode(errors="surrogateescape")).hexdigest()

@@ -1,0 +1,133 @@
+"""python -m admin users, sessions, app and access: the command line of who may do what."""
+
+import os
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from local.mongod import Mongod
+from tests.functions.rules.conftest import SETTINGS
+from tests.hosts import ROOT
+
+type Done = subprocess.CompletedProcess[str]
+
+
+class Admin:
+    """Runs the command with the exported app and a control database of its own."""
+
+    def __init__(self, uri: str) -> None:
+        self.env = {name: value for name, value in os.environ.items() if not name.startswith("MONGO_DB_")}
+        self.env |= SETTINGS | {"MONGO_DB_URI": uri, "DOZEN_DATABASE": "managed", "COLUMNS": "200", "NO_COLOR": "1"}
+
+    def __call__(self, *arguments: str, **env: str) -> Done:
+        command = [sys.executable, "-m", "admin", *arguments]
+        return subprocess.run(command, env=self.env | env, capture_output=True, text=True, cwd=ROOT, check=False)
+
+
+@pytest.fixture
+async def admin(mongod: Mongod, driver: Any) -> Admin:
+    """The command, with nobody registered."""
+    for name in await driver.managed.list_collection_names():
+        await driver.managed[name].delete_many({})
+    return Admin(mongod.uri)
+
+
+async def test_the_life_of_a_user(admin: Admin, driver: Any) -> None:
+    made = admin("users", "create", "--email", "a@b", "--password", "secret words")
+    user_id = made.stdout.strip()
+    again = admin("users", "create", "--email", "a@b", "--password", "secret words")
+    short = admin("users", "create", "--email", "c@d", "--password", "x")
+    key = admin("keys", "create", "--name", "phone", "--user", user_id)
+    listed = admin("users", "list")
+    keys = admin("keys", "list")
+    disabled = admin("users", "disable", user_id)
+    state = admin("users", "list")
+    enabled = admin("users", "enable", user_id)
+    token = admin("users", "reset-password", "--email", "a@b")
+    set_ = admin("users", "reset-password", "--email", "a@b", "--password", "other words")
+    confirmation = admin("users", "confirmation", "--email", "a@b")
+    deleted = admin("users", "delete", user_id)
+
+    assert len(user_id) == 24
+    assert (again.returncode, again.stderr) == (1, "error: name already in use\n")
+    assert (short.returncode, short.stderr) == (1, "error: password must be between 6 and 128 characters\n")
+    assert (key.returncode, len(key.stdout.strip())) == (0, 64)
+    assert "local-userpass a@b" in listed.stdout
+    assert f"user {user_id}" in keys.stdout
+    assert (disabled.returncode, enabled.returncode) == (0, 0)
+    assert "disabled" in state.stdout
+    assert [len(part) for part in token.stdout.split()] == [128, 24]
+    assert set_.returncode == 0
+    assert len(confirmation.stdout.split()) == 2
+    assert deleted.returncode == 0
+    assert await driver.managed.users.count_documents({}) == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("users", "disable", "65a1b2c3d4e5f60718293a4b"), "there is no user 65a1b2c3d4e5f60718293a4b"),
+        (("users", "enable", "x"), "there is no user x"),
+        (("users", "delete", "x"), "there is no user x"),
+        (("users", "confirmation", "--email", "x@y"), "there is no user with the address x@y"),
+        (("sessions", "revoke", "x"), "'x' is not a user's id: those have 24 hexadecimal digits"),
+        (
+            ("keys", "create", "-n", "k", "--user", "65a1b2c3d4e5f60718293a4b"),
+            "there is no user 65a1b2c3d4e5f60718293a4b",
+        ),
+        (("access", "explain", "--user", "x", "--action", "count", "--namespace", "a.b"), "'count' is not an action"),
+        (
+            ("access", "explain", "--user", "x", "--action", "find", "--namespace", "a.b"),
+            "there is no user and no key x",
+        ),
+    ],
+)
+async def test_a_failure_is_one_sentence(admin: Admin, arguments: tuple[str, ...], sentence: str) -> None:
+    done = admin(*arguments)
+
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith(f"error: {sentence}")
+
+
+async def test_sessions_are_revoked(admin: Admin) -> None:
+    done = admin("sessions", "revoke", "65a1b2c3d4e5f60718293a4b")
+
+    assert (done.returncode, done.stdout) == (0, "0\n")
+
+
+async def test_an_app_is_checked(admin: Admin, tmp_path: Any) -> None:
+    (tmp_path / "root_config.json").write_text('{"name": 5}')
+
+    good = admin("app", "check")
+    bad = admin("app", "check", str(tmp_path))
+    without = admin("app", "check", APP_CONFIG_DIR="")
+    no_database = admin("app", "check", str(ROOT / "tests" / "apps" / "shop"), MONGO_DB_URI="")
+
+    assert good.returncode == 0
+    assert "The app can be served. Providers: anon-user, api-key, local-userpass, custom-token." in good.stdout
+    assert "Data source 'mongodb-atlas': 5 collections with rules, with default rules, 2 schemas." in good.stdout
+    assert (bad.returncode, bad.stderr) == (1, "error: the app cannot be served: 1 problem to correct\n")
+    assert bad.stdout == "problem root_config.json at name\n  'name' must be a text\n"
+    assert without.returncode == 2
+    assert no_database.returncode == 0
+
+
+async def test_a_decision_is_explained(admin: Admin) -> None:
+    user = admin("users", "create", "--email", "a@b", "--password", "secret words").stdout.strip()
+    document = '{"_id": 1, "owner": "u2", "visible": true, "title": "t", "secret": 1}'
+    explain = ("access", "explain", "--user", user, "--namespace", "shop.orders")
+
+    read = admin(*explain, "--action", "find", "--document", document)
+    deleted = admin(*explain, "--action", "deleteOne", "--document", document)
+    without = admin(*explain, "--action", "find")
+    broken = admin(*explain, "--action", "find", "--document", "{")
+
+    assert read.returncode == 0
+    assert "role 'auditor' applies to no document for this caller" in read.stdout
+    assert "for this document, role 'visitor' is the first that applies" in read.stdout
+    assert "readable: title" in read.stdout
+    assert "denied by role 'visitor': field '_id' is not writable" in deleted.stdout
+    assert "MongoDB is asked for at least the visible documents" in without.stdout
+    assert broken.returncode == 1

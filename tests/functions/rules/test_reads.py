@@ -1,0 +1,240 @@
+"""What callers see through the rules of an exported app, over HTTP and through both hosts."""
+
+from typing import Any
+
+import pytest
+
+from tests.conftest import ACTION, errors_only, request_body
+from tests.functions.rules.conftest import Person, registered
+from tests.hosts import Host
+
+HIDDEN = "no role lets you read the field 'internal', which the call uses"
+
+
+@pytest.fixture
+async def orders(ann: Person, database: Any) -> Any:
+    """Ann's order, two of somebody else of which one is visible, and one that nobody's role shows."""
+    await database.orders.insert_many([
+        {"_id": 1, "owner": ann.id, "title": "mine", "total": 5, "secret": 1,
+         "address": {"city": "Porto", "door_code": "7"}, "lines": [{"sku": "A", "count": 2, "cost": 9}, {"cost": 1}]},
+        {"_id": 2, "owner": "u2", "visible": True, "title": "seen", "votes": 3, "secret": 2},
+        {"_id": 3, "owner": "u2", "visible": False, "title": "unseen", "secret": 3},
+        {"_id": 4, "owner": "u3", "visible": True, "title": "seen too", "votes": 1, "secret": 4},
+    ])  # fmt: skip
+    return database.orders
+
+
+async def test_documents_are_trimmed_and_invisible_ones_are_left_out(ann: Person, orders: Any) -> None:
+    answer = await ann("find", sort={"title": 1})
+
+    assert answer.json == {"documents": [
+        {"_id": 1, "owner": ann.id, "title": "mine", "total": 5, "address": {"city": "Porto"},
+         "lines": [{"sku": "A", "count": 2}]},
+        {"title": "seen", "votes": 3},
+        {"title": "seen too", "votes": 1},
+    ]}  # fmt: skip
+
+
+async def test_the_form_of_the_reply_changes_nothing(ann: Person, orders: Any) -> None:
+    answer = await ann("find", accept="application/ejson", filter={"_id": 2})
+
+    assert answer.json == {"documents": [{"title": "seen", "votes": {"$numberInt": "3"}}]}
+
+
+async def test_a_limit_is_filled_with_what_is_visible(ann: Person, orders: Any) -> None:
+    first = await ann("find", sort={"title": -1}, limit=2)  # "unseen" comes first
+    second = await ann("find", sort={"title": -1}, limit=2, skip=2)
+
+    assert [each["title"] for each in first.json["documents"]] == ["seen too", "seen"]
+    assert [each["title"] for each in second.json["documents"]] == ["mine"]
+    assert (await ann("findOne", sort={"title": -1})).json["document"]["title"] == "seen too"
+
+
+@pytest.mark.parametrize(
+    ("projection", "shown"),
+    [
+        ({"title": 1}, {"_id": 1, "title": "mine"}),
+        ({"title": 1, "_id": 0}, {"title": "mine"}),
+        ({"secret": 1}, {"_id": 1}),
+        ({"address.door_code": 1}, {"_id": 1, "address": {}}),
+        ({"address.city": True, "_id": False}, {"address": {"city": "Porto"}}),
+        ({"lines.count": 1, "_id": 0}, {"lines": [{"count": 2}]}),
+        ({"owner": 0, "lines": 0, "address": 0, "_id": 0}, {"title": "mine", "total": 5}),
+    ],
+)
+async def test_a_projection_cuts_and_never_shows_more(ann: Person, orders: Any, projection: Any, shown: Any) -> None:
+    for accept in (None, "application/json"):
+        answer = await ann("findOne", filter={"_id": 1}, projection=projection, accept=accept)
+        assert answer.json == {"document": shown}
+
+
+@pytest.mark.parametrize(
+    "projection",
+    [
+        {"x": "$secret"}, {"x": {"$concat": ["$title"]}}, {"lines.cost": {"$slice": 1}}, {"x": {"$meta": "textScore"}},
+        {"x": ["$secret"]},
+    ],
+)  # fmt: skip
+async def test_a_projection_that_computes_is_refused(ann: Person, orders: Any, projection: Any) -> None:
+    answer = await ann("find", projection=projection)
+
+    assert answer.status == 403
+    assert errors_only(answer)["error_code"] == "NoMatchingRoleFound"
+
+
+async def test_parts_of_readable_arrays(ann: Person, database: Any) -> None:
+    await database.orders.insert_one({"_id": 1, "owner": ann.id, "parts": [{"n": 1}, {"n": 2}, {"n": 3}], "secret": 1})
+
+    sliced = await ann("findOne", projection={"parts": {"$slice": [1, 1]}, "owner": 0})
+    matched = await ann("findOne", projection={"parts": {"$elemMatch": {"n": 3}}, "_id": 1})
+
+    assert sliced.json == {"document": {"_id": 1, "parts": [{"n": 2}]}}
+    assert matched.json == {"document": {"_id": 1, "parts": [{"n": 3}]}}
+
+
+@pytest.mark.parametrize("array", ["secret", "lines"])
+async def test_parts_of_hidden_arrays_show_nothing(ann: Person, orders: Any, array: str) -> None:
+    await orders.update_one({"_id": 1}, {"$set": {"secret": [1, 2]}})
+
+    assert (await ann("find", filter={"_id": 1}, projection={array: {"$slice": 1}})).json == {"documents": []}
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"filter": {"secret": 1}},
+        {"filter": {"secret": {"$gte": 0}}},
+        {"filter": {"secret": {"$exists": True}}},
+        {"filter": {"$or": [{"_id": 1}, {"$nor": [{"secret": 1}]}]}},
+        {"filter": {"address.door_code": "7"}},
+        {"filter": {"address": {"city": "Porto", "door_code": "7"}}},
+        {"filter": {"lines.cost": {"$gt": 1}}},
+        {"filter": {"lines": {"$elemMatch": {"cost": 9}}}},
+        {"filter": {"lines": {"$all": [{"$elemMatch": {"cost": 9}}]}}},
+        {"filter": {"lines.0.cost": 9}},
+        {"filter": {"lines": {"$size": 2}}},
+        {"sort": {"secret": 1}},
+        {"sort": {"address.door_code": -1}},
+    ],
+)
+async def test_hidden_fields_cannot_be_asked_about(ann: Person, orders: Any, asked: Any) -> None:
+    answer = await ann("find", **{"filter": {"_id": 1}} | asked)
+
+    assert answer.status in {200, 403}
+    if answer.status == 200:
+        assert answer.json == {"documents": []}
+
+
+@pytest.mark.parametrize(
+    ("operator", "condition"),
+    [
+        ("$expr", {"$expr": {"$eq": ["$secret", 1]}}),
+        ("$regex", {"title": {"$regex": "^m"}}),
+        ("$regex", {"title": {"$regularExpression": {"pattern": "(a+)+$", "options": ""}}}),
+        ("$regex", {"title": {"$in": [{"$regularExpression": {"pattern": "m", "options": ""}}]}}),
+        ("$where", {"$where": "this.secret == 1"}),
+        ("$jsonSchema", {"$jsonSchema": {"required": ["secret"]}}),
+        ("$text", {"$text": {"$search": "mine"}}),
+        ("$expr", {"$and": [{"$or": [{"$nor": [{"$expr": True}]}]}]}),
+        ("$bitsAllSet", {"total": {"$bitsAllSet": 1}}),
+        ("$geoWithin", {"total": {"$geoWithin": {}}}),
+    ],
+)
+async def test_operators_that_callers_under_rules_may_not_use(
+    ann: Person, orders: Any, operator: str, condition: Any
+) -> None:
+    answer = await ann("find", filter=condition)
+
+    assert answer.status == 400
+    assert operator in errors_only(answer)["error"]
+
+
+async def test_a_filter_of_the_app_narrows_and_hides(ann: Person, database: Any) -> None:
+    await database.people.insert_one({"user_id": ann.id, "team": "red"})
+    await database.notes.insert_many([
+        {"_id": 1, "team": "red", "text": "a", "internal": 1}, {"_id": 2, "team": "blue", "text": "b"}, {"_id": 3},
+    ])  # fmt: skip
+
+    without = await ann("find", collection="notes")
+    await ann.host.request("POST", "/api/client/v2.0/auth/session", {"Authorization": f"Bearer {ann.refresh_token}"})
+    renewed = await ann.host.request("POST", "/api/client/v2.0/auth/session",
+                                     {"Authorization": f"Bearer {ann.refresh_token}"})  # fmt: skip
+    ann = ann._replace(access_token=renewed.json["access_token"])
+    found = await ann("find", collection="notes")
+    shown = await ann("find", collection="notes", projection={"internal": 1})
+    asked = await ann("find", collection="notes", filter={"internal": 1})
+
+    assert without.json == {"documents": []}  # her team was not known when the token was issued
+    assert found.json == {"documents": [{"_id": 1, "team": "red", "text": "a"}]}
+    assert shown.json == {"documents": [{"_id": 1}]}
+    assert errors_only(asked) == {"error": HIDDEN, "error_code": "NoMatchingRoleFound"}
+
+
+async def test_a_role_that_allows_everything_is_bound_by_nothing_else(ann: Person, database: Any) -> None:
+    await database.public.insert_one({"_id": 1, "name": "abc"})
+
+    found = await ann("find", collection="public", filter={"name": {"$regex": "^a"}}, projection={"x": "$name"})
+    grouped = await ann("aggregate", collection="public", pipeline=[
+        {"$lookup": {"from": "public", "localField": "_id", "foreignField": "_id", "as": "same"}},
+        {"$project": {"same": 1}},
+    ])  # fmt: skip
+
+    assert found.json == {"documents": [{"_id": 1, "x": "abc"}]}
+    assert grouped.json == {"documents": [{"_id": 1, "same": [{"_id": 1, "name": "abc"}]}]}
+
+
+async def test_the_default_rules_count_where_a_collection_has_none(ann: Person, database: Any) -> None:
+    await database.other.insert_many([{"_id": 1, "owner": ann.id}, {"_id": 2, "owner": "u2"}])
+
+    found = await ann("find", collection="other")
+    counted = await ann("aggregate", collection="other", pipeline=[{"$group": {"_id": None, "n": {"$sum": 1}}}])
+
+    assert found.json == {"documents": [{"_id": 1, "owner": ann.id}]}
+    assert counted.json == {"documents": [{"_id": None, "n": 1}]}
+
+
+@pytest.mark.parametrize(
+    "stage",
+    [
+        {"$lookup": {"from": "orders", "pipeline": [], "as": "x"}},
+        {"$unionWith": "orders"},
+        {"$graphLookup": {"from": "orders", "startWith": 1, "connectFromField": "a", "connectToField": "b", "as": "x"}},
+        {"$facet": {"a": [{"$match": {}}]}},
+        {"$collStats": {"count": {}}},
+        {"$match": {"$expr": {"$eq": ["$secret", 1]}}},
+        {"$project": {"x": {"$setIsSubset": [[1], [1]]}}},
+        {"$geoNear": {}},
+        {"$search": {}},
+    ],
+)
+async def test_stages_that_could_look_past_the_rules_are_refused_by_name(
+    ann: Person, database: Any, stage: Any
+) -> None:
+    answer = await ann("aggregate", collection="other", pipeline=[stage])
+
+    assert answer.status == 400
+    name = next(iter(stage))
+    assert (name if name not in {"$match", "$project"} else "$") in errors_only(answer)["error"]
+
+
+async def test_an_aggregation_that_rules_cannot_bind_is_refused(ann: Person, orders: Any) -> None:
+    answer = await ann("aggregate", pipeline=[{"$group": {"_id": "$secret"}}])
+
+    assert answer.status == 403
+    assert errors_only(answer)["error_code"] == "NoMatchingRoleFound"
+
+
+async def test_a_role_can_ask_who_calls(app_host: Host, ann: Person, orders: Any) -> None:
+    auditor = await registered(app_host, "auditor@shop.example")
+
+    answer = await auditor("find", filter={"_id": 3})
+
+    assert answer.json == {"documents": [{"_id": 3, "owner": "u2", "visible": False, "title": "unseen", "secret": 3}]}
+
+
+async def test_a_system_key_sees_everything_and_another_key_is_a_caller(
+    app_host: Host, key: str, ann: Person, orders: Any
+) -> None:
+    answer = await app_host.request("POST", ACTION + "find", {"apiKey": key}, request_body(collection="orders"))
+
+    assert len(answer.json["documents"]) == 4
