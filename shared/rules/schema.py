@@ -1,9 +1,8 @@
 """Schemas of an exported app, a dialect of JSON Schema draft 4 with BSON types, compiled once for many documents."""
 
-import re
 from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal, InvalidOperation
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bson.binary import Binary
 from bson.code import Code
@@ -23,11 +22,13 @@ from shared.rules.operands import Constants, Context, Scope
 from shared.rules.report import Report
 from shared.rules.values import MISSING, comparable, equal
 
+if TYPE_CHECKING:
+    from regex import Pattern
+
 _DEEPEST = 100
 _MOST_FAILURES = 20
-_LONGEST_MATCHED = 10_000  # characters: a pattern may need time that grows faster than the text it is asked about
+_PATTERN_SECONDS = 0.1  # a pattern may take time that grows fast with the text it is asked about; a caller chooses that
 _UUID_SUBTYPE = 4
-_NESTED_QUANTIFIER = re.compile(r"[+*}][^()|]*\)[+*{]")
 
 
 class Failure(NamedTuple):
@@ -460,19 +461,22 @@ def _matches(pattern: str, _source: Mapping[str, Any], report: Report) -> Check:
     return _test("does not match the schema's pattern", lambda value: type(value) is not str or _found(compiled, value))
 
 
-def _pattern(source: str, report: Report) -> re.Pattern[str] | None:
+def _pattern(source: str, report: Report) -> "Pattern[str] | None":
+    import regex  # noqa: PLC0415  only an app whose schemas have patterns pays for it
+
     try:
-        compiled = re.compile(source)
-    except (re.error, RecursionError, OverflowError) as error:
+        return regex.compile(source)
+    except (regex.error, RecursionError, OverflowError) as error:
         report.problem(f"the pattern is not a regular expression: {error}")
         return None
-    if _NESTED_QUANTIFIER.search(source):
-        report.warning("a repeated group that repeats something itself may take very long: simplify the pattern")
-    return compiled
 
 
-def _found(pattern: re.Pattern[str], text: str) -> bool:
-    return len(text) <= _LONGEST_MATCHED and pattern.search(text) is not None
+def _found(pattern: "Pattern[str]", text: str) -> bool:
+    """Search, for a limited time: what takes longer is not found."""
+    try:
+        return pattern.search(text, timeout=_PATTERN_SECONDS) is not None
+    except TimeoutError:
+        return False
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:

@@ -20,7 +20,7 @@ JWT_KEY = SETTINGS["APP_SECRET_JWT_KEY"]
 
 
 def custom_token(**claims: Any) -> str:
-    given = {"sub": "ext-1", "aud": "shop-callers", "exp": int(time.time()) + 60, "profile": {"name": "Eve"}} | claims
+    given = {"sub": "ext-1", "aud": "shop-callers", "exp": int(time.time()) + 3600, "profile": {"name": "Eve"}} | claims
     return jwt.encode({name: value for name, value in given.items() if value is not None}, JWT_KEY, "HS256")
 
 

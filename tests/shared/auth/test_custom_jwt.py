@@ -1,0 +1,202 @@
+"""Tokens of other issuers: algorithms, keys, audiences, key sets that are fetched."""
+
+import asyncio
+import json
+import threading
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import jwt
+import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+
+from shared.app import CustomToken
+from shared.app.model import MetadataField
+from shared.auth import custom_jwt
+from shared.errors import LoginRefusedError, UnavailableError
+
+RSA = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+OTHER_RSA = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+EC = ec.generate_private_key(ec.SECP256R1())
+SECRET = "s" * 64
+
+
+def pem(key: Any) -> str:
+    encoding = serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+    return str(key.public_key().public_bytes(*encoding).decode())
+
+
+def token(key: Any, algorithm: str, headers: dict[str, Any] | None = None, **claims: Any) -> str:
+    given = {"sub": "s1", "aud": "app", "exp": int(time.time()) + 3600} | claims
+    return jwt.encode({name: value for name, value in given.items() if value is not None}, key, algorithm, headers)
+
+
+RS256 = CustomToken(algorithm="RS256", signing_keys=(pem(OTHER_RSA), pem(RSA)))
+ES256 = CustomToken(algorithm="ES256", signing_keys=(pem(EC),))
+HS256 = CustomToken(algorithm="HS256", signing_keys=("o" * 40, SECRET))
+
+
+async def refused(given: str, provider: CustomToken) -> bool:
+    try:
+        await custom_jwt.verified(given, provider, "app")
+    except LoginRefusedError:
+        return True
+    return False
+
+
+@pytest.mark.parametrize(
+    ("provider", "given"),
+    [(RS256, token(RSA, "RS256")), (ES256, token(EC, "ES256")), (HS256, token(SECRET, "HS256"))],
+    ids=["RS256", "ES256", "HS256"],
+)
+async def test_a_token_signed_with_one_of_the_keys(provider: CustomToken, given: str) -> None:
+    assert (await custom_jwt.verified(given, provider, "app")).id == "s1"
+
+
+def confused() -> str:
+    """Sign with the public key's text, as if it were a secret: what a verifier would do that lets the token choose."""
+    import base64  # noqa: PLC0415
+    import hmac  # noqa: PLC0415
+
+    parts = [{"alg": "HS256", "typ": "JWT"}, {"sub": "s1", "aud": "app", "exp": 2**33}]
+    signed = b".".join(base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=") for part in parts)
+    mac = hmac.digest(pem(RSA).encode(), signed, "sha256")
+    return (signed + b"." + base64.urlsafe_b64encode(mac).rstrip(b"=")).decode()
+
+
+@pytest.mark.parametrize(
+    ("provider", "given"),
+    [
+        pytest.param(RS256, confused(), id="key confusion"),
+        pytest.param(RS256, token("", "none"), id="none"),
+        pytest.param(RS256, token(EC, "ES256"), id="another algorithm"),
+        pytest.param(RS256, token(SECRET, "HS256"), id="HS256"),
+        pytest.param(HS256, token("x" * 40, "HS256"), id="another key"),
+        pytest.param(HS256, token(SECRET, "HS512"), id="another hash"),
+        pytest.param(HS256, token(SECRET, "HS256", exp=1), id="expired"),
+        pytest.param(HS256, token(SECRET, "HS256", exp=None), id="without an end"),
+        pytest.param(HS256, token(SECRET, "HS256", sub=None), id="without a subject"),
+        pytest.param(HS256, token(SECRET, "HS256", sub=""), id="of nobody"),
+        pytest.param(HS256, token(SECRET, "HS256", nbf=2**33), id="not yet"),
+        pytest.param(HS256, token(SECRET, "HS256", aud="other"), id="for others"),
+        pytest.param(HS256, token(SECRET, "HS256", aud=None), id="for nobody"),
+        pytest.param(HS256, token(SECRET, "HS256")[:-3] + "abc", id="tampered"),
+        pytest.param(HS256, "", id="empty"),
+        pytest.param(HS256, "a.b.c", id="nonsense"),
+        pytest.param(HS256, "\ud800", id="no text"),
+        pytest.param(HS256, token(SECRET, "HS256", big="x" * 1_000_000), id="huge"),
+    ],
+)
+async def test_a_token_that_is_refused(provider: CustomToken, given: str) -> None:
+    assert await refused(given, provider)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "any_", "given", "taken"),
+    [
+        (("a", "b"), False, ["a", "b", "c"], True),
+        (("a", "b"), False, ["a"], False),
+        (("a", "b"), True, "b", True),
+        (("a", "b"), True, ["c"], False),
+        ((), False, "app", True),
+        ((), False, "other", False),
+    ],
+)
+async def test_audiences(wanted: tuple[str, ...], any_: bool, given: Any, taken: bool) -> None:
+    provider = CustomToken(signing_keys=(SECRET,), audience=wanted, require_any_audience=any_)
+
+    assert await refused(token(SECRET, "HS256", aud=given), provider) is not taken
+
+
+async def test_metadata() -> None:
+    fields = (MetadataField(True, ("a", "b.c"), "x"), MetadataField(False, ("missing",), "y"))
+    provider = CustomToken(signing_keys=(SECRET,), metadata_fields=fields)
+
+    subject = await custom_jwt.verified(token(SECRET, "HS256", a={"b.c": "v"}), provider, "app")
+
+    assert subject.data == {"x": "v"}
+    assert await refused(token(SECRET, "HS256", a={"b": {"c": "v"}}), provider)
+    assert await refused(token(SECRET, "HS256", a={"b.c": "x" * 5_000}), provider)
+
+
+class Issuer:
+    """An issuer that publishes keys, and counts who asks."""
+
+    def __init__(self) -> None:
+        self.keys: list[dict[str, Any]] = []
+        self.asked = 0
+        issuer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                issuer.asked += 1
+                body = json.dumps({"keys": issuer.keys}).encode()
+                self.send_response(200)
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_: Any) -> None:
+                """Say nothing."""
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    @property
+    def provider(self) -> CustomToken:
+        return CustomToken(algorithm="RS256", jwk_uri=f"http://127.0.0.1:{self.server.server_port}/keys")
+
+    def publish(self, key: Any, kid: str) -> None:
+        published = json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(key.public_key()))
+        self.keys.append(published | {"kid": kid})
+
+
+@pytest.fixture
+def issuer() -> Iterator[Issuer]:
+    running = Issuer()
+    running.publish(RSA, "k1")
+    yield running
+    running.server.shutdown()
+    running.server.server_close()
+
+
+async def test_published_keys_are_fetched_once(issuer: Issuer) -> None:
+    given = token(RSA, "RS256", {"kid": "k1"})
+
+    found = await asyncio.gather(*(custom_jwt.verified(given, issuer.provider, "app") for _ in range(20)))
+
+    assert {subject.id for subject in found} == {"s1"}
+    assert issuer.asked == 1
+
+
+async def test_a_storm_of_unknown_keys_is_one_fetch(issuer: Issuer) -> None:
+    outcomes = await asyncio.gather(*(
+        refused(token(OTHER_RSA, "RS256", {"kid": f"x{number}"}), issuer.provider) for number in range(30)
+    ))  # fmt: skip
+
+    assert outcomes == [True] * 30
+    assert issuer.asked == 1
+
+
+async def test_a_new_key_is_fetched_after_a_while(issuer: Issuer, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not await refused(token(RSA, "RS256", {"kid": "k1"}), issuer.provider)
+    issuer.publish(OTHER_RSA, "k2")
+    rotated = token(OTHER_RSA, "RS256", {"kid": "k2"})
+
+    assert await refused(rotated, issuer.provider)
+    monkeypatch.setattr(custom_jwt, "_BETWEEN_FETCHES", 0.0)
+    assert not await refused(rotated, issuer.provider)
+    assert issuer.asked == 2
+
+
+async def test_a_key_set_that_cannot_be_used(issuer: Issuer) -> None:
+    issuer.keys[:] = [{"kty": "oct", "k": "AAAA", "kid": "k1"}, {"kty": "nonsense"}, "text"]  # type: ignore[list-item]
+    assert await refused(token(RSA, "RS256", {"kid": "k1"}), issuer.provider)
+
+    issuer.server.shutdown()
+    issuer.server.server_close()
+    away = CustomToken(algorithm="RS256", jwk_uri=f"http://127.0.0.1:{issuer.server.server_port}/other")
+    with pytest.raises(UnavailableError):
+        await custom_jwt.verified(token(RSA, "RS256", {"kid": "k1"}), away, "app")
