@@ -17,7 +17,13 @@ from shared import mongo, replies
 from shared.access.full import Changes, FullAccess
 from shared.access.reading import Reading
 from shared.ejson import Document
-from shared.errors import DataAPIError, DeniedWriteError, NoRoleError, SchemaFailedError
+from shared.errors import (
+    DataAPIError,
+    DeniedWriteError,
+    InvalidParameterError,
+    NoRoleError,
+    SchemaFailedError,
+)
 from shared.mongo import Session
 from shared.rules import usage
 from shared.rules.masks import WHOLE, Mask, cut
@@ -195,15 +201,17 @@ class RuledAccess:
         found = await self._visible(session, update.condition, 1)
         if not found:
             return await self._upserted(session, update)
+        self._check_touched(found, update)
         condition = {"$and": [{"_id": {"$eq": _id(found[0])}}, update.condition]}
         new = await self._changed(session, condition, update, upsert=False)
-        self._check_update(found[0], new, update)
+        self._check_update(found[0], new)
         return {"matchedCount": 1, "modifiedCount": int(found[0] != new)}
 
     async def _update_many(self, session: Session, update: "_Update") -> dict[str, Any]:
         found = await self._visible(session, update.condition, None)
         if not found:
             return await self._upserted(session, update)
+        self._check_touched(found, update)
         modified = 0
         for start in range(0, len(found), _AT_ONCE):
             old = {_key(each): each for each in found[start : start + _AT_ONCE]}
@@ -213,7 +221,7 @@ class RuledAccess:
             )
             for new in await self._stored(session, ids):
                 before = old.pop(_key(new))
-                self._check_update(before, new, update)
+                self._check_update(before, new)
                 modified += before != new
         return {"matchedCount": len(found), "modifiedCount": modified}
 
@@ -243,8 +251,15 @@ class RuledAccess:
             )
         return bytes(new.raw)
 
-    def _check_update(self, old: bytes, new: bytes, update: "_Update") -> None:
-        decision = self._access.update(old, new, update.touched)
+    def _check_touched(self, found: Iterable[bytes], update: "_Update") -> None:
+        """Deny before MongoDB is asked: its refusals tell the type of what they are about."""
+        for old in found:
+            decision = self._access.touch(old, update.touched)
+            if not decision.allowed:
+                _deny("update", decision)
+
+    def _check_update(self, old: bytes, new: bytes) -> None:
+        decision = self._access.update(old, new)
         if not decision.allowed:
             _deny("update", decision)
         self._check_schema("update", old, new)
@@ -308,6 +323,8 @@ class _View:
     @classmethod
     def of(cls, projection: Document, access: Access) -> "_View":
         """Raise NoRoleError for a computed projection that could rename what the caller may not read."""
+        if any(name.partition(".")[0] == _ROOT for name in projection):
+            raise InvalidParameterError(f"projection: the name '{_ROOT}' is taken")
         computed = {name: value for name, value in projection.items() if isinstance(value, dict | list | str)}
         plain = {name: value for name, value in projection.items() if name not in computed}
         if all(_is_array_part(name, value) for name, value in computed.items()):

@@ -21,6 +21,7 @@ SESSIONS = "sessions"
 
 _DEVICE = "000000000000000000000000"
 _MOST_CACHED = 10_000
+_LONGEST_USER_DATA = 4_000  # characters: a token travels in a header
 _REFUSED = "invalid session"
 
 
@@ -112,6 +113,8 @@ async def user_of_access(access_token: str) -> tuple[User, Mapping[str, Any] | N
         _cache.pop(key, None)
         raise InvalidSessionError(_REFUSED)
     data = None if claims.get("user_data") is None else json_util.loads(claims["user_data"])
+    if claims.get("user_data_omitted"):
+        data = await custom_data.of(user.id)
     if len(_cache) >= _MOST_CACHED:
         _cache.clear()
     _cache[key] = _Known(min(now + settings.current().auth_cache_seconds, claims["exp"]), user, data)
@@ -138,7 +141,11 @@ def forget_cached_sessions() -> None:
 
 async def _access_token(user: User) -> str:
     data = await custom_data.of(user.id)
-    return tokens.issue("access", user.id, {} if data is None else {"user_data": json_util.dumps(data)})
+    if data is None:
+        return tokens.issue("access", user.id, {})
+    text = json_util.dumps(data)
+    is_short = len(text) <= _LONGEST_USER_DATA
+    return tokens.issue("access", user.id, {"user_data": text} if is_short else {"user_data_omitted": True})
 
 
 def _sessions() -> AsyncCollection[dict[str, Any]]:

@@ -149,22 +149,31 @@ class Access:
         role = self.role(context)
         return Decision(False, None, NO_ROLE) if role is None else role.may_insert(elements(new), context)
 
-    def update(self, old: bytes, new: bytes, touched: Iterable[Path] | None) -> Decision:
-        """Decide on the change of a document that is visible.
+    def touch(self, old: bytes, touched: Iterable[Path] | None) -> Decision:
+        """Decide whether a call may name these paths in a visible document to change them; None stands for all.
 
-        `touched` are the paths in it that the call names, None if it replaces the document: what they lead to must be
-        readable even if it does not change, else a caller could guess it and see from the outcome that it was right.
+        What they lead to must be readable even if it does not change, else a caller could guess it and see from the
+        outcome that it was right.
         """
         before = bson.decode(old, OPTIONS)
-        stored = self.context(before, before)
-        role = self.role(stored)
-        mask = None if role is None else role.mask(before, stored)
+        context = self.context(before, before)
+        role = self.role(context)
+        mask = None if role is None else role.mask(before, context)
         if role is None or mask is None:
             return Decision(False, None, NO_ROLE)
         for parts in [(name,) for name in before if name != "_id"] if touched is None else touched:
             is_shown = self.projection is None or self.projection.shows(parts)
-            if not is_shown or not role.covers(parts, before, mask, stored):
+            if not is_shown or not role.covers(parts, before, mask, context):
                 return Decision(False, role.name, f"field '{'.'.join(parts)}' is not readable")
+        return Decision(True, role.name, "what the call names is readable")
+
+    def update(self, old: bytes, new: bytes) -> Decision:
+        """Decide on the change of a visible document, which the call was allowed to touch."""
+        before = bson.decode(old, OPTIONS)
+        stored = self.context(before, before)
+        role = self.role(stored)
+        if role is None:
+            return Decision(False, None, NO_ROLE)
         changed = self.context(bson.decode(new, OPTIONS), before)
         return role.may_update(elements(old), elements(new), stored, changed)
 

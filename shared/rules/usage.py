@@ -18,7 +18,8 @@ _STAGES = frozenset({
     "$redact", "$replaceRoot", "$replaceWith", "$sample", "$set", "$setWindowFields", "$skip", "$sort", "$sortByCount",
     "$unset", "$unwind",
 })  # fmt: skip
-_EXPRESSIONS = frozenset({"$accumulator", "$function", "$setIsSubset"})
+# $meta shows index and sort keys, which hold values of hidden fields
+_EXPRESSIONS = frozenset({"$accumulator", "$function", "$meta", "$setIsSubset"})
 _SHOWN = 100
 
 
@@ -56,8 +57,9 @@ def update_paths(update: Mapping[str, Any], array_filters: list[Any]) -> set[Pat
                 paths.add(path(value))
             if operator == "$pull":
                 paths |= _pulled(target, value)
+    names = [name for operand in update.values() if isinstance(operand, Mapping) for name in operand]
     for each in array_filters:
-        paths |= _array_filter_paths(each, paths) if isinstance(each, Mapping) else set()
+        paths |= _array_filter_paths(each, names) if isinstance(each, Mapping) else set()
     return paths
 
 
@@ -148,10 +150,16 @@ def _pulled(target: Path, condition: Any) -> set[Path]:
     return set(_element_paths(target, condition))
 
 
-def _array_filter_paths(condition: Mapping[str, Any], targets: set[Path]) -> set[Path]:
-    """Return what a condition on an array's elements may ask about: it could be any of the arrays that are named."""
-    asked = set(_filter_paths(condition, ()))
-    return {(*target, *parts[1:]) for parts in asked for target in targets}
+def _array_filter_paths(condition: Mapping[str, Any], names: list[str]) -> set[Path]:
+    """Return what a condition on `identifier` asks about, in every array whose elements are named `$[identifier]`."""
+    found: set[Path] = set()
+    for identifier, *rest in _filter_paths(condition, ()):
+        for name in names:
+            parts = path(name)
+            for position, part in enumerate(parts):
+                if part == f"$[{identifier}]":
+                    found.add((*_without_positions(parts[:position]), *rest))
+    return found
 
 
 def _refuse(operator: str) -> None:

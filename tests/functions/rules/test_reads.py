@@ -238,3 +238,16 @@ async def test_a_system_key_sees_everything_and_another_key_is_a_caller(
     answer = await app_host.request("POST", ACTION + "find", {"apiKey": key}, request_body(collection="orders"))
 
     assert len(answer.json["documents"]) == 4
+
+
+@pytest.mark.parametrize("projection", [{"dozen_root": {"$slice": 1}}, {"dozen_root.a": 1}, {"lines.$": 1}])
+async def test_projections_that_cannot_be_applied(ann: Person, orders: Any, projection: Any) -> None:
+    answer = await ann("find", projection=projection)
+
+    assert (answer.status, errors_only(answer)["error_code"]) == (400, "InvalidParameter")
+
+
+async def test_keys_of_indexes_are_not_shown(ann: Person, database: Any) -> None:
+    answer = await ann("aggregate", collection="other", pipeline=[{"$project": {"k": {"$meta": "indexKey"}}}])
+
+    assert (answer.status, "$meta" in errors_only(answer)["error"]) == (400, True)

@@ -60,7 +60,7 @@ async def test_a_token_is_for_one_purpose(ann: Person) -> None:
         lambda claims: jwt.encode(claims, "another secret of more than 32 characters", "HS256"),
         lambda claims: jwt.encode(claims, "", "none"),
         lambda claims: jwt.encode(claims, SETTINGS["SESSION_SECRET"], "HS256"),
-        lambda _: "x" * 200_000,
+        lambda _: "x" * 40_000,
         lambda _: "a.b.c",
     ],
 )

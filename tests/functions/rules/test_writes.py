@@ -215,3 +215,27 @@ async def test_two_writers_never_let_a_denied_change_through(ann: Person, bob: P
         assert ticket["log"].count("closed") == 1
         assert ticket["log"][-1] == "closed"
         assert sum(answer.status == 200 for answer in answers) == len(ticket["log"])
+
+
+@pytest.mark.parametrize(
+    "update",
+    [{"$inc": {"secret": 1}}, {"$push": {"secret": 1}}, {"$pull": {"secret": 1}}, {"$mul": {"address.door_code": 2}}],
+)
+async def test_mongodbs_own_refusals_tell_nothing_of_hidden_fields(ann: Person, orders: Any, update: Any) -> None:
+    await orders.update_one({"_id": 1}, {"$set": {"secret": "text", "address": {"city": "x", "door_code": "7"}}})
+
+    answer = await ann("updateOne", filter={"_id": 1}, update=update)
+
+    assert errors_only(answer) == {"error": "update not permitted", "error_code": DENIED}
+
+
+async def test_array_filters_cannot_ask_about_hidden_fields(ann: Person, orders: Any) -> None:
+    await orders.update_one({"_id": 1}, {"$set": {"lines": [{"sku": "A", "count": 1, "cost": 9}]}})
+
+    guess = await ann("updateOne", filter={"_id": 1}, update={"$set": {"lines.$[line].count": 2}},
+                      arrayFilters=[{"line.cost": 9}])  # fmt: skip
+    allowed = await ann("updateOne", filter={"_id": 1}, update={"$set": {"lines.$[line].count": 2}},
+                        arrayFilters=[{"line.sku": "A"}])  # fmt: skip
+
+    assert errors_only(guess)["error"] == "update not permitted"
+    assert allowed.json == {"matchedCount": 1, "modifiedCount": 1}
