@@ -68,8 +68,7 @@ def _measure(options: Options) -> Results:
     results = Results(machine.describe(), machine.leave_server_core(), options.documents)
     with tempfile.TemporaryDirectory(prefix="dozen-bench-") as scratch, _database() as uri:
         films.seed(uri, options.documents)
-        key = make_key(uri) if any(rival.name == DOZEN for rival in options.rivals) else "a-key-of-the-rivals"
-        stable = Stable(uri, key, Path(scratch))
+        stable = Stable(uri, make_key(uri, "--system"), Path(scratch), make_key(uri))
         load = Load(Path(scratch), options.documents - MANY)
         _measure_throughput(options, stable, load, results)
         _measure_start(options, stable, results)

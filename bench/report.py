@@ -9,7 +9,7 @@ from statistics import median
 from typing import Any
 
 from bench import memory, throughput
-from bench.rivals import DOZEN, EVE, FASTAPI, FLOOR, RIVALS
+from bench.rivals import DOZEN, EVE, FASTAPI, FLOOR, OWNER, RIVALS, RULES
 from bench.start import Imports
 from bench.throughput import Run
 from bench.workloads import FIND_EJSON, FIND_JSON, FIND_ONE, INSERT_ONE, WORKLOADS
@@ -25,8 +25,18 @@ _RATIOS = (
     (FIND_EJSON, EVE, 12.0),
     (INSERT_ONE, FASTAPI, 1.3),
 )
+_RULED = (
+    (FIND_ONE, RULES, 1.05),
+    (FIND_JSON, RULES, 1.05),
+    (FIND_ONE, OWNER, 1.25),
+    (FIND_JSON, OWNER, 1.25),
+    (FIND_EJSON, OWNER, 1.25),
+)
+"""What rules may cost at most, in processor time: nothing but noise for a role that allows everything."""
 _LEGEND = """\
-Dozen    python -m server: authentication by API key and its log line on
+Dozen    python -m server: authentication by API key and its log line on; a system key, so no rules
+rules    the same with an exported app whose one role allows everything
+owner    the same with a role by a condition on the document, and permissions for each field
 FastAPI  bench/fastapi_endpoint.py by hand: PyMongo's async client, bson.json_util, an API key, Uvicorn's access log
 Eve      its own REST routes and answers (dates to the second; no Extended JSON, so find-ejson is held against
          its JSON), its defaults: bench/eve_service.py under Gunicorn, gthread with 4 threads
@@ -63,7 +73,12 @@ class Target:
 
 def targets(results: Results) -> list[Target]:
     """Return those targets for which there are figures."""
-    return [*_ratio_targets(results.runs), *_import_targets(results.imports), *_memory_targets(results.resident)]
+    return [
+        *_ratio_targets(results.runs),
+        *_rule_targets(results.runs),
+        *_import_targets(results.imports),
+        *_memory_targets(results.resident),
+    ]
 
 
 def show(results: Results) -> None:
@@ -128,6 +143,16 @@ def _ratio_targets(runs: list[Run]) -> list[Target]:
         for ratio, workload, rival, least in found
         if ratio is not None
     ]
+
+
+def _rule_targets(runs: list[Run]) -> list[Target]:
+    found = []
+    for workload, rival, most in _RULED:
+        dozen, ruled = throughput.of(runs, workload, DOZEN), throughput.of(runs, workload, rival)
+        cost = throughput.cpu_ratio(dozen, ruled)
+        if cost is not None:
+            found.append(Target(f"{workload}: cpu of {rival} ÷ Dozen", f"≤ {most} x", _times(cost), cost <= most))
+    return found
 
 
 def _ratio(runs: list[Run], workload: str, rival: str) -> float | None:

@@ -17,6 +17,7 @@ from local import child, ports
 
 ROOT = Path(__file__).parent.parent
 DOZEN, FASTAPI, EVE, EVE_LEAN, FLOOR = "Dozen", "FastAPI", "Eve", "Eve-lean", "floor"
+RULES, OWNER = "rules", "owner"
 
 _WRONG_KEY = "not-the-key"
 _BIND = f"{ports.LOOPBACK}:@port@"
@@ -36,14 +37,17 @@ class Rival:
     arguments: tuple[str, ...]  # of this Python
     call: Callable[[str, str], Call | None]  # of workload and key
     checks_key: bool = True
+    app: str | None = None  # the exported app in bench/apps whose rules apply to the key
+
+
+def _dozen(workload: str, key: str) -> Call | None:
+    return workloads.data_api_call(workload, "/app/bench/endpoint/data/v1/action/", key)
 
 
 RIVALS = (
-    Rival(
-        DOZEN,
-        ("-m", "server"),
-        lambda workload, key: workloads.data_api_call(workload, "/app/bench/endpoint/data/v1/action/", key),
-    ),
+    Rival(DOZEN, ("-m", "server"), _dozen),
+    Rival(RULES, ("-m", "server"), _dozen, app="all"),
+    Rival(OWNER, ("-m", "server"), _dozen, app="owner"),
     Rival(
         FASTAPI,
         (*_UVICORN, "bench.fastapi_endpoint:app"),
@@ -107,6 +111,7 @@ class Stable:
     uri: str
     key: str
     logs: Path
+    ruled_key: str = ""  # the key of a caller to whom rules apply
 
     def start(self, rival: Rival) -> Server:
         """Start a rival on the servers' core and return when it has answered its first findOne."""
@@ -116,9 +121,9 @@ class Stable:
         started = time.perf_counter()
         with log.open("wb") as output:
             process = child.start(
-                [*machine.server_cores(), sys.executable, *command], env=self._environ(port), output=output
+                [*machine.server_cores(), sys.executable, *command], env=self._environ(port, rival), output=output
             )
-        server = Server(rival, self.key, port, process, log, started)
+        server = Server(rival, self.ruled_key if rival.app else self.key, port, process, log, started)
         try:
             server.first_answer_s = _first_answer(server)
         except BaseException:
@@ -126,8 +131,9 @@ class Stable:
             raise
         return server
 
-    def _environ(self, port: int) -> Mapping[str, str]:
-        return environ(self.uri) | {"BENCH_URI": self.uri, "BENCH_KEY": self.key, "LISTEN_PORT": str(port)}
+    def _environ(self, port: int, rival: Rival) -> Mapping[str, str]:
+        app = {"APP_CONFIG_DIR": str(ROOT / "bench" / "apps" / rival.app)} if rival.app else {}
+        return environ(self.uri) | {"BENCH_URI": self.uri, "BENCH_KEY": self.key, "LISTEN_PORT": str(port)} | app
 
 
 def environ(uri: str) -> dict[str, str]:
@@ -136,9 +142,9 @@ def environ(uri: str) -> dict[str, str]:
     return kept | {"MONGO_DB_URI": uri, "LISTEN_HOST": ports.LOOPBACK, "PYTHONPATH": str(ROOT)}
 
 
-def make_key(uri: str) -> str:
+def make_key(uri: str, *options: str) -> str:
     """Make an API key of Dozen's, as an administrator would."""
-    command = [sys.executable, "-m", "admin", "keys", "create", "--system", "--name", "bench"]
+    command = [sys.executable, "-m", "admin", "keys", "create", "--name", "bench", *options]
     made = subprocess.run(command, env=environ(uri), cwd=ROOT, capture_output=True, text=True, check=False)
     if made.returncode:
         raise BenchError(f"no API key was made: {made.stderr.strip()}")

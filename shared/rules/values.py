@@ -145,8 +145,10 @@ def _equal_documents(one: Any, other: Any) -> bool:
 
 def ordered(key: Any, order: Order, value: Any) -> bool:
     """Compare a key, or any element of one that is an array, with a value of the same family; others are false."""
-    if isinstance(key, list):
+    if type(key) is Many:
         return any(ordered(each, order, value) for each in key)
+    if type(key) is list:
+        return any(ordered(each, order, value) for each in key if type(each) is not list)
     if key is MISSING or value is MISSING or family(key) is not family(value):
         return False
     first, second = comparable(key), comparable(value)
