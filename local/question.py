@@ -56,10 +56,10 @@ class Question:
 
 
 def ask(database: Database) -> tuple[Question, httpx.Response]:
-    """Send it with the stored key; with a new one when there is none or the database does not know it."""
+    """Send it with the stored key; with a new one when there is none or it may not ask."""
     if database.key_file.exists():
         question = Question(database.settings, database.key_file.read_text().strip())
-        if (response := question.send()).status_code != httpx.codes.UNAUTHORIZED:
+        if (response := question.send()).status_code not in {httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN}:
             return question, response
     question = Question(database.settings, _make_key(database))
     return question, question.send()

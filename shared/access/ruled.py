@@ -286,8 +286,9 @@ class RuledAccess:
         found: list[bytes] = []
         async with aclosing(mongo.read(cursor, self._full.settings.max_read_bytes)) as batches:
             async for batch in batches:
-                stored = zip(_each(batch), bson.decode_all(batch, OPTIONS), strict=True)
-                found += [raw for raw, document in stored if self._access.mask(document, used) is not None]
+                documents = bson.decode_all(batch, OPTIONS)
+                masks = self._access.masks(documents, used)
+                found += [raw for raw, mask in zip(_each(batch), masks, strict=True) if mask is not None]
                 if limit is not None and len(found) >= limit:
                     break
         return found[:limit]
@@ -345,9 +346,13 @@ class _View:
 
     def shown(self, batch: bytes, used: Iterable[Path], form: replies.Format) -> Iterator[dict[str, Any]]:
         """Give what is visible of a batch of documents."""
-        for document, made in zip(bson.decode_all(batch, OPTIONS), replies.rendered(batch, form), strict=True):
-            mask = self._access.mask(document[_ROOT] if self.sent else document, used)
-            if mask is not None:
+        documents = bson.decode_all(batch, OPTIONS)
+        masks = self._access.masks([each[_ROOT] for each in documents] if self.sent else documents, used)
+        is_cut = self.sent or self._plain is not None or self._access.projection is not None
+        for document, made, mask in zip(documents, replies.rendered(batch, form), masks, strict=True):
+            if mask is WHOLE and not is_cut:
+                yield made
+            elif mask is not None:
                 yield self._cut(document, made, mask)
 
     def _cut(self, document: dict[str, Any], made: dict[str, Any], mask: Mask) -> dict[str, Any]:

@@ -15,7 +15,9 @@ def cut(value: Any, mask: Mask) -> Any:
     if mask is WHOLE:
         return value
     if isinstance(mask, dict):
-        return {name: cut(each, mask[name]) for name, each in value.items() if name in mask}
+        return {
+            name: each if mask[name] is WHOLE else cut(each, mask[name]) for name, each in value.items() if name in mask
+        }
     return [cut(each, part) for each, part in zip(value, mask, strict=True) if part is not None]
 
 

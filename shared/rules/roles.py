@@ -94,10 +94,15 @@ class Role:
             return WHOLE
         if self.read is not None:
             return WHOLE if holds(self.read, context) else None
-        if self._plain is not None:
-            names, other = self._plain
-            return {name: WHOLE for name in document if (name in names) is not other} or None
-        return members_mask(document, self.fields, self.other, context)
+        return self._fields_mask(document, context)
+
+    def _fields_mask(self, document: Mapping[str, Any], context: Context) -> Mask | None:
+        if self._plain is None:
+            return members_mask(document, self.fields, self.other, context)
+        names, other = self._plain
+        if document.keys().isdisjoint(names) if other else document.keys() <= names:
+            return WHOLE if document else None  # WHOLE costs the least to apply
+        return {name: WHOLE for name in document if (name in names) is not other} or None
 
     def covers(self, parts: Path, document: Mapping[str, Any], mask: Mask, context: Context) -> bool:
         """Tell whether everything at a path may be read of a document, were it there or not."""

@@ -17,7 +17,7 @@ from shared.rules.expressions import (
     negation,
 )
 from shared.rules.filters import Filter
-from shared.rules.masks import Mask
+from shared.rules.masks import WHOLE, Mask
 from shared.rules.operands import Constants, Context
 from shared.rules.projections import Projection
 from shared.rules.report import Report
@@ -122,11 +122,19 @@ class Access:
 
     def mask(self, document: Mapping[str, Any], used: Iterable[Path] = ()) -> Mask | None:
         """Return what may be read of a document; None if nothing, or if the call uses a path in it that is hidden."""
-        context = self.context(document, document)
+        return self.masks([document], used)[0]
+
+    def masks(self, documents: Iterable[Mapping[str, Any]], used: Iterable[Path] = ()) -> list[Mask | None]:
+        """Return the same for each of many documents."""
+        context, paths = self.context(), tuple(used)
+        return [self._mask(document, paths, context) for document in documents]
+
+    def _mask(self, document: Mapping[str, Any], used: tuple[Path, ...], context: Context) -> Mask | None:
+        context.root = context.prev_root = document
         role = self.role(context)
         mask = None if role is None else role.mask(document, context)
-        if role is None or mask is None:
-            return None
+        if role is None or mask is None or mask is WHOLE:
+            return mask
         return mask if all(role.covers(parts, document, mask, context) for parts in used) else None
 
     def finds_just_visible(self, used: Iterable[Path]) -> bool:

@@ -145,6 +145,8 @@ def _equal_documents(one: Any, other: Any) -> bool:
 
 def ordered(key: Any, order: Order, value: Any) -> bool:
     """Compare a key, or any element of one that is an array, with a value of the same family; others are false."""
+    if type(key) in _QUICK and type(value) in _QUICK and (type(key) is str) is (type(value) is str):
+        return bool(_ORDERS[order](key, value))
     if type(key) is Many:
         return any(ordered(each, order, value) for each in key)
     if type(key) is list:
@@ -188,4 +190,5 @@ def is_scalar(value: Any) -> bool:
 
 
 _PLAIN = {str, bool, int, ObjectId, type(None)}
+_QUICK = {int, float, str}  # what is not a number is neither more nor less than anything to Python, too
 _COMPARED = {int, datetime, bytes}
