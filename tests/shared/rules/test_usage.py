@@ -1,0 +1,176 @@
+"""What a call uses: paths however they are written, operators that are refused wherever they are nested."""
+
+import sys
+from typing import Any
+
+import pytest
+from bson import Regex
+
+from shared.errors import InvalidParameterError
+from shared.rules import usage
+from shared.rules.values import path
+
+
+def paths(*names: str) -> set[tuple[str, ...]]:
+    return {path(name) for name in names}
+
+
+@pytest.mark.parametrize(
+    ("condition", "used"),
+    [
+        ({}, set()),
+        ({"a": 1}, paths("a")),
+        ({"a.b.0.c": {"$gt": 1}}, paths("a.b.0.c")),
+        ({"_id": 1}, set()),
+        ({"_id": {"$in": [1, 2]}}, set()),
+        ({"_id": {"$eq": 1}}, set()),
+        ({"_id": {"$gt": 1}}, paths("_id")),
+        ({"_id": {"$in": [1], "$gt": 0}}, paths("_id")),
+        ({"_id.a": 1}, paths("_id.a")),
+        ({"$and": [{"a": 1}, {"$or": [{"b": 1}, {"$nor": [{"c": 1}]}]}]}, paths("a", "b", "c")),
+        ({"a": {"$elemMatch": {"b": 1, "$or": [{"c": 1}]}}}, paths("a", "a.b", "a.c")),
+        ({"a": {"$elemMatch": {"$gt": 1}}}, paths("a")),
+        ({"a": {"$not": {"$elemMatch": {"b": 1}}}}, paths("a", "a.b")),
+        ({"a": {"$all": [{"$elemMatch": {"b": 1}}, 5]}}, paths("a", "a.b")),
+        ({"a": {"b": {"$gt": 1}}}, paths("a")),
+        ({"a": {"$ref": "c", "$id": 1}}, paths("a")),
+        ({"__proto__": 1, "constructor.prototype": 1, "": 1}, paths("__proto__", "constructor.prototype", "")),
+        ({"$comment": {"$where": "x"}, "a": 1}, paths("a")),
+    ],
+)
+def test_the_paths_of_a_filter(condition: Any, used: Any) -> None:
+    assert usage.filter_paths(condition) == used
+
+
+REFUSED = [
+    "$expr", "$jsonSchema", "$regex", "$text", "$where", "$geoIntersects", "$geoWithin", "$near", "$nearSphere",
+    "$bitsAllClear", "$bitsAllSet", "$bitsAnyClear", "$bitsAnySet", "$someday",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("operator", REFUSED)
+@pytest.mark.parametrize(
+    "nested",
+    [
+        lambda operator: {operator: 1},
+        lambda operator: {"a": {operator: 1}},
+        lambda operator: {"a": {"$gt": 1, operator: 1}},
+        lambda operator: {"$and": [{"$or": [{"$nor": [{"a": {operator: 1}}]}]}]},
+        lambda operator: {"a": {"$not": {operator: 1}}},
+        lambda operator: {"a": {"$elemMatch": {operator: 1}}},
+        lambda operator: {"a": {"$elemMatch": {"b": {"$not": {operator: 1}}}}},
+        lambda operator: {"a": {"$all": [{"$elemMatch": {"b": {operator: 1}}}]}},
+        lambda operator: {"_id": {operator: 1}},
+    ],
+)
+def test_an_operator_is_refused_by_name_wherever_it_is_nested(operator: str, nested: Any) -> None:
+    with pytest.raises(InvalidParameterError, match=rf"'\{operator}'"):
+        usage.filter_paths(nested(operator))
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        {"a": Regex("x")},
+        {"a": {"$in": [1, Regex("x")]}},
+        {"a": {"$not": Regex("x")}},
+        {"a": {"$all": [Regex("x")]}},
+        {"a": {"$elemMatch": {"b": Regex("x")}}},
+        {"_id": Regex("x")},
+        {"$or": [{"a": Regex("x")}]},
+    ],
+)
+def test_a_pattern_is_the_operator_it_stands_for(condition: Any) -> None:
+    with pytest.raises(InvalidParameterError, match=r"'\$regex'"):
+        usage.filter_paths(condition)
+
+
+@pytest.mark.parametrize(
+    ("update", "filters", "used"),
+    [
+        ({"$set": {"a": 1, "b.c": 2}, "$inc": {"d": 1}}, [], paths("a", "b.c", "d")),
+        ({"$set": {"a.$.b": 1, "a.$[].c": 1, "a.$[x].d": 1}}, [], paths("a.b", "a.c", "a.d")),
+        ({"$set": {"a.$[x].b": 1}}, [{"x.c": 1}], paths("a.b", "a.c")),
+        ({"$set": {"a.$[x].b.$[y]": 1}}, [{"x.c": 1}, {"y": {"$gt": 1}}], paths("a.b", "a.c")),
+        ({"$set": {"a.$[x].b": 1}}, [{"$or": [{"x.c": 1}, {"x.d": 1}]}], paths("a.b", "a.c", "a.d")),
+        ({"$rename": {"a": "b.c"}}, [], paths("a", "b.c")),
+        ({"$pull": {"a": {"b": 1}}}, [], paths("a", "a.b")),
+        ({"$pull": {"a": {"$gt": 1}}}, [], paths("a")),
+        ({"$push": {"a": {"$each": [1], "$sort": {"b": 1}}}}, [], paths("a")),
+        ({"$setOnInsert": {"a": 1}, "$unset": {"b": ""}}, [], paths("b")),
+        ({"$set": 5, "$inc": {"$": 1}}, [], set()),
+    ],
+)
+def test_the_paths_of_an_update(update: Any, filters: Any, used: Any) -> None:
+    assert usage.update_paths(update, filters) == used
+
+
+@pytest.mark.parametrize(
+    "update", [{"$pull": {"a": {"$regex": "x"}}}, {"$pull": {"a": Regex("x")}}, {"$pull": {"a": {"b": {"$expr": 1}}}}]
+)
+def test_a_pull_takes_no_more_than_a_filter(update: Any) -> None:
+    with pytest.raises(InvalidParameterError):
+        usage.update_paths(update, [])
+
+
+@pytest.mark.parametrize(
+    "pipeline",
+    [
+        [{"$out": "x"}],
+        [{"$match": {}}, {"$lookup": {}}],
+        [{"$search": {}}],
+        [{"$documents": []}],
+        [{"$match": {"$or": [{"$expr": 1}]}}],
+        [{"$group": {"_id": {"$cond": [{"$setIsSubset": [[], []]}, 1, 2]}}}],
+        [{"$set": {"a": [{"b": {"$function": {}}}]}}],
+        [{"$project": {"a": {"$meta": "indexKey"}}}],
+    ],
+)
+def test_stages_and_expressions_that_are_refused(pipeline: Any) -> None:
+    with pytest.raises(InvalidParameterError):
+        usage.refuse_stages(pipeline)
+
+
+def test_stages_that_are_allowed() -> None:
+    usage.refuse_stages([{"$match": {"a": 1}}, {"$group": {"_id": "$a", "n": {"$sum": 1}}}, {"$sort": {"n": -1}}])
+
+
+def test_a_sort_that_computes_is_refused() -> None:
+    assert usage.sort_paths({"a": 1, "b.c": -1}) == paths("a", "b.c")
+    with pytest.raises(InvalidParameterError, match=r"'\$meta'"):
+        usage.sort_paths({"a": {"$meta": "textScore"}})
+
+
+def steps(condition: Any) -> int:
+    """Return how many functions are called to look at a filter."""
+    count = 0
+
+    def note(*_: Any) -> None:
+        nonlocal count
+        count += 1
+
+    sys.setprofile(note)
+    try:
+        usage.filter_paths(condition)
+    finally:
+        sys.setprofile(None)
+    return count
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda number: {"$or": [{f"a{each}": each} for each in range(number)]},
+        lambda number: {"a": {"$in": list(range(number))}},
+        lambda number: {"a": {"$all": [{"$elemMatch": {"b": each}} for each in range(number)]}},
+    ],
+)
+def test_ten_thousand_conditions_take_ten_times_as_long_as_a_thousand(make: Any) -> None:
+    assert steps(make(10_000)) <= 11 * steps(make(1_000))
+
+
+def test_deep_conditions_are_looked_at() -> None:
+    condition: Any = {"secret": 1}
+    for _ in range(48):
+        condition = {"$and": [condition]}
+    assert usage.filter_paths(condition) == paths("secret")
