@@ -6,7 +6,7 @@ import os
 import re
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 from urllib.parse import parse_qsl
@@ -50,7 +50,7 @@ class FunctionRoute:
         body = await _body(headers, receive)
         if body is None:
             return
-        response = await self.function(_request(scope, headers, body))
+        response = await self.function(Request(scope, headers, body))
         content = response.get_body()
         sent = [(name.lower().encode(), value.encode("latin-1")) for name, value in response.headers.items()]
         sent += ((b"content-type", _content_type(response)), _NOSNIFF)
@@ -67,20 +67,51 @@ def _content_type(response: func.HttpResponse) -> bytes:
     return str(response.mimetype).encode()
 
 
-def _request(scope: Scope, headers: dict[str, str], body: bytes) -> func.HttpRequest:
-    query = scope["query_string"].decode("latin-1")
-    host = headers.get("host", "")
-    if not _HOST.fullmatch(host):  # a path or a query in it would be taken for the request's own
-        host = "localhost"
-    url = f"{scope['scheme']}://{host}{scope['raw_path'].decode('latin-1')}"
-    return func.HttpRequest(
-        scope["method"],
-        f"{url}?{query}" if query else url,
-        headers=headers,
-        params=dict(parse_qsl(query)) if query else {},
-        route_params=scope.get("path_params", {}),
-        body=body,
-    )
+class Request(func.HttpRequest):
+    """What Azure's host would pass, without the copies that its base makes; the headers' names are lower-case."""
+
+    def __init__(self, scope: Scope, headers: dict[str, str], body: bytes) -> None:
+        """Take the parts of a request."""
+        host = headers.get("host", "")
+        if not _HOST.fullmatch(host):  # a path or a query in it would be taken for the request's own
+            host = "localhost"
+        url = f"{scope['scheme']}://{host}{scope['raw_path'].decode('latin-1')}"
+        query = scope["query_string"].decode("latin-1")
+        self._method: str = scope["method"]
+        self._url = f"{url}?{query}" if query else url
+        self._headers = headers
+        self._params = dict(parse_qsl(query)) if query else {}
+        self._route_params: Mapping[str, str] = scope.get("path_params", {})
+        self._body = body
+
+    @property
+    def method(self) -> str:
+        """The method, in capitals."""
+        return self._method
+
+    @property
+    def url(self) -> str:
+        """The URL with its query."""
+        return self._url
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """The headers by their lower-case names."""
+        return self._headers
+
+    @property
+    def params(self) -> Mapping[str, str]:
+        """The query's members."""
+        return self._params
+
+    @property
+    def route_params(self) -> Mapping[str, str]:
+        """The route's members."""
+        return self._route_params
+
+    def get_body(self) -> bytes:
+        """Return the body."""
+        return self._body
 
 
 def _headers(scope: Scope) -> dict[str, str]:
@@ -163,6 +194,49 @@ def _routes() -> list[Route]:
     return routes
 
 
+class Functions:
+    """The ASGI application: an exact path is looked up; every other one, and the process's life, are the router's."""
+
+    def __init__(self, routes: list[Route]) -> None:
+        """Note of each route which segments of a path are its own and which are parameters."""
+        # a bare router: shared.endpoint answers every error itself, so Starlette's middleware would have nothing to do
+        self._router = Router(routes=routes, lifespan=_lifespan, redirect_slashes=False)
+        exact = [ExactRoute(route) for route in routes if not route.path.endswith("}")]
+        self._exact = {(len(each.segments), each.segments[-1]): each for each in reversed(exact)}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] == "http":
+            segments = scope["path"].split("/")
+            exact = self._exact.get((len(segments), segments[-1]))
+            if exact is not None and exact.matches(scope, segments):
+                await exact.function(scope, receive, send)
+                return
+        await self._router(scope, receive, send)
+
+
+class ExactRoute:
+    """A route that ends with a word of its own, matched without a regular expression: in the case it is written."""
+
+    def __init__(self, route: Route) -> None:
+        """Take one of the router's routes."""
+        self.segments = route.path.split("/")
+        self.function: Any = route.endpoint
+        self._methods = route.methods or set()
+        self._own = [(at, segment) for at, segment in enumerate(self.segments) if segment[:1] != "{"]
+        self._parameters = [(at, segment[1:-1]) for at, segment in enumerate(self.segments) if segment[:1] == "{"]
+
+    def matches(self, scope: Scope, segments: list[str]) -> bool:
+        """Tell whether these are the segments of a path of this route; note its parameters if they are."""
+        if scope["method"] not in self._methods:
+            return False
+        for at, segment in self._own:
+            if segments[at] != segment:
+                return False
+        scope["path_params"] = parameters = {name: segments[at] for at, name in self._parameters}
+        return "" not in parameters.values()
+
+
 @asynccontextmanager
 async def _lifespan(_app: object) -> AsyncIterator[None]:
     yield
@@ -171,8 +245,7 @@ async def _lifespan(_app: object) -> AsyncIterator[None]:
     telemetry.event(logging.INFO, "stopped")
 
 
-# a bare router: shared.endpoint answers every error itself, so Starlette's middleware would have nothing to do
-app = Router(routes=_routes(), lifespan=_lifespan, redirect_slashes=False)
+app = Functions(_routes())
 
 
 def _grace_seconds() -> int:

@@ -52,7 +52,7 @@ def fail(sentence: str, code: int = FAILED) -> typer.Exit:
 
 async def _closing[T](work: Callable[[], Awaitable[T]]) -> T:
     try:
-        async with mongo.driver_call():
+        with mongo.driver_call():
             return await work()
     finally:
         await mongo.close()

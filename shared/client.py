@@ -125,7 +125,7 @@ async def _answer(
             response = func.HttpResponse(status_code=HTTPStatus.NO_CONTENT, headers=headers | _preflight(methods))
         else:
             call = ClientCall(req, auth.client_address(req.headers, None, given.trusted_proxies), line)
-            async with mongo.driver_call():
+            with mongo.driver_call():
                 status, members = await handle(call)
             response = _response(status, members, headers)
     except Exception as error:  # noqa: BLE001  the one place that turns any failure into a reply

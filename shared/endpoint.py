@@ -204,7 +204,7 @@ async def _run(
         _refuse_uncallable(known, caller, shown)
     call = Call(given, caller, ejson.loads(body), _format(req.headers.get("accept"), given, known), shown)
     try:
-        async with mongo.driver_call():
+        with mongo.driver_call():
             return await made.handle(call), call.form
     finally:
         line.namespace = call.namespace

@@ -133,6 +133,40 @@ async def read(cursor: RawCursor, limit: int) -> AsyncGenerator[bytes]:
             yield batch
 
 
+async def first(
+    target: Collection,
+    condition: Mapping[str, Any],
+    projection: Mapping[str, Any],
+    sort: list[tuple[str, Any]] | None,
+    max_time_ms: int,
+) -> bytes | None:
+    """Return the first document that matches as the bytes that MongoDB sent, None if there is none.
+
+    One command on one connection, without the driver's cursor, session and loop of retries, which cost a quarter of
+    the call: docs/decisions/0011. What fails for a reason that may pass is left to the driver's own find_one.
+    """
+    command: dict[str, Any] = {
+        "find": target.name, "filter": condition, "limit": 1, "singleBatch": True, "maxTimeMS": max_time_ms,
+    }  # fmt: skip
+    if projection:
+        command["projection"] = projection
+    if sort:
+        command["sort"] = dict(sort)
+    database, client = target.database.name, target.database.client
+    try:
+        async with await client._conn_for_reads(target.read_preference, None, "find") as (connection, preference):
+            reply = await connection.command(
+                database, command, preference, _RAW, read_concern=target.read_concern, client=client
+            )
+    except (ConnectionFailure, OperationFailure) as error:
+        if not _may_pass(error) or not client.options.retry_reads:
+            raise
+        found: Any = await target.find_one(condition, projection or None, sort=sort, max_time_ms=max_time_ms)
+        return None if found is None else found.raw
+    batch = reply["cursor"]["firstBatch"]
+    return batch[0].raw if batch else None
+
+
 @asynccontextmanager
 async def server_deadline(target: Collection) -> AsyncIterator[None]:
     """Have MongoDB itself end the update or delete inside at the deadline: finding its documents may take long.
@@ -168,7 +202,7 @@ async def transaction[T](target: Collection, work: Callable[[Session], Awaitable
 async def ping() -> None:
     """Ask every data source whether it answers; raise UnavailableError at the first that does not."""
     for uri in settings.current().data_sources.values():
-        async with driver_call():
+        with driver_call():
             await _client(uri).admin.command("ping")
 
 
@@ -179,23 +213,34 @@ async def close() -> None:
 
 
 class driver_call:  # noqa: N801  used as a context manager; a class costs half of what a generator does
-    """Give everything inside one deadline, MONGO_DB_TIMEOUT_MS, and raise our errors for the driver's."""
+    """Give everything inside one deadline, MONGO_DB_TIMEOUT_MS, and raise our errors for the driver's.
 
-    __slots__ = ("_timeout",)
+    What asyncio.timeout does, at a third of its cost: every call has a deadline, hardly any meets it.
+    """
 
-    async def __aenter__(self) -> None:
+    __slots__ = ("_cancellations", "_is_late", "_task", "_timer")
+
+    def __enter__(self) -> None:
         """Start the clock."""
-        self._timeout = asyncio.timeout(settings.current().mongo_db_timeout_ms / 1000)
-        await self._timeout.__aenter__()
+        loop = asyncio.get_running_loop()
+        task = asyncio.current_task(loop)
+        assert task is not None  # noqa: S101  every call is part of a task
+        self._task = task
+        self._cancellations = task.cancelling()
+        self._is_late = False
+        self._timer = loop.call_later(settings.current().mongo_db_timeout_ms / 1000, self._end)
 
-    async def __aexit__(
+    def _end(self) -> None:
+        self._is_late = True
+        self._task.cancel()
+
+    def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Raise what the caller gets for what happened inside."""
-        try:
-            await self._timeout.__aexit__(kind, error, trace)
-        except TimeoutError as passed:
-            raise DeadlinePassedError(_LATE) from passed
+        self._timer.cancel()
+        if self._is_late and self._task.uncancel() <= self._cancellations and isinstance(error, asyncio.CancelledError):
+            raise DeadlinePassedError(_LATE) from error
         if isinstance(error, PyMongoError | BSONError):
             raise translated(error) from error
 
@@ -237,6 +282,13 @@ def _state_of_the_server(error: PyMongoError, has_code: bool) -> DataAPIError | 
     if isinstance(error, ConnectionFailure | CursorNotFound):
         return UnavailableError("the connection to MongoDB was lost")
     return None
+
+
+def _may_pass(error: ConnectionFailure | OperationFailure) -> bool:
+    """Tell whether the same read may succeed if it is tried again at once."""
+    if isinstance(error, OperationFailure):
+        return error.code in _PASSING
+    return not isinstance(error, ServerSelectionTimeoutError | WaitQueueTimeoutError)  # the driver waited already
 
 
 def _details(error: PyMongoError) -> Mapping[str, Any]:

@@ -235,6 +235,40 @@ async def test_a_call_whose_connection_broke_is_tried_again(
     assert answer.status == status
 
 
+async def test_a_find_one_that_the_server_could_not_do_just_then_is_tried_again(
+    reliable: Reliable, database: Any
+) -> None:
+    await database.items.insert_many([{"_id": 2, "a": 1, "b": 1}, {"_id": 1, "a": 1, "b": 1}])
+    await reliable.fail("find", errorCode=134)  # not yet: one that says nothing about the server
+
+    answer = await reliable.post("findOne", filter={"a": 1}, projection={"b": 1}, sort={"_id": -1})
+
+    assert answer.json == {"document": {"_id": 2, "b": 1}}
+
+
+async def test_a_find_one_is_not_tried_again_where_the_uri_forbids_it(
+    worker: Worker, configured: pytest.MonkeyPatch, mongod: Mongod, key: str, fail_point: FailPoint
+) -> None:
+    configured.setenv("MONGO_DB_URI", f"{mongod.uri}&retryReads=false")
+    await Post(worker, key)("findOne")
+    await fail_point("find", closeConnection=True)
+
+    assert [(await Post(worker, key)("findOne")).status for _ in range(2)] == [503, 200]
+
+
+async def test_a_find_one_reads_with_the_concern_that_the_uri_asks_for(
+    worker: Worker, configured: pytest.MonkeyPatch, mongod: Mongod, key: str, database: Any
+) -> None:
+    configured.setenv("MONGO_DB_URI", f"{mongod.uri}&readConcernLevel=majority")
+    await database.command("profile", 2)
+
+    await Post(worker, key)("findOne")
+
+    seen = await database["system.profile"].find_one({"command.find": "items"})
+    await database.command("profile", 0)
+    assert seen["command"]["readConcern"]["level"] == "majority"
+
+
 @pytest.mark.parametrize(
     ("name", "members"),
     [pytest.param("find", {}, id="find"), pytest.param("insertOne", {"document": {"a": 1}}, id="insertOne")],

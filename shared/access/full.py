@@ -28,13 +28,10 @@ class FullAccess:
 
     async def find_one(self, reading: Reading) -> bytes:
         """Return the first document that matches, or null."""
-        found: Any = await self.target.find_one(
-            reading.filter,
-            projection=reading.projection or None,
-            sort=reading.sort,
-            max_time_ms=self.settings.mongo_db_timeout_ms,
+        found = await mongo.first(
+            self.target, reading.filter, reading.projection, reading.sort, self.settings.mongo_db_timeout_ms
         )
-        return replies.one_document(None if found is None else found.raw, self.form)
+        return replies.one_document(found, self.form)
 
     async def find(self, reading: Reading) -> bytes:
         """Return the documents that match, in the order asked for."""

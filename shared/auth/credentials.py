@@ -60,7 +60,7 @@ async def _with_other(headers: Mapping[str, str], address: str) -> Caller:
             return await _with_password(email, password, address)
         if token:
             known = app.current()
-            async with mongo.driver_call():
+            with mongo.driver_call():
                 create = known is not None and known.data_api.create_user_on_auth
                 return await _caller(await logins.with_custom_token(token, create=create))
     except (InvalidPasswordError, LoginRefusedError, ProviderNotFoundError):
@@ -79,7 +79,7 @@ async def _with_password(email: str, password: str, address: str) -> Caller:
     expires, user_id = _passwords.get(key, (0.0, ""))
     if expires > time.monotonic():
         return await _acting(user_id)
-    async with mongo.driver_call():
+    with mongo.driver_call():
         user = await logins.with_password(email, password, address)
         if len(_passwords) >= _MOST_CACHED:
             _passwords.clear()
@@ -97,7 +97,7 @@ async def _without() -> Caller:
 
 
 async def _acting(user_id: str) -> Caller:
-    async with mongo.driver_call():
+    with mongo.driver_call():
         user = await users.find(user_id)
         if user is None or user.disabled:
             raise InvalidSessionError(_NOBODY)
@@ -113,6 +113,6 @@ async def _with_custom_data(shown: Mapping[str, object]) -> Mapping[str, object]
     known = app.current()
     if known is None or not known.data_api.fetch_custom_user_data:
         return shown
-    async with mongo.driver_call():
+    with mongo.driver_call():
         data = await custom_data.of(str(shown["id"]))
     return shown if data is None else {**shown, "custom_data": data}

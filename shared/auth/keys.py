@@ -52,7 +52,7 @@ async def owner_of(key: str) -> Caller | str:
 
 
 async def _stored_owner(hashed: str) -> Caller | str:
-    async with mongo.driver_call():
+    with mongo.driver_call():
         stored = await mongo.control_database()[API_KEYS].find_one({"hash": hashed, "disabled": False})
     if stored is None or not hmac.compare_digest(stored["hash"], hashed):
         _cache.pop(hashed, None)

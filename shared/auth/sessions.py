@@ -107,7 +107,7 @@ async def user_of_access(access_token: str) -> tuple[User, Mapping[str, Any] | N
     if known is not None and known.expires > now:
         return known.user, known.custom_data
     claims = tokens.verified("access", access_token)
-    async with mongo.driver_call():
+    with mongo.driver_call():
         user = await users.find(claims["sub"])
     if user is None or user.disabled:
         _cache.pop(key, None)
