@@ -1,7 +1,7 @@
 """The cached clients of this process, the data sources, and driver errors -> our errors."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import Any
@@ -15,8 +15,6 @@ from bson.raw_bson import RawBSONDocument
 from pymongo import AsyncMongoClient, ReadPreference, WriteConcern
 from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.asynchronous.collection import AsyncCollection
-from pymongo.asynchronous.command_cursor import AsyncRawBatchCommandCursor
-from pymongo.asynchronous.cursor import AsyncRawBatchCursor
 from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import (
     BulkWriteError,
@@ -40,7 +38,6 @@ from shared.errors import (
     DeadlinePassedError,
     InvalidParameterError,
     NoRuleError,
-    ReadTooLargeError,
     UnavailableError,
     UnconfirmedWriteError,
     UnknownDataSourceError,
@@ -49,15 +46,15 @@ from shared.settings import VERSION, Settings
 
 type Client = AsyncMongoClient[dict[str, Any]]
 type Collection = AsyncCollection[dict[str, Any]]
-type RawCursor = AsyncRawBatchCursor[Any] | AsyncRawBatchCommandCursor[Any]
 
 type Session = AsyncClientSession
 
 _SERVER_SELECTION_MS = 5_000
 _ILLEGAL_OPERATION = 20
-_RAW: CodecOptions[Any] = CodecOptions(  # documents stay the bytes that MongoDB sent
+RAW: CodecOptions[Any] = CodecOptions(
     document_class=RawBSONDocument, datetime_conversion=DatetimeConversion.DATETIME_AUTO
 )
+"""How collections are read: documents stay the bytes that MongoDB sent."""
 _NAMES = {  # write errors come without their codeName
     2: "BadValue", 9: "FailedToParse", 14: "TypeMismatch", 28: "PathNotViable", 40: "ConflictingUpdateOperators",
     52: "DollarPrefixedFieldName", 53: "InvalidIdField", 54: "NotSingleValueField", 56: "EmptyFieldName",
@@ -105,7 +102,7 @@ def collection(data_source: str, database: str, name: str) -> Collection:
     known = _here().collections
     found = known.get((uri, database, name))
     if found is None:
-        found = _client(uri)[database].get_collection(name, codec_options=_RAW)
+        found = _client(uri)[database].get_collection(name, codec_options=RAW)
         if len(known) >= _MOST_COLLECTIONS:
             known.clear()
         known[uri, database, name] = found
@@ -120,51 +117,6 @@ def control_database() -> AsyncDatabase[dict[str, Any]]:
         read_concern=ReadConcern("majority"),
         write_concern=WriteConcern("majority"),
     )
-
-
-async def read(cursor: RawCursor, limit: int) -> AsyncGenerator[bytes]:
-    """Give what a cursor gives, batches of concatenated BSON documents; raise if they exceed so many bytes."""
-    size = 0
-    async with cursor:
-        async for batch in cursor:
-            size += len(batch)
-            if size > limit:
-                raise ReadTooLargeError(f"the documents found exceed {limit} bytes")
-            yield batch
-
-
-async def first(
-    target: Collection,
-    condition: Mapping[str, Any],
-    projection: Mapping[str, Any],
-    sort: list[tuple[str, Any]] | None,
-    max_time_ms: int,
-) -> bytes | None:
-    """Return the first document that matches as the bytes that MongoDB sent, None if there is none.
-
-    One command on one connection, without the driver's cursor, session and loop of retries, which cost a quarter of
-    the call: docs/decisions/0011. What fails for a reason that may pass is left to the driver's own find_one.
-    """
-    command: dict[str, Any] = {
-        "find": target.name, "filter": condition, "limit": 1, "singleBatch": True, "maxTimeMS": max_time_ms,
-    }  # fmt: skip
-    if projection:
-        command["projection"] = projection
-    if sort:
-        command["sort"] = dict(sort)
-    database, client = target.database.name, target.database.client
-    try:
-        async with await client._conn_for_reads(target.read_preference, None, "find") as (connection, preference):
-            reply = await connection.command(
-                database, command, preference, _RAW, read_concern=target.read_concern, client=client
-            )
-    except (ConnectionFailure, OperationFailure) as error:
-        if not _may_pass(error) or not client.options.retry_reads:
-            raise
-        found: Any = await target.find_one(condition, projection or None, sort=sort, max_time_ms=max_time_ms)
-        return None if found is None else found.raw
-    batch = reply["cursor"]["firstBatch"]
-    return batch[0].raw if batch else None
 
 
 @asynccontextmanager
@@ -284,8 +236,8 @@ def _state_of_the_server(error: PyMongoError, has_code: bool) -> DataAPIError | 
     return None
 
 
-def _may_pass(error: ConnectionFailure | OperationFailure) -> bool:
-    """Tell whether the same read may succeed if it is tried again at once."""
+def may_pass(error: ConnectionFailure | OperationFailure) -> bool:
+    """Tell whether what failed may succeed if it is tried again at once."""
     if isinstance(error, OperationFailure):
         return error.code in _PASSING
     return not isinstance(error, ServerSelectionTimeoutError | WaitQueueTimeoutError)  # the driver waited already

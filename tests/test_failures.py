@@ -318,7 +318,7 @@ async def test_an_error_of_the_server_has_its_status(
     reliable: Reliable, code: int, expected: tuple[int, str, str], command: str, name: str, members: dict[str, Any]
 ) -> None:
     status, error_code, error = expected
-    await reliable.fail(command, times=2, errorCode=code)  # twice: the driver tries some again
+    await reliable.fail(command, times=3, errorCode=code)  # some are tried again
 
     answer = await reliable.post(name, **members)
 
@@ -413,7 +413,7 @@ async def test_the_log_says_why_a_call_failed(
     reliable: Reliable, caplog: pytest.LogCaptureFixture, fault: dict[str, Any], status: int, causes: set[str]
 ) -> None:
     caplog.set_level("INFO", "dozen")
-    await reliable.fail("find", times=2, **fault)
+    await reliable.fail("find", times=3, **fault)
 
     answer = await reliable.post("find")
 

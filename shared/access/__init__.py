@@ -5,10 +5,10 @@ from typing import Any
 
 from shared import app, mongo
 from shared.access.full import FullAccess
-from shared.access.reading import Reading
 from shared.access.ruled import RuledAccess
 from shared.auth import Caller
 from shared.errors import NoRuleError, UnknownDataSourceError
+from shared.reads import Reading
 from shared.replies import Format
 from shared.requests import Request
 from shared.settings import Settings

@@ -1,12 +1,12 @@
 """Everything that MongoDB allows: for system callers, and where a caller's one role allows all of it."""
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterable, Mapping
 from typing import Any
 
-from shared import mongo, replies
-from shared.access.reading import Reading
+from shared import mongo, reads, replies
 from shared.ejson import Document
 from shared.mongo import Collection
+from shared.reads import Reading
 from shared.replies import Format
 from shared.settings import Settings
 
@@ -28,29 +28,19 @@ class FullAccess:
 
     async def find_one(self, reading: Reading) -> bytes:
         """Return the first document that matches, or null."""
-        found = await mongo.first(
-            self.target, reading.filter, reading.projection, reading.sort, self.settings.mongo_db_timeout_ms
-        )
+        found = await reads.first(self.target, reading, self.settings)
         return replies.one_document(found, self.form)
 
     async def find(self, reading: Reading) -> bytes:
         """Return the documents that match, in the order asked for."""
-        cursor = self.target.find_raw_batches(
-            reading.filter,
-            projection=reading.projection or None,
-            sort=reading.sort,
-            limit=reading.limit,
-            skip=reading.skip,
-            max_time_ms=self.settings.mongo_db_timeout_ms,
-        )
-        return await self._documents(cursor)
+        return await self._documents(reads.find(self.target, reading, self.settings))
 
     async def aggregate(self, pipeline: list[Document], **options: Any) -> bytes:
         """Run a pipeline and return what comes out, cut off at the cap."""
         cursor = await self.target.aggregate_raw_batches(
             [*pipeline, {"$limit": MAX_RESULTS}], maxTimeMS=self.settings.mongo_db_timeout_ms, **options
         )
-        return await self._documents(cursor)
+        return await self._documents(reads.batches(cursor, self.settings))
 
     async def insert_one(self, document: Document) -> bytes:
         """Insert a document and return its _id, made here if it brought none."""
@@ -92,9 +82,8 @@ class FullAccess:
             result = await self.target.delete_many(condition)
         return replies.reply({"deletedCount": result.deleted_count}, self.form)
 
-    async def _documents(self, cursor: mongo.RawCursor) -> bytes:
-        """Return the reply with all that a cursor gives, each batch made text while MongoDB prepares the next."""
-        batches = mongo.read(cursor, self.settings.max_read_bytes)
+    async def _documents(self, batches: AsyncIterable[bytes]) -> bytes:
+        """Return the reply with all batches, each made text while MongoDB prepares the next."""
         return replies.many_documents([replies.batch_of_documents(batch, self.form) async for batch in batches])
 
     def _updated(self, raw: Mapping[str, Any]) -> bytes:

@@ -13,9 +13,8 @@ from bson.objectid import ObjectId
 from bson.raw_bson import RawBSONDocument
 from pymongo import ReturnDocument
 
-from shared import mongo, replies
+from shared import mongo, reads, replies
 from shared.access.full import Changes, FullAccess
-from shared.access.reading import Reading
 from shared.ejson import Document
 from shared.errors import (
     DataAPIError,
@@ -25,6 +24,7 @@ from shared.errors import (
     SchemaFailedError,
 )
 from shared.mongo import Session
+from shared.reads import Reading
 from shared.rules import usage
 from shared.rules.masks import WHOLE, Mask, cut
 from shared.rules.projections import Projection
@@ -127,18 +127,17 @@ class RuledAccess:
         view = _View.of(reading.projection, self._access)
         used = self._asked(self._used(reading.filter) | usage.sort_paths(dict(reading.sort or ()))) | view.parts
         is_exact = self._access.finds_just_visible(used)
-        cursor = self._target.find_raw_batches(
+        sent = Reading(
             self._condition(reading.filter),
-            projection=view.sent or None,
-            sort=reading.sort,
+            view.sent,
+            reading.sort,
             limit=reading.limit if is_exact else 0,
             skip=reading.skip if is_exact else 0,
-            batch_size=0 if is_exact else _batch_size(reading.skip + reading.limit + 1),
-            max_time_ms=self._full.settings.mongo_db_timeout_ms,
         )
+        batch_size = 0 if is_exact else _batch_size(reading.skip + reading.limit + 1)
         first = 0 if is_exact else reading.skip
         found: list[dict[str, Any]] = []
-        async with aclosing(mongo.read(cursor, self._full.settings.max_read_bytes)) as batches:
+        async with aclosing(reads.find(self._target, sent, self._full.settings, batch_size)) as batches:
             async for batch in batches:
                 found += view.shown(batch, used, self._full.form)
                 if len(found) >= first + reading.limit:
@@ -284,7 +283,7 @@ class RuledAccess:
             self._condition(condition), batch_size=_batch_size(limit or _LARGEST_BATCH), session=session
         )
         found: list[bytes] = []
-        async with aclosing(mongo.read(cursor, self._full.settings.max_read_bytes)) as batches:
+        async with aclosing(reads.batches(cursor, self._full.settings)) as batches:
             async for batch in batches:
                 documents = bson.decode_all(batch, OPTIONS)
                 masks = self._access.masks(documents, used)
@@ -295,7 +294,7 @@ class RuledAccess:
 
     async def _stored(self, session: Session, condition: Document) -> list[bytes]:
         cursor = self._target.find_raw_batches(condition, session=session)
-        batches = mongo.read(cursor, self._full.settings.max_read_bytes)
+        batches = reads.batches(cursor, self._full.settings)
         return [raw async for batch in batches for raw in _each(batch)]
 
 
