@@ -4,9 +4,10 @@ import time
 from collections.abc import Mapping
 from hashlib import sha256
 from secrets import token_bytes
+from typing import Literal
 
 from shared import app, mongo, settings
-from shared.auth import custom_data, keys, logins, sessions, users
+from shared.auth import accounts, custom_data, keys, logins, sessions
 from shared.auth.caller import Caller
 from shared.auth.users import User
 from shared.errors import (
@@ -35,7 +36,7 @@ async def authenticate(headers: Mapping[str, str], address: str = "") -> Caller:
         scheme, *token = headers["authorization"].split(None, 1) or [""]
         if scheme.lower() == "bearer":
             user, data = await sessions.user_of_access(token[0].strip() if token else "")
-            return Caller(user.id, "normal", user.shown(data))
+            return Caller(user.id, _kind(user), user.shown(data))
     for header in _KEY_HEADERS:
         if header in headers and (key := headers[header]):
             return await _with_key(key)
@@ -98,14 +99,18 @@ async def _without() -> Caller:
 
 async def _acting(user_id: str) -> Caller:
     async with mongo.driver_call():
-        user = await users.find(user_id)
+        user = await accounts.find(user_id)
         if user is None or user.disabled:
             raise InvalidSessionError(_NOBODY)
         return await _caller(user)
 
 
 async def _caller(user: User) -> Caller:
-    return Caller(user.id, "normal", await _with_custom_data(user.shown(None)))
+    return Caller(user.id, _kind(user), await _with_custom_data(user.shown(None)))
+
+
+def _kind(user: User) -> Literal["server", "normal"]:
+    return "server" if user.type == accounts.SERVER else "normal"
 
 
 async def _with_custom_data(shown: Mapping[str, object]) -> Mapping[str, object]:
