@@ -5,19 +5,21 @@ transaction, so that no other write comes between the check and what was checked
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import aclosing
+from contextlib import aclosing, contextmanager
 from typing import Any, NamedTuple, NoReturn
 
 import bson
 from bson.objectid import ObjectId
 from bson.raw_bson import RawBSONDocument
 from pymongo import ReturnDocument
+from pymongo.errors import OperationFailure
 
 from shared import mongo, replies
 from shared.access.full import Changes, FullAccess
 from shared.access.reading import Reading
 from shared.ejson import Document
 from shared.errors import (
+    CommandFailedError,
     DataAPIError,
     DeniedWriteError,
     InvalidParameterError,
@@ -216,9 +218,13 @@ class RuledAccess:
         for start in range(0, len(found), _AT_ONCE):
             old = {_key(each): each for each in found[start : start + _AT_ONCE]}
             ids = {"_id": {"$in": [_id(each) for each in old.values()]}}
-            await self._target.update_many(
-                {"$and": [ids, update.condition]}, update.changes, array_filters=update.array_filters, session=session
-            )
+            with self._telling_nothing():
+                await self._target.update_many(
+                    {"$and": [ids, update.condition]},
+                    update.changes,
+                    array_filters=update.array_filters,
+                    session=session,
+                )
             for new in await self._stored(session, ids):
                 before = old.pop(_key(new))
                 self._check_update(before, new)
@@ -236,20 +242,33 @@ class RuledAccess:
     async def _changed(self, session: Session, condition: Document, update: "_Update", *, upsert: bool) -> bytes:
         """Change or insert one document inside the transaction, and return what became of it."""
         new: Any
-        if update.is_replacement:
-            new = await self._target.find_one_and_replace(
-                condition, update.changes, upsert=upsert, return_document=ReturnDocument.AFTER, session=session
-            )
-        else:
-            new = await self._target.find_one_and_update(
-                condition,
-                update.changes,
-                upsert=upsert,
-                array_filters=update.array_filters,
-                return_document=ReturnDocument.AFTER,
-                session=session,
-            )
+        with self._telling_nothing():
+            if update.is_replacement:
+                new = await self._target.find_one_and_replace(
+                    condition, update.changes, upsert=upsert, return_document=ReturnDocument.AFTER, session=session
+                )
+            else:
+                new = await self._target.find_one_and_update(
+                    condition,
+                    update.changes,
+                    upsert=upsert,
+                    array_filters=update.array_filters,
+                    return_document=ReturnDocument.AFTER,
+                    session=session,
+                )
         return bytes(new.raw)
+
+    @contextmanager
+    def _telling_nothing(self) -> Iterator[None]:
+        """Leave out the text of a refusal of MongoDB's: it may show values of the document that are hidden."""
+        try:
+            yield
+        except OperationFailure as error:
+            refusal = mongo.translated(error)
+            if not isinstance(refusal, CommandFailedError) or self._access.shows_everything:
+                raise
+            name = str(refusal).partition(")")[0]
+            raise CommandFailedError(f"{name}) MongoDB cannot make this change of the document") from error
 
     def _check_touched(self, found: Iterable[bytes], update: "_Update") -> None:
         """Deny before MongoDB is asked: its refusals tell the type of what they are about."""

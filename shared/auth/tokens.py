@@ -44,7 +44,7 @@ def verified(kind: Kind, token: str) -> dict[str, Any]:
         claims: dict[str, Any] = jwt.decode(
             token, _key(), algorithms=[_ALGORITHM], issuer=domain(), options={"require": ["exp", "iat", "sub", "typ"]}
         )
-    except (jwt.PyJWTError, ValueError):  # ValueError: not even text
+    except (jwt.PyJWTError, ValueError, ArithmeticError, RecursionError):  # not even text, or JSON of any depth
         raise InvalidSessionError("invalid session") from None
     if claims["typ"] != kind:
         raise InvalidSessionError("invalid session")

@@ -268,6 +268,34 @@ def test_a_document_never_matches_by_what_it_hides(
     assert bound.hidden([parts]) is None
 
 
+static_rules = st.recursive(
+    st.fixed_dictionaries({}, optional={"read": st.booleans(), "write": st.booleans()}),
+    lambda inner: st.fixed_dictionaries({"fields": st.dictionaries(st.sampled_from(["x", "y"]), inner, max_size=2)}),
+    max_leaves=3,
+)
+static_roles = st.fixed_dictionaries(
+    {"name": st.just("r"), "apply_when": st.just({}), "fields": st.dictionaries(st.sampled_from(FIELDS), static_rules)},
+    optional={"additional_fields": st.fixed_dictionaries({"read": st.booleans()})},
+)
+
+
+@settings(max_examples=1_000, deadline=None)
+@given(
+    static_roles, documents, st.sampled_from([*FIELDS, "inner.x", "a.x.y", "b.0", "b.0.x", "a.x.0", "none", "none.x"])
+)
+def test_whether_a_document_matches_does_not_depend_on_what_it_hides(
+    given_role: dict[str, Any], document: dict[str, Any], used: str
+) -> None:
+    bound = access([given_role])
+    mask = bound.mask(document)
+    if mask is None:
+        return
+    visible = cut(document, mask)
+
+    matches = bound.mask(document, [path(used)]) is not None
+    assert matches is (bound.mask(visible, [path(used)]) is not None)
+
+
 @settings(max_examples=800, deadline=None)
 @given(rulesets, documents, documents)
 def test_writes_are_decided_as_the_flowchart_says(

@@ -370,3 +370,13 @@ def test_a_mistake_is_found_when_the_rules_are_compiled(source: Any, path_: str,
 def test_the_stages_that_leave_what_may_be_read(roles: Any, stages: Any) -> None:
     found = access(*roles).readable_stages()
     assert (None if found is None else [dict(each) for each in found]) == stages
+
+
+@pytest.mark.parametrize("used", ["secret", "secret.x", "inner", "inner.hidden"])
+def test_that_a_document_has_no_hidden_field_cannot_be_found_out(used: str) -> None:
+    shown = role(fields={"secret": {}, "inner": {"fields": {"x": {"read": True}}}}, additional_fields={"read": True})
+    bound = access(shown | {"apply_when": {"owner": "u2"}}, role(name="all", read=True))
+
+    assert read(bound, {"_id": 1, "owner": "u2", "inner": {"x": 1}}, used) is None
+    assert read(bound, {"_id": 1, "owner": "u2", "secret": 1, "inner": {"x": 1, "hidden": 2}}, used) is None
+    assert bound.hidden([path(used)]) is None
