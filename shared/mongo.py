@@ -55,7 +55,7 @@ type Session = AsyncClientSession
 
 _SERVER_SELECTION_MS = 5_000
 _ILLEGAL_OPERATION = 20
-_RAW: CodecOptions[Any] = CodecOptions(  # documents stay the bytes that MongoDB sent
+RAW: CodecOptions[Any] = CodecOptions(  # documents stay the bytes that MongoDB sent
     document_class=RawBSONDocument, datetime_conversion=DatetimeConversion.DATETIME_AUTO
 )
 _NAMES = {  # write errors come without their codeName
@@ -105,7 +105,7 @@ def collection(data_source: str, database: str, name: str) -> Collection:
     known = _here().collections
     found = known.get((uri, database, name))
     if found is None:
-        found = _client(uri)[database].get_collection(name, codec_options=_RAW)
+        found = _client(uri)[database].get_collection(name, codec_options=RAW)
         if len(known) >= _MOST_COLLECTIONS:
             known.clear()
         known[uri, database, name] = found
