@@ -85,10 +85,11 @@ def explain_(  # noqa: PLR0913, PLR0917  each is an option of the command
 
 
 def _of_change(access: Access, schema: Schema | None, document: Mapping[str, Any], change: Change) -> Iterator[str]:
-    touched = None
-    if not change.is_replacement:
-        if isinstance(change.update, dict):
-            touched = usage.update_paths(change.update, list(change.array_filters or []))
+    if change.is_replacement:
+        yield f"of what is replaced nothing may be hidden\n  {access.replace(bson.encode(document))}"
+    else:
+        is_pipeline = isinstance(change.update, list)
+        touched = None if is_pipeline else usage.update_paths(change.update, list(change.array_filters or []))
         yield from explain_touch(access, bson.encode(document), touched)
     try:
         old, new = run(lambda: made(document, change))

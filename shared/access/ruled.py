@@ -274,7 +274,7 @@ class RuledAccess:
     def _check_touched(self, found: Iterable[bytes], update: "_Update") -> None:
         """Deny before MongoDB is asked: its refusals tell the type of what they are about."""
         for old in found:
-            decision = self._access.touch(old, update.touched)
+            decision = self._access.replace(old) if update.is_replacement else self._access.touch(old, update.touched)
             if not decision.allowed:
                 _deny("update", decision)
 

@@ -22,12 +22,13 @@ from shared.rules.operands import Constants, Context
 from shared.rules.projections import Projection
 from shared.rules.report import Report
 from shared.rules.roles import Decision, Role
-from shared.rules.values import MISSING, Path
+from shared.rules.values import MISSING, Path, path
 
 OPTIONS: CodecOptions[dict[str, Any]] = CodecOptions(datetime_conversion=DatetimeConversion.DATETIME_AUTO)
 """How documents are decoded for rules and schemas."""
 
 NO_ROLE = "no matching role for document"
+_UNNAMED = ""  # the name of no field that rules speak of
 
 
 class Ruleset:
@@ -165,7 +166,7 @@ class Access:
         return Decision(False, None, NO_ROLE) if role is None else role.may_insert(elements(new), context)
 
     def touch(self, old: bytes, touched: Iterable[Path] | None) -> Decision:
-        """Decide whether a call may name these paths in a visible document to change them; None stands for all.
+        """Decide whether a call may name these paths in a visible document to change them; None stands for any.
 
         What they lead to must be readable even if it does not change, else a caller could guess it and see from the
         outcome that it was right.
@@ -176,11 +177,20 @@ class Access:
         mask = None if role is None else role.mask(before, context)
         if role is None or mask is None:
             return Decision(False, None, NO_ROLE)
-        for parts in [(name,) for name in before if name != "_id"] if touched is None else touched:
+        for parts in self._any_field(role, before) if touched is None else touched:
             is_shown = self.projection is None or self.projection.shows(parts)
-            if not is_shown or not role.covers(parts, before, context, as_stored=True):
+            if not is_shown or not role.covers(parts, before, context, as_stored=touched is not None):
                 return Decision(False, role.name, f"field '{'.'.join(parts)}' is not readable")
         return Decision(True, role.name, "what the call names is readable")
+
+    def _any_field(self, role: Role, document: Mapping[str, Any]) -> Iterable[Path]:
+        """Give what a pipeline may read: whatever is there, and what is not but has a say of its own in the rules."""
+        hidden = () if self.projection is None else (path(name)[0] for name in self.projection.source)
+        return ((name,) for name in (*document, *role.fields, *hidden, _UNNAMED))
+
+    def replace(self, old: bytes) -> Decision:
+        """Decide whether a call may put another document in the place of a visible one, of which nothing is hidden."""
+        return self.touch(old, [(name,) for name in bson.decode(old, OPTIONS) if name != "_id"])
 
     def update(self, old: bytes, new: bytes) -> Decision:
         """Decide on the change of a visible document, which the call was allowed to touch."""

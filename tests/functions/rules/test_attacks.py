@@ -397,6 +397,52 @@ async def test_an_update_tells_nothing_of_what_is_hidden_and_changes_nothing_of_
     assert answers[0].body == answers[1].body
 
 
+@pytest.mark.parametrize(
+    "update",
+    [
+        [{"$set": {"note": {"$ifNull": ["$secret", "none"]}}}],
+        [{"$set": {"note": {"$type": "$address.door_code"}}}],
+        [{"$set": {"note": {"$size": {"$objectToArray": "$$ROOT"}}}}],
+    ],
+    ids=str,
+)
+async def test_a_pipeline_does_not_tell_that_a_hidden_field_is_not_there(
+    ann: Person, database: Any, update: Any
+) -> None:
+    plain = {"_id": 1, "owner": ann.id, "title": "mine"}
+    statuses = []
+    for document in (plain, plain | {"secret": 1, "address": {"door_code": 7}}):
+        await database.orders.delete_many({})
+        await database.orders.insert_one(document)
+        statuses.append((await ann("updateOne", filter={"_id": 1}, update=update)).status)
+        assert await database.orders.find_one() == document
+
+    assert statuses == [400, 400]
+
+
+async def test_a_pipeline_does_not_tell_of_a_field_that_a_filter_hides(ann: Person, database: Any) -> None:
+    await database.people.insert_one({"user_id": ann.id, "team": "red"})
+    renewed = await send(ann.host, "POST", SESSION, token=ann.refresh_token)
+    ann = ann._replace(access_token=renewed.json["access_token"])
+    await database.notes.insert_one({"_id": 1, "team": "red"})
+    update = [{"$set": {"text": {"$ifNull": ["$internal", "none"]}}}]
+
+    answer = await ann("updateOne", collection="notes", filter={"_id": 1}, update=update)
+
+    assert (answer.status, await database.notes.find_one()) == (400, {"_id": 1, "team": "red"})
+
+
+async def test_a_document_of_which_nothing_is_hidden_can_be_replaced(ann: Person, database: Any) -> None:
+    await database.orders.insert_one({"_id": 1, "owner": ann.id, "title": "mine"})
+    replace: Any = {"filter": {"_id": 1}, "replacement": {"owner": ann.id, "title": "new"}}
+
+    replaced = await ann("replaceOne", **replace)
+    await database.orders.update_one({"_id": 1}, {"$set": {"secret": 1}})
+    refused = await ann("replaceOne", **replace)
+
+    assert (replaced.status, refused.status) == (200, 400)
+
+
 async def test_an_upsert_never_meets_what_is_hidden(ann: Person, database: Any) -> None:
     await database.orders.insert_one({"_id": 1, "owner": "u2", "title": "theirs", "secret": 1})
 

@@ -263,8 +263,18 @@ def test_document_filters_must_let_both_documents_be_written() -> None:
 
 def test_a_replacement_must_not_meet_what_is_hidden() -> None:
     bound = access(role(fields={"a": {"read": True, "write": True}, "b": {"read": True}}))
-    assert bound.touch(bson.encode({"_id": 1, "a": 1}), None).allowed
-    assert not bound.touch(bson.encode({"_id": 1, "a": 1, "secret": 5}), None).allowed
+    assert bound.replace(bson.encode({"_id": 1, "a": 1})).allowed
+    assert not bound.replace(bson.encode({"_id": 1, "a": 1, "secret": 5})).allowed
+
+
+def test_a_pipeline_must_not_meet_what_could_be_hidden() -> None:
+    stored = bson.encode({"_id": 1, "a": 1})
+    open_ = role(fields={"a": {"read": True, "write": True}}, additional_fields={"read": True})
+
+    assert access(open_).touch(stored, None).allowed
+    assert access(role(read=True)).touch(stored, None).allowed
+    assert not access(open_ | {"fields": {"hidden": {}}}).touch(stored, None).allowed
+    assert not access(role(fields={"_id": {"read": True}, "a": {"read": True}})).touch(stored, None).allowed
 
 
 # filters and queries
