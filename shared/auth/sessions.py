@@ -138,6 +138,8 @@ async def user_of_access(access_token: str) -> tuple[User, Mapping[str, Any] | N
     _cache.pop(key, None)
     async with mongo.driver_call():
         user = await _holder(claims["sub"], claims.get("key_id", ""))
+    if user.revoked is not None and claims["iat"] < int(user.revoked.replace(tzinfo=UTC).timestamp()):
+        raise InvalidSessionError(_REFUSED)
     data = None if claims.get("user_data") is None else json_util.loads(claims["user_data"])
     if claims.get("user_data_omitted"):
         data = await custom_data.of(user.id)
@@ -156,7 +158,8 @@ async def end(refresh_token: str) -> None:
 
 
 async def revoke(user_id: str) -> int:
-    """End all sessions of a user and return how many there were."""
+    """End all sessions of a user, with the access tokens that are out, and return how many there were."""
+    await users.revoke_tokens(user_id)
     return (await _sessions().delete_many({"user_id": ObjectId(user_id)})).deleted_count
 
 

@@ -18,11 +18,12 @@ from shared.errors import BadRequestError, LoginRefusedError, NameInUseError
 
 USERS = "users"
 """The collection of {_id, type, identities: [{id, provider_type, provider_id}], data, disabled, confirmed, password,
-pending, expires}.
+pending, expires, revoked}.
 
 An identity is unique: `id` is the e-mail address, the subject of a token, or a random one of its own.
 `pending` is true of who registered and never logged in: such an identity is nobody's yet.
 `expires` has a TTL index, and only who is anonymous and nothing else has it.
+Access tokens from before `revoked` are of no use.
 """
 
 ANONYMOUS, EMAIL_PASSWORD = "anon-user", "local-userpass"
@@ -42,6 +43,7 @@ class User(msgspec.Struct, frozen=True, kw_only=True):
     pending: bool = False
     password: str | None = None
     created: datetime | None = None
+    revoked: datetime | None = None
     type: str = "normal"
 
     def __repr__(self) -> str:
@@ -210,6 +212,11 @@ async def enable(user_id: str) -> bool:
     return await _change(user_id, {"disabled": False})
 
 
+async def revoke_tokens(user_id: str) -> None:
+    """Make the access tokens useless that a user has now."""
+    await _change(user_id, {"revoked": datetime.now(UTC)})
+
+
 async def delete(user_id: str) -> bool:
     """Remove a user for good; return whether there was one."""
     try:
@@ -262,6 +269,7 @@ def _user(stored: dict[str, Any] | None) -> User | None:
         pending=stored.get("pending", False),
         password=stored.get("password"),
         created=stored["created"],
+        revoked=stored.get("revoked"),
     )
 
 

@@ -117,6 +117,20 @@ async def test_an_old_password_is_of_no_use_at_once(ann: Person, configured: pyt
     assert (before.status, after.status, new.status) == (200, 401, 200)
 
 
+async def test_a_reset_ends_the_access_tokens_that_are_out(ann: Person) -> None:
+    claims = jwt.decode(ann.access_token, options={"verify_signature": False})
+    key = hmac.new(SETTINGS["SESSION_SECRET"].encode(), b"dozen session tokens", "sha256").digest()
+    stolen = ann._replace(access_token=jwt.encode(claims | {"iat": claims["iat"] - 60}, key, "HS256"))
+    before = (await stolen("find")).status
+    token, token_id = await confirmations.issue(ann.id, "reset")
+    reset = {"token": token, "tokenId": token_id, "password": "other words"}
+    await send(ann.host, "POST", f"{LOGIN}/local-userpass/reset", reset)
+    again = await log_in(ann.host, "local-userpass", {"username": "ann@shop.example", "password": "other words"})
+
+    assert (before, (await stolen("find")).status) == (200, 401)
+    assert (await again("find")).status == 200
+
+
 async def test_one_reset_uses_up_every_token(ann: Person, driver: Any) -> None:
     issued = await asyncio.gather(*(confirmations.issue(ann.id, "reset") for _ in range(5)))
     bodies = [{"token": token, "tokenId": token_id, "password": "other words"} for token, token_id in issued]
