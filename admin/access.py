@@ -1,18 +1,23 @@
 """`access`: why a caller may do something, or may not."""
 
-from collections.abc import Mapping
-from typing import Annotated, Any
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, NamedTuple, overload
 
+import bson
 import typer
 from bson.objectid import ObjectId
 from rich.console import Console
 
+from admin.changes import Change, made
 from admin.process import NoSuchError, fail, run
 from shared import app as exported
-from shared import ejson, mongo
+from shared import ejson, mongo, settings
 from shared.auth import API_KEYS, custom_data, users
 from shared.errors import InvalidJSONError
-from shared.rules.explain import Operation, explain
+from shared.rules import usage
+from shared.rules.explain import Operation, explain, explain_change, explain_touch
+from shared.rules.ruleset import Access
+from shared.rules.schema import Schema
 
 app = typer.Typer(help="Explain what the rules decide.", no_args_is_help=True)
 
@@ -25,10 +30,19 @@ _OPERATIONS: dict[str, Operation] = {
 UserId = Annotated[
     str, typer.Option("--user", metavar="ID", help="The id of a user, or of a key that is one by itself.")
 ]
-Action = Annotated[str, typer.Option("--action", help="The action of the Data API, such as find.")]
+Action = Annotated[
+    str | None,
+    typer.Option("--action", help="The action of the Data API, such as find; --update and so on say it too."),
+]
 Namespace = Annotated[str, typer.Option("--namespace", metavar="DB.COLLECTION", help="The collection.")]
 Document = Annotated[str | None, typer.Option("--document", metavar="JSON", help="A document, in Extended JSON.")]
 DataSource = Annotated[str, typer.Option("--data-source", help="The data source.")]
+Update = Annotated[
+    str | None, typer.Option("--update", metavar="JSON", help="Operators or a pipeline that change the document.")
+]
+ArrayFilters = Annotated[str | None, typer.Option("--array-filters", metavar="JSON", help="The update's arrayFilters.")]
+Replacement = Annotated[str | None, typer.Option("--replacement", metavar="JSON", help="What takes its place.")]
+Delete = Annotated[bool, typer.Option("--delete", help="Ask whether the document may be deleted.")]
 
 
 @app.callback()
@@ -37,34 +51,105 @@ def main() -> None:
 
 
 @app.command("explain")
-def explain_(
+def explain_(  # noqa: PLR0913, PLR0917  each is an option of the command
     user: UserId,
-    action: Action,
     namespace: Namespace,
+    action: Action = None,
     document: Document = None,
     data_source: DataSource = "mongodb-atlas",
+    update: Update = None,
+    array_filters: ArrayFilters = None,
+    replacement: Replacement = None,
+    delete: Delete = False,
 ) -> None:
-    """Print step by step which filters and roles count for a call, and what they decide on a document."""
-    if action not in _OPERATIONS:
-        raise fail(f"{action!r} is not an action: {', '.join(_OPERATIONS)}")
+    """Print step by step which filters and roles count for a call, and what they decide on a document.
+
+    With --update or --replacement MongoDB makes the change of the --document in a transaction that is always undone:
+    nothing is written, whatever is decided.
+    """
+    asked = _Asked.of(action, _parsed("--document", document), update, array_filters, replacement, delete)
     database, _, collection = namespace.partition(".")
     shown = run(lambda: _shown(user))
     known = exported.current()
     service = None if known is None else known.service(data_source)
     rules = None if service is None else service.ruleset(database, collection)
-    if rules is None:
+    if service is None or rules is None:
         raise fail(f"no rule exists for namespace '{namespace}': every call is denied")
     access = rules.access(shown, {})
     console = Console(highlight=False, soft_wrap=True, markup=False)
-    for step in explain(rules, access, _OPERATIONS[action], _parsed(document)):
+    for step in explain(rules, access, asked.operation, asked.document):
         console.print(step)
+    if asked.document is not None and asked.change is not None and not access.is_full:
+        for step in _of_change(access, service.schema(database, collection), asked.document, asked.change):
+            console.print(step)
 
 
-def _parsed(document: str | None) -> Mapping[str, Any] | None:
+def _of_change(access: Access, schema: Schema | None, document: Mapping[str, Any], change: Change) -> Iterator[str]:
+    if change.is_replacement:
+        yield f"of what is replaced nothing may be hidden\n  {access.replace(bson.encode(document))}"
+    else:
+        is_pipeline = isinstance(change.update, list)
+        touched = None if is_pipeline else usage.update_paths(change.update, list(change.array_filters or []))
+        yield from explain_touch(access, bson.encode(document), touched)
     try:
-        return None if document is None else ejson.loads(document.encode())
+        old, new = run(lambda: made(document, change))
+    except typer.Exit:
+        yield "MongoDB refuses the change: nothing is decided on a result"
+        raise
+    yield from explain_change(access, schema, old, new, null_allowed=settings.current().schema_null_type_validation)
+
+
+class _Asked(NamedTuple):
+    operation: Operation
+    document: Mapping[str, Any] | None
+    change: Change | None
+
+    @classmethod
+    def of(
+        cls,
+        action: str | None,
+        document: Mapping[str, Any] | None,
+        update: str | None,
+        array_filters: str | None,
+        replacement: str | None,
+        delete: bool,
+    ) -> "_Asked":
+        """Check that the options belong together."""
+        changes = {"updateOne": update, "replaceOne": replacement, "deleteOne": "" if delete else None}
+        given = [name for name, value in changes.items() if value is not None]
+        if len(given) > 1:
+            raise fail("give one of --update, --replacement and --delete")
+        name = action or (given[0] if given else "")
+        if name not in _OPERATIONS:
+            raise fail(f"{name!r} is not an action: {', '.join(_OPERATIONS)}")
+        if given and _OPERATIONS[name] != _OPERATIONS[given[0]]:
+            raise fail(f"--action {name} is not what the other options ask about")
+        if given and document is None:
+            raise fail("a change is made of a document: give --document")
+        return cls(_OPERATIONS[name], document, _change(update, array_filters, replacement))
+
+
+def _change(update: str | None, array_filters: str | None, replacement: str | None) -> Change | None:
+    if replacement is not None:
+        return Change(_parsed("--replacement", replacement), is_replacement=True)
+    if update is None:
+        return None
+    wrapped = _parsed("--update", f'{{"update": {update}}}')["update"]
+    filters = None if array_filters is None else _parsed("--array-filters", f'{{"f": {array_filters}}}')["f"]
+    if not isinstance(wrapped, dict | list) or not isinstance(filters, list | None):
+        raise fail("--update is an object or a pipeline, --array-filters an array")
+    return Change(wrapped, filters)
+
+
+@overload
+def _parsed(option: str, text: str) -> dict[str, Any]: ...
+@overload
+def _parsed(option: str, text: str | None) -> dict[str, Any] | None: ...
+def _parsed(option: str, text: str | None) -> dict[str, Any] | None:
+    try:
+        return None if text is None else ejson.loads(text.encode())
     except InvalidJSONError as error:
-        raise fail(f"--document: {error}") from None
+        raise fail(f"{option}: {error}") from None
 
 
 async def _shown(user_id: str) -> Mapping[str, Any]:

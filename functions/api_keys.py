@@ -10,9 +10,8 @@ from bson.objectid import ObjectId
 from pymongo.asynchronous.collection import AsyncCollection
 
 from shared import mongo
-from shared.auth import API_KEYS, new_key
-from shared.auth.logins import ANONYMOUS
-from shared.auth.users import User
+from shared.auth import API_KEYS, accounts, new_key, sessions
+from shared.auth.users import ANONYMOUS, User
 from shared.client import CLIENT_ROUTE, Answer, ClientCall, client_function
 from shared.endpoint import ALL_METHODS
 from shared.errors import APIKeyNotFoundError, InvalidParameterError, InvalidSessionError
@@ -51,6 +50,7 @@ async def api_key(call: ClientCall) -> Answer:
     if call.method == "DELETE":
         if not (await _keys().delete_one(chosen)).deleted_count:
             raise APIKeyNotFoundError("API key not found")
+        await sessions.end_those_of_key(chosen["_id"])
         return HTTPStatus.NO_CONTENT, None
     found = await _keys().find_one(chosen)
     if found is None:
@@ -68,12 +68,15 @@ async def enable(call: ClientCall) -> Answer:
 @bp.route(_ROUTE + "/{key_id}/disable", methods=ALL_METHODS)
 @client_function("disableApiKey", "PUT")
 async def disable(call: ClientCall) -> Answer:
-    """Keep a key from working, within AUTH_CACHE_SECONDS."""
+    """Keep a key from working, within AUTH_CACHE_SECONDS, and end its sessions."""
     return await _set_disabled(call, disabled=True)
 
 
 async def _set_disabled(call: ClientCall, *, disabled: bool) -> Answer:
-    result = await _keys().update_one(await _chosen(call), {"$set": {"disabled": disabled}})
+    chosen = await _chosen(call)
+    result = await _keys().update_one(chosen, {"$set": {"disabled": disabled}})
+    if disabled:
+        await sessions.end_those_of_key(chosen["_id"])
     if not result.matched_count:
         raise APIKeyNotFoundError(f"API key with id '{call.parameters['key_id'][:100]}' doesn't exist")
     return HTTPStatus.NO_CONTENT, None
@@ -81,7 +84,7 @@ async def _set_disabled(call: ClientCall, *, disabled: bool) -> Answer:
 
 async def _owner(call: ClientCall) -> User:
     user = await call.user_of_refresh()
-    if all(each["provider_type"] == ANONYMOUS for each in user.identities):
+    if user.type == accounts.SERVER or all(each["provider_type"] == ANONYMOUS for each in user.identities):
         raise InvalidSessionError("must authenticate first")
     return user
 

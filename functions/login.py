@@ -5,14 +5,18 @@ from http import HTTPStatus
 import azure.functions as func
 
 from shared import app
-from shared.auth import logins, sessions, users
-from shared.auth.caller import Caller
-from shared.auth.users import EMAIL_PASSWORD, User
+from shared.auth import accounts, logins, sessions, users
+from shared.auth.users import ANONYMOUS, EMAIL_PASSWORD, User
 from shared.client import CLIENT_ROUTE, Answer, ClientCall, client_function
 from shared.endpoint import ALL_METHODS
-from shared.errors import LoginRefusedError
+from shared.errors import BadRequestError
 
 bp = func.Blueprint()
+
+_UNLINKABLE = {
+    ANONYMOUS: "an anonymous identity cannot be linked: link another one to the anonymous user",
+    logins.API_KEY: "an API key cannot be linked: it acts as the user who made it",
+}
 
 
 @bp.route(CLIENT_ROUTE + "app/{app_id}/auth/providers/{provider}/login", methods=ALL_METHODS)
@@ -22,38 +26,42 @@ async def login(call: ClientCall) -> Answer:
     provider = call.parameters["provider"]
     if call.query.get("link") == "true":
         return await _link(call, provider)
-    user = call.seen(await _user(call, provider))
-    tokens = await sessions.start(user, provider)
+    user, key_id = await _user(call, provider)
+    tokens = await sessions.start(call.seen(user), provider, key_id)
     return HTTPStatus.OK, {name: getattr(tokens, name) for name in tokens.__struct_fields__}
 
 
-async def _user(call: ClientCall, provider: str) -> User:
-    if provider == logins.ANONYMOUS:
-        await call.count_attempt("anonymous login")
-        return await logins.anonymous()
-    if provider == EMAIL_PASSWORD:
-        return await logins.with_password(call.text("username", "email"), call.text("password"), call.address)
+async def _user(call: ClientCall, provider: str) -> tuple[User, str]:
+    """Return who logs in, and the id of the API key if that is what the user has shown."""
     if provider == logins.API_KEY:
-        owner = await logins.with_api_key(call.text("key"))
-        if isinstance(owner, Caller):
-            raise LoginRefusedError("unauthorized")  # a key that is no user's has no sessions: it is sent itself
-        return owner
+        return await logins.with_api_key(call.text("key"))
+    if provider == ANONYMOUS:
+        await call.count_attempt("anonymous login")
+        return await logins.anonymous(), ""
+    if provider == EMAIL_PASSWORD:
+        return await logins.with_password(call.text("username", "email"), call.text("password"), call.address), ""
     if provider == logins.CUSTOM_TOKEN:
-        return await logins.with_custom_token(call.text("token", "key"), create=True)
+        return await logins.with_custom_token(call.text("token", "key"), create=True), ""
     raise logins.not_found(provider)
 
 
 async def _link(call: ClientCall, provider: str) -> Answer:
     user = await call.user_of_access()
+    if user.type == accounts.SERVER:
+        raise BadRequestError("an API key that is a user by itself cannot be linked with another identity")
     if provider == EMAIL_PASSWORD:
-        other = await logins.with_password(call.text("username", "email"), call.text("password"), call.address)
+        await _link_address(call, user)
     elif provider == logins.CUSTOM_TOKEN:
-        known = app.current()
-        subject = await logins.subject_of(call.text("token", "key"), known)
+        subject = await logins.subject_of(call.text("token", "key"), app.current())
         await users.link(user.id, provider, subject.id, subject.data)
-        return HTTPStatus.OK, {"access_token": await sessions.renewed(user.id)}
+    elif provider in _UNLINKABLE:
+        raise BadRequestError(_UNLINKABLE[provider])
     else:
         raise logins.not_found(provider)
-    if other.id != user.id:
-        raise LoginRefusedError("unauthorized")
-    return HTTPStatus.OK, {"access_token": await sessions.renewed(user.id)}
+    return HTTPStatus.OK, {"access_token": await sessions.renewed(call.token)}
+
+
+async def _link_address(call: ClientCall, user: User) -> None:
+    registered = await logins.registered(call.text("username", "email"), call.text("password"), call.address)
+    if registered.id != user.id:
+        await users.link_registered(user.id, registered)

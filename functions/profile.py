@@ -4,9 +4,10 @@ from http import HTTPStatus
 
 import azure.functions as func
 
-from shared.auth import sessions, users
+from shared.auth import accounts, sessions, users
 from shared.client import CLIENT_ROUTE, Answer, ClientCall, client_function
 from shared.endpoint import ALL_METHODS
+from shared.errors import BadRequestError
 
 bp = func.Blueprint()
 
@@ -30,6 +31,8 @@ async def profile(call: ClientCall) -> Answer:
 async def delete(call: ClientCall) -> Answer:
     """Delete the user whose access token it is, with all sessions; what the user wrote stays."""
     user = await call.user_of_access()
+    if user.type == accounts.SERVER:
+        raise BadRequestError("an API key that is a user by itself is deleted by an operator only")
     await users.delete(user.id)
     await sessions.revoke(user.id)
     return HTTPStatus.NO_CONTENT, None

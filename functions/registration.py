@@ -25,7 +25,7 @@ async def register(call: ClientCall) -> Answer:
     email, password = call.text("email", "username"), call.text("password")
     if provider.run_confirmation_function:
         raise BadRequestError(f'failed to confirm user "{email[:200]}": functions cannot run')
-    user = call.seen(await users.register(email, password, confirmed=provider.auto_confirm))
+    user = call.seen(await users.register(email, password, confirmed=provider.auto_confirm, pending=True))
     if not provider.auto_confirm:
         await _send_confirmation(user, email, provider)
     return HTTPStatus.CREATED, {}

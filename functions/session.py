@@ -29,5 +29,6 @@ async def _session(call: ClientCall) -> Answer:
     if call.method == "DELETE":
         await sessions.end(call.token)
         return HTTPStatus.NO_CONTENT, None
-    user = await call.user_of_refresh()
-    return HTTPStatus.OK, {"access_token": await sessions.renewed(user.id)}
+    user, access_token = await sessions.refreshed(call.token)
+    call.seen(user)
+    return HTTPStatus.OK, {"access_token": access_token}

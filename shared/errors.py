@@ -10,7 +10,7 @@ DataAPIError                     500  InternalServerError         anything unexp
 ├── ReadTooLargeError            400  ReadSizeLimitExceeded       the answer would be larger than MAX_READ_BYTES
 ├── DeniedWriteError             400  NoMatchingRoleFound         the document's role does not allow the write
 ├── SchemaFailedError            400  SchemaValidationFailedWrite a written document does not follow the schema
-├── BadRequestError              400  BadRequest                  a registration, confirmation or reset that cannot be
+├── BadRequestError              400  BadRequest                  a registration, reset or link that cannot be
 ├── AlreadyConfirmedError        400  UserAlreadyConfirmed        the e-mail address is confirmed already
 ├── InvalidSessionError          401  InvalidSession              the credential matches nobody
 ├── InvalidPasswordError         401  InvalidPassword             e-mail address and password do not match a user

@@ -5,7 +5,7 @@ and the control database, which holds the API keys. Names are looked for at ever
 update or pipeline, because MongoDB accepts operators in places such as `$facet`, `$lookup.pipeline` and `$expr`.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from shared.errors import InvalidParameterError, NoRuleError
@@ -62,15 +62,29 @@ class Guard:
     def _operator(self, name: str, operand: Any, database: str) -> None:
         if name in REFUSED_OPERATORS or name.startswith(_INTERNAL_PREFIX):
             raise InvalidParameterError(f"operator '{name[:_SHOWN]}' is not allowed")
-        if name in _JOINS:
-            self._join(operand, database, *_JOINS[name])
+        if name in _JOINS and (other := _joined(operand, database, *_JOINS[name])) is not None:
+            self.namespace(*other)
 
-    def _join(self, operand: Any, database: str, db_member: str, from_member: str) -> None:
-        """Check the other collection of a stage, named alone or with its database."""
-        source = operand.get(from_member) if type(operand) is dict else operand
-        if type(source) is dict:
-            database, source = source.get("db", database), source.get("coll")
-        elif type(operand) is dict:
-            database = operand.get(db_member, database)
-        if type(database) is str and type(source) is str:
-            self.namespace(database, source)
+
+def joined(values: Iterable[Any], database: str) -> Iterator[tuple[str, str]]:
+    """Give the other collections that stages at any depth read, as database and name."""
+    pending = list(values)
+    while pending:
+        value = pending.pop()
+        if type(value) is list:
+            pending += value
+        elif type(value) is dict:
+            pending += value.values()
+            for name in value.keys() & _JOINS.keys():
+                if (other := _joined(value[name], database, *_JOINS[name])) is not None:
+                    yield other
+
+
+def _joined(operand: Any, database: str, db_member: str, from_member: str) -> tuple[str, str] | None:
+    """Return the other collection of a stage, named alone or with its database; None if it names none."""
+    source = operand.get(from_member) if type(operand) is dict else operand
+    if type(source) is dict:
+        database, source = source.get("db", database), source.get("coll")
+    elif type(operand) is dict:
+        database = operand.get(db_member, database)
+    return (database, source) if type(database) is str and type(source) is str else None

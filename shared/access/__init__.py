@@ -6,8 +6,11 @@ from typing import Any
 from shared import app, mongo
 from shared.access.full import FullAccess
 from shared.access.ruled import RuledAccess
+from shared.app import Service
 from shared.auth import Caller
-from shared.errors import NoRuleError, UnknownDataSourceError
+from shared.ejson import Document
+from shared.errors import NoRoleError, NoRuleError, UnknownDataSourceError
+from shared.guard import joined
 from shared.reads import Reading
 from shared.replies import Format
 from shared.requests import Request
@@ -24,18 +27,35 @@ def access(given: Settings, caller: Caller, request: Request, shown: Mapping[str
     Raise NoRuleError if no rule opens the collection to anybody.
     """
     target = mongo.collection(request.data_source, request.database, request.collection)
-    full = FullAccess(target, given, form)
     if caller.is_system:
-        return full
-    known = app.current()
-    service = None if known is None else known.service(request.data_source)
-    if known is not None and service is None:
-        raise UnknownDataSourceError(f"service not found: '{request.data_source[:100]}'")
+        return FullAccess(target, given, form, None)
+    service = _service(given, request.data_source)
     rules = None if service is None else service.ruleset(request.database, request.collection)
     if service is None or rules is None:
         raise NoRuleError(f"no rule exists for namespace '{request.database}.{request.collection}'")
+
+    def refuse_joins(pipeline: list[Document]) -> None:
+        for database, name in joined(pipeline, request.database):
+            other = service.ruleset(database, name)
+            if other is None or not other.access(caller.user, shown).is_full:
+                raise NoRoleError("a stage reads another collection that rules do not open to you as a whole").because(
+                    f"the stage reads '{database}.{name}'"
+                )
+
     bound = rules.access(caller.user, shown)
     schema = service.schema(request.database, request.collection)
+    full = FullAccess(target, given, form, refuse_joins)
     if bound.is_full and schema is None:
         return full
     return RuledAccess(full, bound, schema)
+
+
+def _service(given: Settings, data_source: str) -> Service | None:
+    """Return the app's data source of this name, None without an app; raise UnknownDataSourceError for another's."""
+    known = app.current()
+    if known is None:
+        return None
+    service = known.service(data_source, is_only=len(given.data_sources) == 1)
+    if service is None:
+        raise UnknownDataSourceError(f"service not found: '{data_source[:100]}'")
+    return service

@@ -1,6 +1,6 @@
 """Everything that MongoDB allows: for system callers, and where a caller's one role allows all of it."""
 
-from collections.abc import AsyncIterable, Mapping
+from collections.abc import AsyncIterable, Callable, Mapping
 from typing import Any
 
 from shared import mongo, reads, replies
@@ -18,11 +18,17 @@ type Changes = Document | list[Document]
 class FullAccess:
     """One collection, and how a call wants its reply; every method is one call of the driver."""
 
-    __slots__ = ("form", "settings", "target")
+    __slots__ = ("_refuse_joins", "form", "settings", "target")
 
-    def __init__(self, target: Collection, given: Settings, form: Format) -> None:
-        """Take the collection whose documents are read as the bytes that MongoDB sends."""
+    def __init__(
+        self, target: Collection, given: Settings, form: Format, refuse_joins: Callable[[list[Document]], None] | None
+    ) -> None:
+        """Take the collection whose documents are read as the bytes that MongoDB sends.
+
+        `refuse_joins` raises for a pipeline that reads another collection which the caller may not read all of.
+        """
         self.target = target
+        self._refuse_joins = refuse_joins
         self.settings = given
         self.form: Format = form
 
@@ -37,6 +43,8 @@ class FullAccess:
 
     async def aggregate(self, pipeline: list[Document], **options: Any) -> bytes:
         """Run a pipeline and return what comes out, cut off at the cap."""
+        if self._refuse_joins is not None:
+            self._refuse_joins(pipeline)
         cursor = await self.target.aggregate_raw_batches(
             [*pipeline, {"$limit": MAX_RESULTS}], maxTimeMS=self.settings.mongo_db_timeout_ms, **options
         )

@@ -4,19 +4,21 @@ A write that changes or removes documents reads them, checks what becomes of the
 transaction, so that no other write comes between the check and what was checked.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import aclosing
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import aclosing, contextmanager
 from typing import Any, NamedTuple, NoReturn
 
 import bson
 from bson.objectid import ObjectId
 from bson.raw_bson import RawBSONDocument
 from pymongo import ReturnDocument
+from pymongo.errors import OperationFailure
 
 from shared import mongo, reads, replies
 from shared.access.full import Changes, FullAccess
 from shared.ejson import Document
 from shared.errors import (
+    CommandFailedError,
     DataAPIError,
     DeniedWriteError,
     InvalidParameterError,
@@ -27,7 +29,7 @@ from shared.mongo import Session
 from shared.reads import Reading
 from shared.rules import usage
 from shared.rules.masks import WHOLE, Mask, cut
-from shared.rules.projections import Projection
+from shared.rules.projections import Projection, Slice, chosen_part, slice_of
 from shared.rules.roles import Decision
 from shared.rules.ruleset import NO_ROLE, OPTIONS, Access
 from shared.rules.schema import Schema
@@ -126,6 +128,7 @@ class RuledAccess:
         """Return the visible documents, rendered and trimmed."""
         view = _View.of(reading.projection, self._access)
         used = self._asked(self._used(reading.filter) | usage.sort_paths(dict(reading.sort or ()))) | view.parts
+        self._asked(view.parts | view.sliced)
         is_exact = self._access.finds_just_visible(used)
         sent = Reading(
             self._condition(reading.filter),
@@ -215,9 +218,13 @@ class RuledAccess:
         for start in range(0, len(found), _AT_ONCE):
             old = {_key(each): each for each in found[start : start + _AT_ONCE]}
             ids = {"_id": {"$in": [_id(each) for each in old.values()]}}
-            await self._target.update_many(
-                {"$and": [ids, update.condition]}, update.changes, array_filters=update.array_filters, session=session
-            )
+            with self._telling_nothing():
+                await self._target.update_many(
+                    {"$and": [ids, update.condition]},
+                    update.changes,
+                    array_filters=update.array_filters,
+                    session=session,
+                )
             for new in await self._stored(session, ids):
                 before = old.pop(_key(new))
                 self._check_update(before, new)
@@ -235,25 +242,38 @@ class RuledAccess:
     async def _changed(self, session: Session, condition: Document, update: "_Update", *, upsert: bool) -> bytes:
         """Change or insert one document inside the transaction, and return what became of it."""
         new: Any
-        if update.is_replacement:
-            new = await self._target.find_one_and_replace(
-                condition, update.changes, upsert=upsert, return_document=ReturnDocument.AFTER, session=session
-            )
-        else:
-            new = await self._target.find_one_and_update(
-                condition,
-                update.changes,
-                upsert=upsert,
-                array_filters=update.array_filters,
-                return_document=ReturnDocument.AFTER,
-                session=session,
-            )
+        with self._telling_nothing():
+            if update.is_replacement:
+                new = await self._target.find_one_and_replace(
+                    condition, update.changes, upsert=upsert, return_document=ReturnDocument.AFTER, session=session
+                )
+            else:
+                new = await self._target.find_one_and_update(
+                    condition,
+                    update.changes,
+                    upsert=upsert,
+                    array_filters=update.array_filters,
+                    return_document=ReturnDocument.AFTER,
+                    session=session,
+                )
         return bytes(new.raw)
+
+    @contextmanager
+    def _telling_nothing(self) -> Iterator[None]:
+        """Leave out the text of a refusal of MongoDB's: it may show values of the document that are hidden."""
+        try:
+            yield
+        except OperationFailure as error:
+            refusal = mongo.translated(error)
+            if not isinstance(refusal, CommandFailedError) or self._access.shows_everything:
+                raise
+            name = str(refusal).partition(")")[0]
+            raise CommandFailedError(f"{name}) MongoDB cannot make this change of the document") from error
 
     def _check_touched(self, found: Iterable[bytes], update: "_Update") -> None:
         """Deny before MongoDB is asked: its refusals tell the type of what they are about."""
         for old in found:
-            decision = self._access.touch(old, update.touched)
+            decision = self._access.replace(old) if update.is_replacement else self._access.touch(old, update.touched)
             if not decision.allowed:
                 _deny("update", decision)
 
@@ -313,11 +333,14 @@ class _View:
     A projection that computes is MongoDB's to apply; the whole document comes along for the rules to be asked.
     """
 
-    def __init__(self, access: Access, plain: Projection | None, computed: Document, sent: Document) -> None:
-        """Take the part of the projection that names fields only, and the part that MongoDB computes."""
+    def __init__(
+        self, access: Access, plain: Projection | None, computed: Document, sent: Document, slices: Sequence[Slice] = ()
+    ) -> None:
+        """Take the parts of the projection that name fields and slice arrays, and the part that MongoDB computes."""
         self._access = access
         self._plain = plain
         self._computed = computed
+        self._slices = slices
         self.sent = sent
 
     @classmethod
@@ -327,27 +350,34 @@ class _View:
             raise InvalidParameterError(f"projection: the name '{_ROOT}' is taken")
         computed = {name: value for name, value in projection.items() if isinstance(value, dict | list | str)}
         plain = {name: value for name, value in projection.items() if name not in computed}
-        if all(_is_array_part(name, value) for name, value in computed.items()):
-            for value in computed.values():
-                usage.filter_paths({"part": value} if "$elemMatch" in value else {})
-            shown = Projection(plain) if plain else None
-            if computed and shown is not None and shown.is_inclusion:
-                shown = Projection(plain | dict.fromkeys(computed, 1))
-            return cls(access, shown, computed, {_ROOT: "$$ROOT", **computed} if computed else {})
-        if not access.reads_whole or access.projection is not None:
+        slices = {name: found for name, value in computed.items() if (found := slice_of(name, value)) is not None}
+        matched = {name: value for name, value in computed.items() if name not in slices}
+        if all(_is_element_match(name, value) for name, value in matched.items()):
+            for value in matched.values():
+                usage.filter_paths({"part": value})
+            sent = {_ROOT: "$$ROOT", **matched} if matched else {}
+            if computed:
+                return cls(access, chosen_part(plain, slices, matched), matched, sent, tuple(slices.values()))
+            return cls(access, Projection(plain) if plain else None, {}, {})
+        if not access.shows_everything:
             raise NoRoleError("a projection that computes cannot be used with the rules of this collection")
         return cls(access, None, {}, {_ROOT: "$$ROOT", **projection})
 
     @property
     def parts(self) -> set[Path]:
-        """The arrays of which only some elements are shown: all of each must be readable."""
+        """The arrays of which elements are matched: all of each must be readable."""
         return {(name,) for name in self._computed}
+
+    @property
+    def sliced(self) -> set[Path]:
+        """The arrays of which some elements are shown, counted among those that are visible."""
+        return {each.parts for each in self._slices}
 
     def shown(self, batch: bytes, used: Iterable[Path], form: replies.Format) -> Iterator[dict[str, Any]]:
         """Give what is visible of a batch of documents."""
         documents = bson.decode_all(batch, OPTIONS)
         masks = self._access.masks([each[_ROOT] for each in documents] if self.sent else documents, used)
-        is_cut = self.sent or self._plain is not None or self._access.projection is not None
+        is_cut = self.sent or self._slices or self._plain is not None or self._access.projection is not None
         for document, made, mask in zip(documents, replies.rendered(batch, form), masks, strict=True):
             if mask is WHOLE and not is_cut:
                 yield made
@@ -359,7 +389,7 @@ class _View:
             document, made = self._composed(document), self._composed(made)
             if isinstance(mask, dict):  # a mask for all elements of an array does not fit some of them
                 mask = {name: WHOLE if name in self._computed else part for name, part in mask.items()}
-        for projection in (self._access.projection, self._plain):
+        for projection in (self._access.projection, self._plain, *self._slices):
             if projection is not None:
                 document, made = cut(document, mask), cut(made, mask)
                 mask = projection.mask(document)
@@ -375,10 +405,12 @@ class _View:
                 if name not in self._computed or name in members}  # fmt: skip
 
 
-def _is_array_part(name: str, value: Any) -> bool:
-    return (
-        "." not in name and isinstance(value, Mapping) and len(value) == 1 and value.keys() <= {"$slice", "$elemMatch"}
-    )
+def _is_element_match(name: str, value: Any) -> bool:
+    if not isinstance(value, Mapping) or value.keys() != {"$elemMatch"}:
+        return False
+    if "." in name:
+        raise InvalidParameterError("projection: $elemMatch cannot be used on a nested field")
+    return True
 
 
 def _batch_size(wanted: int) -> int:

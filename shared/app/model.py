@@ -123,11 +123,16 @@ class App(msgspec.Struct, frozen=True, kw_only=True):
         """Name the app, never its values, which may be secrets."""
         return f"App(app_id={self.app_id!r}, services={sorted(self.services)!r})"
 
-    def service(self, data_source: str) -> Service | None:
-        """Return the service behind a dataSource name or a cluster's name; any name while there is only one."""
-        if len(self.services) == 1:
+    def service(self, data_source: str, *, is_only: bool = True) -> Service | None:
+        """Return the service behind a dataSource name or a cluster's name; any name while there is only one.
+
+        With several connections a name must be the service's own: its rules are not those of another's data.
+        """
+        if is_only and len(self.services) == 1:
             return next(iter(self.services.values()))
         wanted = folded(data_source)
-        return next(
-            (each for each in self.services.values() if wanted in {folded(each.name), folded(each.cluster_name)}), None
-        )
+        for name in ("name", "cluster_name"):  # a cluster may have the name of another service
+            for each in self.services.values():
+                if folded(getattr(each, name)) == wanted:
+                    return each
+        return None

@@ -47,6 +47,7 @@ async def take(token: str, token_id: str, purpose: Purpose) -> str:
         raise BadRequestError("invalid token data")
     if not (await _collection().delete_one(chosen)).deleted_count:  # two calls at once: one of them was first
         raise BadRequestError("invalid token data")
+    await _collection().delete_many({"user_id": stored["user_id"], "kind": purpose})  # others issued at the same time
     return str(stored["user_id"])
 
 

@@ -4,9 +4,10 @@ import time
 from collections.abc import Mapping
 from hashlib import sha256
 from secrets import token_bytes
+from typing import Literal
 
 from shared import app, mongo, settings
-from shared.auth import custom_data, keys, logins, sessions, users
+from shared.auth import accounts, custom_data, keys, logins, sessions, users
 from shared.auth.caller import Caller
 from shared.auth.users import User
 from shared.errors import (
@@ -22,7 +23,7 @@ _KEY_HEADERS = ("apikey", "api-key")
 _NOBODY = "invalid session: error finding user for endpoint"
 _MOST_CACHED = 10_000
 _SALT = token_bytes(32)
-_passwords: dict[bytes, tuple[float, str]] = {}
+_passwords: dict[bytes, tuple[float, str, str | None]] = {}
 
 
 async def authenticate(headers: Mapping[str, str], address: str = "") -> Caller:
@@ -35,7 +36,7 @@ async def authenticate(headers: Mapping[str, str], address: str = "") -> Caller:
         scheme, *token = headers["authorization"].split(None, 1) or [""]
         if scheme.lower() == "bearer":
             user, data = await sessions.user_of_access(token[0].strip() if token else "")
-            return Caller(user.id, "normal", user.shown(data))
+            return Caller(user.id, _kind(user), user.shown(data))
     for header in _KEY_HEADERS:
         if header in headers and (key := headers[header]):
             return await _with_key(key)
@@ -74,16 +75,21 @@ async def _with_other(headers: Mapping[str, str], address: str) -> Caller:
 
 
 async def _with_password(email: str, password: str, address: str) -> Caller:
-    """Verify a password, which takes a while: one that was right is known again for AUTH_CACHE_SECONDS."""
+    """Verify a password, which takes a while: one that was right is known again for AUTH_CACHE_SECONDS.
+
+    The user is looked up in any case, so that another password counts at once.
+    """
     key = sha256(_SALT + f"{len(email)} {email} {password}".encode(errors="surrogateescape")).digest()
-    expires, user_id = _passwords.get(key, (0.0, ""))
-    if expires > time.monotonic():
-        return await _acting(user_id)
+    expires, user_id, hashed = _passwords.get(key, (0.0, "", None))
     with mongo.driver_call():
+        if expires > time.monotonic():
+            known = await users.find(user_id)
+            if known is not None and known.password == hashed and not known.disabled:
+                return await _caller(known)
         user = await logins.with_password(email, password, address)
         if len(_passwords) >= _MOST_CACHED:
             _passwords.clear()
-        _passwords[key] = time.monotonic() + settings.current().auth_cache_seconds, user.id
+        _passwords[key] = time.monotonic() + settings.current().auth_cache_seconds, user.id, user.password
         return await _caller(user)
 
 
@@ -98,14 +104,18 @@ async def _without() -> Caller:
 
 async def _acting(user_id: str) -> Caller:
     with mongo.driver_call():
-        user = await users.find(user_id)
+        user = await accounts.find(user_id)
         if user is None or user.disabled:
             raise InvalidSessionError(_NOBODY)
         return await _caller(user)
 
 
 async def _caller(user: User) -> Caller:
-    return Caller(user.id, "normal", await _with_custom_data(user.shown(None)))
+    return Caller(user.id, _kind(user), await _with_custom_data(user.shown(None)))
+
+
+def _kind(user: User) -> Literal["server", "normal"]:
+    return "server" if user.type == accounts.SERVER else "normal"
 
 
 async def _with_custom_data(shown: Mapping[str, object]) -> Mapping[str, object]:

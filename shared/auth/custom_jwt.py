@@ -18,7 +18,9 @@ _LONGEST_METADATA = 4_096
 _LARGEST_KEY_SET = 1024 * 1024
 _FETCH_SECONDS = 5.0
 _BETWEEN_FETCHES = 60.0  # however many tokens name a key that is not there
+_AFTER_FAILURE = 5.0  # an issuer that is away is not asked by every token that comes
 _REFUSED = "unauthorized"
+_AWAY = "the keys that sign tokens cannot be fetched"
 
 
 class Subject(NamedTuple):
@@ -34,6 +36,7 @@ class _KeySet(NamedTuple):
 
 
 _key_sets: dict[str, _KeySet] = {}
+_failed: dict[str, float] = {}
 _fetching: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, asyncio.Lock]] = WeakKeyDictionary()
 
 
@@ -48,7 +51,7 @@ async def verified(token: str, provider: CustomToken, app_id: str) -> Subject:
         if header.get("alg") != provider.algorithm:  # the token does not choose how it is verified
             raise LoginRefusedError(_REFUSED)
         claims = await _claims(token, header, provider)
-    except (jwt.PyJWTError, ValueError, TypeError):
+    except (jwt.PyJWTError, ValueError, TypeError, ArithmeticError, RecursionError):  # claims may be any JSON
         raise LoginRefusedError(_REFUSED) from None
     if not _is_meant(claims.get("aud"), provider, app_id) or not isinstance(claims["sub"], str) or not claims["sub"]:
         raise LoginRefusedError(_REFUSED)
@@ -74,7 +77,8 @@ async def _claims(token: str, header: Mapping[str, Any], provider: CustomToken) 
 
 
 def _is_meant(audience: Any, provider: CustomToken, app_id: str) -> bool:
-    given = set(audience) if isinstance(audience, list) else {audience}
+    listed = audience if isinstance(audience, list) else [audience]
+    given = {each for each in listed if isinstance(each, str)}
     wanted = set(provider.audience) or {app_id}
     return bool(wanted & given) if provider.require_any_audience else wanted <= given
 
@@ -87,7 +91,11 @@ def _metadata(claims: Mapping[str, Any], provider: CustomToken) -> dict[str, Any
             data[field.target] = value
         elif field.required:
             raise LoginRefusedError(_REFUSED)
-    if len(orjson.dumps(data)) > _LONGEST_METADATA:
+    try:
+        size = len(orjson.dumps(data))
+    except TypeError:  # numbers that MongoDB cannot hold, too
+        raise LoginRefusedError(_REFUSED) from None
+    if size > _LONGEST_METADATA:
         raise LoginRefusedError(_REFUSED)
     return data
 
@@ -99,6 +107,8 @@ async def _published_key(uri: str, kid: str, algorithm: str) -> Any:
         async with _lock(uri):
             found = _key_sets.get(uri)
             if found is None or (kid not in found.keys and found.fetched + _BETWEEN_FETCHES < time.monotonic()):
+                if _failed.get(uri, -_AFTER_FAILURE) + _AFTER_FAILURE > time.monotonic():
+                    raise UnavailableError(_AWAY)
                 found = _key_sets[uri] = await _fetched(uri, algorithm)
     return found.keys.get(kid)
 
@@ -112,9 +122,10 @@ async def _fetched(uri: str, algorithm: str) -> _KeySet:
 
     try:
         text = await asyncio.to_thread(_get, uri)
-        listed = orjson.loads(text)["keys"]
+        listed = list(orjson.loads(text)["keys"])
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UnavailableError("the keys that sign tokens cannot be fetched") from error
+        _failed[uri] = time.monotonic()
+        raise UnavailableError(_AWAY) from error
     keys: dict[str, Any] = {}
     for each in listed:
         try:

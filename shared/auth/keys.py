@@ -60,6 +60,18 @@ async def _stored_owner(hashed: str) -> Caller | str:
     return str(stored["user_id"]) if stored.get("user_id") else _caller(stored)
 
 
+async def working(key_id: str) -> dict[str, Any] | None:
+    """Return what is stored of a key that is there and not disabled; asked each time, so that it ends at once."""
+    if not ObjectId.is_valid(key_id):
+        return None
+    return await mongo.control_database()[API_KEYS].find_one({"_id": ObjectId(key_id), "disabled": False})
+
+
+async def stored_of(key: str) -> dict[str, Any] | None:
+    """Return the same by the key itself."""
+    return await mongo.control_database()[API_KEYS].find_one({"hash": _hash(key), "disabled": False})
+
+
 def _caller(stored: dict[str, Any]) -> Caller:
     key_id = str(stored["_id"])
     if stored.get("system"):

@@ -4,13 +4,12 @@ from secrets import token_hex
 
 from shared import app, settings
 from shared.app import App, Providers
-from shared.auth import custom_jwt, keys, limits, passwords, users
-from shared.auth.caller import Caller
+from shared.auth import accounts, custom_jwt, keys, limits, passwords, users
 from shared.auth.custom_jwt import Subject
-from shared.auth.users import EMAIL_PASSWORD, User
-from shared.errors import InvalidPasswordError, InvalidSessionError, LoginRefusedError, ProviderNotFoundError
+from shared.auth.users import ANONYMOUS, EMAIL_PASSWORD, User
+from shared.errors import InvalidPasswordError, LoginRefusedError, ProviderNotFoundError
 
-ANONYMOUS, API_KEY, CUSTOM_TOKEN = "anon-user", "api-key", "custom-token"
+API_KEY, CUSTOM_TOKEN = "api-key", "custom-token"
 _LONGEST_IDENTITY = 1_024
 
 
@@ -29,6 +28,14 @@ async def anonymous() -> User:
 
 async def with_password(email: str, password: str, address: str) -> User:
     """Return the user with an e-mail address and password; who fails too often has to wait."""
+    user = await registered(email, password, address)
+    if user.pending:
+        await users.claim(user)
+    return user
+
+
+async def registered(email: str, password: str, address: str) -> User:
+    """Return the same without taking it for a login."""
     provider = providers().email_password
     if provider is None:
         raise not_found(EMAIL_PASSWORD)
@@ -43,20 +50,17 @@ async def with_password(email: str, password: str, address: str) -> User:
     return _enabled(user)
 
 
-async def with_api_key(key: str) -> User | Caller:
-    """Return the user that a key acts as, or the caller that it is by itself."""
+async def with_api_key(key: str) -> tuple[User, str]:
+    """Return the user that a key acts as, or is by itself, and the key's id; a system key is no user."""
     if not providers().api_key:
         raise not_found(API_KEY)
-    try:
-        owner = await keys.owner_of(key)
-    except InvalidSessionError:
-        raise LoginRefusedError("unauthorized") from None
-    if isinstance(owner, Caller):
-        return owner
-    user = await users.find(owner)
+    stored = await keys.stored_of(key)
+    if stored is None or stored.get("system"):
+        raise LoginRefusedError("unauthorized")
+    user = await users.find(str(stored["user_id"])) if stored.get("user_id") else accounts.of_key(stored)
     if user is None:
         raise LoginRefusedError("unauthorized")
-    return _enabled(user)
+    return _enabled(user), str(stored["_id"])
 
 
 async def subject_of(token: str, known: App | None) -> Subject:
@@ -77,7 +81,7 @@ async def with_custom_token(token: str, *, create: bool) -> User:
     if user is None:
         if not create:
             raise LoginRefusedError("unauthorized")
-        return await users.create(CUSTOM_TOKEN, subject.id, subject.data)
+        return _enabled(await users.create(CUSTOM_TOKEN, subject.id, subject.data))
     user = _enabled(user)
     merged = user.data | subject.data
     if merged == user.data:

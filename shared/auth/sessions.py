@@ -12,12 +12,15 @@ from bson.objectid import ObjectId
 from pymongo.asynchronous.collection import AsyncCollection
 
 from shared import mongo, settings
-from shared.auth import custom_data, tokens, users
-from shared.auth.users import User
+from shared.auth import accounts, custom_data, keys, tokens, users
+from shared.auth.users import ANONYMOUS, User
 from shared.errors import InvalidSessionError
 
 SESSIONS = "sessions"
-"""The collection of {_id, user_id, hash, provider_type, created, expires}; `expires` has a TTL index."""
+"""The collection of {_id, user_id, hash, provider_type, key_id, created, expires}; `expires` has a TTL index.
+
+A session that an API key began has its `key_id`, and is of no use when the key is not.
+"""
 
 _DEVICE = "000000000000000000000000"
 _MOST_CACHED = 10_000
@@ -52,10 +55,11 @@ async def make_indexes() -> None:
     await _sessions().create_index("expires", expireAfterSeconds=0)
     await _sessions().create_index("hash", unique=True)
     await _sessions().create_index("user_id")
+    await _sessions().create_index("key_id", sparse=True)
 
 
-async def start(user: User, provider_type: str) -> Tokens:
-    """Log a user in."""
+async def start(user: User, provider_type: str, key_id: str = "") -> Tokens:
+    """Log a user in; with an API key, the session ends with the key."""
     await make_indexes()
     identity = next((each for each in user.identities if each["provider_type"] == provider_type), {})
     session_id = ObjectId()
@@ -64,21 +68,28 @@ async def start(user: User, provider_type: str) -> Tokens:
         "baas_identity": {"id": identity.get("id", ""), "provider_type": provider_type,
                           "provider_id": identity.get("provider_id", "")},
     }  # fmt: skip
-    refresh_token = tokens.issue("refresh", user.id, claims)
+    seconds = tokens.ANONYMOUS_SECONDS if provider_type == ANONYMOUS else tokens.REFRESH_SECONDS
+    refresh_token = tokens.issue("refresh", user.id, claims, seconds)
     now = datetime.now(UTC)
     await _sessions().insert_one({
         "_id": session_id, "user_id": ObjectId(user.id), "hash": _hash(refresh_token), "provider_type": provider_type,
-        "created": now, "expires": now + timedelta(seconds=tokens.REFRESH_SECONDS),
+        "created": now, "expires": now + timedelta(seconds=seconds),
+        **({"key_id": ObjectId(key_id)} if key_id else {}),
     })  # fmt: skip
-    return Tokens(await _access_token(user), refresh_token, user.id, _DEVICE)
+    return Tokens(await _access_token(user, key_id), refresh_token, user.id, _DEVICE)
 
 
-async def renewed(user_id: str) -> str:
-    """Return a new access token of a user; raise InvalidSessionError if there is no such user."""
-    user = await users.find(user_id)
-    if user is None or user.disabled:
-        raise InvalidSessionError(_REFUSED)
-    return await _access_token(user)
+async def renewed(access_token: str) -> str:
+    """Return a new access token of the user whose token this is, who has changed."""
+    claims = tokens.verified("access", access_token)
+    key_id = claims.get("key_id", "")
+    return await _access_token(await _holder(claims["sub"], key_id), key_id)
+
+
+async def refreshed(refresh_token: str) -> tuple[User, str]:
+    """Return whose refresh token this is, with a new access token; raise InvalidSessionError if it is nobody's."""
+    user, key_id = await _of_refresh(refresh_token)
+    return user, await _access_token(user, key_id)
 
 
 def domain() -> str:
@@ -88,10 +99,27 @@ def domain() -> str:
 
 async def user_of_refresh(refresh_token: str) -> User:
     """Return whose refresh token this is; raise InvalidSessionError if it is nobody's any more."""
+    return (await _of_refresh(refresh_token))[0]
+
+
+async def _of_refresh(refresh_token: str) -> tuple[User, str]:
     claims = tokens.verified("refresh", refresh_token)
     stored = await _sessions().find_one({"hash": _hash(refresh_token)})
-    user = await users.find(claims["sub"])
-    if stored is None or user is None or user.disabled or str(stored["user_id"]) != user.id:
+    if stored is None or str(stored["user_id"]) != claims["sub"]:
+        raise InvalidSessionError(_REFUSED)
+    key_id = str(stored.get("key_id", ""))
+    return await _holder(claims["sub"], key_id), key_id
+
+
+async def _holder(user_id: str, key_id: str) -> User:
+    """Return who may use a token; raise InvalidSessionError if the user or the key that began the session is gone."""
+    if key_id == user_id:
+        user = await accounts.server(key_id)
+    elif key_id and await keys.working(key_id) is None:
+        user = None
+    else:
+        user = await users.find(user_id)
+    if user is None or user.disabled:
         raise InvalidSessionError(_REFUSED)
     return user
 
@@ -107,10 +135,10 @@ async def user_of_access(access_token: str) -> tuple[User, Mapping[str, Any] | N
     if known is not None and known.expires > now:
         return known.user, known.custom_data
     claims = tokens.verified("access", access_token)
+    _cache.pop(key, None)
     with mongo.driver_call():
-        user = await users.find(claims["sub"])
-    if user is None or user.disabled:
-        _cache.pop(key, None)
+        user = await _holder(claims["sub"], claims.get("key_id", ""))
+    if user.revoked is not None and claims["iat"] < int(user.revoked.replace(tzinfo=UTC).timestamp()):
         raise InvalidSessionError(_REFUSED)
     data = None if claims.get("user_data") is None else json_util.loads(claims["user_data"])
     if claims.get("user_data_omitted"):
@@ -130,8 +158,14 @@ async def end(refresh_token: str) -> None:
 
 
 async def revoke(user_id: str) -> int:
-    """End all sessions of a user and return how many there were."""
+    """End all sessions of a user, with the access tokens that are out, and return how many there were."""
+    await users.revoke_tokens(user_id)
     return (await _sessions().delete_many({"user_id": ObjectId(user_id)})).deleted_count
+
+
+async def end_those_of_key(key_id: ObjectId) -> None:
+    """End all sessions that an API key began."""
+    await _sessions().delete_many({"key_id": key_id})
 
 
 def forget_cached_sessions() -> None:
@@ -139,13 +173,13 @@ def forget_cached_sessions() -> None:
     _cache.clear()
 
 
-async def _access_token(user: User) -> str:
+async def _access_token(user: User, key_id: str) -> str:
+    claims: dict[str, Any] = {"key_id": key_id} if key_id else {}
     data = await custom_data.of(user.id)
-    if data is None:
-        return tokens.issue("access", user.id, {})
-    text = json_util.dumps(data)
-    is_short = len(text) <= _LONGEST_USER_DATA
-    return tokens.issue("access", user.id, {"user_data": text} if is_short else {"user_data_omitted": True})
+    if data is not None:
+        text = json_util.dumps(data)
+        claims |= {"user_data": text} if len(text) <= _LONGEST_USER_DATA else {"user_data_omitted": True}
+    return tokens.issue("access", user.id, claims, tokens.ACCESS_SECONDS)
 
 
 def _sessions() -> AsyncCollection[dict[str, Any]]:

@@ -15,17 +15,17 @@ type Kind = Literal["access", "refresh"]
 
 ACCESS_SECONDS = 30 * 60
 REFRESH_SECONDS = 60 * 24 * 60 * 60
+ANONYMOUS_SECONDS = 90 * 24 * 60 * 60  # as long as the account lives
 _ALGORITHM = "HS256"
 _LONGEST = 100_000
 _DEVICE = "000000000000000000000000"
 
 
-def issue(kind: Kind, user_id: str, claims: Mapping[str, Any]) -> str:
-    """Return a signed token of a user; raise UnavailableError without SESSION_SECRET."""
+def issue(kind: Kind, user_id: str, claims: Mapping[str, Any], seconds: int) -> str:
+    """Return a signed token of a user for so many seconds; raise UnavailableError without SESSION_SECRET."""
     import jwt  # noqa: PLC0415  only the process that logs somebody in pays for it
 
     now = int(time.time())
-    seconds = ACCESS_SECONDS if kind == "access" else REFRESH_SECONDS
     issuer = domain()
     common = {
         "sub": user_id, "typ": kind, "iat": now, "exp": now + seconds, "iss": issuer, "baas_device_id": _DEVICE,
@@ -44,7 +44,7 @@ def verified(kind: Kind, token: str) -> dict[str, Any]:
         claims: dict[str, Any] = jwt.decode(
             token, _key(), algorithms=[_ALGORITHM], issuer=domain(), options={"require": ["exp", "iat", "sub", "typ"]}
         )
-    except (jwt.PyJWTError, ValueError):  # ValueError: not even text
+    except (jwt.PyJWTError, ValueError, ArithmeticError, RecursionError):  # not even text, or JSON of any depth
         raise InvalidSessionError("invalid session") from None
     if claims["typ"] != kind:
         raise InvalidSessionError("invalid session")

@@ -2,12 +2,13 @@
 
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
 from bson.errors import InvalidId
 from bson.objectid import ObjectId
+from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.errors import DuplicateKeyError
 
@@ -16,12 +17,17 @@ from shared.auth import passwords
 from shared.errors import BadRequestError, LoginRefusedError, NameInUseError
 
 USERS = "users"
-"""The collection of {_id, type, identities: [{id, provider_type, provider_id}], data, disabled, confirmed, password}.
+"""The collection of {_id, type, identities: [{id, provider_type, provider_id}], data, disabled, confirmed, password,
+pending, expires, revoked}.
 
 An identity is unique: `id` is the e-mail address, the subject of a token, or a random one of its own.
+`pending` is true of who registered and never logged in: such an identity is nobody's yet.
+`expires` has a TTL index, and only who is anonymous and nothing else has it.
+Access tokens from before `revoked` are of no use.
 """
 
-EMAIL_PASSWORD = "local-userpass"  # noqa: S105  the name of a provider
+ANONYMOUS, EMAIL_PASSWORD = "anon-user", "local-userpass"
+ANONYMOUS_LIFE = timedelta(days=90)
 _ADDRESS = re.compile(r"[^\s@\x00]+@[^\s@\x00]+")
 _LONGEST_ADDRESS = 254
 
@@ -34,8 +40,10 @@ class User(msgspec.Struct, frozen=True, kw_only=True):
     data: dict[str, Any]
     disabled: bool = False
     confirmed: bool = True
+    pending: bool = False
     password: str | None = None
     created: datetime | None = None
+    revoked: datetime | None = None
     type: str = "normal"
 
     def __repr__(self) -> str:
@@ -57,6 +65,7 @@ def collection() -> AsyncCollection[dict[str, Any]]:
 async def make_indexes() -> None:
     """Make identities unique; it costs little when they are."""
     await collection().create_index([("identities.provider_type", 1), ("identities.id", 1)], unique=True)
+    await collection().create_index("expires", expireAfterSeconds=0)  # who has no such field stays
 
 
 async def find(user_id: str) -> User | None:
@@ -78,12 +87,15 @@ async def by_email(email: str) -> User | None:
     return await by_identity(EMAIL_PASSWORD, email)
 
 
-async def register(email: str, password: str, *, confirmed: bool) -> User:
-    """Make a user with e-mail address and password; raise BadRequestError for unusable ones, NameInUseError."""
+async def register(email: str, password: str, *, confirmed: bool, pending: bool = False) -> User:
+    """Make a user with e-mail address and password; raise BadRequestError for unusable ones, NameInUseError.
+
+    One who is `pending` may be linked to another user until the first login.
+    """
     if len(email) > _LONGEST_ADDRESS or not _ADDRESS.fullmatch(email):
         raise BadRequestError("email invalid")
     stored = _new(EMAIL_PASSWORD, email, {"email": email})
-    stored |= {"password": await passwords.hashed(password), "confirmed": confirmed}
+    stored |= {"password": await passwords.hashed(password), "confirmed": confirmed, "pending": pending}
     try:
         return await _insert(stored)
     except DuplicateKeyError:
@@ -92,8 +104,11 @@ async def register(email: str, password: str, *, confirmed: bool) -> User:
 
 async def create(provider_type: str, identity: str, data: Mapping[str, Any]) -> User:
     """Make the user whom a provider knows by this id; if another call was first, return that one."""
+    stored = _new(provider_type, identity, data)
+    if provider_type == ANONYMOUS:
+        stored["expires"] = stored["created"] + ANONYMOUS_LIFE
     try:
-        return await _insert(_new(provider_type, identity, data))
+        return await _insert(stored)
     except DuplicateKeyError:
         found = await by_identity(provider_type, identity)
         if found is None:
@@ -103,17 +118,63 @@ async def create(provider_type: str, identity: str, data: Mapping[str, Any]) -> 
 
 async def link(user_id: str, provider_type: str, identity: str, data: Mapping[str, Any]) -> None:
     """Add an identity to a user; raise LoginRefusedError if it is somebody else's."""
-    added = {f"data.{name}": value for name, value in data.items() if "." not in name and not name.startswith("$")}
     try:
-        await collection().update_one(
-            {
-                "_id": ObjectId(user_id),
-                "identities": {"$not": {"$elemMatch": {"provider_type": provider_type, "id": identity}}},
-            },
-            {"$push": {"identities": _identity(provider_type, identity)}, **({"$set": added} if added else {})},
-        )
+        await _link(user_id, _identity(provider_type, identity), data, {}, None)
     except DuplicateKeyError:
         raise LoginRefusedError("unauthorized") from None
+
+
+async def link_registered(user_id: str, registered: User) -> None:
+    """Make a registration that nobody has logged in with another identity of a user, with its password.
+
+    Raise LoginRefusedError if somebody was first, BadRequestError if the user has an address already.
+    """
+
+    async def move(session: AsyncClientSession) -> None:
+        # gone before it comes: identities are unique
+        stored = await collection().find_one_and_delete(
+            {"_id": ObjectId(registered.id), "pending": True, "disabled": False, "confirmed": True}, session=session
+        )
+        if stored is None:
+            raise LoginRefusedError("unauthorized")
+        [identity] = stored["identities"]
+        others = {"password": stored["password"], "confirmed": True}
+        if not await _link(user_id, identity, stored["data"], others, session):
+            raise BadRequestError("the user has an e-mail address already: only one can be linked")
+
+    await mongo.transaction(collection(), move)
+
+
+async def _link(
+    user_id: str,
+    identity: Mapping[str, Any],
+    data: Mapping[str, Any],
+    members: Mapping[str, Any],
+    session: AsyncClientSession | None,
+) -> bool:
+    """Add an identity, and what comes with it, unless the user has it, or one with an address like it."""
+    named = {"provider_type": identity["provider_type"], "id": identity["id"]}
+    if identity["provider_type"] == EMAIL_PASSWORD:
+        del named["id"]  # there is one password
+    changed = {f"data.{name}": value for name, value in data.items() if "." not in name and not name.startswith("$")}
+    changed |= members
+    result = await collection().update_one(
+        {"_id": ObjectId(user_id), "identities": {"$not": {"$elemMatch": named}}},
+        {
+            "$push": {"identities": dict(identity)},
+            "$unset": {"expires": ""},  # not anonymous any more
+            **({"$set": changed} if changed else {}),
+        },
+        session=session,
+    )
+    return result.matched_count == 1
+
+
+async def claim(user: User) -> None:
+    """Take a registration as a user's own at the first login; raise LoginRefusedError if it was linked meanwhile."""
+    result = await collection().update_one({"_id": ObjectId(user.id)}, {"$unset": {"pending": ""}})
+    if not result.matched_count:
+        raise LoginRefusedError("unauthorized")
 
 
 async def set_data(user_id: str, data: Mapping[str, Any]) -> None:
@@ -149,6 +210,11 @@ async def disable(user_id: str) -> bool:
 async def enable(user_id: str) -> bool:
     """Let a user in again; return whether there is one."""
     return await _change(user_id, {"disabled": False})
+
+
+async def revoke_tokens(user_id: str) -> None:
+    """Make the access tokens useless that a user has now."""
+    await _change(user_id, {"revoked": datetime.now(UTC)})
 
 
 async def delete(user_id: str) -> bool:
@@ -192,7 +258,7 @@ def _identity(provider_type: str, identity: str) -> dict[str, Any]:
 
 
 def _user(stored: dict[str, Any] | None) -> User | None:
-    if stored is None:
+    if stored is None or _is_over(stored):
         return None
     return User(
         id=str(stored["_id"]),
@@ -200,9 +266,16 @@ def _user(stored: dict[str, Any] | None) -> User | None:
         data=stored["data"],
         disabled=stored["disabled"],
         confirmed=stored["confirmed"],
+        pending=stored.get("pending", False),
         password=stored.get("password"),
         created=stored["created"],
+        revoked=stored.get("revoked"),
     )
+
+
+def _is_over(stored: Mapping[str, Any]) -> bool:
+    """Tell whether an anonymous user's days are over: TTL indexes work once a minute."""
+    return "expires" in stored and stored["expires"].replace(tzinfo=UTC) <= datetime.now(UTC)
 
 
 def with_data(user: User, data: dict[str, Any]) -> User:

@@ -1,20 +1,26 @@
 """Why a call is allowed or denied, step by step, in the words of the rules' file."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Literal
 
 import bson
 
+from shared.rules.elements import elements
 from shared.rules.expressions import EVERYTHING, NOTHING
-from shared.rules.fields import holds
+from shared.rules.fields import differences, first_unwritable, holds
 from shared.rules.masks import Mask, cut
-from shared.rules.ruleset import NO_ROLE, Access, Ruleset
+from shared.rules.ruleset import NO_ROLE, OPTIONS, Access, Ruleset
+from shared.rules.schema import Schema
+from shared.rules.values import MISSING, Path
 
 type Operation = Literal["read", "insert", "update", "delete"]
 
 
 def explain(rules: Ruleset, access: Access, operation: Operation, document: Mapping[str, Any] | None) -> Iterator[str]:
-    """Give one sentence a step; without a document, what can be said before one is read."""
+    """Give one sentence a step; without a document, what can be said before one is read.
+
+    What a change comes to is explained apart, by `explain_change`, when MongoDB has made it.
+    """
     context = access.context()
     for each in rules.filters:
         applies = each.applies(context)
@@ -64,3 +70,39 @@ def _shown(mask: Mask | None, document: Mapping[str, Any]) -> str:
     if mask is None:
         return "  nothing of the document may be read: it is invisible"
     return f"  readable: {', '.join(cut(document, mask))}"
+
+
+def explain_touch(access: Access, document: bytes, touched: Iterable[Path] | None) -> Iterator[str]:
+    """Give what is asked before MongoDB makes a change: whether all that the call names may be read."""
+    yield (
+        "the update is a pipeline: it could read every field"
+        if touched is None
+        else (f"the update names {', '.join(sorted('.'.join(parts) for parts in touched)) or 'no field'}")
+    )
+    yield f"  {access.touch(document, touched)}"
+
+
+def explain_change(
+    access: Access, schema: Schema | None, old: bytes, new: bytes, *, null_allowed: bool
+) -> Iterator[str]:
+    """Give what is asked of the document that a change makes."""
+    before, after = bson.decode(old, OPTIONS), bson.decode(new, OPTIONS)
+    changes = list(differences(elements(old), elements(new), before, after))
+    yield "MongoDB makes this change of it" if changes else "MongoDB changes nothing in it"
+    for name, change in changes:
+        yield f"  {name}: {_value(change.before)} -> {_value(change.after)}"
+    role, context = access.role(access.context(before, before)), access.context(after, before)
+    if role is not None and role.write is not None:
+        yield f"  the role's 'write' is {str(holds(role.write, context)).lower()} after the change"
+    elif role is not None:
+        for name, change in changes:
+            refused = first_unwritable("", [(name, change)], role.fields, role.other, context)
+            yield f"  {name} may be written" if refused is None else f"  {refused} may not be written"
+    yield str(access.update(old, new))
+    if schema is not None:
+        failures = schema.failures(after, before, context, null_allowed=null_allowed)
+        yield f"the schema refuses it: {'; '.join(failures)}" if failures else "the schema holds"
+
+
+def _value(value: Any) -> str:
+    return "nothing" if value is MISSING else repr(value)

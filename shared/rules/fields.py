@@ -45,25 +45,33 @@ class FieldRule:
         context.this = context.prev = value
         return holds(self.read, context) or holds(self.write, context)
 
-    def covers(self, parts: Path, value: Any, context: Context) -> bool:
-        """Tell whether everything that a path leads to inside the field's value may be read, were it there or not."""
+    def covers(self, parts: Path, value: Any, context: Context, *, as_stored: bool = False) -> bool:
+        """Tell whether everything that a path leads to inside the field's value may be read, were it there or not.
+
+        `as_stored` asks about what is there: of a document whose members have permissions of their own, others may be
+        hidden, so that its outcome tells whether there are any.
+        """
         if self.is_own:
             return self._opens(value, context)
         if not parts:
-            return is_complete(self.mask(value, context), value)
+            return as_stored and is_complete(self.mask(value, context), value)
         if type(value) is list:
-            return self._covers_elements(parts, value, context)
+            return self._covers_elements(parts, value, context, as_stored=as_stored)
+        if as_stored and type(value) is not dict and value is not MISSING:
+            return False  # in its place stands what is hidden
         inner = self.fields.get(parts[0])
         member = value.get(parts[0], MISSING) if type(value) is dict else MISSING
-        return inner is not None and inner.covers(parts[1:], member, context)
+        return inner is not None and inner.covers(parts[1:], member, context, as_stored=as_stored)
 
-    def _covers_elements(self, parts: Path, elements: list[Any], context: Context) -> bool:
+    def _covers_elements(self, parts: Path, elements: list[Any], context: Context, *, as_stored: bool) -> bool:
         index = array_index(parts[0])
         if index is not None:
             chosen = elements[index] if index < len(elements) else MISSING
             others = [each for each in elements if type(each) is dict and parts[0] in each]
-            return self.covers(parts[1:], chosen, context) and all(self.covers(parts, each, context) for each in others)
-        return all(self.covers(parts, each, context) for each in elements or [MISSING])
+            return self.covers(parts[1:], chosen, context, as_stored=as_stored) and all(
+                self.covers(parts, each, context, as_stored=as_stored) for each in others
+            )
+        return all(self.covers(parts, each, context, as_stored=as_stored) for each in elements or [MISSING])
 
     def could_open(self, parts: Path, context: Context) -> bool:
         """Tell whether there could be a document in which the caller may read what a path leads to."""

@@ -1,6 +1,7 @@
-"""Projections that name fields only, as MongoDB's find applies them, as masks of documents in memory."""
+"""Projections that name fields or slice arrays, as MongoDB's find applies them, as masks of documents in memory."""
 
-from collections.abc import Mapping
+import math
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from bson.decimal128 import Decimal128
@@ -53,6 +54,78 @@ class Projection:
         else:
             return tree is None and self.is_inclusion
         return (tree is None) is self.is_inclusion
+
+
+class Slice:
+    """Some elements of the arrays at a path: `$slice` of find."""
+
+    __slots__ = ("_limit", "_skip", "parts")
+
+    def __init__(self, name: str, skip: int, limit: int) -> None:
+        """Skip so many elements, from the end if it is negative, and keep so many after them."""
+        self.parts = path(name)
+        if any(part.startswith("$") for part in self.parts):
+            raise InvalidParameterError(f"projection of '{name[:100]}' must be of a name without '$'")
+        self._skip = skip
+        self._limit = limit
+
+    def mask(self, document: Mapping[str, Any]) -> Mask:
+        """Return what is left of a document."""
+        return self._members(document, self.parts)
+
+    def _members(self, document: Mapping[str, Any], parts: Path) -> Mask:
+        name, *inner = parts
+        if name not in document:
+            return WHOLE
+        return {**dict.fromkeys(document, WHOLE), name: self._value(document[name], tuple(inner))}
+
+    def _value(self, value: Any, parts: Path) -> Mask:
+        if not parts:
+            return self._elements(value) if isinstance(value, list) else WHOLE
+        if isinstance(value, Mapping):
+            return self._members(value, parts)
+        if isinstance(value, list):  # of arrays in arrays MongoDB slices none
+            return [self._members(each, parts) if isinstance(each, Mapping) else WHOLE for each in value]
+        return WHOLE
+
+    def _elements(self, value: list[Any]) -> Mask:
+        start = self._skip if self._skip >= 0 else max(0, len(value) + self._skip)
+        return [WHOLE if start <= position < start + self._limit else None for position in range(len(value))]
+
+
+def slice_of(name: str, value: Any) -> Slice | None:
+    """Return what `{"$slice": n}` and `{"$slice": [skip, n]}` ask for; None for others, such as an expression."""
+    if not isinstance(value, Mapping) or value.keys() != {"$slice"}:
+        return None
+    operand = value["$slice"]
+    counts = [_count(each) for each in (operand if isinstance(operand, list) else [operand])]
+    if len(counts) == 1 and counts[0] is not None and not isinstance(operand, list):
+        return Slice(name, min(0, counts[0]), abs(counts[0]))
+    if len(counts) == 2 and counts[0] is not None and counts[1] is not None and counts[1] > 0:
+        return Slice(name, counts[0], counts[1])
+    return None
+
+
+def _count(value: Any) -> int | None:
+    if not isinstance(value, int | float) or isinstance(value, bool) or not math.isfinite(value):
+        return None
+    return int(value)
+
+
+def chosen_part(source: Mapping[str, Any], slices: Collection[str], matched: Iterable[str]) -> Projection | None:
+    """Return the fields that a projection with parts of arrays shows, None if all.
+
+    Without a field to include or to leave out, one that slices shows the others too, and one that matches elements
+    does not.
+    """
+    parts = [*slices, *matched]
+    names = [path(name) for name in (*source, *parts)]
+    if any(one != other and one == other[: len(one)] for one in names for other in names):
+        raise InvalidParameterError("projection: path collision")
+    shown = Projection(source) if source else None
+    has_others = bool(source.keys() - {"_id"})
+    is_inclusion = shown.is_inclusion if shown and (has_others or shown.is_inclusion) else not slices
+    return Projection({**source, **dict.fromkeys(parts, 1)}) if is_inclusion else shown
 
 
 def is_shown(name: str, value: Any) -> bool:

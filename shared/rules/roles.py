@@ -104,12 +104,16 @@ class Role:
             return WHOLE if document else None  # WHOLE costs the least to apply
         return {name: WHOLE for name in document if (name in names) is not other} or None
 
-    def covers(self, parts: Path, document: Mapping[str, Any], mask: Mask, context: Context) -> bool:
-        """Tell whether everything at a path may be read of a document, were it there or not."""
-        if mask is WHOLE:
+    def covers(self, parts: Path, document: Mapping[str, Any], context: Context, *, as_stored: bool = False) -> bool:
+        """Tell whether everything at a path may be read of a visible document, were it there or not.
+
+        That nothing of the document is hidden is no answer: it would tell that what is hidden elsewhere is not there.
+        """
+        if self.read is not None or self.is_full_read or holds(self.write, context):
             return True
         rule = self.fields.get(parts[0], self.other)
-        return rule is not None and rule.covers(parts[1:], document.get(parts[0], MISSING), context)
+        value = document.get(parts[0], MISSING)
+        return rule is not None and rule.covers(parts[1:], value, context, as_stored=as_stored)
 
     def could_read(self, parts: Path, context: Context) -> bool:
         """Tell whether there could be a document for which this role lets the caller read what a path leads to."""

@@ -17,17 +17,18 @@ from shared.rules.expressions import (
     negation,
 )
 from shared.rules.filters import Filter
-from shared.rules.masks import WHOLE, Mask
+from shared.rules.masks import Mask
 from shared.rules.operands import Constants, Context
 from shared.rules.projections import Projection
 from shared.rules.report import Report
 from shared.rules.roles import Decision, Role
-from shared.rules.values import MISSING, Path
+from shared.rules.values import MISSING, Path, path
 
 OPTIONS: CodecOptions[dict[str, Any]] = CodecOptions(datetime_conversion=DatetimeConversion.DATETIME_AUTO)
 """How documents are decoded for rules and schemas."""
 
 NO_ROLE = "no matching role for document"
+_UNNAMED = ""  # the name of no field that rules speak of
 
 
 class Ruleset:
@@ -98,6 +99,11 @@ class Access:
         # no less than what the caller sees, and if it is exact no more
         self.query = EVERYTHING if self.is_full else all_of([self._filtered, any_of(self._visible(context))])
 
+    @property
+    def shows_everything(self) -> bool:
+        """Whether nothing is hidden in a document that the caller sees."""
+        return self.reads_whole and self.projection is None
+
     def context(self, root: Any = MISSING, prev_root: Any = MISSING) -> Context:
         """Return what expansions mean for a document after and before."""
         return Context(self._user, self._request, root, prev_root)
@@ -126,16 +132,18 @@ class Access:
 
     def masks(self, documents: Iterable[Mapping[str, Any]], used: Iterable[Path] = ()) -> list[Mask | None]:
         """Return the same for each of many documents."""
-        context, paths = self.context(), tuple(used)
+        # for what every role shows, no document has to be asked
+        paths = tuple(parts for parts in used if not all(role.always_covers(parts) for role, _ in self.roles))
+        context = self.context()
         return [self._mask(document, paths, context) for document in documents]
 
     def _mask(self, document: Mapping[str, Any], used: tuple[Path, ...], context: Context) -> Mask | None:
         context.root = context.prev_root = document
         role = self.role(context)
         mask = None if role is None else role.mask(document, context)
-        if role is None or mask is None or mask is WHOLE:
+        if role is None or mask is None or not used:
             return mask
-        return mask if all(role.covers(parts, document, mask, context) for parts in used) else None
+        return mask if all(role.covers(parts, document, context) for parts in used) else None
 
     def finds_just_visible(self, used: Iterable[Path]) -> bool:
         """Tell whether every document that the query finds is visible, also to a call that uses these paths."""
@@ -158,7 +166,7 @@ class Access:
         return Decision(False, None, NO_ROLE) if role is None else role.may_insert(elements(new), context)
 
     def touch(self, old: bytes, touched: Iterable[Path] | None) -> Decision:
-        """Decide whether a call may name these paths in a visible document to change them; None stands for all.
+        """Decide whether a call may name these paths in a visible document to change them; None stands for any.
 
         What they lead to must be readable even if it does not change, else a caller could guess it and see from the
         outcome that it was right.
@@ -169,11 +177,20 @@ class Access:
         mask = None if role is None else role.mask(before, context)
         if role is None or mask is None:
             return Decision(False, None, NO_ROLE)
-        for parts in [(name,) for name in before if name != "_id"] if touched is None else touched:
+        for parts in self._any_field(role, before) if touched is None else touched:
             is_shown = self.projection is None or self.projection.shows(parts)
-            if not is_shown or not role.covers(parts, before, mask, context):
+            if not is_shown or not role.covers(parts, before, context, as_stored=touched is not None):
                 return Decision(False, role.name, f"field '{'.'.join(parts)}' is not readable")
         return Decision(True, role.name, "what the call names is readable")
+
+    def _any_field(self, role: Role, document: Mapping[str, Any]) -> Iterable[Path]:
+        """Give what a pipeline may read: whatever is there, and what is not but has a say of its own in the rules."""
+        hidden = () if self.projection is None else (path(name)[0] for name in self.projection.source)
+        return ((name,) for name in (*document, *role.fields, *hidden, _UNNAMED))
+
+    def replace(self, old: bytes) -> Decision:
+        """Decide whether a call may put another document in the place of a visible one, of which nothing is hidden."""
+        return self.touch(old, [(name,) for name in bson.decode(old, OPTIONS) if name != "_id"])
 
     def update(self, old: bytes, new: bytes) -> Decision:
         """Decide on the change of a visible document, which the call was allowed to touch."""

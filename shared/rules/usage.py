@@ -20,6 +20,7 @@ _STAGES = frozenset({
 })  # fmt: skip
 # $meta shows index and sort keys, which hold values of hidden fields
 _EXPRESSIONS = frozenset({"$accumulator", "$function", "$meta", "$setIsSubset"})
+_ROLES = "$$USER_ROLES"  # those of this deployment in MongoDB
 _SHOWN = 100
 
 
@@ -85,6 +86,8 @@ def refuse_expressions(pipeline: list[Any]) -> None:
             for name in value.keys() & _EXPRESSIONS:
                 _refuse(name)
             pending += value.values()
+        elif isinstance(value, str) and value.startswith(_ROLES):
+            _refuse(_ROLES)
 
 
 def _filter_paths(condition: Mapping[str, Any], prefix: Path) -> Iterator[Path]:

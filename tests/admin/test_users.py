@@ -131,3 +131,67 @@ async def test_a_decision_is_explained(admin: Admin) -> None:
     assert "denied by role 'visitor': field '_id' is not writable" in deleted.stdout
     assert "MongoDB is asked for at least the visible documents" in without.stdout
     assert broken.returncode == 1
+
+
+async def test_a_change_is_explained_and_nothing_is_written(admin: Admin, driver: Any) -> None:
+    user = admin("users", "create", "--email", "a@b", "--password", "secret words").stdout.strip()
+    document = '{"_id": 1, "owner": "u2", "visible": true, "title": "t", "votes": 1, "secret": 1}'
+    explain = ("access", "explain", "--user", user, "--namespace", "shop.orders", "--document")
+    before = await contents(driver)
+
+    allowed = admin(*explain, document, "--update", '{"$inc": {"votes": 1}}')
+    denied = admin(*explain, document, "--update", '{"$set": {"title": "x"}, "$inc": {"votes": 1}}')
+    hidden = admin(*explain, document, "--action", "updateMany", "--update", '{"$unset": {"secret": ""}}')
+    piped = admin(*explain, document, "--update", '[{"$set": {"votes": {"$add": ["$votes", 1]}}}]')
+    own = f'{{"_id": 1, "owner": "{user}", "lines": [{{"sku": "A"}}]}}'
+    element = admin(
+        *explain, own, "--update", '{"$set": {"lines.$[x].sku": "B"}}', "--array-filters", '[{"x.sku": "A"}]'
+    )
+    replaced = admin(*explain, own, "--replacement", f'{{"owner": "{user}", "total": -1}}')
+    deleted = admin(*explain, own, "--delete")
+
+    assert "the update names votes\n  allowed by role 'visitor': what the call names is readable" in allowed.stdout
+    assert "MongoDB makes this change of it\n  votes: 1 -> 2\n  votes may be written\nallowed by" in allowed.stdout
+    assert (
+        "  title may not be written\n  votes may be written\ndenied by role 'visitor': field 'title'" in denied.stdout
+    )
+    assert "denied by role 'visitor': field 'secret' is not readable" in hidden.stdout
+    assert "the update is a pipeline" in piped.stdout
+    assert "lines: [{'sku': 'A'}] -> [{'sku': 'B'}]\n  lines may be written\nallowed by role 'owner'" in element.stdout
+    assert "the schema refuses it: " in replaced.stdout
+    assert "denied by role 'owner': field '_id' is not writable" in deleted.stdout
+    assert {done.returncode for done in (allowed, denied, hidden, piped, element, replaced, deleted)} == {0}
+    assert await contents(driver) == before
+
+
+async def contents(driver: Any) -> dict[str, list[str]]:
+    """Everything but the users whom the test itself makes."""
+    names = [name for name in await driver.list_database_names() if name not in {"admin", "config", "local"}]
+    return {name: sorted(await driver[name].list_collection_names()) for name in names} | {
+        f"{name}.{each}": [repr(found) async for found in driver[name][each].find().sort("_id").limit(50)]
+        for name in names
+        for each in await driver[name].list_collection_names()
+    }
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (("--update", "{}"), "a change is made of a document: give --document"),
+        (("--update", "{", "--document", "{}"), "--update: invalid JSON in request body"),
+        (("--update", "1", "--document", "{}"), "--update is an object or a pipeline, --array-filters an array"),
+        (("--update", "{}", "--delete", "--document", "{}"), "give one of --update, --replacement and --delete"),
+        (("--action", "find", "--delete", "--document", "{}"), "--action find is not what the other options ask"),
+        ((), "'' is not an action"),
+        (("--update", '{"$nonsense": {"a": 1}}', "--document", "{}"), "(FailedToParse) Unknown modifier: $nonsense"),
+    ],
+)
+async def test_a_change_that_cannot_be_explained_is_one_sentence(
+    admin: Admin, options: tuple[str, ...], sentence: str
+) -> None:
+    user = admin("users", "create", "--email", "a@b", "--password", "secret words").stdout.strip()
+
+    done = admin("access", "explain", "--user", user, "--namespace", "shop.tickets", *options)
+
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"error: {sentence}")

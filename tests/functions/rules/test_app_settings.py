@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from local.mongod import Mongod
 from shared import app, auth, settings
 from tests.conftest import ACTION, errors_only, request_body
 from tests.functions.rules.conftest import CLIENT, SETTINGS, log_in, registered, send
@@ -58,6 +59,21 @@ async def test_what_the_app_does_not_serve_is_not_found(worker: Worker, data_api
     answer = await find(worker, {"apiKey": key})
 
     assert (answer.status, errors_only(answer)) == (404, {"error": NOT_FOUND, "error_code": "EndpointNotFound"})
+
+
+async def test_rules_of_one_data_source_do_not_open_another(
+    worker: Worker, changed: Any, configured: pytest.MonkeyPatch, mongod: Mongod
+) -> None:
+    ann = await registered(worker, "ann@shop.example")
+    configured.setenv("MONGO_DB_URI__REPORTS", mongod.uri)
+    settings.current.cache_clear()
+    app.forget()
+
+    own = await ann("find", dataSource="MongoDB-Atlas")
+    other = await ann("find", dataSource="reports")
+
+    assert own.status == 200
+    assert (other.status, errors_only(other)["error_code"]) == (400, "ServiceNotFound")
 
 
 async def test_the_form_of_replies_is_the_apps_unless_it_is_set(

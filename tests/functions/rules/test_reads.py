@@ -71,8 +71,8 @@ async def test_a_projection_cuts_and_never_shows_more(ann: Person, orders: Any, 
 @pytest.mark.parametrize(
     "projection",
     [
-        {"x": "$secret"}, {"x": {"$concat": ["$title"]}}, {"lines.cost": {"$slice": 1}}, {"x": {"$meta": "textScore"}},
-        {"x": ["$secret"]},
+        {"x": "$secret"}, {"x": {"$concat": ["$title"]}}, {"x": {"$slice": ["$secret", 1]}},
+        {"x": {"$meta": "textScore"}}, {"x": ["$secret"]},
     ],
 )  # fmt: skip
 async def test_a_projection_that_computes_is_refused(ann: Person, orders: Any, projection: Any) -> None:
@@ -86,17 +86,50 @@ async def test_parts_of_readable_arrays(ann: Person, database: Any) -> None:
     await database.orders.insert_one({"_id": 1, "owner": ann.id, "parts": [{"n": 1}, {"n": 2}, {"n": 3}], "secret": 1})
 
     sliced = await ann("findOne", projection={"parts": {"$slice": [1, 1]}, "owner": 0})
-    matched = await ann("findOne", projection={"parts": {"$elemMatch": {"n": 3}}, "_id": 1})
+    matched = await ann("findOne", projection={"parts": {"$elemMatch": {"n": 3}}})
 
     assert sliced.json == {"document": {"_id": 1, "parts": [{"n": 2}]}}
     assert matched.json == {"document": {"_id": 1, "parts": [{"n": 3}]}}
 
 
-@pytest.mark.parametrize("array", ["secret", "lines"])
-async def test_parts_of_hidden_arrays_show_nothing(ann: Person, orders: Any, array: str) -> None:
-    await orders.update_one({"_id": 1}, {"$set": {"secret": [1, 2]}})
+@pytest.mark.parametrize(
+    ("projection", "shown"),
+    [
+        ({"lines": {"$slice": 1}, "title": 1, "_id": 0}, {"title": "mine", "lines": [{"sku": "A", "count": 2}]}),
+        ({"lines": {"$slice": -1}, "title": 1, "_id": 0}, {"title": "mine", "lines": [{"sku": "B"}]}),
+        ({"lines": {"$slice": [1, 5]}, "lines.sku": 1, "_id": 0}, None),
+        ({"boxes.items": {"$slice": 1}, "_id": 0, "title": 1},
+         {"title": "mine", "boxes": [{"items": [1]}, {"items": [3]}]}),
+        ({"boxes.items": {"$slice": [-1, 1]}, "boxes.n": 1, "_id": 0},
+         {"boxes": [{"items": [2]}, {"items": [4], "n": 5}]}),
+        ({"address.city": {"$slice": 1}, "_id": 0, "title": 1}, {"title": "mine", "address": {"city": "Porto"}}),
+    ],
+)  # fmt: skip
+async def test_parts_of_arrays_are_counted_among_what_is_visible(
+    ann: Person, orders: Any, projection: Any, shown: Any
+) -> None:
+    lines = [{"cost": 7777}, {"sku": "A", "count": 2, "cost": 9}, {"cost": 7777}, {"sku": "B"}]
+    boxes = [{"items": [1, 2]}, {"items": [3, 4], "n": 5}]
+    await orders.update_one({"_id": 1}, {"$set": {"lines": lines, "boxes": boxes}})
 
-    assert (await ann("find", filter={"_id": 1}, projection={array: {"$slice": 1}})).json == {"documents": []}
+    answer = await ann("findOne", filter={"_id": 1}, projection=projection)
+
+    assert answer.json == {"document": shown} if shown else answer.status == 400
+
+
+@pytest.mark.parametrize("path", ["secret", "secret.inner", "address.door_code", "lines.cost"])
+async def test_parts_of_hidden_arrays_are_refused(ann: Person, orders: Any, path: str) -> None:
+    answer = await ann("find", filter={"_id": 1}, projection={path: {"$slice": 1}})
+
+    assert (answer.status, errors_only(answer)["error_code"]) == (403, "NoMatchingRoleFound")
+
+
+async def test_elements_of_an_array_with_hidden_members_cannot_be_matched(ann: Person, orders: Any) -> None:
+    matched = await ann("find", filter={"_id": 1}, projection={"lines": {"$elemMatch": {"sku": "A"}}})
+    nested = await ann("find", filter={"_id": 1}, projection={"a.b": {"$elemMatch": {"c": 1}}})
+
+    assert matched.json == {"documents": []}
+    assert (nested.status, errors_only(nested)["error_code"]) == (400, "InvalidParameter")
 
 
 @pytest.mark.parametrize(

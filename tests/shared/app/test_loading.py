@@ -169,7 +169,7 @@ def test_several_data_sources_need_a_connection_each(folder: Path, edit: Edit) -
         "data_sources/reports/config.json", {"name": "reports", "type": "mongodb-atlas", "config": {"clusterName": "C"}}
     )
 
-    assert load(folder, SECRETS).service("unknown") is None
+    assert load(folder, SECRETS).service("unknown", is_only=True) is None
     assert load(folder, SECRETS, frozenset({"mongodb_atlas", "c"})).service("C") is not None
     with pytest.raises(AppError, match="MONGO_DB_URI__REPORTS"):
         load(folder, SECRETS, frozenset({"mongodb_atlas"}))

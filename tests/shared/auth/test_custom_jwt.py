@@ -200,3 +200,15 @@ async def test_a_key_set_that_cannot_be_used(issuer: Issuer) -> None:
     away = CustomToken(algorithm="RS256", jwk_uri=f"http://127.0.0.1:{issuer.server.server_port}/other")
     with pytest.raises(UnavailableError):
         await custom_jwt.verified(token(RSA, "RS256", {"kid": "k1"}), away, "app")
+
+
+async def test_an_issuer_that_fails_is_not_asked_by_every_token(issuer: Issuer) -> None:
+    issuer.keys = 5  # type: ignore[assignment]
+    given = token(RSA, "RS256", {"kid": "k1"})
+
+    outcomes = await asyncio.gather(
+        *(custom_jwt.verified(given, issuer.provider, "app") for _ in range(20)), return_exceptions=True
+    )
+
+    assert {type(outcome) for outcome in outcomes} == {UnavailableError}
+    assert issuer.asked == 1

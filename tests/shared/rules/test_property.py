@@ -9,7 +9,7 @@ from pymongo import MongoClient
 
 from shared.rules.masks import cut
 from shared.rules.operands import Constants
-from shared.rules.projections import Projection
+from shared.rules.projections import Projection, chosen_part, slice_of
 from shared.rules.report import Report
 from shared.rules.ruleset import Access, compile_ruleset
 from shared.rules.values import path
@@ -268,6 +268,34 @@ def test_a_document_never_matches_by_what_it_hides(
     assert bound.hidden([parts]) is None
 
 
+static_rules = st.recursive(
+    st.fixed_dictionaries({}, optional={"read": st.booleans(), "write": st.booleans()}),
+    lambda inner: st.fixed_dictionaries({"fields": st.dictionaries(st.sampled_from(["x", "y"]), inner, max_size=2)}),
+    max_leaves=3,
+)
+static_roles = st.fixed_dictionaries(
+    {"name": st.just("r"), "apply_when": st.just({}), "fields": st.dictionaries(st.sampled_from(FIELDS), static_rules)},
+    optional={"additional_fields": st.fixed_dictionaries({"read": st.booleans()})},
+)
+
+
+@settings(max_examples=1_000, deadline=None)
+@given(
+    static_roles, documents, st.sampled_from([*FIELDS, "inner.x", "a.x.y", "b.0", "b.0.x", "a.x.0", "none", "none.x"])
+)
+def test_whether_a_document_matches_does_not_depend_on_what_it_hides(
+    given_role: dict[str, Any], document: dict[str, Any], used: str
+) -> None:
+    bound = access([given_role])
+    mask = bound.mask(document)
+    if mask is None:
+        return
+    visible = cut(document, mask)
+
+    matches = bound.mask(document, [path(used)]) is not None
+    assert matches is (bound.mask(visible, [path(used)]) is not None)
+
+
 @settings(max_examples=800, deadline=None)
 @given(rulesets, documents, documents)
 def test_writes_are_decided_as_the_flowchart_says(
@@ -358,3 +386,39 @@ def test_a_projection_leaves_what_mongodb_leaves(
 
     projection = Projection(given_projection)
     assert [cut(document, projection.mask(document)) for document in stored] == theirs
+
+
+counts = st.integers(-3, 3)
+slices = st.fixed_dictionaries({"$slice": counts | st.tuples(counts, st.integers(1, 3)).map(list)})
+switches = st.dictionaries(st.sampled_from(["_id", "inner.y", "owner"]), st.booleans(), max_size=2).filter(
+    lambda given: len({shown for name, shown in given.items() if name != "_id"}) < 2
+)
+sliced = st.tuples(switches, st.dictionaries(st.sampled_from(["a", "b.x", "inner.x"]), slices, min_size=1, max_size=2))
+
+
+@settings(max_examples=80, deadline=None)
+@given(rulesets, sliced, st.lists(documents, min_size=20, max_size=20))
+def test_slices_are_those_that_mongodb_makes_of_what_is_visible(
+    mongod: Any,
+    given_roles: list[dict[str, Any]],
+    given_projection: tuple[dict[str, bool], dict[str, Any]],
+    given_documents: list[dict[str, Any]],
+) -> None:
+    shown_of_all = [expected(given_roles, document) for document in given_documents]
+    visible = [{"_id": number, **shown} for number, shown in enumerate(shown_of_all) if shown is not None]
+    with MongoClient[dict[str, Any]](mongod.uri) as client:
+        items = client["properties"]["sliced"]
+        items.delete_many({})
+        items.insert_many([*visible, {"_id": "one"}])
+        theirs = list(items.find({"_id": {"$ne": "one"}}, given_projection[0] | given_projection[1]).sort("_id"))
+
+    plain, parts = given_projection
+    found = [slice_of(name, value) for name, value in parts.items()]
+    steps = [chosen_part(plain, parts, []), *found]
+    assert [reduced(document, steps) for document in visible] == theirs
+
+
+def reduced(document: dict[str, Any], steps: list[Any]) -> dict[str, Any]:
+    for step in steps:
+        document = document if step is None else cut(document, step.mask(document))
+    return document

@@ -263,8 +263,18 @@ def test_document_filters_must_let_both_documents_be_written() -> None:
 
 def test_a_replacement_must_not_meet_what_is_hidden() -> None:
     bound = access(role(fields={"a": {"read": True, "write": True}, "b": {"read": True}}))
-    assert bound.touch(bson.encode({"_id": 1, "a": 1}), None).allowed
-    assert not bound.touch(bson.encode({"_id": 1, "a": 1, "secret": 5}), None).allowed
+    assert bound.replace(bson.encode({"_id": 1, "a": 1})).allowed
+    assert not bound.replace(bson.encode({"_id": 1, "a": 1, "secret": 5})).allowed
+
+
+def test_a_pipeline_must_not_meet_what_could_be_hidden() -> None:
+    stored = bson.encode({"_id": 1, "a": 1})
+    open_ = role(fields={"a": {"read": True, "write": True}}, additional_fields={"read": True})
+
+    assert access(open_).touch(stored, None).allowed
+    assert access(role(read=True)).touch(stored, None).allowed
+    assert not access(open_ | {"fields": {"hidden": {}}}).touch(stored, None).allowed
+    assert not access(role(fields={"_id": {"read": True}, "a": {"read": True}})).touch(stored, None).allowed
 
 
 # filters and queries
@@ -370,3 +380,13 @@ def test_a_mistake_is_found_when_the_rules_are_compiled(source: Any, path_: str,
 def test_the_stages_that_leave_what_may_be_read(roles: Any, stages: Any) -> None:
     found = access(*roles).readable_stages()
     assert (None if found is None else [dict(each) for each in found]) == stages
+
+
+@pytest.mark.parametrize("used", ["secret", "secret.x", "inner", "inner.hidden"])
+def test_that_a_document_has_no_hidden_field_cannot_be_found_out(used: str) -> None:
+    shown = role(fields={"secret": {}, "inner": {"fields": {"x": {"read": True}}}}, additional_fields={"read": True})
+    bound = access(shown | {"apply_when": {"owner": "u2"}}, role(name="all", read=True))
+
+    assert read(bound, {"_id": 1, "owner": "u2", "inner": {"x": 1}}, used) is None
+    assert read(bound, {"_id": 1, "owner": "u2", "secret": 1, "inner": {"x": 1, "hidden": 2}}, used) is None
+    assert bound.hidden([path(used)]) is None

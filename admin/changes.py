@@ -1,0 +1,54 @@
+"""What an update would make of a document: MongoDB's own answer, in a transaction that is always undone."""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import bson
+from bson.raw_bson import RawBSONDocument
+from pymongo import ReturnDocument
+
+from shared import mongo
+from shared.ejson import Document
+from shared.rules.ruleset import OPTIONS
+
+_COLLECTION = "explained"  # of the control database: no transaction on it is ever committed
+
+
+class Change(NamedTuple):
+    """An update, operators or a pipeline, with its arrayFilters; or a replacement."""
+
+    update: Any
+    array_filters: list[Document] | None = None
+    is_replacement: bool = False
+
+
+async def made(document: Mapping[str, Any], change: Change) -> tuple[bytes, bytes]:
+    """Return a document as it would be stored, and what the change would make of it.
+
+    Nothing is written, neither there nor in the collection that the document comes from. Raise what MongoDB raises.
+    """
+    database = mongo.control_database()
+    target = database.get_collection(_COLLECTION, codec_options=mongo.RAW)
+    old = RawBSONDocument(bson.encode({"_id": bson.ObjectId(), **document}), mongo.RAW)
+    async with database.client.start_session() as session:
+        await session.start_transaction()
+        try:
+            await target.insert_one(old, session=session)
+            chosen = {"_id": {"$eq": bson.decode(old.raw, OPTIONS)["_id"]}}
+            new: Any
+            if change.is_replacement:
+                new = await target.find_one_and_replace(
+                    chosen, change.update, return_document=ReturnDocument.AFTER, session=session
+                )
+            else:
+                new = await target.find_one_and_update(
+                    chosen,
+                    change.update,
+                    array_filters=change.array_filters,
+                    return_document=ReturnDocument.AFTER,
+                    session=session,
+                )
+        finally:
+            if session.in_transaction:
+                await session.abort_transaction()
+    return bytes(old.raw), bytes(new.raw)

@@ -1,0 +1,139 @@
+"""The worked examples of docs/rules.md, served as they stand on the page."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from shared.app import load
+from tests.functions.rules.conftest import SETTINGS, Person, log_in, registered
+from tests.hosts import ROOT, Worker
+
+OPEN = {"read": True, "write": True}
+BLOCK = re.compile(r"```json\n(.*?)```", re.DOTALL)
+
+
+def examples() -> list[dict[str, Any]]:
+    section = (ROOT / "docs" / "rules.md").read_text().partition("## Examples")[2].partition("\n## ")[0]
+    return [json.loads(block) for block in BLOCK.findall(section)]
+
+
+def write(folder: Path, **files: Any) -> Path:
+    for name, content in files.items():
+        path = folder / f"{name}.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(content))
+    return folder
+
+
+@pytest.fixture
+async def ann(tmp_path: Path, configured: pytest.MonkeyPatch, worker: Worker, users: None, database: Any) -> Person:
+    """A clerk of the red team, served by an app whose collections have the page's rules, one example each."""
+    owners, visitor, clerk, once, team = examples()
+    taken_over = {"name": "r", "apply_when": {}, "read": True, "write": {"owner": "%%user.id"}}
+    kept = taken_over | {"write": {"owner": "%%user.id", "%%prevRoot.owner": "%%user.id"}}
+    rules = {
+        "owners": owners, "visitor": visitor, "clerk": clerk,
+        "once": {"roles": [{"name": "r", "apply_when": {}, **once, "additional_fields": OPEN}]},
+        "team": {"roles": [{"name": "r", "apply_when": {}, **OPEN}], **team},
+        "taken": {"roles": [taken_over]}, "kept": {"roles": [kept]},
+    }  # fmt: skip
+    data = {"enabled": True, "mongo_service_name": "mongodb-atlas", "database_name": "shop",
+            "collection_name": "people", "user_id_field": "user_id"}  # fmt: skip
+    folder = write(tmp_path, **{
+        "root_config": {},
+        "auth/providers": {"local-userpass": {"type": "local-userpass", "config": {"autoConfirm": True}}},
+        "auth/custom_user_data": data,
+        **{f"data_sources/mongodb-atlas/shop/{name}/rules": each for name, each in rules.items()},
+    })  # fmt: skip
+    for name, value in (SETTINGS | {"APP_CONFIG_DIR": str(folder)}).items():
+        configured.setenv(name, value)
+    made = await registered(worker, "ann@shop.example")
+    await database.people.insert_one({"user_id": made.id, "job": "clerk", "team": "red"})
+    return await log_in(worker, "local-userpass", {"username": "ann@shop.example", "password": "secret words"})
+
+
+async def found(person: Person, collection: str) -> Any:
+    answer = await person("find", collection=collection)
+    assert answer.status == 200, answer.body
+    return answer.json["documents"]
+
+
+async def status(person: Person, action: str, collection: str, **members: Any) -> int:
+    return (await person(action, collection=collection, **members)).status
+
+
+async def test_everybody_reads_and_owners_write(ann: Person, database: Any) -> None:
+    await database.owners.insert_many([{"_id": 1, "owner": ann.id}, {"_id": 2, "owner": "u2"}])
+    change = {"update": {"$set": {"title": "new"}}}
+
+    assert await status(ann, "updateOne", "owners", filter={"_id": 1}, **change) == 200
+    assert await status(ann, "updateOne", "owners", filter={"_id": 2}, **change) == 400
+    assert await status(ann, "deleteOne", "owners", filter={"_id": 2}) == 400
+    assert await status(ann, "insertOne", "owners", document={"_id": 3, "owner": ann.id}) == 201
+    assert await status(ann, "insertOne", "owners", document={"_id": 4, "owner": "u2"}) == 400
+    assert [each["_id"] for each in await found(ann, "owners")] == [1, 2, 3]
+
+
+async def test_some_fields_for_everybody(ann: Person, database: Any) -> None:
+    await database.visitor.insert_many([
+        {"_id": 1, "published": True, "title": "t", "votes": 1, "draft": "d"},
+        {"_id": 2, "published": False, "title": "u"},
+    ])  # fmt: skip
+
+    assert await found(ann, "visitor") == [{"title": "t", "votes": 1}]
+    assert await status(ann, "updateOne", "visitor", filter={"_id": 1}, update={"$inc": {"votes": 1}}) == 200
+    assert await status(ann, "updateOne", "visitor", filter={"_id": 1}, update={"$set": {"title": "x"}}) == 400
+    assert await database.visitor.find_one({"_id": 1}, {"_id": 0, "title": 1, "votes": 1}) == {"title": "t", "votes": 2}
+
+
+async def test_all_fields_but_one_and_inside_a_document_all_but_one(ann: Person, worker: Worker, database: Any) -> None:
+    stored = {"_id": 1, "name": "n", "salary": 5, "address": {"city": "Porto", "street": "s"}}
+    await database.clerk.insert_one(stored)
+
+    assert await found(ann, "clerk") == [{"_id": 1, "name": "n", "address": {"city": "Porto"}}]
+    assert await found(await registered(worker, "bob@shop.example"), "clerk") == []
+    assert await status(ann, "updateOne", "clerk", filter={"_id": 1}, update={"$set": {"salary": 6}}) == 400
+    assert await status(ann, "updateOne", "clerk", filter={"_id": 1}, update={"$set": {"name": "m"}}) == 200
+
+
+async def test_a_field_that_is_set_once(ann: Person, database: Any) -> None:
+    await database.once.insert_one({"_id": 1})
+
+    first = await status(ann, "updateOne", "once", filter={"_id": 1}, update={"$set": {"number": 1}})
+    second = await status(ann, "updateOne", "once", filter={"_id": 1}, update={"$set": {"number": 2}})
+
+    assert (first, second) == (200, 400)
+    assert await found(ann, "once") == [{"_id": 1, "number": 1}]
+
+
+async def test_documents_of_the_own_team_without_their_notes(ann: Person, worker: Worker, database: Any) -> None:
+    await database.team.insert_many([{"_id": 1, "team": "red", "notes": "n"}, {"_id": 2, "team": "blue"}, {"_id": 3}])
+
+    assert await found(ann, "team") == [{"_id": 1, "team": "red"}]
+    assert await found(await registered(worker, "bob@shop.example"), "team") == []
+
+
+async def test_what_the_page_warns_of_and_what_it_advises(ann: Person, database: Any) -> None:
+    await database.taken.insert_one({"_id": 1, "owner": "u2"})
+    await database.kept.insert_one({"_id": 1, "owner": "u2"})
+    take = {"filter": {"_id": 1}, "update": {"$set": {"owner": ann.id}}}
+
+    assert await status(ann, "updateOne", "taken", **take) == 200
+    assert await status(ann, "updateOne", "kept", **take) == 400
+
+
+def test_the_smallest_app_of_the_page_can_be_served(tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "coming-from-atlas.md").read_text().partition("A small app is three files")[2]
+    root, providers = re.findall(r"with `(\{.*?\})`", page)[:2]
+    folder = write(tmp_path, **{
+        "root_config": json.loads(root), "auth/providers": json.loads(providers),
+        "data_sources/mongodb-atlas/default_rule": examples()[0],
+    })  # fmt: skip
+
+    app = load(folder, {})
+
+    assert app.findings == ()
+    assert app.providers.api_key
