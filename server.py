@@ -169,6 +169,7 @@ async def _lifespan(_app: object) -> AsyncIterator[None]:
     await limits.close()
     await mongo.close()
     telemetry.event(logging.INFO, "stopped")
+    await asyncio.to_thread(telemetry.flush, 5.0)
 
 
 # a bare router: shared.endpoint answers every error itself, so Starlette's middleware would have nothing to do

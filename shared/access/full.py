@@ -18,13 +18,15 @@ type Changes = Document | list[Document]
 class FullAccess:
     """One collection, and how a call wants its reply; every method is one call of the driver."""
 
-    __slots__ = ("form", "settings", "target")
+    __slots__ = ("documents", "form", "settings", "target")
 
     def __init__(self, target: Collection, given: Settings, form: Format) -> None:
         """Take the collection whose documents are read as the bytes that MongoDB sends."""
         self.target = target
         self.settings = given
         self.form: Format = form
+        self.documents: int | None = None
+        """How many a call read, inserted, matched or deleted, for the log."""
 
     async def find_one(self, reading: Reading) -> bytes:
         """Return the first document that matches, or null."""
@@ -34,6 +36,7 @@ class FullAccess:
             sort=reading.sort,
             max_time_ms=self.settings.mongo_db_timeout_ms,
         )
+        self.documents = 0 if found is None else 1
         return replies.one_document(None if found is None else found.raw, self.form)
 
     async def find(self, reading: Reading) -> bytes:
@@ -58,11 +61,13 @@ class FullAccess:
     async def insert_one(self, document: Document) -> bytes:
         """Insert a document and return its _id, made here if it brought none."""
         result = await self.target.insert_one(document)
+        self.documents = 1
         return replies.reply({"insertedId": result.inserted_id}, self.form)
 
     async def insert_many(self, documents: list[Document]) -> bytes:
         """Insert documents in order, up to the first that fails, and return their _ids."""
         result = await self.target.insert_many(documents)
+        self.documents = len(result.inserted_ids)
         return replies.reply({"insertedIds": result.inserted_ids}, self.form)
 
     async def update_one(self, condition: Document, changes: Changes, array_filters: Any, *, upsert: bool) -> bytes:
@@ -87,21 +92,30 @@ class FullAccess:
         """Delete the first document that matches."""
         async with mongo.server_deadline(self.target):
             result = await self.target.delete_one(condition)
+        self.documents = result.deleted_count
         return replies.reply({"deletedCount": result.deleted_count}, self.form)
 
     async def delete_many(self, condition: Document) -> bytes:
         """Delete all documents that match."""
         async with mongo.server_deadline(self.target):
             result = await self.target.delete_many(condition)
+        self.documents = result.deleted_count
         return replies.reply({"deletedCount": result.deleted_count}, self.form)
 
     async def _documents(self, cursor: mongo.RawCursor) -> bytes:
         """Return the reply with all that a cursor gives, each batch made text while MongoDB prepares the next."""
         batches = mongo.read(cursor, self.settings.max_read_bytes)
-        return replies.many_documents([replies.batch_of_documents(batch, self.form) async for batch in batches])
+        texts: list[bytes] = []
+        self.documents = 0
+        async for batch in batches:
+            text, count = replies.batch_of_documents(batch, self.form)
+            texts.append(text)
+            self.documents += count
+        return replies.many_documents(texts)
 
     def _updated(self, raw: Mapping[str, Any]) -> bytes:
         """Return the counters of an update, and upsertedId only if a document was inserted, whatever its _id."""
+        self.documents = raw["n"]
         if "upserted" in raw:
             counts = {"matchedCount": 0, "modifiedCount": 0, "upsertedId": raw["upserted"]}
         else:

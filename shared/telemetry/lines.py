@@ -1,4 +1,4 @@
-"""Log lines: one JSON object each, with fields whose names live here."""
+"""Log lines: one JSON object each. No document, filter, key, token or password, and no text of a caught exception."""
 
 import logging
 import sys
@@ -7,6 +7,7 @@ import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
+from types import TracebackType
 from typing import Any
 
 import orjson
@@ -34,56 +35,40 @@ def event(level: int, message: str, **fields: Any) -> None:
         _sink(level, Line(message, fields))
 
 
-class RequestLine:
-    """What is known about a request so far, for its log line."""
-
-    __slots__ = ("caller", "cause", "decision", "error_code", "namespace", "operation", "reason")
-
-    def __init__(self, operation: str) -> None:
-        """Start with the operation's name; the rest is filled in as the request goes on."""
-        self.operation = operation
-        self.namespace: str | None = None
-        self.caller: str | None = None
-        self.error_code: str | None = None
-        self.decision: str | None = None
-        self.reason: str | None = None
-        self.cause: str | None = None
-
-
-def request(line: RequestLine, status: int, started: float) -> None:
-    """Log the line of one request; its level follows the outcome."""
-    event(
-        logging.ERROR if status >= 500 else logging.INFO,
-        "request",
-        operation=line.operation,
-        namespace=line.namespace,
-        caller=line.caller,
-        status=status,
-        error_code=line.error_code,
-        duration_ms=round((time.perf_counter() - started) * 1000, 2),
-        **({"decision": line.decision} if line.decision else {}),
-        **({"reason": line.reason, "cause": line.cause} if line.reason else {}),
-    )
-
-
-def failure(correlation_id: str, error: Exception) -> None:
+def failure(correlation_id: str, error: Exception, trace_id: str | None = None) -> None:
     """Log an unexpected error under the id that the caller was given.
 
     Its type and where it was raised, not its text: a driver's error may repeat a document.
     """
-    where = "".join(traceback.format_tb(error.__traceback__))
-    event(logging.ERROR, "unexpected error", id=correlation_id, type=type(error).__name__, traceback=where)
+    where = _where(error.__traceback__)
+    fields = {"id": correlation_id, "type": type(error).__name__, "traceback": where, "trace_id": trace_id}
+    event(logging.ERROR, "unexpected error", **fields)
 
 
 class JSONLines(logging.Formatter):
     """Every record as one line of JSON: ours with their fields, a library's with its text."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Put time, level and logger before the fields; a traceback becomes a field of its own."""
-        fields = record.msg.fields if isinstance(record.msg, Line) else {"message": record.getMessage()}
-        if record.exc_info:
-            fields["traceback"] = self.formatException(record.exc_info)
-        return _line(record.created, record.levelname, record.name, fields).decode().rstrip("\n")
+        """Put time, level and logger before the fields."""
+        return _line(record.created, record.levelname, record.name, fields_of(record)).decode().rstrip("\n")
+
+
+def fields_of(record: logging.LogRecord) -> dict[str, Any]:
+    """Return what a record says; of an exception its type and where it was raised, as its text may repeat a document.
+
+    asyncio tells of lost tasks and their exceptions from the second line on.
+    """
+    if isinstance(record.msg, Line):
+        return record.msg.fields
+    text = record.getMessage()
+    fields: dict[str, Any] = {"message": text.partition("\n")[0] if record.name == "asyncio" else text}
+    if record.exc_info and record.exc_info[0] is not None:
+        fields |= {"type": record.exc_info[0].__name__, "traceback": _where(record.exc_info[2])}
+    return fields
+
+
+def _where(trace: TracebackType | None) -> str:
+    return "".join(traceback.format_tb(trace))
 
 
 def _print(level: int, line: Line) -> None:
@@ -99,12 +84,30 @@ def _line(at: float, level: str, logger: str, fields: dict[str, Any]) -> bytes:
 
 
 _sink: Callable[[int, Line], None] = LOGGER.log
+_standalone = False
+
+
+def is_standalone() -> bool:
+    """Whether this process is server.py: nobody else reports its requests or collects its log."""
+    return _standalone
+
+
+def also_send(send: Callable[[int, Line], None]) -> None:
+    """Give every line of ours to a second reader, too."""
+    global _sink  # noqa: PLW0603  logging is set up once per process
+    first = _sink
+
+    def both(level: int, line: Line) -> None:
+        first(level, line)
+        send(level, line)
+
+    _sink = both
 
 
 def log_to_stdout() -> None:
     """Send all logging to standard output as JSON lines: in server.py only, as Azure's worker has its own handlers."""
-    global _sink  # noqa: PLW0603  logging is set up once per process
-    _sink = _print
+    global _sink, _standalone
+    _sink, _standalone = _print, True
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(JSONLines())
     logging.captureWarnings(True)
