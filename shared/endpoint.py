@@ -283,7 +283,7 @@ def failed(
             line.reason, line.cause = str(error), type(error.__cause__).__name__
         return error_response(error, headers)
     correlation_id = uuid4().hex
-    telemetry.failure(correlation_id, error, line.trace.trace_id)
+    telemetry.failure(correlation_id, error, line.trace_id)
     shown = DataAPIError(f"internal error, logged with id {correlation_id}")
     line.error_code, line.reason, line.cause = shown.code, str(shown), type(error).__name__
     return error_response(shown, headers)

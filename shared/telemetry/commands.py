@@ -97,11 +97,11 @@ class Commands(CommandListener):
                 duration_ms=round(seconds * 1000, 2),
                 error=error,
                 operation=line.operation if line else None,
-                trace_id=line.trace.trace_id if line else None,
+                trace_id=line.trace_id if line else None,
             )
         backend = backends.backend()
-        if backend is not None and line is not None and line.trace.sampled:
-            backend.dependency(_span(happened, namespace, seconds, error, line.trace.trace_id, line.span_id))
+        if backend is not None and line is not None and line.sampled:
+            backend.dependency(_span(happened, namespace, seconds, error, line.trace_id, line.span_id))
 
 
 def _span(

@@ -13,6 +13,7 @@ from typing import Any
 import orjson
 
 LOGGER = logging.getLogger("dozen")
+_LEVELS = {level: name for name, level in logging.getLevelNamesMapping().items()}
 
 
 class Line:
@@ -20,9 +21,9 @@ class Line:
 
     __slots__ = ("fields",)
 
-    def __init__(self, message: str, fields: dict[str, Any]) -> None:
-        """Put a fixed sentence before its facts."""
-        self.fields = {"message": message, **fields}
+    def __init__(self, fields: dict[str, Any]) -> None:
+        """Take a fixed sentence, `message`, and its facts."""
+        self.fields = fields
 
     def __str__(self) -> str:
         """Return the line as JSON."""
@@ -32,7 +33,12 @@ class Line:
 def event(level: int, message: str, **fields: Any) -> None:
     """Log a fixed sentence with its facts as fields. Never a document, filter, key, token or password."""
     if LOGGER.isEnabledFor(level):
-        _sink(level, Line(message, fields))
+        _sink(level, Line({"message": message, **fields}))
+
+
+def write(level: int, fields: dict[str, Any]) -> None:
+    """Log what `event` would, from fields that begin with the message, at a level that is enabled."""
+    _sink(level, Line(fields))
 
 
 def failure(correlation_id: str, error: Exception, trace_id: str | None = None) -> None:
@@ -74,7 +80,7 @@ def _where(trace: TracebackType | None) -> str:
 def _print(level: int, line: Line) -> None:
     """Write our own line past the logging module, whose record and handlers cost more than all else about it."""
     with suppress(OSError):  # nobody reads the log any more: no reason to fail a call that was answered
-        sys.stdout.buffer.write(_line(time.time(), logging.getLevelName(level), LOGGER.name, line.fields))
+        sys.stdout.buffer.write(_line(time.time(), _LEVELS[level], LOGGER.name, line.fields))
         sys.stdout.buffer.flush()
 
 

@@ -7,8 +7,8 @@ from contextvars import ContextVar
 from typing import Any
 
 from shared.telemetry import backends
-from shared.telemetry.lines import LOGGER, event
-from shared.telemetry.spans import Span, Trace, new_span_id, trace_of
+from shared.telemetry.lines import LOGGER, event, write
+from shared.telemetry.spans import Span, new_span_id, trace_of
 
 _REFUSED = frozenset({401, 403, 429})
 current: ContextVar["RequestLine | None"] = ContextVar("current", default=None)
@@ -19,8 +19,8 @@ class RequestLine:
     """What is known about a request so far, for its log line."""
 
     __slots__ = (
-        "caller", "cause", "decision", "documents", "error_code", "method", "namespace", "operation", "reason",
-        "span_id", "started", "trace",
+        "caller", "cause", "decision", "documents", "error_code", "method", "namespace", "operation", "parent_id",
+        "reason", "sampled", "span_id", "started", "trace_id",
     )  # fmt: skip
 
     def __init__(self, operation: str, method: str = "POST", parent: str | None = None) -> None:
@@ -28,7 +28,7 @@ class RequestLine:
         self.started = time.perf_counter()
         self.operation = operation
         self.method = method
-        self.trace: Trace = trace_of(parent)
+        self.trace_id, self.parent_id, self.sampled = trace_of(parent)
         self.span_id: str | None = None
         self.namespace: str | None = None
         self.caller: str | None = None
@@ -53,9 +53,7 @@ def begin(operation: str, method: str, headers: Mapping[str, str], context: Any)
 
 def _attach(line: RequestLine) -> None:
     """Have commands find the request. In Azure's host the request is the host's to report, so they are its children."""
-    line.span_id = (
-        new_span_id() if backends.reports_requests() or line.trace.parent_id is None else line.trace.parent_id
-    )
+    line.span_id = new_span_id() if backends.reports_requests() or line.parent_id is None else line.parent_id
     current.set(line)
 
 
@@ -64,22 +62,24 @@ def request(line: RequestLine, status: int, request_bytes: int, reply_bytes: int
     seconds = time.perf_counter() - line.started
     level = _level(line, status, seconds)
     if LOGGER.isEnabledFor(level):
-        event(
-            level,
-            "request",
-            operation=line.operation,
-            namespace=line.namespace,
-            caller=line.caller,
-            status=status,
-            error_code=line.error_code,
-            duration_ms=round(seconds * 1000, 2),
-            documents=line.documents,
-            request_bytes=request_bytes,
-            reply_bytes=reply_bytes,
-            trace_id=line.trace.trace_id,
-            **({"decision": line.decision} if line.decision else {}),
-            **({"reason": line.reason, "cause": line.cause} if line.reason else {}),
-        )
+        fields: dict[str, Any] = {
+            "message": "request",
+            "operation": line.operation,
+            "namespace": line.namespace,
+            "caller": line.caller,
+            "status": status,
+            "error_code": line.error_code,
+            "duration_ms": round(seconds * 1000, 2),
+            "documents": line.documents,
+            "request_bytes": request_bytes,
+            "reply_bytes": reply_bytes,
+            "trace_id": line.trace_id,
+        }
+        if line.decision:
+            fields["decision"] = line.decision
+        if line.reason:
+            fields |= {"reason": line.reason, "cause": line.cause}
+        write(level, fields)
     if line.span_id is not None:
         _report(line, status, seconds)
 
@@ -108,7 +108,7 @@ def _report(line: RequestLine, status: int, seconds: float) -> None:
         backend.measure("dozen.documents", line.documents, {"operation": line.operation})
     if status in _REFUSED or line.decision is not None:
         backend.count("dozen.refusals", {"operation": line.operation, "error.type": line.error_code or str(status)})
-    if backends.reports_requests() and line.trace.sampled and line.span_id is not None:
+    if backends.reports_requests() and line.sampled and line.span_id is not None:
         backend.request(_span(line, status, seconds, line.span_id))
 
 
@@ -124,9 +124,9 @@ def _span(line: RequestLine, status: int, seconds: float, span_id: str) -> Span:
     }
     return Span(
         name=f"{line.method} {line.operation}",
-        trace_id=line.trace.trace_id,
+        trace_id=line.trace_id,
         span_id=span_id,
-        parent_id=line.trace.parent_id,
+        parent_id=line.parent_id,
         started=time.time() - seconds,
         seconds=seconds,
         succeeded=status < 400,

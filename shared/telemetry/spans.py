@@ -9,14 +9,6 @@ from typing import NamedTuple
 _PARENT = re.compile(r"(?!ff)[0-9a-f]{2}-((?!0{32})[0-9a-f]{32})-((?!0{16})[0-9a-f]{16})-([0-9a-f]{2})(?:-.*)?")
 
 
-class Trace(NamedTuple):
-    """Where a request stands in a trace; `parent_id` is None for the first of one."""
-
-    trace_id: str
-    parent_id: str | None
-    sampled: bool
-
-
 class Span(NamedTuple):
     """Something that was done: names as in OpenTelemetry's semantic conventions, `started` since the epoch."""
 
@@ -30,12 +22,15 @@ class Span(NamedTuple):
     attributes: Mapping[str, str | int]
 
 
-def trace_of(parent: str | None) -> Trace:
-    """Return the trace that a traceparent names, a new one if there is none or it is nonsense."""
+def trace_of(parent: str | None) -> tuple[str, str | None, bool]:
+    """Return the ids of the trace and of the parent that a traceparent names, and whether it is sampled.
+
+    If there is none, or it is nonsense, a new trace begins.
+    """
     match = _PARENT.fullmatch(parent) if parent else None
     if match is None:
-        return Trace(f"{getrandbits(128):032x}", None, True)
-    return Trace(match[1], match[2], int(match[3], 16) & 1 == 1)
+        return f"{getrandbits(128):032x}", None, True
+    return match[1], match[2], int(match[3], 16) & 1 == 1
 
 
 def new_span_id() -> str:

@@ -20,7 +20,7 @@ def record(name: str, message: object, **extra: object) -> logging.LogRecord:
 
 
 def test_a_line_of_ours_has_its_fields() -> None:
-    line = formatted(record("dozen", telemetry.Line("request", {"status": 200})))
+    line = formatted(record("dozen", telemetry.Line({"message": "request", "status": 200})))
 
     head = {"time": "1970-01-01T00:00:00.500000+00:00", "level": "INFO", "logger": "dozen"}
     assert line == head | {"message": "request", "status": 200}
@@ -29,7 +29,8 @@ def test_a_line_of_ours_has_its_fields() -> None:
 
 def test_a_line_of_ours_is_json_for_handlers_that_do_not_know_it() -> None:
     assert (
-        record("dozen", telemetry.Line("request", {"status": 200})).getMessage() == '{"message":"request","status":200}'
+        record("dozen", telemetry.Line({"message": "request", "status": 200})).getMessage()
+        == '{"message":"request","status":200}'
     )
 
 
@@ -80,5 +81,5 @@ def test_the_level_of_a_request_follows_its_status(caplog: pytest.LogCaptureFixt
     assert fields.pop("duration_ms") >= 0
     assert fields == {
         "message": "request", "operation": "find", "namespace": "shop.items", "caller": None, "status": status,
-        "error_code": None, "documents": None, "request_bytes": 10, "reply_bytes": 20, "trace_id": line.trace.trace_id,
+        "error_code": None, "documents": None, "request_bytes": 10, "reply_bytes": 20, "trace_id": line.trace_id,
     }  # fmt: skip
