@@ -15,8 +15,9 @@ from local.mongod import Mongod
 from local.ports import free_port
 from shared import settings
 from shared.settings import VERSION
+from shared.telemetry import backends, noise
 from tests.conftest import ACTION, FailPoint, request_body
-from tests.hosts import ROOT, Answer, Server, WorkerProcess, eventually
+from tests.hosts import ROOT, Answer, Server, Worker, WorkerProcess, eventually
 from tests.ingestion import KEY, TOKEN, Ingestion, Item
 from tests.leaks import PLANTED
 
@@ -82,7 +83,7 @@ async def _server_run(backend: str, mongod: Mongod, key: str, log: Path) -> Repo
 
             answers = await calls(post, key, SAMPLED)
             await server.request("GET", "/health/live")
-            await asyncio.to_thread(fake.wait_for, lambda: counted(fake) and len(fake.of("RequestData")) == 3)
+            await asyncio.to_thread(fake.wait_for, lambda: counted(fake) and len(fake.of("RequestData")) >= 3)
             await asyncio.to_thread(fake.wait_for, lambda: fake.of("MessageData"))
         return Reported("server.py", backend, fake.items, fake.bodies, fake.paths, answers, server.log_lines)
 
@@ -387,6 +388,27 @@ def test_reports_about_the_exporters_are_off_unless_asked_for(monkeypatch: pytes
 
     assert os.environ["APPLICATIONINSIGHTS_STATSBEAT_DISABLED_ALL"] == "true"
     assert os.environ["APPLICATIONINSIGHTS_SDKSTATS_DISABLED"] == "false"
+
+
+class Broken:
+    """A backend of which nothing works."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise RuntimeError(PLANTED)
+
+
+async def test_a_backend_that_is_broken_costs_no_answer(
+    worker: Worker, key: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken: Any = Broken()
+    monkeypatch.setattr(backends._State, "backend", broken)
+    monkeypatch.setattr(noise._Last, "silent_until", 0.0)
+
+    answers = [await worker.request("POST", ACTION + "find", {"apiKey": key}, request_body()) for _ in range(3)]
+
+    assert [answer.status for answer in answers] == [200, 200, 200]
+    assert caplog.text.count("telemetry is not delivered") == 1
+    assert "RuntimeError" in caplog.text
 
 
 async def test_a_slow_command_is_logged_without_its_content(

@@ -13,7 +13,7 @@ from shared import settings
 from shared.settings import Settings
 from shared.telemetry import lines
 from shared.telemetry.lines import Line, event
-from shared.telemetry.noise import silence
+from shared.telemetry.noise import silence, undelivered
 from shared.telemetry.spans import Span
 
 EXPORT_SECONDS = 5.0  # Azure kills its worker without a word: what is not sent by then is lost
@@ -160,7 +160,10 @@ def _send_logs() -> None:
 
     def send(level: int, line: Line) -> None:
         if _State.backend is not None and line.fields["message"] != "request":
-            _State.backend.log(level, line.fields, line.fields.get("trace_id"))
+            try:
+                _State.backend.log(level, line.fields, line.fields.get("trace_id"))
+            except Exception as error:  # noqa: BLE001  no call may fail because its telemetry does
+                undelivered(type(error).__name__)
 
     class Handler(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:

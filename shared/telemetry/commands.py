@@ -18,6 +18,7 @@ from pymongo.server_type import SERVER_TYPE
 
 from shared.telemetry import backends
 from shared.telemetry.lines import event
+from shared.telemetry.noise import undelivered
 from shared.telemetry.requests import current
 from shared.telemetry.spans import Span, new_span_id
 
@@ -101,7 +102,10 @@ class Commands(CommandListener):
             )
         backend = backends.backend()
         if backend is not None and line is not None and line.sampled:
-            backend.dependency(_span(happened, namespace, seconds, error, line.trace_id, line.span_id))
+            try:
+                backend.dependency(_span(happened, namespace, seconds, error, line.trace_id, line.span_id))
+            except Exception as failed:  # noqa: BLE001  no call may fail because its telemetry does
+                undelivered(type(failed).__name__)
 
 
 def _span(

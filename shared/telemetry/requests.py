@@ -8,6 +8,7 @@ from typing import Any
 
 from shared.telemetry import backends
 from shared.telemetry.lines import LOGGER, event, write
+from shared.telemetry.noise import undelivered
 from shared.telemetry.spans import Span, new_span_id, trace_of
 
 _REFUSED = frozenset({401, 403, 429})
@@ -81,7 +82,10 @@ def request(line: RequestLine, status: int, request_bytes: int, reply_bytes: int
             fields |= {"reason": line.reason, "cause": line.cause}
         write(level, fields)
     if line.span_id is not None:
-        _report(line, status, seconds)
+        try:
+            _report(line, status, seconds)
+        except Exception as error:  # noqa: BLE001  no call may fail because its telemetry does
+            undelivered(type(error).__name__)
 
 
 def quiet(line: RequestLine, status: int) -> None:
