@@ -18,7 +18,7 @@ from shared.settings import VERSION
 from shared.telemetry import backends, noise
 from tests.conftest import ACTION, FailPoint, request_body
 from tests.hosts import ROOT, Answer, Server, Worker, WorkerProcess, eventually
-from tests.ingestion import KEY, TOKEN, Ingestion, Item
+from tests.ingestion import KEY, TOKEN, Ingestion, Item, certificate_in
 from tests.leaks import PLANTED
 
 TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
@@ -323,9 +323,15 @@ async def test_a_wrong_connection_string_is_one_warning(
     assert "APPLICATIONINSIGHTS_CONNECTION_STRING" in warning["reason"]
 
 
-async def test_a_resource_without_keys_gets_the_identitys_token(mongod: Mongod, key: str, tmp_path: Path) -> None:
-    with Ingestion() as fake:
+@pytest.mark.parametrize("backend", BACKENDS)
+async def test_a_resource_without_keys_gets_the_identitys_token(
+    mongod: Mongod, key: str, tmp_path: Path, backend: str
+) -> None:
+    certificate = certificate_in(tmp_path)  # a token is sent through TLS only
+    with Ingestion(certificate=certificate) as fake:
         env = fake.env | {
+            "TELEMETRY_BACKEND": backend,
+            "REQUESTS_CA_BUNDLE": str(certificate),
             "APPLICATIONINSIGHTS_AUTHENTICATION_STRING": "ClientId=the-identity;Authorization=AAD",
             "IDENTITY_ENDPOINT": f"{fake.url}/token",
             "IDENTITY_HEADER": "the-header",
