@@ -60,6 +60,7 @@ class _State:
     thread: Thread | None = None
     slow_seconds: float = math.inf
     reports_requests = False
+    is_service = False
 
 
 class Starting:
@@ -101,6 +102,7 @@ class Starting:
 
 def setup(given: Settings) -> str:
     """Start what the settings ask for, beside what this process does, and return its name."""
+    _State.is_service = True
     if given.slow_ms:
         _State.slow_seconds = given.slow_ms / 1000
     name = given.telemetry
@@ -196,6 +198,11 @@ def reports_requests() -> bool:
 def slow_seconds() -> float:
     """Return how long something takes to be called slow."""
     return _State.slow_seconds
+
+
+def is_service() -> bool:
+    """Whether this process answers calls; a one-off process says what it has to say itself."""
+    return _State.is_service
 
 
 def watches_commands() -> bool:

@@ -28,6 +28,8 @@ _MOST_STARTED = 10_000
 
 def listeners() -> list[Any]:
     """Return the listeners of a new client: commands are only listened to when somebody wants to know of them."""
+    if not backends.is_service():
+        return []
     return [Servers(), Commands()] if backends.watches_commands() else [Servers()]
 
 
