@@ -243,6 +243,7 @@ async def _lifespan(_app: object) -> AsyncIterator[None]:
     await limits.close()
     await mongo.close()
     telemetry.event(logging.INFO, "stopped")
+    await asyncio.to_thread(telemetry.flush, 5.0)
 
 
 app = Functions(_routes())

@@ -4,7 +4,7 @@ import re
 
 import azure.functions as func
 
-from shared.endpoint import ALL_METHODS, actions, answer, path_of
+from shared.endpoint import ALL_METHODS, NO_CONTEXT, actions, answer, path_of
 
 bp = func.Blueprint()
 
@@ -15,9 +15,9 @@ _ACTION = re.compile(
 
 
 @bp.route("{*path}", methods=ALL_METHODS)
-async def fallback(req: func.HttpRequest) -> func.HttpResponse:
+async def fallback(req: func.HttpRequest, context: func.Context = NO_CONTEXT) -> func.HttpResponse:
     """Run the action that the path names in another spelling, or answer that there is none."""
     match = _ACTION.fullmatch(re.sub(r"/{2,}", "/", path_of(req)))
     if match is None:
-        return await answer(req, None)
-    return await answer(req, actions.get(match["action"]), match["app"], match["version"] or "v1")
+        return await answer(req, None, context=context)
+    return await answer(req, actions.get(match["action"]), match["app"], match["version"] or "v1", context)

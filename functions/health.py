@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import time
+from http import HTTPStatus
 
 import azure.functions as func
 
@@ -30,6 +31,7 @@ class _Check:
 @bp.route("health/live", methods=["GET", "HEAD"])
 async def live(req: func.HttpRequest) -> func.HttpResponse:  # noqa: ARG001  the worker passes it
     """Answer as long as the process can."""
+    telemetry.quiet(telemetry.RequestLine("live"), HTTPStatus.OK)
     return json_response({"status": "live", "version": VERSION})
 
 
@@ -40,9 +42,10 @@ async def ready(req: func.HttpRequest) -> func.HttpResponse:  # noqa: ARG001  th
         if _Check.running is None or _Check.running.done():
             _Check.running = asyncio.create_task(_check())
         await asyncio.shield(_Check.running)
-    if _Check.error:
-        return failed(_Check.error, telemetry.RequestLine("ready"))
-    return json_response(_READY)
+    line = telemetry.RequestLine("ready")
+    response = failed(_Check.error, line) if _Check.error else json_response(_READY)
+    telemetry.quiet(line, response.status_code)
+    return response
 
 
 async def _check() -> None:

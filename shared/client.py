@@ -1,6 +1,5 @@
 """The edge of the client API, with which users log in and manage themselves: request -> ClientCall -> response."""
 
-import time
 from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
 from typing import Any
@@ -11,7 +10,7 @@ import orjson
 from shared import auth, mongo, telemetry
 from shared.auth import limits, sessions
 from shared.auth.users import User
-from shared.endpoint import Function, configured, cors, exported, failed, json_response
+from shared.endpoint import NO_CONTEXT, Function, configured, cors, exported, failed, json_response
 from shared.errors import (
     BadRequestError,
     BodyTooLargeError,
@@ -102,8 +101,11 @@ def client_function(name: str, *methods: str) -> Callable[[ClientHandler], Funct
     """Make a function of the client API of a handler: the one decorator of ours, directly above def."""
 
     def decorate(handle: ClientHandler) -> Function:
-        async def respond(req: func.HttpRequest) -> func.HttpResponse:
-            return await _answer(req, name, methods, handle)
+        async def respond(req: func.HttpRequest, context: func.Context = NO_CONTEXT) -> func.HttpResponse:
+            line = telemetry.begin(name, req.method, req.headers, context)
+            response = await _answer(req, line, methods, handle)
+            telemetry.request(line, response.status_code, len(req.get_body()), len(response.get_body()))
+            return response
 
         respond.__name__ = name  # functools.wraps would show the worker the handler's signature
         return respond
@@ -112,26 +114,21 @@ def client_function(name: str, *methods: str) -> Callable[[ClientHandler], Funct
 
 
 async def _answer(
-    req: func.HttpRequest, name: str, methods: tuple[str, ...], handle: ClientHandler
+    req: func.HttpRequest, line: telemetry.RequestLine, methods: tuple[str, ...], handle: ClientHandler
 ) -> func.HttpResponse:
-    started = time.perf_counter()
-    line = telemetry.RequestLine(name)
     headers = {"Vary": "Origin"}
     try:
         given = configured()
         headers |= cors(req.headers, given, exported())
         _refuse_unknown(req, methods, given)
         if req.method == "OPTIONS":
-            response = func.HttpResponse(status_code=HTTPStatus.NO_CONTENT, headers=headers | _preflight(methods))
-        else:
-            call = ClientCall(req, auth.client_address(req.headers, None, given.trusted_proxies), line)
-            with mongo.driver_call():
-                status, members = await handle(call)
-            response = _response(status, members, headers)
+            return func.HttpResponse(status_code=HTTPStatus.NO_CONTENT, headers=headers | _preflight(methods))
+        call = ClientCall(req, auth.client_address(req.headers, None, given.trusted_proxies), line)
+        with mongo.driver_call():
+            status, members = await handle(call)
+        return _response(status, members, headers)
     except Exception as error:  # noqa: BLE001  the one place that turns any failure into a reply
-        response = failed(error, line, headers)
-    telemetry.request(line, response.status_code, started)
-    return response
+        return failed(error, line, headers)
 
 
 def _response(

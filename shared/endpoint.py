@@ -2,7 +2,6 @@
 
 import logging
 import re
-import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from functools import cache, cached_property
 from http import HTTPStatus
@@ -43,7 +42,10 @@ ACTION_ROUTE = "app/{app_id}/endpoint/data/{version}/action/"
 VERSIONS = frozenset({"v1", "beta"})
 
 type Handler = Callable[[Call], Awaitable[bytes]]
-type Function = Callable[[func.HttpRequest], Awaitable[func.HttpResponse]]
+type Function = Callable[..., Awaitable[func.HttpResponse]]
+"""Takes the request, and from Azure's worker the context, which must be annotated as just that."""
+
+NO_CONTEXT: func.Context = None  # type: ignore[assignment]  # outside Azure's worker there is none
 
 _ALLOWED_HEADERS = "Authorization, Content-Type, Accept"
 _CREDENTIAL_HEADERS = "apiKey, api-key, email, password, jwtTokenString"
@@ -92,7 +94,7 @@ class RequestMembers(Mapping[str, Any]):
 class Call:
     """One authenticated and parsed call of an action."""
 
-    __slots__ = ("body", "caller", "form", "guard", "namespace", "settings", "shown")
+    __slots__ = ("accessed", "body", "caller", "form", "guard", "namespace", "settings", "shown")
 
     def __init__(self, given: Settings, caller: Caller, body: Document, form: Format, shown: RequestMembers) -> None:
         """Keep what the action and the log line need; the namespace is known once the request is typed."""
@@ -102,6 +104,7 @@ class Call:
         self.form: Format = form
         self.shown = shown
         self.namespace: str | None = None
+        self.accessed: Access | None = None
         self.guard = _guard(given.dozen_database)
 
     def typed[R: Request](self, kind: type[R]) -> R:
@@ -114,7 +117,8 @@ class Call:
 
     def access(self, request: Request) -> Access:
         """Return what the caller may do to the collection that a request names."""
-        return access(self.settings, self.caller, request, self.shown, self.form)
+        self.accessed = access(self.settings, self.caller, request, self.shown, self.form)
+        return self.accessed
 
 
 class Action(NamedTuple):
@@ -137,9 +141,9 @@ def action(name: str, success: HTTPStatus = HTTPStatus.OK) -> Callable[[Handler]
         # the platform matches routes without regard to case, Atlas did not
         is_exact = re.compile(rf"/app/[^/]+/endpoint/data/[^/]+/action/{name}/?").fullmatch
 
-        async def respond(req: func.HttpRequest) -> func.HttpResponse:
+        async def respond(req: func.HttpRequest, context: func.Context = NO_CONTEXT) -> func.HttpResponse:
             known = made if is_exact(path_of(req)) else None
-            return await answer(req, known, req.route_params["app_id"], req.route_params["version"])
+            return await answer(req, known, req.route_params["app_id"], req.route_params["version"], context)
 
         respond.__name__ = name  # functools.wraps would show the worker the handler's signature
         return respond
@@ -148,11 +152,14 @@ def action(name: str, success: HTTPStatus = HTTPStatus.OK) -> Callable[[Handler]
 
 
 async def answer(
-    req: func.HttpRequest, made: Action | None, app_id: str | None = None, version: str = "v1"
+    req: func.HttpRequest,
+    made: Action | None,
+    app_id: str | None = None,
+    version: str = "v1",
+    context: func.Context = NO_CONTEXT,
 ) -> func.HttpResponse:
     """Answer a request whatever happens, and log one line about it; without an action there is none at its path."""
-    started = time.perf_counter()
-    line = telemetry.RequestLine(made.name if made else "unknown")
+    line = telemetry.begin(made.name if made else "unknown", req.method, req.headers, context)
     headers = {"Vary": "Origin"}
     try:
         given = configured()
@@ -170,7 +177,7 @@ async def answer(
             )
     except Exception as error:  # noqa: BLE001  the one place that turns any failure into a reply
         response = failed(error, line, headers)
-    telemetry.request(line, response.status_code, started)
+    telemetry.request(line, response.status_code, len(req.get_body()), len(response.get_body()))
     return response
 
 
@@ -208,6 +215,8 @@ async def _run(
             return await made.handle(call), call.form
     finally:
         line.namespace = call.namespace
+        if call.accessed is not None:
+            line.documents = call.accessed.documents
 
 
 def _refuse_uncallable(known: App, caller: Caller, shown: RequestMembers) -> None:
@@ -230,7 +239,15 @@ def announce() -> None:
     try:
         given = settings.read()
         telemetry.LOGGER.setLevel(given.log_level)
-        telemetry.event(logging.INFO, "started", version=VERSION, data_sources=sorted(given.data_sources))
+        telemetry.event(
+            logging.INFO,
+            "started",
+            version=VERSION,
+            host="server.py" if telemetry.is_standalone() else "Azure Functions",
+            telemetry=telemetry.setup(given),
+            settings=settings.named(),
+            data_sources=sorted(given.data_sources),
+        )
         app.current()
     except (SettingsError, AppError) as error:
         telemetry.event(logging.ERROR, "not configured", version=VERSION, reason=str(error))
@@ -266,7 +283,7 @@ def failed(
             line.reason, line.cause = str(error), type(error.__cause__).__name__
         return error_response(error, headers)
     correlation_id = uuid4().hex
-    telemetry.failure(correlation_id, error)
+    telemetry.failure(correlation_id, error, line.trace_id)
     shown = DataAPIError(f"internal error, logged with id {correlation_id}")
     line.error_code, line.reason, line.cause = shown.code, str(shown), type(error).__name__
     return error_response(shown, headers)

@@ -31,7 +31,7 @@ from pymongo.errors import (
 )
 from pymongo.read_concern import ReadConcern
 
-from shared import settings
+from shared import settings, telemetry
 from shared.errors import (
     CommandFailedError,
     DataAPIError,
@@ -268,7 +268,7 @@ def _client(uri: str) -> Client:
 
 def _new_client(uri: str, given: Settings) -> Client:
     try:
-        return AsyncMongoClient(uri, **client_options(uri, given))
+        return AsyncMongoClient(uri, **client_options(uri, given), event_listeners=telemetry.listeners())
     except (PyMongoError, ValueError):  # ValueError: a URI option of the wrong type
         # from None: the driver's text may hold a piece of the password
         raise UnavailableError("MONGO_DB_URI is not a connection string that the driver understands") from None

@@ -51,9 +51,10 @@ def one_document(document: bytes | None, form: Format) -> bytes:
     return orjson.dumps({"document": _decode(document, form)})
 
 
-def batch_of_documents(batch: bytes, form: Format) -> bytes:
-    """Return concatenated BSON documents, as a cursor gives them, as texts with commas between."""
-    return orjson.dumps(_decode_all(batch, form))[1:-1] if batch else b""
+def batch_of_documents(batch: bytes, form: Format) -> tuple[bytes, int]:
+    """Return concatenated BSON documents, as a cursor gives them, as texts with commas between, and their number."""
+    decoded = _decode_all(batch, form) if batch else []
+    return orjson.dumps(decoded)[1:-1], len(decoded)
 
 
 def rendered(batch: bytes, form: Format) -> list[dict[str, Any]]:

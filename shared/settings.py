@@ -17,6 +17,7 @@ _URI = "MONGO_DB_URI"
 _URI_PREFIX = "MONGO_DB_URI__"
 _SECRET_PREFIX = "APP_SECRET_"  # noqa: S105
 _UNRESOLVED_REFERENCE = "@Microsoft.KeyVault("
+_TELEMETRY_PREFIX = "APPLICATIONINSIGHTS_"
 
 Port = Annotated[int, Meta(ge=1, le=65535)]
 Positive = Annotated[int, Meta(ge=1)]
@@ -57,6 +58,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="upper"):
     rules_allow_hidden_field_queries: bool = False
     schema_null_type_validation: bool = False
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    slow_ms: Annotated[int, Meta(ge=0)] = 0
+    applicationinsights_connection_string: str = ""
+    applicationinsights_authentication_string: str = ""
+    telemetry_backend: Literal["none", "opencensus", "opentelemetry"] | None = None
+    telemetry_logs_to_appinsights: Literal["auto", "on", "off"] = "auto"
     data_sources: dict[str, str] = msgspec.field(default_factory=dict)
 
     def __repr__(self) -> str:
@@ -89,6 +95,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="upper"):
         allowed = frozenset(origin for origin in origins if origin)
         return frozenset() if "*" in allowed else allowed
 
+    @property
+    def telemetry(self) -> Literal["none", "opencensus", "opentelemetry"]:
+        """The backend that telemetry goes to: without an Application Insights there is none."""
+        if not self.applicationinsights_connection_string:
+            return "none"
+        return self.telemetry_backend or "opencensus"
+
 
 NAMES = frozenset(field.encode_name for field in msgspec.structs.fields(Settings)) - {"DATA_SOURCES"}
 """The environment variables that are read, beside MONGO_DB_URI__<NAME>."""
@@ -97,6 +110,30 @@ NAMES = frozenset(field.encode_name for field in msgspec.structs.fields(Settings
 def read() -> Settings:
     """Return the settings in the environment as it is now."""
     return Settings.from_environ(os.environ)
+
+
+def named() -> list[str]:
+    """Return the names of the settings that the environment sets, never their values."""
+    prefixes = (_URI_PREFIX, _SECRET_PREFIX)
+    return sorted(name for name, value in os.environ.items() if value and (name in NAMES or name.startswith(prefixes)))
+
+
+def role() -> str:
+    """Return the name under which this deployment reports: what the platform calls it."""
+    return os.environ.get("WEBSITE_SITE_NAME") or os.environ.get("CONTAINER_APP_NAME") or "dozen"
+
+
+def prepare_exporters() -> None:
+    """Set what the exporters of telemetry read themselves: reports about them are off unless asked for.
+
+    They refuse a connection string that ends in a semicolon, even where another one is given to them.
+    """
+    switches = ("STATSBEAT_DISABLED_ALL", "SDKSTATS_DISABLED", "CONTROLPLANE_DISABLED")
+    for name in (*switches, "OPENTELEMETRY_RESOURCE_METRIC_DISABLED"):
+        os.environ.setdefault(_TELEMETRY_PREFIX + name, "true")
+    name = _TELEMETRY_PREFIX + "CONNECTION_STRING"
+    if connection := os.environ.get(name):
+        os.environ[name] = connection.strip().rstrip(";")
 
 
 @cache
@@ -130,6 +167,8 @@ def _converted[S: Settings](values: Mapping[str, str], kind: type[S]) -> S:
 
 def _refuse_unresolved_references(values: Mapping[str, str]) -> None:
     for name, value in sorted(values.items()):
+        if name.startswith(_TELEMETRY_PREFIX):  # calls go on without telemetry
+            continue
         if value.startswith(_UNRESOLVED_REFERENCE) and (
             name in NAMES or name.startswith((_URI_PREFIX, _SECRET_PREFIX))
         ):

@@ -13,6 +13,9 @@ from shared import app, auth, mongo, settings
 from shared.auth import limits, sessions
 from shared.settings import VERSION
 from tests.hosts import Answer, Host, Server, Worker
+from tests.leaks import pytest_configure, pytest_sessionfinish, pytest_terminal_summary
+
+__all__ = ["pytest_configure", "pytest_sessionfinish", "pytest_terminal_summary"]  # hooks: pytest finds them here
 
 ACTION = "/app/shop-abcde/endpoint/data/v1/action/"
 DATABASE = "shop"

@@ -22,6 +22,7 @@ from azure_functions_runtime.native_invocation import invocation_request_native 
 
 from local import child
 from local.ports import free_port
+from tests import leaks
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -97,7 +98,12 @@ class Worker:
         self.functions = sorted(indexed, key=lambda function: function.precedence)
 
     async def request(
-        self, method: str, url: str, headers: Mapping[str, str] | None = None, body: bytes = b""
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str] | None = None,
+        body: bytes = b"",
+        trace_parent: str = "",
     ) -> Answer:
         split = urlsplit(url)
         function, parameters = self._route(method, split.path)
@@ -107,10 +113,12 @@ class Worker:
         trigger = _http_datum(method, f"http://localhost{url}", headers, split.query, parameters, body)
         inputs = [(function.trigger["name"], trigger)]
         done, value, _, error, trace = await invocation_request_native(
-            str(uuid.uuid4()), function.function_id, inputs, {}
+            str(uuid.uuid4()), function.function_id, inputs, {}, trace_parent=trace_parent
         )
         assert done, f"{error}\n{trace}"
-        return _answer(value)
+        answer = _answer(value)
+        leaks.exchange(url, headers, body, answer.body)
+        return answer
 
     def _route(self, method: str, path: str) -> tuple[IndexedFunction, dict[str, str]]:
         path = path.removeprefix("/").removesuffix("/")  # ASP.NET ignores one slash at the end
@@ -166,6 +174,8 @@ class Server:
         self.port = free_port()
         self.log = log
         self.env = {name: value for name, value in os.environ.items() if not name.startswith("MONGO_DB_")} | env
+        leaks.environment(self.env)
+        leaks.log(log)
         self._process: subprocess.Popen[bytes] | None = None
         self._client: httpx.AsyncClient | None = None
 
@@ -201,6 +211,7 @@ class Server:
         raw = [(name.encode(), value.encode("latin-1")) for name, value in (headers or {}).items()]
         request = httpx.Request(method, f"{self.url}{url}", headers=raw, content=body or None)
         response = await self._client.send(request)
+        leaks.exchange(url, headers, body, response.content)
         return Answer(response.status_code, dict(response.headers), response.content)
 
     async def raw(self, data: bytes) -> bytes:
@@ -225,3 +236,52 @@ class Server:
         except httpx.TransportError:
             return False
         return True
+
+
+class WorkerProcess:
+    """Microsoft's worker library in a process of its own, with the settings given; killed at the end, as in Azure."""
+
+    def __init__(self, log: Path, **env: str) -> None:
+        self.log = log
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("MONGO_DB_")}
+        self.env = kept | {"FUNCTIONS_WORKER_RUNTIME": "python"} | env
+        leaks.environment(self.env)
+        leaks.log(log)
+        self._process: asyncio.subprocess.Process | None = None
+
+    async def __aenter__(self) -> Self:
+        with self.log.open("ab") as log:
+            self._process = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", "tests.worker_process", cwd=ROOT, env=self.env, limit=2**26,
+                stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=log,
+            )  # fmt: skip
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        assert self._process is not None
+        self._process.kill()
+        await self._process.communicate()
+
+    async def request(
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str] | None = None,
+        body: bytes = b"",
+        trace_parent: str = "",
+    ) -> Answer:
+        assert self._process is not None
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        asked = {"method": method, "url": url, "headers": headers or {}, "body": body.decode()}
+        self._process.stdin.write(json.dumps(asked | {"trace_parent": trace_parent}).encode() + b"\n")
+        line = await asyncio.wait_for(self._process.stdout.readline(), 60)
+        assert line, self.log.read_text()
+        status, answered, text = json.loads(line)
+        leaks.exchange(url, headers, body, text.encode())
+        return Answer(status, answered, text.encode())
+
+    @property
+    def log_lines(self) -> list[dict[str, Any]]:
+        """What it has logged so far; a line that is not JSON fails the test."""
+        return [json.loads(line) for line in self.log.read_text().splitlines()]

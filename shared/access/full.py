@@ -18,7 +18,7 @@ type Changes = Document | list[Document]
 class FullAccess:
     """One collection, and how a call wants its reply; every method is one call of the driver."""
 
-    __slots__ = ("_refuse_joins", "form", "settings", "target")
+    __slots__ = ("_refuse_joins", "documents", "form", "settings", "target")
 
     def __init__(
         self, target: Collection, given: Settings, form: Format, refuse_joins: Callable[[list[Document]], None] | None
@@ -31,10 +31,13 @@ class FullAccess:
         self._refuse_joins = refuse_joins
         self.settings = given
         self.form: Format = form
+        self.documents: int | None = None
+        """How many a call read, inserted, matched or deleted, for the log."""
 
     async def find_one(self, reading: Reading) -> bytes:
         """Return the first document that matches, or null."""
         found = await reads.first(self.target, reading, self.settings)
+        self.documents = 0 if found is None else 1
         return replies.one_document(found, self.form)
 
     async def find(self, reading: Reading) -> bytes:
@@ -53,11 +56,13 @@ class FullAccess:
     async def insert_one(self, document: Document) -> bytes:
         """Insert a document and return its _id, made here if it brought none."""
         result = await self.target.insert_one(document)
+        self.documents = 1
         return replies.reply({"insertedId": result.inserted_id}, self.form)
 
     async def insert_many(self, documents: list[Document]) -> bytes:
         """Insert documents in order, up to the first that fails, and return their _ids."""
         result = await self.target.insert_many(documents)
+        self.documents = len(result.inserted_ids)
         return replies.reply({"insertedIds": result.inserted_ids}, self.form)
 
     async def update_one(self, condition: Document, changes: Changes, array_filters: Any, *, upsert: bool) -> bytes:
@@ -82,20 +87,29 @@ class FullAccess:
         """Delete the first document that matches."""
         async with mongo.server_deadline(self.target):
             result = await self.target.delete_one(condition)
+        self.documents = result.deleted_count
         return replies.reply({"deletedCount": result.deleted_count}, self.form)
 
     async def delete_many(self, condition: Document) -> bytes:
         """Delete all documents that match."""
         async with mongo.server_deadline(self.target):
             result = await self.target.delete_many(condition)
+        self.documents = result.deleted_count
         return replies.reply({"deletedCount": result.deleted_count}, self.form)
 
     async def _documents(self, batches: AsyncIterable[bytes]) -> bytes:
         """Return the reply with all batches, each made text while MongoDB prepares the next."""
-        return replies.many_documents([replies.batch_of_documents(batch, self.form) async for batch in batches])
+        texts: list[bytes] = []
+        self.documents = 0
+        async for batch in batches:
+            text, count = replies.batch_of_documents(batch, self.form)
+            texts.append(text)
+            self.documents += count
+        return replies.many_documents(texts)
 
     def _updated(self, raw: Mapping[str, Any]) -> bytes:
         """Return the counters of an update, and upsertedId only if a document was inserted, whatever its _id."""
+        self.documents = raw["n"]
         if "upserted" in raw:
             counts = {"matchedCount": 0, "modifiedCount": 0, "upsertedId": raw["upserted"]}
         else:

@@ -59,13 +59,16 @@ class RuledAccess:
         if self._access.is_full:
             return await self._full.find_one(reading)
         found = await self._found(reading)
+        self._full.documents = min(len(found), 1)
         return replies.rendered_document(found[0] if found else None)
 
     async def find(self, reading: Reading) -> bytes:
         """Return the visible documents that match, in the order asked for; those that are not visible do not count."""
         if self._access.is_full:
             return await self._full.find(reading)
-        return replies.rendered_documents(await self._found(reading))
+        found = await self._found(reading)
+        self._full.documents = len(found)
+        return replies.rendered_documents(found)
 
     async def aggregate(self, pipeline: list[Document]) -> bytes:
         """Run a pipeline on what stages can make of the collection for this caller; refuse if they cannot."""
@@ -119,7 +122,13 @@ class RuledAccess:
         count = await mongo.transaction(self._target, lambda session: self._delete(session, condition, None))
         return self._reply({"deletedCount": count})
 
+    @property
+    def documents(self) -> int | None:
+        """How many a call read, inserted, matched or deleted, for the log."""
+        return self._full.documents
+
     def _reply(self, members: Mapping[str, Any]) -> bytes:
+        self._full.documents = _concerned(members)
         return replies.reply(members, self._full.form)
 
     # what may be read
@@ -411,6 +420,16 @@ def _is_element_match(name: str, value: Any) -> bool:
     if "." in name:
         raise InvalidParameterError("projection: $elemMatch cannot be used on a nested field")
     return True
+
+
+def _concerned(members: Mapping[str, Any]) -> int:
+    """Return how many documents a write's reply tells of."""
+    if "insertedIds" in members:
+        return len(members["insertedIds"])
+    if "insertedId" in members or "upsertedId" in members:
+        return 1
+    count: int = members["matchedCount"] if "matchedCount" in members else members["deletedCount"]
+    return count
 
 
 def _batch_size(wanted: int) -> int:

@@ -1,6 +1,7 @@
 """`python -m local` as its user meets it: one command, a request that works, an end that leaves nothing running."""
 
 import os
+import re
 import shutil
 import signal
 import socket
@@ -17,6 +18,7 @@ from pymongo import MongoClient
 
 from local import ports
 from local.mongod import Mongod
+from tests import leaks
 
 ROOT = Path(__file__).parents[2]
 LAST_LINE = "Ctrl-C stops it all"
@@ -41,7 +43,9 @@ class Run:
 
     @property
     def key(self) -> str:
-        return (self.data_dir / "dev-key").read_text().strip()
+        made = (self.data_dir / "dev-key").read_text().strip()
+        leaks.secret(made, "the key of make run")
+        return made
 
     def read(self, last_line: str = LAST_LINE) -> str:
         """Return what it prints up to the line that starts so; all of it when there is no such line."""
@@ -51,6 +55,8 @@ class Run:
             printed += line
             if line.startswith(last_line):
                 break
+        # the key is printed for the developer to try, but not in the service's own lines
+        leaks.output("make run", "".join(re.findall(r"^{.*$", printed, re.MULTILINE)))
         return printed
 
     def end(self, number: signal.Signals) -> int:

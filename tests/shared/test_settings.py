@@ -28,6 +28,8 @@ def test_the_defaults_are_those_of_the_table() -> None:
         "schema_null_type_validation": False,
         "auth_cache_seconds": 30.0, "cors_allowed_origins": "", "cors_allow_credential_headers": False,
         "max_body_bytes": 33_554_432, "max_read_bytes": 350_000_000, "log_level": "INFO",
+            "slow_ms": 0, "applicationinsights_connection_string": "", "applicationinsights_authentication_string": "",
+            "telemetry_backend": None, "telemetry_logs_to_appinsights": "auto",
         "data_sources": {"mongodb_atlas": "mongodb://h/"},
     }  # fmt: skip
 

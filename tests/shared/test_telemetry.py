@@ -2,7 +2,6 @@
 
 import json
 import logging
-import time
 
 import pytest
 
@@ -21,7 +20,7 @@ def record(name: str, message: object, **extra: object) -> logging.LogRecord:
 
 
 def test_a_line_of_ours_has_its_fields() -> None:
-    line = formatted(record("dozen", telemetry.Line("request", {"status": 200})))
+    line = formatted(record("dozen", telemetry.Line({"message": "request", "status": 200})))
 
     head = {"time": "1970-01-01T00:00:00.500000+00:00", "level": "INFO", "logger": "dozen"}
     assert line == head | {"message": "request", "status": 200}
@@ -30,7 +29,8 @@ def test_a_line_of_ours_has_its_fields() -> None:
 
 def test_a_line_of_ours_is_json_for_handlers_that_do_not_know_it() -> None:
     assert (
-        record("dozen", telemetry.Line("request", {"status": 200})).getMessage() == '{"message":"request","status":200}'
+        record("dozen", telemetry.Line({"message": "request", "status": 200})).getMessage()
+        == '{"message":"request","status":200}'
     )
 
 
@@ -40,26 +40,46 @@ def test_a_line_of_a_library_is_its_text() -> None:
     assert (line["logger"], line["message"]) == ("uvicorn.error", 'two\nlines and a "quote" é')
 
 
-def test_a_traceback_is_a_field() -> None:
-    error = ValueError("x")
+def test_an_exception_is_its_type_and_where_it_was_raised_but_not_its_text() -> None:
+    with pytest.raises(ValueError, match="planted") as raised:
+        int("planted")
 
-    line = formatted(record("asyncio", "lost", exc_info=(ValueError, error, None)))
+    line = formatted(record("uvicorn.error", "failed", exc_info=(ValueError, raised.value, raised.tb)))
 
-    assert line["traceback"] == "ValueError: x"
+    assert line["type"] == "ValueError"
+    assert 'int("planted")' in str(line["traceback"])  # the source's line, not the value
+    assert "invalid literal" not in str(line)
 
 
-@pytest.mark.parametrize(("status", "level"), [(200, "INFO"), (404, "INFO"), (500, "ERROR"), (503, "ERROR")])
+def test_what_asyncio_says_of_a_lost_task_ends_with_its_first_line() -> None:
+    line = formatted(record("asyncio", "Task exception was never retrieved\nfuture: <Task exception=E('planted')>"))
+
+    assert line["message"] == "Task exception was never retrieved"
+
+
+@pytest.mark.parametrize(
+    ("status", "level"),
+    [
+        (200, "INFO"),
+        (404, "INFO"),
+        (401, "WARNING"),
+        (403, "WARNING"),
+        (429, "WARNING"),
+        (500, "ERROR"),
+        (503, "ERROR"),
+    ],
+)
 def test_the_level_of_a_request_follows_its_status(caplog: pytest.LogCaptureFixture, status: int, level: str) -> None:
     caplog.set_level(logging.INFO, "dozen")
     line = telemetry.RequestLine("find")
     line.namespace = "shop.items"
 
-    telemetry.request(line, status, time.perf_counter())
+    telemetry.request(line, status, 10, 20)
 
     fields = json.loads(caplog.records[-1].getMessage())
     assert caplog.records[-1].levelname == level
     assert fields.pop("duration_ms") >= 0
     assert fields == {
         "message": "request", "operation": "find", "namespace": "shop.items", "caller": None, "status": status,
-        "error_code": None,
+        "error_code": None, "documents": None, "request_bytes": 10, "reply_bytes": 20, "trace_id": line.trace_id,
     }  # fmt: skip
