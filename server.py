@@ -17,8 +17,7 @@ from starlette.routing import Route, Router
 from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from shared import mongo, settings, telemetry
-from shared.auth import limits
+from shared import cache, mongo, settings, telemetry
 from shared.endpoint import Function
 from shared.settings import SettingsError
 
@@ -166,7 +165,7 @@ def _routes() -> list[Route]:
 @asynccontextmanager
 async def _lifespan(_app: object) -> AsyncIterator[None]:
     yield
-    await limits.close()
+    await cache.close()
     await mongo.close()
     telemetry.event(logging.INFO, "stopped")
 
