@@ -10,7 +10,7 @@ from bson.objectid import ObjectId
 from pymongo.asynchronous.collection import AsyncCollection
 
 from shared import mongo
-from shared.auth import API_KEYS, new_key
+from shared.auth import API_KEYS, key_revoked, new_key
 from shared.auth.logins import ANONYMOUS
 from shared.auth.users import User
 from shared.client import CLIENT_ROUTE, Answer, ClientCall, client_function
@@ -49,8 +49,10 @@ async def api_key(call: ClientCall) -> Answer:
     """GET shows a key's name and state, DELETE removes it."""
     chosen = await _chosen(call)
     if call.method == "DELETE":
-        if not (await _keys().delete_one(chosen)).deleted_count:
+        deleted = await _keys().find_one_and_delete(chosen)
+        if deleted is None:
             raise APIKeyNotFoundError("API key not found")
+        await key_revoked(deleted["hash"])
         return HTTPStatus.NO_CONTENT, None
     found = await _keys().find_one(chosen)
     if found is None:
@@ -73,9 +75,11 @@ async def disable(call: ClientCall) -> Answer:
 
 
 async def _set_disabled(call: ClientCall, *, disabled: bool) -> Answer:
-    result = await _keys().update_one(await _chosen(call), {"$set": {"disabled": disabled}})
-    if not result.matched_count:
+    changed = await _keys().find_one_and_update(await _chosen(call), {"$set": {"disabled": disabled}})
+    if changed is None:
         raise APIKeyNotFoundError(f"API key with id '{call.parameters['key_id'][:100]}' doesn't exist")
+    if disabled:
+        await key_revoked(changed["hash"])
     return HTTPStatus.NO_CONTENT, None
 
 

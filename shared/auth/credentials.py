@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from hashlib import sha256
 from secrets import token_bytes
 
-from shared import app, mongo, settings
+from shared import app, entries, mongo, settings
 from shared.auth import custom_data, keys, logins, sessions, users
 from shared.auth.caller import Caller
 from shared.auth.users import User
@@ -23,6 +23,7 @@ _NOBODY = "invalid session: error finding user for endpoint"
 _MOST_CACHED = 10_000
 _SALT = token_bytes(32)
 _passwords: dict[bytes, tuple[float, str]] = {}
+_ENTRY = "password"  # the purpose of an entry in the store
 
 
 async def authenticate(headers: Mapping[str, str], address: str = "") -> Caller:
@@ -79,12 +80,23 @@ async def _with_password(email: str, password: str, address: str) -> Caller:
     expires, user_id = _passwords.get(key, (0.0, ""))
     if expires > time.monotonic():
         return await _acting(user_id)
+    trusted = settings.current().auth_cache_seconds
+    entry = await entries.load(_ENTRY, email, password)
+    if entry is not None:
+        user_id = entry.content.decode()
+        _remember(key, user_id, min(trusted, entry.seconds))
+        return await _acting(user_id)
     async with mongo.driver_call():
         user = await logins.with_password(email, password, address)
-        if len(_passwords) >= _MOST_CACHED:
-            _passwords.clear()
-        _passwords[key] = time.monotonic() + settings.current().auth_cache_seconds, user.id
+        _remember(key, user.id, trusted)
+        await entries.keep(_ENTRY, email, password, content=user.id.encode(), seconds=trusted)
         return await _caller(user)
+
+
+def _remember(key: bytes, user_id: str, seconds: float) -> None:
+    if len(_passwords) >= _MOST_CACHED:
+        _passwords.clear()
+    _passwords[key] = time.monotonic() + seconds, user_id
 
 
 async def _without() -> Caller:
