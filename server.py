@@ -53,7 +53,7 @@ class FunctionRoute:
         content = response.get_body()
         sent = [(name.lower().encode(), value.encode("latin-1")) for name, value in response.headers.items()]
         sent += ((b"content-type", _content_type(response)), _NOSNIFF)
-        if response.status_code != 204:
+        if response.status_code not in (204, 304):
             sent.append((b"content-length", str(len(content)).encode()))
         await send({"type": "http.response.start", "status": response.status_code, "headers": sent})
         await send({"type": "http.response.body", "body": content})

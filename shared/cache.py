@@ -22,7 +22,8 @@ EPOCH_SECONDS = 7 * 24 * 3600
 _SECONDS = 0.5  # what is not there in time is not waited for
 _MOST_FAILURES = 3
 _MOST_CONNECTIONS = 20
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.25, 15.0  # seconds between two tries to reach a server that is away
+_LAST_TRY_SECONDS = 0.05  # what a write waits, at most, while the server is away
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.25, 5.0  # seconds between two tries to reach a server that is away
 _BETWEEN_REPORTS = 60.0
 
 
@@ -33,8 +34,8 @@ class AwayError(Exception):
 class Store:
     """The client of one event loop.
 
-    After some failures in a row, or one that lost a change, nobody asks the server any more: a task tries until it
-    answers, and then changes the epoch, because changes may have been missed meanwhile.
+    After some failures in a row, or one that lost a change, nobody asks the server any more: a task tries to begin a
+    new epoch until it can, because changes may have been missed meanwhile.
     """
 
     def __init__(self, client: "Redis") -> None:
@@ -78,6 +79,9 @@ class Store:
             if not is_told:
                 self._lost += 1
                 self._leave(None)
+        # others may reach a server that is back already: they must not go on with what this change makes useless
+        if not is_told and await self._renewed(_LAST_TRY_SECONDS):
+            self._return()
 
     async def close(self) -> None:
         """Stop trying, and close the connections."""
@@ -93,20 +97,27 @@ class Store:
 
     async def _mend(self) -> None:
         pause = _FIRST_PAUSE
-        while True:
+        while not await self._renewed(_SECONDS):
             await asyncio.sleep(pause)
             pause = min(2 * pause, _LONGEST_PAUSE)
-            lost = self._lost
-            try:
-                async with asyncio.timeout(_SECONDS):
-                    await self._client.set(EPOCH, token_hex(16), ex=EPOCH_SECONDS)
-            except self._failed:
-                continue
-            if lost == self._lost:  # else a change was lost after the epoch began
-                break
-            pause = 0
-        self._mending, self._failures = None, 0
-        telemetry.event(logging.INFO, "the cache is back")
+        self._return()
+
+    async def _renewed(self, seconds: float) -> bool:
+        """Try to begin a new epoch; tell whether it began after the last change that was lost."""
+        lost = self._lost
+        try:
+            async with asyncio.timeout(seconds):
+                await self._client.set(EPOCH, token_hex(16), ex=EPOCH_SECONDS)
+        except self._failed:
+            return False
+        return lost == self._lost
+
+    def _return(self) -> None:
+        mending, self._mending, self._failures = self._mending, None, 0
+        if mending is not None:
+            if mending is not asyncio.current_task():
+                mending.cancel()
+            telemetry.event(logging.INFO, "the cache is back")
 
     def _report_refusal(self, error: Exception) -> None:
         now = asyncio.get_running_loop().time()
