@@ -6,7 +6,6 @@ It is only ever a cache or a counter: whoever asks is told AwayError where it ca
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from secrets import token_hex
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
@@ -16,14 +15,13 @@ if TYPE_CHECKING:
     from redis.asyncio import Redis
 
 EPOCH = "dozen:epoch"
-"""The key whose change makes all replies that were kept useless."""
+"""The key of the mark that all kept replies carry; without it a new one begins, and they are useless."""
 
-EPOCH_SECONDS = 7 * 24 * 3600
 _SECONDS = 0.5  # what is not there in time is not waited for
 _MOST_FAILURES = 3
 _MOST_CONNECTIONS = 20
-_LAST_TRY_SECONDS = 0.05  # what a write waits, at most, while the server is away
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.25, 5.0  # seconds between two tries to reach a server that is away
+_LAST_TRY_SECONDS = 0.25  # what a write waits, at most, while the server is away
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.25, 1.0  # seconds between two tries to reach a server that is away
 _BETWEEN_REPORTS = 60.0
 
 
@@ -40,10 +38,11 @@ class Store:
 
     def __init__(self, client: "Redis") -> None:
         """Take a client that repeats nothing by itself."""
-        from redis.exceptions import RedisError, ResponseError  # noqa: PLC0415
+        from redis.exceptions import ReadOnlyError, RedisError, ResponseError  # noqa: PLC0415
 
         self._client = client
-        self._refusals, self._failed = ResponseError, (RedisError, TimeoutError, OSError)
+        self._refusals, self._read_only = ResponseError, ReadOnlyError
+        self._failed = (RedisError, TimeoutError, OSError)
         self._failures = 0
         self._lost = 0
         self._mending: asyncio.Task[None] | None = None
@@ -57,6 +56,8 @@ class Store:
             async with asyncio.timeout(_SECONDS):
                 answer = await work(self._client)
         except self._refusals as error:  # it is there, and says no: a key of another type, no memory, no right
+            if isinstance(error, self._read_only):  # no primary any more, so it misses what changes
+                self._leave(error)
             self._report_refusal(error)
             raise AwayError from error
         except self._failed as error:
@@ -107,7 +108,7 @@ class Store:
         lost = self._lost
         try:
             async with asyncio.timeout(seconds):
-                await self._client.set(EPOCH, token_hex(16), ex=EPOCH_SECONDS)
+                await self._client.delete(EPOCH)  # which needs no memory
         except self._failed:
             return False
         return lost == self._lost

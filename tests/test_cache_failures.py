@@ -154,8 +154,11 @@ async def test_a_process_that_was_cut_off_makes_up_for_the_changes_that_others_m
     assert own.json == {"documents": [{"_id": 0, "turn": "new"}]}
 
 
-async def test_a_server_ends_in_order_while_valkey_is_away(servers: list[Server], valkey: Valkey, key: str) -> None:
-    valkey.kill()
+@pytest.mark.parametrize("leave", [Valkey.kill, Valkey.pause])
+async def test_a_server_ends_in_order_while_valkey_is_away(
+    servers: list[Server], valkey: Valkey, key: str, leave: Callable[[Valkey], None]
+) -> None:
+    leave(valkey)
     answer = await Post(servers[0], key)("insertOne", document={"_id": "new"})
     servers[0].process.terminate()
     code = await asyncio.to_thread(servers[0].process.wait, 30)

@@ -6,12 +6,13 @@ from secrets import token_hex
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from shared import entries
-from shared.cache import EPOCH, EPOCH_SECONDS, Store
+from shared.cache import EPOCH, Store
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
 
 _LONGEST_MARK = 64
+_MARK_SECONDS = 7 * 24 * 3600
 
 
 class Found(NamedTuple):
@@ -46,9 +47,12 @@ async def _find(client: "Redis", entry: str, namespaces: Sequence[str]) -> Found
     pipeline = client.pipeline(transaction=False)
     for key in keys:
         pipeline.getrange(key, 0, _LONGEST_MARK)
+    pipeline.expire(EPOCH, _MARK_SECONDS)  # a replica refuses that: what it knows may be old
     pipeline.exists(*(_closed(each) for each in namespaces))
     pipeline.getrange(entry, 0, entries.MOST_BYTES)
-    *given, closed, value = await pipeline.execute(raise_on_error=False)
+    *given, prolonged, closed, value = await pipeline.execute(raise_on_error=False)
+    if isinstance(prolonged, Exception):
+        raise prolonged
     if b"" in given:
         given = await _begun(client, keys)
     if closed != 0 or not all(isinstance(mark, bytes) and mark for mark in given):
@@ -63,16 +67,18 @@ async def _begun(client: "Redis", keys: Sequence[str]) -> list[Any]:
     """Return the marks, new ones where there are none."""
     pipeline = client.pipeline(transaction=True)
     for key in keys:
-        pipeline.set(key, token_hex(16), ex=EPOCH_SECONDS, nx=True)
+        pipeline.set(key, token_hex(16), ex=_MARK_SECONDS, nx=True)
         pipeline.getrange(key, 0, _LONGEST_MARK)
     return (await pipeline.execute(raise_on_error=False))[1::2]
 
 
 async def _renew(client: "Redis", namespace: str, closed_seconds: float) -> None:
-    pipeline = client.pipeline(transaction=True)
+    """Remove the mark, which needs no memory: the next reader makes a random one, so that no lost one comes again."""
+    pipeline = client.pipeline(transaction=False)
+    pipeline.delete(_generation(namespace))
     if closed_seconds > 0:
         pipeline.set(_closed(namespace), 1, px=int(closed_seconds * 1000))
-    pipeline.set(_generation(namespace), token_hex(16), ex=EPOCH_SECONDS)  # random, so that no lost one comes again
+        pipeline.delete(_generation(namespace))  # one that a reader made before it was closed
     await pipeline.execute()
 
 
