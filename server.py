@@ -17,8 +17,7 @@ from starlette.routing import Route, Router
 from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from shared import mongo, settings, telemetry
-from shared.auth import limits
+from shared import cache, mongo, settings, telemetry
 from shared.endpoint import Function
 from shared.settings import SettingsError
 
@@ -54,7 +53,7 @@ class FunctionRoute:
         content = response.get_body()
         sent = [(name.lower().encode(), value.encode("latin-1")) for name, value in response.headers.items()]
         sent += ((b"content-type", _content_type(response)), _NOSNIFF)
-        if response.status_code != 204:
+        if response.status_code not in (204, 304):
             sent.append((b"content-length", str(len(content)).encode()))
         await send({"type": "http.response.start", "status": response.status_code, "headers": sent})
         await send({"type": "http.response.body", "body": content})
@@ -240,7 +239,7 @@ class ExactRoute:
 @asynccontextmanager
 async def _lifespan(_app: object) -> AsyncIterator[None]:
     yield
-    await limits.close()
+    await cache.close()
     await mongo.close()
     telemetry.event(logging.INFO, "stopped")
     await asyncio.to_thread(telemetry.flush, 5.0)

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from admin.process import WRONG_SETTING, NoSuchError, fail, object_id, run
 from shared import mongo
-from shared.auth import API_KEYS, new_key, users
+from shared.auth import API_KEYS, key_revoked, new_key, users
 
 app = typer.Typer(help="Make and revoke the API keys that callers send.", no_args_is_help=True)
 
@@ -83,10 +83,14 @@ async def _stored() -> list[dict[str, Any]]:
 
 
 async def _disable(key_id: ObjectId) -> bool:
-    result = await _keys().update_one({"_id": key_id}, {"$set": {"disabled": True}})
-    return result.matched_count == 1
+    return await _revoked(await _keys().find_one_and_update({"_id": key_id}, {"$set": {"disabled": True}}))
 
 
 async def _delete(key_id: ObjectId) -> bool:
-    result = await _keys().delete_one({"_id": key_id})
-    return result.deleted_count == 1
+    return await _revoked(await _keys().find_one_and_delete({"_id": key_id}))
+
+
+async def _revoked(stored: dict[str, Any] | None) -> bool:
+    if stored is not None:
+        await key_revoked(stored["hash"])
+    return stored is not None

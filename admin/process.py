@@ -10,7 +10,7 @@ from pymongo.errors import PyMongoError
 from rich.console import Console
 from rich.markup import escape
 
-from shared import mongo
+from shared import cache, mongo
 from shared.app import AppError
 from shared.errors import DataAPIError
 from shared.settings import SettingsError
@@ -55,4 +55,5 @@ async def _closing[T](work: Callable[[], Awaitable[T]]) -> T:
         with mongo.driver_call():
             return await work()
     finally:
+        await cache.close()
         await mongo.close()

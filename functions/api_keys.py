@@ -10,7 +10,7 @@ from bson.objectid import ObjectId
 from pymongo.asynchronous.collection import AsyncCollection
 
 from shared import mongo
-from shared.auth import API_KEYS, accounts, new_key, sessions
+from shared.auth import API_KEYS, accounts, key_revoked, new_key, sessions
 from shared.auth.users import ANONYMOUS, User
 from shared.client import CLIENT_ROUTE, Answer, ClientCall, client_function
 from shared.endpoint import ALL_METHODS
@@ -48,9 +48,11 @@ async def api_key(call: ClientCall) -> Answer:
     """GET shows a key's name and state, DELETE removes it."""
     chosen = await _chosen(call)
     if call.method == "DELETE":
-        if not (await _keys().delete_one(chosen)).deleted_count:
+        deleted = await _keys().find_one_and_delete(chosen)
+        if deleted is None:
             raise APIKeyNotFoundError("API key not found")
         await sessions.end_those_of_key(chosen["_id"])
+        await key_revoked(deleted["hash"])
         return HTTPStatus.NO_CONTENT, None
     found = await _keys().find_one(chosen)
     if found is None:
@@ -73,12 +75,12 @@ async def disable(call: ClientCall) -> Answer:
 
 
 async def _set_disabled(call: ClientCall, *, disabled: bool) -> Answer:
-    chosen = await _chosen(call)
-    result = await _keys().update_one(chosen, {"$set": {"disabled": disabled}})
-    if disabled:
-        await sessions.end_those_of_key(chosen["_id"])
-    if not result.matched_count:
+    changed = await _keys().find_one_and_update(await _chosen(call), {"$set": {"disabled": disabled}})
+    if changed is None:
         raise APIKeyNotFoundError(f"API key with id '{call.parameters['key_id'][:100]}' doesn't exist")
+    if disabled:
+        await sessions.end_those_of_key(changed["_id"])
+        await key_revoked(changed["hash"])
     return HTTPStatus.NO_CONTENT, None
 
 

@@ -11,7 +11,7 @@ from uuid import uuid4
 import azure.functions as func
 import orjson
 
-from shared import app, auth, ejson, mongo, replies, settings, telemetry
+from shared import app, auth, ejson, mongo, replies, settings, tags, telemetry
 from shared.access import Access, access
 from shared.app import App, AppError
 from shared.app.validation import verify
@@ -52,6 +52,7 @@ _CREDENTIAL_HEADERS = "apiKey, api-key, email, password, jwtTokenString"
 _PREFLIGHT_SECONDS = "7200"
 _SHOWN = 200  # characters of what a caller sent, in an error's text
 _LONGEST_ERROR = 1_000
+_READS = frozenset({"find", "findOne", "aggregate"})
 _guard = cache(Guard)
 
 
@@ -175,10 +176,28 @@ async def answer(
             response = func.HttpResponse(
                 body, status_code=served.success, headers=headers, mimetype=replies.CONTENT_TYPES[form]
             )
+            if line.namespace in given.cached and served.name in _READS:
+                response = _tagged(response, req)
     except Exception as error:  # noqa: BLE001  the one place that turns any failure into a reply
         response = failed(error, line, headers)
     telemetry.request(line, response.status_code, len(req.get_body()), len(response.get_body()))
     return response
+
+
+def _tagged(response: func.HttpResponse, req: func.HttpRequest) -> func.HttpResponse:
+    """Return a reply with its tag, or 304 without a body for a client that holds it."""
+    body = response.get_body()
+    held = tags.tag(response.mimetype, body)
+    headers = {**response.headers, **tags.HEADERS, "ETag": held}
+    if "Access-Control-Allow-Origin" in headers:
+        headers["Access-Control-Expose-Headers"] = "ETag"
+    is_held = tags.is_held(req.headers.get("if-none-match", ""), held)
+    return func.HttpResponse(
+        b"" if is_held else body,
+        status_code=HTTPStatus.NOT_MODIFIED if is_held else response.status_code,
+        headers=headers,
+        mimetype=response.mimetype,
+    )
 
 
 def _served(made: Action | None, version: str, app_id: str | None, req: func.HttpRequest, given: Settings) -> Action:
@@ -324,6 +343,8 @@ def cors(headers: Mapping[str, str], given: Settings, known: App | None) -> dict
 
 def _preflight(given: Settings) -> dict[str, str]:
     allowed = f"{_ALLOWED_HEADERS}, {_CREDENTIAL_HEADERS}" if given.cors_allow_credential_headers else _ALLOWED_HEADERS
+    if given.cached:
+        allowed += ", Cache-Control, If-None-Match"
     return {
         "Access-Control-Allow-Methods": "POST, OPTIONS",
         "Access-Control-Allow-Headers": allowed,

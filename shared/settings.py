@@ -16,6 +16,7 @@ DEFAULT_DATA_SOURCE = "mongodb-atlas"
 _URI = "MONGO_DB_URI"
 _URI_PREFIX = "MONGO_DB_URI__"
 _SECRET_PREFIX = "APP_SECRET_"  # noqa: S105
+_MOST_CACHED_SECONDS = 86_400
 _UNRESOLVED_REFERENCE = "@Microsoft.KeyVault("
 _TELEMETRY_PREFIX = "APPLICATIONINSIGHTS_"
 
@@ -51,6 +52,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="upper"):
     app_config_dir: str = ""
     session_secret: Annotated[str, Meta(pattern=r"^(.{32,})?$")] = ""
     redis_url: Annotated[str, Meta(pattern=r"^((rediss?|valkeys?)://.+)?$")] = ""
+    cached_collections: str = ""
     mail_webhook_url: Annotated[str, Meta(pattern=r"^(https?://.+)?$")] = ""
     trusted_proxies: Annotated[int, Meta(ge=0, le=10)] = 0
     login_attempts: Positive = 10
@@ -64,6 +66,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="upper"):
     telemetry_backend: Literal["none", "opencensus", "opentelemetry"] | None = None
     telemetry_logs_to_appinsights: Literal["auto", "on", "off"] = "auto"
     data_sources: dict[str, str] = msgspec.field(default_factory=dict)
+    cached: dict[str, int] = msgspec.field(default_factory=dict)  # CACHED_COLLECTIONS: seconds by namespace
 
     def __repr__(self) -> str:
         """Name the deployment, never its connection strings or its password."""
@@ -75,7 +78,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="upper"):
         values = {name: value for name, value in environ.items() if value.strip()}
         given = _converted({name: values[name] for name in NAMES & values.keys()}, cls)
         _refuse_unresolved_references(values)
-        return msgspec.structs.replace(given, data_sources=_data_sources(given, values))
+        return msgspec.structs.replace(given, data_sources=_data_sources(given, values), cached=_cached(given))
 
     def data_source_uri(self, name: str) -> str | None:
         """Return the connection string behind a dataSource name: any name while there is only one source."""
@@ -103,7 +106,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="upper"):
         return self.telemetry_backend or "opencensus"
 
 
-NAMES = frozenset(field.encode_name for field in msgspec.structs.fields(Settings)) - {"DATA_SOURCES"}
+NAMES = frozenset(field.encode_name for field in msgspec.structs.fields(Settings)) - {"DATA_SOURCES", "CACHED"}
 """The environment variables that are read, beside MONGO_DB_URI__<NAME>."""
 
 
@@ -194,6 +197,22 @@ def _data_sources(given: Settings, values: Mapping[str, str]) -> dict[str, str]:
     if not sources:
         raise SettingsError(f"no MongoDB is configured: set {_URI}, or MONGO_DB_HOST")
     return sources
+
+
+def _cached(given: Settings) -> dict[str, int]:
+    cached: dict[str, int] = {}
+    for each in filter(None, (part.strip() for part in given.cached_collections.split(","))):
+        namespace, _, seconds = (part.strip() for part in each.rpartition("="))
+        if not re.fullmatch(r"[^.=;]+\.[^=;]+", namespace) or not re.fullmatch(r"\d{1,5}", seconds, re.ASCII):
+            raise SettingsError("CACHED_COLLECTIONS must be a list such as shop.products=60, films.films=300")
+        if not 1 <= int(seconds) <= _MOST_CACHED_SECONDS:
+            raise SettingsError(f"CACHED_COLLECTIONS must give each collection 1 to {_MOST_CACHED_SECONDS} seconds")
+        if namespace in cached:
+            raise SettingsError("CACHED_COLLECTIONS names a collection twice")
+        cached[namespace] = int(seconds)
+    if cached and not (given.redis_url and given.session_secret):
+        raise SettingsError("CACHED_COLLECTIONS needs REDIS_URL and SESSION_SECRET")
+    return cached
 
 
 def folded(name: str) -> str:

@@ -3,17 +3,19 @@
 import json
 import os
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 from pymongo import AsyncMongoClient, MongoClient
 
 from local.mongod import Mongod
-from shared import app, auth, mongo, settings
+from shared import app, auth, cache, mongo, settings
 from shared.auth import limits, sessions
 from shared.settings import VERSION
 from tests.hosts import Answer, Host, Server, Worker
 from tests.leaks import pytest_configure, pytest_sessionfinish, pytest_terminal_summary
+from tests.valkey import Valkey
 
 __all__ = ["pytest_configure", "pytest_sessionfinish", "pytest_terminal_summary"]  # hooks: pytest finds them here
 
@@ -54,6 +56,7 @@ def key(mongod: Mongod) -> str:
 async def worker(environment: None) -> AsyncIterator[Worker]:
     """Microsoft's worker library, in this process."""
     yield Worker()
+    await cache.close()
     await mongo.close()
 
 
@@ -69,6 +72,16 @@ def host(request: pytest.FixtureRequest) -> Host:
     """Each host in turn."""
     running: Host = request.getfixturevalue(request.param)
     return running
+
+
+@pytest.fixture
+async def valkey(tmp_path: Path) -> AsyncIterator[Valkey]:
+    """A Valkey of the test's own, empty."""
+    server = Valkey(tmp_path)
+    await server.start()
+    yield server
+    await cache.close()
+    await server.close()
 
 
 @pytest.fixture(scope="session")

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from shared import app, mongo
+from shared.access.cached import CachedAccess, Watched
 from shared.access.full import FullAccess
 from shared.access.ruled import RuledAccess
 from shared.app import Service
@@ -16,7 +17,7 @@ from shared.replies import Format
 from shared.requests import Request
 from shared.settings import Settings
 
-type Access = FullAccess | RuledAccess
+type Access = FullAccess | RuledAccess | CachedAccess
 
 __all__ = ["Access", "Reading", "access"]
 
@@ -26,6 +27,15 @@ def access(given: Settings, caller: Caller, request: Request, shown: Mapping[str
 
     Raise NoRuleError if no rule opens the collection to anybody.
     """
+    if given.cached and f"{request.database}.{request.collection}" in given.cached:
+        watched = Watched(shown)
+        return CachedAccess(_access(given, caller, request, watched, form), given, caller, request, watched)
+    return _access(given, caller, request, shown, form)
+
+
+def _access(
+    given: Settings, caller: Caller, request: Request, shown: Mapping[str, Any], form: Format
+) -> FullAccess | RuledAccess:
     target = mongo.collection(request.data_source, request.database, request.collection)
     if caller.is_system:
         return FullAccess(target, given, form, None)

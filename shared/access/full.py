@@ -46,12 +46,16 @@ class FullAccess:
 
     async def aggregate(self, pipeline: list[Document], **options: Any) -> bytes:
         """Run a pipeline and return what comes out, cut off at the cap."""
-        if self._refuse_joins is not None:
-            self._refuse_joins(pipeline)
+        self.refuse_joins(pipeline)
         cursor = await self.target.aggregate_raw_batches(
             [*pipeline, {"$limit": MAX_RESULTS}], maxTimeMS=self.settings.mongo_db_timeout_ms, **options
         )
         return await self._documents(reads.batches(cursor, self.settings))
+
+    def refuse_joins(self, pipeline: list[Document]) -> None:
+        """Raise for a pipeline that reads another collection which the caller may not read all of."""
+        if self._refuse_joins is not None:
+            self._refuse_joins(pipeline)
 
     async def insert_one(self, document: Document) -> bytes:
         """Insert a document and return its _id, made here if it brought none."""

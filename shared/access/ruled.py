@@ -54,6 +54,11 @@ class RuledAccess:
         self._access = access
         self._schema = schema
 
+    @property
+    def full(self) -> FullAccess:
+        """The unbound access."""
+        return self._full
+
     async def find_one(self, reading: Reading) -> bytes:
         """Return the first visible document that matches, or null."""
         if self._access.is_full:

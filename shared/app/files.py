@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -25,11 +26,18 @@ class Files:
         self.root = root
         self.environment: Mapping[str, Any] = {}
         self._reports: dict[str, Report] = {}
+        self._read = sha256()
 
     @property
     def findings(self) -> list[FileFinding]:
         """All that was found, file by file."""
         return [FileFinding.of(file, finding) for file, report in self._reports.items() for finding in report.findings]
+
+    def fingerprint(self, secrets: Mapping[str, str]) -> str:
+        """Return a hash of all that was read so far, and of the secrets: it changes with what the app means."""
+        whole = self._read.copy()
+        whole.update(repr(sorted(secrets.items())).encode(errors="surrogateescape"))
+        return whole.hexdigest()
 
     def report(self, path: Path) -> Report:
         """Return the report of a file."""
@@ -82,6 +90,7 @@ class Files:
                 report.problem(f"the file is larger than {LARGEST_FILE} bytes")
                 return MISSING
             text = path.read_bytes()
+            self._read.update(repr((path.relative_to(self.root).as_posix(), text)).encode(errors="surrogateescape"))
             if not text.strip():
                 return MISSING
             parsed = ejson.loads(b'{"file":%b}' % text)["file"]

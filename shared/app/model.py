@@ -118,6 +118,7 @@ class App(msgspec.Struct, frozen=True, kw_only=True):
     services: Mapping[str, Service] = {}
     allowed_request_origins: frozenset[str] = frozenset()
     findings: tuple[FileFinding, ...] = ()
+    fingerprint: str = ""
 
     def __repr__(self) -> str:
         """Name the app, never its values, which may be secrets."""

@@ -45,7 +45,8 @@ def load(folder: Path, secrets: Mapping[str, str], data_sources: frozenset[str] 
     list_unsupported(files)
     if files.has_problem():
         raise AppError(files.findings)
-    return App(**{name: getattr(app, name) for name in app.__struct_fields__} | {"findings": tuple(files.findings)})
+    found = {"findings": tuple(files.findings), "fingerprint": files.fingerprint(secrets)}
+    return App(**{name: getattr(app, name) for name in app.__struct_fields__} | found)
 
 
 def _custom_user_data(files: Files) -> CustomUserData | None:

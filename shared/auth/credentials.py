@@ -6,7 +6,7 @@ from hashlib import sha256
 from secrets import token_bytes
 from typing import Literal
 
-from shared import app, mongo, settings
+from shared import app, entries, mongo, settings
 from shared.auth import accounts, custom_data, keys, logins, sessions, users
 from shared.auth.caller import Caller
 from shared.auth.users import User
@@ -23,7 +23,8 @@ _KEY_HEADERS = ("apikey", "api-key")
 _NOBODY = "invalid session: error finding user for endpoint"
 _MOST_CACHED = 10_000
 _SALT = token_bytes(32)
-_passwords: dict[bytes, tuple[float, str, str | None]] = {}
+_passwords: dict[bytes, tuple[float, str, str]] = {}
+_ENTRY = "password"  # the purpose of an entry in the store
 
 
 async def authenticate(headers: Mapping[str, str], address: str = "") -> Caller:
@@ -80,17 +81,42 @@ async def _with_password(email: str, password: str, address: str) -> Caller:
     The user is looked up in any case, so that another password counts at once.
     """
     key = sha256(_SALT + f"{len(email)} {email} {password}".encode(errors="surrogateescape")).digest()
-    expires, user_id, hashed = _passwords.get(key, (0.0, "", None))
+    user_id, stamp = await _known(key, email, password)
     with mongo.driver_call():
-        if expires > time.monotonic():
+        if user_id:
             known = await users.find(user_id)
-            if known is not None and known.password == hashed and not known.disabled:
+            if known is not None and not known.disabled and _stamp(known) == stamp:
                 return await _caller(known)
         user = await logins.with_password(email, password, address)
-        if len(_passwords) >= _MOST_CACHED:
-            _passwords.clear()
-        _passwords[key] = time.monotonic() + settings.current().auth_cache_seconds, user.id, user.password
+        trusted = settings.current().auth_cache_seconds
+        _remember(key, user.id, _stamp(user), trusted)
+        content = f"{user.id} {_stamp(user)}".encode()
+        await entries.keep(_ENTRY, email, password, content=content, seconds=trusted)
         return await _caller(user)
+
+
+async def _known(key: bytes, email: str, password: str) -> tuple[str, str]:
+    """Return whose password this was a moment ago and what was stored then, from this process or from the store."""
+    expires, user_id, stamp = _passwords.get(key, (0.0, "", ""))
+    if expires > time.monotonic():
+        return user_id, stamp
+    entry = await entries.load(_ENTRY, email, password)
+    if entry is None:
+        return "", ""
+    user_id, _, stamp = entry.content.decode().partition(" ")
+    _remember(key, user_id, stamp, min(settings.current().auth_cache_seconds, entry.seconds))
+    return user_id, stamp
+
+
+def _stamp(user: User) -> str:
+    """Return what changes whenever another password is stored, and tells nothing of it."""
+    return sha256((user.password or "").encode()).hexdigest()
+
+
+def _remember(key: bytes, user_id: str, stamp: str, seconds: float) -> None:
+    if len(_passwords) >= _MOST_CACHED:
+        _passwords.clear()
+    _passwords[key] = time.monotonic() + seconds, user_id, stamp
 
 
 async def _without() -> Caller:

@@ -1,24 +1,20 @@
 """How often somebody may fail to log in: counted per account and per address, in Redis if there is one."""
 
-import asyncio
-import logging
 import time
 from collections.abc import Sequence
 from hashlib import sha256
 from typing import TYPE_CHECKING
-from weakref import WeakKeyDictionary
 
-from shared import settings, telemetry
+from shared import cache, settings
+from shared.cache import AwayError
 from shared.errors import TooManyLoginsError
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
 
 _MOST_COUNTED = 100_000
-_REDIS_SECONDS = 0.5  # a counter that is not there in time is not waited for
 _PREFIX = "dozen:logins:"
 _counts: dict[str, tuple[int, float]] = {}
-_clients: WeakKeyDictionary[asyncio.AbstractEventLoop, "Redis"] = WeakKeyDictionary()
 
 
 def keys(account: str, address: str) -> list[str]:
@@ -47,30 +43,31 @@ def forget_counts() -> None:
     _counts.clear()
 
 
-async def close() -> None:
-    """Close this event loop's connection to Redis."""
-    client = _clients.pop(asyncio.get_running_loop(), None)
-    if client is not None:
-        await client.aclose()
-
-
 async def _add(counter: str, by: int) -> tuple[int, float]:
     """Change a counter; return what it is then, and for how many seconds it goes on."""
     count, left = _add_here(counter, by)
-    client = _redis()
-    if client is None:
+    store = cache.store()
+    if store is None:
         return count, left
-    from redis.exceptions import RedisError  # noqa: PLC0415
-
-    window = settings.current().login_window_seconds
     try:
-        async with asyncio.timeout(_REDIS_SECONDS):
-            await client.set(counter, 0, ex=window, nx=True)
-            total = await client.incrby(counter, by)
-            return max(count, total), max(left, await client.ttl(counter))
-    except (RedisError, TimeoutError, OSError) as error:
-        _report(error)
+        total, seconds = await store.ask(lambda client: _add_there(client, counter, by))
+    except AwayError:
         return count, left
+    return max(count, total), max(left, seconds)
+
+
+async def _add_there(client: "Redis", counter: str, by: int) -> tuple[int, float]:
+    window = settings.current().login_window_seconds
+    pipeline = client.pipeline(transaction=True)
+    pipeline.set(counter, 0, ex=window, nx=True)
+    pipeline.incrby(counter, by)
+    pipeline.ttl(counter)
+    _, total, seconds = await pipeline.execute()
+    if total < 0:  # the window in which the attempt was counted is over
+        await client.incrby(counter, -total)
+    if seconds < 0:  # not set by us: it would count for ever
+        await client.expire(counter, window)
+    return total, seconds
 
 
 def _add_here(counter: str, by: int) -> tuple[int, float]:
@@ -94,19 +91,3 @@ def _forget_expired() -> None:
         : _MOST_COUNTED // 2
     ]:
         del _counts[counter]
-
-
-def _redis() -> "Redis | None":
-    url = settings.current().redis_url
-    if not url:
-        return None
-    loop = asyncio.get_running_loop()
-    if loop not in _clients:
-        from redis.asyncio import Redis  # noqa: PLC0415  only a deployment that has one pays for it
-
-        _clients[loop] = Redis.from_url(url, socket_timeout=_REDIS_SECONDS, socket_connect_timeout=_REDIS_SECONDS)
-    return _clients[loop]
-
-
-def _report(error: Exception) -> None:
-    telemetry.event(logging.WARNING, "login counters are counted in this process only", cause=type(error).__name__)

