@@ -12,13 +12,16 @@ READY := $(VENV)/requirements-dev.txt
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test check check-locks fix bench lock package clean
+.PHONY: help run func test check check-locks fix bench lock package clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: $(READY) ## Serve the API here, with a MongoDB and sample data
 	$(PYTHON) -m local
+
+func: $(READY) ## Serve it in Azure's own host, by func start, on LISTEN_PORT
+	@$(PYTHON) -m local.core_tools
 
 test: $(READY) ## Run all tests against real servers and measure the coverage
 	$(PYTHON) -m pytest --cov --cov-report=term
