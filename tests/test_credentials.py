@@ -83,6 +83,19 @@ async def test_a_user_and_a_password_may_hold_any_character(
     assert guarded.client["shop"]["items"].count_documents({"user": user}) == 1
 
 
+async def test_a_password_that_only_the_older_mechanism_takes_works_with_it(
+    worker: Worker, by_parts: pytest.MonkeyPatch, guarded: Guarded
+) -> None:
+    password = "bell \a and 🔑"  # SCRAM-SHA-256 knows neither
+    guarded.client.admin.command("createUser", "older", pwd=password, roles=["root"], mechanisms=["SCRAM-SHA-1"])
+    by_parts.setenv("MONGO_DB_USER", "older")
+    by_parts.setenv("MONGO_DB_PASSWORD", password)
+
+    answer = await Post(worker, guarded.key)("insertOne", document={"user": "older"})
+
+    assert answer.status == 201, answer.json
+
+
 @pytest.mark.parametrize("password", ["", "wrong", ROOT_PASSWORD + " "])
 async def test_a_wrong_password_is_503_and_shown_to_nobody(
     worker: Worker, by_parts: pytest.MonkeyPatch, guarded: Guarded, caplog: pytest.LogCaptureFixture, password: str
