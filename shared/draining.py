@@ -9,7 +9,7 @@ from uvicorn.server import Server, ServerState
 SETTLE_SECONDS = 0.2
 """How long connections that the kernel has taken already are still accepted."""
 
-QUIET_SECONDS = 1.0
+QUIET_SECONDS = 2.0
 """How long an idle connection may still bring a request: one that crossed the signal on its way."""
 
 

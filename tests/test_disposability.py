@@ -53,7 +53,7 @@ async def fresh(request: pytest.FixtureRequest, mongod: Mongod, tmp_path: Path) 
             lines = [line["message"] for line in running.log_lines]
             return lines.count("started") >= {"1": 1, "2": 3}[request.param]  # of two, their parent too
 
-        await eventually(all_started)
+        await eventually(all_started, 60)
         yield running
 
 

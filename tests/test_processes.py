@@ -23,7 +23,7 @@ from tests.traffic import Traffic
 async def three(mongod: Mongod, tmp_path: Path) -> AsyncIterator[Server]:
     """A server of three processes, all of which have started."""
     async with Server(tmp_path / "log", MONGO_DB_URI=mongod.uri, WEB_CONCURRENCY="3") as running:
-        await eventually(lambda: started(running, 4))
+        await eventually(lambda: started(running, 4), 60)
         yield running
 
 
@@ -53,7 +53,7 @@ async def test_a_process_that_is_killed_is_replaced_while_the_others_serve(
         await traffic.more(50)
         os.kill(before[1], signal.SIGKILL)
         await traffic.more(50)
-        await eventually(lambda: started(three, 5))
+        await eventually(lambda: started(three, 5), 60)
     after = three.family
 
     assert len(after) == 4
@@ -101,7 +101,7 @@ async def test_the_processes_of_a_parent_that_is_killed_leave_the_port(three: Se
     async def all_gone() -> bool:
         return not any(map(is_running, family))
 
-    await eventually(all_gone, 30)
+    await eventually(all_gone, 60)
     assert ports.is_free(three.port)
 
 
