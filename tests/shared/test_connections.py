@@ -6,13 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pymongo import MongoClient
 from pymongo.uri_parser import parse_uri
 
 from local.mongod import Mongod
 from shared import connections
-from shared.settings import NAMES, PLATFORM_NAMES, VERSION, Settings, SettingsError, listen_address, process_count
-from tests.conftest import ACTION, FailPoint, request_body
+from shared.settings import NAMES, PLATFORM_NAMES, Settings, SettingsError, listen_address, process_count
+from tests.conftest import ACTION, request_body
 from tests.hosts import ROOT, Server
 
 URI = {"MONGO_DB_URI": "mongodb://h/"}
@@ -218,18 +217,21 @@ def test_what_azure_says_is_not_a_setting_of_ours() -> None:
 
 @pytest.mark.parametrize("environ", [{}, {"FUNCTIONS_WORKER_RUNTIME": "python"}], ids=["server", "Azure"])
 async def test_a_process_opens_its_pool_and_its_monitors_and_no_more(
-    mongod: Mongod, tmp_path: Path, key: str, fail_point: FailPoint, environ: dict[str, str]
+    mongod: Mongod, tmp_path: Path, key: str, driver: Any, environ: dict[str, str]
 ) -> None:
-    async with Server(tmp_path / "log", MONGO_DB_URI=mongod.uri, MONGO_DB_MAX_POOL_SIZE="4", **environ) as server:
-        await fail_point("find", times=40, blockConnection=True, blockTimeMS=100)
+    block = {"failCommands": ["find"], "appName": "counted", "blockConnection": True, "blockTimeMS": 100}
+    settings = {"MONGO_DB_URI": f"{mongod.uri}&appName=counted", "MONGO_DB_MAX_POOL_SIZE": "4"} | environ
+    async with Server(tmp_path / "log", **settings) as server:
+        await driver.admin.command({"configureFailPoint": "failCommand", "mode": {"times": 40}, "data": block})
         calls = [server.request("POST", ACTION + "find", {"apiKey": key}, request_body()) for _ in range(40)]
         answers = await asyncio.gather(*calls)
-        with MongoClient[dict[str, Any]](mongod.uri) as client:
-            opened = client.admin.aggregate([
-                {"$currentOp": {"allUsers": True, "idleConnections": True}},
-                {"$match": {"appName": f"dozen/{VERSION}"}},
-                {"$group": {"_id": "$connectionId"}},
-            ]).to_list()  # fmt: skip
+        running = await driver.admin.aggregate([
+            {"$currentOp": {"allUsers": True, "idleConnections": True}},
+            {"$match": {"appName": "counted"}},
+            {"$group": {"_id": "$connectionId"}},
+        ])  # fmt: skip
+        opened = await running.to_list()
+        await driver.admin.command({"configureFailPoint": "failCommand", "mode": "off"})
 
     assert {answer.status for answer in answers} == {200}
     assert len(opened) == 4 + connections.monitors(polling=bool(environ))
