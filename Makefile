@@ -12,13 +12,16 @@ READY := $(VENV)/requirements-dev.txt
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test check check-locks fix bench lock package clean
+.PHONY: help run func test check check-locks fix bench bench-connections lock package clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: $(READY) ## Serve the API here, with a MongoDB and sample data
 	$(PYTHON) -m local
+
+func: $(READY) ## Serve it in Azure's own host, by func start, on LISTEN_PORT
+	@$(PYTHON) -m local.core_tools
 
 test: $(READY) ## Run all tests against real servers and measure the coverage
 	$(PYTHON) -m pytest --cov --cov-report=term
@@ -59,6 +62,9 @@ fix: $(READY) ## Format the code and mend what ruff can mend
 bench: $(READY) ## Measure against the other ways to do the same
 	$(PIP_INSTALL) -r bench/requirements.txt
 	$(PYTHON) -m bench
+
+bench-connections: $(READY) ## Open the connections of many processes and count them
+	$(PYTHON) -m bench.connections
 
 lock: $(READY) ## Compile both locks; UPGRADE=--upgrade takes the newest versions
 	$(COMPILE) $(UPGRADE) requirements.in -o requirements.txt

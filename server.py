@@ -5,6 +5,7 @@ import logging
 import os
 import re
 import signal
+import socket
 import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -15,9 +16,9 @@ import azure.functions as func
 import uvicorn
 from starlette.routing import Route, Router
 from starlette.types import Receive, Scope, Send
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from shared import cache, mongo, settings, telemetry
+from shared.draining import DrainingProtocol, DrainingServer
 from shared.endpoint import Function
 from shared.settings import SettingsError
 
@@ -147,7 +148,7 @@ def _max_body_bytes() -> int:
         return 0
 
 
-class Protocol(HttpToolsProtocol):
+class Protocol(DrainingProtocol):
     """Uvicorn's protocol with limits that it leaves to a proxy: the size of the headers, the time for a body."""
 
     _head_bytes = 0
@@ -256,15 +257,9 @@ def _grace_seconds() -> int:
         return 1
 
 
-def main() -> None:
-    """Serve until SIGTERM or SIGINT; requests in flight are answered first."""
-    try:
-        host, port = settings.listen_address(os.environ)
-    except SettingsError as error:
-        sys.exit(str(error))
-    # once all is answered, Uvicorn raises the signal again for whoever waits for it: an orderly end, so exit code 0
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    uvicorn.run(
+def _config() -> uvicorn.Config:
+    host, port = settings.listen_address(os.environ)
+    return uvicorn.Config(
         app,
         host=host,
         port=port,
@@ -273,9 +268,32 @@ def main() -> None:
         proxy_headers=False,
         log_config=None,
         server_header=False,
+        workers=1,  # else Uvicorn reads WEB_CONCURRENCY by itself
         timeout_graceful_shutdown=_grace_seconds(),
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
     )
+
+
+def serve(sockets: list[socket.socket] | None = None) -> None:
+    """Serve in this process until SIGTERM or SIGINT; requests in flight are answered first."""
+    # once all is answered, Uvicorn raises the signal again for whoever waits for it: an orderly end, so exit code 0
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: sys.exit(0))
+    DrainingServer(_config()).run(sockets)
+
+
+def main() -> None:
+    """Serve in WEB_CONCURRENCY processes."""
+    try:
+        config, count = _config(), settings.process_count(os.environ)
+    except SettingsError as error:
+        sys.exit(str(error))
+    if count == 1:
+        serve()
+    else:
+        from shared.processes import Supervisor  # noqa: PLC0415  most containers have one process
+
+        sys.exit(Supervisor(serve, config.bind_socket(), count, _grace_seconds()).run())
 
 
 if __name__ == "__main__":

@@ -283,10 +283,14 @@ def client_options(uri: str, given: Settings) -> dict[str, Any]:
         "journal": True,
         "maxConnecting": 4,
         "maxIdleTimeMS": 120_000,  # below the four minutes after which Azure drops idle connections
-        "maxPoolSize": given.mongo_db_max_pool_size,
+        "maxPoolSize": given.pool_size,
         "serverSelectionTimeoutMS": min(_SERVER_SELECTION_MS, given.mongo_db_timeout_ms // 2),
         "w": "majority",  # an acknowledged write survives the loss of the primary
         "waitQueueTimeoutMS": 2_000,
     }
+    if given.mongo_db_auth == "entra":
+        from shared import entra  # noqa: PLC0415  for those alone who ask for it
+
+        options |= entra.options(given)
     chosen = {name.lower() for name, _ in parse_qsl(urlsplit(uri).query)}
     return {name: value for name, value in options.items() if name.lower() not in chosen}

@@ -10,15 +10,19 @@ from urllib.parse import quote_plus, unquote
 import msgspec
 from msgspec import Meta
 
+from shared import connections
+
 VERSION = "0.1.0"
 DEFAULT_DATA_SOURCE = "mongodb-atlas"
 
 _URI = "MONGO_DB_URI"
 _URI_PREFIX = "MONGO_DB_URI__"
+_AZURE_DOCUMENTDB_AUDIENCE = "https://ossrdbms-aad.database.windows.net"
+_AZURE_DOCUMENTDB = ".mongocluster.cosmos.azure.com"
 _SECRET_PREFIX = "APP_SECRET_"  # noqa: S105
 _MOST_CACHED_SECONDS = 86_400
-_UNRESOLVED_REFERENCE = "@Microsoft.KeyVault("
 _TELEMETRY_PREFIX = "APPLICATIONINSIGHTS_"
+_UNRESOLVED_REFERENCE = "@microsoft.keyvault("
 
 Port = Annotated[int, Meta(ge=1, le=65535)]
 Positive = Annotated[int, Meta(ge=1)]
@@ -37,8 +41,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="upper"):
     mongo_db_port: Port = 27017
     mongo_db_user: str = ""
     mongo_db_password: str = ""
+    mongo_db_scheme: Literal["mongodb", "mongodb+srv"] = "mongodb"
+    mongo_db_auth: Literal["password", "entra"] = "password"
+    mongo_db_token_audience: Annotated[str, Meta(pattern=r"^[a-z]+://\S+$")] = _AZURE_DOCUMENTDB_AUDIENCE
+    azure_client_id: str = ""
     mongo_db_timeout_ms: Annotated[int, Meta(ge=1, le=2**31 - 1)] = 30_000
-    mongo_db_max_pool_size: Positive = 50
+    mongo_db_max_pool_size: Positive | None = None
+    mongo_db_max_connections: Positive | None = None
+    expected_processes: Positive | None = None
+    web_concurrency: Annotated[int, Meta(ge=1, le=1_000)] = 1
     listen_host: str = "0.0.0.0"  # noqa: S104  a container is reached from outside itself
     listen_port: Port = 7071
     dozen_database: Annotated[str, Meta(pattern=r"^(?!(admin|local|config)$)[A-Za-z0-9_-]{1,63}$")] = "dozen"
@@ -65,6 +76,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="upper"):
     applicationinsights_authentication_string: str = ""
     telemetry_backend: Literal["none", "opencensus", "opentelemetry"] | None = None
     telemetry_logs_to_appinsights: Literal["auto", "on", "off"] = "auto"
+    functions_worker_runtime: str = ""
+    functions_worker_process_count: Positive | None = None
+    identity_endpoint: str = ""
+    azure_federated_token_file: str = ""
     data_sources: dict[str, str] = msgspec.field(default_factory=dict)
     cached: dict[str, int] = msgspec.field(default_factory=dict)  # CACHED_COLLECTIONS: seconds by namespace
 
@@ -76,9 +91,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="upper"):
     def from_environ(cls, environ: Mapping[str, str]) -> Self:
         """Raise SettingsError at the first setting that is missing or wrong. An empty value counts as not set."""
         values = {name: value for name, value in environ.items() if value.strip()}
-        given = _converted({name: values[name] for name in NAMES & values.keys()}, cls)
         _refuse_unresolved_references(values)
-        return msgspec.structs.replace(given, data_sources=_data_sources(given, values), cached=_cached(given))
+        given = _converted({name: values[name] for name in (NAMES | PLATFORM_NAMES) & values.keys()}, cls)
+        read = msgspec.structs.replace(given, data_sources=_data_sources(given, values), cached=_cached(given))
+        read.pool_size  # noqa: B018  raises if the budget of connections is too small
+        return read
 
     def data_source_uri(self, name: str) -> str | None:
         """Return the connection string behind a dataSource name: any name while there is only one source."""
@@ -90,6 +107,24 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="upper"):
     def control_uri(self) -> str:
         """The connection string of the control database: of the first source."""
         return next(iter(self.data_sources.values()))
+
+    @property
+    def pool_size(self) -> int:
+        """How many connections this process opens at most to each server of a data source, beside its monitors."""
+        if self.mongo_db_max_pool_size is not None:
+            return self.mongo_db_max_pool_size
+        if self.mongo_db_max_connections is None:
+            return connections.DEFAULT_POOL_SIZE
+        here = max(self.web_concurrency, self.functions_worker_process_count or 1)
+        expected = self.expected_processes or here
+        if expected < here:
+            raise SettingsError(f"EXPECTED_PROCESSES must count all processes: one instance alone has {here}")
+        monitors = connections.monitors(polling=bool(self.functions_worker_runtime))
+        size = connections.pool_size(self.mongo_db_max_connections, expected, monitors)
+        if size < 1:
+            least = expected * (monitors + 1)
+            raise SettingsError(f"MONGO_DB_MAX_CONNECTIONS is too small: {expected} processes need at least {least}")
+        return size
 
     @property
     def allowed_origins(self) -> frozenset[str]:
@@ -106,7 +141,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="upper"):
         return self.telemetry_backend or "opencensus"
 
 
-NAMES = frozenset(field.encode_name for field in msgspec.structs.fields(Settings)) - {"DATA_SOURCES", "CACHED"}
+PLATFORM_NAMES = frozenset(
+    {"FUNCTIONS_WORKER_RUNTIME", "FUNCTIONS_WORKER_PROCESS_COUNT", "IDENTITY_ENDPOINT", "AZURE_FEDERATED_TOKEN_FILE"}
+)
+"""The environment variables in which Azure says what it runs, and what it offers."""
+
+NAMES = (
+    frozenset(field.encode_name for field in msgspec.structs.fields(Settings))
+    - {"DATA_SOURCES", "CACHED"}
+    - PLATFORM_NAMES
+)
 """The environment variables that are read, beside MONGO_DB_URI__<NAME>."""
 
 
@@ -157,8 +201,19 @@ def app_secrets(environ: Mapping[str, str] | None = None) -> dict[str, str]:
 
 def listen_address(environ: Mapping[str, str]) -> tuple[str, int]:
     """Return LISTEN_HOST and LISTEN_PORT, which the server needs even to say that another setting is wrong."""
-    given = _converted({name: environ[name] for name in ("LISTEN_HOST", "LISTEN_PORT") if environ.get(name)}, Settings)
+    given = _some(environ, "LISTEN_HOST", "LISTEN_PORT")
     return given.listen_host, given.listen_port
+
+
+def process_count(environ: Mapping[str, str]) -> int:
+    """Return WEB_CONCURRENCY, which the server needs whatever the other settings are."""
+    return _some(environ, "WEB_CONCURRENCY").web_concurrency
+
+
+def _some(environ: Mapping[str, str], *names: str) -> Settings:
+    values = {name: environ[name] for name in names if environ.get(name, "").strip()}
+    _refuse_unresolved_references(values)
+    return _converted(values, Settings)
 
 
 def _converted[S: Settings](values: Mapping[str, str], kind: type[S]) -> S:
@@ -172,7 +227,7 @@ def _refuse_unresolved_references(values: Mapping[str, str]) -> None:
     for name, value in sorted(values.items()):
         if name.startswith(_TELEMETRY_PREFIX):  # calls go on without telemetry
             continue
-        if value.startswith(_UNRESOLVED_REFERENCE) and (
+        if value.strip().lower().startswith(_UNRESOLVED_REFERENCE) and (
             name in NAMES or name.startswith((_URI_PREFIX, _SECRET_PREFIX))
         ):
             raise SettingsError(f"{name} is a Key Vault reference that the platform could not resolve")
@@ -188,12 +243,16 @@ def _data_sources(given: Settings, values: Mapping[str, str]) -> dict[str, str]:
     sources: dict[str, str] = {}
     if primary := given.mongo_db_uri or _uri_from_parts(given):
         sources[folded(DEFAULT_DATA_SOURCE)] = _checked_uri(_URI, primary)
+        if given.mongo_db_auth == "entra":
+            _refuse_password(_URI, primary)
     for name in sorted(values):
         if name.startswith(_URI_PREFIX):
             source = folded(name.removeprefix(_URI_PREFIX))
             if source in sources:
                 raise SettingsError(f"{name} names the same data source as another setting")
             sources[source] = _checked_uri(name, values[name])
+            if given.mongo_db_auth == "entra":
+                _refuse_password(name, values[name])
     if not sources:
         raise SettingsError(f"no MongoDB is configured: set {_URI}, or MONGO_DB_HOST")
     return sources
@@ -228,15 +287,49 @@ def _checked_uri(name: str, uri: str) -> str:
     return uri
 
 
+def _refuse_password(name: str, uri: str) -> None:
+    authority, _, query = uri.partition("://")[2].partition("?")
+    mechanism = re.search(r"(?:^|[&;])authMechanism=([^&;]*)", query, re.IGNORECASE)
+    if ":" in authority.rpartition("@")[0] or (mechanism and mechanism[1] != "MONGODB-OIDC"):
+        raise SettingsError(
+            f"{name} must bring neither a password nor another authMechanism where MONGO_DB_AUTH is entra"
+        )
+
+
 def _uri_from_parts(given: Settings) -> str:
     if not given.mongo_db_host:
         return ""
+    hosts = _srv_host(given) if given.mongo_db_scheme == "mongodb+srv" else _hosts(given)
+    # its connection strings say so: it does not take the numbers that a retry needs
+    options = "?retryWrites=false" if hosts.lower().endswith(_AZURE_DOCUMENTDB) else ""
+    return f"{given.mongo_db_scheme}://{_user_information(given)}{hosts}/{options}"
+
+
+def _user_information(given: Settings) -> str:
+    if given.mongo_db_auth == "entra":
+        if given.mongo_db_password:
+            raise SettingsError("MONGO_DB_PASSWORD must not be set where MONGO_DB_AUTH is entra")
+        return f"{quote_plus(given.mongo_db_user)}@" if given.mongo_db_user else ""
     if bool(given.mongo_db_user) != bool(given.mongo_db_password):
         raise SettingsError("MONGO_DB_USER and MONGO_DB_PASSWORD must be set together")
-    hosts = ",".join(_with_port(host.strip(), given.mongo_db_port) for host in given.mongo_db_host.split(","))
     if not given.mongo_db_user:
-        return f"mongodb://{hosts}/"
-    return f"mongodb://{quote_plus(given.mongo_db_user)}:{quote_plus(given.mongo_db_password)}@{hosts}/"
+        return ""
+    return f"{quote_plus(given.mongo_db_user)}:{quote_plus(given.mongo_db_password)}@"
+
+
+def _srv_host(given: Settings) -> str:
+    host = given.mongo_db_host.strip()
+    if not re.fullmatch(r"[\w-]+(\.[\w-]+)+", host):
+        raise SettingsError("MONGO_DB_HOST must be one host name without a port where MONGO_DB_SCHEME is mongodb+srv")
+    if given.mongo_db_port != 27017:
+        raise SettingsError(
+            "MONGO_DB_PORT must not be set where MONGO_DB_SCHEME is mongodb+srv: the DNS names the ports"
+        )
+    return host
+
+
+def _hosts(given: Settings) -> str:
+    return ",".join(_with_port(host.strip(), given.mongo_db_port) for host in given.mongo_db_host.split(","))
 
 
 def _with_port(host: str, port: int) -> str:

@@ -167,6 +167,10 @@ def _answer(value: Any) -> Answer:
     return Answer(int(members["status_code"].value), headers, body.encode() if isinstance(body, str) else body)
 
 
+def _command(pid: int) -> bytes:
+    return Path(f"/proc/{pid}/cmdline").read_bytes()
+
+
 class Server:
     """server.py as a process of its own, on a free port, with the settings given."""
 
@@ -188,20 +192,36 @@ class Server:
         assert self._process is not None
         return self._process
 
+    @property
+    def family(self) -> list[int]:
+        """The ids of the process and of those that serve for it."""
+        pid = self.process.pid
+        children = map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())
+        return [pid, *(child for child in children if b"resource_tracker" not in _command(child))]
+
     async def __aenter__(self) -> Self:
+        self._client = httpx.AsyncClient(base_url=self.url, timeout=120)
+        await self.start()
+        return self
+
+    async def start(self) -> None:
+        """Start it, also again on the same port, and return when it answers."""
         env = self.env | {"LISTEN_PORT": str(self.port), "LISTEN_HOST": "127.0.0.1"}
         with self.log.open("ab") as log:
             self._process = child.start([sys.executable, str(ROOT / "server.py")], env=env, output=log)
-        self._client = httpx.AsyncClient(base_url=self.url, timeout=120)
         await eventually(self._is_live, 30)
-        return self
+
+    async def kill(self) -> None:
+        """End it as a power cut would."""
+        self.process.kill()
+        await asyncio.to_thread(self.process.wait)
 
     async def __aexit__(self, *_: object) -> None:
         if self._client is not None:
             await self._client.aclose()
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
-        self.process.wait(timeout=30)
+        await asyncio.to_thread(self.process.wait, 30)  # a fake service in this very loop may have to answer it
 
     async def request(
         self, method: str, url: str, headers: Mapping[str, str] | None = None, body: bytes = b""

@@ -1,6 +1,7 @@
 """Pages that list what the code holds: settings, errors, routes, modules; their links; the README's example."""
 
 import inspect
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -134,6 +135,16 @@ def test_the_example_environment_sets_nothing_until_it_is_changed() -> None:
     assert [line for line in read(".env.example").splitlines() if line and not line.startswith("#")] == []
 
 
+def test_the_example_for_func_start_names_every_setting_with_its_default() -> None:
+    values = json.loads(read("local.settings.json.example"))["Values"]
+    platform = {"FUNCTIONS_WORKER_RUNTIME", "FUNCTIONS_REQUEST_BODY_SIZE_LIMIT", "AzureWebJobsStorage"}
+
+    assert values.keys() == NAMES | platform
+    assert {name: default for name, default in documented_settings().items() if name != SOURCE} == {
+        name: value for name, value in values.items() if name not in platform
+    } | {"MONGO_DB_HOST": ""}
+
+
 def test_every_error_is_documented() -> None:
     assert documented_errors() == raised_errors()
 
@@ -223,7 +234,7 @@ async def test_the_readmes_request_gets_the_readmes_answer(worker: Worker, key: 
 
 def test_pages_mention_only_settings_that_exist() -> None:
     name = re.compile(
-        r"\b(?:MONGO_DB|LISTEN|DOZEN|AUTH|CORS|SESSION|REDIS|LOGIN|RULES|SCHEMA|MAIL|TRUSTED)_[A-Z_]*[A-Z]\b"
+        r"\b(?:MONGO_DB|LISTEN|DOZEN|AUTH|CORS|SESSION|REDIS|LOGIN|RULES|SCHEMA|MAIL|TRUSTED|EXPECTED|WEB)_[A-Z_]*[A-Z]\b"
     )
 
     mentioned = {found for page in PAGES for found in name.findall(page.read_text())}

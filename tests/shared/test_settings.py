@@ -21,7 +21,12 @@ ODD_TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="
 def test_the_defaults_are_those_of_the_table() -> None:
     assert msgspec.structs.asdict(Settings.from_environ(URI)) == {
         "mongo_db_uri": "mongodb://h/", "mongo_db_host": "", "mongo_db_port": 27017, "mongo_db_user": "",
-        "mongo_db_password": "", "mongo_db_timeout_ms": 30_000, "mongo_db_max_pool_size": 50,
+        "mongo_db_password": "", "mongo_db_timeout_ms": 30_000, "mongo_db_max_pool_size": None,
+        "mongo_db_scheme": "mongodb", "mongo_db_auth": "password", "azure_client_id": "",
+        "mongo_db_token_audience": "https://ossrdbms-aad.database.windows.net",
+        "mongo_db_max_connections": None, "expected_processes": None, "web_concurrency": 1,
+        "functions_worker_runtime": "", "functions_worker_process_count": None,
+        "identity_endpoint": "", "azure_federated_token_file": "",
         "listen_host": ANYWHERE, "listen_port": 7071, "dozen_database": "dozen", "app_id": "", "return_type": None,
         "app_config_dir": "", "session_secret": "", "redis_url": "", "mail_webhook_url": "", "trusted_proxies": 0,
         "cached_collections": "",

@@ -206,7 +206,10 @@ async def test_a_kept_join_is_no_answer_for_one_who_may_not_read_the_other_colle
 ) -> None:
     await database.public.insert_one({"_id": 1})
     await database.orders.insert_one({"_id": 1, "owner": "else", "secret": "the hidden value"})
-    join = {"collection": "public", "pipeline": [{"$lookup": {"from": "orders", "pipeline": [], "as": "x"}}]}
+    join: dict[str, Any] = {
+        "collection": "public",
+        "pipeline": [{"$lookup": {"from": "orders", "pipeline": [], "as": "x"}}],
+    }
 
     kept = await worker.request("POST", ACTION + "aggregate", {"apiKey": key}, request_body(**join))
     denied = await ann("aggregate", **join)

@@ -1,0 +1,70 @@
+"""The end of a Uvicorn server that answers every request it was sent before."""
+
+import asyncio
+import socket
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.server import Server, ServerState
+
+SETTLE_SECONDS = 0.2
+"""How long connections that the kernel has taken already are still accepted."""
+
+QUIET_SECONDS = 2.0
+"""How long an idle connection may still bring a request: one that crossed the signal on its way."""
+
+
+class DrainingState(ServerState):
+    """What the connections of a server share."""
+
+    draining = False
+
+
+class DrainingServer(Server):
+    """Uvicorn's server, whose own end drops what is accepted but not read yet."""
+
+    server_state: DrainingState
+
+    def __init__(self, *args: object, **keywords: object) -> None:
+        """Take what Uvicorn's server takes."""
+        super().__init__(*args, **keywords)  # type: ignore[arg-type]
+        self.server_state = DrainingState()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Take in what has arrived, tell every connection that its next answer is its last, and wait for them."""
+        self.server_state.draining = True
+        await asyncio.sleep(SETTLE_SECONDS)
+        await super().shutdown(sockets)
+
+
+class DrainingProtocol(HttpToolsProtocol):
+    """Uvicorn's protocol, which would close an idle connection at once, whatever is on its way."""
+
+    server_state: DrainingState
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin, or begin the end if the server's has begun."""
+        super().connection_made(transport)
+        if self.server_state.draining:
+            self.shutdown()
+
+    def on_headers_complete(self) -> None:
+        """Take a request; in the end it is the connection's last, which the answer says."""
+        super().on_headers_complete()
+        if self.server_state.draining:
+            _make_last(self.cycle)
+
+    def shutdown(self) -> None:
+        """Answer what is there, else close after a quiet while."""
+        newest = self.cycle  # of several in a pipeline, too
+        if newest is None or newest.response_complete:
+            self.loop.call_later(QUIET_SECONDS, self._close_if_idle)
+        else:
+            _make_last(newest)
+
+    def _close_if_idle(self) -> None:
+        if (self.cycle is None or self.cycle.response_complete) and not self.transport.is_closing():
+            self.transport.close()
+
+
+def _make_last(cycle: RequestResponseCycle) -> None:
+    cycle.keep_alive = False  # the answer carries "Connection: close", and the connection is closed behind it

@@ -1,0 +1,112 @@
+"""Users and passwords of every kind, on a real mongod that asks for them."""
+
+from collections.abc import AsyncIterator, Iterator
+from typing import Any, NamedTuple
+
+import pytest
+from pymongo import MongoClient
+
+from local import child, ports
+from local.mongod import find_mongod
+from shared import auth, mongo
+from tests.conftest import Post, errors_only
+from tests.hosts import Worker
+
+ROOT_PASSWORD = "of the test's own"
+ASCII = "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~"
+
+
+class Guarded(NamedTuple):
+    """A mongod with authentication on, and a key that its control database holds."""
+
+    port: int
+    client: MongoClient[dict[str, Any]]
+    key: str
+
+
+@pytest.fixture(scope="module")
+def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
+    port, folder = ports.free_port(), tmp_path_factory.mktemp("guarded")
+    with (folder / "log").open("wb") as log:
+        command = [str(find_mongod()), "--auth", f"--port={port}", f"--dbpath={folder}", f"--bind_ip={ports.LOOPBACK}"]
+        process = child.start([*command, "--nounixsocket", "--wiredTigerCacheSizeGB=0.25"], output=log)
+    with MongoClient[dict[str, Any]](ports.LOOPBACK, port, serverSelectionTimeoutMS=60_000) as first:
+        first.admin.command(
+            "createUser", "root", pwd=ROOT_PASSWORD, roles=["root"]
+        )  # which no one may do but the first
+    with MongoClient[dict[str, Any]](ports.LOOPBACK, port, username="root", password=ROOT_PASSWORD) as client:
+        made, stored = auth.new_key("credentials", system=True)
+        client.dozen[auth.API_KEYS].insert_one(stored)
+        yield Guarded(port, client, made)
+    child.stop(process)
+
+
+@pytest.fixture
+async def by_parts(configured: pytest.MonkeyPatch, guarded: Guarded) -> AsyncIterator[pytest.MonkeyPatch]:
+    configured.delenv("MONGO_DB_URI")
+    configured.setenv("MONGO_DB_HOST", ports.LOOPBACK)
+    configured.setenv("MONGO_DB_PORT", str(guarded.port))
+    yield configured
+    await mongo.close()  # while it still answers
+
+
+@pytest.mark.parametrize(
+    ("user", "password"),
+    [
+        pytest.param("plain", "plain", id="plain"),
+        pytest.param(f"u{ASCII}", f"p{ASCII}", id="every sign of ASCII"),
+        pytest.param("user:name", "pass:word", id="colons"),
+        pytest.param("u@h/db?x=y#z", "p@h/db?authSource=x#z", id="what a URI is made of"),
+        pytest.param("100%", "%41%2F%", id="percent signs, and escapes that are none"),
+        pytest.param("a+b c", "a+b c", id="plus and space"),
+        pytest.param(" u ", " p ", id="spaces at both ends"),
+        pytest.param("[::1]", "[u]:[p]", id="brackets"),
+        pytest.param('it\'s "me"', "'\"`$HOME`\"'", id="quotes"),
+        pytest.param("back\\slash", "\\n\\", id="backslashes"),
+        pytest.param("müller", "pässwörd€", id="Latin letters beyond ASCII"),
+        pytest.param("пользователь🔑", "пароль-密码", id="other alphabets"),
+        pytest.param("e\u0301", "e\u0301", id="a letter in two pieces"),
+        pytest.param("line\nbreak", "x", id="a line break in the user's name"),
+        pytest.param("long", "p" * 500, id="long"),
+    ],
+)
+async def test_a_user_and_a_password_may_hold_any_character(
+    worker: Worker, by_parts: pytest.MonkeyPatch, guarded: Guarded, user: str, password: str
+) -> None:
+    guarded.client.admin.command("createUser", user, pwd=password, roles=["root"])
+    by_parts.setenv("MONGO_DB_USER", user)
+    by_parts.setenv("MONGO_DB_PASSWORD", password)
+
+    answer = await Post(worker, guarded.key)("insertOne", document={"user": user})
+
+    assert answer.status == 201, answer.json
+    assert guarded.client["shop"]["items"].count_documents({"user": user}) == 1
+
+
+async def test_a_password_that_only_the_older_mechanism_takes_works_with_it(
+    worker: Worker, by_parts: pytest.MonkeyPatch, guarded: Guarded
+) -> None:
+    password = "bell \a and 🔑"  # SCRAM-SHA-256 knows neither
+    guarded.client.admin.command("createUser", "older", pwd=password, roles=["root"], mechanisms=["SCRAM-SHA-1"])
+    by_parts.setenv("MONGO_DB_USER", "older")
+    by_parts.setenv("MONGO_DB_PASSWORD", password)
+
+    answer = await Post(worker, guarded.key)("insertOne", document={"user": "older"})
+
+    assert answer.status == 201, answer.json
+
+
+@pytest.mark.parametrize("password", ["", "wrong", ROOT_PASSWORD + " "])
+async def test_a_wrong_password_is_503_and_shown_to_nobody(
+    worker: Worker, by_parts: pytest.MonkeyPatch, guarded: Guarded, caplog: pytest.LogCaptureFixture, password: str
+) -> None:
+    by_parts.setenv("MONGO_DB_USER", "root" if password else "")
+    by_parts.setenv("MONGO_DB_PASSWORD", password)
+
+    answer = await Post(worker, guarded.key)("find")
+
+    assert answer.status == (503 if password else 403)
+    assert errors_only(answer)["error"] in {
+        "MongoDB refuses the credentials of this deployment", "MongoDB does not let this deployment do that",
+    }  # fmt: skip
+    assert ROOT_PASSWORD not in caplog.text
