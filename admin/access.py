@@ -5,16 +5,16 @@ from typing import Annotated, Any
 
 import typer
 from bson.objectid import ObjectId
-from rich.console import Console
 
-from admin.process import NoSuchError, fail, run
+from admin.output import AsJSON, console, show_json
+from admin.process import EXIT_CODES, NoSuchError, fail, run
 from shared import app as exported
 from shared import ejson, mongo
 from shared.auth import API_KEYS, custom_data, users
 from shared.errors import InvalidJSONError
 from shared.rules.explain import Operation, explain
 
-app = typer.Typer(help="Explain what the rules decide.", no_args_is_help=True)
+app = typer.Typer(help="Explain what the rules decide.", no_args_is_help=True, epilog=EXIT_CODES)
 
 _OPERATIONS: dict[str, Operation] = {
     "find": "read", "findOne": "read", "aggregate": "read", "insertOne": "insert", "insertMany": "insert",
@@ -43,6 +43,7 @@ def explain_(
     namespace: Namespace,
     document: Document = None,
     data_source: DataSource = "mongodb-atlas",
+    as_json: AsJSON = False,
 ) -> None:
     """Print step by step which filters and roles count for a call, and what they decide on a document."""
     if action not in _OPERATIONS:
@@ -55,9 +56,13 @@ def explain_(
     if rules is None:
         raise fail(f"no rule exists for namespace '{namespace}': every call is denied")
     access = rules.access(shown, {})
-    console = Console(highlight=False, soft_wrap=True, markup=False)
-    for step in explain(rules, access, _OPERATIONS[action], _parsed(document)):
-        console.print(step)
+    steps = list(explain(rules, access, _OPERATIONS[action], _parsed(document)))
+    if as_json:
+        show_json({"steps": steps})
+        return
+    out = console()
+    for step in steps:
+        out.print(step, markup=False)
 
 
 def _parsed(document: str | None) -> Mapping[str, Any] | None:

@@ -4,10 +4,10 @@ from typing import Annotated
 
 import typer
 
-from admin.process import object_id, run
+from admin.process import EXIT_CODES, object_id, run
 from shared.auth import sessions
 
-app = typer.Typer(help="End the sessions of a user.", no_args_is_help=True)
+app = typer.Typer(help="End the sessions of a user.", no_args_is_help=True, epilog=EXIT_CODES)
 
 UserId = Annotated[str, typer.Argument(metavar="ID", help="The user's id, as `users list` shows it.")]
 
