@@ -36,7 +36,7 @@ def main() -> None:
     """Explain what the rules decide."""
 
 
-@app.command("explain")
+@app.command("explain", epilog=EXIT_CODES)
 def explain_(
     user: UserId,
     action: Action,

@@ -29,7 +29,7 @@ def main() -> None:
     """Check the exported app that says who may do what."""
 
 
-@app.command()
+@app.command(epilog=EXIT_CODES)
 def check(folder: Folder = None, as_json: AsJSON = False) -> None:
     """Read an app as the service would: what is wrong, and what Dozen cannot do. Exit 1 if it is wrong."""
     chosen, data_sources = _chosen(folder)

@@ -1,13 +1,16 @@
 """How far a long process has come, in a file: what a resumed one goes on from after a kill at any moment."""
 
-import fcntl
 import os
+import sys
 from pathlib import Path
 from typing import IO, Any
 
 import msgspec
 
 from admin.process import StoppedError, note
+
+if sys.platform != "win32":
+    import fcntl
 
 
 def read[T](path: Path, kind: type[T]) -> T | None:
@@ -38,6 +41,8 @@ def sync(file: IO[bytes]) -> None:
 def replace(source: Path, target: Path) -> None:
     """Rename a file, and return when a power cut cannot undo it."""
     source.replace(target)
+    if sys.platform == "win32":  # a folder cannot be opened there
+        return
     folder = os.open(target.parent, os.O_RDONLY)
     try:
         os.fsync(folder)
@@ -47,6 +52,8 @@ def replace(source: Path, target: Path) -> None:
 
 def lock(file: IO[bytes], name: str) -> None:
     """Hold a file until it is closed or this process ends, however it ends; raise StoppedError if another holds it."""
+    if sys.platform == "win32":
+        return
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -20,7 +20,7 @@ UserId = Annotated[str | None, typer.Option("--user", metavar="ID", help="The ke
 KeyName = Annotated[str, typer.Option("--name", "-n", help="What the key is for, as `keys list` shows it.")]
 
 
-@app.command()
+@app.command(epilog=EXIT_CODES)
 def create(name: KeyName, system: IsSystem = False, user: UserId = None) -> None:
     """Make a key and print it, alone, on standard output. It is shown this once and stored only as a hash.
 
@@ -32,7 +32,7 @@ def create(name: KeyName, system: IsSystem = False, user: UserId = None) -> None
     typer.echo(run(lambda: _create(name, system, owner)))
 
 
-@app.command("list")
+@app.command("list", epilog=EXIT_CODES)
 def list_(as_json: AsJSON = False) -> None:
     """List the keys: id, name, whom they act as, when each was made, whether it works; never the keys themselves."""
     stored = run(_stored)
@@ -46,7 +46,7 @@ def list_(as_json: AsJSON = False) -> None:
     show(listed)
 
 
-@app.command()
+@app.command(epilog=EXIT_CODES)
 def disable(key_id: KeyId) -> None:
     """Disable a key. Running processes stop accepting it within AUTH_CACHE_SECONDS."""
     chosen = object_id(key_id, "key")
@@ -54,7 +54,7 @@ def disable(key_id: KeyId) -> None:
         raise fail(f"there is no key {key_id}")
 
 
-@app.command()
+@app.command(epilog=EXIT_CODES)
 def delete(key_id: KeyId, yes: Yes = False) -> None:
     """Delete a key for good. Running processes stop accepting it within AUTH_CACHE_SECONDS."""
     chosen = object_id(key_id, "key")

@@ -182,7 +182,7 @@ class Part:
         checkpoint.sync(self._file)
         state = self._state
         state.documents, state.bytes = self._documents, self._file.tell()
-        if self._reading is not None and self._reading.last is not None:
-            state.last = b64encode(self._reading.last).decode()
+        if self._reading is not None and state.documents:
+            state.last = b64encode(self._reading.last or b"").decode()
         checkpoint.write(self._kept, state)
         self._since, self._at = 0, time.monotonic()

@@ -17,7 +17,7 @@ def main() -> None:
     """End the sessions of a user."""
 
 
-@app.command()
+@app.command(epilog=EXIT_CODES)
 def revoke(user_id: UserId) -> None:
     """Revoke all refresh tokens of a user and print how many; access tokens run out within 30 minutes."""
     chosen = str(object_id(user_id, "user"))

@@ -24,14 +24,14 @@ PasswordFromStdin = Annotated[bool, typer.Option("--password-stdin", help="Read 
 NewPassword = Annotated[str | None, typer.Option("--password", "-p", help="Set this one at once; else print a token.")]
 
 
-@app.command()
+@app.command(epilog=EXIT_CODES)
 def create(email: Email, password: Password = None, password_stdin: PasswordFromStdin = False) -> None:
     """Make a user who can log in at once, and print the id."""
     chosen = _chosen_password(password, password_stdin)
     typer.echo(run(lambda: users.register(email, chosen, confirmed=True)).id)
 
 
-@app.command("list")
+@app.command("list", epilog=EXIT_CODES)
 def list_(as_json: AsJSON = False) -> None:
     """List the users: id, how they log in, whether they may."""
     found = run(users.every)
@@ -45,33 +45,33 @@ def list_(as_json: AsJSON = False) -> None:
     show(listed)
 
 
-@app.command()
+@app.command(epilog=EXIT_CODES)
 def disable(user_id: UserId) -> None:
     """Keep a user out: sessions end, and within AUTH_CACHE_SECONDS keys and access tokens stop working."""
     run(lambda: _disable(user_id))
 
 
-@app.command()
+@app.command(epilog=EXIT_CODES)
 def enable(user_id: UserId) -> None:
     """Let a user in again."""
     if not run(lambda: users.enable(user_id)):
         raise fail(f"there is no user {user_id}")
 
 
-@app.command()
+@app.command(epilog=EXIT_CODES)
 def delete(user_id: UserId, yes: Yes = False) -> None:
     """Delete a user for good, with sessions and keys; what the user wrote stays."""
     confirm(f"Delete the user {user_id}?", yes)
     run(lambda: _delete(user_id))
 
 
-@app.command()
+@app.command(epilog=EXIT_CODES)
 def confirmation(email: Email) -> None:
     """Print a token and its id that confirm an e-mail address, for a link to it. They work for 30 minutes, once."""
     typer.echo(run(lambda: _token(email, "confirm")))
 
 
-@app.command("reset-password")
+@app.command("reset-password", epilog=EXIT_CODES)
 def reset_password(email: Email, password: NewPassword = None) -> None:
     """Give a user another password and end all sessions, or print a token and its id that let the user choose one."""
     if password is None:

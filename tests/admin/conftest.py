@@ -46,15 +46,15 @@ class Command:
             self._command(arguments), env=self.env | env, input=stdin, capture_output=True, cwd=self.folder, check=False
         )
 
-    def start(self, *arguments: str, stdout: Any = subprocess.DEVNULL, stderr: Any = subprocess.PIPE) -> Process:
-        return subprocess.Popen(
-            self._command(arguments),
-            env=self.env,
-            stdin=subprocess.DEVNULL,
-            stdout=stdout,
-            stderr=stderr,
-            cwd=self.folder,
-        )
+    def start(self, *arguments: str, **streams: Any) -> Process:
+        """Start the command; what is said of no stream goes nowhere, but for standard error."""
+        chosen: dict[str, Any] = {
+            "stdin": subprocess.DEVNULL,
+            "stdout": subprocess.DEVNULL,
+            "stderr": subprocess.PIPE,
+        } | streams
+        started: Process = subprocess.Popen(self._command(arguments), env=self.env, cwd=self.folder, **chosen)
+        return started
 
     def measured(self, *arguments: str, stdin: Any = subprocess.DEVNULL, stdout: Any = subprocess.DEVNULL) -> Process:
         """Start the command; the last line of its standard error is the most memory that it used, in kB."""

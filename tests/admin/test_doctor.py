@@ -143,14 +143,14 @@ async def test_permissions_are_read_from_the_server(
     assert b"wrong-password" not in wrong.stdout + wrong.stderr
 
 
-@pytest.fixture
-def standalone(tmp_path: Path) -> Iterator[str]:
+@pytest.fixture(params=["--nounixsocket"])
+def standalone(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[str]:
     """A mongod that is no replica set."""
     port = ports.free_port()
     data = tmp_path / "standalone"
     data.mkdir()
     with (tmp_path / "log").open("wb") as log:
-        options = [f"--dbpath={data}", f"--port={port}", "--bind_ip=127.0.0.1", "--nounixsocket"]
+        options = [f"--dbpath={data}", f"--port={port}", "--bind_ip=127.0.0.1", request.param]
         process = child.start([str(find_mongod()), "--wiredTigerCacheSizeGB=0.25", *options], output=log)
     yield f"mongodb://127.0.0.1:{port}/?serverSelectionTimeoutMS=30000"
     child.stop(process)
@@ -163,6 +163,15 @@ def test_without_a_replica_set_rules_cannot_write(command: Command, standalone: 
     assert said.has(
         "data source mongodb_atlas", "problem", "is no replica set: no transactions, so no writes where rules apply"
     )
+
+
+@pytest.mark.parametrize("standalone", ["--auth"], indirect=True)
+def test_a_server_that_wants_a_user_does_not_let_anybody_in(command: Command, standalone: str) -> None:
+    said = parsed(command("doctor", "--json", "--timeout", "40", MONGO_DB_URI=standalone))
+
+    assert said.code == 1
+    assert said.has("data source mongodb_atlas", "problem", "MongoDB does not let this deployment do that")
+    assert not said.has("data source mongodb_atlas", "warning", "lets anybody in")
 
 
 def test_a_server_that_hangs_costs_no_more_than_the_deadline(command: Command, standalone: str, mongod: Mongod) -> None:

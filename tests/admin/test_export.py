@@ -147,7 +147,7 @@ async def test_a_lost_connection_goes_unnoticed_in_the_file(
     command: Command, moved: Any, fail_point: FailPoint
 ) -> None:
     documents = await many(moved["from"], 300)
-    await fail_point("getMore", errorCode=11600)  # interruptedAtShutdown
+    await fail_point("getMore", errorCode=43)  # CursorNotFound, as after a failover
 
     done = command("export", *FROM, "--out", "-")
 
@@ -157,11 +157,10 @@ async def test_a_lost_connection_goes_unnoticed_in_the_file(
 
 async def test_a_snapshot_shows_one_moment(command: Command, moved: Any, fail_point: FailPoint) -> None:
     documents = await many(moved["from"], 300)
-    await fail_point("getMore", blockConnection=True, blockTimeMS=4_000)
+    await fail_point("getMore", blockConnection=True, blockTimeMS=2_000)
 
     process = command.start("export", *FROM, "--out", "all", "--read-concern", "snapshot")
-    await there(command.folder / "all.part.json")
-    await asyncio.sleep(1)  # the first batch is being read; whatever changes now is of another moment
+    await there(command.folder / "all.part.json")  # the moment is chosen, and stands in it
     await moved["from"].update_many({}, {"$set": {"late": True}})
     process.communicate()
 
@@ -214,7 +213,6 @@ async def test_nothing_is_overwritten_or_forgotten_unasked(command: Command, mov
     ("arguments", "code", "sentence"),
     [
         (("--namespace", "moved", "--out", "x"), 2, b"--namespace takes a database and a collection"),
-        (("--namespace", "admin.x", "--out", "x"), 2, b"admin.x is MongoDB's own"),
         ((*FROM, "--out", "-", "--resume"), 2, b"need a file"),
         ((*FROM, "--out", "x", "--filter", "{"), 2, b"--filter: invalid JSON"),
         ((*FROM, "--out", "no/x"), 1, b"no/x.part: No such file or directory"),

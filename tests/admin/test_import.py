@@ -1,8 +1,12 @@
 """`python -m admin import`: killed, repeated, in conflict, malformed; each document once, and none bent."""
 
+import fcntl
 import gzip
 import json
+import os
 import re
+import signal
+import termios
 from typing import Any
 
 import bson
@@ -11,6 +15,7 @@ import pytest
 from admin import lines
 from tests.admin.conftest import Command, killed_until_done, stored
 from tests.conftest import FailPoint
+from tests.hosts import eventually
 
 TO = ("--namespace", "moved.to")
 MANY = 30_000
@@ -212,3 +217,35 @@ async def test_a_damaged_archive_is_told(command: Command, moved: Any) -> None:
 
     assert done.returncode == 1
     assert b"the compressed file is damaged" in done.stderr
+
+
+@pytest.mark.parametrize("conflict", ["fail", "replace"])
+async def test_an_empty_timestamp_stays_empty(command: Command, moved: Any, conflict: str) -> None:
+    line = b'{"_id":{"$numberInt":"1"},"t":{"$timestamp":{"t":0,"i":0}},"$x":{"$numberInt":"1"},"a.b":null}'
+    (command.folder / "in").write_bytes(line)
+
+    first = command("import", *TO, "--in", "in", "--on-conflict", conflict)
+    again = command("import", *TO, "--in", "in", "--on-conflict", conflict)
+
+    assert b"1 inserted" in first.stderr
+    assert b"1 there already" in again.stderr
+    assert await stored(moved.to) == [lines.read(line)]
+
+
+async def test_a_signal_ends_an_import_that_waits_for_its_pipe(command: Command, moved: Any) -> None:
+    ours, theirs = os.pipe()
+    process = command.start("import", *TO, "--in", "-", stdin=ours)
+    os.close(ours)
+    os.write(theirs, b'{"_id":1}\n')
+    await eventually(lambda: has_read_all(theirs))
+
+    process.send_signal(signal.SIGTERM)
+    _, said = process.communicate(timeout=60)
+    os.close(theirs)
+
+    assert (process.returncode, said) == (1, b"error: interrupted; the same command goes on\n")
+
+
+async def has_read_all(pipe: int) -> bool:
+    waiting = fcntl.ioctl(pipe, termios.FIONREAD, b"\0\0\0\0")
+    return not any(waiting)
