@@ -7,13 +7,16 @@ import os
 import re
 import signal
 import termios
+from pathlib import Path
 from typing import Any
 
 import bson
 import pytest
+from pymongo import MongoClient
 
 from admin import lines
-from tests.admin.conftest import Command, killed_until_done, stored
+from local.mongod import Mongod
+from tests.admin.conftest import Command, content, killed_until_done, stored
 from tests.conftest import FailPoint
 from tests.hosts import eventually
 
@@ -249,3 +252,27 @@ async def test_a_signal_ends_an_import_that_waits_for_its_pipe(command: Command,
 async def has_read_all(pipe: int) -> bool:
     waiting = fcntl.ioctl(pipe, termios.FIONREAD, b"\0\0\0\0")
     return not any(waiting)
+
+
+async def test_a_killed_mongod_loses_and_doubles_nothing(command: Command, tmp_path: Path) -> None:
+    write(command, "".join(f'{{"n":{number}}}\n' for number in range(MANY)))
+    with Mongod(tmp_path / "mongod") as mongod:
+        command.env["MONGO_DB_URI"] = mongod.uri
+        process = command.start("import", *TO, "--in", "in")
+        kept = command.folder / "in.import"
+        await eventually(lambda: has_begun(kept), seconds=60)
+
+        mongod.kill()
+        was_running = process.poll() is None
+        mongod.start()
+        _, said = process.communicate(timeout=120)
+
+        with MongoClient[dict[str, Any]](mongod.uri) as client:
+            numbers = [each["n"] for each in client.moved.to.find(sort={"n": 1})]
+    assert was_running
+    assert process.returncode == 0, said
+    assert numbers == list(range(MANY))
+
+
+async def has_begun(checkpoint: Path) -> bool:
+    return b'"inserted":' in content(checkpoint) and b'"inserted":0' not in content(checkpoint)
