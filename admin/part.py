@@ -72,7 +72,7 @@ class Files(msgspec.Struct, frozen=True):
     def state(self, wanted: Wanted, resume: bool, restart: bool) -> Checkpoint | None:
         """Return what to go on from; raise StoppedError if that is something else or was not asked for."""
         state = None if restart else checkpoint.read(self.kept, Checkpoint)
-        if state is None:
+        if state is None or not (state.bytes or state.complete):  # there is nothing to lose
             return None
         if not resume:
             raise StoppedError(

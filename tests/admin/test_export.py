@@ -232,6 +232,17 @@ async def test_a_failure_is_one_sentence(
     assert done.stderr.count(b"\n") == 1
 
 
+async def test_an_export_that_wrote_nothing_is_not_in_the_way(command: Command, moved: Any) -> None:
+    await moved.create_collection("seen", viewOn="from", pipeline=[])
+    await moved["from"].insert_one({"_id": 1})
+
+    refused = command("export", "--namespace", "moved.seen", "--out", "x")
+    done = command("export", *FROM, "--out", "x")
+
+    assert (refused.returncode, done.returncode) == (1, 0)
+    assert content_of(command.folder) == ["x"]
+
+
 async def test_memory_does_not_grow_with_the_collection(command: Command, moved: Any) -> None:
     await moved["from"].insert_many([{"_id": number, "s": "x" * 100_000} for number in range(300)])
     small = peaks_of_a_copy(command)
