@@ -2,8 +2,13 @@
 
 import typer
 
-from admin import access, keys, sessions, users
+from admin import access, indexes, keys, sessions, users
 from admin import app as exported
+from admin.doctor import doctor
+from admin.export import export
+from admin.importing import import_
+from admin.process import EXIT_CODES
+from admin.sample import command as sample
 from shared.settings import VERSION
 
 app = typer.Typer(
@@ -19,6 +24,11 @@ app.add_typer(users.app, name="users")
 app.add_typer(sessions.app, name="sessions")
 app.add_typer(exported.app, name="app")
 app.add_typer(access.app, name="access")
+app.add_typer(indexes.app, name="indexes")
+app.add_typer(sample.app, name="sample")
+app.command(epilog=EXIT_CODES)(doctor)
+app.command(epilog=EXIT_CODES)(export)
+app.command("import", epilog=EXIT_CODES)(import_)
 
 
 def _show_version(wanted: bool) -> None:

@@ -1,15 +1,16 @@
 """`access`: why a caller may do something, or may not."""
 
 from collections.abc import Iterator, Mapping
+from itertools import chain
 from typing import Annotated, Any, NamedTuple, overload
 
 import bson
 import typer
 from bson.objectid import ObjectId
-from rich.console import Console
 
 from admin.changes import Change, made
-from admin.process import NoSuchError, fail, run
+from admin.output import AsJSON, console, show_json
+from admin.process import EXIT_CODES, NoSuchError, fail, run
 from shared import app as exported
 from shared import ejson, mongo, settings
 from shared.auth import API_KEYS, custom_data, users
@@ -19,7 +20,7 @@ from shared.rules.explain import Operation, explain, explain_change, explain_tou
 from shared.rules.ruleset import Access
 from shared.rules.schema import Schema
 
-app = typer.Typer(help="Explain what the rules decide.", no_args_is_help=True)
+app = typer.Typer(help="Explain what the rules decide.", no_args_is_help=True, epilog=EXIT_CODES)
 
 _OPERATIONS: dict[str, Operation] = {
     "find": "read", "findOne": "read", "aggregate": "read", "insertOne": "insert", "insertMany": "insert",
@@ -50,7 +51,7 @@ def main() -> None:
     """Explain what the rules decide."""
 
 
-@app.command("explain")
+@app.command("explain", epilog=EXIT_CODES)
 def explain_(  # noqa: PLR0913, PLR0917  each is an option of the command
     user: UserId,
     namespace: Namespace,
@@ -61,6 +62,7 @@ def explain_(  # noqa: PLR0913, PLR0917  each is an option of the command
     array_filters: ArrayFilters = None,
     replacement: Replacement = None,
     delete: Delete = False,
+    as_json: AsJSON = False,
 ) -> None:
     """Print step by step which filters and roles count for a call, and what they decide on a document.
 
@@ -76,12 +78,15 @@ def explain_(  # noqa: PLR0913, PLR0917  each is an option of the command
     if service is None or rules is None:
         raise fail(f"no rule exists for namespace '{namespace}': every call is denied")
     access = rules.access(shown, {})
-    console = Console(highlight=False, soft_wrap=True, markup=False)
-    for step in explain(rules, access, asked.operation, asked.document):
-        console.print(step)
+    steps = explain(rules, access, asked.operation, asked.document)
     if asked.document is not None and asked.change is not None and not access.is_full:
-        for step in _of_change(access, service.schema(database, collection), asked.document, asked.change):
-            console.print(step)
+        steps = chain(steps, _of_change(access, service.schema(database, collection), asked.document, asked.change))
+    if as_json:
+        show_json({"steps": list(steps)})
+        return
+    out = console()
+    for step in steps:
+        out.print(step, markup=False)
 
 
 def _of_change(access: Access, schema: Schema | None, document: Mapping[str, Any], change: Change) -> Iterator[str]:

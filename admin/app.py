@@ -7,12 +7,13 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from admin.process import WRONG_SETTING, fail
+from admin.output import AsJSON, console, show_json
+from admin.process import EXIT_CODES, WRONG_USAGE, fail
 from shared import settings
 from shared.app import App, AppError, FileFinding, load
 from shared.settings import SettingsError
 
-app = typer.Typer(help="Check the exported app that says who may do what.", no_args_is_help=True)
+app = typer.Typer(help="Check the exported app that says who may do what.", no_args_is_help=True, epilog=EXIT_CODES)
 
 Folder = Annotated[Path | None, typer.Argument(metavar="FOLDER", help="The app's folder; without it APP_CONFIG_DIR.")]
 
@@ -28,19 +29,24 @@ def main() -> None:
     """Check the exported app that says who may do what."""
 
 
-@app.command()
-def check(folder: Folder = None) -> None:
+@app.command(epilog=EXIT_CODES)
+def check(folder: Folder = None, as_json: AsJSON = False) -> None:
     """Read an app as the service would: what is wrong, and what Dozen cannot do. Exit 1 if it is wrong."""
     chosen, data_sources = _chosen(folder)
-    console = Console(highlight=False, soft_wrap=True)
     try:
-        loaded = load(chosen, settings.app_secrets(), data_sources)
+        loaded: App | None = load(chosen, settings.app_secrets(), data_sources)
+        findings = loaded.findings if loaded else ()
     except AppError as error:
-        _show(console, error.findings)
-        problems = sum(finding.level == "problem" for finding in error.findings)
-        raise fail(f"the app cannot be served: {problems} problem{'s' * (problems > 1)} to correct") from None
-    _show(console, loaded.findings)
-    _summarize(console, loaded)
+        loaded, findings = None, error.findings
+    if as_json:
+        show_json({"servable": loaded is not None, "findings": [finding._asdict() for finding in findings]})
+    else:
+        _show(console(), findings)
+    if loaded is None:
+        problems = sum(finding.level == "problem" for finding in findings)
+        raise fail(f"the app cannot be served: {problems} problem{'s' * (problems > 1)} to correct")
+    if not as_json:
+        _summarize(console(), loaded)
 
 
 def _chosen(folder: Path | None) -> tuple[Path, frozenset[str] | None]:
@@ -49,20 +55,20 @@ def _chosen(folder: Path | None) -> tuple[Path, frozenset[str] | None]:
         given = settings.read()
     except SettingsError as error:
         if folder is None:
-            raise fail(f"{error}; or name the app's folder", WRONG_SETTING) from None
+            raise fail(f"{error}; or name the app's folder", WRONG_USAGE) from None
         return folder, None
     if folder is None and not given.app_config_dir:
-        raise fail("name the app's folder, or set APP_CONFIG_DIR", WRONG_SETTING)
+        raise fail("name the app's folder, or set APP_CONFIG_DIR", WRONG_USAGE)
     return folder or Path(given.app_config_dir), frozenset(given.data_sources)
 
 
-def _show(console: Console, findings: tuple[FileFinding, ...]) -> None:
+def _show(out: Console, findings: tuple[FileFinding, ...]) -> None:
     for finding in findings:
         place = f"{finding.file} [dim]at[/] {escape(finding.path)}" if finding.path else finding.file
-        console.print(f"{_TITLES[finding.level]} {place}\n  {escape(finding.sentence)}")
+        out.print(f"{_TITLES[finding.level]} {place}\n  {escape(finding.sentence)}")
 
 
-def _summarize(console: Console, loaded: App) -> None:
+def _summarize(out: Console, loaded: App) -> None:
     providers = loaded.providers
     names = [
         name
@@ -74,10 +80,10 @@ def _summarize(console: Console, loaded: App) -> None:
         )
         if is_on
     ]
-    console.print(f"[bold green]The app can be served.[/] Providers: {', '.join(names) or 'none'}.")
+    out.print(f"[bold green]The app can be served.[/] Providers: {', '.join(names) or 'none'}.")
     for service in loaded.services.values():
         default = "with default rules" if service.default else "without default rules"
-        console.print(
+        out.print(
             f"Data source '{escape(service.name)}': {len(service.rules)} collections with rules, {default}, "
             f"{len(service.schemas)} schemas."
         )

@@ -5,15 +5,14 @@ from typing import Annotated, Any
 import typer
 from bson.objectid import ObjectId
 from pymongo.asynchronous.collection import AsyncCollection
-from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
-from admin.process import WRONG_SETTING, NoSuchError, fail, object_id, run
+from admin.output import AsJSON, Yes, show, show_json, table
+from admin.process import EXIT_CODES, WRONG_USAGE, NoSuchError, confirm, fail, object_id, run
 from shared import mongo
-from shared.auth import API_KEYS, key_revoked, new_key, users
+from shared.auth import API_KEYS, new_key, sessions, users
 
-app = typer.Typer(help="Make and revoke the API keys that callers send.", no_args_is_help=True)
+app = typer.Typer(help="Make and revoke the API keys that callers send.", no_args_is_help=True, epilog=EXIT_CODES)
 
 KeyId = Annotated[str, typer.Argument(metavar="ID", help="The key's id, as `keys list` shows it.")]
 IsSystem = Annotated[bool, typer.Option("--system", help="Full access: no rules apply to the key.")]
@@ -21,29 +20,33 @@ UserId = Annotated[str | None, typer.Option("--user", metavar="ID", help="The ke
 KeyName = Annotated[str, typer.Option("--name", "-n", help="What the key is for, as `keys list` shows it.")]
 
 
-@app.command()
+@app.command(epilog=EXIT_CODES)
 def create(name: KeyName, system: IsSystem = False, user: UserId = None) -> None:
     """Make a key and print it, alone, on standard output. It is shown this once and stored only as a hash.
 
     Without --system or --user the key is a user by itself: the app's rules say what it may do.
     """
     if system and user is not None:
-        raise fail("a key is either a system key or a user's: give --system or --user", WRONG_SETTING)
+        raise fail("a key is either a system key or a user's: give --system or --user", WRONG_USAGE)
     owner = None if user is None else object_id(user, "user")
     typer.echo(run(lambda: _create(name, system, owner)))
 
 
-@app.command("list")
-def list_() -> None:
+@app.command("list", epilog=EXIT_CODES)
+def list_(as_json: AsJSON = False) -> None:
     """List the keys: id, name, whom they act as, when each was made, whether it works; never the keys themselves."""
-    table = Table("ID", "Name", "Acts as", "Created", "State", box=None, header_style="bold")
-    for key in run(_stored):
+    stored = run(_stored)
+    if as_json:
+        show_json([_described(key) for key in stored])
+        return
+    listed = table("ID", "Name", "Acts as", "Created", "State")
+    for key in stored:
         state = "[red]disabled[/]" if key["disabled"] else "[green]enabled[/]"
-        table.add_row(str(key["_id"]), escape(key["name"]), _kind(key), f"{key['created']:%Y-%m-%d %H:%M} UTC", state)
-    Console().print(table)
+        listed.add_row(str(key["_id"]), escape(key["name"]), _kind(key), f"{key['created']:%Y-%m-%d %H:%M} UTC", state)
+    show(listed)
 
 
-@app.command()
+@app.command(epilog=EXIT_CODES)
 def disable(key_id: KeyId) -> None:
     """Disable a key. Running processes stop accepting it within AUTH_CACHE_SECONDS."""
     chosen = object_id(key_id, "key")
@@ -51,10 +54,11 @@ def disable(key_id: KeyId) -> None:
         raise fail(f"there is no key {key_id}")
 
 
-@app.command()
-def delete(key_id: KeyId) -> None:
+@app.command(epilog=EXIT_CODES)
+def delete(key_id: KeyId, yes: Yes = False) -> None:
     """Delete a key for good. Running processes stop accepting it within AUTH_CACHE_SECONDS."""
     chosen = object_id(key_id, "key")
+    confirm(f"Delete the key {key_id}?", yes)
     if not run(lambda: _delete(chosen)):
         raise fail(f"there is no key {key_id}")
 
@@ -63,6 +67,18 @@ def _kind(key: dict[str, Any]) -> str:
     if key.get("user_id"):
         return f"user {key['user_id']}"
     return "[bold]system[/]" if key.get("system") else "itself"
+
+
+def _described(key: dict[str, Any]) -> dict[str, Any]:
+    user_id = key.get("user_id")
+    return {
+        "id": str(key["_id"]),
+        "name": key["name"],
+        "system": bool(key.get("system")),
+        "user_id": str(user_id) if user_id else None,
+        "created": key["created"],
+        "disabled": key["disabled"],
+    }
 
 
 def _keys() -> AsyncCollection[dict[str, Any]]:
@@ -92,5 +108,5 @@ async def _delete(key_id: ObjectId) -> bool:
 
 async def _revoked(stored: dict[str, Any] | None) -> bool:
     if stored is not None:
-        await key_revoked(stored["hash"])
+        await sessions.end_key(stored)
     return stored is not None

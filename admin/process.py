@@ -1,10 +1,15 @@
 """What every one-off process does: run a coroutine, say failures in one sentence, exit with a code for scripts."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import contextlib
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Callable, Iterator
+from types import FrameType
 
 import typer
-from bson.errors import InvalidId
+from bson.errors import BSONError, InvalidId
 from bson.objectid import ObjectId
 from pymongo.errors import PyMongoError
 from rich.console import Console
@@ -16,24 +21,42 @@ from shared.errors import DataAPIError
 from shared.settings import SettingsError
 
 FAILED = 1
-WRONG_SETTING = 2
+WRONG_USAGE = 2
+EXIT_CODES = "Exit codes: 0 done, 1 failed or problems found, 2 wrong usage or settings. More: docs/admin.md"
 
 
 class NoSuchError(Exception):
     """What the command names does not exist."""
 
 
+class StoppedError(Exception):
+    """The command cannot go on; its message says why and what to do."""
+
+
 _errors = Console(stderr=True, highlight=False)
 
 
-def run[T](work: Callable[[], Awaitable[T]]) -> T:
-    """Run to the end and close the clients; exit 2 for a wrong setting, 1 for anything else that failed."""
-    try:
-        return asyncio.run(_closing(work))
-    except SettingsError as error:
-        raise fail(str(error), WRONG_SETTING) from None
-    except (DataAPIError, PyMongoError, AppError, NoSuchError) as error:
-        raise fail(str(error), FAILED) from None
+def run[T](work: Callable[[], Awaitable[T]], *, endless: bool = False, interrupted: str = "interrupted") -> T:
+    """Run to the end and close the clients; exit 2 for a wrong setting, 1 for anything else that failed.
+
+    All of it must end within MONGO_DB_TIMEOUT_MS, unless it is endless: such work limits its own calls.
+    `interrupted` is said when a signal ends it.
+    """
+    with _told_by_signals():
+        try:
+            return asyncio.run(_closing(work, endless))
+        except SettingsError as error:
+            raise fail(str(error), WRONG_USAGE) from None
+        except KeyboardInterrupt:
+            raise fail(interrupted) from None
+        except BrokenPipeError:
+            raise _unheard() from None
+        except (PyMongoError, BSONError) as error:
+            raise fail(str(mongo.translated(error))) from None
+        except (DataAPIError, AppError, NoSuchError, StoppedError) as error:
+            raise fail(str(error)) from None
+        except OSError as error:
+            raise fail(f"{error.filename}: {error.strerror}" if error.filename else str(error.strerror)) from None
 
 
 def object_id(text: str, noun: str) -> ObjectId:
@@ -50,10 +73,53 @@ def fail(sentence: str, code: int = FAILED) -> typer.Exit:
     return typer.Exit(code)
 
 
-async def _closing[T](work: Callable[[], Awaitable[T]]) -> T:
+def note(sentence: str) -> None:
+    """Print a sentence on standard error, where it is not mistaken for a result."""
+    _errors.print(escape(sentence), soft_wrap=True)
+
+
+def can_ask() -> bool:
+    """Tell whether somebody sits at a terminal and can answer."""
+    return sys.stdin.isatty() and sys.stderr.isatty()
+
+
+def confirm(question: str, agreed: bool) -> None:
+    """Return if the operator agrees, by --yes or when asked; exit 2 where nobody can be asked."""
+    if agreed:
+        return
+    if not can_ask():
+        raise fail("this needs --yes, because nobody can be asked here", WRONG_USAGE)
+    if not typer.confirm(question, err=True):
+        raise fail("nothing was changed")
+
+
+async def _closing[T](work: Callable[[], Awaitable[T]], endless: bool) -> T:
     try:
+        if endless:
+            return await work()
         with mongo.driver_call():
             return await work()
     finally:
         await cache.close()
         await mongo.close()
+
+
+def _unheard() -> typer.Exit:
+    """Leave quietly: the reader of our pipe is gone, and what is buffered must not fail once more at the exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return typer.Exit(FAILED)
+
+
+@contextlib.contextmanager
+def _told_by_signals() -> Iterator[None]:
+    """Let SIGTERM end the work as Ctrl-C does: at once, even while a pipe is read, with every `finally` run."""
+    before = {number: signal.signal(number, _interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt

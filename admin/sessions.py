@@ -4,10 +4,10 @@ from typing import Annotated
 
 import typer
 
-from admin.process import object_id, run
+from admin.process import EXIT_CODES, object_id, run
 from shared.auth import sessions
 
-app = typer.Typer(help="End the sessions of a user.", no_args_is_help=True)
+app = typer.Typer(help="End the sessions of a user.", no_args_is_help=True, epilog=EXIT_CODES)
 
 UserId = Annotated[str, typer.Argument(metavar="ID", help="The user's id, as `users list` shows it.")]
 
@@ -17,8 +17,8 @@ def main() -> None:
     """End the sessions of a user."""
 
 
-@app.command()
+@app.command(epilog=EXIT_CODES)
 def revoke(user_id: UserId) -> None:
-    """Revoke all refresh tokens of a user and print how many; access tokens run out within 30 minutes."""
+    """End all sessions of a user and print how many there were; their access tokens end with them."""
     chosen = str(object_id(user_id, "user"))
     typer.echo(run(lambda: sessions.revoke(chosen)))

@@ -1,78 +1,106 @@
 """`users`: make, list, disable and delete the app's users, and help those who forgot their password."""
 
-from typing import Annotated
+import sys
+from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
-from admin.process import NoSuchError, fail, run
+from admin.output import AsJSON, Yes, show, show_json, table
+from admin.process import EXIT_CODES, WRONG_USAGE, NoSuchError, can_ask, confirm, fail, run
 from shared.auth import confirmations, sessions, users
 from shared.auth.confirmations import Purpose
 from shared.auth.users import User
 
-app = typer.Typer(help="Make, list, disable and delete the users who log in.", no_args_is_help=True)
+app = typer.Typer(help="Make, list, disable and delete the users who log in.", no_args_is_help=True, epilog=EXIT_CODES)
 
 UserId = Annotated[str, typer.Argument(metavar="ID", help="The user's id, as `users list` shows it.")]
 Email = Annotated[str, typer.Option("--email", "-e", help="The user's e-mail address; its letters' case counts.")]
 Password = Annotated[
-    str,
-    typer.Option(
-        "--password", "-p", prompt=True, hide_input=True, confirmation_prompt=True, help="6 to 128 characters."
-    ),
+    str | None,
+    typer.Option("--password", "-p", help="6 to 128 characters; asked for on a terminal. Others on it may see this."),
 ]
+PasswordFromStdin = Annotated[bool, typer.Option("--password-stdin", help="Read it from standard input, one line.")]
 NewPassword = Annotated[str | None, typer.Option("--password", "-p", help="Set this one at once; else print a token.")]
 
 
-@app.command()
-def create(email: Email, password: Password) -> None:
+@app.command(epilog=EXIT_CODES)
+def create(email: Email, password: Password = None, password_stdin: PasswordFromStdin = False) -> None:
     """Make a user who can log in at once, and print the id."""
-    typer.echo(run(lambda: users.register(email, password, confirmed=True)).id)
+    chosen = _chosen_password(password, password_stdin)
+    typer.echo(run(lambda: users.register(email, chosen, confirmed=True)).id)
 
 
-@app.command("list")
-def list_() -> None:
+@app.command("list", epilog=EXIT_CODES)
+def list_(as_json: AsJSON = False) -> None:
     """List the users: id, how they log in, whether they may."""
-    table = Table("ID", "Logs in as", "Created", "State", box=None, header_style="bold")
-    for user in run(users.every):
+    found = run(users.every)
+    if as_json:
+        show_json([_described(user) for user in found])
+        return
+    listed = table("ID", "Logs in as", "Created", "State")
+    for user in found:
         names = ", ".join(f"{each['provider_type']} {each['id']}" for each in user.identities)
-        table.add_row(user.id, escape(names), f"{user.created:%Y-%m-%d %H:%M} UTC", _state(user))
-    Console().print(table)
+        listed.add_row(user.id, escape(names), f"{user.created:%Y-%m-%d %H:%M} UTC", _state(user))
+    show(listed)
 
 
-@app.command()
+@app.command(epilog=EXIT_CODES)
 def disable(user_id: UserId) -> None:
     """Keep a user out: sessions end, and within AUTH_CACHE_SECONDS keys and access tokens stop working."""
     run(lambda: _disable(user_id))
 
 
-@app.command()
+@app.command(epilog=EXIT_CODES)
 def enable(user_id: UserId) -> None:
     """Let a user in again."""
     if not run(lambda: users.enable(user_id)):
         raise fail(f"there is no user {user_id}")
 
 
-@app.command()
-def delete(user_id: UserId) -> None:
+@app.command(epilog=EXIT_CODES)
+def delete(user_id: UserId, yes: Yes = False) -> None:
     """Delete a user for good, with sessions and keys; what the user wrote stays."""
+    confirm(f"Delete the user {user_id}?", yes)
     run(lambda: _delete(user_id))
 
 
-@app.command()
+@app.command(epilog=EXIT_CODES)
 def confirmation(email: Email) -> None:
     """Print a token and its id that confirm an e-mail address, for a link to it. They work for 30 minutes, once."""
     typer.echo(run(lambda: _token(email, "confirm")))
 
 
-@app.command("reset-password")
+@app.command("reset-password", epilog=EXIT_CODES)
 def reset_password(email: Email, password: NewPassword = None) -> None:
     """Give a user another password and end all sessions, or print a token and its id that let the user choose one."""
     if password is None:
         typer.echo(run(lambda: _token(email, "reset")))
     else:
         run(lambda: _reset(email, password))
+
+
+def _chosen_password(given: str | None, from_stdin: bool) -> str:
+    if given is not None and from_stdin:
+        raise fail("give --password or --password-stdin", WRONG_USAGE)
+    if given is not None:
+        return given
+    if from_stdin:
+        return sys.stdin.readline().rstrip("\r\n")
+    if not can_ask():
+        raise fail("nobody can be asked for the password here: give --password-stdin or --password", WRONG_USAGE)
+    return str(typer.prompt("Password", hide_input=True, confirmation_prompt=True, err=True))
+
+
+def _described(user: User) -> dict[str, Any]:
+    identities = [{name: each[name] for name in ("provider_type", "id")} for each in user.identities]
+    return {
+        "id": user.id,
+        "identities": identities,
+        "created": user.created,
+        "confirmed": user.confirmed,
+        "disabled": user.disabled,
+    }
 
 
 def _state(user: User) -> str:

@@ -10,7 +10,7 @@ from bson.objectid import ObjectId
 from pymongo.asynchronous.collection import AsyncCollection
 
 from shared import mongo
-from shared.auth import API_KEYS, accounts, key_revoked, new_key, sessions
+from shared.auth import API_KEYS, accounts, new_key, sessions
 from shared.auth.users import ANONYMOUS, User
 from shared.client import CLIENT_ROUTE, Answer, ClientCall, client_function
 from shared.endpoint import ALL_METHODS
@@ -51,8 +51,7 @@ async def api_key(call: ClientCall) -> Answer:
         deleted = await _keys().find_one_and_delete(chosen)
         if deleted is None:
             raise APIKeyNotFoundError("API key not found")
-        await sessions.end_those_of_key(chosen["_id"])
-        await key_revoked(deleted["hash"])
+        await sessions.end_key(deleted)
         return HTTPStatus.NO_CONTENT, None
     found = await _keys().find_one(chosen)
     if found is None:
@@ -79,8 +78,7 @@ async def _set_disabled(call: ClientCall, *, disabled: bool) -> Answer:
     if changed is None:
         raise APIKeyNotFoundError(f"API key with id '{call.parameters['key_id'][:100]}' doesn't exist")
     if disabled:
-        await sessions.end_those_of_key(changed["_id"])
-        await key_revoked(changed["hash"])
+        await sessions.end_key(changed)
     return HTTPStatus.NO_CONTENT, None
 
 

@@ -11,7 +11,8 @@ from types import FrameType
 from pymongo.errors import PyMongoError
 from rich.console import Console
 
-from local import lock, ports, sample
+from admin import sample
+from local import lock, ports
 from local.database import Database, database
 from local.environment import read_environment
 from local.errors import LocalError

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from subprocess import Popen
 
-from local import ports, sample
+from admin import sample
+from local import ports
 from local.environment import brings_database
 from local.mongod import Mongod
 from shared.settings import Settings

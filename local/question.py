@@ -10,7 +10,9 @@ from pathlib import Path
 import httpx
 import orjson
 
-from local import films, ports, sample
+from admin import sample
+from admin.sample import films
+from local import ports
 from local.database import Database
 from local.errors import LocalError
 from shared.settings import DEFAULT_DATA_SOURCE, Settings

@@ -67,6 +67,20 @@ def loads(body: bytes) -> Document:
     return value
 
 
+def document(text: bytes) -> Document:
+    """Return one document, such as a line of a file, read as `loads` reads the documents in a body."""
+    try:
+        value = orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        raise _invalid(str(error)) from error
+    if b"\\u0000" in text:
+        _refuse_nul(value)
+    value = _read(value, 0)
+    if type(value) is not dict:
+        raise _invalid("it must be an object")
+    return value
+
+
 def _refuse_nul(value: Any) -> None:
     """Refuse keys that BSON cannot hold, before the documents in front of them are on their way."""
     pending = [value]

@@ -12,7 +12,8 @@ import pytest
 from dotenv import dotenv_values
 from pymongo import MongoClient
 
-from local import films, sample
+from admin import sample
+from admin.sample import films
 from local.mongod import Mongod
 from shared import errors
 from shared.endpoint import ALL_METHODS

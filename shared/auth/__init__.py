@@ -4,6 +4,5 @@ from shared.auth.addresses import client_address
 from shared.auth.caller import Caller
 from shared.auth.credentials import authenticate
 from shared.auth.keys import API_KEYS, forget_cached_keys, new_key
-from shared.auth.keys import revoked as key_revoked
 
-__all__ = ["API_KEYS", "Caller", "authenticate", "client_address", "forget_cached_keys", "key_revoked", "new_key"]
+__all__ = ["API_KEYS", "Caller", "authenticate", "client_address", "forget_cached_keys", "new_key"]

@@ -163,9 +163,10 @@ async def revoke(user_id: str) -> int:
     return (await _sessions().delete_many({"user_id": ObjectId(user_id)})).deleted_count
 
 
-async def end_those_of_key(key_id: ObjectId) -> None:
-    """End all sessions that an API key began."""
-    await _sessions().delete_many({"key_id": key_id})
+async def end_key(stored: Mapping[str, Any]) -> None:
+    """Forget an API key that was disabled or deleted, and end all sessions that it began."""
+    await _sessions().delete_many({"key_id": stored["_id"]})
+    await keys.revoked(stored["hash"])
 
 
 def forget_cached_sessions() -> None:

@@ -1,6 +1,6 @@
 """The members of a BSON document as the bytes they are stored in: what tells one value from another of any type."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from struct import Struct
 from typing import NamedTuple
 
@@ -33,6 +33,22 @@ def elements(document: bytes) -> dict[str, Element]:
         found[name] = Element(kind, document[position : position + size])
         position += size
     return found
+
+
+def spans(document: bytes) -> Iterator[tuple[bytes, int, int, int]]:
+    """Give of each member the bytes of its name, where it starts, where its value starts and where it ends.
+
+    Raise ValueError or LookupError for bytes that are no document.
+    """
+    position = _HEADER
+    while (kind := document[position]) != 0:
+        name_ends = document.index(b"\0", position + 1)
+        value = name_ends + 1
+        end = value + _SIZES[kind](document, value)
+        if end < value:
+            raise ValueError("a negative length")
+        yield document[position + 1 : name_ends], position, value, end
+        position = end
 
 
 def _fixed(size: int) -> Callable[[bytes, int], int]:

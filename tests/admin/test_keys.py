@@ -1,5 +1,6 @@
 """`python -m admin keys`, as an operator runs it: a process of its own on a real mongod."""
 
+import json
 import subprocess
 import sys
 from collections.abc import Callable
@@ -84,12 +85,41 @@ async def test_a_key_is_disabled_and_deleted_by_its_id(admin: Admin, keys: Any) 
 
     disabled = admin("keys", "disable", str(stored["_id"]))
     after = await keys.find_one()
-    deleted = admin("keys", "delete", str(stored["_id"]))
+    deleted = admin("keys", "delete", str(stored["_id"]), "--yes")
 
     assert (disabled.returncode, disabled.stdout, disabled.stderr) == (0, "", "")
     assert (deleted.returncode, deleted.stdout, deleted.stderr) == (0, "", "")
     assert after == stored | {"disabled": True}
     assert await keys.count_documents({}) == 0
+
+
+async def test_keys_are_listed_for_scripts(admin: Admin, keys: Any) -> None:
+    admin("keys", "create", "--name", "x", "--system")
+    stored = await keys.find_one()
+
+    done = admin("keys", "list", "--json")
+
+    (listed,) = json.loads(done.stdout)
+    assert listed.keys() == {"id", "name", "system", "user_id", "created", "disabled"}
+    assert (listed["id"], listed["name"], listed["system"]) == (str(stored["_id"]), "x", True)
+    assert listed["created"] == f"{stored['created']:%Y-%m-%dT%H:%M:%S.%f}Z"
+
+
+async def test_nothing_is_deleted_unasked(admin: Admin, keys: Any) -> None:
+    admin("keys", "create", "--name", "x")
+    stored = await keys.find_one()
+
+    done = admin("keys", "delete", str(stored["_id"]))
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "error: this needs --yes, because nobody can be asked here\n"
+    assert await keys.count_documents({}) == 1
+
+
+async def test_a_list_is_not_cut_where_no_terminal_is(admin: Admin, keys: Any) -> None:
+    admin("keys", "create", "--name", "x" * 500)
+
+    assert "x" * 500 in admin("keys", "list").stdout
 
 
 async def test_a_created_key_opens_the_service_until_it_is_disabled(mongod: Mongod, tmp_path: Any, keys: Any) -> None:
@@ -103,7 +133,7 @@ async def test_a_created_key_opens_the_service_until_it_is_disabled(mongod: Mong
     assert (opened.status, closed.status) == (200, 401)
 
 
-@pytest.mark.parametrize("command", ["disable", "delete"])
+@pytest.mark.parametrize("command", [("disable",), ("delete", "--yes")], ids=["disable", "delete"])
 @pytest.mark.parametrize(
     ("given", "sentence"),
     [
@@ -115,10 +145,12 @@ async def test_a_created_key_opens_the_service_until_it_is_disabled(mongod: Mong
         ),
     ],
 )
-async def test_a_wrong_id_is_one_sentence(admin: Admin, keys: Any, command: str, given: str, sentence: str) -> None:
+async def test_a_wrong_id_is_one_sentence(
+    admin: Admin, keys: Any, command: tuple[str, ...], given: str, sentence: str
+) -> None:
     await keys.insert_one({"_id": ObjectId(), "name": "other", "disabled": False})
 
-    done = admin("keys", command, given)
+    done = admin("keys", *command, given)
 
     assert (done.returncode, done.stdout, done.stderr) == (1, "", f"error: {sentence}\n")
     assert await keys.count_documents({"disabled": False}) == 1
@@ -130,7 +162,7 @@ async def test_a_wrong_id_is_one_sentence(admin: Admin, keys: Any, command: str,
         pytest.param(("create", "--name", "x"), id="create"),
         pytest.param(("list",), id="list"),
         pytest.param(("disable", "65a1b2c3d4e5f60718293a4b"), id="disable"),
-        pytest.param(("delete", "65a1b2c3d4e5f60718293a4b"), id="delete"),
+        pytest.param(("delete", "65a1b2c3d4e5f60718293a4b", "--yes"), id="delete"),
     ],
 )
 def test_without_settings_it_ends_with_2_and_one_sentence(arguments: tuple[str, ...]) -> None:

@@ -1,5 +1,6 @@
 """python -m admin users, sessions, app and access: the command line of who may do what."""
 
+import json
 import os
 import subprocess
 import sys
@@ -21,9 +22,11 @@ class Admin:
         self.env = {name: value for name, value in os.environ.items() if not name.startswith("MONGO_DB_")}
         self.env |= SETTINGS | {"MONGO_DB_URI": uri, "DOZEN_DATABASE": "managed", "COLUMNS": "200", "NO_COLOR": "1"}
 
-    def __call__(self, *arguments: str, **env: str) -> Done:
+    def __call__(self, *arguments: str, stdin: str = "", **env: Any) -> Done:
         command = [sys.executable, "-m", "admin", *arguments]
-        return subprocess.run(command, env=self.env | env, capture_output=True, text=True, cwd=ROOT, check=False)
+        return subprocess.run(
+            command, env=self.env | env, input=stdin, capture_output=True, text=True, cwd=ROOT, check=False
+        )
 
 
 @pytest.fixture
@@ -48,7 +51,7 @@ async def test_the_life_of_a_user(admin: Admin, driver: Any) -> None:
     token = admin("users", "reset-password", "--email", "a@b")
     set_ = admin("users", "reset-password", "--email", "a@b", "--password", "other words")
     confirmation = admin("users", "confirmation", "--email", "a@b")
-    deleted = admin("users", "delete", user_id)
+    deleted = admin("users", "delete", user_id, "--yes")
 
     assert len(user_id) == 24
     assert (again.returncode, again.stderr) == (1, "error: name already in use\n")
@@ -70,7 +73,7 @@ async def test_the_life_of_a_user(admin: Admin, driver: Any) -> None:
     [
         (("users", "disable", "65a1b2c3d4e5f60718293a4b"), "there is no user 65a1b2c3d4e5f60718293a4b"),
         (("users", "enable", "x"), "there is no user x"),
-        (("users", "delete", "x"), "there is no user x"),
+        (("users", "delete", "x", "--yes"), "there is no user x"),
         (("users", "confirmation", "--email", "x@y"), "there is no user with the address x@y"),
         (("sessions", "revoke", "x"), "'x' is not a user's id: those have 24 hexadecimal digits"),
         (
@@ -91,6 +94,21 @@ async def test_a_failure_is_one_sentence(admin: Admin, arguments: tuple[str, ...
     assert done.stderr.startswith(f"error: {sentence}")
 
 
+async def test_a_password_comes_from_standard_input_and_is_never_waited_for(admin: Admin) -> None:
+    unasked = admin("users", "create", "--email", "a@b")
+    made = admin("users", "create", "--email", "a@b", "--password-stdin", stdin="secret words\n")
+    both = admin("users", "create", "--email", "a@b", "--password-stdin", "--password", "x")
+    listed = admin("users", "list", "--json")
+
+    assert (unasked.returncode, unasked.stdout) == (2, "")
+    assert "--password-stdin" in unasked.stderr
+    assert (made.returncode, len(made.stdout)) == (0, 25)
+    assert both.returncode == 2
+    (user,) = json.loads(listed.stdout)
+    assert user["id"] == made.stdout.strip()
+    assert user["identities"] == [{"provider_type": "local-userpass", "id": "a@b"}]
+
+
 async def test_sessions_are_revoked(admin: Admin) -> None:
     done = admin("sessions", "revoke", "65a1b2c3d4e5f60718293a4b")
 
@@ -102,6 +120,7 @@ async def test_an_app_is_checked(admin: Admin, tmp_path: Any) -> None:
 
     good = admin("app", "check")
     bad = admin("app", "check", str(tmp_path))
+    as_json = admin("app", "check", str(tmp_path), "--json")
     without = admin("app", "check", APP_CONFIG_DIR="")
     no_database = admin("app", "check", str(ROOT / "tests" / "apps" / "shop"), MONGO_DB_URI="")
 
@@ -110,6 +129,8 @@ async def test_an_app_is_checked(admin: Admin, tmp_path: Any) -> None:
     assert "Data source 'mongodb-atlas': 5 collections with rules, with default rules, 2 schemas." in good.stdout
     assert (bad.returncode, bad.stderr) == (1, "error: the app cannot be served: 1 problem to correct\n")
     assert bad.stdout == "problem root_config.json at name\n  'name' must be a text\n"
+    assert as_json.returncode == 1
+    assert json.loads(as_json.stdout)["findings"][0]["sentence"] == "'name' must be a text"
     assert without.returncode == 2
     assert no_database.returncode == 0
 
@@ -121,7 +142,7 @@ async def test_a_decision_is_explained(admin: Admin) -> None:
 
     read = admin(*explain, "--action", "find", "--document", document)
     deleted = admin(*explain, "--action", "deleteOne", "--document", document)
-    without = admin(*explain, "--action", "find")
+    without = admin(*explain, "--action", "find", "--json")
     broken = admin(*explain, "--action", "find", "--document", "{")
 
     assert read.returncode == 0
@@ -129,7 +150,7 @@ async def test_a_decision_is_explained(admin: Admin) -> None:
     assert "for this document, role 'visitor' is the first that applies" in read.stdout
     assert "readable: title" in read.stdout
     assert "denied by role 'visitor': field '_id' is not writable" in deleted.stdout
-    assert "MongoDB is asked for at least the visible documents" in without.stdout
+    assert "MongoDB is asked for at least the visible documents" in json.loads(without.stdout)["steps"][-1]
     assert broken.returncode == 1
 
 

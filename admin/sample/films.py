@@ -5,7 +5,7 @@ from typing import Any
 
 from bson import Binary, Decimal128, Int64
 
-from local.invent import CITIES, Inventor
+from admin.sample.invent import CITIES, Inventor
 
 Document = dict[str, Any]
 

@@ -1,6 +1,7 @@
 """The sample data: every common type, the same each time, loaded once and never again."""
 
 import datetime
+import json
 import os
 import subprocess
 import sys
@@ -16,7 +17,9 @@ from bson.binary import UuidRepresentation
 from bson.codec_options import CodecOptions
 from pymongo import MongoClient
 
-from local import films, ports, sample, shop
+from admin import sample
+from admin.sample import films, shop
+from local import ports
 from local.mongod import Mongod
 
 ROOT = Path(__file__).parents[2]
@@ -58,10 +61,10 @@ def types_in(value: Any) -> set[type]:
     return {type(value)}.union(*(types_in(part) for part in parts))
 
 
-def run_sample(**environ: str) -> subprocess.CompletedProcess[str]:
+def run_sample(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("MONGO_DB_")}
     return subprocess.run(
-        [sys.executable, "-m", "local.sample"],
+        [sys.executable, "-m", "admin", "sample", "load", *arguments],
         cwd=ROOT,
         env=inherited | environ,
         capture_output=True,
@@ -137,7 +140,7 @@ def test_the_program_loads_once(mongod: Mongod, client: Client) -> None:
     first, second = (run_sample(MONGO_DB_URI=mongod.uri) for _ in range(2))
 
     assert (first.returncode, first.stdout) == (0, "551 documents loaded into sample_films and shop.\n")
-    assert (second.returncode, second.stdout) == (0, "sample_films and shop are there already.\n")
+    assert (second.returncode, second.stdout) == (0, "sample_films and shop: nothing is missing.\n")
     assert counts(client) == COUNTS
 
 
@@ -147,4 +150,16 @@ def test_the_program_says_that_a_database_is_away() -> None:
     refused = run_sample(MONGO_DB_URI=nowhere)
 
     assert refused.returncode == 1
-    assert refused.stderr.startswith("No sample data was loaded: ")
+    assert refused.stderr == "error: MongoDB cannot be reached\n"
+
+
+def test_one_database_takes_all_and_what_a_killed_load_left_is_replaced(mongod: Mongod, client: Client) -> None:
+    client.shop["films.loading"].insert_one({"half": True})
+    client.shop.orders.insert_one({"kept": True})
+
+    done = run_sample("--database", "shop", "--json", MONGO_DB_URI=mongod.uri)
+
+    assert json.loads(done.stdout) == {"databases": ["shop"], "documents": 451}
+    assert client.shop.films.count_documents({}) == 120
+    assert "films.loading" not in client.shop.list_collection_names()
+    assert client.shop.orders.count_documents({}) == 1

@@ -1,0 +1,119 @@
+"""`doctor`: look at everything that a deployment needs, and say what to do about what is wrong."""
+
+import asyncio
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+from admin import database_checks
+from admin.findings import Finding, Findings, gathered
+from admin.output import AsJSON, console, show_json
+from admin.process import run
+from shared import app, settings
+from shared.settings import Settings, SettingsError
+
+Seconds = Annotated[float, typer.Option("--timeout", min=0.1, metavar="SECONDS", help="How long each check may take.")]
+
+_COLORS = {"ok": "green", "warning": "yellow", "problem": "bold red"}
+_FEWEST_DIFFERENT = 8
+_REACH = "check host, port, firewall and credentials in MONGO_DB_URI or MONGO_DB_HOST, _PORT, _USER, _PASSWORD"
+
+
+def doctor(timeout: Seconds = 10.0, as_json: AsJSON = False) -> None:
+    """Look at settings, data sources, permissions, indexes, clocks, Valkey and the app, and say what to do.
+
+    Exit 0 if there is no problem (warnings are none), 1 if there is one. Nothing is changed.
+    """
+    findings = run(lambda: _found(timeout), endless=True)
+    problems = sum(finding.level == "problem" for finding in findings)
+    if as_json:
+        show_json({"problems": problems, "findings": [finding._asdict() for finding in findings]})
+    else:
+        _show(findings, problems)
+    if problems:
+        raise typer.Exit(1)
+
+
+def _show(findings: list[Finding], problems: int) -> None:
+    out = console()
+    for finding in findings:
+        color = _COLORS[finding.level]
+        out.print(f"[{color}]{finding.level:8}[/] {escape(finding.check)}: {escape(finding.sentence)}")
+        if finding.advice and finding.level != "ok":
+            out.print(f"         [dim]->[/] {escape(finding.advice)}")
+    warnings = sum(finding.level == "warning" for finding in findings)
+    out.print(f"\n{problems} problems, {warnings} warnings")
+
+
+async def _found(seconds: float) -> list[Finding]:
+    try:
+        given = settings.current()
+    except SettingsError as error:
+        return [Finding("settings", "problem", str(error), "see docs/settings.md; nothing else can be checked before")]
+    checks = [gathered("settings", _settings(given), seconds, "")]
+    checks += [
+        gathered(f"data source {name}", database_checks.data_source(name), seconds, _REACH)
+        for name in given.data_sources
+    ]
+    control = f"control database {given.dozen_database}"
+    checks.append(gathered(control, database_checks.control_database(), seconds, "see the first data source above"))
+    checks.append(gathered("Valkey", _valkey(given), seconds, "check REDIS_URL; without it each process counts alone"))
+    checks.append(gathered("app", _app(given), seconds, "python -m admin app check"))
+    return [finding for findings in await asyncio.gather(*checks) for finding in findings]
+
+
+async def _settings(given: Settings) -> Findings:
+    yield Finding("settings", "ok", f"can be used; data sources: {', '.join(sorted(given.data_sources))}")
+    for name, uri in given.data_sources.items():
+        if weak := [each for each in ("w=1", "journal=false") if f"{each}&" in f"{uri.partition('?')[2].lower()}&"]:
+            sentence = f"data source {name} has {' and '.join(weak)}: an acknowledged write may be lost"
+            yield Finding("settings", "warning", sentence, "leave it out: the majority's journal is the default")
+    secret = given.session_secret
+    if not secret:
+        advice = "set SESSION_SECRET to 32 random characters or more, the same in every process"
+        yield Finding("settings", "warning", "SESSION_SECRET is not set: nobody can log in, keys work", advice)
+    elif len(set(secret)) < _FEWEST_DIFFERENT:
+        yield Finding("settings", "problem", "SESSION_SECRET can be guessed", "make it of random characters")
+    else:
+        yield Finding("settings", "ok", "SESSION_SECRET is set")
+
+
+async def _valkey(given: Settings) -> Findings:
+    if not given.redis_url:
+        return
+    from redis.asyncio import Redis  # noqa: PLC0415  only a deployment that has one pays for it
+    from redis.exceptions import RedisError  # noqa: PLC0415
+
+    client = Redis.from_url(given.redis_url, socket_timeout=5, socket_connect_timeout=5)
+    try:
+        await client.ping()
+        version = (await client.info("server")).get("redis_version", "of unknown version")
+        yield Finding("Valkey", "ok", f"answers, speaks Redis {version}")
+    except (RedisError, OSError) as error:  # its text may hold the address with the password
+        sentence = f"does not answer ({type(error).__name__})"
+        yield Finding("Valkey", "problem", sentence, "check REDIS_URL; without it each process counts alone")
+    finally:
+        await client.aclose()
+
+
+async def _app(given: Settings) -> Findings:
+    if not given.app_config_dir:
+        advice = "set APP_CONFIG_DIR if callers without --system shall do anything"
+        yield Finding("app", "warning", "there is none: only keys made with --system may do anything", advice)
+        return
+    if not await asyncio.to_thread(Path(given.app_config_dir).is_dir):
+        yield Finding("app", "problem", "APP_CONFIG_DIR is no folder", "name the folder of the exported app")
+        return
+    try:
+        loaded = await asyncio.to_thread(app.current)
+    except app.AppError as error:
+        yield Finding("app", "problem", str(error), "python -m admin app check")
+        return
+    findings = loaded.findings if loaded else ()
+    yield Finding("app", "ok", "can be served")
+    if findings:
+        first = findings[0]
+        sentence = f"{len(findings)} notes, the first on {first.file}: {first.sentence}"
+        yield Finding("app", "warning", sentence, "python -m admin app check")

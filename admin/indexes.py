@@ -1,0 +1,141 @@
+"""`indexes`: list, make and drop the indexes of a collection."""
+
+from typing import Annotated, Any
+
+import orjson
+import typer
+from bson import json_util
+from pymongo import IndexModel
+from rich.markup import escape
+
+from admin import control, namespace
+from admin.namespace import DataSource, Namespace
+from admin.output import AsJSON, Yes, show, show_json, table
+from admin.process import EXIT_CODES, WRONG_USAGE, NoSuchError, confirm, fail, run
+from shared import ejson
+from shared.errors import InvalidJSONError
+
+app = typer.Typer(help="List, make and drop the indexes of a collection.", no_args_is_help=True, epilog=EXIT_CODES)
+
+_DIRECTIONS: dict[str, int | str] = {
+    "1": 1, "asc": 1, "-1": -1, "desc": -1, "2dsphere": "2dsphere", "2d": "2d", "text": "text", "hashed": "hashed",
+}  # fmt: skip
+_OPTIONS = ("unique", "sparse", "hidden", "expireAfterSeconds", "partialFilterExpression", "collation", "weights")
+
+Keys = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="FIELD[:KIND]...", help="KIND: 1, -1, 2dsphere, 2d, text, hashed. $** takes all fields."),
+]
+MaybeNamespace = Annotated[
+    str | None, typer.Option("--namespace", metavar="DB.COLLECTION", help="The collection.", show_default=False)
+]
+Control = Annotated[bool, typer.Option("--control", help="Make those that the service needs for keys and users.")]
+Unique = Annotated[bool, typer.Option("--unique", help="No two documents with equal values.")]
+Sparse = Annotated[bool, typer.Option("--sparse", help="Leave out documents without the fields.")]
+Ttl = Annotated[int | None, typer.Option("--ttl", min=0, metavar="SECONDS", help="Remove documents that much later.")]
+Name = Annotated[str | None, typer.Option("--name", help="The index's name; MongoDB's own without it.")]
+Partial = Annotated[str | None, typer.Option("--partial", metavar="EJSON", help="Only documents that this matches.")]
+IndexName = Annotated[str, typer.Argument(metavar="NAME", help="The index's name, as `indexes list` shows it.")]
+
+
+@app.command("list", epilog=EXIT_CODES)
+def list_(name: Namespace, data_source: DataSource = namespace.DEFAULT, as_json: AsJSON = False) -> None:
+    """List the indexes of a collection: name, keys, options."""
+    names = namespace.split(name)
+    found = run(lambda: _found(data_source, names))
+    if as_json:
+        show_json(orjson.loads(json_util.dumps(found, json_options=json_util.RELAXED_JSON_OPTIONS)))
+        return
+    listed = table("Name", "Keys", "Options")
+    for each in found:
+        keys = " ".join(f"{field}:{_direction(kind)}" for field, kind in each["key"].items())
+        options = " ".join(f"{option}={_text(each[option])}" for option in _OPTIONS if option in each)
+        listed.add_row(escape(each["name"]), escape(keys), escape(options))
+    show(listed)
+
+
+@app.command(epilog=EXIT_CODES)
+def create(  # noqa: PLR0913  each is an option of the command line
+    keys: Keys = None,
+    *,
+    name: MaybeNamespace = None,
+    unique: Unique = False,
+    sparse: Sparse = False,
+    ttl: Ttl = None,
+    index_name: Name = None,
+    partial: Partial = None,
+    control_: Control = False,
+    data_source: DataSource = namespace.DEFAULT,
+    as_json: AsJSON = False,
+) -> None:
+    """Make an index and print its name; one that is there already stays. Documents can be used meanwhile.
+
+    Example: indexes create --namespace shop.orders customer:1 placed:-1 --unique
+    """
+    if control_:
+        if keys or name:
+            raise fail("--control takes neither fields nor --namespace", WRONG_USAGE)
+        made = run(control.make, endless=True)
+    else:
+        if not keys or not name:
+            raise fail("name the collection with --namespace, and the fields", WRONG_USAGE)
+        options = {
+            "unique": unique or None,
+            "sparse": sparse or None,
+            "expireAfterSeconds": ttl,
+            "name": index_name,
+            "partialFilterExpression": _parsed(partial),
+        }
+        given = {option: value for option, value in options.items() if value is not None}
+        model = IndexModel([_key(each) for each in keys], **given)
+        names = namespace.split(name)
+        made = run(lambda: namespace.collection(data_source, names).create_indexes([model]), endless=True)
+    if as_json:
+        show_json({"names": made})
+    else:
+        typer.echo("\n".join(made))
+
+
+@app.command(epilog=EXIT_CODES)
+def drop(index_name: IndexName, name: Namespace, data_source: DataSource = namespace.DEFAULT, yes: Yes = False) -> None:
+    """Drop an index. Queries that used it read all documents from then on, and what it kept unique is so no more."""
+    names = namespace.split(name)
+    if index_name == "_id_":
+        raise fail("_id_ cannot be dropped: MongoDB needs it", WRONG_USAGE)
+    confirm(f"Drop the index {index_name} of {name}?", yes)
+    run(lambda: _drop(data_source, names, index_name))
+
+
+def _key(text: str) -> tuple[str, int | str]:
+    field, colon, kind = text.rpartition(":")
+    if not colon:
+        return text, 1
+    if kind not in _DIRECTIONS or not field:
+        raise fail(f"{text!r}: after the colon stands one of {', '.join(_DIRECTIONS)}", WRONG_USAGE)
+    return field, _DIRECTIONS[kind]
+
+
+def _parsed(partial: str | None) -> dict[str, Any] | None:
+    try:
+        return None if partial is None else ejson.document(partial.encode(errors="surrogateescape"))
+    except InvalidJSONError as error:
+        raise fail(f"--partial: {error}".replace(" in request body", ""), WRONG_USAGE) from None
+
+
+def _direction(kind: Any) -> str:
+    return str(int(kind)) if isinstance(kind, float) else str(kind)
+
+
+def _text(value: Any) -> str:
+    is_document = isinstance(value, dict)
+    return json_util.dumps(value, json_options=json_util.RELAXED_JSON_OPTIONS) if is_document else str(value).lower()
+
+
+async def _found(data_source: str, names: tuple[str, str]) -> list[dict[str, Any]]:
+    return [dict(each) async for each in await namespace.collection(data_source, names).list_indexes()]
+
+
+async def _drop(data_source: str, names: tuple[str, str], index_name: str) -> None:
+    if index_name not in {each["name"] for each in await _found(data_source, names)}:
+        raise NoSuchError(f"there is no index {index_name} of {'.'.join(names)}")
+    await namespace.collection(data_source, names).drop_index(index_name)

@@ -1,0 +1,34 @@
+"""What commands print on standard output: tables and sentences for people, one JSON document for scripts."""
+
+import sys
+from typing import Annotated, Any
+
+import orjson
+import typer
+from rich.console import Console
+from rich.table import Table
+
+AsJSON = Annotated[bool, typer.Option("--json", help="Print one JSON document instead, for scripts.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask. Needed where no terminal is.")]
+
+_UNCUT = 10_000  # columns: what a pipe reads is not cut to the width of a terminal
+
+
+def console() -> Console:
+    """Return the console of standard output; it writes colours to a terminal only."""
+    return Console(highlight=False, soft_wrap=True, emoji=False)
+
+
+def table(*columns: str) -> Table:
+    """Return an empty table in the style of every list."""
+    return Table(*columns, box=None, header_style="bold", pad_edge=False)
+
+
+def show(shown: Table) -> None:
+    """Print a table, in full width where no terminal is."""
+    (Console(emoji=False) if sys.stdout.isatty() else Console(emoji=False, width=_UNCUT)).print(shown)
+
+
+def show_json(document: Any) -> None:
+    """Print one JSON document."""
+    typer.echo(orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_UTC_Z | orjson.OPT_NAIVE_UTC).decode())

@@ -1,0 +1,45 @@
+"""`sample`: load the sample data."""
+
+from typing import Annotated, Any
+
+import typer
+
+from admin import namespace, sample
+from admin.namespace import DataSource
+from admin.output import AsJSON, show_json
+from admin.process import EXIT_CODES, run
+from shared import mongo
+
+app = typer.Typer(help="Load the sample data.", no_args_is_help=True, epilog=EXIT_CODES)
+
+Database = Annotated[
+    str | None,
+    typer.Option("--database", metavar="NAME", help="One database for all; else sample_films and shop."),
+]
+
+
+@app.callback()
+def main() -> None:
+    """Load the sample data."""
+
+
+@app.command(epilog=EXIT_CODES)
+def load(database: Database = None, data_source: DataSource = namespace.DEFAULT, as_json: AsJSON = False) -> None:
+    """Make the collections of the sample data that do not exist: films and a shop, with indexes.
+
+    A collection that exists stays as it is, so a second load changes nothing.
+    """
+    if database is not None:
+        namespace.split(f"{database}.films")
+    count = run(lambda: _load(data_source, database))
+    names = [database] if database else [sample.FILMS, sample.SHOP]
+    if as_json:
+        show_json({"databases": names, "documents": count})
+    else:
+        where = " and ".join(names)
+        typer.echo(f"{count} documents loaded into {where}." if count else f"{where}: nothing is missing.")
+
+
+async def _load(data_source: str, database: str | None) -> int:
+    client: Any = mongo.collection(data_source, database or sample.SHOP, "films").database.client
+    return await sample.load_missing(client, database)

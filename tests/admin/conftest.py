@@ -1,0 +1,115 @@
+"""The command line as operators run it: a process of its own on the mongod of the tests."""
+
+import os
+import random
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from bson.codec_options import CodecOptions
+from bson.raw_bson import RawBSONDocument
+from pymongo import AsyncMongoClient
+
+from local.mongod import Mongod
+from tests.hosts import ROOT
+
+type Done = subprocess.CompletedProcess[bytes]
+type Process = subprocess.Popen[bytes]
+
+RAW: CodecOptions[Any] = CodecOptions(document_class=RawBSONDocument, unicode_decode_error_handler="replace")
+
+_MEASURED = """
+import resource, subprocess, sys
+done = subprocess.run(sys.argv[1:])
+print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss, file=sys.stderr)
+sys.exit(done.returncode)
+"""  # a small process in between: a child's figure starts at that of the process it was forked from
+
+
+class Command:
+    """Runs `python -m admin`, to the end or until it is killed."""
+
+    def __init__(self, folder: Path, **env: str) -> None:
+        self.folder = folder
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("MONGO_DB_", "APP_"))}
+        self.env = kept | {"PYTHONPATH": str(ROOT), "NO_COLOR": "1", "COLUMNS": "120"} | env
+
+    def __call__(self, *arguments: str, **env: str) -> Done:
+        return self.fed(b"", *arguments, **env)
+
+    def fed(self, stdin: bytes, *arguments: str, **env: str) -> Done:
+        """Run the command with this on its standard input."""
+        return subprocess.run(
+            self._command(arguments), env=self.env | env, input=stdin, capture_output=True, cwd=self.folder, check=False
+        )
+
+    def start(self, *arguments: str, **streams: Any) -> Process:
+        """Start the command; what is said of no stream goes nowhere, but for standard error."""
+        chosen: dict[str, Any] = {
+            "stdin": subprocess.DEVNULL,
+            "stdout": subprocess.DEVNULL,
+            "stderr": subprocess.PIPE,
+        } | streams
+        started: Process = subprocess.Popen(self._command(arguments), env=self.env, cwd=self.folder, **chosen)
+        return started
+
+    def measured(self, *arguments: str, stdin: Any = subprocess.DEVNULL, stdout: Any = subprocess.DEVNULL) -> Process:
+        """Start the command; the last line of its standard error is the most memory that it used, in kB."""
+        wrapped = [sys.executable, "-c", _MEASURED, *self._command(arguments)]
+        return subprocess.Popen(
+            wrapped, env=self.env, stdin=stdin, stdout=stdout, stderr=subprocess.PIPE, cwd=self.folder
+        )
+
+    @staticmethod
+    def _command(arguments: tuple[str, ...]) -> list[str]:
+        return [sys.executable, "-m", "admin", *arguments]
+
+
+@pytest.fixture
+def command(mongod: Mongod, tmp_path: Path) -> Command:
+    """The command in an empty folder, with a control database of its own."""
+    return Command(tmp_path, MONGO_DB_URI=mongod.uri, DOZEN_DATABASE="operated")
+
+
+@pytest.fixture
+async def moved(driver: AsyncMongoClient[dict[str, Any]]) -> Any:
+    """The database whose collections are exported and imported, empty; its documents are their bytes."""
+    for name in await driver["moved"].list_collection_names():
+        await driver["moved"].drop_collection(name)
+    return driver.get_database("moved", codec_options=RAW)
+
+
+async def stored(collection: Any) -> list[bytes]:
+    """Return all documents as MongoDB holds them, in the order of _id."""
+    found = collection.find(sort={"_id": 1}, hint={"_id": 1})
+    return [bytes(document.raw) async for document in found]
+
+
+def killed_until_done(command: Command, checkpoint: str, *arguments: str) -> int:
+    """Kill the command soon after it has come further, three times, then let it end; return how often it was killed."""
+    kept, source = command.folder / checkpoint, random.Random(3)
+    kills = 0
+    while kills < 3 and killed(command.start(*arguments), kept, source.random() / 10):
+        kills += 1
+    done = command(*arguments)
+    assert done.returncode == 0, done.stderr
+    return kills
+
+
+def killed(process: Process, kept: Path, seconds: float) -> bool:
+    """Kill a process when its checkpoint says more than it did and so many seconds passed; False if it ended before."""
+    before = content(kept)
+    while process.poll() is None and content(kept) == before:
+        time.sleep(0.002)
+    time.sleep(seconds)
+    was_running = process.poll() is None
+    process.kill()
+    process.communicate()
+    return was_running
+
+
+def content(path: Path) -> bytes:
+    return path.read_bytes() if path.exists() else b""

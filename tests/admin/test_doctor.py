@@ -1,0 +1,210 @@
+"""`python -m admin doctor`: each thing that can be wrong is found, none of them stops the rest, no secret is shown."""
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from admin import control, database_checks
+from local import child, ports
+from local.mongod import Mongod, find_mongod
+from tests.admin.conftest import Command, Done
+from tests.functions.rules.conftest import SETTINGS
+from tests.hosts import ROOT
+
+SECRET = "planted-0123456789-abcdefghijklmnop"
+
+
+class Said(NamedTuple):
+    """What doctor said, as a script reads it."""
+
+    code: int
+    findings: set[tuple[str, str, str]]
+
+    def has(self, check: str, level: str, words: str) -> bool:
+        return any((check, level) == each[:2] and words in each[2] for each in self.findings)
+
+
+def parsed(done: Done) -> Said:
+    findings = json.loads(done.stdout)["findings"]
+    return Said(done.returncode, {(each["check"], each["level"], each["sentence"]) for each in findings})
+
+
+@pytest.fixture
+async def emptied(driver: Any) -> Any:
+    """The control database of the command, empty."""
+    await driver.drop_database("operated")
+    return driver["operated"]
+
+
+async def test_a_healthy_deployment_has_no_problem(command: Command, emptied: Any) -> None:
+    command("indexes", "create", "--control")
+    command("keys", "create", "--name", "x")
+
+    done = command("doctor", **SETTINGS)
+    said = parsed(command("doctor", "--json", **SETTINGS))
+
+    assert (done.returncode, said.code, done.stderr) == (0, 0, b"")
+    assert b"\x1b" not in done.stdout
+    assert b"0 problems" in done.stdout
+    assert said.has("data source mongodb_atlas", "ok", "is MongoDB ")
+    assert said.has("data source mongodb_atlas", "warning", "is a replica set of 1: transactions work")
+    assert said.has("data source mongodb_atlas", "ok", "its clock and ours agree")
+    assert said.has("control database operated", "ok", "has 1 API keys")
+    assert said.has("control database operated", "ok", f"all {len(control.INDEXES)} indexes are there")
+    assert said.has("app", "ok", "can be served")
+    assert said.has("settings", "ok", "SESSION_SECRET is set")
+
+
+async def test_each_problem_is_found_and_no_secret_is_shown(command: Command, emptied: Any) -> None:
+    closed = f"127.0.0.1:{ports.free_port()}"
+    env = {
+        "MONGO_DB_URI__AWAY": f"mongodb://u:{SECRET}@{closed}/?serverSelectionTimeoutMS=300&w=1",
+        "REDIS_URL": f"redis://:{SECRET}@{closed}",
+        "SESSION_SECRET": "a" * 40,
+        "APP_CONFIG_DIR": str(ROOT / "docs"),
+    }
+
+    done = command("doctor", **env)
+    said = parsed(command("doctor", "--json", **env))
+
+    assert (done.returncode, said.code) == (1, 1)
+    assert said.has("data source away", "problem", "MongoDB cannot be reached")
+    assert said.has("settings", "warning", "data source away has w=1: an acknowledged write may be lost")
+    assert said.has("settings", "problem", "SESSION_SECRET can be guessed")
+    assert said.has("Valkey", "problem", "does not answer")
+    assert said.has("app", "problem", "root_config.json")
+    assert said.has("data source mongodb_atlas", "ok", "is MongoDB ")
+    assert said.has("control database operated", "warning", "not there yet: api_keys, users, sessions, confirmations")
+    assert SECRET not in (done.stdout + done.stderr).decode() + repr(said)
+    assert b"-> check host, port, firewall and credentials" in done.stdout
+
+
+def test_a_wrong_setting_is_a_problem(command: Command) -> None:
+    said = parsed(command("doctor", "--json", MONGO_DB_URI=""))
+
+    assert said.code == 1
+    assert said.has("settings", "problem", "no MongoDB is configured")
+
+
+async def test_indexes_that_are_missing_or_different_are_problems(command: Command, emptied: Any) -> None:
+    await emptied.api_keys.create_index("hash")
+    await emptied.users.insert_one({})
+    await emptied.sessions.create_index("expires", expireAfterSeconds=60)
+
+    said = parsed(command("doctor", "--json"))
+
+    where = "control database operated"
+    assert said.code == 1
+    assert said.has(where, "problem", "the unique index on hash of api_keys has other options")
+    assert said.has(
+        where, "problem", "the unique index on identities.provider_type, identities.id of users is not there"
+    )
+    assert said.has(where, "problem", "the expiring index on expires of sessions has other options")
+    assert said.has(where, "warning", "not there yet: confirmations")
+
+
+async def test_the_services_own_indexes_are_those_that_are_expected(command: Command, emptied: Any) -> None:
+    made = command("indexes", "create", "--control")
+    expected = {name: await emptied[name].index_information() for name in await emptied.list_collection_names()}
+    for name in expected:
+        await emptied.drop_collection(name)
+
+    user = (
+        command("users", "create", "--email", "a@b", "--password", "secret words", **SETTINGS).stdout.strip().decode()
+    )
+    command("users", "reset-password", "--email", "a@b", **SETTINGS)
+    command("keys", "create", "--name", "x", "--user", user)
+
+    service = {name: await emptied[name].index_information() for name in await emptied.list_collection_names()}
+    assert made.returncode == 0
+    assert service == {name: expected[name] for name in ("users", "confirmations", "api_keys")}
+    assert expected.keys() - service.keys() == {"sessions"}
+
+
+async def test_permissions_are_read_from_the_server(
+    command: Command, emptied: Any, driver: Any, mongod: Mongod
+) -> None:
+    roles = [{"role": "readWrite", "db": "shop"}, {"role": "read", "db": "operated"}]
+    await driver.admin.command("createUser", "limited", pwd=SECRET, roles=roles)
+    uri = f"mongodb://limited:{SECRET}@{mongod.uri.removeprefix('mongodb://')}&authSource=admin"
+
+    said = parsed(command("doctor", "--json", MONGO_DB_URI=uri))
+    wrong = command("doctor", "--json", MONGO_DB_URI=uri.replace(SECRET, "wrong-password"))
+    await driver.admin.command("dropUser", "limited")
+
+    source = "data source mongodb_atlas"
+    assert said.has(source, "ok", "the deployment's user may read operated, shop and write shop")
+    assert said.has(source, "problem", "the deployment's user lacks createIndex, insert, remove, update on operated")
+    assert parsed(wrong).has(source, "problem", "MongoDB refuses the credentials of this deployment")
+    assert b"wrong-password" not in wrong.stdout + wrong.stderr
+
+
+@pytest.fixture(params=["--nounixsocket"])
+def standalone(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[str]:
+    """A mongod that is no replica set."""
+    port = ports.free_port()
+    data = tmp_path / "standalone"
+    data.mkdir()
+    with (tmp_path / "log").open("wb") as log:
+        options = [f"--dbpath={data}", f"--port={port}", "--bind_ip=127.0.0.1", request.param]
+        process = child.start([str(find_mongod()), "--wiredTigerCacheSizeGB=0.25", *options], output=log)
+    yield f"mongodb://127.0.0.1:{port}/?serverSelectionTimeoutMS=30000"
+    child.stop(process)
+
+
+def test_without_a_replica_set_rules_cannot_write(command: Command, standalone: str) -> None:
+    said = parsed(command("doctor", "--json", "--timeout", "40", MONGO_DB_URI=standalone, **SETTINGS))
+
+    assert said.code == 1
+    assert said.has(
+        "data source mongodb_atlas", "problem", "is no replica set: no transactions, so no writes where rules apply"
+    )
+
+
+@pytest.mark.parametrize("standalone", ["--auth"], indirect=True)
+def test_a_server_that_wants_a_user_does_not_let_anybody_in(command: Command, standalone: str) -> None:
+    said = parsed(command("doctor", "--json", "--timeout", "40", MONGO_DB_URI=standalone))
+
+    assert said.code == 1
+    assert said.has("data source mongodb_atlas", "problem", "MongoDB does not let this deployment do that")
+    assert not said.has("data source mongodb_atlas", "warning", "lets anybody in")
+
+
+def test_a_server_that_hangs_costs_no_more_than_the_deadline(command: Command, standalone: str, mongod: Mongod) -> None:
+    parsed(command("doctor", "--json", "--timeout", "40", MONGO_DB_URI=standalone))  # it is up
+    mongod.pause()
+    try:
+        said = parsed(command("doctor", "--json", "--timeout", "1", MONGO_DB_URI__OTHER=standalone))
+    finally:
+        mongod.resume()
+
+    assert said.code == 1
+    assert said.has("data source mongodb_atlas", "problem", "no answer within 1 seconds")
+    assert said.has("control database operated", "problem", "no answer within 1 seconds")
+
+
+@pytest.mark.parametrize(
+    ("apart", "level", "sentence"),
+    [
+        (timedelta(0), "ok", "its clock and ours agree"),
+        (timedelta(seconds=20), "warning", "its clock and ours are 20 s apart"),
+        (timedelta(seconds=-90), "problem", "its clock and ours are 90 s apart"),
+    ],
+    ids=["equal", "ahead", "far behind"],
+)
+def test_clocks_are_compared(apart: timedelta, level: str, sentence: str) -> None:
+    now = datetime(2026, 11, 25, tzinfo=UTC)
+
+    finding = database_checks._clock("x", {"localTime": (now + apart).replace(tzinfo=None)}, now, now)
+
+    assert finding.level == level
+    assert finding.sentence.startswith(sentence)
+
+
+@pytest.mark.parametrize(("version", "level"), [("6.0.5", "ok"), ("8.2.1-rc0", "ok"), ("5.0.31", "warning")])
+def test_an_old_version_is_told(version: str, level: str) -> None:
+    assert database_checks._version("x", version).level == level
