@@ -18,9 +18,9 @@ param host string = 'functions'
 @description('The server image with its tag, where host is container: myregistry.azurecr.io/dozen:1.0.0')
 param image string = ''
 
-@description('uri: the connection string mongoUri. entra: mongoUri has no password, the managed identity signs in.')
-@allowed(['uri', 'entra'])
-param mongoAuth string = 'uri'
+@description('password: the one in mongoUri. entra: mongoUri has none, the managed identity signs in.')
+@allowed(['password', 'entra'])
+param mongoAuth string = 'password'
 
 @description('The connection string of the database. It goes into the Key Vault and nowhere else.')
 @secure()
@@ -32,7 +32,7 @@ param mongoUri string
 param sessionSecret string = ''
 
 @description('How many connections the database allows to each of its servers, less what others need of them.')
-@minValue(40)
+@minValue(120)
 param mongoMaxConnections int = 1500
 
 @description('How many connections to each server a process should have: at least a few, at most httpConcurrency.')
@@ -45,13 +45,13 @@ param connectionsPerProcess int = 16
 @maxValue(1000)
 param httpConcurrency int = 32
 
-// One process for each instance, and beside its pool one connection to each server that watches it. The platform
+// One process for each instance, and beside its pool up to two connections that watch each server. The platform
 // starts no more instances than the database has connections for; 40 and 1,000 are the platform's own limits. The
 // service divides the same budget by the same number of processes, so the pools fit also where 40 was the larger.
 @description('How many instances there may be: as many as the database has connections for.')
 @minValue(40)
 @maxValue(1000)
-param maximumInstanceCount int = min(1000, max(40, mongoMaxConnections / (connectionsPerProcess + 1)))
+param maximumInstanceCount int = min(1000, max(40, mongoMaxConnections / (connectionsPerProcess + 2)))
 
 @description('Instances that are always there, so that a call rarely meets a cold start. They cost also when idle.')
 @minValue(0)

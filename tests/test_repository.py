@@ -141,9 +141,3 @@ def test_a_deployment_leaves_out(name: str) -> None:
 @pytest.mark.parametrize("name", ["local.settings.json", ".env", ".data/"])
 def test_git_never_sees(name: str) -> None:
     assert name in lines(".gitignore")
-
-
-def test_the_image_sees_only_what_is_named() -> None:
-    first, *_ = [line for line in (ROOT / ".dockerignore").read_text().splitlines() if not line.startswith("#")]
-
-    assert first == "*"

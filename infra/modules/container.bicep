@@ -65,8 +65,10 @@ var settings = [
   { name: 'MONGO_DB_MAX_CONNECTIONS', value: string(mongoMaxConnections) }
   { name: 'MONGO_DB_URI', secretRef: 'mongo-db-uri' }
 ]
-var sessionSettings = hasSessionSecret ? [{ name: 'SESSION_SECRET', secretRef: 'session-secret' }] : []
-var environment = concat(settings, sessionSettings)
+var sessionSettings = [
+  { name: 'SESSION_SECRET', secretRef: 'session-secret' }
+]
+var environment = hasSessionSecret ? concat(settings, sessionSettings) : settings
 
 resource managed 'Microsoft.App/managedEnvironments@2024-03-01' = {
   name: 'cae-dozen-${token}'
