@@ -16,7 +16,7 @@ READY := $(VENV)/requirements-dev.txt
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help run test test-mongo check check-bicep check-locks check-tag fix bench lock clean
-.PHONY: package package-twice sbom audit smoke admin image image-test image-scan image-push
+.PHONY: package package-twice sbom audit smoke admin image image-smoke image-test image-scan image-push
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -89,7 +89,9 @@ package-twice: package ## Build the package again and see that the bytes are the
 
 sbom: $(READY) ## Write dist/sbom.json: what a release is made of, as CycloneDX
 	@mkdir -p dist
-	$(BIN)/cyclonedx-py requirements requirements.txt --pyproject pyproject.toml --output-reproducible -o dist/sbom.json
+	@sed 's/^dynamic = .*/version = "$(VERSION)"/' pyproject.toml > dist/project.toml
+	$(BIN)/cyclonedx-py requirements requirements.txt --pyproject dist/project.toml --output-reproducible -o dist/sbom.json
+	@rm dist/project.toml
 
 audit: $(READY) ## Ask PyPI for known holes in the locked packages; fails too where it cannot ask
 	$(BIN)/pip-audit --strict --disable-pip --no-deps -r requirements.txt
@@ -102,6 +104,9 @@ admin: $(READY) ## Run ARGS="keys list" as a one-off process of dist/dozen.zip
 
 image: ## Build both images with docker
 	infra/image.sh build $(VERSION)
+
+image-smoke: $(READY) ## Start both images with docker, ask them, run an admin process, stop them
+	infra/with_mongo.sh 8 infra/image.sh smoke $(VERSION)
 
 image-scan: ## Look for known holes in both images
 	infra/image.sh scan $(VERSION)

@@ -132,7 +132,10 @@ def test_every_script_is_one_target_of_make() -> None:
         ("Check", ["make check", "make check-bicep", "make check-tag TAG=$(Build.SourceBranchName)"]),
         ("Test", ["make test", "make test-mongo MONGO=$(mongo)"]),
         ("Package", ["make package-twice", "make sbom", "make audit"]),
-        ("Image", ["make image", "make image-scan", 'make image-push REGISTRIES="$(registries)"']),
+        (
+            "Image",
+            ["make image", "make image-smoke", "make image-scan", 'make image-push REGISTRIES="$(registries)"'],
+        ),
     ],
 )
 def test_a_stage_does(stage: str, expected: list[str]) -> None:
@@ -145,10 +148,10 @@ def test_the_tests_run_on_both_versions_of_mongodb() -> None:
     assert {each["mongo"] for each in matrix["strategy"]["matrix"].values()} == {"7", "8"}
 
 
-def test_the_image_is_scanned_before_anybody_logs_in() -> None:
+def test_an_image_is_tried_and_scanned_before_anybody_logs_in() -> None:
     done = [step.get("script", step.get("task", "")).split(" REG")[0] for step in steps("Image")]
 
-    assert done == ["make image", "make image-scan", "Docker@2", "Docker@2", "make image-push"]
+    assert done[1:] == ["make image", "make image-smoke", "make image-scan", "Docker@2", "Docker@2", "make image-push"]
 
 
 def test_connections_are_named_and_hold_the_secrets_themselves() -> None:
