@@ -7,12 +7,16 @@ PIP_INSTALL := $(PYTHON) -m pip install --quiet --disable-pip-version-check
 COMPILE := $(BIN)/uv pip compile --quiet --index-strategy unsafe-best-match --generate-hashes --universal \
 	--python-version 3.13 --no-header
 
+# The one place that states it.
+VERSION := $(shell sed -n 's/^VERSION = "\(.*\)"$$/\1/p' shared/settings.py)
+
 # The copy of requirements-dev.txt that is installed in .venv.
 READY := $(VENV)/requirements-dev.txt
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run func test check check-locks fix bench bench-connections lock package clean
+.PHONY: help run func test test-mongo check check-bicep check-locks check-tag fix bench bench-connections lock clean
+.PHONY: package package-twice sbom audit smoke admin image image-smoke image-test image-scan image-push
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -26,7 +30,10 @@ func: $(READY) ## Serve it in Azure's own host, by func start, on LISTEN_PORT
 test: $(READY) ## Run all tests against real servers and measure the coverage
 	$(PYTHON) -m pytest --cov --cov-report=term
 
-check: $(READY) ## Check format, lint, types, imports, pipeline, compose file and locks
+test-mongo: $(READY) ## Run all tests against MONGO=7 or MONGO=8 from its container, with docker
+	infra/with_mongo.sh $(MONGO) $(MAKE) --no-print-directory test
+
+check: $(READY) ## Check format, lint, types, imports, pipeline, images, infrastructure and locks
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
 	$(BIN)/mypy
@@ -34,7 +41,16 @@ check: $(READY) ## Check format, lint, types, imports, pipeline, compose file an
 	$(BIN)/check-jsonschema --regex-variant python --builtin-schema vendor.azure-pipelines \
 		--data-transform azure-pipelines azure-pipelines.yml
 	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec compose.yaml
+	$(BIN)/hadolint Dockerfile
+	$(PYTHON) -m infra.bicep
 	@$(MAKE) --no-print-directory check-locks
+
+check-bicep: ## Compile and lint infra/*.bicep with the Azure CLI, which the pipeline has
+	az bicep build --file infra/main.bicep --stdout >/dev/null
+	az bicep lint --file infra/main.bicep
+
+check-tag: ## See that TAG=v1.2.3 is the version that the code states
+	@test "$(TAG)" = "v$(VERSION)" || { echo "the tag $(TAG) is not v$(VERSION), which shared/settings.py states" >&2; exit 1; }
 
 # Compiles over copies of the locks: their pins are kept as long as requirements*.in allow them, so that a release of
 # today changes nothing. Without a network there is nothing to compile with; tests/test_repository.py still compares names.
@@ -71,7 +87,41 @@ lock: $(READY) ## Compile both locks; UPGRADE=--upgrade takes the newest version
 	$(COMPILE) $(UPGRADE) --constraints requirements.txt requirements-dev.in -o requirements-dev.txt
 
 package: $(READY) ## Build dist/dozen.zip, which Azure runs
-	$(PYTHON) infra/package.py
+	$(PYTHON) -m infra.package
+
+package-twice: package ## Build the package again and see that the bytes are the same
+	$(PYTHON) -m infra.package dist/again.zip
+	cmp dist/dozen.zip dist/again.zip && rm dist/again.zip
+
+sbom: $(READY) ## Write dist/sbom.json: what a release is made of, as CycloneDX
+	@mkdir -p dist
+	@sed 's/^dynamic = .*/version = "$(VERSION)"/' pyproject.toml > dist/project.toml
+	$(BIN)/cyclonedx-py requirements requirements.txt --pyproject dist/project.toml --output-reproducible -o dist/sbom.json
+	@rm dist/project.toml
+
+audit: $(READY) ## Ask PyPI for known holes in the locked packages; fails too where it cannot ask
+	$(BIN)/pip-audit --strict --disable-pip --no-deps -r requirements.txt
+
+smoke: $(READY) ## Ask the deployment at URL=https://... whether it serves this version
+	$(PYTHON) -m infra.smoke $(URL)
+
+admin: $(READY) ## Run ARGS="keys list" as a one-off process of dist/dozen.zip
+	infra/admin.sh dist/dozen.zip $(ARGS)
+
+image: ## Build both images with docker
+	infra/image.sh build $(VERSION)
+
+image-smoke: $(READY) ## Start both images with docker, ask them, run an admin process, stop them
+	infra/with_mongo.sh 8 infra/image.sh smoke $(VERSION)
+
+image-scan: ## Look for known holes in both images
+	infra/image.sh scan $(VERSION)
+
+image-push: ## Push both images to REGISTRIES="one.azurecr.io docker.io/me"
+	infra/image.sh push $(VERSION) $(REGISTRIES)
+
+image-test: $(READY) ## Build both images with buildah on stand-ins, start, call and stop them; needs root
+	$(PYTHON) -m tests.image
 
 clean: ## Remove all that was built; your data and settings stay
 	rm -rf $(VENV) dist bench/results .coverage .coverage.* coverage.xml junit.xml .python_packages

@@ -4,7 +4,7 @@ import json
 import os
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import pytest
 from pymongo import AsyncMongoClient, MongoClient
@@ -23,9 +23,35 @@ ACTION = "/app/shop-abcde/endpoint/data/v1/action/"
 DATABASE = "shop"
 
 
+class GivenMongod(Mongod):
+    """An empty replica set that somebody else started with enableTestCommands, and ends: TEST_MONGO_DB_URI."""
+
+    def __init__(self, uri: str) -> None:
+        super().__init__(Path())
+        self.given_uri = uri
+
+    @property
+    def uri(self) -> str:
+        return self.given_uri
+
+    def __enter__(self) -> Self:
+        with MongoClient[dict[str, Any]](self.uri) as client:
+            held = set(client.list_database_names()) - {"admin", "config", "local"}
+        if held:
+            pytest.exit(f"TEST_MONGO_DB_URI is no empty MongoDB: it holds {', '.join(sorted(held))}", returncode=2)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Leave it running."""
+
+
 @pytest.fixture(scope="session")
 def mongod(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mongod]:
     """A mongod for the whole run, with test commands such as failCommand enabled."""
+    if uri := os.environ.get("TEST_MONGO_DB_URI"):
+        with GivenMongod(uri) as given:
+            yield given
+        return
     with Mongod(tmp_path_factory.mktemp("mongod"), extra_args=["--setParameter", "enableTestCommands=1"]) as server:
         yield server
 

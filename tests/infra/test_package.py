@@ -1,0 +1,169 @@
+"""The package that `make package` builds: what is in it, that it runs, that it is the same again."""
+
+import importlib.metadata
+import importlib.util
+import os
+import subprocess
+import sys
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from infra import release
+from local.mongod import Mongod
+from tests.hosts import ROOT
+
+PACKAGES = release.DEPENDENCIES.as_posix()
+SERVER = {"anyio", "h11", "httptools", "starlette", "uvicorn", "uvloop"}
+TOOLS = {"pip", "pytest", "ruff", "mypy", "httpx", "hypothesis", "azure-functions-runtime", "uv"}
+
+
+@pytest.fixture(scope="module")
+def packages(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Two packages, built at the same time by processes that have little in common."""
+    folder = tmp_path_factory.mktemp("packages")
+    places = [folder / "one.zip", folder / "two.zip"]
+    differences = [{"TZ": "UTC", "PYTHONHASHSEED": "1"}, {"TZ": "Asia/Tokyo", "PYTHONHASHSEED": "2", "LC_ALL": "C"}]
+    builds = [
+        subprocess.Popen(
+            [sys.executable, "-m", "infra.package", str(place)],
+            cwd=ROOT, env=os.environ | different, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, umask=umask,
+        )
+        for place, different, umask in zip(places, differences, (0o022, 0o077), strict=True)
+    ]  # fmt: skip
+    said = [build.communicate(timeout=600)[0] for build in builds]
+    assert [build.returncode for build in builds] == [0, 0], said
+    return places
+
+
+@pytest.fixture(scope="module")
+def package(packages: list[Path]) -> Iterator[zipfile.ZipFile]:
+    with zipfile.ZipFile(packages[0]) as archive:
+        yield archive
+
+
+@pytest.fixture(scope="module")
+def unpacked(package: zipfile.ZipFile, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("unpacked")
+    package.extractall(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def distributions(unpacked: Path) -> dict[str, importlib.metadata.Distribution]:
+    found = importlib.metadata.distributions(path=[str(unpacked / release.DEPENDENCIES)])
+    return {canonicalize_name(each.metadata["Name"]): each for each in found}
+
+
+def needs(distribution: importlib.metadata.Distribution) -> set[str]:
+    """Name what a package asks for without extras, on this Python and in Azure's Linux."""
+    asked = [Requirement(text) for text in distribution.requires or []]
+    return {canonicalize_name(each.name) for each in asked if not each.marker or each.marker.evaluate({"extra": ""})}
+
+
+def test_two_builds_give_the_same_bytes(packages: list[Path]) -> None:
+    one, two = packages
+
+    assert one.read_bytes() == two.read_bytes()
+
+
+def test_the_top_holds_the_code_and_its_packages(package: zipfile.ZipFile) -> None:
+    assert {name.split("/")[0] for name in package.namelist()} == {*release.SHIPPED, ".python_packages", "__pycache__"}
+
+
+def test_the_host_finds_what_it_looks_for(package: zipfile.ZipFile) -> None:
+    assert {"host.json", "function_app.py", f"{PACKAGES}/pymongo/__init__.py"} <= set(package.namelist())
+
+
+def test_only_what_runs_is_in_it(package: zipfile.ZipFile) -> None:
+    names = package.namelist()
+
+    assert [name for name in names if set(name.split("/")) & {"tests", "docs", "bench", "infra", "local", "bin"}] == []
+    assert [name for name in names if Path(name).suffix in {".pyi", ".pyx", ".c", ".h", ".exe"}] == []
+
+
+def test_the_packages_are_the_locked_ones_without_a_server(
+    distributions: dict[str, importlib.metadata.Distribution],
+) -> None:
+    locked = {name.split("==")[0] for name in (ROOT / "requirements.txt").read_text().splitlines() if "==" in name[:60]}
+    elsewhere = {"colorama"}  # Windows only
+
+    assert distributions.keys() == {name for name in locked if not name.startswith(" ")} - SERVER - elsewhere - {
+        "click"
+    }
+    assert not distributions.keys() & TOOLS
+
+
+def test_nothing_that_a_package_needs_is_left_out(
+    distributions: dict[str, importlib.metadata.Distribution],
+) -> None:
+    missing = {name: needs(each) - distributions.keys() for name, each in distributions.items()}
+
+    assert {name: lacks for name, lacks in missing.items() if lacks} == {}
+
+
+def test_every_extension_is_for_azures_linux(package: zipfile.ZipFile) -> None:
+    extensions = [name for name in package.namelist() if name.endswith(".so")]
+    suffixes = (".cpython-313-x86_64-linux-gnu.so", ".abi3.so")
+
+    assert [name for name in extensions if not name.endswith(suffixes)] == []
+    assert len(extensions) > 10
+
+
+def test_every_module_is_compiled_to_a_file_that_python_trusts_unseen(package: zipfile.ZipFile) -> None:
+    sources = {name for name in package.namelist() if name.endswith(".py")}
+    compiled = {name: package.read(name)[:8] for name in package.namelist() if name.endswith(".pyc")}
+    trusted = importlib.util.MAGIC_NUMBER + (1).to_bytes(4, "little")  # by hash, and the hash is not checked
+
+    assert {importlib.util.cache_from_source(name) for name in sources} == compiled.keys()
+    assert set(compiled.values()) == {trusted}
+
+
+def test_its_size_is_bounded(packages: list[Path]) -> None:
+    assert packages[0].stat().st_size < 35e6
+
+
+def test_an_admin_process_runs_from_the_package(packages: list[Path], mongod: Mongod, key: str) -> None:
+    done = subprocess.run(
+        [str(ROOT / "infra/admin.sh"), str(packages[0]), "keys", "list"],
+        cwd=ROOT, capture_output=True, text=True, check=False,
+        env={"PATH": os.environ["PATH"], "PYTHON": sys.executable, "MONGO_DB_URI": mongod.uri, "COLUMNS": "120"},
+    )  # fmt: skip
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "tests" in done.stdout  # the key's name
+
+
+def test_an_admin_process_of_the_package_passes_its_exit_code_on(packages: list[Path]) -> None:
+    done = subprocess.run(
+        [str(ROOT / "infra/admin.sh"), str(packages[0]), "keys", "list"],
+        env={"PATH": os.environ["PATH"], "PYTHON": sys.executable}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+    assert done.returncode == 2
+    assert "no MongoDB is configured" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("unused", "left"),
+    [
+        pytest.param(
+            {"a"}, "b==1\n    # via -r requirements.in\nd==1\n    # via\n    #   b\n    #   c\n", id="closure"
+        ),
+        pytest.param(set(), None, id="nothing unused"),
+    ],
+)
+def test_a_lock_without_a_package_lacks_what_only_that_one_asked_for(unused: set[str], left: str | None) -> None:
+    lock = (
+        "a==1 \\\n    --hash=sha256:0\n    # via -r requirements.in\n"
+        "b==1\n    # via -r requirements.in\n"
+        "c==1\n    # via a\n"
+        "d==1\n    # via\n    #   b\n    #   c\n"
+        "e==1\n    # via\n    #   a\n    #   c\n"
+    )
+
+    assert release.without(lock, frozenset(unused)) == (lock if left is None else left)
