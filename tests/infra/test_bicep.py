@@ -20,15 +20,6 @@ CONTAINER = (MODULES / "container.bicep").read_text()
 PLATFORM = (MODULES / "platform.bicep").read_text()
 EVERY_FILE = [pytest.param(path, id=path.name) for path in bicep.files()]
 AZURES_OWN = re.compile(r"AzureWebJobs\w+|FUNCTIONS_\w+")
-# settings of the same release that are not in shared/settings.py yet
-COMING = {
-    "APPLICATIONINSIGHTS_AUTHENTICATION_STRING",
-    "APPLICATIONINSIGHTS_CONNECTION_STRING",
-    "AZURE_CLIENT_ID",
-    "EXPECTED_PROCESSES",
-    "MONGO_DB_AUTH",
-    "MONGO_DB_MAX_CONNECTIONS",
-}
 
 
 def parameters() -> dict[str, Any]:
@@ -89,7 +80,7 @@ def test_the_check_ends_well() -> None:
 def test_every_app_setting_exists(host: str) -> None:
     ours = {name for name in app_settings()[host] if not AZURES_OWN.fullmatch(name)}
 
-    assert ours - NAMES - COMING == set()
+    assert ours - NAMES == set()
 
 
 def test_both_hosts_get_the_same_settings() -> None:
