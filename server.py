@@ -233,8 +233,11 @@ class ExactRoute:
         for at, segment in self._own:
             if segments[at] != segment:
                 return False
-        scope["path_params"] = parameters = {name: segments[at] for at, name in self._parameters}
-        return "" not in parameters.values()
+        parameters = {name: segments[at] for at, name in self._parameters}
+        if "" in parameters.values():
+            return False
+        scope["path_params"] = parameters
+        return True
 
 
 @asynccontextmanager

@@ -20,6 +20,7 @@ from admin.process import WRONG_USAGE, StoppedError, fail, note, run
 from admin.progress import Advance, bar
 from admin.source import Line, Mark, Source
 from admin.writing import Counts, Entry, Failure, Writing
+from shared.access import generations
 
 _MOST = 1_000
 _MOST_BYTES = lines.LARGEST
@@ -179,8 +180,13 @@ class Import:
         await self._write(writing, batch)
 
     async def _write(self, writing: Writing, batch: list[Entry]) -> None:
-        if batch:
-            self._report(await writing.write(batch))
+        if not batch:
+            return
+        try:
+            failures = await writing.write(batch)
+        finally:
+            await generations.written(self._state.namespace)
+        self._report(failures)
 
     def _report(self, failures: list[Failure]) -> None:
         """Name the lines that failed; raise StoppedError if they are too many: the checkpoint stays before them."""

@@ -5,7 +5,7 @@ from hashlib import sha256
 from secrets import token_hex
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from shared import entries
+from shared import entries, settings
 from shared.cache import EPOCH, Store
 
 if TYPE_CHECKING:
@@ -40,6 +40,13 @@ async def keep(store: Store, entry: str, marks: bytes, body: bytes, seconds: flo
 async def renew(store: Store, namespace: str, closed_seconds: float = 0) -> None:
     """Make useless what was kept of a collection; after a write that may still happen, keep nothing for a while."""
     await store.tell(lambda client: _renew(client, namespace, closed_seconds))
+
+
+async def written(namespace: str) -> None:
+    """Make useless what was kept of a collection that an admin process has written to."""
+    store = entries.store() if namespace in settings.current().cached else None
+    if store is not None:
+        await renew(store, namespace)
 
 
 async def _find(client: "Redis", entry: str, namespaces: Sequence[str]) -> Found:

@@ -17,8 +17,9 @@ from pymongo import MongoClient
 from admin import lines
 from local.mongod import Mongod
 from tests.admin.conftest import Command, content, killed_until_done, stored
-from tests.conftest import FailPoint
-from tests.hosts import eventually
+from tests.conftest import FailPoint, Post
+from tests.hosts import Worker, eventually
+from tests.valkey import Valkey
 
 TO = ("--namespace", "moved.to")
 MANY = 30_000
@@ -63,6 +64,26 @@ async def test_without_resume_a_finished_file_is_imported_anew(command: Command,
 
     assert [each.returncode for each in (first, resumed, longer, again)] == [0, 0, 0, 0]
     assert [each["n"] for each in sorted(await documents(moved.to), key=lambda each: each["n"])] == [1, 1, 1, 1, 2, 2]
+
+
+async def test_what_the_service_keeps_of_the_collection_counts_no_longer(
+    command: Command, moved: Any, valkey: Valkey, worker: Worker, key: str, configured: pytest.MonkeyPatch
+) -> None:
+    shared = {"REDIS_URL": valkey.url, "SESSION_SECRET": "s" * 32, "CACHED_COLLECTIONS": "moved.to=3600"}
+    for name, value in shared.items():
+        configured.setenv(name, value)
+    asked = {"database": "moved", "collection": "to"}
+    await moved.to.insert_one({"_id": "old"})
+    await Post(worker, key)("find", **asked)
+    await moved.to.delete_one({})
+    kept = await Post(worker, key)("find", **asked)
+    write(command, '{"_id":"new"}\n')
+
+    done = command("import", *TO, "--in", "in", **shared)
+
+    assert kept.json == {"documents": [{"_id": "old"}]}
+    assert done.returncode == 0
+    assert (await Post(worker, key)("find", **asked)).json == {"documents": [{"_id": "new"}]}
 
 
 @pytest.mark.parametrize(
