@@ -83,6 +83,7 @@ def test_only_what_runs_is_in_it(package: zipfile.ZipFile) -> None:
     names = package.namelist()
 
     assert [name for name in names if set(name.split("/")) & {"tests", "docs", "bench", "infra", "local", "bin"}] == []
+    assert {"server.py", *release.SERVER_CODE} & set(names) == set()
     assert [name for name in names if Path(name).suffix in {".pyi", ".pyx", ".c", ".h", ".exe"}] == []
 
 
