@@ -110,15 +110,15 @@ async def test_a_prolonged_entry_counts_no_longer_than_it_was_sealed_for(shared:
     assert await entries.load("key", "b") is None
 
 
-@pytest.mark.parametrize("command", ["disable", "delete"])
+@pytest.mark.parametrize("command", [["disable"], ["delete", "--yes"]], ids=" ".join)
 async def test_a_revoked_key_is_not_known_to_a_new_process(
-    worker: Worker, shared: Valkey, driver: Any, mongod: Mongod, command: str
+    worker: Worker, shared: Valkey, driver: Any, mongod: Mongod, command: list[str]
 ) -> None:
     key, stored = await issue(driver)
     await find(worker, apiKey=key)
     env = {"MONGO_DB_URI": mongod.uri, "REDIS_URL": shared.url, "SESSION_SECRET": SETTINGS["SESSION_SECRET"]}
 
-    done = run("keys", command, str(stored["_id"]), **env)
+    done = run("keys", *command, str(stored["_id"]), **env)
     in_another_process()
 
     assert (done.returncode, done.stderr) == (0, "")
@@ -143,18 +143,33 @@ async def test_a_user_revokes_a_key_everywhere(
 
 
 async def test_a_password_that_one_process_verified_is_known_to_the_others(
-    worker: Worker, shared: Valkey, nobody: None, driver: Any
+    worker: Worker, shared: Valkey, nobody: None, driver: Any, configured: pytest.MonkeyPatch
+) -> None:
+    configured.setenv("LOGIN_ATTEMPTS", "1")
+    await send(worker, "POST", f"{PASSWORDS}/register", ANN)
+    first = await find(worker, **ANN)
+    wrong = await find(worker, **ANN | {"password": "other words"})  # from now on no password is verified
+    in_another_process()
+    again = await find(worker, **ANN)
+    in_another_process()
+    await shared.client.delete(*await shared.client.keys("dozen:password:*"))
+    unknown = await find(worker, **ANN)
+
+    assert [each.status for each in (first, wrong, again, unknown)] == [200, 401, 200, 429]
+
+
+@pytest.mark.parametrize("change", [{"disabled": True}, {"password": None}], ids=str)
+async def test_a_password_that_is_known_counts_no_longer_than_what_is_stored(
+    worker: Worker, shared: Valkey, nobody: None, driver: Any, change: dict[str, Any]
 ) -> None:
     await send(worker, "POST", f"{PASSWORDS}/register", ANN)
     first = await find(worker, **ANN)
-    await driver.dozen.users.update_many({}, {"$set": {"password": None}})  # nothing can be verified any more
+    await driver.dozen.users.update_many({}, {"$set": change})
+    here = await find(worker, **ANN)
     in_another_process()
-    again = await find(worker, **ANN)
-    wrong = await find(worker, **ANN | {"password": "other words"})
-    await driver.dozen.users.update_many({}, {"$set": {"disabled": True}})
-    disabled = await find(worker, **ANN)
+    there = await find(worker, **ANN)
 
-    assert [each.status for each in (first, again, wrong, disabled)] == [200, 200, 401, 401]
+    assert [each.status for each in (first, here, there)] == [200, 401, 401]
 
 
 async def test_the_store_holds_no_secret(worker: Worker, shared: Valkey, nobody: None, driver: Any) -> None:
