@@ -61,7 +61,7 @@ async def test_a_key_is_accepted_in_both_headers_however_written(
         pytest.param({"password": "p"}, 400, HALF, id="password only"),
         pytest.param({"email": "a@example.com", "password": ""}, 400, HALF, id="an empty password"),
         pytest.param({"apiKey": "wrong"}, 401, NOBODY, id="an unknown apiKey"),
-        pytest.param({"api-key": "x" * 64}, 401, NOBODY, id="an unknown api-key"),
+        pytest.param({"api-key": "unknown" * 9}, 401, NOBODY, id="an unknown api-key"),
         pytest.param({"apiKey": "caf\u00e9"}, 401, NOBODY, id="a key outside ASCII"),
         pytest.param({"apiKey": "k" * 5_000}, 401, NOBODY, id="a very long key"),
         pytest.param({"apiKey": "wrong", "email": "a", "password": "p"}, 401, NOBODY, id="apiKey before email"),
