@@ -179,6 +179,18 @@ async def test_a_known_password_does_not_count_where_the_app_takes_none(
     assert (taken.status, (await find(worker, **ANN)).status) == (200, 401)
 
 
+async def test_a_key_of_another_deployment_on_the_same_valkey_is_none(
+    worker: Worker, shared: Valkey, driver: Any, configured: pytest.MonkeyPatch
+) -> None:
+    key, _ = await issue(driver)
+    there = await find(worker, apiKey=key)
+    configured.setenv("DOZEN_DATABASE", "dozen_of_another")
+    settings.current.cache_clear()
+    in_another_process()
+
+    assert (there.status, (await find(worker, apiKey=key)).status) == (200, 401)
+
+
 async def test_the_store_holds_no_secret(worker: Worker, shared: Valkey, nobody: None, driver: Any) -> None:
     key, stored = await issue(driver)
     await send(worker, "POST", f"{PASSWORDS}/register", ANN)
