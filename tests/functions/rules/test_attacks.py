@@ -11,7 +11,7 @@ import pytest
 from bson.objectid import ObjectId
 
 from shared import settings
-from shared.auth import confirmations
+from shared.auth import confirmations, sessions, users
 from tests.conftest import ACTION, errors_only, request_body
 from tests.functions.rules.conftest import SETTINGS, Person, log_in, send
 from tests.functions.rules.test_sessions import LOGIN, SESSION, custom_token
@@ -117,10 +117,15 @@ async def test_an_old_password_is_of_no_use_at_once(ann: Person, configured: pyt
     assert (before.status, after.status, new.status) == (200, 401, 200)
 
 
-async def test_a_reset_ends_the_access_tokens_that_are_out(ann: Person) -> None:
-    claims = jwt.decode(ann.access_token, options={"verify_signature": False})
+def issued_a_minute_ago(person: Person) -> Person:
+    """Return the same person with an older access token: whether one has ended is told by the second."""
+    claims = jwt.decode(person.access_token, options={"verify_signature": False})
     key = hmac.new(SETTINGS["SESSION_SECRET"].encode(), b"dozen session tokens", "sha256").digest()
-    stolen = ann._replace(access_token=jwt.encode(claims | {"iat": claims["iat"] - 60}, key, "HS256"))
+    return person._replace(access_token=jwt.encode(claims | {"iat": claims["iat"] - 60}, key, "HS256"))
+
+
+async def test_a_reset_ends_the_access_tokens_that_are_out(ann: Person) -> None:
+    stolen = issued_a_minute_ago(ann)
     before = (await stolen("find")).status
     token, token_id = await confirmations.issue(ann.id, "reset")
     reset = {"token": token, "tokenId": token_id, "password": "other words"}
@@ -129,6 +134,25 @@ async def test_a_reset_ends_the_access_tokens_that_are_out(ann: Person) -> None:
 
     assert (before, (await stolen("find")).status) == (200, 401)
     assert (await again("find")).status == 200
+
+
+@pytest.mark.parametrize("app_host", ["worker"], indirect=True)
+async def test_a_token_that_has_ended_changes_no_account_while_calls_still_know_it(
+    ann: Person, configured: pytest.MonkeyPatch
+) -> None:
+    configured.setenv("AUTH_CACHE_SECONDS", "3600")
+    settings.current.cache_clear()
+    stolen = issued_a_minute_ago(ann)
+    body = {"token": custom_token(sub="the thief")}
+    await stolen("find")
+    await sessions.revoke(ann.id)
+
+    linked = await send(ann.host, "POST", f"{LOGIN}/custom-token/login?link=true", body, stolen.access_token)
+    deleted = await send(ann.host, "DELETE", "/api/client/v2.0/auth/delete", None, stolen.access_token)
+
+    assert (await stolen("find")).status == 200
+    assert (linked.status, deleted.status) == (401, 401)
+    assert await users.by_identity("custom-token", "the thief") is None
 
 
 async def test_one_reset_uses_up_every_token(ann: Person, driver: Any) -> None:
