@@ -137,7 +137,8 @@ async def user_of_access(access_token: str) -> tuple[User, Mapping[str, Any] | N
     user, claims = await _of_access(access_token)
     data = None if claims.get("user_data") is None else json_util.loads(claims["user_data"])
     if claims.get("user_data_omitted"):
-        data = await custom_data.of(user.id)
+        with mongo.driver_call():
+            data = await custom_data.of(user.id)
     if len(_cache) >= _MOST_CACHED:
         _cache.clear()
     _cache[key] = _Known(min(now + settings.current().auth_cache_seconds, claims["exp"]), user, data)

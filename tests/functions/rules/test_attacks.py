@@ -12,7 +12,7 @@ from bson.objectid import ObjectId
 
 from shared import settings
 from shared.auth import confirmations, sessions, users
-from tests.conftest import ACTION, errors_only, request_body
+from tests.conftest import ACTION, FailPoint, errors_only, request_body
 from tests.functions.rules.conftest import SETTINGS, Person, log_in, send
 from tests.functions.rules.test_sessions import LOGIN, SESSION, custom_token
 from tests.hosts import Host
@@ -153,6 +153,18 @@ async def test_a_token_that_has_ended_changes_no_account_while_calls_still_know_
     assert (await stolen("find")).status == 200
     assert (linked.status, deleted.status) == (401, 401)
     assert await users.by_identity("custom-token", "the thief") is None
+
+
+async def test_custom_data_that_cannot_be_read_are_a_late_answer_and_no_bug(
+    ann: Person, database: Any, fail_point: FailPoint
+) -> None:
+    await database.people.insert_one({"user_id": ann.id, "team": "red" * 2_000})  # more than a token holds
+    again = await log_in(ann.host, "local-userpass", {"username": "ann@shop.example", "password": "secret words"})
+    await fail_point("find", times=5, namespace="shop.people", errorCode=50)
+
+    answer = await again("find")
+
+    assert (answer.status, errors_only(answer)["error_code"]) == (504, "ExecutionTimeLimitExceeded")
 
 
 async def test_one_reset_uses_up_every_token(ann: Person, driver: Any) -> None:
