@@ -107,7 +107,9 @@ async def _of_refresh(refresh_token: str) -> tuple[User, str]:
     if stored is None or str(stored["user_id"]) != claims["sub"]:
         raise InvalidSessionError(_REFUSED)
     key_id = str(stored.get("key_id", ""))
-    return await _holder(claims["sub"], key_id), key_id
+    user = await _holder(claims["sub"], key_id)
+    _refuse_ended(user, stored["created"].replace(tzinfo=UTC).timestamp())  # its own removal may have failed
+    return user, key_id
 
 
 async def _holder(user_id: str, key_id: str) -> User:
@@ -154,9 +156,14 @@ async def _of_access(access_token: str) -> tuple[User, dict[str, Any]]:
     claims = tokens.verified("access", access_token)
     with mongo.driver_call():
         user = await _holder(claims["sub"], claims.get("key_id", ""))
-    if user.revoked is not None and claims["iat"] < int(user.revoked.replace(tzinfo=UTC).timestamp()):
-        raise InvalidSessionError(_REFUSED)
+    _refuse_ended(user, claims["iat"])
     return user, claims
+
+
+def _refuse_ended(user: User, issued: float) -> None:
+    """Raise InvalidSessionError for what a user was given before all of it was revoked; seconds are compared."""
+    if user.revoked is not None and issued < int(user.revoked.replace(tzinfo=UTC).timestamp()):
+        raise InvalidSessionError(_REFUSED)
 
 
 async def end(refresh_token: str) -> None:

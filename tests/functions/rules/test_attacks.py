@@ -4,6 +4,7 @@ import asyncio
 import hmac
 import json
 import time
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import jwt
@@ -165,6 +166,21 @@ async def test_custom_data_that_cannot_be_read_are_a_late_answer_and_no_bug(
     answer = await again("find")
 
     assert (answer.status, errors_only(answer)["error_code"]) == (504, "ExecutionTimeLimitExceeded")
+
+
+async def test_a_reset_that_stops_half_way_leaves_no_session(ann: Person, driver: Any, fail_point: FailPoint) -> None:
+    a_minute_ago = {"$set": {"created": datetime.now(UTC) - timedelta(minutes=1)}}
+    await driver.dozen.sessions.update_many({"user_id": ObjectId(ann.id)}, a_minute_ago)
+    token, token_id = await confirmations.issue(ann.id, "reset")
+    reset = {"token": token, "tokenId": token_id, "password": "other words"}
+    await fail_point("delete", times=5, namespace="dozen.sessions", errorCode=50)
+
+    stopped = await send(ann.host, "POST", f"{LOGIN}/local-userpass/reset", reset)
+    refreshed = await send(ann.host, "POST", SESSION, None, ann.refresh_token)
+    again = await log_in(ann.host, "local-userpass", {"username": "ann@shop.example", "password": "other words"})
+
+    assert (stopped.status, refreshed.status) == (504, 401)
+    assert (await send(ann.host, "POST", SESSION, None, again.refresh_token)).status == 200
 
 
 async def test_one_reset_uses_up_every_token(ann: Person, driver: Any) -> None:
