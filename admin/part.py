@@ -72,6 +72,8 @@ class Files(msgspec.Struct, frozen=True):
     def state(self, wanted: Wanted, resume: bool, restart: bool) -> Checkpoint | None:
         """Return what to go on from; raise StoppedError if that is something else or was not asked for."""
         state = None if restart else checkpoint.read(self.kept, Checkpoint)
+        if state is None and not restart and self.part.stat().st_size:  # ours has a checkpoint before its first byte
+            raise StoppedError(f"{self.part} is no part of an export: remove it, or write over it with --restart")
         if state is None or not (state.bytes or state.complete):  # there is nothing to lose
             return None
         if not resume:

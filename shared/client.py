@@ -85,7 +85,7 @@ class ClientCall:
 
     async def user_of_access(self) -> User:
         """Return the user whose access token came along."""
-        return self.seen((await sessions.user_of_access(self.token))[0])
+        return self.seen(await sessions.holder(self.token))
 
     def seen(self, user: User) -> User:
         """Name the user in the log."""

@@ -38,9 +38,11 @@ def store() -> Store | None:
 
 
 def name(purpose: str, *parts: str | bytes) -> str:
-    """Return the key of an entry."""
+    """Return the key of an entry; deployments that share a store and its secret keep their control databases apart."""
+    given = settings.current()
+    parts = (VERSION, given.control_uri, given.dozen_database, *parts)
     texts = [part if isinstance(part, bytes) else part.encode(errors="surrogateescape") for part in parts]
-    told = b"".join(len(text).to_bytes(8) + text for text in [VERSION.encode(), *texts])
+    told = b"".join(len(text).to_bytes(8) + text for text in texts)
     return f"dozen:{purpose}:{_mac(purpose.encode(), told).hex()}"
 
 

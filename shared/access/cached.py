@@ -180,6 +180,7 @@ class CachedAccess:
     def _entry(self, action: str, asked: tuple[Any, ...]) -> str | None:
         """Return the name of all that the reply follows from, besides the documents; None if it cannot be written."""
         known = app.current()
+        rules = None if self._scope is None or known is None else [known.fingerprint, self._request.data_source]
         told = {
             "source": self._settings.data_source_uri(self._request.data_source),
             "namespace": self._namespace,
@@ -188,7 +189,7 @@ class CachedAccess:
             "form": self._form,
             "settings": [self._settings.max_read_bytes, self._settings.rules_allow_hidden_field_queries],
             "user": None if self._scope is None else dict(self._scope),
-            "app": None if self._scope is None or known is None else known.fingerprint,
+            "rules": rules,
         }
         try:
             return entries.name("reply", bson.encode(told))

@@ -9,7 +9,7 @@ from typing import Literal
 from shared import app, entries, mongo, settings
 from shared.auth import accounts, custom_data, keys, logins, sessions, users
 from shared.auth.caller import Caller
-from shared.auth.users import User
+from shared.auth.users import EMAIL_PASSWORD, User
 from shared.errors import (
     InvalidParameterError,
     InvalidPasswordError,
@@ -80,6 +80,8 @@ async def _with_password(email: str, password: str, address: str) -> Caller:
 
     The user is looked up in any case, so that another password counts at once.
     """
+    if logins.providers().email_password is None:
+        raise logins.not_found(EMAIL_PASSWORD)
     key = sha256(_SALT + f"{len(email)} {email} {password}".encode(errors="surrogateescape")).digest()
     user_id, stamp = await _known(key, email, password)
     with mongo.driver_call():

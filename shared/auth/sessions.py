@@ -81,9 +81,8 @@ async def start(user: User, provider_type: str, key_id: str = "") -> Tokens:
 
 async def renewed(access_token: str) -> str:
     """Return a new access token of the user whose token this is, who has changed."""
-    claims = tokens.verified("access", access_token)
-    key_id = claims.get("key_id", "")
-    return await _access_token(await _holder(claims["sub"], key_id), key_id)
+    user, claims = await _of_access(access_token)
+    return await _access_token(user, claims.get("key_id", ""))
 
 
 async def refreshed(refresh_token: str) -> tuple[User, str]:
@@ -108,7 +107,9 @@ async def _of_refresh(refresh_token: str) -> tuple[User, str]:
     if stored is None or str(stored["user_id"]) != claims["sub"]:
         raise InvalidSessionError(_REFUSED)
     key_id = str(stored.get("key_id", ""))
-    return await _holder(claims["sub"], key_id), key_id
+    user = await _holder(claims["sub"], key_id)
+    _refuse_ended(user, stored["created"].replace(tzinfo=UTC).timestamp())  # its own removal may have failed
+    return user, key_id
 
 
 async def _holder(user_id: str, key_id: str) -> User:
@@ -134,19 +135,35 @@ async def user_of_access(access_token: str) -> tuple[User, Mapping[str, Any] | N
     now = time.time()
     if known is not None and known.expires > now:
         return known.user, known.custom_data
-    claims = tokens.verified("access", access_token)
     _cache.pop(key, None)
-    with mongo.driver_call():
-        user = await _holder(claims["sub"], claims.get("key_id", ""))
-    if user.revoked is not None and claims["iat"] < int(user.revoked.replace(tzinfo=UTC).timestamp()):
-        raise InvalidSessionError(_REFUSED)
+    user, claims = await _of_access(access_token)
     data = None if claims.get("user_data") is None else json_util.loads(claims["user_data"])
     if claims.get("user_data_omitted"):
-        data = await custom_data.of(user.id)
+        with mongo.driver_call():
+            data = await custom_data.of(user.id)
     if len(_cache) >= _MOST_CACHED:
         _cache.clear()
     _cache[key] = _Known(min(now + settings.current().auth_cache_seconds, claims["exp"]), user, data)
     return user, data
+
+
+async def holder(access_token: str) -> User:
+    """Return the same user as MongoDB knows it now: what changes an account asks no cache."""
+    return (await _of_access(access_token))[0]
+
+
+async def _of_access(access_token: str) -> tuple[User, dict[str, Any]]:
+    claims = tokens.verified("access", access_token)
+    with mongo.driver_call():
+        user = await _holder(claims["sub"], claims.get("key_id", ""))
+    _refuse_ended(user, claims["iat"])
+    return user, claims
+
+
+def _refuse_ended(user: User, issued: float) -> None:
+    """Raise InvalidSessionError for what a user was given before all of it was revoked; seconds are compared."""
+    if user.revoked is not None and issued < int(user.revoked.replace(tzinfo=UTC).timestamp()):
+        raise InvalidSessionError(_REFUSED)
 
 
 async def end(refresh_token: str) -> None:

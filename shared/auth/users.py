@@ -23,7 +23,7 @@ pending, expires, revoked}.
 An identity is unique: `id` is the e-mail address, the subject of a token, or a random one of its own.
 `pending` is true of who registered and never logged in: such an identity is nobody's yet.
 `expires` has a TTL index, and only who is anonymous and nothing else has it.
-Access tokens from before `revoked` are of no use.
+Sessions and access tokens from before `revoked` are of no use.
 """
 
 ANONYMOUS, EMAIL_PASSWORD = "anon-user", "local-userpass"
@@ -193,8 +193,8 @@ async def password_hash(password: str) -> str:
 
 
 async def set_password_hash(user_id: str, hashed: str) -> None:
-    """Give a user the password of this hash; who can choose one has confirmed the address."""
-    await _change(user_id, {"password": hashed, "confirmed": True})
+    """Give a user the password of this hash, which ends all tokens; who can choose one has confirmed the address."""
+    await _change(user_id, {"password": hashed, "confirmed": True, "revoked": datetime.now(UTC)})
 
 
 async def confirm(user_id: str) -> None:

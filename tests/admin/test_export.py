@@ -209,6 +209,22 @@ async def test_nothing_is_overwritten_or_forgotten_unasked(command: Command, mov
     assert (command.folder / "x").read_text() == '{"_id":{"$numberInt":"1"}}\n'
 
 
+async def test_a_file_that_only_has_the_name_of_a_part_is_kept(command: Command, moved: Any) -> None:
+    await moved["from"].insert_one({"_id": 1})
+    (command.folder / "others").write_text("keep\n")
+    (command.folder / "x.part").symlink_to("others")
+
+    refused = [command("export", *FROM, "--out", "x", *more) for more in ((), ("--resume",))]
+    kept = (command.folder / "others").read_text()
+    (command.folder / "x.part").unlink()
+    (command.folder / "x.part").write_text("of no use any more\n")
+    anew = command("export", *FROM, "--out", "x", "--restart")
+
+    assert [each.returncode for each in (*refused, anew)] == [1, 1, 0]
+    assert all(b"x.part is no part of an export" in each.stderr for each in refused)
+    assert kept == "keep\n"
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "sentence"),
     [

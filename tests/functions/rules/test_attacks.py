@@ -4,6 +4,7 @@ import asyncio
 import hmac
 import json
 import time
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import jwt
@@ -11,8 +12,8 @@ import pytest
 from bson.objectid import ObjectId
 
 from shared import settings
-from shared.auth import confirmations
-from tests.conftest import ACTION, errors_only, request_body
+from shared.auth import confirmations, sessions, users
+from tests.conftest import ACTION, FailPoint, errors_only, request_body
 from tests.functions.rules.conftest import SETTINGS, Person, log_in, send
 from tests.functions.rules.test_sessions import LOGIN, SESSION, custom_token
 from tests.hosts import Host
@@ -117,10 +118,15 @@ async def test_an_old_password_is_of_no_use_at_once(ann: Person, configured: pyt
     assert (before.status, after.status, new.status) == (200, 401, 200)
 
 
-async def test_a_reset_ends_the_access_tokens_that_are_out(ann: Person) -> None:
-    claims = jwt.decode(ann.access_token, options={"verify_signature": False})
+def issued_a_minute_ago(person: Person) -> Person:
+    """Return the same person with an older access token: whether one has ended is told by the second."""
+    claims = jwt.decode(person.access_token, options={"verify_signature": False})
     key = hmac.new(SETTINGS["SESSION_SECRET"].encode(), b"dozen session tokens", "sha256").digest()
-    stolen = ann._replace(access_token=jwt.encode(claims | {"iat": claims["iat"] - 60}, key, "HS256"))
+    return person._replace(access_token=jwt.encode(claims | {"iat": claims["iat"] - 60}, key, "HS256"))
+
+
+async def test_a_reset_ends_the_access_tokens_that_are_out(ann: Person) -> None:
+    stolen = issued_a_minute_ago(ann)
     before = (await stolen("find")).status
     token, token_id = await confirmations.issue(ann.id, "reset")
     reset = {"token": token, "tokenId": token_id, "password": "other words"}
@@ -129,6 +135,52 @@ async def test_a_reset_ends_the_access_tokens_that_are_out(ann: Person) -> None:
 
     assert (before, (await stolen("find")).status) == (200, 401)
     assert (await again("find")).status == 200
+
+
+@pytest.mark.parametrize("app_host", ["worker"], indirect=True)
+async def test_a_token_that_has_ended_changes_no_account_while_calls_still_know_it(
+    ann: Person, configured: pytest.MonkeyPatch
+) -> None:
+    configured.setenv("AUTH_CACHE_SECONDS", "3600")
+    settings.current.cache_clear()
+    stolen = issued_a_minute_ago(ann)
+    body = {"token": custom_token(sub="the thief")}
+    await stolen("find")
+    await sessions.revoke(ann.id)
+
+    linked = await send(ann.host, "POST", f"{LOGIN}/custom-token/login?link=true", body, stolen.access_token)
+    deleted = await send(ann.host, "DELETE", "/api/client/v2.0/auth/delete", None, stolen.access_token)
+
+    assert (await stolen("find")).status == 200
+    assert (linked.status, deleted.status) == (401, 401)
+    assert await users.by_identity("custom-token", "the thief") is None
+
+
+async def test_custom_data_that_cannot_be_read_are_a_late_answer_and_no_bug(
+    ann: Person, database: Any, fail_point: FailPoint
+) -> None:
+    await database.people.insert_one({"user_id": ann.id, "team": "red" * 2_000})  # more than a token holds
+    again = await log_in(ann.host, "local-userpass", {"username": "ann@shop.example", "password": "secret words"})
+    await fail_point("find", times=5, namespace="shop.people", errorCode=50)
+
+    answer = await again("find")
+
+    assert (answer.status, errors_only(answer)["error_code"]) == (504, "ExecutionTimeLimitExceeded")
+
+
+async def test_a_reset_that_stops_half_way_leaves_no_session(ann: Person, driver: Any, fail_point: FailPoint) -> None:
+    a_minute_ago = {"$set": {"created": datetime.now(UTC) - timedelta(minutes=1)}}
+    await driver.dozen.sessions.update_many({"user_id": ObjectId(ann.id)}, a_minute_ago)
+    token, token_id = await confirmations.issue(ann.id, "reset")
+    reset = {"token": token, "tokenId": token_id, "password": "other words"}
+    await fail_point("delete", times=5, namespace="dozen.sessions", errorCode=50)
+
+    stopped = await send(ann.host, "POST", f"{LOGIN}/local-userpass/reset", reset)
+    refreshed = await send(ann.host, "POST", SESSION, None, ann.refresh_token)
+    again = await log_in(ann.host, "local-userpass", {"username": "ann@shop.example", "password": "other words"})
+
+    assert (stopped.status, refreshed.status) == (504, 401)
+    assert (await send(ann.host, "POST", SESSION, None, again.refresh_token)).status == 200
 
 
 async def test_one_reset_uses_up_every_token(ann: Person, driver: Any) -> None:

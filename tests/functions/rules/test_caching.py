@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from shared import app
+from local.mongod import Mongod
+from shared import app, settings
 from tests.conftest import ACTION, request_body
 from tests.functions.rules.conftest import SETTINGS, Person, registered
 from tests.hosts import ROOT, Answer, Worker
@@ -216,3 +217,22 @@ async def test_a_kept_join_is_no_answer_for_one_who_may_not_read_the_other_colle
 
     assert (kept.status, await replies(valkey)) == (200, 1)
     assert (denied.status, denied.json["error_code"]) == (403, "NoMatchingRoleFound")
+
+
+async def test_two_names_of_one_data_source_keep_their_own_rules_apart(
+    ann: Person, change: Change, configured: pytest.MonkeyPatch, mongod: Mongod, tmp_path: Path, database: Any
+) -> None:
+    configured.setenv("MONGO_DB_URI__REPORTS", mongod.uri)
+    sources = tmp_path / "shop" / "data_sources"
+    shutil.copytree(sources / "mongodb-atlas", sources / "reports")
+    change("data_sources/reports/config.json", name="reports")
+    owner = json.loads((sources / "reports" / "shop" / "orders" / "rules.json").read_text())["roles"][0]
+    change("data_sources/reports/shop/orders/rules.json", roles=[owner | {"fields": {}}])
+    settings.current.cache_clear()
+    await database.orders.insert_one({"_id": 1, "owner": ann.id, "secret": "the hidden value"})
+
+    lax = await ann("find", dataSource="reports")
+    strict = await ann("find", dataSource="mongodb-atlas")
+
+    assert lax.json["documents"][0]["secret"] == "the hidden value"
+    assert "secret" not in strict.json["documents"][0]

@@ -1,12 +1,15 @@
 """Credentials that a process knows from another one, through a real Valkey."""
 
+import json
+import shutil
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from local.mongod import Mongod
-from shared import auth, entries, settings
+from shared import app, auth, entries, settings
 from shared.auth import credentials, keys
 from tests.admin.test_keys import run
 from tests.conftest import ACTION, request_body
@@ -170,6 +173,34 @@ async def test_a_password_that_is_known_counts_no_longer_than_what_is_stored(
     there = await find(worker, **ANN)
 
     assert [each.status for each in (first, here, there)] == [200, 401, 401]
+
+
+async def test_a_known_password_does_not_count_where_the_app_takes_none(
+    worker: Worker, shared: Valkey, nobody: None, configured: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    await send(worker, "POST", f"{PASSWORDS}/register", ANN)
+    taken = await find(worker, **ANN)
+    folder = Path(shutil.copytree(SETTINGS["APP_CONFIG_DIR"], tmp_path / "shop"))
+    providers = json.loads((folder / "auth" / "providers.json").read_text())
+    providers["local-userpass"]["disabled"] = True
+    (folder / "auth" / "providers.json").write_text(json.dumps(providers))
+    configured.setenv("APP_CONFIG_DIR", str(folder))
+    settings.current.cache_clear()
+    app.forget()
+
+    assert (taken.status, (await find(worker, **ANN)).status) == (200, 401)
+
+
+async def test_a_key_of_another_deployment_on_the_same_valkey_is_none(
+    worker: Worker, shared: Valkey, driver: Any, configured: pytest.MonkeyPatch
+) -> None:
+    key, _ = await issue(driver)
+    there = await find(worker, apiKey=key)
+    configured.setenv("DOZEN_DATABASE", "dozen_of_another")
+    settings.current.cache_clear()
+    in_another_process()
+
+    assert (there.status, (await find(worker, apiKey=key)).status) == (200, 401)
 
 
 async def test_the_store_holds_no_secret(worker: Worker, shared: Valkey, nobody: None, driver: Any) -> None:
