@@ -1,8 +1,10 @@
 """`python -m admin keys`, as an operator runs it: a process of its own on a real mongod."""
 
 import json
+import os
 import subprocess
 import sys
+import termios
 from collections.abc import Callable
 from typing import Any
 
@@ -120,6 +122,27 @@ async def test_a_list_is_not_cut_where_no_terminal_is(admin: Admin, keys: Any) -
     admin("keys", "create", "--name", "x" * 500)
 
     assert "x" * 500 in admin("keys", "list").stdout
+
+
+async def test_a_terminal_gets_whole_ids(mongod: Mongod, keys: Any) -> None:
+    user_id = ObjectId()
+    inserted = await keys.insert_one(
+        keys_.new_key("a name that is longer than all the rest of its line", user_id=user_id)[1]
+    )
+    ours, theirs = os.openpty()
+    termios.tcsetwinsize(theirs, (24, 80))
+
+    done = subprocess.run(
+        [sys.executable, "-m", "admin", "keys", "list"],
+        cwd=ROOT, env={"MONGO_DB_URI": mongod.uri, "DOZEN_DATABASE": "operated"}, stdout=theirs, check=False,
+    )  # fmt: skip
+    os.close(theirs)
+    shown = os.read(ours, 65536).decode()
+    os.close(ours)
+
+    assert done.returncode == 0
+    assert str(inserted.inserted_id) in shown
+    assert f"user {user_id}" in shown
 
 
 async def test_a_created_key_opens_the_service_until_it_is_disabled(mongod: Mongod, tmp_path: Any, keys: Any) -> None:
