@@ -27,6 +27,17 @@ def run(*arguments: str, **env: str) -> Done:
     return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
 
 
+def on_a_terminal(*arguments: str, **env: str) -> str:
+    """Run the command on a terminal of 80 columns and return what it shows."""
+    ours, theirs = os.openpty()
+    termios.tcsetwinsize(theirs, (24, 80))
+    command = [sys.executable, "-m", "admin", *arguments]
+    subprocess.run(command, cwd=ROOT, env=env, stdout=theirs, check=True)
+    os.close(theirs)
+    with open(ours, "rb", buffering=0) as terminal:
+        return terminal.read(65536).decode()
+
+
 @pytest.fixture
 def admin(mongod: Mongod) -> Admin:
     """Run the command on the mongod of the tests, with a control database of its own."""
@@ -126,21 +137,11 @@ async def test_a_list_is_not_cut_where_no_terminal_is(admin: Admin, keys: Any) -
 
 async def test_a_terminal_gets_whole_ids(mongod: Mongod, keys: Any) -> None:
     user_id = ObjectId()
-    inserted = await keys.insert_one(
-        keys_.new_key("a name that is longer than all the rest of its line", user_id=user_id)[1]
-    )
-    ours, theirs = os.openpty()
-    termios.tcsetwinsize(theirs, (24, 80))
+    _, stored = keys_.new_key("a name that is longer than all the rest of its line", user_id=user_id)
+    inserted = await keys.insert_one(stored)
 
-    done = subprocess.run(
-        [sys.executable, "-m", "admin", "keys", "list"],
-        cwd=ROOT, env={"MONGO_DB_URI": mongod.uri, "DOZEN_DATABASE": "operated"}, stdout=theirs, check=False,
-    )  # fmt: skip
-    os.close(theirs)
-    shown = os.read(ours, 65536).decode()
-    os.close(ours)
+    shown = on_a_terminal("keys", "list", MONGO_DB_URI=mongod.uri, DOZEN_DATABASE="operated")
 
-    assert done.returncode == 0
     assert str(inserted.inserted_id) in shown
     assert f"user {user_id}" in shown
 
