@@ -34,8 +34,9 @@ def on_a_terminal(*arguments: str, **env: str) -> str:
     command = [sys.executable, "-m", "admin", *arguments]
     subprocess.run(command, cwd=ROOT, env=env, stdout=theirs, check=True)
     os.close(theirs)
-    with open(ours, "rb", buffering=0) as terminal:
-        return terminal.read(65536).decode()
+    shown = os.read(ours, 65536)
+    os.close(ours)
+    return shown.decode()
 
 
 @pytest.fixture
