@@ -52,6 +52,7 @@ def test_exit_codes_stand_in_the_help(name: str) -> None:
 
 @pytest.mark.parametrize("words", [("doctor",), ("keys", "list"), ("keys", "list", "--json")], ids=" ".join)
 def test_a_result_that_cannot_be_written_is_one_sentence(command: Command, words: tuple[str, ...]) -> None:
+    command.env["DOZEN_DATABASE"] = "unwritten"
     with Path("/dev/full").open("w") as full:
         process = command.start(*words, stdout=full)
         _, said = process.communicate(timeout=120)
