@@ -1,5 +1,7 @@
 """`python -m admin`: the command line of a deployment's operator."""
 
+import sys
+
 import typer
 
 from admin import access, indexes, keys, sessions, users
@@ -7,7 +9,7 @@ from admin import app as exported
 from admin.doctor import doctor
 from admin.export import export
 from admin.importing import import_
-from admin.process import EXIT_CODES
+from admin.process import EXIT_CODES, unwritten
 from admin.sample import command as sample
 from shared.settings import VERSION
 
@@ -45,4 +47,7 @@ def main(
 
 
 if __name__ == "__main__":
-    app()
+    try:
+        app()
+    except OSError as error:  # a list or a finding is printed when its work is done
+        sys.exit(unwritten(error).exit_code)

@@ -11,7 +11,7 @@ from admin import database_checks
 from admin.findings import Finding, Findings, gathered
 from admin.output import AsJSON, console, show_json
 from admin.process import run
-from shared import app, settings
+from shared import app, cache, settings
 from shared.settings import Settings, SettingsError
 
 Seconds = Annotated[float, typer.Option("--timeout", min=0.1, metavar="SECONDS", help="How long each check may take.")]
@@ -86,7 +86,11 @@ async def _valkey(given: Settings) -> Findings:
     from redis.asyncio import Redis  # noqa: PLC0415  only a deployment that has one pays for it
     from redis.exceptions import RedisError  # noqa: PLC0415
 
-    client = Redis.from_url(given.redis_url, socket_timeout=5, socket_connect_timeout=5)
+    try:
+        client = Redis.from_url(cache.address(given.redis_url), socket_timeout=5, socket_connect_timeout=5)
+    except ValueError:  # its text may hold the password
+        yield Finding("Valkey", "problem", "REDIS_URL cannot be used", "see docs/settings.md; there is no cache")
+        return
     try:
         await client.ping()
         version = (await client.info("server")).get("redis_version", "of unknown version")

@@ -1,6 +1,5 @@
 """What commands print on standard output: tables and sentences for people, one JSON document for scripts."""
 
-import sys
 from typing import Annotated, Any
 
 import orjson
@@ -11,7 +10,7 @@ from rich.table import Table
 AsJSON = Annotated[bool, typer.Option("--json", help="Print one JSON document instead, for scripts.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask. Needed where no terminal is.")]
 
-_UNCUT = 10_000  # columns: what a pipe reads is not cut to the width of a terminal
+_UNCUT = 10_000  # columns: an id that was cut to the width of a terminal cannot be copied from it
 
 
 def console() -> Console:
@@ -25,8 +24,8 @@ def table(*columns: str) -> Table:
 
 
 def show(shown: Table) -> None:
-    """Print a table, in full width where no terminal is."""
-    (Console(emoji=False) if sys.stdout.isatty() else Console(emoji=False, width=_UNCUT)).print(shown)
+    """Print a table in full width; a terminal wraps lines that are too long for it."""
+    Console(emoji=False, width=_UNCUT).print(shown)
 
 
 def show_json(document: Any) -> None:

@@ -56,7 +56,14 @@ def run[T](work: Callable[[], Awaitable[T]], *, endless: bool = False, interrupt
         except (DataAPIError, AppError, NoSuchError, StoppedError) as error:
             raise fail(str(error)) from None
         except OSError as error:
-            raise fail(f"{error.filename}: {error.strerror}" if error.filename else str(error.strerror)) from None
+            raise fail(_said(error)) from None
+
+
+def unwritten(error: OSError) -> typer.Exit:
+    """Say why standard output took no result, and return the exit to raise."""
+    exit_ = fail(f"standard output: {_said(error)}")
+    _forget_output()
+    return exit_
 
 
 def object_id(text: str, noun: str) -> ObjectId:
@@ -105,9 +112,18 @@ async def _closing[T](work: Callable[[], Awaitable[T]], endless: bool) -> T:
 
 
 def _unheard() -> typer.Exit:
-    """Leave quietly: the reader of our pipe is gone, and what is buffered must not fail once more at the exit."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    """Leave quietly: the reader of our pipe is gone."""
+    _forget_output()
     return typer.Exit(FAILED)
+
+
+def _forget_output() -> None:
+    """Let what is buffered not fail once more at the exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _said(error: OSError) -> str:
+    return f"{error.filename}: {error.strerror}" if error.filename else str(error.strerror)
 
 
 @contextlib.contextmanager

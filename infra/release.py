@@ -17,7 +17,7 @@ SHIPPED = ("LICENSE", "admin", "function_app.py", "functions", "host.json", "req
 SERVED = ("LICENSE", "admin", "function_app.py", "functions", "requirements.txt", "server.py", "shared")
 CODE = {"functions": SHIPPED, "server": SERVED}
 SERVER_ONLY = frozenset({"httptools", "starlette", "uvicorn", "uvloop"})  # Azure's host brings its own
-SERVER_CODE = ("shared/draining.py", "shared/processes.py")  # server.py alone imports them, and they the packages above
+SERVER_MODULES = ("shared/draining.py", "shared/processes.py")  # only server.py imports them, and they import those
 DEPENDENCIES = Path(".python_packages/lib/site-packages")  # the one folder that Azure's worker adds to the path
 
 _NOT_RUN = frozenset({".c", ".h", ".pxd", ".pxi", ".pyi", ".pyx"})  # for compilers of extensions, and type checkers
@@ -56,11 +56,12 @@ _ON_DEMAND = (
 def lay_out(folder: Path, host: str, platforms: Sequence[str] = ()) -> None:
     """Fill a folder with the code, and with wheels for the platforms or else for this machine."""
     _copy_code(folder, CODE[host])
-    if host != "server":
-        for name in SERVER_CODE:
-            (folder / name).unlink()
     lock = (ROOT / "requirements.txt").read_text()
-    _install(folder / DEPENDENCIES, lock if host == "server" else without(lock, SERVER_ONLY), platforms)
+    if host == "functions":
+        lock = without(lock, SERVER_ONLY)
+        for module in SERVER_MODULES:
+            (folder / module).unlink()
+    _install(folder / DEPENDENCIES, lock, platforms)
     _trim(folder / DEPENDENCIES)
 
 

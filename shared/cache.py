@@ -148,6 +148,11 @@ async def close() -> None:
             await each.close()
 
 
+def address(url: str) -> str:
+    """Return REDIS_URL as the driver spells it, which knows no valkey://."""
+    return url.replace("valkey", "redis", 1) if url.startswith("valkey") else url
+
+
 def _new_store(url: str) -> Store | None:
     from redis.asyncio import BlockingConnectionPool, Redis  # noqa: PLC0415  only a deployment that has one pays for it
     from redis.asyncio.retry import Retry  # noqa: PLC0415
@@ -155,7 +160,7 @@ def _new_store(url: str) -> Store | None:
 
     try:
         pool = BlockingConnectionPool.from_url(
-            url.replace("valkey", "redis", 1) if url.startswith("valkey") else url,
+            address(url),
             max_connections=_MOST_CONNECTIONS,
             timeout=_SECONDS,
             socket_timeout=_SECONDS,

@@ -43,7 +43,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="upper"):
     mongo_db_password: str = ""
     mongo_db_scheme: Literal["mongodb", "mongodb+srv"] = "mongodb"
     mongo_db_auth: Literal["password", "entra"] = "password"
-    mongo_db_token_audience: Annotated[str, Meta(pattern=r"^[a-z]+://\S+$")] = _AZURE_DOCUMENTDB_AUDIENCE
+    mongo_db_token_audience: Annotated[str, Meta(pattern=r"^[a-z]+://\S+$", description="a URI")] = (
+        _AZURE_DOCUMENTDB_AUDIENCE
+    )
     azure_client_id: str = ""
     mongo_db_timeout_ms: Annotated[int, Meta(ge=1, le=2**31 - 1)] = 30_000
     mongo_db_max_pool_size: Positive | None = None
@@ -52,7 +54,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="upper"):
     web_concurrency: Annotated[int, Meta(ge=1, le=1_000)] = 1
     listen_host: str = "0.0.0.0"  # noqa: S104  a container is reached from outside itself
     listen_port: Port = 7071
-    dozen_database: Annotated[str, Meta(pattern=r"^(?!(admin|local|config)$)[A-Za-z0-9_-]{1,63}$")] = "dozen"
+    dozen_database: Annotated[
+        str,
+        Meta(
+            pattern=r"^(?!(admin|local|config)$)[A-Za-z0-9_-]{1,63}$",
+            description="up to 63 letters, digits, _ and -, and no database of MongoDB's own",
+        ),
+    ] = "dozen"
     app_id: str = ""
     return_type: Literal["JSON", "EJSON"] | None = None
     auth_cache_seconds: Seconds = 30.0
@@ -61,10 +69,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="upper"):
     max_body_bytes: Positive = 32 * 1024 * 1024
     max_read_bytes: Positive = 350_000_000
     app_config_dir: str = ""
-    session_secret: Annotated[str, Meta(pattern=r"^(.{32,})?$")] = ""
-    redis_url: Annotated[str, Meta(pattern=r"^((rediss?|valkeys?)://.+)?$")] = ""
+    session_secret: Annotated[str, Meta(pattern=r"^(.{32,})?$", description="32 characters or more")] = ""
+    redis_url: Annotated[
+        str, Meta(pattern=r"^((rediss?|valkeys?)://.+)?$", description="redis://, rediss://, valkey:// or valkeys://")
+    ] = ""
     cached_collections: str = ""
-    mail_webhook_url: Annotated[str, Meta(pattern=r"^(https?://.+)?$")] = ""
+    mail_webhook_url: Annotated[str, Meta(pattern=r"^(https?://.+)?$", description="https://")] = ""
     trusted_proxies: Annotated[int, Meta(ge=0, le=10)] = 0
     login_attempts: Positive = 10
     login_window_seconds: Positive = 300
@@ -236,7 +246,19 @@ def _refuse_unresolved_references(values: Mapping[str, str]) -> None:
 def _sentence(error: msgspec.ValidationError) -> str:
     reason, _, path = str(error).partition(" - at `$.")
     reason = re.sub(r", got .*| '.*'", "", reason)  # what was given may be a secret in the wrong place
-    return f"{path.rstrip('`')} is not usable: {reason[0].lower()}{reason[1:]}"
+    name = path.rstrip("`")
+    return f"{name} is not usable: {_expected(name, reason) or f'{reason[0].lower()}{reason[1:]}'}"
+
+
+def _expected(name: str, reason: str) -> str:
+    """Say what a setting takes where msgspec speaks only of a regular expression or an enumeration."""
+    field = msgspec.json.schema(Settings)["$defs"]["Settings"]["properties"].get(name, {})
+    field |= field.get("anyOf", [{}])[0]  # of one that may be unset
+    if "regex" in reason and "description" in field:
+        return f"expected {field['description']}"
+    if "enum" in reason and "enum" in field:
+        return f"expected {' or '.join(field['enum'])}"
+    return ""
 
 
 def _data_sources(given: Settings, values: Mapping[str, str]) -> dict[str, str]:

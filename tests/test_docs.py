@@ -1,5 +1,6 @@
 """Pages that list what the code holds: settings, errors, routes, modules; their links; the README's example."""
 
+import ast
 import inspect
 import json
 import re
@@ -181,6 +182,23 @@ def test_every_module_is_documented() -> None:
     documented = {name for name, _ in rows("docs/architecture.md", "| module | what it owns |")}
 
     assert documented == found - {f"{folder}/__init__.py" for folder in ("functions", "shared", "admin")}
+
+
+def test_every_line_of_the_log_is_documented() -> None:
+    documented = {message for message, *_ in rows("docs/telemetry.md", "| message | level | when | fields |")}
+
+    assert documented == logged() | {"request"}  # which shared/telemetry/requests.py writes by itself
+
+
+def logged() -> set[str]:
+    """Return the messages of all that calls `event`."""
+    sources = [ROOT / "server.py", *(ROOT / "functions").rglob("*.py"), *(ROOT / "shared").rglob("*.py")]
+    calls = [node for source in sources for node in ast.walk(ast.parse(source.read_text())) if is_event(node)]
+    return {call.args[1].value for call in calls}  # type: ignore[attr-defined]
+
+
+def is_event(node: ast.AST) -> bool:
+    return isinstance(node, ast.Call) and re.fullmatch(r"(\w+\.)?event", ast.unparse(node.func)) is not None
 
 
 def test_the_layout_names_what_exists() -> None:

@@ -14,6 +14,7 @@ from local.mongod import Mongod, find_mongod
 from tests.admin.conftest import Command, Done
 from tests.functions.rules.conftest import SETTINGS
 from tests.hosts import ROOT
+from tests.valkey import Valkey
 
 SECRET = "planted-0123456789-abcdefghijklmnop"
 
@@ -81,6 +82,20 @@ async def test_each_problem_is_found_and_no_secret_is_shown(command: Command, em
     assert said.has("control database operated", "warning", "not there yet: api_keys, users, sessions, confirmations")
     assert SECRET not in (done.stdout + done.stderr).decode() + repr(said)
     assert b"-> check host, port, firewall and credentials" in done.stdout
+
+
+@pytest.mark.parametrize("scheme", ["redis", "valkey"])
+async def test_valkey_is_asked_by_either_spelling(command: Command, valkey: Valkey, scheme: str) -> None:
+    said = parsed(command("doctor", "--json", REDIS_URL=valkey.url.replace("redis", scheme)))
+
+    assert said.has("Valkey", "ok", "answers, speaks Redis ")
+
+
+def test_an_address_of_valkey_that_cannot_be_used_is_a_problem(command: Command) -> None:
+    done = command("doctor", "--json", REDIS_URL=f"valkey://:{SECRET}@h:port")
+
+    assert parsed(done).has("Valkey", "problem", "REDIS_URL cannot be used")
+    assert SECRET not in (done.stdout + done.stderr).decode()
 
 
 def test_a_wrong_setting_is_a_problem(command: Command) -> None:

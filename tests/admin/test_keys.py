@@ -1,8 +1,10 @@
 """`python -m admin keys`, as an operator runs it: a process of its own on a real mongod."""
 
 import json
+import os
 import subprocess
 import sys
+import termios
 from collections.abc import Callable
 from typing import Any
 
@@ -23,6 +25,18 @@ type Admin = Callable[..., Done]
 def run(*arguments: str, **env: str) -> Done:
     command = [sys.executable, "-m", "admin", *arguments]
     return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
+
+
+def on_a_terminal(*arguments: str, **env: str) -> str:
+    """Run the command on a terminal of 80 columns and return what it shows."""
+    ours, theirs = os.openpty()
+    termios.tcsetwinsize(theirs, (24, 80))
+    command = [sys.executable, "-m", "admin", *arguments]
+    subprocess.run(command, cwd=ROOT, env=env, stdout=theirs, check=True)
+    os.close(theirs)
+    shown = os.read(ours, 65536)
+    os.close(ours)
+    return shown.decode()
 
 
 @pytest.fixture
@@ -120,6 +134,17 @@ async def test_a_list_is_not_cut_where_no_terminal_is(admin: Admin, keys: Any) -
     admin("keys", "create", "--name", "x" * 500)
 
     assert "x" * 500 in admin("keys", "list").stdout
+
+
+async def test_a_terminal_gets_whole_ids(mongod: Mongod, keys: Any) -> None:
+    user_id = ObjectId()
+    _, stored = keys_.new_key("a name that is longer than all the rest of its line", user_id=user_id)
+    inserted = await keys.insert_one(stored)
+
+    shown = on_a_terminal("keys", "list", MONGO_DB_URI=mongod.uri, DOZEN_DATABASE="operated")
+
+    assert str(inserted.inserted_id) in shown
+    assert f"user {user_id}" in shown
 
 
 async def test_a_created_key_opens_the_service_until_it_is_disabled(mongod: Mongod, tmp_path: Any, keys: Any) -> None:

@@ -83,8 +83,14 @@ def test_only_what_runs_is_in_it(package: zipfile.ZipFile) -> None:
     names = package.namelist()
 
     assert [name for name in names if set(name.split("/")) & {"tests", "docs", "bench", "infra", "local", "bin"}] == []
-    assert {"server.py", *release.SERVER_CODE} & set(names) == set()
     assert [name for name in names if Path(name).suffix in {".pyi", ".pyx", ".c", ".h", ".exe"}] == []
+
+
+def test_the_servers_own_modules_are_not_in_it(package: zipfile.ZipFile) -> None:
+    asking = [name for name in package.namelist() if name.endswith(".py") and b"import uvicorn" in package.read(name)]
+
+    assert asking == []
+    assert set(package.namelist()) & set(release.SERVER_MODULES) == set()
 
 
 def test_the_packages_are_the_locked_ones_without_a_server(
