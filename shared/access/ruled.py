@@ -15,6 +15,7 @@ from pymongo import ReturnDocument
 from pymongo.errors import OperationFailure
 
 from shared import mongo, reads, replies
+from shared.access import kept
 from shared.access.full import Changes, FullAccess
 from shared.ejson import Document
 from shared.errors import (
@@ -341,6 +342,10 @@ class _Update(NamedTuple):
     is_replacement: bool = False
 
 
+type _Checked = tuple[list[dict[str, Any]], Iterable[Mask | None]]
+"""Documents by which masks can be cut to a projection, and the mask of each."""
+
+
 class _View:
     """How documents are shown: trimmed to what may be read, then cut to the caller's projection.
 
@@ -389,14 +394,33 @@ class _View:
 
     def shown(self, batch: bytes, used: Iterable[Path], form: replies.Format) -> Iterator[dict[str, Any]]:
         """Give what is visible of a batch of documents."""
-        documents = bson.decode_all(batch, OPTIONS)
-        masks = self._access.masks([each[_ROOT] for each in documents] if self.sent else documents, used)
+        rendered = replies.rendered(batch, form)
+        documents, masks = self._seen(batch, rendered, used, form) or self._decoded(batch, used)
         is_cut = self.sent or self._slices or self._plain is not None or self._access.projection is not None
-        for document, made, mask in zip(documents, replies.rendered(batch, form), masks, strict=True):
+        for document, made, mask in zip(documents, rendered, masks, strict=True):
             if mask is WHOLE and not is_cut:
                 yield made
             elif mask is not None:
                 yield self._cut(document, made, mask)
+
+    def _seen(
+        self, batch: bytes, rendered: list[dict[str, Any]], used: Iterable[Path], form: replies.Format
+    ) -> _Checked | None:
+        """Ask the rules about what is rendered, None if that does not tell them what the stored documents do."""
+        projections = [each for each in (self._access.projection, self._plain) if each is not None]
+        if self.sent or self._slices or not all(each.is_by_name for each in projections):
+            return None
+        glimpse = self._access.glimpse(used)
+        if glimpse is None:
+            return None
+        names, mask = glimpse
+        values = kept.values(batch, rendered, names, form)
+        return None if values is None else (rendered, map(mask, values, rendered))
+
+    def _decoded(self, batch: bytes, used: Iterable[Path]) -> _Checked:
+        """Ask the rules about the stored documents."""
+        documents = bson.decode_all(batch, OPTIONS)
+        return documents, self._access.masks([each[_ROOT] for each in documents] if self.sent else documents, used)
 
     def _cut(self, document: dict[str, Any], made: dict[str, Any], mask: Mask) -> dict[str, Any]:
         if self.sent:

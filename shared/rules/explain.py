@@ -6,11 +6,11 @@ from typing import Any, Literal
 import bson
 
 from shared.rules.elements import elements
-from shared.rules.expressions import EVERYTHING, NOTHING
 from shared.rules.fields import differences, first_unwritable, holds
 from shared.rules.masks import Mask, cut
 from shared.rules.ruleset import NO_ROLE, OPTIONS, Access, Ruleset
 from shared.rules.schema import Schema
+from shared.rules.translations import EVERYTHING, NOTHING
 from shared.rules.values import MISSING, Path
 
 type Operation = Literal["read", "insert", "update", "delete"]

@@ -4,14 +4,39 @@ A query may find more than the expression holds for, never less: `exact` says wh
 MongoDB with it checks every document again, or insists on an exact one.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from bson.code import Code
 
 from shared.rules.operands import CONVERTERS, Constants, Context, Operand, Scope, compile_key, compile_value, literal
 from shared.rules.report import Report
-from shared.rules.values import MISSING, REFERENCE, Many, Order, contains, is_scalar, matches, ordered
+from shared.rules.translations import (
+    EVERYTHING,
+    NOTHING,
+    UNKNOWN,
+    Translate,
+    Translation,
+    all_of,
+    any_of,
+    element_query,
+    equals_query,
+    in_query,
+    negation,
+    order_query,
+)
+from shared.rules.values import (
+    MISSING,
+    REFERENCE,
+    Many,
+    Order,
+    contains,
+    is_exact,
+    matches,
+    matching,
+    ordered,
+    ordering,
+)
 
 _DEEPEST = 100
 
@@ -20,19 +45,9 @@ class UnsupportedFunctionError(Exception):
     """An expression asks a function of the app, which Dozen cannot run: what depends on it is denied."""
 
 
-class Translation(NamedTuple):
-    """An expression as a query: every document it holds for is found, and if `exact` no other."""
-
-    query: dict[str, Any]
-    exact: bool
-
-
 type Test = Callable[[Any, Any], bool]
-type Translate = Callable[[str, Any], Translation]
-
-EVERYTHING = Translation({}, exact=True)
-NOTHING = Translation({"$nor": [{}]}, exact=True)
-UNKNOWN = Translation({}, exact=False)
+type Predicate = Callable[[Mapping[str, Any]], bool]
+"""An expression bound to one call: whether it holds for a document, of which only some fields have to be there."""
 
 
 class Expression(Protocol):
@@ -41,8 +56,14 @@ class Expression(Protocol):
     constant: bool | None
     """Its value if that is the same for every caller and document."""
 
+    names: frozenset[str] | None
+    """The top-level fields that the answer depends on; None if on more of the document, or on a function."""
+
     def holds(self, context: Context) -> bool:
         """Raise UnsupportedFunctionError if the answer depends on a function."""
+
+    def bound(self, context: Context) -> Predicate:
+        """Return it as it counts for one call, to be asked about documents; only if `names` are known."""
 
     def query(self, context: Context) -> Translation:
         """Translate it for documents that are read: `%%root` is the stored one, and `%%prevRoot` the same."""
@@ -51,12 +72,17 @@ class Expression(Protocol):
 class Constant:
     """true, false, and `{}`, which is true."""
 
+    names: frozenset[str] | None = frozenset()
+
     def __init__(self, value: bool) -> None:
         self.constant: bool | None = value
         self._translation = EVERYTHING if value else NOTHING
 
     def holds(self, context: Context) -> bool:  # noqa: ARG002
         return bool(self.constant)
+
+    def bound(self, context: Context) -> Predicate:  # noqa: ARG002
+        return _always(bool(self.constant))
 
     def query(self, context: Context) -> Translation:  # noqa: ARG002
         return self._translation
@@ -69,9 +95,14 @@ class All:
 
     def __init__(self, parts: Sequence[Expression]) -> None:
         self.parts = parts
+        self.names = names_of(parts)
 
     def holds(self, context: Context) -> bool:
         return _every(self.parts, context)
+
+    def bound(self, context: Context) -> Predicate:
+        predicates = [part.bound(context) for part in self.parts]
+        return lambda document: all(holds(document) for holds in predicates)
 
     def query(self, context: Context) -> Translation:
         return all_of([part.query(context) for part in self.parts])
@@ -84,6 +115,7 @@ class AnyOf:
 
     def __init__(self, parts: Sequence[Expression]) -> None:
         self.parts = parts
+        self.names = names_of(parts)
 
     def holds(self, context: Context) -> bool:
         unsupported: UnsupportedFunctionError | None = None
@@ -97,6 +129,10 @@ class AnyOf:
             raise unsupported
         return False
 
+    def bound(self, context: Context) -> Predicate:
+        predicates = [part.bound(context) for part in self.parts]
+        return lambda document: any(holds(document) for holds in predicates)
+
     def query(self, context: Context) -> Translation:
         return any_of([part.query(context) for part in self.parts])
 
@@ -108,9 +144,14 @@ class Not:
 
     def __init__(self, part: Expression) -> None:
         self.part = part
+        self.names = part.names
 
     def holds(self, context: Context) -> bool:
         return not self.part.holds(context)
+
+    def bound(self, context: Context) -> Predicate:
+        holds = self.part.bound(context)
+        return lambda document: not holds(document)
 
     def query(self, context: Context) -> Translation:
         return negation(self.part.query(context))
@@ -120,11 +161,15 @@ class Function:
     """A call of a function of the app."""
 
     constant: bool | None = None
+    names: frozenset[str] | None = None
 
     def __init__(self, name: str) -> None:
         self.name = name
 
     def holds(self, context: Context) -> bool:  # noqa: ARG002
+        raise UnsupportedFunctionError(self.name)
+
+    def bound(self, context: Context) -> Predicate:  # noqa: ARG002
         raise UnsupportedFunctionError(self.name)
 
     def query(self, context: Context) -> Translation:  # noqa: ARG002
@@ -136,14 +181,23 @@ class Comparison:
 
     constant: bool | None = None
 
-    def __init__(self, key: Operand, value: Operand, test: Test, translate: Translate) -> None:
+    def __init__(self, key: Operand, value: Operand, operator: "_Operator") -> None:
         self.key = key
         self.value = value
-        self.test = test
-        self.translate = translate
+        self.test, self.translate, self._bound_to = operator
+        self.names = _names_of_operands(key, value)
 
     def holds(self, context: Context) -> bool:
         return self.test(self.key.get(context), self.value.get(context))
+
+    def bound(self, context: Context) -> Predicate:
+        if self.key.is_known and self.value.is_known:
+            return _always(self.holds(context))
+        name, test = self.key.field, self.test
+        if name is not None and self.value.is_known:
+            return self._bound_to(name, self.value.get(context))
+        key, value = _reader(self.key, context), _reader(self.value, context)
+        return lambda document: test(key(document), value(document))
 
     def query(self, context: Context) -> Translation:
         if self.key.is_known and self.value.is_known:
@@ -169,9 +223,14 @@ class Exists:
 
     def __init__(self, key: Operand) -> None:
         self.key = key
+        self.names = _names_of_operands(key)
 
     def holds(self, context: Context) -> bool:
         return self.key.get(context) is not MISSING
+
+    def bound(self, context: Context) -> Predicate:
+        name = self.key.field
+        return _always(self.holds(context)) if self.key.is_known else lambda document: name in document
 
     def query(self, context: Context) -> Translation:
         if self.key.is_known:
@@ -181,44 +240,43 @@ class Exists:
         return Translation({self.key.field: {"$exists": True}}, exact=True)
 
 
-def all_of(translations: Sequence[Translation]) -> Translation:
-    """Return the query for documents that all of these find."""
-    if NOTHING in translations:
-        return NOTHING
-    queries = [each.query for each in translations if each.query]
-    exact = all(each.exact for each in translations)
-    if len(queries) < 2:
-        return Translation(queries[0] if queries else {}, exact)
-    return Translation({"$and": queries}, exact)
+class Named(Protocol):
+    """What depends on top-level fields alone, or not."""
+
+    @property
+    def names(self) -> frozenset[str] | None:
+        """The fields, None if it depends on more."""
 
 
-def any_of(translations: Sequence[Translation]) -> Translation:
-    """Return the query for documents that at least one of these finds."""
-    found = [each for each in translations if each != NOTHING]
-    if not found:
-        return NOTHING
-    if EVERYTHING in found:
-        return EVERYTHING
-    if any(not each.query for each in found):
-        return UNKNOWN
-    exact = all(each.exact for each in found)
-    return Translation(found[0].query if len(found) == 1 else {"$or": [each.query for each in found]}, exact)
-
-
-def negation(translation: Translation) -> Translation:
-    """Return the query for documents that this does not find; nothing is known of what is not exact."""
-    if not translation.exact:
-        return UNKNOWN
-    if translation == EVERYTHING:
-        return NOTHING
-    if translation == NOTHING:
-        return EVERYTHING
-    return Translation({"$nor": [translation.query]}, exact=True)
+def names_of(parts: Iterable[Named | None]) -> frozenset[str] | None:
+    """Return the top-level fields that these depend on together, None if on more; None among them is none."""
+    names: frozenset[str] = frozenset()
+    for each in parts:
+        if each is not None:
+            if each.names is None:
+                return None
+            names |= each.names
+    return names
 
 
 def compile_expression(source: Any, scope: Scope, constants: Constants, report: Report) -> Expression:
     """Compile an expression: true, false, an expansion, or an object; what it cannot be is a problem in the report."""
     return _Compiler(scope, constants).expression(source, report, 0)
+
+
+def _names_of_operands(*operands: Operand) -> frozenset[str] | None:
+    fields = [each.field for each in operands if not each.is_known]
+    names = {field for field in fields if field is not None and "." not in field and is_exact(field)}
+    return frozenset(names) if names.issuperset(fields) else None
+
+
+def _reader(operand: Operand, context: Context) -> Callable[[Mapping[str, Any]], Any]:
+    known, name = operand.get(context) if operand.is_known else MISSING, operand.field
+    return (lambda _document: known) if name is None else lambda document: document.get(name, MISSING)
+
+
+def _always(value: bool) -> Predicate:
+    return lambda _document: value
 
 
 def _every(parts: Sequence[Expression], context: Context) -> bool:
@@ -234,65 +292,41 @@ def _every(parts: Sequence[Expression], context: Context) -> bool:
     return True
 
 
-def _equals_query(field: str, value: Any) -> Translation:
-    if is_scalar(value):
-        return Translation({field: {"$eq": value}}, exact=True)
-    if value is None:
-        return Translation({field: {"$eq": None}}, exact=False)  # a missing field, too
-    if isinstance(value, list):
-        return _in_query(field, value, exact=False)
-    return NOTHING if _is_nan(value) else UNKNOWN
-
-
-def _in_query(field: str, value: Any, *, exact: bool = True) -> Translation:
-    if not isinstance(value, list):
-        return NOTHING
-    comparable = [each for each in value if not _is_nan(each)]
-    if not all(is_scalar(each) for each in comparable):
-        return UNKNOWN
-    found: dict[str, Any] = {field: {"$in": comparable}}
-    if not exact:  # or the arrays are equal
-        found = {"$or": [found, {field: {"$eq": value}}]}
-    return Translation(found, exact)
-
-
-def _order_query(order: Order) -> Translate:
-    def translate(field: str, value: Any) -> Translation:
-        if is_scalar(value):
-            return Translation({field: {f"${order}": value}}, exact=True)
-        return NOTHING if _is_nan(value) else UNKNOWN
-
-    return translate
-
-
-def _element_query(field: str, value: Any) -> Translation:
-    """Translate a known key that is in a field's array."""
-    return Translation({field: {"$eq": value}}, exact=False) if is_scalar(value) else UNKNOWN
-
-
-def _is_nan(value: Any) -> bool:
-    return isinstance(value, float | int) and value != value  # noqa: PLR0124
-
-
 def _is_in(key: Any, operand: Any) -> bool:
     if type(operand) is Many:
         return any(contains(each, key) for each in operand) or contains(list(operand), key)
     return contains(operand, key)
 
 
-def _order_test(order: Order) -> Test:
-    return lambda key, value: ordered(key, order, value)
+def _among(name: str, operand: Any) -> Predicate:
+    return lambda document: _is_in(document.get(name, MISSING), operand)
+
+
+class _Operator(NamedTuple):
+    """How a key is compared with a value, in one document, in a query, and as a field of many documents."""
+
+    test: Test
+    translate: Translate
+    bound_to: Callable[[str, Any], Predicate]
+
+
+def _order(order: Order) -> _Operator:
+    return _Operator(
+        lambda key, value: ordered(key, order, value),
+        order_query(order),
+        lambda name, value: ordering(name, order, value),
+    )
 
 
 _SWAPPED: dict[Test, Translate] = {
-    matches: _equals_query,
-    _is_in: _element_query,
+    matches: equals_query,
+    _is_in: element_query,
 }
 _ORDERS: tuple[Order, ...] = ("gt", "gte", "lt", "lte")
-_TESTS: dict[str, tuple[Test, Translate]] = {
-    "eq": (matches, _equals_query),
-    "in": (_is_in, _in_query),
-    **{order: (_order_test(order), _order_query(order)) for order in _ORDERS},
+_TESTS: dict[str, _Operator] = {
+    "eq": _Operator(matches, equals_query, matching),
+    "in": _Operator(_is_in, in_query, _among),
+    **{order: _order(order) for order in _ORDERS},
 }
 _NEGATED = {"ne": "eq", "neq": "eq", "nin": "in"}
 _LISTS = frozenset({"and", "or", "nor"})
@@ -379,10 +413,9 @@ class _Compiler:
 
     def _compared(self, name: str, key: Operand, operand: Any, report: Report) -> Expression:
         value = literal(operand) if type(operand) is bool else self._value(operand, report)
-        test, translate = _TESTS[name]
         if name == "in" and not isinstance(operand, list | str):
             report.problem("'in' takes an array, or an expansion to one")
-        return Comparison(key, value, test, translate)
+        return Comparison(key, value, _TESTS[name])
 
     def _value(self, source: Any, report: Report) -> Operand:
         if isinstance(source, dict):

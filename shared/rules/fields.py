@@ -6,9 +6,10 @@ from typing import Any
 from bson.dbref import DBRef
 
 from shared.rules.elements import ARRAY, DOCUMENT, Element
-from shared.rules.expressions import NOTHING, Expression, UnsupportedFunctionError
+from shared.rules.expressions import Expression, UnsupportedFunctionError
 from shared.rules.masks import WHOLE, Mask, is_complete
 from shared.rules.operands import Context
+from shared.rules.translations import NOTHING
 from shared.rules.values import MISSING, Path, array_index
 
 

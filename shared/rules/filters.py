@@ -8,10 +8,11 @@ from bson.code import Code
 from bson.regex import Regex
 
 from shared.errors import InvalidParameterError
-from shared.rules.expressions import NOTHING, Constant, UnsupportedFunctionError, compile_expression
+from shared.rules.expressions import Constant, UnsupportedFunctionError, compile_expression
 from shared.rules.operands import CONVERTERS, Constants, Context, Operand, Scope, compile_value
 from shared.rules.projections import is_shown
 from shared.rules.report import Report
+from shared.rules.translations import NOTHING
 from shared.rules.values import MISSING
 
 _JAVASCRIPT = frozenset({"$where", "$function", "$accumulator"})

@@ -9,7 +9,7 @@ from bson.int64 import Int64
 
 from shared.errors import InvalidParameterError
 from shared.rules.masks import WHOLE, Mask
-from shared.rules.values import Path, path
+from shared.rules.values import Path, is_exact, path
 
 type Tree = dict[str, Tree | None]
 _SWITCHES = (bool, int, float, Int64, Decimal128)
@@ -41,6 +41,11 @@ class Projection:
         if self._shows_id and "_id" in document:
             shown["_id"] = WHOLE
         return shown
+
+    @property
+    def is_by_name(self) -> bool:
+        """Whether what is left depends on the names of the top-level fields alone."""
+        return all(inner is None and is_exact(name) for name, inner in self._tree.items())
 
     def shows(self, parts: Path) -> bool:
         """Tell whether all of what a path leads to is shown."""

@@ -1,25 +1,16 @@
 """A role of a ruleset: to which documents it applies, and what it lets its callers read, insert, change and delete."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from shared.rules.elements import Element
-from shared.rules.expressions import (
-    EVERYTHING,
-    NOTHING,
-    UNKNOWN,
-    Constant,
-    Expression,
-    Translation,
-    all_of,
-    any_of,
-    compile_expression,
-)
+from shared.rules.expressions import Constant, Expression, Predicate, compile_expression, names_of
 from shared.rules.fields import FieldRule, differences, first_unwritable, holds, members_mask, possible
 from shared.rules.masks import WHOLE, Mask
 from shared.rules.operands import Constants, Context, Scope
 from shared.rules.report import Report
-from shared.rules.values import MISSING, Path
+from shared.rules.translations import EVERYTHING, NOTHING, UNKNOWN, Translation, all_of, any_of
+from shared.rules.values import MISSING, Path, is_exact
 
 _LONGEST_NAME = 100
 _MEMBERS = frozenset({
@@ -41,6 +32,10 @@ class Decision(NamedTuple):
         """Return one sentence for the log."""
         outcome = "allowed" if self.allowed else "denied"
         return f"{outcome} by role '{self.role}': {self.reason}" if self.role else f"{outcome}: {self.reason}"
+
+
+type Glimpse = Callable[[Mapping[str, Any], Mapping[str, Any]], Mask | None]
+"""What may be read of a document, by the values of some of its fields and by the names of all."""
 
 
 class Role:
@@ -72,6 +67,7 @@ class Role:
             and all(_is_true(each) for each in (self.write, self.insert, self.delete, self.search))
         )
         self._plain = self._plain_fields()
+        self.names = self._names()
 
     def _plain_fields(self) -> tuple[frozenset[str], bool] | None:
         """Return the names whose permission is unlike that of all others, and what is that of all others.
@@ -83,6 +79,41 @@ class Role:
         if other is None or None in opened.values():
             return None
         return frozenset(name for name, is_open in opened.items() if is_open is not other), other
+
+    def _names(self) -> frozenset[str] | None:
+        """Return the top-level fields whose values decide on reading, None if more than names and these do."""
+        if self.is_full_read:
+            return self.apply_when.names
+        if self.read is None and (self._plain is None or not all(map(is_exact, self.fields))):
+            return None
+        return names_of([self.apply_when, self.filter_read, self.filter_write, self.read, self.write])
+
+    def glimpse(self, context: Context) -> Glimpse:
+        """Return `mask` for one call; only if `names` are known.
+
+        It takes the values of these names, and anything that has the names of all the document's fields.
+        """
+        if self.is_full_read:
+            return lambda _values, _names: WHOLE
+        shown = self._glimpse_of_fields() if self.read is None else _whole_if(self.read.bound(context))
+        if self.write is not None and self.write.constant is not False:
+            shown = _or_whole(self.write.bound(context), shown)
+        if self.is_filtered:
+            opened = [each.bound(context) for each in (self.filter_read, self.filter_write) if each is not None]
+            shown = _if_any(opened, shown)
+        return shown
+
+    def _glimpse_of_fields(self) -> Glimpse:
+        assert self._plain is not None  # noqa: S101  else there are no `names`
+        names, other = self._plain
+        is_whole = names.isdisjoint if other else names.issuperset
+
+        def shown(_values: Mapping[str, Any], document: Mapping[str, Any]) -> Mask | None:
+            if is_whole(document):
+                return WHOLE if document else None  # WHOLE costs the least to apply
+            return {name: WHOLE for name in document if (name in names) is not other} or None
+
+        return shown
 
     def mask(self, document: Mapping[str, Any], context: Context) -> Mask | None:
         """Return what may be read of a document that this role counts for, None if nothing."""
@@ -194,6 +225,18 @@ class Role:
 
     def _decision(self, member: str, allowed: bool) -> Decision:
         return Decision(allowed, self.name, f"'{member}' is {'true' if allowed else 'not true'}")
+
+
+def _whole_if(holds: Predicate) -> Glimpse:
+    return lambda values, _names: WHOLE if holds(values) else None
+
+
+def _or_whole(holds: Predicate, shown: Glimpse) -> Glimpse:
+    return lambda values, names: WHOLE if holds(values) else shown(values, names)
+
+
+def _if_any(opened: list[Predicate], shown: Glimpse) -> Glimpse:
+    return lambda values, names: shown(values, names) if any(holds(values) for holds in opened) else None
 
 
 def _either(read: Expression | None, write: Expression | None, context: Context) -> Translation:

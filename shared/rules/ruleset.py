@@ -7,27 +7,21 @@ import bson
 from bson.codec_options import CodecOptions, DatetimeConversion
 
 from shared.rules.elements import elements
-from shared.rules.expressions import (
-    EVERYTHING,
-    NOTHING,
-    Translation,
-    UnsupportedFunctionError,
-    all_of,
-    any_of,
-    negation,
-)
+from shared.rules.expressions import Predicate, UnsupportedFunctionError, names_of
 from shared.rules.filters import Filter
 from shared.rules.masks import Mask
 from shared.rules.operands import Constants, Context
 from shared.rules.projections import Projection
 from shared.rules.report import Report
-from shared.rules.roles import Decision, Role
+from shared.rules.roles import Decision, Glimpse, Role
+from shared.rules.translations import EVERYTHING, NOTHING, Translation, all_of, any_of, negation
 from shared.rules.values import MISSING, Path, path
 
 OPTIONS: CodecOptions[dict[str, Any]] = CodecOptions(datetime_conversion=DatetimeConversion.DATETIME_AUTO)
 """How documents are decoded for rules and schemas."""
 
 NO_ROLE = "no matching role for document"
+_MOST_NAMES = 4  # looking for each in the bytes of a document costs a fifth of decoding it again
 _UNNAMED = ""  # the name of no field that rules speak of
 
 
@@ -133,7 +127,7 @@ class Access:
     def masks(self, documents: Iterable[Mapping[str, Any]], used: Iterable[Path] = ()) -> list[Mask | None]:
         """Return the same for each of many documents."""
         # for what every role shows, no document has to be asked
-        paths = tuple(parts for parts in used if not all(role.always_covers(parts) for role, _ in self.roles))
+        paths = tuple(parts for parts in used if not self._always_covers(parts))
         context = self.context()
         return [self._mask(document, paths, context) for document in documents]
 
@@ -145,9 +139,24 @@ class Access:
             return mask
         return mask if all(role.covers(parts, document, context) for parts in used) else None
 
+    def glimpse(self, used: Iterable[Path] = ()) -> tuple[frozenset[str], Glimpse] | None:
+        """Return `mask` by the values of a few top-level fields, and which these are; None if there is more to see."""
+        names = names_of(role for role, _ in self.roles)
+        if names is None or len(names) > _MOST_NAMES or not all(map(self._always_covers, used)):
+            return None
+        context = self.context()
+        steps = [
+            (None if applies is EVERYTHING else role.apply_when.bound(context), role.glimpse(context))
+            for role, applies in self.roles
+        ]
+        return names, _first(steps)
+
     def finds_just_visible(self, used: Iterable[Path]) -> bool:
         """Tell whether every document that the query finds is visible, also to a call that uses these paths."""
-        return self.query.exact and all(role.always_covers(parts) for parts in used for role, _ in self.roles)
+        return self.query.exact and all(map(self._always_covers, used))
+
+    def _always_covers(self, parts: Path) -> bool:
+        return all(role.always_covers(parts) for role, _ in self.roles)
 
     def hidden(self, used: Iterable[Path]) -> Path | None:
         """Return the first of these paths that the caller could not read in any document."""
@@ -238,6 +247,26 @@ def _candidates(roles: Sequence[Role], context: Context) -> list[tuple[Role, Tra
         if applies != NOTHING:
             found.append((role, applies))
     return found
+
+
+def _first(steps: Sequence[tuple[Predicate | None, Glimpse]]) -> Glimpse:
+    """Return what the first role shows that applies; None stands for one that applies to every document."""
+
+    if len(steps) == 1:
+        only, only_shown = steps[0]
+        return only_shown if only is None else _if(only, only_shown)
+
+    def mask(values: Mapping[str, Any], document: Mapping[str, Any]) -> Mask | None:
+        for applies, shown in steps:
+            if applies is None or applies(values):
+                return shown(values, document)
+        return None
+
+    return mask
+
+
+def _if(applies: Predicate, shown: Glimpse) -> Glimpse:
+    return lambda values, document: shown(values, document) if applies(values) else None
 
 
 def _is_for_all(roles: Sequence[tuple[Role, Translation]]) -> bool:

@@ -22,7 +22,7 @@ type Path = tuple[str, ...]
 REFERENCE = frozenset({"$ref", "$id", "$db"})
 """The members of a DBRef, which is a value although their names look like operators."""
 
-_ORDERS: dict[Order, Callable[[Any, Any], Any]] = {
+_ORDERS: dict[Order, Callable[[Any, Any], bool]] = {
     "gt": operator.gt,
     "gte": operator.ge,
     "lt": operator.lt,
@@ -53,6 +53,14 @@ class Many(list[Any]):
 def path(text: str) -> Path:
     """Return the parts of a dotted path."""
     return tuple(text.split("."))
+
+
+def is_exact(name: str) -> bool:
+    """Tell whether a field that is shown under this name is stored under just its bytes.
+
+    Where stored bytes are no UTF-8, U+FFFD is shown in their place; a lone surrogate cannot be stored.
+    """
+    return "\ufffd" not in name and not any("\ud800" <= each <= "\udfff" for each in name)
 
 
 def walk(value: Any, parts: Sequence[str]) -> Any:
@@ -155,6 +163,25 @@ def ordered(key: Any, order: Order, value: Any) -> bool:
         return False
     first, second = comparable(key), comparable(value)
     return first is not None and second is not None and bool(_ORDERS[order](first, second))
+
+
+def matching(name: str, value: Any) -> Callable[[Mapping[str, Any]], bool]:
+    """Return `matches` for a field of many documents and one value."""
+    if type(value) is str:
+        return lambda document: key == value if type(key := document.get(name, MISSING)) is str else matches(key, value)
+    return lambda document: matches(document.get(name, MISSING), value)
+
+
+def ordering(name: str, order: Order, value: Any) -> Callable[[Mapping[str, Any]], bool]:
+    """Return `ordered` for a field of many documents and one value."""
+    compare = _ORDERS[order]
+    if type(value) is int or type(value) is float:
+        return lambda document: (
+            compare(key, value)
+            if type(key := document.get(name, MISSING)) is float or type(key) is int
+            else ordered(key, order, value)
+        )
+    return lambda document: ordered(document.get(name, MISSING), order, value)
 
 
 def comparable(value: Any) -> Any:

@@ -3,6 +3,8 @@
 from typing import Any
 
 import pytest
+from bson.code import Code
+from bson.objectid import ObjectId
 
 from tests.conftest import ACTION, errors_only, request_body
 from tests.functions.rules.conftest import Person, registered
@@ -39,6 +41,23 @@ async def test_the_form_of_the_reply_changes_nothing(ann: Person, orders: Any) -
     answer = await ann("find", accept="application/ejson", filter={"_id": 2})
 
     assert answer.json == {"documents": [{"title": "seen", "votes": {"$numberInt": "3"}}]}
+
+
+@pytest.mark.parametrize("accept", ["application/json", "application/ejson"])
+async def test_the_rules_have_the_last_word_on_what_mongodb_finds(ann: Person, database: Any, accept: str) -> None:
+    await database.create_collection("loose", collation={"locale": "en", "strength": 2})  # MongoDB takes A for a
+    texts = [{"_id": "mine", "owner": ann.id}, {"_id": "other", "owner": ann.id.upper()}, {"_id": "none"}]
+    others = [{"_id": "id", "owner": ObjectId(ann.id)}, {"_id": "among", "owner": ["x", ann.id]},
+              {"_id": "loosely among", "owner": [ann.id.upper()]}, {"_id": "code", "owner": Code(ann.id)},
+              {"_id": "inside", "owner": {"owner": ann.id}}]  # fmt: skip
+
+    await database.loose.insert_many(texts)
+    of_texts = await ann("find", accept=accept, collection="loose", projection={"_id": 1})
+    await database.loose.insert_many(others)
+    of_all = await ann("find", accept=accept, collection="loose", projection={"_id": 1}, sort={"_id": -1})
+
+    assert of_texts.json == {"documents": [{"_id": "mine"}]}
+    assert of_all.json == {"documents": [{"_id": "mine"}, {"_id": "among"}]}
 
 
 async def test_a_limit_is_filled_with_what_is_visible(ann: Person, orders: Any) -> None:
