@@ -152,6 +152,9 @@ class RuledAccess:
             limit=reading.limit if is_exact else 0,
             skip=reading.skip if is_exact else 0,
         )
+        if is_exact and (reading.limit, reading.skip) == (1, 0):
+            raw = await reads.first(self._target, sent, self._full.settings)
+            return [] if raw is None else list(view.shown(raw, used, self._full.form))
         batch_size = 0 if is_exact else _batch_size(reading.skip + reading.limit + 1)
         first = 0 if is_exact else reading.skip
         found: list[dict[str, Any]] = []

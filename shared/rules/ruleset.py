@@ -1,6 +1,8 @@
 """The rules of a namespace, and what they come to for one call."""
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 import bson
@@ -21,6 +23,9 @@ OPTIONS: CodecOptions[dict[str, Any]] = CodecOptions(datetime_conversion=Datetim
 """How documents are decoded for rules and schemas."""
 
 NO_ROLE = "no matching role for document"
+
+_REQUEST = "%%request"  # no other text asks for what a request shows
+_MOST_KNOWN = 1_000  # callers, for each collection
 _MOST_NAMES = 4  # looking for each in the bytes of a document costs a fifth of decoding it again
 _UNNAMED = ""  # the name of no field that rules speak of
 
@@ -28,17 +33,27 @@ _UNNAMED = ""  # the name of no field that rules speak of
 class Ruleset:
     """The roles and filters of a collection, or a data source's default ones."""
 
-    def __init__(self, roles: Sequence[Role], filters: Sequence[Filter]) -> None:
-        """Keep them in the order in which they are asked."""
+    def __init__(self, roles: Sequence[Role], filters: Sequence[Filter], asks_request: bool) -> None:
+        """Keep them in the order in which they are asked; tell whether one of them looks at `%%request`."""
         self.roles = roles
         self.filters = filters
+        self.asks_request = asks_request
+        self._known: dict[int, Access] = {}
 
     def access(self, user: Mapping[str, Any], request: Mapping[str, Any]) -> "Access":
         """Return what the rules come to for one call: `user` is what `%%user` shows, `request` what `%%request` does.
 
         Raise InvalidParameterError if filters that apply both include and exclude fields.
         """
-        return Access(self, user, request)
+        if self.asks_request:
+            return Access(self, user, request)
+        # the same object stands for the same user: callers whose credentials are cached keep theirs
+        known = self._known.get(id(user))
+        if known is None or known.user is not user:
+            if len(self._known) >= _MOST_KNOWN:
+                self._known.clear()
+            known = self._known[id(user)] = Access(self, user, {})
+        return known
 
 
 def compile_ruleset(
@@ -53,9 +68,10 @@ def compile_ruleset(
                 f"the role can never apply, because '{role.name}' before it applies to everybody: remove one of both"
             )
             break
+    asks_request = _REQUEST in json.dumps(source, default=str)
     if not roles and default is not None:
-        return Ruleset(default.roles, filters)
-    return Ruleset(roles, filters)
+        return Ruleset(default.roles, filters, asks_request or default.asks_request)
+    return Ruleset(roles, filters, asks_request)
 
 
 def _members(source: Mapping[str, Any], name: str, report: Report) -> Iterable[tuple[Mapping[str, Any], Report]]:
@@ -76,11 +92,9 @@ def _members(source: Mapping[str, Any], name: str, report: Report) -> Iterable[t
 class Access:
     """The rules as they count for one call."""
 
-    __slots__ = ("_filtered", "_request", "_user", "is_full", "projection", "query", "reads_whole", "roles")
-
     def __init__(self, rules: Ruleset, user: Mapping[str, Any], request: Mapping[str, Any]) -> None:
         """Leave out what cannot apply to this caller."""
-        self._user = user
+        self.user = user
         self._request = request
         context = self.context()
         self.roles = _candidates(rules.roles, context)
@@ -100,7 +114,7 @@ class Access:
 
     def context(self, root: Any = MISSING, prev_root: Any = MISSING) -> Context:
         """Return what expansions mean for a document after and before."""
-        return Context(self._user, self._request, root, prev_root)
+        return Context(self.user, self._request, root, prev_root)
 
     def _visible(self, context: Context) -> list[Translation]:
         before: list[Translation] = []
@@ -141,8 +155,12 @@ class Access:
 
     def glimpse(self, used: Iterable[Path] = ()) -> tuple[frozenset[str], Glimpse] | None:
         """Return `mask` by the values of a few top-level fields, and which these are; None if there is more to see."""
+        return self._glimpsed if all(map(self._always_covers, used)) else None
+
+    @cached_property
+    def _glimpsed(self) -> tuple[frozenset[str], Glimpse] | None:
         names = names_of(role for role, _ in self.roles)
-        if names is None or len(names) > _MOST_NAMES or not all(map(self._always_covers, used)):
+        if names is None or len(names) > _MOST_NAMES:
             return None
         context = self.context()
         steps = [

@@ -390,3 +390,45 @@ def test_that_a_document_has_no_hidden_field_cannot_be_found_out(used: str) -> N
     assert read(bound, {"_id": 1, "owner": "u2", "inner": {"x": 1}}, used) is None
     assert read(bound, {"_id": 1, "owner": "u2", "secret": 1, "inner": {"x": 1, "hidden": 2}}, used) is None
     assert bound.hidden([path(used)]) is None
+
+
+BY_METHOD = role(apply_when={"%%request.httpMethod": "POST"}, read=True)
+BY_HEADER = role(apply_when={"tag": {"%in": ["a", {"%stringToOid": "%%request.requestHeaders.tag"}]}}, read=True)
+
+
+@pytest.mark.parametrize(
+    ("own", "inherited"),
+    [
+        pytest.param({"roles": [BY_METHOD]}, {"roles": []}, id="a role"),
+        pytest.param({"roles": []}, {"roles": [BY_METHOD]}, id="a role of the default rules"),
+        pytest.param(
+            {"roles": [role(read=True)], "filters": [{"name": "f", "apply_when": {"%%request.httpMethod": "GET"},
+                                                      "query": {"never": 1}}]}, {"roles": []}, id="a filter",
+        ),
+    ],
+)  # fmt: skip
+def test_rules_that_look_at_the_request_are_asked_for_each(own: dict[str, Any], inherited: dict[str, Any]) -> None:
+    default = compile_ruleset(inherited, Constants(), Report())
+    rules = compile_ruleset(own, Constants(), Report(), default)
+    assert rules.asks_request
+
+    queries = [rules.access(USER, {"httpMethod": method}).query for method in ("POST", "GET", "POST")]
+
+    assert queries[0] == queries[2]
+    assert queries[0] != queries[1]
+
+
+def test_an_operand_deep_inside_that_looks_at_the_request_is_found() -> None:
+    assert compile_ruleset({"roles": [BY_HEADER]}, Constants(), Report()).asks_request
+
+
+def test_rules_that_look_at_the_caller_alone_are_bound_once_for_each() -> None:
+    rules = compile_ruleset({"roles": [OWNER, PUBLIC]}, Constants(), Report())
+    callers: list[dict[str, Any]] = [{"id": f"u{number % 1_500}"} for number in range(3_000)]
+
+    first, again, other = (rules.access(each, {}) for each in (USER, USER, dict(USER)))
+    shown = [read(rules.access(each, {}), {"_id": 1, "owner": each["id"]}) for each in callers]
+
+    assert first is again
+    assert first is not other
+    assert shown == [{"_id": 1, "owner": each["id"]} for each in callers]
