@@ -6,6 +6,7 @@ where a read failed for a reason that may pass.
 """
 
 from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
 from typing import Any, NamedTuple
 
 from bson import _array_of_documents_to_buffer
@@ -68,8 +69,9 @@ async def find(target: Collection, reading: Reading, given: Settings, batch_size
         batch_size=batch_size,
         max_time_ms=given.mongo_db_timeout_ms,
     )
-    async for batch in batches(cursor, given):
-        yield batch
+    async with aclosing(batches(cursor, given)) as all_of_them:  # closed with this, as its cursor must be
+        async for batch in all_of_them:
+            yield batch
 
 
 async def batches(cursor: RawCursor, given: Settings) -> AsyncGenerator[bytes]:
