@@ -57,7 +57,7 @@ def _access(
     full = FullAccess(target, given, form, refuse_joins)
     if bound.is_full and schema is None:
         return full
-    return RuledAccess(full, bound, schema)
+    return RuledAccess(full, bound, schema, shown)
 
 
 def _service(given: Settings, data_source: str) -> Service | None:

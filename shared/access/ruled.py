@@ -28,10 +28,11 @@ from shared.errors import (
 from shared.mongo import Session
 from shared.reads import Reading
 from shared.rules import usage
+from shared.rules.operands import Context
 from shared.rules.roles import Decision
 from shared.rules.ruleset import NO_ROLE, OPTIONS, Access
 from shared.rules.schema import Schema
-from shared.rules.values import Path
+from shared.rules.values import MISSING, Path
 
 _SMALLEST_BATCH, _LARGEST_BATCH = 32, 1_000
 _AT_ONCE = 1_000  # documents of an update that are changed with one command
@@ -42,14 +43,15 @@ _SIMPLE = {"locale": "simple"}  # rules compare texts as they are, whatever the 
 class RuledAccess:
     """One collection as the rules open it to one call."""
 
-    __slots__ = ("_access", "_full", "_schema", "_target")
+    __slots__ = ("_access", "_full", "_schema", "_shown", "_target")
 
-    def __init__(self, full: FullAccess, access: Access, schema: Schema | None) -> None:
-        """Take the unbound access, the rules as they count for the call, and the collection's schema."""
+    def __init__(self, full: FullAccess, access: Access, schema: Schema | None, shown: Mapping[str, Any]) -> None:
+        """Take the unbound access, the rules as they count, the collection's schema, and what `%%request` shows it."""
         self._full = full
         self._target = full.target
         self._access = access
         self._schema = schema
+        self._shown = shown
 
     @property
     def full(self) -> FullAccess:
@@ -199,7 +201,7 @@ class RuledAccess:
             return
         after = bson.decode(new, OPTIONS)
         before = None if old is None else bson.decode(old, OPTIONS)
-        context = self._access.context(after) if before is None else self._access.context(after, before)
+        context = Context(self._access.user, self._shown, after, MISSING if before is None else before)
         allowed = self._full.settings.schema_null_type_validation
         failures = self._schema.failures(after, before, context, null_allowed=allowed)
         if failures:

@@ -325,3 +325,22 @@ async def test_a_confirmation_function_is_refused(worker: Worker, changed: Any) 
     answer = await send(worker, "POST", f"{PASSWORD}/register", {"email": "a@b", "password": "secret words"})
 
     assert (answer.status, errors_only(answer)["error"]) == (400, 'failed to confirm user "a@b": functions cannot run')
+
+
+@pytest.mark.parametrize(
+    ("condition", "status"),
+    [
+        pytest.param({"%%request.httpMethod": "POST"}, 201, id="it is so"),
+        pytest.param({"%%request.httpMethod": {"%ne": "POST"}}, 400, id="it is not so"),
+    ],
+)
+async def test_a_schema_sees_the_request_of_the_call(
+    worker: Worker, changed: Any, database: Any, condition: dict[str, Any], status: int
+) -> None:
+    changed("data_sources/mongodb-atlas/shop/tickets/schema.json", properties={"n": {"validate": condition}})
+    ann = await registered(worker, "ann@shop.example")
+
+    answer = await ann("insertOne", collection="tickets", document={"n": 1, "state": "open", "members": [ann.id]})
+
+    assert answer.status == status, answer.json
+    assert await database.tickets.count_documents({}) == (status == 201)
