@@ -17,7 +17,7 @@ from functions import (
     session,
     update,
 )
-from shared.endpoint import announce
+from shared.endpoint.actions import announce
 
 app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)  # callers are authenticated by shared.endpoint
 

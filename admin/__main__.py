@@ -7,10 +7,10 @@ import typer
 from admin import access, indexes, keys, sessions, users
 from admin import app as exported
 from admin.doctor import doctor
-from admin.export import export
-from admin.importing import import_
 from admin.process import EXIT_CODES, unwritten
 from admin.sample import command as sample
+from admin.transfer.export import export
+from admin.transfer.importing import import_
 from shared.settings import VERSION
 
 app = typer.Typer(

@@ -12,9 +12,11 @@ from admin.changes import Change, made
 from admin.output import AsJSON, console, show_json
 from admin.process import EXIT_CODES, NoSuchError, fail, run
 from shared import app as exported
-from shared import ejson, mongo, settings
+from shared import settings
 from shared.auth import API_KEYS, custom_data, users
+from shared.documents import ejson
 from shared.errors import InvalidJSONError
+from shared.mongo import clients as mongo
 from shared.rules import usage
 from shared.rules.explain import Operation, explain, explain_change, explain_touch
 from shared.rules.ruleset import Access

@@ -7,8 +7,8 @@ import bson
 from bson.raw_bson import RawBSONDocument
 from pymongo import ReturnDocument
 
-from shared import mongo
-from shared.ejson import Document
+from shared.documents.ejson import Document
+from shared.mongo import clients as mongo
 from shared.rules.ruleset import OPTIONS
 
 _COLLECTION = "explained"  # of the control database: no transaction on it is ever committed

@@ -5,11 +5,11 @@ from typing import Any, NamedTuple
 
 from pymongo import IndexModel
 
-from shared import mongo
 from shared.auth import API_KEYS
 from shared.auth.confirmations import CONFIRMATIONS
 from shared.auth.sessions import SESSIONS
 from shared.auth.users import USERS
+from shared.mongo import clients as mongo
 
 
 class Index(NamedTuple):

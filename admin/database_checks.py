@@ -9,8 +9,9 @@ from bson.objectid import ObjectId
 
 from admin import control
 from admin.findings import Finding, Findings
-from shared import mongo, settings
+from shared import settings
 from shared.auth import API_KEYS
+from shared.mongo import clients as mongo
 
 OLDEST_TESTED = (6, 0)
 _OPTIONS: CodecOptions[dict[str, Any]] = CodecOptions(datetime_conversion=DatetimeConversion.DATETIME_AUTO)

@@ -11,7 +11,8 @@ from admin import database_checks
 from admin.findings import Finding, Findings, gathered
 from admin.output import AsJSON, console, show_json
 from admin.process import run
-from shared import app, cache, settings
+from shared import app, settings
+from shared.cache import store as cache
 from shared.settings import Settings, SettingsError
 
 Seconds = Annotated[float, typer.Option("--timeout", min=0.1, metavar="SECONDS", help="How long each check may take.")]

@@ -7,8 +7,8 @@ from typing import Literal, NamedTuple
 from bson.errors import BSONError
 from pymongo.errors import PyMongoError
 
-from shared import mongo
 from shared.errors import DataAPIError
+from shared.mongo import clients as mongo
 
 type Level = Literal["ok", "warning", "problem"]
 

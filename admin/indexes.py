@@ -12,7 +12,7 @@ from admin import control, namespace
 from admin.namespace import DataSource, Namespace
 from admin.output import AsJSON, Yes, show, show_json, table
 from admin.process import EXIT_CODES, WRONG_USAGE, NoSuchError, confirm, fail, run
-from shared import ejson
+from shared.documents import ejson
 from shared.errors import InvalidJSONError
 
 app = typer.Typer(help="List, make and drop the indexes of a collection.", no_args_is_help=True, epilog=EXIT_CODES)

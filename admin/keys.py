@@ -9,8 +9,8 @@ from rich.markup import escape
 
 from admin.output import AsJSON, Yes, show, show_json, table
 from admin.process import EXIT_CODES, WRONG_USAGE, NoSuchError, confirm, fail, object_id, run
-from shared import mongo
 from shared.auth import API_KEYS, new_key, sessions, users
+from shared.mongo import clients as mongo
 
 app = typer.Typer(help="Make and revoke the API keys that callers send.", no_args_is_help=True, epilog=EXIT_CODES)
 

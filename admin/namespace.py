@@ -11,7 +11,7 @@ from pymongo.read_concern import ReadConcern
 from pymongo.read_preferences import ReadPreference
 
 from admin.process import WRONG_USAGE, StoppedError, fail
-from shared import mongo
+from shared.mongo import clients as mongo
 from shared.settings import DEFAULT_DATA_SOURCE
 
 Namespace = Annotated[str, typer.Option("--namespace", metavar="DB.COLLECTION", help="The collection.")]

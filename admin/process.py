@@ -15,9 +15,10 @@ from pymongo.errors import PyMongoError
 from rich.console import Console
 from rich.markup import escape
 
-from shared import cache, mongo
 from shared.app import AppError
+from shared.cache import store as cache
 from shared.errors import DataAPIError
+from shared.mongo import clients as mongo
 from shared.settings import SettingsError
 
 FAILED = 1

@@ -22,7 +22,8 @@ from pymongo.errors import PyMongoError
 
 from local.errors import LocalError
 from local.mongod import Mongod
-from shared import connections, mongo
+from shared import connection_strings as connections
+from shared.mongo import clients as mongo
 from shared.settings import Settings
 
 STEPS = (10, 100, 1_000)

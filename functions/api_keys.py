@@ -9,12 +9,12 @@ from bson.errors import InvalidId
 from bson.objectid import ObjectId
 from pymongo.asynchronous.collection import AsyncCollection
 
-from shared import mongo
 from shared.auth import API_KEYS, accounts, new_key, sessions
 from shared.auth.users import ANONYMOUS, User
-from shared.client import CLIENT_ROUTE, Answer, ClientCall, client_function
-from shared.endpoint import ALL_METHODS
+from shared.endpoint.actions import ALL_METHODS
+from shared.endpoint.client import CLIENT_ROUTE, Answer, ClientCall, client_function
 from shared.errors import APIKeyNotFoundError, InvalidParameterError, InvalidSessionError
+from shared.mongo import clients as mongo
 
 bp = func.Blueprint()
 

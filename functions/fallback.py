@@ -4,7 +4,7 @@ import re
 
 import azure.functions as func
 
-from shared.endpoint import ALL_METHODS, NO_CONTEXT, actions, answer, path_of
+from shared.endpoint.actions import ALL_METHODS, NO_CONTEXT, actions, answer, path_of
 
 bp = func.Blueprint()
 

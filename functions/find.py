@@ -5,9 +5,9 @@ from typing import Any
 import azure.functions as func
 from msgspec import field
 
-from shared.access import Reading
-from shared.ejson import Document
-from shared.endpoint import ACTION_ROUTE, ALL_METHODS, Call, action
+from shared.access.opening import Reading
+from shared.documents.ejson import Document
+from shared.endpoint.actions import ACTION_ROUTE, ALL_METHODS, Call, action
 from shared.requests import Request, sort_keys, whole
 
 bp = func.Blueprint()

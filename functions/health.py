@@ -7,10 +7,11 @@ from http import HTTPStatus
 
 import azure.functions as func
 
-from shared import mongo, telemetry
-from shared.endpoint import failed, json_response
-from shared.endpoint import ready as check_ready
+from shared import telemetry
+from shared.endpoint.actions import failed, json_response
+from shared.endpoint.actions import ready as check_ready
 from shared.errors import DataAPIError, DeadlinePassedError, UnavailableError
+from shared.mongo import clients as mongo
 from shared.settings import VERSION
 
 bp = func.Blueprint()

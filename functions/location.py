@@ -5,8 +5,8 @@ from urllib.parse import urlsplit
 
 import azure.functions as func
 
-from shared.client import CLIENT_ROUTE, Answer, ClientCall, client_function
-from shared.endpoint import ALL_METHODS
+from shared.endpoint.actions import ALL_METHODS
+from shared.endpoint.client import CLIENT_ROUTE, Answer, ClientCall, client_function
 
 bp = func.Blueprint()
 

@@ -7,8 +7,8 @@ import azure.functions as func
 from shared import app
 from shared.auth import accounts, logins, sessions, users
 from shared.auth.users import ANONYMOUS, EMAIL_PASSWORD, User
-from shared.client import CLIENT_ROUTE, Answer, ClientCall, client_function
-from shared.endpoint import ALL_METHODS
+from shared.endpoint.actions import ALL_METHODS
+from shared.endpoint.client import CLIENT_ROUTE, Answer, ClientCall, client_function
 from shared.errors import BadRequestError
 
 bp = func.Blueprint()

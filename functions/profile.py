@@ -5,8 +5,8 @@ from http import HTTPStatus
 import azure.functions as func
 
 from shared.auth import accounts, sessions, users
-from shared.client import CLIENT_ROUTE, Answer, ClientCall, client_function
-from shared.endpoint import ALL_METHODS
+from shared.endpoint.actions import ALL_METHODS
+from shared.endpoint.client import CLIENT_ROUTE, Answer, ClientCall, client_function
 from shared.errors import BadRequestError
 
 bp = func.Blueprint()

@@ -5,8 +5,8 @@ from typing import Any
 import azure.functions as func
 from msgspec import field
 
-from shared.ejson import Document
-from shared.endpoint import ACTION_ROUTE, ALL_METHODS, Call, action
+from shared.documents.ejson import Document
+from shared.endpoint.actions import ACTION_ROUTE, ALL_METHODS, Call, action
 from shared.errors import InvalidParameterError
 from shared.requests import Upsertable
 

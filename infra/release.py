@@ -14,10 +14,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 SHIPPED = ("LICENSE", "admin", "function_app.py", "functions", "host.json", "requirements.txt", "shared")
-SERVED = ("LICENSE", "admin", "function_app.py", "functions", "requirements.txt", "server.py", "shared")
+SERVED = ("LICENSE", "admin", "function_app.py", "functions", "requirements.txt", "server", "shared")
 CODE = {"functions": SHIPPED, "server": SERVED}
 SERVER_ONLY = frozenset({"httptools", "starlette", "uvicorn", "uvloop"})  # Azure's host brings its own
-SERVER_MODULES = ("shared/draining.py", "shared/processes.py")  # only server.py imports them, and they import those
 DEPENDENCIES = Path(".python_packages/lib/site-packages")  # the one folder that Azure's worker adds to the path
 
 _NOT_RUN = frozenset({".c", ".h", ".pxd", ".pxi", ".pyi", ".pyx"})  # for compilers of extensions, and type checkers
@@ -32,7 +31,7 @@ for folder in ("admin", "functions", "shared"):
         importlib.import_module(module.name)
 for name in sys.argv[3:]:
     importlib.import_module(name)
-# asking an app for its functions works once, and server.py has asked
+# asking an app for its functions works once, and server has asked
 print("loaded:", 0 if "server" in sys.modules else len(function_app.app.get_functions()))
 for module in tuple(sys.modules.values()):
     if (getattr(module, "__file__", None) or "").endswith(".py"):
@@ -59,8 +58,6 @@ def lay_out(folder: Path, host: str, platforms: Sequence[str] = ()) -> None:
     lock = (ROOT / "requirements.txt").read_text()
     if host == "functions":
         lock = without(lock, SERVER_ONLY)
-        for module in SERVER_MODULES:
-            (folder / module).unlink()
     _install(folder / DEPENDENCIES, lock, platforms)
     _trim(folder / DEPENDENCIES)
 

@@ -5,7 +5,7 @@ from typing import Any, Self
 import msgspec
 from bson.code import Code
 
-from shared.ejson import Document
+from shared.documents.ejson import Document
 from shared.errors import InvalidParameterError, MissingParameterError, WrongTypeError
 
 _MISSING = "Object missing required field `"

@@ -10,7 +10,7 @@ from urllib.parse import quote_plus, unquote
 import msgspec
 from msgspec import Meta
 
-from shared import connections
+from shared import connection_strings as connections
 
 VERSION = "0.1.0"
 DEFAULT_DATA_SOURCE = "mongodb-atlas"

@@ -10,8 +10,10 @@ import pytest
 from pymongo import AsyncMongoClient, MongoClient
 
 from local.mongod import Mongod
-from shared import app, auth, cache, mongo, settings
+from shared import app, auth, settings
 from shared.auth import limits, sessions
+from shared.cache import store as cache
+from shared.mongo import clients as mongo
 from shared.settings import VERSION
 from tests.hosts import Answer, Host, Server, Worker
 from tests.leaks import pytest_configure, pytest_sessionfinish, pytest_terminal_summary

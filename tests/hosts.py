@@ -208,7 +208,9 @@ class Server:
         """Start it, also again on the same port, and return when it answers."""
         env = self.env | {"LISTEN_PORT": str(self.port), "LISTEN_HOST": "127.0.0.1"}
         with self.log.open("ab") as log:
-            self._process = child.start([sys.executable, str(ROOT / "server.py")], env=env, output=log)
+            self._process = child.start(
+                [sys.executable, "-m", "server"], env=env | {"PYTHONPATH": str(ROOT)}, output=log
+            )
         await eventually(self._is_live, 30)
 
     async def kill(self) -> None:

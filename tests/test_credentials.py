@@ -8,7 +8,8 @@ from pymongo import MongoClient
 
 from local import child, ports
 from local.mongod import find_mongod
-from shared import auth, mongo
+from shared import auth
+from shared.mongo import clients as mongo
 from tests.conftest import Post, errors_only
 from tests.hosts import Worker
 

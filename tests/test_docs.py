@@ -17,7 +17,7 @@ from admin import sample
 from admin.sample import films
 from local.mongod import Mongod
 from shared import errors
-from shared.endpoint import ALL_METHODS
+from shared.endpoint.actions import ALL_METHODS
 from shared.errors import DataAPIError
 from shared.settings import NAMES, Settings
 from tests.conftest import Post
@@ -173,15 +173,16 @@ def test_every_route_is_documented(worker: Worker) -> None:
 
 
 def test_every_module_is_documented() -> None:
-    found = {"function_app.py", "server.py"} | {
+    found = {"function_app.py"} | {
         path.relative_to(ROOT).as_posix()
-        for folder in ("functions", "shared", "admin")
+        for folder in ("functions", "server", "shared", "admin")
         for path in (ROOT / folder).rglob("*.py")
+        if len(ast.parse(path.read_text()).body) > 1  # a package whose docstring is all there is
     }
 
     documented = {name for name, _ in rows("docs/architecture.md", "| module | what it owns |")}
 
-    assert documented == found - {f"{folder}/__init__.py" for folder in ("functions", "shared", "admin")}
+    assert documented == found
 
 
 def test_every_line_of_the_log_is_documented() -> None:
@@ -192,7 +193,7 @@ def test_every_line_of_the_log_is_documented() -> None:
 
 def logged() -> set[str]:
     """Return the messages of all that calls `event`."""
-    sources = [ROOT / "server.py", *(ROOT / "functions").rglob("*.py"), *(ROOT / "shared").rglob("*.py")]
+    sources = [path for folder in ("functions", "server", "shared") for path in (ROOT / folder).rglob("*.py")]
     calls = [node for source in sources for node in ast.walk(ast.parse(source.read_text())) if is_event(node)]
     return {call.args[1].value for call in calls}  # type: ignore[attr-defined]
 

@@ -10,7 +10,7 @@ import jwt
 import pytest
 
 from shared import auth
-from shared.entra import scope
+from shared.mongo.entra import scope
 from tests.conftest import ACTION, errors_only, request_body
 from tests.hosts import ROOT, Server
 from tests.oidc import IDENTITY_HEADER, SECRET, IdentityEndpoint, OidcMongo

@@ -12,7 +12,7 @@ from functions import health
 from local.mongod import Mongod
 from local.ports import free_port
 from shared import auth
-from shared.endpoint import Call, action, actions
+from shared.endpoint.actions import Call, action, actions
 from tests.conftest import ACTION, FailPoint, Post, errors_only, request_body
 from tests.hosts import Answer, Server, Worker, eventually
 

@@ -111,7 +111,7 @@ async def test_a_port_in_use_ends_them_all(server: Server, mongod: Mongod) -> No
     }  # fmt: skip
 
     done = await asyncio.to_thread(
-        subprocess.run, [sys.executable, "server.py"], cwd=ROOT, env=env, capture_output=True, text=True, check=False
+        subprocess.run, [sys.executable, "-m", "server"], cwd=ROOT, env=env, capture_output=True, text=True, check=False
     )
 
     assert done.returncode == 3

@@ -277,7 +277,7 @@ async def test_what_the_driver_warns_of_is_a_line_of_json(mongod: Mongod, tmp_pa
 
 def test_a_wrong_port_ends_the_process_with_one_sentence() -> None:
     done = subprocess.run(
-        [sys.executable, "server.py"],
+        [sys.executable, "-m", "server"],
         cwd=ROOT,
         env={"LISTEN_PORT": "70000"},
         capture_output=True,
@@ -294,7 +294,7 @@ async def test_a_port_in_use_ends_the_process(server: Server, mongod: Mongod) ->
     env = {"LISTEN_PORT": str(server.port), "LISTEN_HOST": "127.0.0.1", "MONGO_DB_URI": mongod.uri}
 
     done = await asyncio.to_thread(
-        subprocess.run, [sys.executable, "server.py"], cwd=ROOT, env=env, capture_output=True, text=True, check=False
+        subprocess.run, [sys.executable, "-m", "server"], cwd=ROOT, env=env, capture_output=True, text=True, check=False
     )
 
     assert done.returncode == 3

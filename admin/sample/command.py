@@ -8,7 +8,7 @@ from admin import namespace, sample
 from admin.namespace import DataSource
 from admin.output import AsJSON, show_json
 from admin.process import EXIT_CODES, run
-from shared import mongo
+from shared.mongo import clients as mongo
 
 app = typer.Typer(help="Load the sample data.", no_args_is_help=True, epilog=EXIT_CODES)
 

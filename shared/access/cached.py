@@ -8,16 +8,18 @@ import bson
 from bson.errors import BSONError
 from pymongo.errors import PyMongoError
 
-from shared import app, entries, mongo
-from shared.access import generations, sources
+from shared import app
 from shared.access.full import Changes, FullAccess
 from shared.access.ruled import RuledAccess
 from shared.auth import Caller
-from shared.cache import AwayError, Store
-from shared.ejson import Document
+from shared.cache import entries, generations
+from shared.cache.store import AwayError, Store
+from shared.documents.ejson import Document
+from shared.documents.replies import Format
 from shared.errors import DataAPIError
-from shared.reads import Reading
-from shared.replies import Format
+from shared.guard import dependencies as sources
+from shared.mongo import clients as mongo
+from shared.mongo.reads import Reading
 from shared.requests import Request
 from shared.settings import Settings
 

@@ -3,11 +3,13 @@
 from collections.abc import AsyncIterable, Callable, Mapping
 from typing import Any
 
-from shared import mongo, reads, replies
-from shared.ejson import Document
-from shared.mongo import Collection
-from shared.reads import Reading
-from shared.replies import Format
+from shared.documents import replies
+from shared.documents.ejson import Document
+from shared.documents.replies import Format
+from shared.mongo import clients as mongo
+from shared.mongo import reads
+from shared.mongo.clients import Collection
+from shared.mongo.reads import Reading
 from shared.settings import Settings
 
 MAX_RESULTS = 50_000

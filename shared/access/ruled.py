@@ -14,10 +14,10 @@ from bson.raw_bson import RawBSONDocument
 from pymongo import ReturnDocument
 from pymongo.errors import OperationFailure
 
-from shared import mongo, reads, replies
 from shared.access.full import Changes, FullAccess
-from shared.access.view import View
-from shared.ejson import Document
+from shared.access.trimming import View
+from shared.documents import replies
+from shared.documents.ejson import Document
 from shared.errors import (
     CommandFailedError,
     DataAPIError,
@@ -25,8 +25,10 @@ from shared.errors import (
     NoRoleError,
     SchemaFailedError,
 )
-from shared.mongo import Session
-from shared.reads import Reading
+from shared.mongo import clients as mongo
+from shared.mongo import reads
+from shared.mongo.clients import Session
+from shared.mongo.reads import Reading
 from shared.rules import usage
 from shared.rules.operands import Context
 from shared.rules.roles import Decision

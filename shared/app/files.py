@@ -8,8 +8,8 @@ from typing import Any
 
 from bson.code import Code
 
-from shared import ejson
 from shared.app.findings import FileFinding
+from shared.documents import ejson
 from shared.errors import InvalidJSONError
 from shared.rules.report import Finding, Report
 from shared.rules.values import MISSING, walk

@@ -10,8 +10,8 @@ from bson.errors import InvalidId
 from bson.objectid import ObjectId
 from pymongo.asynchronous.collection import AsyncCollection
 
-from shared import mongo
 from shared.errors import BadRequestError
+from shared.mongo import clients as mongo
 
 CONFIRMATIONS = "confirmations"
 """The collection of {_id, user_id, kind, hash, expires}; `expires` has a TTL index."""

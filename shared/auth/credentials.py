@@ -6,10 +6,11 @@ from hashlib import sha256
 from secrets import token_bytes
 from typing import Literal
 
-from shared import app, entries, mongo, settings
+from shared import app, settings
 from shared.auth import accounts, custom_data, keys, logins, sessions, users
 from shared.auth.caller import Caller
 from shared.auth.users import EMAIL_PASSWORD, User
+from shared.cache import entries
 from shared.errors import (
     InvalidParameterError,
     InvalidPasswordError,
@@ -18,6 +19,7 @@ from shared.errors import (
     MissingParameterError,
     ProviderNotFoundError,
 )
+from shared.mongo import clients as mongo
 
 _KEY_HEADERS = ("apikey", "api-key")
 _NOBODY = "invalid session: error finding user for endpoint"

@@ -5,7 +5,8 @@ from typing import Any
 
 import bson
 
-from shared import app, mongo
+from shared import app
+from shared.mongo import clients as mongo
 from shared.rules.ruleset import OPTIONS
 
 

@@ -10,9 +10,11 @@ from typing import Any
 import msgspec
 from bson.objectid import ObjectId
 
-from shared import entries, mongo, settings
+from shared import settings
 from shared.auth.caller import Caller
+from shared.cache import entries
 from shared.errors import InvalidSessionError
+from shared.mongo import clients as mongo
 
 API_KEYS = "api_keys"
 """The control database's collection of {_id, name, hash, created, disabled, system, user_id}; hash is unique.

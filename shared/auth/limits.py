@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
-from shared import cache, settings
-from shared.cache import AwayError
+from shared import settings
+from shared.cache import store as cache
+from shared.cache.store import AwayError
 from shared.errors import TooManyLoginsError
 
 if TYPE_CHECKING:

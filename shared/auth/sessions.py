@@ -11,10 +11,11 @@ from bson import json_util
 from bson.objectid import ObjectId
 from pymongo.asynchronous.collection import AsyncCollection
 
-from shared import mongo, settings
+from shared import settings
 from shared.auth import accounts, custom_data, keys, tokens, users
 from shared.auth.users import ANONYMOUS, User
 from shared.errors import InvalidSessionError
+from shared.mongo import clients as mongo
 
 SESSIONS = "sessions"
 """The collection of {_id, user_id, hash, provider_type, key_id, created, expires}; `expires` has a TTL index.

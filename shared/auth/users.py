@@ -12,9 +12,9 @@ from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.errors import DuplicateKeyError
 
-from shared import mongo
 from shared.auth import passwords
 from shared.errors import BadRequestError, LoginRefusedError, NameInUseError
+from shared.mongo import clients as mongo
 
 USERS = "users"
 """The collection of {_id, type, identities: [{id, provider_type, provider_id}], data, disabled, confirmed, password,

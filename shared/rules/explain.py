@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 import bson
 
-from shared.rules.elements import elements
+from shared.documents.elements import elements
 from shared.rules.fields import differences, first_unwritable, holds
 from shared.rules.masks import Mask, cut
 from shared.rules.ruleset import NO_ROLE, OPTIONS, Access, Ruleset

@@ -5,7 +5,7 @@ from typing import Any
 
 from bson.dbref import DBRef
 
-from shared.rules.elements import ARRAY, DOCUMENT, Element
+from shared.documents.elements import ARRAY, DOCUMENT, Element
 from shared.rules.expressions import Expression, UnsupportedFunctionError
 from shared.rules.masks import WHOLE, Mask, is_complete
 from shared.rules.operands import Context

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from shared.rules.elements import Element
+from shared.documents.elements import Element
 from shared.rules.expressions import Constant, Expression, Predicate, compile_expression, names_of
 from shared.rules.fields import FieldRule, differences, first_unwritable, holds, members_mask, possible
 from shared.rules.masks import WHOLE, Mask

@@ -8,7 +8,7 @@ from typing import Any
 import bson
 from bson.codec_options import CodecOptions, DatetimeConversion
 
-from shared.rules.elements import elements
+from shared.documents.elements import elements
 from shared.rules.expressions import Predicate, UnsupportedFunctionError, names_of
 from shared.rules.filters import Filter
 from shared.rules.masks import Mask

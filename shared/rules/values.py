@@ -14,7 +14,7 @@ from bson.int64 import Int64
 from bson.objectid import ObjectId
 from bson.timestamp import Timestamp
 
-from shared import dates
+from shared.documents import dates
 
 type Order = Literal["gt", "gte", "lt", "lte"]
 type Path = tuple[str, ...]

@@ -2,7 +2,7 @@
 
 from shared.telemetry.backends import flush, setup
 from shared.telemetry.commands import listeners
-from shared.telemetry.lines import LOGGER, JSONLines, Line, event, failure, is_standalone, log_to_stdout
+from shared.telemetry.log import LOGGER, JSONLines, Line, event, failure, is_standalone, log_to_stdout
 from shared.telemetry.requests import RequestLine, begin, quiet, request
 
 __all__ = [

@@ -11,8 +11,8 @@ from typing import Any, NamedTuple, Protocol
 
 from shared import settings
 from shared.settings import Settings
-from shared.telemetry import lines
-from shared.telemetry.lines import Line, event
+from shared.telemetry import log as lines
+from shared.telemetry.log import Line, event
 from shared.telemetry.noise import silence, undelivered
 from shared.telemetry.spans import Span
 

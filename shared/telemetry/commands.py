@@ -17,7 +17,7 @@ from pymongo.monitoring import (
 from pymongo.server_type import SERVER_TYPE
 
 from shared.telemetry import backends
-from shared.telemetry.lines import event
+from shared.telemetry.log import event
 from shared.telemetry.noise import undelivered
 from shared.telemetry.requests import current
 from shared.telemetry.spans import Span, new_span_id

@@ -3,7 +3,7 @@
 import logging
 import time
 
-from shared.telemetry import lines
+from shared.telemetry import log as lines
 
 _LOGGERS = ("azure", "opencensus", "opentelemetry", "urllib3")
 _SECONDS = 300.0

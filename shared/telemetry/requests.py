@@ -7,7 +7,7 @@ from contextvars import ContextVar
 from typing import Any
 
 from shared.telemetry import backends
-from shared.telemetry.lines import LOGGER, event, write
+from shared.telemetry.log import LOGGER, event, write
 from shared.telemetry.noise import undelivered
 from shared.telemetry.spans import Span, new_span_id, trace_of
 

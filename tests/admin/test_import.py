@@ -14,7 +14,7 @@ import bson
 import pytest
 from pymongo import MongoClient
 
-from admin import lines
+from admin.transfer import lines
 from local.mongod import Mongod
 from tests.admin.conftest import Command, content, killed_until_done, stored
 from tests.conftest import FailPoint, Post

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from local.mongod import Mongod
-from shared import cache
+from shared.cache import store as cache
 from tests.conftest import ACTION, Post, errors_only, request_body
 from tests.functions.rules.conftest import SETTINGS
 from tests.hosts import Answer, Host, Server, Worker, eventually

@@ -13,7 +13,7 @@ from pymongo import AsyncMongoClient
 from tests.bson_types import OID
 from tests.conftest import DATABASE, Post, errors_only
 from tests.hosts import Answer, Server, Worker
-from tests.shared.documents import strict_json
+from tests.shared.generated import strict_json
 
 THROUGH_WORKER = 1_500
 THROUGH_SERVER = 60

@@ -12,7 +12,7 @@ from msgspec.inspect import AnyType, DictType, ListType, StructType, UnionType, 
 import function_app
 from functions.delete import Delete
 from functions.update import Update
-from shared.endpoint import actions
+from shared.endpoint.actions import actions
 from shared.errors import DataAPIError, InvalidParameterError, MissingParameterError, WrongTypeError
 from shared.requests import Request, sort_keys, whole
 

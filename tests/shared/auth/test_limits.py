@@ -8,7 +8,7 @@ import pytest
 
 from local.mongod import Mongod
 from shared.auth import limits, passwords
-from shared.auth.addresses import client_address
+from shared.endpoint.addresses import client_address
 from shared.errors import TooManyLoginsError
 from tests.functions.rules.conftest import CLIENT, SETTINGS, send
 from tests.hosts import Server, Worker, eventually

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from local.mongod import Mongod
-from shared import app, auth, entries, settings
+from shared import app, auth, settings
 from shared.auth import credentials, keys
+from shared.cache import entries
 from tests.admin.test_keys import run
 from tests.conftest import ACTION, request_body
 from tests.functions.rules.conftest import CLIENT, SETTINGS, send

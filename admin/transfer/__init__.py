@@ -1,0 +1,1 @@
+"""`export` and `import`: collections to files of lines and back, over kills."""

@@ -1,0 +1,222 @@
+"""`import`: a file of lines into a collection, which a killed process leaves so that the next one goes on."""
+
+import hashlib
+import os
+from io import BufferedReader
+from pathlib import Path
+from secrets import token_hex
+from typing import Annotated, Literal
+
+import bson
+import msgspec
+import typer
+from bson.objectid import ObjectId
+
+from admin import namespace
+from admin.namespace import DataSource, Namespace
+from admin.output import AsJSON, show_json
+from admin.process import WRONG_USAGE, StoppedError, fail, note, run
+from admin.transfer import checkpoint, lines
+from admin.transfer.lines import LineError
+from admin.transfer.progress import Advance, bar
+from admin.transfer.source import Line, Mark, Source
+from admin.transfer.writing import Counts, Entry, Failure, Writing
+from shared.cache import generations
+
+_MOST = 1_000
+_MOST_BYTES = lines.LARGEST
+_STDIN = "-"
+
+In = Annotated[
+    str, typer.Option("--in", "-i", metavar="FILE", help="The file, compressed or not; - is standard input.")
+]
+OnConflict = Annotated[
+    Literal["fail", "skip", "replace"],
+    typer.Option(
+        "--on-conflict", help="What happens to a document whose _id another has; an equal one is always left."
+    ),
+]
+MaxErrors = Annotated[
+    int, typer.Option("--max-errors", min=0, help="Go on over so many lines that cannot be stored; still exit 1.")
+]
+CheckpointFile = Annotated[
+    Path | None, typer.Option("--checkpoint", metavar="PATH", help="Where it is kept; FILE.import without this.")
+]
+Resume = Annotated[bool, typer.Option("--resume", help="Go on where an interrupted import of FILE stopped, if any.")]
+Restart = Annotated[bool, typer.Option("--restart", help="Forget what an interrupted import of FILE has done.")]
+
+
+class Checkpoint(msgspec.Struct):
+    """How far an import is: what stands before `position` is confirmed; `seed` makes the ids of those without."""
+
+    data_source: str
+    namespace: str
+    seed: str
+    position: int = 0
+    line: int = 0
+    digest: str = hashlib.sha256().hexdigest()
+    counts: Counts = msgspec.field(default_factory=Counts)
+    complete: bool = False
+
+
+def import_(  # noqa: PLR0913  each is an option of the command line
+    *,
+    name: Namespace,
+    path: In,
+    on_conflict: OnConflict = "fail",
+    max_errors: MaxErrors = 0,
+    data_source: DataSource = namespace.DEFAULT,
+    resume: Resume = False,
+    restart: Restart = False,
+    kept: CheckpointFile = None,
+    as_json: AsJSON = False,
+) -> None:
+    """Store the documents of a file: one a line, in Extended JSON, as `export` writes them.
+
+    Each is stored once, however often the import is killed and repeated, and confirmed by a majority.
+    An interrupted import is gone on with by the same command and --resume.
+    """
+    names = namespace.split(name)
+    if path == _STDIN and (resume or restart or kept):
+        raise fail(
+            "--resume, --restart and --checkpoint need a file: import it again, equal documents are left", WRONG_USAGE
+        )
+    fresh = Checkpoint(data_source, name, token_hex(16))
+    work = Import(fresh, names, on_conflict, max_errors)
+    if path == _STDIN:
+        counts = run(work.of_pipe, endless=True, interrupted="interrupted; the same command goes on")
+    else:
+        source = Path(path)
+        place = kept or source.with_name(f"{source.name}.import")
+        interrupted = "interrupted; the same command with --resume goes on"
+        counts = run(lambda: work.of_file(source, place, resume, restart), endless=True, interrupted=interrupted)
+    if as_json:
+        show_json({"namespace": name, "in": path} | msgspec.structs.asdict(counts))
+    note(
+        f"{counts.total} documents for {name}: {counts.inserted} inserted, {counts.replaced} replaced, "
+        f"{counts.skipped} skipped, {counts.unchanged} there already, {counts.failed} failed"
+    )
+    if counts.failed:
+        raise typer.Exit(1)
+
+
+class Import:
+    """One import."""
+
+    def __init__(
+        self, state: Checkpoint, names: tuple[str, str], on_conflict: Literal["fail", "skip", "replace"], most: int
+    ) -> None:
+        """Take where it starts, what it fills, and how many lines may fail."""
+        self._state = state
+        self._names = names
+        self._on_conflict = on_conflict
+        self._most_failures = most
+        self._kept: Path | None = None
+
+    async def of_pipe(self) -> Counts:
+        """Import standard input: documents need an _id, or a repeated import would double them."""
+        with os.fdopen(os.dup(0), "rb") as pipe:
+            return await self._imported(Source(pipe), None)
+
+    async def of_file(self, path: Path, kept: Path, resume: bool, restart: bool) -> Counts:
+        """Import a file, from where an earlier process was."""
+        with path.open("rb") as file:
+            checkpoint.lock(file, str(path))
+            before = None if restart else checkpoint.read(kept, Checkpoint)
+            source = self._resumed(file, before, resume) if before is not None else Source(file)
+            self._kept = kept
+            checkpoint.write(kept, self._state)  # the seed first: ids that are made of it must be made again
+            return await self._imported(source, os.fstat(file.fileno()).st_size)
+
+    def _resumed(self, file: BufferedReader, before: Checkpoint, resume: bool) -> Source:
+        source = Source(file)
+        if before.complete and not resume:
+            return source
+        if not resume:
+            raise StoppedError(
+                "an import of this file was interrupted: go on with --resume, or start anew with --restart"
+            )
+        if (before.data_source, before.namespace) != (self._state.data_source, self._state.namespace):
+            raise StoppedError(
+                f"this file was imported into {before.namespace}: give --restart or another --checkpoint"
+            )
+        if source.skip(before.position, before.line, before.digest):
+            self._state = before
+            return source
+        if not before.complete:
+            raise StoppedError("this is not the file whose import was interrupted: start anew with --restart")
+        file.seek(0)  # a new file under the name of one that was imported whole
+        return Source(file)
+
+    async def _imported(self, source: Source, size: int | None) -> Counts:
+        target = namespace.collection(self._state.data_source, self._names)
+        await namespace.refuse_all_but_collections(target)
+        writing = Writing(target, self._on_conflict, self._state.counts)
+        with bar(self._state.namespace, size, source.read_of_file, in_bytes=True) as advance:
+            await self._batches(source, writing, advance)
+        self._state.complete = True
+        self._keep(source.mark)
+        return self._state.counts
+
+    async def _batches(self, source: Source, writing: Writing, advance: Advance) -> None:
+        batch: list[Entry] = []
+        size = 0
+        for line in source.lines():
+            try:
+                entry = self._entry(line)
+            except LineError as error:
+                await self._write(writing, batch)
+                batch, size = [], 0
+                self._keep(source.before)
+                self._state.counts.failed += 1
+                self._report([Failure(line.number, str(error))])
+                continue
+            batch.append(entry)
+            size += len(entry.document)
+            if len(batch) >= _MOST or size >= _MOST_BYTES:
+                await self._write(writing, batch)
+                batch, size = [], 0
+                self._keep(source.mark)
+                advance(source.read_of_file, f"{self._state.counts.total:,} documents")
+        await self._write(writing, batch)
+
+    async def _write(self, writing: Writing, batch: list[Entry]) -> None:
+        if not batch:
+            return
+        try:
+            failures = await writing.write(batch)
+        finally:
+            await generations.written(self._state.namespace)
+        self._report(failures)
+
+    def _report(self, failures: list[Failure]) -> None:
+        """Name the lines that failed; raise StoppedError if they are too many: the checkpoint stays before them."""
+        for failure in failures:
+            note(f"line {failure.line}: {failure.reason}")
+        if self._state.counts.failed > self._most_failures:
+            raise StoppedError(
+                f"stopped at line {failures[-1].line}; all before line {failures[0].line} is stored"
+                if failures
+                else "an earlier line failed"
+            )
+
+    def _entry(self, line: Line) -> Entry:
+        document = lines.read(line.text)
+        identity = lines.identity(document)
+        if identity is None:
+            identity = bson.encode({"_id": self._made_id(line)})
+            document = lines.with_identity(identity, document)
+        return Entry(line.number, document, identity)
+
+    def _made_id(self, line: Line) -> ObjectId:
+        """Make the id of a document that has none: the same one when the line is imported again after a kill."""
+        if self._kept is None:
+            raise LineError("a document from standard input needs an _id: import a file, which can be gone on with")
+        return ObjectId(hashlib.sha256(b"%b %d %b" % (self._state.seed.encode(), line.number, line.text)).digest()[:12])
+
+    def _keep(self, mark: Mark) -> None:
+        if self._kept is None:
+            return
+        state = self._state
+        state.position, state.line, state.digest = mark.position, mark.number, mark.hash.hexdigest()
+        checkpoint.write(self._kept, state)

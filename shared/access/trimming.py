@@ -1,0 +1,126 @@
+"""How documents are shown to a caller bound by rules: trimmed to what may be read, then cut to its projection."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import bson
+
+from shared.documents import rendered as kept
+from shared.documents import replies
+from shared.documents.ejson import Document
+from shared.errors import InvalidParameterError, NoRoleError
+from shared.rules import usage
+from shared.rules.masks import WHOLE, Mask, cut
+from shared.rules.projections import Projection, Slice, chosen_part, slice_of
+from shared.rules.ruleset import OPTIONS, Access
+from shared.rules.values import Path
+
+_ROOT = "dozen_root"  # the whole document beside what a projection makes of it
+
+type _Checked = tuple[list[dict[str, Any]], Iterable[Mask | None]]
+"""Documents by which masks can be cut to a projection, and the mask of each."""
+
+
+class View:
+    """How documents are shown: trimmed to what may be read, then cut to the caller's projection.
+
+    A projection that computes is MongoDB's to apply; the whole document comes along for the rules to be asked.
+    """
+
+    def __init__(
+        self, access: Access, plain: Projection | None, computed: Document, sent: Document, slices: Sequence[Slice] = ()
+    ) -> None:
+        """Take the parts of the projection that name fields and slice arrays, and the part that MongoDB computes."""
+        self._access = access
+        self._plain = plain
+        self._computed = computed
+        self._slices = slices
+        self.sent = sent
+
+    @classmethod
+    def of(cls, projection: Document, access: Access) -> "View":
+        """Raise NoRoleError for a computed projection that could rename what the caller may not read."""
+        if any(name.partition(".")[0] == _ROOT for name in projection):
+            raise InvalidParameterError(f"projection: the name '{_ROOT}' is taken")
+        computed = {name: value for name, value in projection.items() if isinstance(value, dict | list | str)}
+        plain = {name: value for name, value in projection.items() if name not in computed}
+        slices = {name: found for name, value in computed.items() if (found := slice_of(name, value)) is not None}
+        matched = {name: value for name, value in computed.items() if name not in slices}
+        if all(_is_element_match(name, value) for name, value in matched.items()):
+            for value in matched.values():
+                usage.filter_paths({"part": value})
+            sent = {_ROOT: "$$ROOT", **matched} if matched else {}
+            if computed:
+                return cls(access, chosen_part(plain, slices, matched), matched, sent, tuple(slices.values()))
+            return cls(access, Projection(plain) if plain else None, {}, {})
+        if not access.shows_everything:
+            raise NoRoleError("a projection that computes cannot be used with the rules of this collection")
+        return cls(access, None, {}, {_ROOT: "$$ROOT", **projection})
+
+    @property
+    def parts(self) -> set[Path]:
+        """The arrays of which elements are matched: all of each must be readable."""
+        return {(name,) for name in self._computed}
+
+    @property
+    def sliced(self) -> set[Path]:
+        """The arrays of which some elements are shown, counted among those that are visible."""
+        return {each.parts for each in self._slices}
+
+    def shown(self, batch: bytes, used: Iterable[Path], form: replies.Format) -> Iterator[dict[str, Any]]:
+        """Give what is visible of a batch of documents."""
+        rendered = replies.rendered(batch, form)
+        documents, masks = self._seen(batch, rendered, used, form) or self._decoded(batch, used)
+        is_cut = self.sent or self._slices or self._plain is not None or self._access.projection is not None
+        for document, made, mask in zip(documents, rendered, masks, strict=True):
+            if mask is WHOLE and not is_cut:
+                yield made
+            elif mask is not None:
+                yield self._cut(document, made, mask)
+
+    def _seen(
+        self, batch: bytes, rendered: list[dict[str, Any]], used: Iterable[Path], form: replies.Format
+    ) -> _Checked | None:
+        """Ask the rules about what is rendered, None if that does not tell them what the stored documents do."""
+        projections = [each for each in (self._access.projection, self._plain) if each is not None]
+        if self.sent or self._slices or not all(each.is_by_name for each in projections):
+            return None
+        glimpse = self._access.glimpse(used)
+        if glimpse is None:
+            return None
+        names, mask = glimpse
+        values = kept.values(batch, rendered, names, form)
+        return None if values is None else (rendered, map(mask, values, rendered))
+
+    def _decoded(self, batch: bytes, used: Iterable[Path]) -> _Checked:
+        """Ask the rules about the stored documents."""
+        documents = bson.decode_all(batch, OPTIONS)
+        return documents, self._access.masks([each[_ROOT] for each in documents] if self.sent else documents, used)
+
+    def _cut(self, document: dict[str, Any], made: dict[str, Any], mask: Mask) -> dict[str, Any]:
+        if self.sent:
+            document, made = self._composed(document), self._composed(made)
+            if isinstance(mask, dict):  # a mask for all elements of an array does not fit some of them
+                mask = {name: WHOLE if name in self._computed else part for name, part in mask.items()}
+        for projection in (self._access.projection, self._plain, *self._slices):
+            if projection is not None:
+                document, made = cut(document, mask), cut(made, mask)
+                mask = projection.mask(document)
+        return made if mask is WHOLE else cut(made, mask)
+
+    def _composed(self, sent: dict[str, Any]) -> dict[str, Any]:
+        """Return the whole document with the parts of arrays that were asked for, or what was computed of it."""
+        members = dict(sent.items())
+        root = members.pop(_ROOT)
+        if not self._computed:
+            return members
+        return {name: members[name] if name in self._computed else value for name, value in root.items()
+                if name not in self._computed or name in members}  # fmt: skip
+
+
+def _is_element_match(name: str, value: Any) -> bool:
+    if not isinstance(value, Mapping) or value.keys() != {"$elemMatch"}:
+        return False
+    if "." in name:
+        raise InvalidParameterError("projection: $elemMatch cannot be used on a nested field")
+    return True

@@ -1,0 +1,1 @@
+"""What the processes of a deployment share in Redis or Valkey: only ever a cache or a counter."""

@@ -1,0 +1,1 @@
+"""BSON <-> JSON and Extended JSON, and the bytes of BSON (pure)."""

@@ -1,0 +1,326 @@
+"""Extended JSON v2 -> Python values that PyMongo encodes to the exact BSON types (pure).
+
+Requests are read the same way whatever their Content-Type: canonical and relaxed forms may be mixed. An object
+that has one of the specification's type wrappers among its keys must be that wrapper, whole and well-formed.
+`$regex`, `$options` and `$type` stay what the caller wrote, because they are query operators too: turning
+`{"$regex": "^a", "$nin": ["abc"]}` into a regular expression would lose the `$nin`.
+
+Beyond the specification, as Atlas's callers rely on it: ISO dates without a zone (read as UTC), with date only or
+with more than three fraction digits (truncated), `{"$date": <number>}`, years of more than four digits with a sign,
+and the legacy `{"$binary": "...", "$type": "05"}`. docs/types.md lists every type.
+"""
+
+import re
+from base64 import b64decode
+from binascii import Error as Base64Error
+from collections.abc import Callable
+from decimal import DecimalException
+from typing import Any
+
+import orjson
+from bson.binary import Binary
+from bson.code import Code
+from bson.datetime_ms import DatetimeMS
+from bson.dbref import DBRef
+from bson.decimal128 import Decimal128
+from bson.int64 import Int64
+from bson.max_key import MaxKey
+from bson.min_key import MinKey
+from bson.objectid import ObjectId
+from bson.regex import Regex
+from bson.timestamp import Timestamp
+
+from shared.documents import dates
+from shared.errors import InvalidJSONError
+
+MAX_DEPTH = 100
+"""Levels of nesting that a request's document may have below itself: MongoDB's own documented limit."""
+
+_INT64 = 2**63
+_UINT32 = 2**32
+_EXACT_DOUBLE = 2.0**53
+_HUGE_INTEGER = re.compile(rb"\d{19}")
+
+type Document = dict[str, Any]
+
+
+def loads(body: bytes) -> Document:
+    """Return the object in a request's body, its Extended JSON wrappers replaced by BSON values.
+
+    Integers become int32 or int64 by size, numbers with a point or exponent double, as do integers beyond int64.
+    Raises InvalidJSONError for anything that is not UTF-8 JSON, not an object, too deep or a malformed wrapper.
+    """
+    try:
+        value = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise _invalid(str(error)) from error
+    if type(value) is not dict:
+        raise _invalid("it must be an object")
+    if b"\\u0000" in body:
+        _refuse_nul(value)
+    read = _read if _needs_reading(body) else _check_depth
+    for name, member in value.items():
+        if type(member) is list:  # each of documents, and each stage of pipeline, counts its own depth
+            member[:] = [read(item, 0) for item in member]
+        else:
+            value[name] = read(member, 0)
+    return value
+
+
+def document(text: bytes) -> Document:
+    """Return one document, such as a line of a file, read as `loads` reads the documents in a body."""
+    try:
+        value = orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        raise _invalid(str(error)) from error
+    if b"\\u0000" in text:
+        _refuse_nul(value)
+    value = _read(value, 0)
+    if type(value) is not dict:
+        raise _invalid("it must be an object")
+    return value
+
+
+def _refuse_nul(value: Any) -> None:
+    """Refuse keys that BSON cannot hold, before the documents in front of them are on their way."""
+    pending = [value]
+    while pending:
+        current = pending.pop()
+        if type(current) is dict:
+            if any("\0" in key for key in current):
+                raise _invalid("a key holds a NUL character")
+            pending += current.values()
+        elif type(current) is list:
+            pending += current
+
+
+def _needs_reading(body: bytes) -> bool:
+    return b'"$' in body or b"\\u0024" in body or _HUGE_INTEGER.search(body) is not None
+
+
+def _check_depth(value: Any, depth: int) -> Any:
+    """Look only at the nesting, in a body that has neither a wrapper nor a huge integer."""
+    kind = type(value)
+    if kind is dict or kind is list:
+        _refuse_depth(depth)
+        for item in value.values() if kind is dict else value:
+            if type(item) is dict or type(item) is list:
+                _check_depth(item, depth + 1)
+    return value
+
+
+def _read(value: Any, depth: int) -> Any:
+    kind = type(value)
+    if kind is dict:
+        if not _WRAPPER_NAMES.isdisjoint(value):
+            wrapper = next(key for key in value if key in _WRAPPERS)
+            return _WRAPPERS[wrapper](value, depth)
+        _refuse_depth(depth)
+        for key, item in value.items():
+            if type(item) in _TO_READ:
+                value[key] = _read(item, depth + 1)
+    elif kind is list:
+        _refuse_depth(depth)
+        value[:] = [_read(item, depth + 1) if type(item) in _TO_READ else item for item in value]
+    elif kind is int and not -_INT64 <= value < _INT64:
+        return float(value)
+    return value
+
+
+_TO_READ = frozenset({dict, list, int})
+
+
+def _refuse_depth(depth: int) -> None:
+    if depth > MAX_DEPTH:
+        raise _invalid(f"nested deeper than {MAX_DEPTH} levels")
+
+
+def _invalid(reason: str) -> InvalidJSONError:
+    return InvalidJSONError(f"invalid JSON in request body: {reason}")
+
+
+def _malformed(wrapper: str) -> InvalidJSONError:
+    return _invalid(f"malformed {wrapper}")
+
+
+def _only(value: Document, wrapper: str, *others: str) -> Any:
+    """Return the wrapper's operand, if the object has the named keys and no other."""
+    if value.keys() != {wrapper, *others}:
+        raise _malformed(wrapper)
+    return value[wrapper]
+
+
+def _text(value: Document, wrapper: str, *others: str) -> str:
+    operand = _only(value, wrapper, *others)
+    if type(operand) is not str:
+        raise _malformed(wrapper)
+    return operand
+
+
+def _matched(value: Document, wrapper: str, form: re.Pattern[str]) -> str:
+    operand = _text(value, wrapper)
+    if not form.fullmatch(operand):
+        raise _malformed(wrapper)
+    return operand
+
+
+def _parts(value: Document, wrapper: str, *names: str) -> list[Any]:
+    """Return the named members of the wrapper's operand, an object that must have exactly these."""
+    operand = _only(value, wrapper)
+    if type(operand) is not dict or operand.keys() != set(names):
+        raise _malformed(wrapper)
+    return [operand[name] for name in names]
+
+
+_OID = re.compile(r"[0-9a-fA-F]{24}")
+_INTEGER = re.compile(r"-?[0-9]{1,20}")
+_DOUBLE = re.compile(r"-?(?:Infinity|[0-9]+(?:\.[0-9]*)?(?:[eE][+-]?[0-9]+)?)|NaN")
+_DECIMAL = re.compile(r"[+-]?(?:inf(?:inity)?|nan|(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:e[+-]?[0-9]+)?)", re.IGNORECASE)
+_UUID = re.compile(r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}")
+_SUBTYPE = re.compile(r"[0-9a-fA-F]{1,2}")
+_REGEX_OPTIONS = "ilmsux"
+
+
+def _oid(value: Document, _depth: int) -> ObjectId:
+    return ObjectId(_matched(value, "$oid", _OID))
+
+
+def _number_int(value: Document, _depth: int) -> int:
+    number = int(_matched(value, "$numberInt", _INTEGER))
+    if not -(2**31) <= number < 2**31:
+        raise _malformed("$numberInt")
+    return number
+
+
+def _number_long(value: Document, _depth: int) -> Int64:
+    number = int(_matched(value, "$numberLong", _INTEGER))
+    if not -_INT64 <= number < _INT64:
+        raise _malformed("$numberLong")
+    return Int64(number)
+
+
+def _number_double(value: Document, _depth: int) -> float:
+    digits = _matched(value, "$numberDouble", _DOUBLE)
+    number = float(digits)
+    if number in {float("inf"), float("-inf")} and not digits.endswith("Infinity"):
+        raise _malformed("$numberDouble")
+    return number
+
+
+def _number_decimal(value: Document, _depth: int) -> Decimal128:
+    try:
+        return Decimal128(_matched(value, "$numberDecimal", _DECIMAL))
+    except DecimalException as error:  # more digits or a larger exponent than a Decimal128 holds
+        raise _malformed("$numberDecimal") from error
+
+
+def _binary(value: Document, _depth: int) -> Binary:
+    if type(value.get("$binary")) is str:
+        data, subtype = _text(value, "$binary", "$type"), value["$type"]
+    else:
+        data, subtype = _parts(value, "$binary", "base64", "subType")
+    if type(data) is not str or type(subtype) is not str or not _SUBTYPE.fullmatch(subtype):
+        raise _malformed("$binary")
+    try:
+        return Binary(b64decode(data, validate=True), int(subtype, 16))
+    except (Base64Error, ValueError) as error:  # ValueError: characters outside ASCII
+        raise _malformed("$binary") from error
+
+
+def _uuid(value: Document, _depth: int) -> Binary:
+    return Binary(bytes.fromhex(_matched(value, "$uuid", _UUID).replace("-", "")), 4)
+
+
+def _code(value: Document, depth: int) -> Code:
+    if "$scope" not in value:
+        return Code(_text(value, "$code"))
+    text = _text(value, "$code", "$scope")
+    _refuse_depth(depth)
+    scope = _read(value["$scope"], depth + 1)
+    if type(scope) is not dict:
+        raise _malformed("$scope")
+    return Code(text, scope)
+
+
+def _timestamp(value: Document, _depth: int) -> Timestamp:
+    time, increment = _parts(value, "$timestamp", "t", "i")
+    if any(type(part) is not int or not 0 <= part < _UINT32 for part in (time, increment)):
+        raise _malformed("$timestamp")
+    return Timestamp(time, increment)
+
+
+def _regular_expression(value: Document, _depth: int) -> Regex[str]:
+    pattern, options = _parts(value, "$regularExpression", "pattern", "options")
+    if type(pattern) is not str or type(options) is not str or "\0" in pattern:
+        raise _malformed("$regularExpression")
+    if len(set(options)) != len(options) or not set(options) <= set(_REGEX_OPTIONS):
+        raise _malformed("$regularExpression")
+    return Regex(pattern, options)
+
+
+def _db_pointer(value: Document, depth: int) -> DBRef:
+    namespace, pointer = _parts(value, "$dbPointer", "$ref", "$id")
+    if type(namespace) is not str or type(pointer) is not dict or "$oid" not in pointer:
+        raise _malformed("$dbPointer")
+    return DBRef(namespace, _oid(pointer, depth))
+
+
+def _date(value: Document, depth: int) -> DatetimeMS:
+    operand = _only(value, "$date")
+    if type(operand) is dict and "$numberLong" in operand:
+        milliseconds: int | None = int(_number_long(operand, depth))  # a DatetimeMS of an Int64 warns when encoded
+    elif type(operand) is str:
+        milliseconds = dates.from_iso(operand)
+    elif type(operand) is int or (type(operand) is float and operand.is_integer() and abs(operand) <= _EXACT_DOUBLE):
+        milliseconds = int(operand)
+    else:
+        milliseconds = None
+    if milliseconds is None or not -_INT64 <= milliseconds < _INT64:
+        raise _malformed("$date")
+    return DatetimeMS(milliseconds)
+
+
+def _min_key(value: Document, _depth: int) -> MinKey:
+    _one(value, "$minKey")
+    return MinKey()
+
+
+def _max_key(value: Document, _depth: int) -> MaxKey:
+    _one(value, "$maxKey")
+    return MaxKey()
+
+
+def _one(value: Document, wrapper: str) -> None:
+    operand = _only(value, wrapper)
+    if type(operand) is not int or operand != 1:
+        raise _malformed(wrapper)
+
+
+def _symbol(value: Document, _depth: int) -> str:
+    return _text(value, "$symbol")
+
+
+def _undefined(value: Document, _depth: int) -> None:
+    if _only(value, "$undefined") is not True:
+        raise _malformed("$undefined")
+
+
+_WRAPPERS: dict[str, Callable[[Document, int], Any]] = {
+    "$binary": _binary,
+    "$code": _code,
+    "$date": _date,
+    "$dbPointer": _db_pointer,
+    "$maxKey": _max_key,
+    "$minKey": _min_key,
+    "$numberDecimal": _number_decimal,
+    "$numberDouble": _number_double,
+    "$numberInt": _number_int,
+    "$numberLong": _number_long,
+    "$oid": _oid,
+    "$regularExpression": _regular_expression,
+    "$symbol": _symbol,
+    "$timestamp": _timestamp,
+    "$undefined": _undefined,
+    "$uuid": _uuid,
+}
+_WRAPPER_NAMES = frozenset(_WRAPPERS)

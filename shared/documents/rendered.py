@@ -1,0 +1,74 @@
+"""What rendering keeps of values that rules look at, so that documents need not be decoded a second time for them.
+
+A reply's form has fewer types than BSON. It keeps some of them: what is rendered of such a value is the value itself,
+or can be read back to one that compares with all others as the stored one does. Whether the values of a field are of
+those types alone is told by the bytes of the documents, never by what came out.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from orjson import Fragment
+
+from shared.documents.replies import Format
+
+_STRING = b"\x02"
+_NUMBERS = frozenset({b"\x01", b"\x10", b"\x12"})  # double, int32, int64
+_KEPT = _NUMBERS | {_STRING, b"\x08", b"\x0a"}  # and boolean, null
+_BROKEN = "\ufffd"  # what is shown of stored bytes that are no UTF-8
+
+
+def values(
+    batch: bytes, rendered: Sequence[dict[str, Any]], names: Iterable[str], form: Format
+) -> Sequence[Mapping[str, Any]] | None:
+    """Return the stored values of these top-level fields in each document of a batch, as good as decoded.
+
+    None if what is rendered of one of them does not tell it. There may be other members, which mean nothing.
+    """
+    if rendered and type(rendered[0]) is not dict:  # a reference may be among them
+        return None
+    asked = list(names)
+    kinds = {name: kinds_of(name, batch) for name in asked}
+    if not all(found <= _KEPT for found in kinds.values()):
+        return None
+    if any(_STRING in kinds[name] and _has_broken_text(name, rendered) for name in asked):
+        return None
+    if form == "EJSON":
+        return [_read_back(document, asked) for document in rendered]
+    is_written = any(kinds[name] & _NUMBERS and _has_written_number(name, rendered) for name in asked)
+    return None if is_written else rendered
+
+
+def kinds_of(name: str, batch: bytes) -> set[bytes]:
+    """Return at least the BSON types, as bytes, of all the elements of a name in concatenated documents.
+
+    An element is stored as the byte of its type, its name, a zero byte and its value, so that before every place
+    where the name stands with its zero byte, if that is an element, stands its type. Splitting finds every such place
+    and none twice: a name holds no zero byte, so two of them cannot overlap. Other places count as well, such as the
+    end of a longer name, of a text, or of the same name at another depth: they can add a type, and take none away.
+    """
+    before = batch.split(name.encode() + b"\0")
+    before.pop()
+    return {part[-1:] for part in before}
+
+
+def _has_broken_text(name: str, rendered: Sequence[dict[str, Any]]) -> bool:
+    return any(type(value := document.get(name)) is str and _BROKEN in value for document in rendered)
+
+
+def _has_written_number(name: str, rendered: Sequence[dict[str, Any]]) -> bool:
+    """Tell whether a number is rendered as the text it has in the reply: -0.0, and whole doubles of many digits."""
+    return Fragment in {type(document.get(name)) for document in rendered}
+
+
+def _read_back(document: dict[str, Any], names: Iterable[str]) -> dict[str, Any]:
+    """Return the values of these fields from canonical Extended JSON: of all that is kept, numbers alone are dicts."""
+    found = {}
+    for name in names:
+        if name in document:
+            value = document[name]
+            if type(value) is dict:
+                digits = value.get("$numberDouble")
+                value = int(next(iter(value.values()))) if digits is None else float(digits)
+            found[name] = value
+    return found

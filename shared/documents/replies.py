@@ -1,0 +1,207 @@
+"""BSON -> the text of a reply, as plain JSON or as canonical Extended JSON (pure).
+
+Documents arrive as the bytes that MongoDB sent. PyMongo's C decoder reads them and hands every value of a type that
+JSON lacks, by the table of the wanted format, to a function below; orjson then writes what comes out.
+"""
+
+from base64 import b64encode
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
+from decimal import Decimal
+from math import copysign
+from typing import Any, Literal
+
+import bson
+import orjson
+from bson.binary import Binary
+from bson.code import Code
+from bson.codec_options import CodecOptions, DatetimeConversion, TypeDecoder, TypeRegistry
+from bson.datetime_ms import DatetimeMS
+from bson.dbref import DBRef
+from bson.decimal128 import Decimal128
+from bson.int64 import Int64
+from bson.max_key import MaxKey
+from bson.min_key import MinKey
+from bson.objectid import ObjectId
+from bson.regex import Regex
+from bson.timestamp import Timestamp
+from orjson import Fragment
+
+from shared.documents import dates
+
+type Format = Literal["JSON", "EJSON"]
+type Writer = Callable[[Any], Any]
+
+CONTENT_TYPES: dict[Format, str] = {"JSON": "application/json", "EJSON": "application/ejson"}
+
+_EXACT_DOUBLE = 2.0**53
+_DBREF_MARK = b"$ref\x00"
+_REGEX_LETTERS = ((2, "i"), (4, "l"), (8, "m"), (16, "s"), (32, "u"), (64, "x"))  # re's flags, in BSON's order
+
+
+def reply(members: Mapping[str, Any], form: Format) -> bytes:
+    """Return a reply made of Python values, such as counters and inserted ids."""
+    return orjson.dumps(_decode(bson.encode(members), form))
+
+
+def one_document(document: bytes | None, form: Format) -> bytes:
+    """Return findOne's reply for the BSON bytes of a document, or for none."""
+    if document is None:
+        return b'{"document":null}'
+    return orjson.dumps({"document": _decode(document, form)})
+
+
+def batch_of_documents(batch: bytes, form: Format) -> tuple[bytes, int]:
+    """Return concatenated BSON documents, as a cursor gives them, as texts with commas between, and their number."""
+    decoded = _decode_all(batch, form) if batch else []
+    return orjson.dumps(decoded)[1:-1], len(decoded)
+
+
+def rendered(batch: bytes, form: Format) -> list[dict[str, Any]]:
+    """Return concatenated BSON documents with their structure and names, every value made what JSON has for it."""
+    return _decode_all(batch, form)
+
+
+def rendered_document(document: Mapping[str, Any] | None) -> bytes:
+    """Return findOne's reply for a rendered document, or for none."""
+    return orjson.dumps({"document": document})
+
+
+def rendered_documents(documents: Iterable[Mapping[str, Any]]) -> bytes:
+    """Return find's reply for rendered documents."""
+    return orjson.dumps({"documents": list(documents)})
+
+
+def many_documents(batches: Iterable[bytes]) -> bytes:
+    """Return the reply for batches that are text already."""
+    return b'{"documents":[%b]}' % b",".join(batch for batch in batches if batch)
+
+
+def _decode(document: bytes, form: Format) -> Any:
+    return bson.decode(document, _options(document, form))
+
+
+def _decode_all(batch: bytes, form: Format) -> list[Any]:
+    return bson.decode_all(batch, _options(batch, form))
+
+
+def _options(data: bytes, form: Format) -> CodecOptions[Any]:
+    return (_EXACT_OPTIONS if _DBREF_MARK in data else _OPTIONS)[form]
+
+
+class _Document(dict[str, Any]):
+    """Hides its keys from the decoder, which looks for `$ref` to make a DBRef and would lose the members' order."""
+
+    def __getitem__(self, key: str) -> Any:
+        raise KeyError(key)
+
+
+def _canonical_date(value: datetime) -> Any:
+    return {"$date": {"$numberLong": str(dates.milliseconds(value))}}
+
+
+def _json_date(value: datetime) -> str:
+    return value.isoformat(timespec="milliseconds") + "Z"
+
+
+def _json_double(value: float) -> Any:
+    """Write a whole double without a point, as Go and JavaScript do; orjson itself writes NaN and infinity as null."""
+    if not value.is_integer():
+        return value
+    if -_EXACT_DOUBLE <= value <= _EXACT_DOUBLE:
+        return int(value) if value or copysign(1, value) > 0 else Fragment(b"-0")
+    shortest = repr(value)
+    return Fragment((shortest if abs(value) >= 1e21 else str(int(Decimal(shortest)))).encode())
+
+
+def _canonical_double(value: float) -> Any:
+    if 1e-3 <= value < 1e15:  # orjson gives the same digits as repr, sooner
+        return {"$numberDouble": orjson.dumps(value).decode()}
+    shortest = repr(value)
+    return {"$numberDouble": _NOT_FINITE.get(shortest, shortest)}
+
+
+_NOT_FINITE = {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}
+
+
+def _base64(value: bytes) -> str:
+    return b64encode(value).decode()
+
+
+def _canonical_binary(value: bytes) -> Any:
+    return {"$binary": {"base64": _base64(value), "subType": f"{_subtype(value):02x}"}}
+
+
+def _subtype(value: bytes) -> int:
+    return value.subtype if isinstance(value, Binary) else 0
+
+
+def _regex_options(value: Regex[Any]) -> str:
+    return "".join(letter for flag, letter in _REGEX_LETTERS if value.flags & flag)
+
+
+def _json_code(value: Code) -> Any:
+    return str(value) if value.scope is None else {"Code": str(value), "Scope": value.scope}
+
+
+def _canonical_code(value: Code) -> Any:
+    return {"$code": str(value)} if value.scope is None else {"$code": str(value), "$scope": value.scope}
+
+
+_JSON: dict[type, Writer] = {
+    Binary: lambda value: {"Subtype": value.subtype, "Data": _base64(value)},
+    Code: _json_code,
+    DBRef: lambda value: {"DB": value.collection, "Pointer": str(value.id)},
+    DatetimeMS: lambda value: dates.to_iso(int(value)),
+    Decimal128: str,
+    MaxKey: lambda _value: {},
+    MinKey: lambda _value: {},
+    ObjectId: lambda value: value.binary.hex(),
+    Regex: lambda value: {"Pattern": value.pattern, "Options": _regex_options(value)},
+    Timestamp: lambda value: {"T": value.time, "I": value.inc},
+    bytes: lambda value: {"Subtype": 0, "Data": _base64(value)},
+    datetime: _json_date,
+    float: _json_double,
+}
+
+_CANONICAL: dict[type, Writer] = {
+    Binary: _canonical_binary,
+    Code: _canonical_code,
+    DBRef: lambda value: {"$dbPointer": {"$ref": value.collection, "$id": {"$oid": str(value.id)}}},
+    DatetimeMS: lambda value: {"$date": {"$numberLong": str(int(value))}},
+    Decimal128: lambda value: {"$numberDecimal": str(value)},
+    Int64: lambda value: {"$numberLong": str(value)},
+    MaxKey: lambda _value: {"$maxKey": 1},
+    MinKey: lambda _value: {"$minKey": 1},
+    ObjectId: lambda value: {"$oid": value.binary.hex()},
+    Regex: lambda value: {"$regularExpression": {"pattern": value.pattern, "options": _regex_options(value)}},
+    Timestamp: lambda value: {"$timestamp": {"t": value.time, "i": value.inc}},
+    bytes: _canonical_binary,
+    datetime: _canonical_date,
+    float: _canonical_double,
+    int: lambda value: {"$numberInt": str(value)},
+}
+
+
+def _decoder(kind: type, write: Writer) -> TypeDecoder:
+    """Return PyMongo's form of "values of this type go through this function"."""
+    members = {"bson_type": kind, "transform_bson": staticmethod(write)}
+    return type("Decoder", (TypeDecoder,), members)()  # type: ignore[no-any-return]
+
+
+def _codec(form: Format, document_class: type) -> CodecOptions[Any]:
+    writers = {"JSON": _JSON, "EJSON": _CANONICAL}[form]
+    return CodecOptions(
+        document_class=document_class,
+        type_registry=TypeRegistry([_decoder(kind, write) for kind, write in writers.items()]),
+        datetime_conversion=DatetimeConversion.DATETIME_AUTO,
+        unicode_decode_error_handler="replace",  # text that is not UTF-8 must not make a document unreadable
+    )
+
+
+def _codecs(document_class: type) -> dict[Format, CodecOptions[Any]]:
+    return {"JSON": _codec("JSON", document_class), "EJSON": _codec("EJSON", document_class)}
+
+
+_OPTIONS = _codecs(dict)
+_EXACT_OPTIONS = _codecs(_Document)

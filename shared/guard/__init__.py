@@ -1,0 +1,1 @@
+"""What no caller may do, and what a read depends on (pure)."""

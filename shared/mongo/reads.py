@@ -1,0 +1,141 @@
+"""Documents read as the bytes that MongoDB sent: one command on one connection where that is enough.
+
+The driver's cursor, session and loop of retries cost as much as all else about a small read, and its cursor for raw
+batches makes an object of each document: docs/decisions/0011. They are used where one reply does not hold all, and
+where a read failed for a reason that may pass.
+"""
+
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
+from typing import Any, NamedTuple
+
+from bson import _array_of_documents_to_buffer
+from bson.raw_bson import RawBSONDocument
+from pymongo.asynchronous.command_cursor import AsyncRawBatchCommandCursor
+from pymongo.asynchronous.cursor import AsyncRawBatchCursor
+from pymongo.errors import ConnectionFailure, OperationFailure
+
+from shared.documents.ejson import Document
+from shared.errors import ReadTooLargeError
+from shared.mongo.clients import RAW, Collection, may_pass
+from shared.settings import Settings
+
+type RawCursor = AsyncRawBatchCursor[Any] | AsyncRawBatchCommandCursor[Any]
+
+_AT_ONCE = 1_000  # documents that are asked for in one reply
+_BATCH = b"\x04firstBatch\x00"
+_FINISHED = b"\x12id\x00" + bytes(8)
+_LENGTH = 4  # bytes, before the elements of a document or an array
+_ARRAY = _LENGTH + len(_BATCH)
+
+
+class Reading(NamedTuple):
+    """What a call wants to read: a limit of 0 is none, a sort is a list of keys or None."""
+
+    filter: Document
+    projection: Document
+    sort: list[tuple[str, Any]] | None
+    limit: int = 1
+    skip: int = 0
+
+
+async def first(target: Collection, reading: Reading, given: Settings) -> bytes | None:
+    """Return the first document that matches, None if there is none."""
+    try:
+        cursor, _ = await _asked(target, reading, given, {"limit": 1, "singleBatch": True})
+    except (ConnectionFailure, OperationFailure) as error:
+        _refuse_last(error, target)
+        found: Any = await target.find_one(
+            reading.filter, reading.projection or None, sort=reading.sort, max_time_ms=given.mongo_db_timeout_ms
+        )
+        return None if found is None else found.raw
+    return _first_batch(cursor)[0] or None
+
+
+async def find(target: Collection, reading: Reading, given: Settings, batch_size: int = 0) -> AsyncGenerator[bytes]:
+    """Give what matches in batches of concatenated BSON documents; raise if they exceed MAX_READ_BYTES."""
+    if 0 < reading.limit <= _AT_ONCE:
+        batch = await _only_batch(target, reading, given)
+        if batch is not None:
+            _refuse_too_large(len(batch), given)
+            yield batch
+            return
+    cursor = target.find_raw_batches(
+        reading.filter,
+        projection=reading.projection or None,
+        sort=reading.sort,
+        limit=reading.limit,
+        skip=reading.skip,
+        batch_size=batch_size,
+        max_time_ms=given.mongo_db_timeout_ms,
+    )
+    async with aclosing(batches(cursor, given)) as all_of_them:  # closed with this, as its cursor must be
+        async for batch in all_of_them:
+            yield batch
+
+
+async def batches(cursor: RawCursor, given: Settings) -> AsyncGenerator[bytes]:
+    """Give what a cursor gives; raise if it exceeds MAX_READ_BYTES."""
+    size = 0
+    async with cursor:
+        async for batch in cursor:
+            size += len(batch)
+            _refuse_too_large(size, given)
+            yield batch
+
+
+async def _only_batch(target: Collection, reading: Reading, given: Settings) -> bytes | None:
+    """Return all that matches, None if it is more than one reply holds or could not be read just now."""
+    options = {"limit": reading.limit, "batchSize": reading.limit}
+    if reading.skip:
+        options["skip"] = reading.skip
+    try:
+        cursor, address = await _asked(target, reading, given, options)
+    except (ConnectionFailure, OperationFailure) as error:
+        _refuse_last(error, target)
+        return None
+    batch, is_whole = _first_batch(cursor)
+    if is_whole:
+        return batch
+    rest = {"id": cursor["id"], "ns": cursor["ns"], "firstBatch": []}
+    await AsyncRawBatchCommandCursor(target, rest, address).close()  # nobody will ask it for more
+    return None
+
+
+async def _asked(
+    target: Collection, reading: Reading, given: Settings, options: Mapping[str, Any]
+) -> tuple[RawBSONDocument, Any]:
+    """Return the cursor of a find's reply, with its first batch, and the address of the server that gave it."""
+    command = {"find": target.name, "filter": reading.filter, **options, "maxTimeMS": given.mongo_db_timeout_ms}
+    if reading.projection:
+        command["projection"] = reading.projection
+    if reading.sort:
+        command["sort"] = dict(reading.sort)
+    database, client = target.database.name, target.database.client
+    async with await client._conn_for_reads(target.read_preference, None, "find") as (connection, preference):
+        reply = await connection.command(
+            database, command, preference, RAW, read_concern=target.read_concern, client=client
+        )
+        return reply["cursor"], connection.address
+
+
+def _first_batch(cursor: RawBSONDocument) -> tuple[bytes, bool]:
+    """Return the concatenated documents of a cursor's first batch, and whether there are no others."""
+    raw = bytes(cursor.raw)
+    if raw.startswith(_BATCH, _LENGTH):
+        end = _ARRAY + int.from_bytes(raw[_ARRAY : _ARRAY + _LENGTH], "little")
+        if raw.startswith(_FINISHED, end):
+            return _array_of_documents_to_buffer(raw[_ARRAY:end]), True
+    # another server's order of members, or more to come
+    return b"".join(bytes(each.raw) for each in cursor["firstBatch"]), cursor["id"] == 0
+
+
+def _refuse_last(error: ConnectionFailure | OperationFailure, target: Collection) -> None:
+    """Raise an error that there is nothing to do about; the driver's own operation may still do for another."""
+    if not may_pass(error) or not target.database.client.options.retry_reads:
+        raise error
+
+
+def _refuse_too_large(size: int, given: Settings) -> None:
+    if size > given.max_read_bytes:
+        raise ReadTooLargeError(f"the documents found exceed {given.max_read_bytes} bytes")
