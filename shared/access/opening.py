@@ -48,12 +48,12 @@ def _access(
     def refuse_joins(pipeline: list[Document]) -> None:
         for database, name in joined(pipeline, request.database):
             other = service.ruleset(database, name)
-            if other is None or not other.access(caller.user, shown).is_full:
+            if other is None or not other.rights(caller.user, shown).is_full:
                 raise NoRoleError("a stage reads another collection that rules do not open to you as a whole").because(
                     f"the stage reads '{database}.{name}'"
                 )
 
-    bound = rules.access(caller.user, shown)
+    bound = rules.rights(caller.user, shown)
     schema = service.schema(request.database, request.collection)
     full = FullAccess(target, given, form, refuse_joins)
     if bound.is_full and schema is None:

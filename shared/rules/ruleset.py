@@ -38,21 +38,21 @@ class Ruleset:
         self.roles = roles
         self.filters = filters
         self.asks_request = asks_request
-        self._known: dict[int, Access] = {}
+        self._known: dict[int, Rights] = {}
 
-    def access(self, user: Mapping[str, Any], request: Mapping[str, Any]) -> "Access":
+    def rights(self, user: Mapping[str, Any], request: Mapping[str, Any]) -> "Rights":
         """Return what the rules come to for one call: `user` is what `%%user` shows, `request` what `%%request` does.
 
         Raise InvalidParameterError if filters that apply both include and exclude fields.
         """
         if self.asks_request:
-            return Access(self, user, request)
+            return Rights(self, user, request)
         # the same object stands for the same user: callers whose credentials are cached keep theirs
         known = self._known.get(id(user))
         if known is None or known.user is not user:
             if len(self._known) >= _MOST_KNOWN:
                 self._known.clear()
-            known = self._known[id(user)] = Access(self, user, {})
+            known = self._known[id(user)] = Rights(self, user, {})
         return known
 
 
@@ -89,7 +89,7 @@ def _members(source: Mapping[str, Any], name: str, report: Report) -> Iterable[t
             at.problem(f"each of the '{name}' is an object")
 
 
-class Access:
+class Rights:
     """The rules as they count for one call."""
 
     def __init__(self, rules: Ruleset, user: Mapping[str, Any], request: Mapping[str, Any]) -> None:
