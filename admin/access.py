@@ -19,6 +19,7 @@ from shared.errors import InvalidJSONError
 from shared.mongo import clients as mongo
 from shared.rules import usage
 from shared.rules.explain import Operation, explain, explain_change, explain_touch
+from shared.rules.operands import Expansions
 from shared.rules.ruleset import Rights
 from shared.rules.schema import Schema
 
@@ -79,10 +80,11 @@ def explain_(  # noqa: PLR0913, PLR0917  each is an option of the command
     rules = None if service is None else service.ruleset(database, collection)
     if service is None or rules is None:
         raise fail(f"no rule exists for namespace '{namespace}': every call is denied")
-    rights = rules.rights(shown, {})
-    steps = explain(rules, rights, asked.operation, asked.document)
-    if asked.document is not None and asked.change is not None and not rights.is_full:
-        steps = chain(steps, _of_change(rights, service.schema(database, collection), asked.document, asked.change))
+    expansions = Expansions(shown)
+    steps = explain(rules, expansions, asked.operation, asked.document)
+    if asked.document is not None and asked.change is not None and not rules.rights(expansions).is_full:
+        schema = service.schema(database, collection)
+        steps = chain(steps, _of_change(rules.rights(expansions), expansions, schema, asked.document, asked.change))
     if as_json:
         show_json({"steps": list(steps)})
         return
@@ -91,7 +93,9 @@ def explain_(  # noqa: PLR0913, PLR0917  each is an option of the command
         out.print(step, markup=False)
 
 
-def _of_change(rights: Rights, schema: Schema | None, document: Mapping[str, Any], change: Change) -> Iterator[str]:
+def _of_change(
+    rights: Rights, expansions: Expansions, schema: Schema | None, document: Mapping[str, Any], change: Change
+) -> Iterator[str]:
     if change.is_replacement:
         yield f"of what is replaced nothing may be hidden\n  {rights.replace(bson.encode(document))}"
     else:
@@ -103,7 +107,8 @@ def _of_change(rights: Rights, schema: Schema | None, document: Mapping[str, Any
     except typer.Exit:
         yield "MongoDB refuses the change: nothing is decided on a result"
         raise
-    yield from explain_change(rights, schema, old, new, null_allowed=settings.current().schema_null_type_validation)
+    null_allowed = settings.current().schema_null_type_validation
+    yield from explain_change(rights, expansions, schema, old, new, null_allowed=null_allowed)
 
 
 class _Asked(NamedTuple):

@@ -30,11 +30,11 @@ from shared.mongo import reads
 from shared.mongo.clients import Session
 from shared.mongo.reads import Reading
 from shared.rules import usage
-from shared.rules.operands import Context
+from shared.rules.operands import Expansions
 from shared.rules.roles import Decision
 from shared.rules.ruleset import NO_ROLE, OPTIONS, Rights
 from shared.rules.schema import Schema
-from shared.rules.values import MISSING, Path
+from shared.rules.values import Path
 
 _SMALLEST_BATCH, _LARGEST_BATCH = 32, 1_000
 _AT_ONCE = 1_000  # documents of an update that are changed with one command
@@ -45,15 +45,15 @@ _SIMPLE = {"locale": "simple"}  # rules compare texts as they are, whatever the 
 class RuledAccess:
     """One collection as the rules open it to one call."""
 
-    __slots__ = ("_full", "_rights", "_schema", "_shown", "_target")
+    __slots__ = ("_expansions", "_full", "_rights", "_schema", "_target")
 
-    def __init__(self, full: FullAccess, rights: Rights, schema: Schema | None, shown: Mapping[str, Any]) -> None:
-        """Take the unbound access, the rights of the caller, the collection's schema, and what `%%request` shows it."""
+    def __init__(self, full: FullAccess, rights: Rights, schema: Schema | None, expansions: Expansions) -> None:
+        """Take the unbound access, the rights of the caller, the schema of the collection, and what expansions mean."""
         self._full = full
         self._target = full.target
         self._rights = rights
         self._schema = schema
-        self._shown = shown
+        self._expansions = expansions
 
     @property
     def full(self) -> FullAccess:
@@ -203,9 +203,8 @@ class RuledAccess:
             return
         after = bson.decode(new, OPTIONS)
         before = None if old is None else bson.decode(old, OPTIONS)
-        context = Context(self._rights.user, self._shown, after, MISSING if before is None else before)
         allowed = self._full.settings.schema_null_type_validation
-        failures = self._schema.failures(after, before, context, null_allowed=allowed)
+        failures = self._schema.failures(after, before, self._expansions, null_allowed=allowed)
         if failures:
             raise SchemaFailedError(f"{verb} not permitted: schema validation failed: {'; '.join(failures)}")
 

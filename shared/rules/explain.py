@@ -8,6 +8,7 @@ import bson
 from shared.documents.elements import elements
 from shared.rules.fields import differences, first_unwritable, holds
 from shared.rules.masks import Mask, cut
+from shared.rules.operands import Expansions
 from shared.rules.ruleset import NO_ROLE, OPTIONS, Rights, Ruleset
 from shared.rules.schema import Schema
 from shared.rules.translations import EVERYTHING, NOTHING
@@ -16,12 +17,14 @@ from shared.rules.values import MISSING, Path
 type Operation = Literal["read", "insert", "update", "delete"]
 
 
-def explain(rules: Ruleset, rights: Rights, operation: Operation, document: Mapping[str, Any] | None) -> Iterator[str]:
+def explain(
+    rules: Ruleset, expansions: Expansions, operation: Operation, document: Mapping[str, Any] | None
+) -> Iterator[str]:
     """Give one sentence a step; without a document, what can be said before one is read.
 
     What a change comes to is explained apart, by `explain_change`, when MongoDB has made it.
     """
-    context = rights.context()
+    rights, context = rules.rights(expansions), expansions.context()
     for each in rules.filters:
         applies = each.applies(context)
         yield f"filter '{each.name}' {'applies' if applies else 'does not apply'}"
@@ -42,12 +45,14 @@ def explain(rules: Ruleset, rights: Rights, operation: Operation, document: Mapp
         exact = "just" if rights.query.exact else "at least"
         yield f"MongoDB is asked for {exact} the visible documents with {rights.query.query}"
     if document is not None:
-        yield from _on_document(rights, operation, document)
+        yield from _on_document(rights, expansions, operation, document)
 
 
-def _on_document(rights: Rights, operation: Operation, document: Mapping[str, Any]) -> Iterator[str]:
+def _on_document(
+    rights: Rights, expansions: Expansions, operation: Operation, document: Mapping[str, Any]
+) -> Iterator[str]:
     is_insert = operation == "insert"
-    context = rights.context(document) if is_insert else rights.context(document, document)
+    context = expansions.context(document, MISSING if is_insert else document)
     role = rights.role(context)
     if role is None:
         yield f"{NO_ROLE}: the document is {'refused' if is_insert else 'invisible'}"
@@ -83,7 +88,7 @@ def explain_touch(rights: Rights, document: bytes, touched: Iterable[Path] | Non
 
 
 def explain_change(
-    rights: Rights, schema: Schema | None, old: bytes, new: bytes, *, null_allowed: bool
+    rights: Rights, expansions: Expansions, schema: Schema | None, old: bytes, new: bytes, *, null_allowed: bool
 ) -> Iterator[str]:
     """Give what is asked of the document that a change makes."""
     before, after = bson.decode(old, OPTIONS), bson.decode(new, OPTIONS)
@@ -91,7 +96,7 @@ def explain_change(
     yield "MongoDB makes this change of it" if changes else "MongoDB changes nothing in it"
     for name, change in changes:
         yield f"  {name}: {_value(change.before)} -> {_value(change.after)}"
-    role, context = rights.role(rights.context(before, before)), rights.context(after, before)
+    role, context = rights.role(expansions.context(before, before)), expansions.context(after, before)
     if role is not None and role.write is not None:
         yield f"  the role's 'write' is {str(holds(role.write, context)).lower()} after the change"
     elif role is not None:
@@ -100,7 +105,7 @@ def explain_change(
             yield f"  {name} may be written" if refused is None else f"  {refused} may not be written"
     yield str(rights.update(old, new))
     if schema is not None:
-        failures = schema.failures(after, before, context, null_allowed=null_allowed)
+        failures = schema.failures(after, before, expansions, null_allowed=null_allowed)
         yield f"the schema refuses it: {'; '.join(failures)}" if failures else "the schema holds"
 
 

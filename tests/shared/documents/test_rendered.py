@@ -17,7 +17,7 @@ from shared.documents import rendered as kept
 from shared.documents import replies
 from shared.documents.replies import Format
 from shared.rules.masks import WHOLE, Mask
-from shared.rules.operands import Constants
+from shared.rules.operands import Constants, Expansions
 from shared.rules.projections import Projection
 from shared.rules.report import Report
 from shared.rules.ruleset import OPTIONS, Rights, compile_ruleset
@@ -37,7 +37,9 @@ USER = {"id": OID, "custom_data": {"level": 1, "teams": ["a", OID]}}
 
 def rights(*roles: dict[str, Any], filters: list[Any] | None = None) -> Rights:
     constants = Constants(values={"least": 0})
-    return compile_ruleset({"roles": list(roles), "filters": filters or []}, constants, Report()).rights(USER, {})
+    return compile_ruleset({"roles": list(roles), "filters": filters or []}, constants, Report()).rights(
+        Expansions(USER)
+    )
 
 
 def seen(batch: bytes, name: str, form: Format) -> list[Any] | None:

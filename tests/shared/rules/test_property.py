@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from pymongo import MongoClient
 
 from shared.rules.masks import cut
-from shared.rules.operands import Constants
+from shared.rules.operands import Constants, Expansions
 from shared.rules.projections import Projection, chosen_part, slice_of
 from shared.rules.report import Report
 from shared.rules.ruleset import Rights, compile_ruleset
@@ -70,7 +70,7 @@ rulesets = st.lists(roles, min_size=1, max_size=3)
 
 
 def rights(given_roles: list[dict[str, Any]]) -> Rights:
-    return compile_ruleset({"roles": given_roles}, Constants(), Report()).rights(USER, {})
+    return compile_ruleset({"roles": given_roles}, Constants(), Report()).rights(Expansions(USER))
 
 
 class Oracle:

@@ -7,7 +7,7 @@ import pytest
 
 from shared.errors import InvalidParameterError
 from shared.rules.masks import cut
-from shared.rules.operands import Constants
+from shared.rules.operands import Constants, Expansions
 from shared.rules.report import Report
 from shared.rules.ruleset import Rights, compile_ruleset
 from shared.rules.values import path
@@ -31,7 +31,7 @@ def rights(*roles: dict[str, Any], filters: list[dict[str, Any]] | None = None) 
     report = Report()
     rules = compile_ruleset({"roles": list(roles), "filters": filters or []}, Constants(), report)
     assert [finding for finding in report.findings if finding.level == "problem"] == []
-    return rules.rights(USER, {})
+    return rules.rights(Expansions(USER))
 
 
 def read(bound: Rights, document: dict[str, Any], *used: str) -> Any:
@@ -412,7 +412,7 @@ def test_rules_that_look_at_the_request_are_asked_for_each(own: dict[str, Any], 
     rules = compile_ruleset(own, Constants(), Report(), default)
     assert rules.asks_request
 
-    queries = [rules.rights(USER, {"httpMethod": method}).query for method in ("POST", "GET", "POST")]
+    queries = [rules.rights(Expansions(USER, {"httpMethod": method})).query for method in ("POST", "GET", "POST")]
 
     assert queries[0] == queries[2]
     assert queries[0] != queries[1]
@@ -426,8 +426,8 @@ def test_rules_that_look_at_the_caller_alone_are_bound_once_for_each() -> None:
     rules = compile_ruleset({"roles": [OWNER, PUBLIC]}, Constants(), Report())
     callers: list[dict[str, Any]] = [{"id": f"u{number % 1_500}"} for number in range(3_000)]
 
-    first, again, other = (rules.rights(each, {}) for each in (USER, USER, dict(USER)))
-    shown = [read(rules.rights(each, {}), {"_id": 1, "owner": each["id"]}) for each in callers]
+    first, again, other = (rules.rights(Expansions(each)) for each in (USER, USER, dict(USER)))
+    shown = [read(rules.rights(Expansions(each)), {"_id": 1, "owner": each["id"]}) for each in callers]
 
     assert first is again
     assert first is not other
