@@ -10,6 +10,9 @@ COMPILE := $(BIN)/uv pip compile --quiet --index-strategy unsafe-best-match --ge
 # The one place that states it.
 VERSION := $(shell sed -n 's/^VERSION = "\(.*\)"$$/\1/p' shared/settings.py)
 
+# The package whose admin process is run.
+PACKAGE := dist/dozen.zip
+
 # The copy of requirements-dev.txt that is installed in .venv.
 READY := $(VENV)/requirements-dev.txt
 
@@ -105,8 +108,8 @@ audit: $(READY) ## Ask PyPI for known holes in the locked packages; fails too wh
 smoke: $(READY) ## Ask the deployment at URL=https://... whether it serves this version
 	$(PYTHON) -m infra.smoke $(URL)
 
-admin: $(READY) ## Run ARGS="keys list" as a one-off process of dist/dozen.zip
-	infra/admin.sh dist/dozen.zip $(ARGS)
+admin: $(READY) ## Run ARGS="keys list" as a one-off process of PACKAGE, dist/dozen.zip
+	@PYTHON=$(PYTHON) infra/admin.sh "$(PACKAGE)" $(ARGS)
 
 image: ## Build both images with docker
 	infra/image.sh build $(VERSION)
