@@ -19,7 +19,7 @@ READY := $(VENV)/requirements-dev.txt
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help run func test test-mongo check check-bicep check-locks check-tag fix bench bench-connections lock clean
-.PHONY: package package-twice sbom audit smoke admin image image-smoke image-test image-scan image-push
+.PHONY: package package-twice package-azd sbom audit smoke admin image image-smoke image-test image-scan image-push
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -95,6 +95,11 @@ package: $(READY) ## Build dist/dozen.zip, which Azure runs
 package-twice: package ## Build the package again and see that the bytes are the same
 	$(PYTHON) -m infra.package dist/again.zip
 	cmp dist/dozen.zip dist/again.zip && rm dist/again.zip
+
+package-azd: package ## Lay the package out in dist/azd, which azd up zips and deploys
+	rm -rf dist/azd
+	$(PYTHON) -m zipfile -e dist/dozen.zip dist/azd
+	@echo '# empty: without this file azd leaves every __pycache__ out' > dist/azd/.funcignore
 
 sbom: $(READY) ## Write dist/sbom.json: what a release is made of, as CycloneDX
 	@mkdir -p dist
