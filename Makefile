@@ -10,13 +10,16 @@ COMPILE := $(BIN)/uv pip compile --quiet --index-strategy unsafe-best-match --ge
 # The one place that states it.
 VERSION := $(shell sed -n 's/^VERSION = "\(.*\)"$$/\1/p' shared/settings.py)
 
+# The package whose admin process is run.
+PACKAGE := dist/dozen.zip
+
 # The copy of requirements-dev.txt that is installed in .venv.
 READY := $(VENV)/requirements-dev.txt
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help run func test test-mongo check check-bicep check-locks check-tag fix bench bench-connections lock clean
-.PHONY: package package-twice sbom audit smoke admin image image-smoke image-test image-scan image-push
+.PHONY: package package-twice package-azd sbom audit smoke admin image image-smoke image-test image-scan image-push
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -93,6 +96,11 @@ package-twice: package ## Build the package again and see that the bytes are the
 	$(PYTHON) -m infra.package dist/again.zip
 	cmp dist/dozen.zip dist/again.zip && rm dist/again.zip
 
+package-azd: package ## Lay the package out in dist/azd, which azd up zips and deploys
+	rm -rf dist/azd
+	$(PYTHON) -m zipfile -e dist/dozen.zip dist/azd
+	@echo '# empty: without this file azd leaves every __pycache__ out' > dist/azd/.funcignore
+
 sbom: $(READY) ## Write dist/sbom.json: what a release is made of, as CycloneDX
 	@mkdir -p dist
 	@sed 's/^dynamic = .*/version = "$(VERSION)"/' pyproject.toml > dist/project.toml
@@ -105,8 +113,8 @@ audit: $(READY) ## Ask PyPI for known holes in the locked packages; fails too wh
 smoke: $(READY) ## Ask the deployment at URL=https://... whether it serves this version
 	$(PYTHON) -m infra.smoke $(URL)
 
-admin: $(READY) ## Run ARGS="keys list" as a one-off process of dist/dozen.zip
-	infra/admin.sh dist/dozen.zip $(ARGS)
+admin: $(READY) ## Run ARGS="keys list" as a one-off process of PACKAGE, dist/dozen.zip
+	@PYTHON=$(PYTHON) infra/admin.sh "$(PACKAGE)" $(ARGS)
 
 image: ## Build both images with docker
 	infra/image.sh build $(VERSION)

@@ -8,5 +8,5 @@ shift
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT INT TERM
 "${PYTHON:-python3.13}" -m zipfile -e "$package" "$folder"
-# -P: what lies in the current folder is not the release
-PYTHONPATH="$folder:$folder/.python_packages/lib/site-packages" "${PYTHON:-python3.13}" -P -m admin "$@"
+# -P and -S: neither what lies in the current folder nor what this Python has installed is the release
+PYTHONPATH="$folder:$folder/.python_packages/lib/site-packages" "${PYTHON:-python3.13}" -P -S -m admin "$@"

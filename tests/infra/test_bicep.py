@@ -190,11 +190,40 @@ def test_the_parameters_file_names_only_parameters_that_exist() -> None:
     assert required <= given.keys() <= parameters().keys()
 
 
-def test_azd_knows_the_service_and_where_its_infrastructure_is() -> None:
-    described = YAML(typ="safe").load(ROOT / "azure.yaml")
+def azure_yaml() -> dict[str, Any]:
+    described: dict[str, Any] = YAML(typ="safe").load(ROOT / "azure.yaml")
+    return described
 
-    assert described == {
-        "name": "dozen",
-        "infra": {"provider": "bicep", "path": "infra", "module": "main"},
-        "services": {"api": {"project": ".", "language": "python", "host": "function"}},
+
+def test_azd_knows_the_service_and_where_its_infrastructure_is() -> None:
+    described = azure_yaml()
+    service = described["services"]["api"]
+
+    assert described["infra"] == {"provider": "bicep", "path": "infra", "module": "main"}
+    assert {name: service[name] for name in ("project", "language", "host")} == {
+        "project": ".",
+        "language": "python",
+        "host": "function",
     }
+
+
+def test_azd_has_azure_build_nothing() -> None:
+    described = azure_yaml()
+
+    assert described["services"]["api"]["remoteBuild"] is False  # azd has it built there unless it is told
+    assert described["requiredVersions"] == {"azd": ">= 1.23.6"}  # an older one passes over remoteBuild
+
+
+def test_azd_deploys_the_package_of_make_package() -> None:
+    service = azure_yaml()["services"]["api"]
+    run = service["hooks"]["prepackage"]["run"].split()
+
+    planned = subprocess.run(
+        [*run, "--dry-run", "--no-print-directory"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.splitlines()
+
+    built, unpacked = (
+        next(number for number, line in enumerate(planned) if command in line)
+        for command in ("-m infra.package", f"-m zipfile -e dist/dozen.zip {service['dist']}")
+    )
+    assert built < unpacked

@@ -16,6 +16,7 @@ from packaging.utils import canonicalize_name
 from infra import release
 from local.mongod import Mongod
 from tests.hosts import ROOT
+from tests.infra.test_pipeline import admin_script
 
 PACKAGES = release.DEPENDENCIES.as_posix()
 SERVER = {"anyio", "h11", "httptools", "starlette", "uvicorn", "uvloop"}
@@ -134,11 +135,16 @@ def test_its_size_is_bounded(packages: list[Path]) -> None:
     assert packages[0].stat().st_size < 35e6
 
 
-def test_an_admin_process_runs_from_the_package(packages: list[Path], mongod: Mongod, key: str) -> None:
+# builds a package
+def test_the_pipelines_admin_process_runs_from_the_package(
+    packages: list[Path], tmp_path: Path, mongod: Mongod, key: str
+) -> None:
+    (tmp_path / "drop").mkdir()
+    (tmp_path / "drop/dozen.zip").symlink_to(packages[0])
     done = subprocess.run(
-        [str(ROOT / "infra/admin.sh"), str(packages[0]), "keys", "list"],
+        ["sh", "-c", admin_script(tmp_path, "keys list")],
         cwd=ROOT, capture_output=True, text=True, check=False,
-        env={"PATH": os.environ["PATH"], "PYTHON": sys.executable, "MONGO_DB_URI": mongod.uri, "COLUMNS": "120"},
+        env={"PATH": os.environ["PATH"], "MONGO_DB_URI": mongod.uri, "COLUMNS": "120"},
     )  # fmt: skip
 
     assert (done.returncode, done.stderr) == (0, "")

@@ -1,7 +1,10 @@
 """What the schema of azure-pipelines.yml cannot hold: order, guards, one artifact, no secret, no logic."""
 
 import re
+import subprocess
+import zipfile
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -194,3 +197,20 @@ def test_no_job_runs_for_ever() -> None:
 def test_a_pull_request_deploys_nothing() -> None:
     assert PIPELINE["pr"] == ["main"]  # its branch is refs/pull/…, which no guard lets through
     assert PIPELINE["trigger"]["tags"]["include"] == ["v*"]
+
+
+def admin_script(workspace: Path, command: str) -> str:
+    """Return what the stage Admin runs, as the pipeline fills it in."""
+    (script,) = scripts("Admin")
+    return script.replace("$(Pipeline.Workspace)", str(workspace)).replace("${{ parameters.admin }}", command)
+
+
+def test_the_admin_process_is_one_of_the_artifact(tmp_path: Path) -> None:
+    (tmp_path / "drop").mkdir()
+    with zipfile.ZipFile(tmp_path / "drop/dozen.zip", "w") as package:
+        package.writestr("admin/__main__.py", "import sys; print(sys.argv[1:])")
+
+    script = admin_script(tmp_path, "keys create --name 'a job'")
+    done = subprocess.run(["sh", "-c", script], cwd=ROOT, capture_output=True, text=True, check=False)
+
+    assert (done.returncode, done.stdout) == (0, "['keys', 'create', '--name', 'a job']\n"), done.stderr
