@@ -19,6 +19,7 @@ from admin.transfer.reading import Reading
 from admin.transfer.sink import Checkpoint, Files, Part, Pipe, Sink, Wanted
 from shared.documents import ejson
 from shared.errors import InvalidJSONError
+from shared.service import Service
 
 _COUNT_MS = 5_000
 _STDOUT = "-"
@@ -58,10 +59,12 @@ def export(  # noqa: PLR0913  each is an option of the command line
     work = Export(wanted, names, _parsed(query))
     interrupted = "interrupted" if out == _STDOUT else "interrupted; the same command with --resume goes on"
     if out == _STDOUT:
-        count = run(lambda: work.to_pipe(sys.stdout.buffer), endless=True, interrupted=interrupted)
+        count = run(lambda service: work.to_pipe(service, sys.stdout.buffer), endless=True, interrupted=interrupted)
     else:
         target = Path(out)
-        count = run(lambda: work.to_file(target, resume, restart), endless=True, interrupted=interrupted)
+        count = run(
+            lambda service: work.to_file(service, target, resume, restart), endless=True, interrupted=interrupted
+        )
     if as_json:
         show_json({"namespace": name, "out": out, "documents": count, "bytes": Path(out).stat().st_size})
     else:
@@ -77,14 +80,14 @@ class Export:
         self._names = names
         self._query = query
 
-    async def to_pipe(self, pipe: IO[bytes]) -> int:
+    async def to_pipe(self, service: Service, pipe: IO[bytes]) -> int:
         """Write to standard output and return the number of documents."""
         sink = Pipe(pipe, self._wanted.gzip)
-        documents = await self._written(sink, Checkpoint(self._wanted, await self._moment()))
+        documents = await self._written(service, sink, Checkpoint(self._wanted, await self._moment(service)))
         sink.complete()
         return documents
 
-    async def to_file(self, target: Path, resume: bool, restart: bool) -> int:
+    async def to_file(self, service: Service, target: Path, resume: bool, restart: bool) -> int:
         """Write FILE.part and make it FILE when it is whole; return the number of documents in it."""
         files = Files.of(target)
         if resume and (finished := files.finished(self._wanted)) is not None:  # killed after the last step but one
@@ -95,17 +98,17 @@ class Export:
             files.lock(file)
             state = files.state(self._wanted, resume, restart)
             if state is None:
-                state = Checkpoint(self._wanted, await self._moment())
+                state = Checkpoint(self._wanted, await self._moment(service))
                 checkpoint.write(files.kept, state)  # before anything is cut off: an older one must not speak of it
             sink = Part(file, files.kept, state)
-            await self._written(sink, state)
+            await self._written(service, sink, state)
             sink.complete()
             checkpoint.replace(files.part, target)
             files.kept.unlink()
         return state.documents
 
-    async def _written(self, sink: Sink, state: Checkpoint) -> int:
-        collection = namespace.collection(self._wanted.data_source, self._names)
+    async def _written(self, service: Service, sink: Sink, state: Checkpoint) -> int:
+        collection = namespace.collection(service, self._wanted.data_source, self._names)
         await namespace.refuse_all_but_collections(collection)
         documents = state.documents
         if state.complete:
@@ -126,11 +129,11 @@ class Export:
         sink.keep(reading, documents)
         return documents
 
-    async def _moment(self) -> tuple[int, int] | None:
+    async def _moment(self, service: Service) -> tuple[int, int] | None:
         """Return the cluster time of now for a snapshot."""
         if self._wanted.read_concern != "snapshot":
             return None
-        database = namespace.collection(self._wanted.data_source, self._names).database
+        database = namespace.collection(service, self._wanted.data_source, self._names).database
         now = (await database.command("ping")).get("operationTime")
         if now is None:
             raise StoppedError("a snapshot needs a replica set")

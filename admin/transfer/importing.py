@@ -21,7 +21,7 @@ from admin.transfer.lines import LineError
 from admin.transfer.progress import Advance, bar
 from admin.transfer.source import Line, Mark, Source
 from admin.transfer.writing import Counts, Entry, Failure, Writing
-from shared.cache import generations
+from shared.service import Service
 
 _MOST = 1_000
 _MOST_BYTES = lines.LARGEST
@@ -89,7 +89,9 @@ def import_(  # noqa: PLR0913  each is an option of the command line
         source = Path(path)
         place = kept or source.with_name(f"{source.name}.import")
         interrupted = "interrupted; the same command with --resume goes on"
-        counts = run(lambda: work.of_file(source, place, resume, restart), endless=True, interrupted=interrupted)
+        counts = run(
+            lambda service: work.of_file(service, source, place, resume, restart), endless=True, interrupted=interrupted
+        )
     if as_json:
         show_json({"namespace": name, "in": path} | msgspec.structs.asdict(counts))
     note(
@@ -113,12 +115,12 @@ class Import:
         self._most_failures = most
         self._kept: Path | None = None
 
-    async def of_pipe(self) -> Counts:
+    async def of_pipe(self, service: Service) -> Counts:
         """Import standard input: documents need an _id, or a repeated import would double them."""
         with os.fdopen(os.dup(0), "rb") as pipe:
-            return await self._imported(Source(pipe), None)
+            return await self._imported(service, Source(pipe), None)
 
-    async def of_file(self, path: Path, kept: Path, resume: bool, restart: bool) -> Counts:
+    async def of_file(self, service: Service, path: Path, kept: Path, resume: bool, restart: bool) -> Counts:
         """Import a file, from where an earlier process was."""
         with path.open("rb") as file:
             checkpoint.lock(file, str(path))
@@ -126,7 +128,7 @@ class Import:
             source = self._resumed(file, before, resume) if before is not None else Source(file)
             self._kept = kept
             checkpoint.write(kept, self._state)  # the seed first: ids that are made of it must be made again
-            return await self._imported(source, os.fstat(file.fileno()).st_size)
+            return await self._imported(service, source, os.fstat(file.fileno()).st_size)
 
     def _resumed(self, file: BufferedReader, before: Checkpoint, resume: bool) -> Source:
         source = Source(file)
@@ -148,24 +150,24 @@ class Import:
         file.seek(0)  # a new file under the name of one that was imported whole
         return Source(file)
 
-    async def _imported(self, source: Source, size: int | None) -> Counts:
-        target = namespace.collection(self._state.data_source, self._names)
+    async def _imported(self, service: Service, source: Source, size: int | None) -> Counts:
+        target = namespace.collection(service, self._state.data_source, self._names)
         await namespace.refuse_all_but_collections(target)
         writing = Writing(target, self._on_conflict, self._state.counts)
         with bar(self._state.namespace, size, source.read_of_file, in_bytes=True) as advance:
-            await self._batches(source, writing, advance)
+            await self._batches(service, source, writing, advance)
         self._state.complete = True
         self._keep(source.mark)
         return self._state.counts
 
-    async def _batches(self, source: Source, writing: Writing, advance: Advance) -> None:
+    async def _batches(self, service: Service, source: Source, writing: Writing, advance: Advance) -> None:
         batch: list[Entry] = []
         size = 0
         for line in source.lines():
             try:
                 entry = self._entry(line)
             except LineError as error:
-                await self._write(writing, batch)
+                await self._write(service, writing, batch)
                 batch, size = [], 0
                 self._keep(source.before)
                 self._state.counts.failed += 1
@@ -174,19 +176,19 @@ class Import:
             batch.append(entry)
             size += len(entry.document)
             if len(batch) >= _MOST or size >= _MOST_BYTES:
-                await self._write(writing, batch)
+                await self._write(service, writing, batch)
                 batch, size = [], 0
                 self._keep(source.mark)
                 advance(source.read_of_file, f"{self._state.counts.total:,} documents")
-        await self._write(writing, batch)
+        await self._write(service, writing, batch)
 
-    async def _write(self, writing: Writing, batch: list[Entry]) -> None:
+    async def _write(self, service: Service, writing: Writing, batch: list[Entry]) -> None:
         if not batch:
             return
         try:
             failures = await writing.write(batch)
         finally:
-            await generations.written(self._state.namespace)
+            await service.generations.written(self._state.namespace)
         self._report(failures)
 
     def _report(self, failures: list[Failure]) -> None:

@@ -8,9 +8,10 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from admin import control, database_checks
+from admin import database_checks
 from local import child, ports
 from local.mongod import Mongod, find_mongod
+from shared.mongo.control import INDEXES
 from tests.admin.conftest import Command, Done
 from tests.functions.rules.conftest import SETTINGS
 from tests.hosts import ROOT
@@ -55,7 +56,7 @@ async def test_a_healthy_deployment_has_no_problem(command: Command, emptied: An
     assert said.has("data source mongodb_atlas", "warning", "is a replica set of 1: transactions work")
     assert said.has("data source mongodb_atlas", "ok", "its clock and ours agree")
     assert said.has("control database operated", "ok", "has 1 API keys")
-    assert said.has("control database operated", "ok", f"all {len(control.INDEXES)} indexes are there")
+    assert said.has("control database operated", "ok", f"all {len(INDEXES)} indexes are there")
     assert said.has("app", "ok", "can be served")
     assert said.has("settings", "ok", "SESSION_SECRET is set")
 

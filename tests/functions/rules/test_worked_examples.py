@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from shared.app import load
+from shared.app.reading import load
 from tests.functions.rules.conftest import SETTINGS, Person, log_in, registered
 from tests.hosts import ROOT, Worker
 
