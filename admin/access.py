@@ -19,7 +19,7 @@ from shared.errors import InvalidJSONError
 from shared.mongo import clients as mongo
 from shared.rules import usage
 from shared.rules.explain import Operation, explain, explain_change, explain_touch
-from shared.rules.operands import Expansions
+from shared.rules.expressions import Expansions
 from shared.rules.ruleset import Rights
 from shared.rules.schema import Schema
 

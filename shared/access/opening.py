@@ -16,7 +16,7 @@ from shared.guard.refusals import joined
 from shared.mongo import clients as mongo
 from shared.mongo.reads import Reading
 from shared.requests import Request
-from shared.rules.operands import Expansions
+from shared.rules.expressions import Expansions
 from shared.settings import Settings
 
 type Access = FullAccess | RuledAccess | CachedAccess

@@ -30,7 +30,7 @@ from shared.mongo import reads
 from shared.mongo.clients import Session
 from shared.mongo.reads import Reading
 from shared.rules import usage
-from shared.rules.operands import Expansions
+from shared.rules.expressions import Expansions
 from shared.rules.roles import Decision
 from shared.rules.ruleset import NO_ROLE, OPTIONS, Rights
 from shared.rules.schema import Schema

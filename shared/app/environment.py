@@ -5,7 +5,7 @@ from typing import Any
 
 from shared.app.files import Files, typed
 from shared.app.secrets import secret
-from shared.rules.operands import Constants
+from shared.rules.compiler.operands import Constants
 
 _NO_ENVIRONMENT = "no-environment"
 

@@ -35,8 +35,7 @@ from shared.errors import (
 from shared.guard.refusals import Guard
 from shared.mongo import clients as mongo
 from shared.requests import Request
-from shared.rules.fields import holds
-from shared.rules.operands import Expansions
+from shared.rules.expressions import Expansions, holds
 from shared.settings import VERSION, Settings, SettingsError
 
 ALL_METHODS = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")
