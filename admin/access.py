@@ -17,7 +17,7 @@ from shared.documents import ejson
 from shared.errors import InvalidJSONError
 from shared.rules import usage
 from shared.rules.explain import Operation, explain, explain_change, explain_touch
-from shared.rules.operands import Expansions
+from shared.rules.expressions import Expansions
 from shared.rules.ruleset import Ruleset
 from shared.rules.schema import Schema
 from shared.service import Service

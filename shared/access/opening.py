@@ -17,7 +17,7 @@ from shared.errors import NoRoleError, NoRuleError, UnknownDataSourceError
 from shared.guard.refusals import joined
 from shared.mongo.clients import Clients
 from shared.requests import Request
-from shared.rules.operands import Expansions
+from shared.rules.expressions import Expansions
 from shared.settings import Settings
 
 

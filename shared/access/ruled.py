@@ -4,7 +4,7 @@ from shared.access.full import FullAccess
 from shared.documents.ejson import Document
 from shared.errors import NoRoleError
 from shared.rules import usage
-from shared.rules.operands import Expansions
+from shared.rules.expressions import Expansions
 from shared.rules.ruleset import Rights
 from shared.rules.schema import Schema
 from shared.rules.values import Path

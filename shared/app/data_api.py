@@ -6,8 +6,8 @@ from typing import Any
 
 from shared.app.files import Files, secret, typed
 from shared.app.model import DataAPI, Validation
-from shared.rules.expressions import compile_expression
-from shared.rules.operands import Constants, Scope
+from shared.rules.compiler.expressions import compile_expression
+from shared.rules.compiler.operands import Constants, Scope
 from shared.rules.report import Report
 
 FOLDERS = ("http_endpoints", "https_endpoints")

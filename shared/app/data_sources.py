@@ -6,10 +6,12 @@ from typing import Any, NamedTuple
 
 from shared.app.files import Files, typed
 from shared.app.model import DataSource, Namespace
-from shared.rules.operands import Constants
+from shared.rules.compiler.operands import Constants
+from shared.rules.compiler.ruleset import compile_ruleset
+from shared.rules.compiler.schema import compile_schema
 from shared.rules.report import Report
-from shared.rules.ruleset import Ruleset, compile_ruleset
-from shared.rules.schema import Schema, compile_schema
+from shared.rules.ruleset import Ruleset
+from shared.rules.schema import Schema
 from shared.settings import folded
 
 _KINDS = ("mongodb-atlas", "mongodb", "datalake")

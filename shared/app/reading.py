@@ -10,7 +10,7 @@ from shared.app.data_api import read_data_api
 from shared.app.files import AppError, FileFinding, Files, secret, typed
 from shared.app.model import App, CustomUserData
 from shared.app.unsupported import list_unsupported
-from shared.rules.operands import Constants
+from shared.rules.compiler.operands import Constants
 
 _NO_ENVIRONMENT = "no-environment"
 _ROOTS = ("root_config.json", "realm_config.json", "config.json")

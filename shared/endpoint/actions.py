@@ -27,8 +27,7 @@ from shared.errors import (
 )
 from shared.mongo.deadlines import driver_call
 from shared.requests import Request
-from shared.rules.fields import holds
-from shared.rules.operands import Expansions
+from shared.rules.expressions import Expansions, holds
 from shared.settings import Settings
 
 __all__ = ["ACTION_ROUTE", "ALL_METHODS", "Action", "Actions", "Call", "answer"]
