@@ -22,7 +22,7 @@ from shared.rules.explain import Operation, explain, explain_change, explain_tou
 from shared.rules.ruleset import Access
 from shared.rules.schema import Schema
 
-app = typer.Typer(help="Explain what the rules decide.", no_args_is_help=True, epilog=EXIT_CODES)
+app = typer.Typer(no_args_is_help=True, epilog=EXIT_CODES, add_completion=False)
 
 _OPERATIONS: dict[str, Operation] = {
     "find": "read", "findOne": "read", "aggregate": "read", "insertOne": "insert", "insertMany": "insert",

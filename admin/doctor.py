@@ -10,10 +10,13 @@ from rich.markup import escape
 from admin import database_checks
 from admin.findings import Finding, Findings, gathered
 from admin.output import AsJSON, console, show_json
-from admin.process import run
-from shared import app, settings
+from admin.process import EXIT_CODES, run
+from shared import app as exported
+from shared import settings
 from shared.cache import store as cache
 from shared.settings import Settings, SettingsError
+
+app = typer.Typer(add_completion=False)
 
 Seconds = Annotated[float, typer.Option("--timeout", min=0.1, metavar="SECONDS", help="How long each check may take.")]
 
@@ -22,6 +25,7 @@ _FEWEST_DIFFERENT = 8
 _REACH = "check host, port, firewall and credentials in MONGO_DB_URI or MONGO_DB_HOST, _PORT, _USER, _PASSWORD"
 
 
+@app.command(epilog=EXIT_CODES)
 def doctor(timeout: Seconds = 10.0, as_json: AsJSON = False) -> None:
     """Look at settings, data sources, permissions, indexes, clocks, Valkey and the app, and say what to do.
 
@@ -112,8 +116,8 @@ async def _app(given: Settings) -> Findings:
         yield Finding("app", "problem", "APP_CONFIG_DIR is no folder", "name the folder of the exported app")
         return
     try:
-        loaded = await asyncio.to_thread(app.current)
-    except app.AppError as error:
+        loaded = await asyncio.to_thread(exported.current)
+    except exported.AppError as error:
         yield Finding("app", "problem", str(error), "python -m admin app check")
         return
     findings = loaded.findings if loaded else ()

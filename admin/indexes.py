@@ -15,7 +15,7 @@ from admin.process import EXIT_CODES, WRONG_USAGE, NoSuchError, confirm, fail, r
 from shared.documents import ejson
 from shared.errors import InvalidJSONError
 
-app = typer.Typer(help="List, make and drop the indexes of a collection.", no_args_is_help=True, epilog=EXIT_CODES)
+app = typer.Typer(no_args_is_help=True, epilog=EXIT_CODES, add_completion=False)
 
 _DIRECTIONS: dict[str, int | str] = {
     "1": 1, "asc": 1, "-1": -1, "desc": -1, "2dsphere": "2dsphere", "2d": "2d", "text": "text", "hashed": "hashed",

@@ -12,7 +12,7 @@ from admin.process import EXIT_CODES, WRONG_USAGE, NoSuchError, confirm, fail, o
 from shared.auth import API_KEYS, new_key, sessions, users
 from shared.mongo import clients as mongo
 
-app = typer.Typer(help="Make and revoke the API keys that callers send.", no_args_is_help=True, epilog=EXIT_CODES)
+app = typer.Typer(no_args_is_help=True, epilog=EXIT_CODES, add_completion=False)
 
 KeyId = Annotated[str, typer.Argument(metavar="ID", help="The key's id, as `keys list` shows it.")]
 IsSystem = Annotated[bool, typer.Option("--system", help="Full access: no rules apply to the key.")]

@@ -12,7 +12,7 @@ from pymongo.errors import PyMongoError
 from admin import namespace
 from admin.namespace import DataSource, Namespace, RawCollection
 from admin.output import AsJSON, show_json
-from admin.process import WRONG_USAGE, StoppedError, fail, note, run
+from admin.process import EXIT_CODES, WRONG_USAGE, StoppedError, fail, note, run
 from admin.transfer import checkpoint, lines
 from admin.transfer.progress import bar
 from admin.transfer.reading import Reading
@@ -22,6 +22,8 @@ from shared.errors import InvalidJSONError
 
 _COUNT_MS = 5_000
 _STDOUT = "-"
+
+app = typer.Typer(add_completion=False)
 
 Out = Annotated[str, typer.Option("--out", "-o", metavar="FILE", help="The file to make; - is standard output.")]
 Filter = Annotated[str, typer.Option("--filter", metavar="EJSON", help="Which documents; all without it.")]
@@ -34,6 +36,7 @@ Resume = Annotated[bool, typer.Option("--resume", help="Go on where a killed exp
 Restart = Annotated[bool, typer.Option("--restart", help="Forget what a killed export of FILE has written.")]
 
 
+@app.command(epilog=EXIT_CODES)
 def export(  # noqa: PLR0913  each is an option of the command line
     *,
     name: Namespace,
