@@ -10,7 +10,7 @@ from typer.main import get_command
 
 _COMMANDS = {
     "doctor": (
-        "admin.doctor",
+        "admin.doctor.command",
         "Look at settings, data sources, permissions, indexes, clocks, Valkey and the app, and say what to do.",
     ),
     "export": (

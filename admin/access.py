@@ -8,7 +8,7 @@ import bson
 import typer
 from bson.objectid import ObjectId
 
-from admin.changes import Change, made
+from admin.dry_run import Change, made
 from admin.output import AsJSON, console, show_json
 from admin.process import EXIT_CODES, NoSuchError, fail, run
 from shared import app as exported

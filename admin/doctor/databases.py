@@ -8,7 +8,7 @@ from bson.codec_options import CodecOptions, DatetimeConversion
 from bson.objectid import ObjectId
 
 from admin import control
-from admin.findings import Finding, Findings
+from admin.doctor.findings import Finding, Findings
 from shared import settings
 from shared.auth import API_KEYS
 from shared.mongo import clients as mongo

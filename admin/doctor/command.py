@@ -7,8 +7,8 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from admin import database_checks
-from admin.findings import Finding, Findings, gathered
+from admin.doctor import databases
+from admin.doctor.findings import Finding, Findings, gathered
 from admin.output import AsJSON, console, show_json
 from admin.process import EXIT_CODES, run
 from shared import app as exported
@@ -59,11 +59,10 @@ async def _found(seconds: float) -> list[Finding]:
         return [Finding("settings", "problem", str(error), "see docs/settings.md; nothing else can be checked before")]
     checks = [gathered("settings", _settings(given), seconds, "")]
     checks += [
-        gathered(f"data source {name}", database_checks.data_source(name), seconds, _REACH)
-        for name in given.data_sources
+        gathered(f"data source {name}", databases.data_source(name), seconds, _REACH) for name in given.data_sources
     ]
     control = f"control database {given.dozen_database}"
-    checks.append(gathered(control, database_checks.control_database(), seconds, "see the first data source above"))
+    checks.append(gathered(control, databases.control_database(), seconds, "see the first data source above"))
     checks.append(gathered("Valkey", _valkey(given), seconds, "check REDIS_URL; without it each process counts alone"))
     checks.append(gathered("app", _app(given), seconds, "python -m admin app check"))
     return [finding for findings in await asyncio.gather(*checks) for finding in findings]
