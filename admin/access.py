@@ -19,7 +19,8 @@ from shared.errors import InvalidJSONError
 from shared.mongo import clients as mongo
 from shared.rules import usage
 from shared.rules.explain import Operation, explain, explain_change, explain_touch
-from shared.rules.ruleset import Access
+from shared.rules.operands import Expansions
+from shared.rules.ruleset import Rights
 from shared.rules.schema import Schema
 
 app = typer.Typer(no_args_is_help=True, epilog=EXIT_CODES, add_completion=False)
@@ -79,10 +80,11 @@ def explain_(  # noqa: PLR0913, PLR0917  each is an option of the command
     rules = None if service is None else service.ruleset(database, collection)
     if service is None or rules is None:
         raise fail(f"no rule exists for namespace '{namespace}': every call is denied")
-    access = rules.access(shown, {})
-    steps = explain(rules, access, asked.operation, asked.document)
-    if asked.document is not None and asked.change is not None and not access.is_full:
-        steps = chain(steps, _of_change(access, service.schema(database, collection), asked.document, asked.change))
+    expansions = Expansions(shown)
+    steps = explain(rules, expansions, asked.operation, asked.document)
+    if asked.document is not None and asked.change is not None and not rules.rights(expansions).is_full:
+        schema = service.schema(database, collection)
+        steps = chain(steps, _of_change(rules.rights(expansions), expansions, schema, asked.document, asked.change))
     if as_json:
         show_json({"steps": list(steps)})
         return
@@ -91,19 +93,22 @@ def explain_(  # noqa: PLR0913, PLR0917  each is an option of the command
         out.print(step, markup=False)
 
 
-def _of_change(access: Access, schema: Schema | None, document: Mapping[str, Any], change: Change) -> Iterator[str]:
+def _of_change(
+    rights: Rights, expansions: Expansions, schema: Schema | None, document: Mapping[str, Any], change: Change
+) -> Iterator[str]:
     if change.is_replacement:
-        yield f"of what is replaced nothing may be hidden\n  {access.replace(bson.encode(document))}"
+        yield f"of what is replaced nothing may be hidden\n  {rights.replace(bson.encode(document))}"
     else:
         is_pipeline = isinstance(change.update, list)
         touched = None if is_pipeline else usage.update_paths(change.update, list(change.array_filters or []))
-        yield from explain_touch(access, bson.encode(document), touched)
+        yield from explain_touch(rights, bson.encode(document), touched)
     try:
         old, new = run(lambda: made(document, change))
     except typer.Exit:
         yield "MongoDB refuses the change: nothing is decided on a result"
         raise
-    yield from explain_change(access, schema, old, new, null_allowed=settings.current().schema_null_type_validation)
+    null_allowed = settings.current().schema_null_type_validation
+    yield from explain_change(rights, expansions, schema, old, new, null_allowed=null_allowed)
 
 
 class _Asked(NamedTuple):

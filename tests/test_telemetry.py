@@ -13,9 +13,8 @@ import pytest
 
 from local.mongod import Mongod
 from local.ports import free_port
-from shared import settings
+from shared import settings, telemetry
 from shared.settings import VERSION
-from shared.telemetry import backends, noise
 from tests.conftest import ACTION, FailPoint, request_body
 from tests.hosts import ROOT, Answer, Server, Worker, WorkerProcess, eventually
 from tests.ingestion import KEY, TOKEN, Ingestion, Item, certificate_in
@@ -263,6 +262,20 @@ async def test_logs_can_be_kept_at_home(mongod: Mongod, key: str, tmp_path: Path
     assert fake.of("MessageData") == []
 
 
+async def test_the_lines_of_a_worker_are_sent_once_where_that_is_wanted(
+    mongod: Mongod, key: str, tmp_path: Path
+) -> None:
+    with Ingestion() as fake:
+        env = fake.env | {"TELEMETRY_LOGS_TO_APPINSIGHTS": "on"}
+        async with WorkerProcess(tmp_path / "log", MONGO_DB_URI=mongod.uri, **env) as worker:
+            await worker.request("POST", ACTION + "find", {"apiKey": key}, request_body())
+            await asyncio.to_thread(fake.wait_for, lambda: fake.of("MessageData") and fake.of("MetricData"))
+
+    messages = [item.data["message"] for item in fake.of("MessageData")]
+    assert messages.count("started") == 1
+    assert "request" not in messages
+
+
 @pytest.mark.parametrize("backend", BACKENDS)
 async def test_what_a_stopping_server_knows_is_sent(mongod: Mongod, key: str, tmp_path: Path, backend: str) -> None:
     with Ingestion() as fake:
@@ -407,8 +420,8 @@ async def test_a_backend_that_is_broken_costs_no_answer(
     worker: Worker, key: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     broken: Any = Broken()
-    monkeypatch.setattr(backends._State, "backend", broken)
-    monkeypatch.setattr(noise._Last, "silent_until", 0.0)
+    monkeypatch.setattr(telemetry.REPORTING, "_backend", broken)
+    monkeypatch.setattr(telemetry.REPORTING, "_silent_until", 0.0)
 
     answers = [await worker.request("POST", ACTION + "find", {"apiKey": key}, request_body()) for _ in range(3)]
 

@@ -16,6 +16,7 @@ from shared.guard.refusals import joined
 from shared.mongo import clients as mongo
 from shared.mongo.reads import Reading
 from shared.requests import Request
+from shared.rules.operands import Expansions
 from shared.settings import Settings
 
 type Access = FullAccess | RuledAccess | CachedAccess
@@ -45,20 +46,22 @@ def _access(
     if service is None or rules is None:
         raise NoRuleError(f"no rule exists for namespace '{request.database}.{request.collection}'")
 
+    expansions = Expansions(caller.user, shown)
+
     def refuse_joins(pipeline: list[Document]) -> None:
         for database, name in joined(pipeline, request.database):
             other = service.ruleset(database, name)
-            if other is None or not other.access(caller.user, shown).is_full:
+            if other is None or not other.rights(expansions).is_full:
                 raise NoRoleError("a stage reads another collection that rules do not open to you as a whole").because(
                     f"the stage reads '{database}.{name}'"
                 )
 
-    bound = rules.access(caller.user, shown)
+    bound = rules.rights(expansions)
     schema = service.schema(request.database, request.collection)
     full = FullAccess(target, given, form, refuse_joins)
     if bound.is_full and schema is None:
         return full
-    return RuledAccess(full, bound, schema, shown)
+    return RuledAccess(full, bound, schema, expansions)
 
 
 def _service(given: Settings, data_source: str) -> Service | None:

@@ -30,11 +30,11 @@ from shared.mongo import reads
 from shared.mongo.clients import Session
 from shared.mongo.reads import Reading
 from shared.rules import usage
-from shared.rules.operands import Context
+from shared.rules.operands import Expansions
 from shared.rules.roles import Decision
-from shared.rules.ruleset import NO_ROLE, OPTIONS, Access
+from shared.rules.ruleset import NO_ROLE, OPTIONS, Rights
 from shared.rules.schema import Schema
-from shared.rules.values import MISSING, Path
+from shared.rules.values import Path
 
 _SMALLEST_BATCH, _LARGEST_BATCH = 32, 1_000
 _AT_ONCE = 1_000  # documents of an update that are changed with one command
@@ -45,15 +45,15 @@ _SIMPLE = {"locale": "simple"}  # rules compare texts as they are, whatever the 
 class RuledAccess:
     """One collection as the rules open it to one call."""
 
-    __slots__ = ("_access", "_full", "_schema", "_shown", "_target")
+    __slots__ = ("_expansions", "_full", "_rights", "_schema", "_target")
 
-    def __init__(self, full: FullAccess, access: Access, schema: Schema | None, shown: Mapping[str, Any]) -> None:
-        """Take the unbound access, the rules as they count, the collection's schema, and what `%%request` shows it."""
+    def __init__(self, full: FullAccess, rights: Rights, schema: Schema | None, expansions: Expansions) -> None:
+        """Take the unbound access, the rights of the caller, the schema of the collection, and what expansions mean."""
         self._full = full
         self._target = full.target
-        self._access = access
+        self._rights = rights
         self._schema = schema
-        self._shown = shown
+        self._expansions = expansions
 
     @property
     def full(self) -> FullAccess:
@@ -62,7 +62,7 @@ class RuledAccess:
 
     async def find_one(self, reading: Reading) -> bytes:
         """Return the first visible document that matches, or null."""
-        if self._access.is_full:
+        if self._rights.is_full:
             return await self._full.find_one(reading)
         found = await self._found(reading)
         self._full.documents = min(len(found), 1)
@@ -70,7 +70,7 @@ class RuledAccess:
 
     async def find(self, reading: Reading) -> bytes:
         """Return the visible documents that match, in the order asked for; those that are not visible do not count."""
-        if self._access.is_full:
+        if self._rights.is_full:
             return await self._full.find(reading)
         found = await self._found(reading)
         self._full.documents = len(found)
@@ -78,10 +78,10 @@ class RuledAccess:
 
     async def aggregate(self, pipeline: list[Document]) -> bytes:
         """Run a pipeline on what stages can make of the collection for this caller; refuse if they cannot."""
-        if self._access.is_full:
+        if self._rights.is_full:
             return await self._full.aggregate(pipeline)
         usage.refuse_stages(pipeline)
-        stages = self._access.readable_stages()
+        stages = self._rights.readable_stages()
         if stages is None:
             raise NoRoleError("aggregate cannot be used with the rules of this collection: use find").because(
                 "the rules cannot be written as stages of a pipeline"
@@ -141,10 +141,10 @@ class RuledAccess:
 
     async def _found(self, reading: Reading) -> list[dict[str, Any]]:
         """Return the visible documents, rendered and trimmed."""
-        view = View.of(reading.projection, self._access)
+        view = View.of(reading.projection, self._rights)
         used = self._asked(self._used(reading.filter) | usage.sort_paths(dict(reading.sort or ()))) | view.parts
         self._asked(view.parts | view.sliced)
-        is_exact = self._access.finds_just_visible(used)
+        is_exact = self._rights.finds_just_visible(used)
         sent = Reading(
             self._condition(reading.filter),
             view.sent,
@@ -166,20 +166,20 @@ class RuledAccess:
         return found[first : first + reading.limit]
 
     def _used(self, condition: Document) -> set[Path]:
-        return set() if self._access.is_full else usage.filter_paths(condition)
+        return set() if self._rights.is_full else usage.filter_paths(condition)
 
     def _asked(self, used: set[Path]) -> set[Path]:
         """Return the paths that must be readable for a document to match; refuse those that never can be."""
         if self._full.settings.rules_allow_hidden_field_queries:
             return set()
-        hidden = self._access.hidden(used)
+        hidden = self._rights.hidden(used)
         if hidden is not None:
             raise NoRoleError(f"no role lets you read the field '{'.'.join(hidden)[:200]}', which the call uses")
         return used
 
     def _condition(self, condition: Document) -> Document:
         """Return the caller's condition with what is known of the documents that are visible."""
-        visible = self._access.query.query
+        visible = self._rights.query.query
         return {"$and": [condition, visible]} if condition and visible else condition or visible
 
     # what may be written
@@ -193,7 +193,7 @@ class RuledAccess:
         return RawBSONDocument(raw, self._target.codec_options)
 
     def _check_insert(self, new: bytes) -> None:
-        decision = self._access.insert(new)
+        decision = self._rights.insert(new)
         if not decision.allowed:
             _deny("insert", decision)
         self._check_schema("insert", None, new)
@@ -203,16 +203,15 @@ class RuledAccess:
             return
         after = bson.decode(new, OPTIONS)
         before = None if old is None else bson.decode(old, OPTIONS)
-        context = Context(self._access.user, self._shown, after, MISSING if before is None else before)
         allowed = self._full.settings.schema_null_type_validation
-        failures = self._schema.failures(after, before, context, null_allowed=allowed)
+        failures = self._schema.failures(after, before, self._expansions, null_allowed=allowed)
         if failures:
             raise SchemaFailedError(f"{verb} not permitted: schema validation failed: {'; '.join(failures)}")
 
     def _touched(self, changes: Changes, array_filters: list[Any] | None) -> set[Path] | None:
         """Return the paths that an update names; None stands for all, as for a pipeline that may read any."""
         if isinstance(changes, list):
-            if not self._access.is_full:
+            if not self._rights.is_full:
                 usage.refuse_expressions(changes)
             return None
         return usage.update_paths(changes, array_filters or [])
@@ -283,7 +282,7 @@ class RuledAccess:
             yield
         except OperationFailure as error:
             refusal = mongo.translated(error)
-            if not isinstance(refusal, CommandFailedError) or self._access.shows_everything:
+            if not isinstance(refusal, CommandFailedError) or self._rights.shows_everything:
                 raise
             name = str(refusal).partition(")")[0]
             raise CommandFailedError(f"{name}) MongoDB cannot make this change of the document") from error
@@ -291,12 +290,12 @@ class RuledAccess:
     def _check_touched(self, found: Iterable[bytes], update: "_Update") -> None:
         """Deny before MongoDB is asked: its refusals tell the type of what they are about."""
         for old in found:
-            decision = self._access.replace(old) if update.is_replacement else self._access.touch(old, update.touched)
+            decision = self._rights.replace(old) if update.is_replacement else self._rights.touch(old, update.touched)
             if not decision.allowed:
                 _deny("update", decision)
 
     def _check_update(self, old: bytes, new: bytes) -> None:
-        decision = self._access.update(old, new)
+        decision = self._rights.update(old, new)
         if not decision.allowed:
             _deny("update", decision)
         self._check_schema("update", old, new)
@@ -304,7 +303,7 @@ class RuledAccess:
     async def _delete(self, session: Session, condition: Document, limit: int | None) -> int:
         ids = []
         for old in await self._visible(session, condition, limit):
-            decision = self._access.delete(old)
+            decision = self._rights.delete(old)
             if not decision.allowed:
                 _deny("delete", decision)
             ids.append(_id(old))
@@ -324,7 +323,7 @@ class RuledAccess:
         async with aclosing(reads.batches(cursor, self._full.settings)) as batches:
             async for batch in batches:
                 documents = bson.decode_all(batch, OPTIONS)
-                masks = self._access.masks(documents, used)
+                masks = self._rights.masks(documents, used)
                 found += [raw for raw, mask in zip(_each(batch), masks, strict=True) if mask is not None]
                 if limit is not None and len(found) >= limit:
                     break

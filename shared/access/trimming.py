@@ -12,7 +12,7 @@ from shared.errors import InvalidParameterError, NoRoleError
 from shared.rules import usage
 from shared.rules.masks import WHOLE, Mask, cut
 from shared.rules.projections import Projection, Slice, chosen_part, slice_of
-from shared.rules.ruleset import OPTIONS, Access
+from shared.rules.ruleset import OPTIONS, Rights
 from shared.rules.values import Path
 
 _ROOT = "dozen_root"  # the whole document beside what a projection makes of it
@@ -28,17 +28,17 @@ class View:
     """
 
     def __init__(
-        self, access: Access, plain: Projection | None, computed: Document, sent: Document, slices: Sequence[Slice] = ()
+        self, rights: Rights, plain: Projection | None, computed: Document, sent: Document, slices: Sequence[Slice] = ()
     ) -> None:
         """Take the parts of the projection that name fields and slice arrays, and the part that MongoDB computes."""
-        self._access = access
+        self._rights = rights
         self._plain = plain
         self._computed = computed
         self._slices = slices
         self.sent = sent
 
     @classmethod
-    def of(cls, projection: Document, access: Access) -> "View":
+    def of(cls, projection: Document, rights: Rights) -> "View":
         """Raise NoRoleError for a computed projection that could rename what the caller may not read."""
         if any(name.partition(".")[0] == _ROOT for name in projection):
             raise InvalidParameterError(f"projection: the name '{_ROOT}' is taken")
@@ -51,11 +51,11 @@ class View:
                 usage.filter_paths({"part": value})
             sent = {_ROOT: "$$ROOT", **matched} if matched else {}
             if computed:
-                return cls(access, chosen_part(plain, slices, matched), matched, sent, tuple(slices.values()))
-            return cls(access, Projection(plain) if plain else None, {}, {})
-        if not access.shows_everything:
+                return cls(rights, chosen_part(plain, slices, matched), matched, sent, tuple(slices.values()))
+            return cls(rights, Projection(plain) if plain else None, {}, {})
+        if not rights.shows_everything:
             raise NoRoleError("a projection that computes cannot be used with the rules of this collection")
-        return cls(access, None, {}, {_ROOT: "$$ROOT", **projection})
+        return cls(rights, None, {}, {_ROOT: "$$ROOT", **projection})
 
     @property
     def parts(self) -> set[Path]:
@@ -71,7 +71,7 @@ class View:
         """Give what is visible of a batch of documents."""
         rendered = replies.rendered(batch, form)
         documents, masks = self._seen(batch, rendered, used, form) or self._decoded(batch, used)
-        is_cut = self.sent or self._slices or self._plain is not None or self._access.projection is not None
+        is_cut = self.sent or self._slices or self._plain is not None or self._rights.projection is not None
         for document, made, mask in zip(documents, rendered, masks, strict=True):
             if mask is WHOLE and not is_cut:
                 yield made
@@ -82,10 +82,10 @@ class View:
         self, batch: bytes, rendered: list[dict[str, Any]], used: Iterable[Path], form: replies.Format
     ) -> _Checked | None:
         """Ask the rules about what is rendered, None if that does not tell them what the stored documents do."""
-        projections = [each for each in (self._access.projection, self._plain) if each is not None]
+        projections = [each for each in (self._rights.projection, self._plain) if each is not None]
         if self.sent or self._slices or not all(each.is_by_name for each in projections):
             return None
-        glimpse = self._access.glimpse(used)
+        glimpse = self._rights.glimpse(used)
         if glimpse is None:
             return None
         names, mask = glimpse
@@ -95,14 +95,14 @@ class View:
     def _decoded(self, batch: bytes, used: Iterable[Path]) -> _Checked:
         """Ask the rules about the stored documents."""
         documents = bson.decode_all(batch, OPTIONS)
-        return documents, self._access.masks([each[_ROOT] for each in documents] if self.sent else documents, used)
+        return documents, self._rights.masks([each[_ROOT] for each in documents] if self.sent else documents, used)
 
     def _cut(self, document: dict[str, Any], made: dict[str, Any], mask: Mask) -> dict[str, Any]:
         if self.sent:
             document, made = self._composed(document), self._composed(made)
             if isinstance(mask, dict):  # a mask for all elements of an array does not fit some of them
                 mask = {name: WHOLE if name in self._computed else part for name, part in mask.items()}
-        for projection in (self._access.projection, self._plain, *self._slices):
+        for projection in (self._rights.projection, self._plain, *self._slices):
             if projection is not None:
                 document, made = cut(document, mask), cut(made, mask)
                 mask = projection.mask(document)

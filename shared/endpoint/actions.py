@@ -36,7 +36,7 @@ from shared.guard.refusals import Guard
 from shared.mongo import clients as mongo
 from shared.requests import Request
 from shared.rules.fields import holds
-from shared.rules.operands import Context
+from shared.rules.operands import Expansions
 from shared.settings import VERSION, Settings, SettingsError
 
 ALL_METHODS = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")
@@ -244,7 +244,7 @@ async def _run(
 
 def _refuse_uncallable(known: App, caller: Caller, shown: RequestMembers) -> None:
     if known.data_api.can_evaluate.constant is not True and not holds(
-        known.data_api.can_evaluate, Context(caller.user, shown)
+        known.data_api.can_evaluate, Expansions(caller.user, shown).context()
     ):
         raise NotCallableError("endpoint not callable")
 

@@ -8,7 +8,8 @@ import bson
 from shared.documents.elements import elements
 from shared.rules.fields import differences, first_unwritable, holds
 from shared.rules.masks import Mask, cut
-from shared.rules.ruleset import NO_ROLE, OPTIONS, Access, Ruleset
+from shared.rules.operands import Expansions
+from shared.rules.ruleset import NO_ROLE, OPTIONS, Rights, Ruleset
 from shared.rules.schema import Schema
 from shared.rules.translations import EVERYTHING, NOTHING
 from shared.rules.values import MISSING, Path
@@ -16,12 +17,14 @@ from shared.rules.values import MISSING, Path
 type Operation = Literal["read", "insert", "update", "delete"]
 
 
-def explain(rules: Ruleset, access: Access, operation: Operation, document: Mapping[str, Any] | None) -> Iterator[str]:
+def explain(
+    rules: Ruleset, expansions: Expansions, operation: Operation, document: Mapping[str, Any] | None
+) -> Iterator[str]:
     """Give one sentence a step; without a document, what can be said before one is read.
 
     What a change comes to is explained apart, by `explain_change`, when MongoDB has made it.
     """
-    context = access.context()
+    rights, context = rules.rights(expansions), expansions.context()
     for each in rules.filters:
         applies = each.applies(context)
         yield f"filter '{each.name}' {'applies' if applies else 'does not apply'}"
@@ -36,19 +39,21 @@ def explain(rules: Ruleset, access: Access, operation: Operation, document: Mapp
             yield f"role '{role.name}' applies to no document for this caller"
         else:
             yield f"role '{role.name}' applies to some documents"
-    if access.is_full:
+    if rights.is_full:
         yield "the caller's one role allows everything: no document is checked"
     else:
-        exact = "just" if access.query.exact else "at least"
-        yield f"MongoDB is asked for {exact} the visible documents with {access.query.query}"
+        exact = "just" if rights.query.exact else "at least"
+        yield f"MongoDB is asked for {exact} the visible documents with {rights.query.query}"
     if document is not None:
-        yield from _on_document(access, operation, document)
+        yield from _on_document(rights, expansions, operation, document)
 
 
-def _on_document(access: Access, operation: Operation, document: Mapping[str, Any]) -> Iterator[str]:
+def _on_document(
+    rights: Rights, expansions: Expansions, operation: Operation, document: Mapping[str, Any]
+) -> Iterator[str]:
     is_insert = operation == "insert"
-    context = access.context(document) if is_insert else access.context(document, document)
-    role = access.role(context)
+    context = expansions.context(document, MISSING if is_insert else document)
+    role = rights.role(context)
     if role is None:
         yield f"{NO_ROLE}: the document is {'refused' if is_insert else 'invisible'}"
         return
@@ -58,12 +63,12 @@ def _on_document(access: Access, operation: Operation, document: Mapping[str, An
         value = "not set" if expression is None else str(holds(expression, context)).lower()
         yield f"  its '{member}' is {value}"
     if not is_insert:
-        yield _shown(access.mask(document), document)
+        yield _shown(rights.mask(document), document)
     raw = bson.encode(document)
     if operation == "insert":
-        yield str(access.insert(raw))
+        yield str(rights.insert(raw))
     elif operation == "delete":
-        yield str(access.delete(raw))
+        yield str(rights.delete(raw))
 
 
 def _shown(mask: Mask | None, document: Mapping[str, Any]) -> str:
@@ -72,18 +77,18 @@ def _shown(mask: Mask | None, document: Mapping[str, Any]) -> str:
     return f"  readable: {', '.join(cut(document, mask))}"
 
 
-def explain_touch(access: Access, document: bytes, touched: Iterable[Path] | None) -> Iterator[str]:
+def explain_touch(rights: Rights, document: bytes, touched: Iterable[Path] | None) -> Iterator[str]:
     """Give what is asked before MongoDB makes a change: whether all that the call names may be read."""
     yield (
         "the update is a pipeline: it could read every field"
         if touched is None
         else (f"the update names {', '.join(sorted('.'.join(parts) for parts in touched)) or 'no field'}")
     )
-    yield f"  {access.touch(document, touched)}"
+    yield f"  {rights.touch(document, touched)}"
 
 
 def explain_change(
-    access: Access, schema: Schema | None, old: bytes, new: bytes, *, null_allowed: bool
+    rights: Rights, expansions: Expansions, schema: Schema | None, old: bytes, new: bytes, *, null_allowed: bool
 ) -> Iterator[str]:
     """Give what is asked of the document that a change makes."""
     before, after = bson.decode(old, OPTIONS), bson.decode(new, OPTIONS)
@@ -91,16 +96,16 @@ def explain_change(
     yield "MongoDB makes this change of it" if changes else "MongoDB changes nothing in it"
     for name, change in changes:
         yield f"  {name}: {_value(change.before)} -> {_value(change.after)}"
-    role, context = access.role(access.context(before, before)), access.context(after, before)
+    role, context = rights.role(expansions.context(before, before)), expansions.context(after, before)
     if role is not None and role.write is not None:
         yield f"  the role's 'write' is {str(holds(role.write, context)).lower()} after the change"
     elif role is not None:
         for name, change in changes:
             refused = first_unwritable("", [(name, change)], role.fields, role.other, context)
             yield f"  {name} may be written" if refused is None else f"  {refused} may not be written"
-    yield str(access.update(old, new))
+    yield str(rights.update(old, new))
     if schema is not None:
-        failures = schema.failures(after, before, context, null_allowed=null_allowed)
+        failures = schema.failures(after, before, expansions, null_allowed=null_allowed)
         yield f"the schema refuses it: {'; '.join(failures)}" if failures else "the schema holds"
 
 

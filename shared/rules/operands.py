@@ -39,20 +39,28 @@ class Context:
 
     __slots__ = ("prev", "prev_root", "request", "root", "this", "user")
 
-    def __init__(
-        self,
-        user: Mapping[str, Any],
-        request: Mapping[str, Any],
-        root: Any = MISSING,
-        prev_root: Any = MISSING,
-    ) -> None:
-        """Without a document, only `%%user` and `%%request` mean something."""
+    def __init__(self, user: Mapping[str, Any], request: Mapping[str, Any], root: Any, prev_root: Any) -> None:
+        """Made by Expansions alone."""
         self.user = user
         self.request = request
         self.root = root
         self.prev_root = prev_root
         self.this: Any = MISSING
         self.prev: Any = MISSING
+
+
+class Expansions(NamedTuple):
+    """What expansions mean for one call, whatever the document: the one maker of contexts."""
+
+    user: Mapping[str, Any]
+    """What `%%user` shows."""
+
+    request: Mapping[str, Any] = {}
+    """What `%%request` shows."""
+
+    def context(self, root: Any = MISSING, prev_root: Any = MISSING) -> Context:
+        """Return what they mean for a document after and before; without one, only those of the call mean something."""
+        return Context(self.user, self.request, root, prev_root)
 
 
 class Operand:

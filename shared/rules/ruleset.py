@@ -9,15 +9,16 @@ import bson
 from bson.codec_options import CodecOptions, DatetimeConversion
 
 from shared.documents.elements import elements
+from shared.memory import Cache
 from shared.rules.expressions import Predicate, UnsupportedFunctionError, names_of
 from shared.rules.filters import Filter
 from shared.rules.masks import Mask
-from shared.rules.operands import Constants, Context
+from shared.rules.operands import Constants, Context, Expansions
 from shared.rules.projections import Projection
 from shared.rules.report import Report
 from shared.rules.roles import Decision, Glimpse, Role
 from shared.rules.translations import EVERYTHING, NOTHING, Translation, all_of, any_of, negation
-from shared.rules.values import MISSING, Path, path
+from shared.rules.values import Path, path
 
 OPTIONS: CodecOptions[dict[str, Any]] = CodecOptions(datetime_conversion=DatetimeConversion.DATETIME_AUTO)
 """How documents are decoded for rules and schemas."""
@@ -25,7 +26,7 @@ OPTIONS: CodecOptions[dict[str, Any]] = CodecOptions(datetime_conversion=Datetim
 NO_ROLE = "no matching role for document"
 
 _REQUEST = "%%request"  # no other text asks for what a request shows
-_MOST_KNOWN = 1_000  # callers, for each collection
+_MOST_BOUND = 1_000  # callers, for each collection
 _MOST_NAMES = 4  # looking for each in the bytes of a document costs a fifth of decoding it again
 _UNNAMED = ""  # the name of no field that rules speak of
 
@@ -38,22 +39,22 @@ class Ruleset:
         self.roles = roles
         self.filters = filters
         self.asks_request = asks_request
-        self._known: dict[int, Access] = {}
+        self._bound: Cache[int, Rights] = Cache(_MOST_BOUND)
 
-    def access(self, user: Mapping[str, Any], request: Mapping[str, Any]) -> "Access":
-        """Return what the rules come to for one call: `user` is what `%%user` shows, `request` what `%%request` does.
+    def rights(self, expansions: Expansions) -> "Rights":
+        """Return what the rules come to for one call; the same for every call of a user if none looks at its request.
 
         Raise InvalidParameterError if filters that apply both include and exclude fields.
         """
         if self.asks_request:
-            return Access(self, user, request)
+            return Rights(self, expansions)
         # the same object stands for the same user: callers whose credentials are cached keep theirs
-        known = self._known.get(id(user))
-        if known is None or known.user is not user:
-            if len(self._known) >= _MOST_KNOWN:
-                self._known.clear()
-            known = self._known[id(user)] = Access(self, user, {})
-        return known
+        user = expansions.user
+        bound = self._bound.get(id(user))
+        if bound is None or not bound.is_of(user):
+            bound = Rights(self, Expansions(user))
+            self._bound.put(id(user), bound)
+        return bound
 
 
 def compile_ruleset(
@@ -89,14 +90,13 @@ def _members(source: Mapping[str, Any], name: str, report: Report) -> Iterable[t
             at.problem(f"each of the '{name}' is an object")
 
 
-class Access:
+class Rights:
     """The rules as they count for one call."""
 
-    def __init__(self, rules: Ruleset, user: Mapping[str, Any], request: Mapping[str, Any]) -> None:
+    def __init__(self, rules: Ruleset, expansions: Expansions) -> None:
         """Leave out what cannot apply to this caller."""
-        self.user = user
-        self._request = request
-        context = self.context()
+        self._expansions = expansions
+        context = expansions.context()
         self.roles = _candidates(rules.roles, context)
         applied = [each for each in rules.filters if each.applies(context)]
         self.is_full = not applied and len(self.roles) == 1 and self.roles[0][0].is_full and _is_for_all(self.roles)
@@ -112,9 +112,9 @@ class Access:
         """Whether nothing is hidden in a document that the caller sees."""
         return self.reads_whole and self.projection is None
 
-    def context(self, root: Any = MISSING, prev_root: Any = MISSING) -> Context:
-        """Return what expansions mean for a document after and before."""
-        return Context(self.user, self._request, root, prev_root)
+    def is_of(self, user: Mapping[str, Any]) -> bool:
+        """Tell whether this is the very object that `%%user` shows."""
+        return self._expansions.user is user
 
     def _visible(self, context: Context) -> list[Translation]:
         before: list[Translation] = []
@@ -142,7 +142,7 @@ class Access:
         """Return the same for each of many documents."""
         # for what every role shows, no document has to be asked
         paths = tuple(parts for parts in used if not self._always_covers(parts))
-        context = self.context()
+        context = self._expansions.context()
         return [self._mask(document, paths, context) for document in documents]
 
     def _mask(self, document: Mapping[str, Any], used: tuple[Path, ...], context: Context) -> Mask | None:
@@ -162,7 +162,7 @@ class Access:
         names = names_of(role for role, _ in self.roles)
         if names is None or len(names) > _MOST_NAMES:
             return None
-        context = self.context()
+        context = self._expansions.context()
         steps = [
             (None if applies is EVERYTHING else role.apply_when.bound(context), role.glimpse(context))
             for role, applies in self.roles
@@ -178,7 +178,7 @@ class Access:
 
     def hidden(self, used: Iterable[Path]) -> Path | None:
         """Return the first of these paths that the caller could not read in any document."""
-        context = self.context()
+        context = self._expansions.context()
         for parts in used:
             if self.projection is not None and not self.projection.shows(parts):
                 return parts
@@ -188,7 +188,7 @@ class Access:
 
     def insert(self, new: bytes) -> Decision:
         """Decide on a new document, given as BSON."""
-        context = self.context(bson.decode(new, OPTIONS))
+        context = self._expansions.context(bson.decode(new, OPTIONS))
         role = self.role(context)
         return Decision(False, None, NO_ROLE) if role is None else role.may_insert(elements(new), context)
 
@@ -199,7 +199,7 @@ class Access:
         outcome that it was right.
         """
         before = bson.decode(old, OPTIONS)
-        context = self.context(before, before)
+        context = self._expansions.context(before, before)
         role = self.role(context)
         mask = None if role is None else role.mask(before, context)
         if role is None or mask is None:
@@ -222,17 +222,17 @@ class Access:
     def update(self, old: bytes, new: bytes) -> Decision:
         """Decide on the change of a visible document, which the call was allowed to touch."""
         before = bson.decode(old, OPTIONS)
-        stored = self.context(before, before)
+        stored = self._expansions.context(before, before)
         role = self.role(stored)
         if role is None:
             return Decision(False, None, NO_ROLE)
-        changed = self.context(bson.decode(new, OPTIONS), before)
+        changed = self._expansions.context(bson.decode(new, OPTIONS), before)
         return role.may_update(elements(old), elements(new), stored, changed)
 
     def delete(self, old: bytes) -> Decision:
         """Decide on the removal of a document that is visible."""
         before = bson.decode(old, OPTIONS)
-        context = self.context(before, before)
+        context = self._expansions.context(before, before)
         role = self.role(context)
         return Decision(False, None, NO_ROLE) if role is None else role.may_delete(elements(old), context)
 
@@ -243,7 +243,7 @@ class Access:
             exact = self.query.exact
         elif len(self.roles) == 1:
             role, applies = self.roles[0]
-            context = self.context()
+            context = self._expansions.context()
             shown = role.plain_projection()
             exact = all_of([self._filtered, applies, role.filtered(context)]).exact
         else:

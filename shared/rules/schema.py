@@ -18,7 +18,7 @@ from bson.timestamp import Timestamp
 
 from shared.rules.expressions import Constant, compile_expression
 from shared.rules.fields import holds
-from shared.rules.operands import Constants, Context, Scope
+from shared.rules.operands import Constants, Context, Expansions, Scope
 from shared.rules.report import Report
 from shared.rules.values import MISSING, comparable, equal
 
@@ -78,14 +78,15 @@ class Schema:
         self,
         document: Mapping[str, Any],
         previous: Mapping[str, Any] | None,
-        context: Context,
+        expansions: Expansions,
         *,
         null_allowed: bool = False,
     ) -> list[str]:
         """Return what keeps a document from following the schema, none if it does; `previous` is the stored one."""
         place = Place("", document, MISSING if previous is None else previous)
+        run = Run(expansions.context(place.value, place.previous), null_allowed)
         found: list[str] = []
-        for failure in self._check(place, Run(context, null_allowed)):
+        for failure in self._check(place, run):
             found.append(f"{failure.path or '(root)'}: {failure.sentence}")
             if len(found) == _MOST_FAILURES:
                 break

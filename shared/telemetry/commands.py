@@ -2,7 +2,7 @@
 
 import logging
 import time
-from typing import Any
+from collections.abc import Callable
 
 from pymongo.monitoring import (
     CommandFailedEvent,
@@ -16,21 +16,12 @@ from pymongo.monitoring import (
 )
 from pymongo.server_type import SERVER_TYPE
 
-from shared.telemetry import backends
 from shared.telemetry.log import event
-from shared.telemetry.noise import undelivered
 from shared.telemetry.requests import current
 from shared.telemetry.spans import Span, new_span_id
 
 _LOST = "lost"
 _MOST_STARTED = 10_000
-
-
-def listeners() -> list[Any]:
-    """Return the listeners of a new client: commands are only listened to when somebody wants to know of them."""
-    if not backends.is_service():
-        return []
-    return [Servers(), Commands()] if backends.watches_commands() else [Servers()]
 
 
 class Servers(ServerHeartbeatListener):
@@ -63,10 +54,12 @@ class Servers(ServerHeartbeatListener):
 
 
 class Commands(CommandListener):
-    """Reports every command to the backend, and logs the slow ones."""
+    """Reports every command of a sampled request, and logs the slow ones."""
 
-    def __init__(self) -> None:
-        """No command runs yet."""
+    def __init__(self, slow_seconds: float, report: Callable[[Span], None] | None) -> None:
+        """Take how long a slow command takes, and who wants the spans of all, if anybody does."""
+        self._slow_seconds = slow_seconds
+        self._report = report
         self._namespaces: dict[int, str] = {}
 
     def started(self, happened: CommandStartedEvent) -> None:
@@ -91,7 +84,7 @@ class Commands(CommandListener):
         namespace = self._namespaces.pop(happened.request_id, happened.database_name)
         seconds = happened.duration_micros / 1_000_000
         line = current.get()
-        if seconds >= backends.slow_seconds():
+        if seconds >= self._slow_seconds:
             event(
                 logging.WARNING,
                 "slow command",
@@ -102,12 +95,8 @@ class Commands(CommandListener):
                 operation=line.operation if line else None,
                 trace_id=line.trace_id if line else None,
             )
-        backend = backends.backend()
-        if backend is not None and line is not None and line.sampled:
-            try:
-                backend.dependency(_span(happened, namespace, seconds, error, line.trace_id, line.span_id))
-            except Exception as failed:  # noqa: BLE001  no call may fail because its telemetry does
-                undelivered(type(failed).__name__)
+        if self._report is not None and line is not None and line.sampled:
+            self._report(_span(happened, namespace, seconds, error, line.trace_id, line.span_id))
 
 
 def _span(

@@ -19,7 +19,7 @@ from opencensus.trace.span_context import SpanContext
 from opencensus.trace.span_data import SpanData
 from opencensus.trace.status import Status
 
-from shared.telemetry.backends import EXPORT_SECONDS, NETWORK_SECONDS, QUEUE_ITEMS, Labels, Options
+from shared.telemetry.backend import EXPORT_SECONDS, NETWORK_SECONDS, QUEUE_ITEMS, Labels, Options
 from shared.telemetry.spans import Span
 
 _OK, _UNKNOWN = 0, 2  # the canonical codes of a span's status

@@ -33,7 +33,7 @@ from opentelemetry.trace import (
     set_span_in_context,
 )
 
-from shared.telemetry.backends import EXPORT_SECONDS, NETWORK_SECONDS, QUEUE_ITEMS, Labels, Options
+from shared.telemetry.backend import EXPORT_SECONDS, NETWORK_SECONDS, QUEUE_ITEMS, Labels, Options
 from shared.telemetry.spans import Span
 
 _EXPORT_MS = EXPORT_SECONDS * 1000

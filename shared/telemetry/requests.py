@@ -2,18 +2,18 @@
 
 import logging
 import time
-from collections.abc import Mapping
 from contextvars import ContextVar
 from typing import Any
 
-from shared.telemetry import backends
-from shared.telemetry.log import LOGGER, event, write
-from shared.telemetry.noise import undelivered
-from shared.telemetry.spans import Span, new_span_id, trace_of
+from shared.telemetry.backend import Backend
+from shared.telemetry.spans import Span, trace_of
 
 _REFUSED = frozenset({401, 403, 429})
 current: ContextVar["RequestLine | None"] = ContextVar("current", default=None)
-"""The request that a command belongs to, while somebody wants to know."""
+"""The request that a command belongs to, while somebody wants to know.
+
+A module's, because that is how they are made: each task has its own value, and one made anywhere else is never freed.
+"""
 
 
 class RequestLine:
@@ -39,80 +39,45 @@ class RequestLine:
         self.reason: str | None = None
         self.cause: str | None = None
 
+    def level(self, status: int, is_slow: bool) -> int:
+        """Return the level of its line."""
+        if status >= 500:
+            return logging.ERROR
+        if status in _REFUSED or self.decision is not None or is_slow:
+            return logging.WARNING
+        return logging.INFO
 
-def begin(operation: str, method: str, headers: Mapping[str, str], context: Any) -> RequestLine:
-    """Begin a request; `context` is what Azure's worker knows of it, None elsewhere.
-
-    The worker's traceparent names the request as the host reports it, the header who called the host.
-    """
-    parent = headers.get("traceparent") if context is None else context.trace_context.trace_parent
-    line = RequestLine(operation, method, parent)
-    if backends.watches_commands():
-        _attach(line)
-    return line
-
-
-def _attach(line: RequestLine) -> None:
-    """Have commands find the request. In Azure's host the request is the host's to report, so they are its children."""
-    line.span_id = new_span_id() if backends.reports_requests() or line.parent_id is None else line.parent_id
-    current.set(line)
-
-
-def request(line: RequestLine, status: int, request_bytes: int, reply_bytes: int) -> None:
-    """Log the line of one request; its level follows the outcome."""
-    seconds = time.perf_counter() - line.started
-    level = _level(line, status, seconds)
-    if LOGGER.isEnabledFor(level):
+    def fields(self, status: int, seconds: float, request_bytes: int, reply_bytes: int) -> dict[str, Any]:
+        """Return the fields of its line."""
         fields: dict[str, Any] = {
             "message": "request",
-            "operation": line.operation,
-            "namespace": line.namespace,
-            "caller": line.caller,
+            "operation": self.operation,
+            "namespace": self.namespace,
+            "caller": self.caller,
             "status": status,
-            "error_code": line.error_code,
+            "error_code": self.error_code,
             "duration_ms": round(seconds * 1000, 2),
-            "documents": line.documents,
+            "documents": self.documents,
             "request_bytes": request_bytes,
             "reply_bytes": reply_bytes,
-            "trace_id": line.trace_id,
+            "trace_id": self.trace_id,
         }
-        if line.decision:
-            fields["decision"] = line.decision
-        if line.reason:
-            fields |= {"reason": line.reason, "cause": line.cause}
-        write(level, fields)
-    if line.span_id is not None:
-        try:
-            _report(line, status, seconds)
-        except Exception as error:  # noqa: BLE001  no call may fail because its telemetry does
-            undelivered(type(error).__name__)
+        if self.decision:
+            fields["decision"] = self.decision
+        if self.reason:
+            fields |= {"reason": self.reason, "cause": self.cause}
+        return fields
 
 
-def quiet(line: RequestLine, status: int) -> None:
-    """Log the line of a probe, at a level that is seldom on: what a probe finds has lines of its own."""
-    event(logging.DEBUG, "probe", operation=line.operation, status=status, error_code=line.error_code)
-
-
-def _level(line: RequestLine, status: int, seconds: float) -> int:
-    if status >= 500:
-        return logging.ERROR
-    if status in _REFUSED or line.decision is not None or seconds >= backends.slow_seconds():
-        return logging.WARNING
-    return logging.INFO
-
-
-def _report(line: RequestLine, status: int, seconds: float) -> None:
-    current.set(None)
-    backend = backends.backend()
-    if backend is None:
-        return
+def report(backend: Backend, line: RequestLine, status: int, seconds: float, *, with_span: bool) -> None:
+    """Give a backend what it counts of a request, and its span if it is sampled."""
     labels = {"operation": line.operation, "status": f"{status // 100}xx"}
     backend.measure("dozen.request.duration_ms", seconds * 1000, labels)
     if line.documents:
         backend.measure("dozen.documents", line.documents, {"operation": line.operation})
     if status in _REFUSED or line.decision is not None:
         backend.count("dozen.refusals", {"operation": line.operation, "error.type": line.error_code or str(status)})
-    if backends.reports_requests() and line.sampled and line.span_id is not None:
+    if with_span and line.sampled and line.span_id is not None:
         backend.request(_span(line, status, seconds, line.span_id))
 
 

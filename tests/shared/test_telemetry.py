@@ -74,7 +74,7 @@ def test_the_level_of_a_request_follows_its_status(caplog: pytest.LogCaptureFixt
     line = telemetry.RequestLine("find")
     line.namespace = "shop.items"
 
-    telemetry.request(line, status, 10, 20)
+    telemetry.Reporting().request(line, status, 10, 20)
 
     fields = json.loads(caplog.records[-1].getMessage())
     assert caplog.records[-1].levelname == level

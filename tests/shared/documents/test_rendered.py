@@ -17,10 +17,10 @@ from shared.documents import rendered as kept
 from shared.documents import replies
 from shared.documents.replies import Format
 from shared.rules.masks import WHOLE, Mask
-from shared.rules.operands import Constants
+from shared.rules.operands import Constants, Expansions
 from shared.rules.projections import Projection
 from shared.rules.report import Report
-from shared.rules.ruleset import OPTIONS, Access, compile_ruleset
+from shared.rules.ruleset import OPTIONS, Rights, compile_ruleset
 from shared.rules.values import MISSING, Many, contains, equal, matches, matching, ordered, ordering
 from tests.bson_types import OID, ROWS, Row, document, element, text
 
@@ -35,9 +35,11 @@ RULES = Path(__file__).parents[3] / "bench/apps/owner/data_sources/mongodb-atlas
 USER = {"id": OID, "custom_data": {"level": 1, "teams": ["a", OID]}}
 
 
-def access(*roles: dict[str, Any], filters: list[Any] | None = None) -> Access:
+def rights(*roles: dict[str, Any], filters: list[Any] | None = None) -> Rights:
     constants = Constants(values={"least": 0})
-    return compile_ruleset({"roles": list(roles), "filters": filters or []}, constants, Report()).access(USER, {})
+    return compile_ruleset({"roles": list(roles), "filters": filters or []}, constants, Report()).rights(
+        Expansions(USER)
+    )
 
 
 def seen(batch: bytes, name: str, form: Format) -> list[Any] | None:
@@ -46,14 +48,14 @@ def seen(batch: bytes, name: str, form: Format) -> list[Any] | None:
     return None if found is None else [each.get(name, MISSING) for each in found]
 
 
-def glimpsed(bound: Access, batch: bytes, form: Format) -> list[Mask | None] | None:
+def glimpsed(bound: Rights, batch: bytes, form: Format) -> list[Mask | None] | None:
     """Return the masks of documents by what is rendered of them, None if that does not tell."""
     glimpse, rendered = bound.glimpse(), replies.rendered(batch, form)
     values = None if glimpse is None else kept.values(batch, rendered, glimpse[0], form)
     return None if glimpse is None or values is None else list(map(glimpse[1], values, rendered))
 
 
-def masks(bound: Access, batch: bytes) -> list[Mask | None]:
+def masks(bound: Rights, batch: bytes) -> list[Mask | None]:
     return bound.masks(decoded(batch))
 
 
@@ -64,7 +66,7 @@ def decoded(batch: bytes) -> list[Any]:
 
 @pytest.mark.parametrize("form", FORMS)
 def test_the_documents_of_the_benchmark_need_no_second_decoding(form: Format) -> None:
-    bound = access(*json.loads(RULES.read_text())["roles"])
+    bound = rights(*json.loads(RULES.read_text())["roles"])
     batch = b"".join(bson.encode(films.film(number)) for number in range(100))
 
     assert glimpsed(bound, batch, form) == masks(bound, batch) == [WHOLE] * 100
@@ -95,7 +97,7 @@ def test_what_is_kept_compares_as_the_stored_value_does(row: Row, form: Format) 
 
 
 def test_an_id_is_not_the_text_that_shows_it() -> None:
-    bound = access({"name": "r", "apply_when": {"owner": "%%user.id"}, "fields": {"owner": {"read": True}}})
+    bound = rights({"name": "r", "apply_when": {"owner": "%%user.id"}, "fields": {"owner": {"read": True}}})
     batch = bson.encode({"owner": OID}) + document(element(0x07, bytes.fromhex(OID), "owner"))
 
     assert glimpsed(bound, bson.encode({"owner": OID}), "JSON") == [WHOLE]
@@ -197,7 +199,7 @@ roles = st.fixed_dictionaries(
 def test_a_glimpse_shows_what_the_stored_documents_show(
     given_roles: list[dict[str, Any]], given_batch: list[Members], form: Format
 ) -> None:
-    bound, batch = access(*given_roles), b"".join(map(stored, given_batch))
+    bound, batch = rights(*given_roles), b"".join(map(stored, given_batch))
 
     assert glimpsed(bound, batch, form) in (None, masks(bound, batch))
 
@@ -276,16 +278,16 @@ FIELDS = {"a": {"read": True}}
 def test_there_is_no_glimpse_where_rules_look_at_more_than_a_few_fields(role: dict[str, Any]) -> None:
     plain = {"name": "plain", "apply_when": {"b": 1}, "fields": FIELDS}
 
-    assert access(plain).glimpse() is not None
-    assert access(plain, {"name": "r", **role}).glimpse() is None
+    assert rights(plain).glimpse() is not None
+    assert rights(plain, {"name": "r", **role}).glimpse() is None
 
 
 def test_there_is_no_glimpse_by_a_name_that_cannot_be_stored() -> None:
-    assert access({"name": "r", "apply_when": {"a\ud800": 1}, "fields": FIELDS}).glimpse() is None
+    assert rights({"name": "r", "apply_when": {"a\ud800": 1}, "fields": FIELDS}).glimpse() is None
 
 
 def test_there_is_no_glimpse_for_a_call_that_uses_what_a_role_hides() -> None:
-    bound = access({"name": "r", "apply_when": {"b": 1}, "fields": FIELDS})
+    bound = rights({"name": "r", "apply_when": {"b": 1}, "fields": FIELDS})
 
     assert bound.glimpse([("a",)]) is not None
     assert bound.glimpse([("a",), ("secret",)]) is None

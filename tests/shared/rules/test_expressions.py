@@ -10,7 +10,7 @@ from bson.datetime_ms import DatetimeMS
 from bson.timestamp import Timestamp
 
 from shared.rules.expressions import UnsupportedFunctionError, compile_expression
-from shared.rules.operands import Constants, Context, Scope
+from shared.rules.operands import Constants, Expansions, Scope
 from shared.rules.report import Report
 from shared.rules.values import MISSING
 
@@ -37,7 +37,7 @@ def compiled(source: Any, scope: Scope = Scope.FIELD) -> Any:
 
 
 def holds(source: Any, root: Any = MISSING, prev_root: Any = MISSING, this: Any = MISSING, prev: Any = MISSING) -> bool:
-    context = Context(USER, REQUEST, root, prev_root)
+    context = Expansions(USER, REQUEST).context(root, prev_root)
     context.this, context.prev = this, prev
     return bool(compiled(source).holds(context))
 
@@ -190,7 +190,7 @@ def test_an_expression_on_a_document(source: Any, expected: bool) -> None:
 async def test_its_query_finds_what_it_holds_for(source: Any, expected: bool, database: Any) -> None:
     """MongoDB itself is asked: never less than the expression, and just that if the query says that it is exact."""
     await database.items.insert_one(dict(DOCUMENT))
-    query, exact = compiled(source).query(Context(USER, REQUEST))
+    query, exact = compiled(source).query(Expansions(USER, REQUEST).context())
     found = await database.items.count_documents(query) == 1
     assert found or not expected
     if exact:
@@ -269,7 +269,7 @@ def test_a_slip_at_the_end_of_an_expansion_makes_it_undefined() -> None:
     report = Report()
     expression = compile_expression({"owner": "%%user.id%%"}, Scope.DOCUMENT, CONSTANTS, report)
     assert [finding.level for finding in report.findings] == ["warning"]
-    assert not expression.holds(Context(USER, REQUEST, {"owner": "u1"}))
+    assert not expression.holds(Expansions(USER, REQUEST).context({"owner": "u1"}))
 
 
 FUNCTION = {"%function": {"name": "isAllowed", "arguments": ["%%user.id"]}}
@@ -291,10 +291,10 @@ def test_what_depends_on_a_function_has_no_answer(source: Any) -> None:
     expression = compile_expression(source, Scope.DOCUMENT, CONSTANTS, report)
     assert [(finding.level, "isAllowed" in finding.sentence) for finding in report.findings] == [("unsupported", True)]
     with pytest.raises(UnsupportedFunctionError):
-        expression.holds(Context(USER, REQUEST, DOCUMENT, DOCUMENT))
+        expression.holds(Expansions(USER, REQUEST).context(DOCUMENT, DOCUMENT))
 
 
 def test_a_function_that_cannot_change_the_answer_is_not_asked() -> None:
     for source, expected in (({"%or": [FUNCTION, {"n": 5}]}, True), ({"%and": [FUNCTION, {"n": 6}]}, False)):
         expression = compile_expression(source, Scope.DOCUMENT, CONSTANTS, Report())
-        assert expression.holds(Context(USER, REQUEST, DOCUMENT)) is expected
+        assert expression.holds(Expansions(USER, REQUEST).context(DOCUMENT)) is expected

@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 from pymongo import MongoClient
 
 from shared.rules.masks import cut
-from shared.rules.operands import Constants
+from shared.rules.operands import Constants, Expansions
 from shared.rules.projections import Projection, chosen_part, slice_of
 from shared.rules.report import Report
-from shared.rules.ruleset import Access, compile_ruleset
+from shared.rules.ruleset import Rights, compile_ruleset
 from shared.rules.values import path
 
 USER = {"id": "u1", "type": "normal", "custom_data": {"level": 2, "teams": ["red", "blue"]}}
@@ -69,8 +69,8 @@ roles = st.fixed_dictionaries(
 rulesets = st.lists(roles, min_size=1, max_size=3)
 
 
-def access(given_roles: list[dict[str, Any]]) -> Access:
-    return compile_ruleset({"roles": given_roles}, Constants(), Report()).access(USER, {})
+def rights(given_roles: list[dict[str, Any]]) -> Rights:
+    return compile_ruleset({"roles": given_roles}, Constants(), Report()).rights(Expansions(USER))
 
 
 class Oracle:
@@ -225,7 +225,7 @@ def expected(given_roles: list[dict[str, Any]], document: dict[str, Any]) -> Any
 @settings(max_examples=1_500, deadline=None)
 @given(rulesets, documents)
 def test_a_caller_sees_what_the_flowchart_says(given_roles: list[dict[str, Any]], document: dict[str, Any]) -> None:
-    mask = access(given_roles).mask(document)
+    mask = rights(given_roles).mask(document)
 
     assert (None if mask is None else cut(document, mask)) == expected(given_roles, document)
 
@@ -235,7 +235,7 @@ def test_a_caller_sees_what_the_flowchart_says(given_roles: list[dict[str, Any]]
 def test_mongodb_is_asked_for_no_less_than_is_visible(
     mongod: Any, given_roles: list[dict[str, Any]], given_documents: list[dict[str, Any]]
 ) -> None:
-    bound = access(given_roles)
+    bound = rights(given_roles)
     stored = [{"_id": number, **document} for number, document in enumerate(given_documents)]
     with MongoClient[dict[str, Any]](mongod.uri) as client:
         items = client["properties"]["items"]
@@ -259,7 +259,7 @@ def test_mongodb_is_asked_for_no_less_than_is_visible(
 def test_a_document_never_matches_by_what_it_hides(
     given_roles: list[dict[str, Any]], document: dict[str, Any], used: str
 ) -> None:
-    bound, parts = access(given_roles), path(used)
+    bound, parts = rights(given_roles), path(used)
     if bound.mask(document, [parts]) is None:
         return
     shown = expected(given_roles, document)
@@ -286,7 +286,7 @@ static_roles = st.fixed_dictionaries(
 def test_whether_a_document_matches_does_not_depend_on_what_it_hides(
     given_role: dict[str, Any], document: dict[str, Any], used: str
 ) -> None:
-    bound = access([given_role])
+    bound = rights([given_role])
     mask = bound.mask(document)
     if mask is None:
         return
@@ -301,7 +301,7 @@ def test_whether_a_document_matches_does_not_depend_on_what_it_hides(
 def test_writes_are_decided_as_the_flowchart_says(
     given_roles: list[dict[str, Any]], before: dict[str, Any], after: dict[str, Any]
 ) -> None:
-    bound = access(given_roles)
+    bound = rights(given_roles)
 
     assert bound.insert(bson.encode(after)).allowed is insertable(given_roles, after)
     assert bound.update(bson.encode(before), bson.encode(after)).allowed is updatable(given_roles, before, after)

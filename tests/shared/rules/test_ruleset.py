@@ -7,9 +7,9 @@ import pytest
 
 from shared.errors import InvalidParameterError
 from shared.rules.masks import cut
-from shared.rules.operands import Constants
+from shared.rules.operands import Constants, Expansions
 from shared.rules.report import Report
-from shared.rules.ruleset import Access, compile_ruleset
+from shared.rules.ruleset import Rights, compile_ruleset
 from shared.rules.values import path
 
 OWNER: dict[str, Any] = {
@@ -27,14 +27,14 @@ USER = {"id": "u1", "type": "normal", "custom_data": {"rank": 3, "trap": {"$gt":
 FUNCTION = {"%function": {"name": "f", "arguments": []}}
 
 
-def access(*roles: dict[str, Any], filters: list[dict[str, Any]] | None = None) -> Access:
+def rights(*roles: dict[str, Any], filters: list[dict[str, Any]] | None = None) -> Rights:
     report = Report()
     rules = compile_ruleset({"roles": list(roles), "filters": filters or []}, Constants(), report)
     assert [finding for finding in report.findings if finding.level == "problem"] == []
-    return rules.access(USER, {})
+    return rules.rights(Expansions(USER))
 
 
-def read(bound: Access, document: dict[str, Any], *used: str) -> Any:
+def read(bound: Rights, document: dict[str, Any], *used: str) -> Any:
     mask = bound.mask(document, [path(each) for each in used])
     return None if mask is None else cut(document, mask)
 
@@ -56,7 +56,7 @@ STORED: list[dict[str, Any]] = [
     [(STORED[0], STORED[0]), (STORED[1], {"title": "b", "votes": 3}), (STORED[2], None), (STORED[3], STORED[3])],
 )
 def test_the_worked_cases_of_reading(document: dict[str, Any], shown: Any) -> None:
-    assert read(access(OWNER, PUBLIC), document) == shown
+    assert read(rights(OWNER, PUBLIC), document) == shown
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ def test_the_worked_cases_of_reading(document: dict[str, Any], shown: Any) -> No
 def test_the_worked_cases_of_updates(
     before: dict[str, Any], changes: dict[str, Any], touched: list[str], allowed: bool
 ) -> None:
-    bound, stored = access(OWNER, PUBLIC), bson.encode(before)
+    bound, stored = rights(OWNER, PUBLIC), bson.encode(before)
     touches = bound.touch(stored, [path(each) for each in touched])
     assert (touches.allowed and bound.update(stored, bson.encode(before | changes)).allowed) is allowed
 
@@ -87,11 +87,11 @@ def test_the_worked_cases_of_updates(
     ],
 )
 def test_the_worked_cases_of_inserts(document: dict[str, Any], role_name: str | None, allowed: bool) -> None:
-    assert access(OWNER, PUBLIC).insert(bson.encode(document))[:2] == (allowed, role_name)
+    assert rights(OWNER, PUBLIC).insert(bson.encode(document))[:2] == (allowed, role_name)
 
 
 def test_the_worked_cases_of_deletes() -> None:
-    bound = access(OWNER, PUBLIC)
+    bound = rights(OWNER, PUBLIC)
     assert [bound.delete(bson.encode(each)).allowed for each in STORED] == [True, False, False, True]
 
 
@@ -119,7 +119,7 @@ def test_the_worked_cases_of_deletes() -> None:
 def test_what_is_readable_at_the_document_and_the_field(members: Any, whole: bool, by_field: bool) -> None:
     document = {"a": 1}
     expected = {"a": 1} if whole or by_field else None
-    assert read(access(role(**members)), document) == expected
+    assert read(rights(role(**members)), document) == expected
 
 
 NESTED = role(
@@ -144,7 +144,7 @@ NESTED = role(
     ],
 )
 def test_permissions_inside_documents_and_arrays(document: dict[str, Any], shown: Any) -> None:
-    assert read(access(NESTED), document) == shown
+    assert read(rights(NESTED), document) == shown
 
 
 @pytest.mark.parametrize(
@@ -169,7 +169,7 @@ def test_permissions_inside_documents_and_arrays(document: dict[str, Any], shown
 def test_changes_inside_documents_and_arrays(before: Any, after: Any, allowed: bool) -> None:
     stored = {"_id": 1, "open": 0} | before
     result = stored | after if after else {"_id": 1, "open": 0}
-    assert access(NESTED).update(bson.encode(stored), bson.encode(result)).allowed is allowed
+    assert rights(NESTED).update(bson.encode(stored), bson.encode(result)).allowed is allowed
 
 
 @pytest.mark.parametrize(
@@ -182,29 +182,29 @@ def test_changes_inside_documents_and_arrays(before: Any, after: Any, allowed: b
 )  # fmt: skip
 def test_a_document_does_not_match_what_asks_for_its_hidden_fields(used: str, is_seen: bool) -> None:
     document = {"_id": 1, "open": 1, "profile": {"name": "n", "ssn": 1}, "lines": [{"sku": 1, "cost": 1}], "secret": 1}
-    assert (read(access(NESTED), document, used) is not None) is is_seen
+    assert (read(rights(NESTED), document, used) is not None) is is_seen
 
 
 def test_a_field_that_no_role_ever_shows_is_named() -> None:
-    bound = access(OWNER, PUBLIC)
+    bound = rights(OWNER, PUBLIC)
     assert bound.hidden([path("secret")]) is None  # the owner of a document may read it
-    bound = access(PUBLIC)
+    bound = rights(PUBLIC)
     assert bound.hidden([path("title"), path("secret.deep")]) == ("secret", "deep")
-    bound = access(role(apply_when={"%%user.id": "somebody else"}, read=True), PUBLIC)
+    bound = rights(role(apply_when={"%%user.id": "somebody else"}, read=True), PUBLIC)
     assert bound.hidden([path("secret")]) == ("secret",)
-    bound = access(OWNER, filters=[{"name": "f", "apply_when": {}, "projection": {"cost": 0}}])
+    bound = rights(OWNER, filters=[{"name": "f", "apply_when": {}, "projection": {"cost": 0}}])
     assert bound.hidden([path("cost")]) == ("cost",)
 
 
 def test_the_first_role_that_applies_decides_alone() -> None:
     denies = role(name="denies", apply_when={"banned": True}, read=False, write=False)
-    bound = access(denies, role(name="all", read=True, write=True))
+    bound = rights(denies, role(name="all", read=True, write=True))
     assert read(bound, {"banned": True}) is None
     assert read(bound, {"banned": False}) == {"banned": False}
 
 
 def test_a_role_that_depends_on_a_function_denies_and_opens_no_later_one() -> None:
-    bound = access(role(name="first", apply_when=FUNCTION, read=False), role(name="all", read=True, write=True))
+    bound = rights(role(name="first", apply_when=FUNCTION, read=False), role(name="all", read=True, write=True))
     assert read(bound, {"a": 1}) is None
     assert not bound.insert(bson.encode({"a": 1})).allowed
 
@@ -224,7 +224,7 @@ def test_a_role_that_depends_on_a_function_denies_and_opens_no_later_one() -> No
     ],
 )
 def test_what_may_be_deleted(members: Any, allowed: bool) -> None:
-    assert access(role(read=members.get("write"), **members)).delete(bson.encode({"_id": 1, "a": 1})).allowed is allowed
+    assert rights(role(read=members.get("write"), **members)).delete(bson.encode({"_id": 1, "a": 1})).allowed is allowed
 
 
 @pytest.mark.parametrize(
@@ -241,11 +241,11 @@ def test_what_may_be_deleted(members: Any, allowed: bool) -> None:
     ],
 )
 def test_what_may_be_inserted(members: Any, allowed: bool) -> None:
-    assert access(role(**members)).insert(bson.encode({"_id": 1, "a": 1})).allowed is allowed
+    assert rights(role(**members)).insert(bson.encode({"_id": 1, "a": 1})).allowed is allowed
 
 
 def test_the_pattern_for_inserting_only() -> None:
-    bound = access(role(write={"%%prevRoot": {"%exists": False}}))
+    bound = rights(role(write={"%%prevRoot": {"%exists": False}}))
     stored = {"_id": 1}
     assert read(bound, stored) is None
     assert not bound.update(bson.encode(stored), bson.encode(stored | {"a": 1})).allowed
@@ -254,7 +254,7 @@ def test_the_pattern_for_inserting_only() -> None:
 
 def test_document_filters_must_let_both_documents_be_written() -> None:
     filters = {"read": True, "write": {"owner": "%%user.id"}}
-    bound = access(role(read=True, write=True, document_filters=filters))
+    bound = rights(role(read=True, write=True, document_filters=filters))
     mine, theirs = bson.encode({"_id": 1, "owner": "u1"}), bson.encode({"_id": 1, "owner": "u2"})
     assert bound.update(mine, mine).allowed
     assert not bound.update(theirs, mine).allowed
@@ -262,7 +262,7 @@ def test_document_filters_must_let_both_documents_be_written() -> None:
 
 
 def test_a_replacement_must_not_meet_what_is_hidden() -> None:
-    bound = access(role(fields={"a": {"read": True, "write": True}, "b": {"read": True}}))
+    bound = rights(role(fields={"a": {"read": True, "write": True}, "b": {"read": True}}))
     assert bound.replace(bson.encode({"_id": 1, "a": 1})).allowed
     assert not bound.replace(bson.encode({"_id": 1, "a": 1, "secret": 5})).allowed
 
@@ -271,17 +271,17 @@ def test_a_pipeline_must_not_meet_what_could_be_hidden() -> None:
     stored = bson.encode({"_id": 1, "a": 1})
     open_ = role(fields={"a": {"read": True, "write": True}}, additional_fields={"read": True})
 
-    assert access(open_).touch(stored, None).allowed
-    assert access(role(read=True)).touch(stored, None).allowed
-    assert not access(open_ | {"fields": {"hidden": {}}}).touch(stored, None).allowed
-    assert not access(role(fields={"_id": {"read": True}, "a": {"read": True}})).touch(stored, None).allowed
+    assert rights(open_).touch(stored, None).allowed
+    assert rights(role(read=True)).touch(stored, None).allowed
+    assert not rights(open_ | {"fields": {"hidden": {}}}).touch(stored, None).allowed
+    assert not rights(role(fields={"_id": {"read": True}, "a": {"read": True}})).touch(stored, None).allowed
 
 
 # filters and queries
 
 
 def query(*roles: dict[str, Any], filters: list[dict[str, Any]] | None = None) -> tuple[Any, bool]:
-    return access(*roles, filters=filters).query
+    return rights(*roles, filters=filters).query
 
 
 ALL = role(read=True, write=True)
@@ -301,7 +301,7 @@ def test_a_filter_narrows_and_hides() -> None:
     given = {"name": "f", "apply_when": {"%%user.type": "normal"}, "query": {"team": {"$in": ["a"]}}}
     assert query(ALL, filters=[given]) == ({"team": {"$in": ["a"]}}, True)
     assert query(ALL, filters=[given | {"apply_when": {"%%user.type": "server"}}]) == ({}, True)
-    bound = access(ALL, filters=[given | {"project": {"secret": 0}}])
+    bound = rights(ALL, filters=[given | {"project": {"secret": 0}}])
     assert bound.projection is not None
     assert bound.projection.shows(("title",))
     assert not bound.projection.shows(("secret", "deep"))
@@ -325,7 +325,7 @@ def test_filters_that_include_and_exclude_fail_the_call() -> None:
         {"name": "b", "apply_when": {}, "projection": {"b": 0}},
     ]
     with pytest.raises(InvalidParameterError, match="both include and exclude"):
-        access(ALL, filters=filters)
+        rights(ALL, filters=filters)
 
 
 @pytest.mark.parametrize(
@@ -378,14 +378,14 @@ def test_a_mistake_is_found_when_the_rules_are_compiled(source: Any, path_: str,
     ],
 )  # fmt: skip
 def test_the_stages_that_leave_what_may_be_read(roles: Any, stages: Any) -> None:
-    found = access(*roles).readable_stages()
+    found = rights(*roles).readable_stages()
     assert (None if found is None else [dict(each) for each in found]) == stages
 
 
 @pytest.mark.parametrize("used", ["secret", "secret.x", "inner", "inner.hidden"])
 def test_that_a_document_has_no_hidden_field_cannot_be_found_out(used: str) -> None:
     shown = role(fields={"secret": {}, "inner": {"fields": {"x": {"read": True}}}}, additional_fields={"read": True})
-    bound = access(shown | {"apply_when": {"owner": "u2"}}, role(name="all", read=True))
+    bound = rights(shown | {"apply_when": {"owner": "u2"}}, role(name="all", read=True))
 
     assert read(bound, {"_id": 1, "owner": "u2", "inner": {"x": 1}}, used) is None
     assert read(bound, {"_id": 1, "owner": "u2", "secret": 1, "inner": {"x": 1, "hidden": 2}}, used) is None
@@ -412,7 +412,7 @@ def test_rules_that_look_at_the_request_are_asked_for_each(own: dict[str, Any], 
     rules = compile_ruleset(own, Constants(), Report(), default)
     assert rules.asks_request
 
-    queries = [rules.access(USER, {"httpMethod": method}).query for method in ("POST", "GET", "POST")]
+    queries = [rules.rights(Expansions(USER, {"httpMethod": method})).query for method in ("POST", "GET", "POST")]
 
     assert queries[0] == queries[2]
     assert queries[0] != queries[1]
@@ -426,8 +426,8 @@ def test_rules_that_look_at_the_caller_alone_are_bound_once_for_each() -> None:
     rules = compile_ruleset({"roles": [OWNER, PUBLIC]}, Constants(), Report())
     callers: list[dict[str, Any]] = [{"id": f"u{number % 1_500}"} for number in range(3_000)]
 
-    first, again, other = (rules.access(each, {}) for each in (USER, USER, dict(USER)))
-    shown = [read(rules.access(each, {}), {"_id": 1, "owner": each["id"]}) for each in callers]
+    first, again, other = (rules.rights(Expansions(each)) for each in (USER, USER, dict(USER)))
+    shown = [read(rules.rights(Expansions(each)), {"_id": 1, "owner": each["id"]}) for each in callers]
 
     assert first is again
     assert first is not other

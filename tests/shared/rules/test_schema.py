@@ -8,7 +8,7 @@ from bson import Binary, Code, DBRef, Decimal128, Int64, MaxKey, MinKey, ObjectI
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from shared.rules.operands import Constants, Context
+from shared.rules.operands import Constants, Expansions
 from shared.rules.report import Report
 from shared.rules.schema import Schema, compile_schema
 
@@ -34,8 +34,7 @@ def compiled(source: Any) -> Schema:
 
 
 def failures(source: Any, document: Any, previous: Any = None, *, null_allowed: bool = False) -> list[str]:
-    context = Context(USER, {}, document) if previous is None else Context(USER, {}, document, previous)
-    return compiled(source).failures(document, previous, context, null_allowed=null_allowed)
+    return compiled(source).failures(document, previous, Expansions(USER), null_allowed=null_allowed)
 
 
 @pytest.mark.parametrize(
