@@ -15,7 +15,7 @@ from admin.output import AsJSON, show_json
 from admin.process import EXIT_CODES, WRONG_USAGE, StoppedError, fail, note, run
 from admin.transfer import checkpoint, lines
 from admin.transfer.progress import bar
-from admin.transfer.reading import Reading
+from admin.transfer.reader import Reading
 from admin.transfer.sink import Checkpoint, Files, Part, Pipe, Sink, Wanted
 from shared.documents import ejson
 from shared.errors import InvalidJSONError

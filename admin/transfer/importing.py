@@ -20,7 +20,7 @@ from admin.transfer import checkpoint, lines
 from admin.transfer.lines import LineError
 from admin.transfer.progress import Advance, bar
 from admin.transfer.source import Line, Mark, Source
-from admin.transfer.writing import Counts, Entry, Failure, Writing
+from admin.transfer.writer import Counts, Entry, Failure, Writing
 from shared.cache import generations
 
 _MOST = 1_000
