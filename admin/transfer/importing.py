@@ -145,6 +145,7 @@ class Import:
             )
         if source.skip(before.position, before.line, before.digest):
             self._state = before
+            self._state.complete = False  # lines may follow: until they are stored, only --resume goes on
             return source
         if not before.complete:
             raise StoppedError("this is not the file whose import was interrupted: start anew with --restart")
