@@ -1,40 +1,77 @@
 """`python -m admin`: the command line of a deployment's operator."""
 
 import sys
+from importlib import import_module
+from typing import Any
 
 import typer
+from typer.core import TyperCommand, TyperGroup
+from typer.main import get_command
 
-from admin import access, indexes, keys, sessions, users
-from admin import app as exported
-from admin.doctor import doctor
-from admin.process import EXIT_CODES, unwritten
-from admin.sample import command as sample
-from admin.transfer.export import export
-from admin.transfer.importing import import_
-from shared.settings import VERSION
+_COMMANDS = {
+    "doctor": (
+        "admin.doctor.command",
+        "Look at settings, data sources, permissions, indexes, clocks, Valkey and the app, and say what to do.",
+    ),
+    "export": (
+        "admin.transfer.export",
+        "Write a collection to a file: one document a line, in canonical Extended JSON, in the order of _id.",
+    ),
+    "import": (
+        "admin.transfer.importing",
+        "Store the documents of a file: one a line, in Extended JSON, as `export` writes them.",
+    ),
+    "keys": ("admin.keys", "Make and revoke the API keys that callers send."),
+    "users": ("admin.users", "Make, list, disable and delete the users who log in."),
+    "sessions": ("admin.sessions", "End the sessions of a user."),
+    "app": ("admin.app", "Check the exported app that says who may do what."),
+    "access": ("admin.access", "Explain what the rules decide."),
+    "indexes": ("admin.indexes", "List, make and drop the indexes of a collection."),
+    "sample": ("admin.sample.command", "Load the sample data."),
+}
+
+
+class LazyCommand(TyperCommand):
+    """A command, or a group of them, whose module is imported when it is invoked or its own help is asked for."""
+
+    def __init__(self, name: str, module: str, summary: str) -> None:
+        super().__init__(name=name, help=summary)
+        self._module = module
+
+    def load(self) -> Any:
+        """Return the command that the module's `app` describes."""
+        command = get_command(import_module(self._module).app)
+        if isinstance(command, TyperGroup):
+            command.help = self.help
+        return command
+
+    def make_context(self, *arguments: Any, **extra: Any) -> Any:
+        """Parse the arguments as the module's command does, which is the one that is invoked."""
+        return self.load().make_context(*arguments, **extra)
+
+
+class LazyGroup(TyperGroup):
+    """All commands, none of them imported."""
+
+    def __init__(self, **attributes: Any) -> None:
+        commands = {name: LazyCommand(name, *described) for name, described in _COMMANDS.items()}
+        super().__init__(**attributes | {"commands": commands})
+
 
 app = typer.Typer(
     name="python -m admin",
-    help="Administer a Dozen deployment: the one whose settings are in the environment.",
+    cls=LazyGroup,
     no_args_is_help=True,
     rich_markup_mode="rich",
     pretty_exceptions_show_locals=False,
     add_completion=False,
 )
-app.add_typer(keys.app, name="keys")
-app.add_typer(users.app, name="users")
-app.add_typer(sessions.app, name="sessions")
-app.add_typer(exported.app, name="app")
-app.add_typer(access.app, name="access")
-app.add_typer(indexes.app, name="indexes")
-app.add_typer(sample.app, name="sample")
-app.command(epilog=EXIT_CODES)(doctor)
-app.command(epilog=EXIT_CODES)(export)
-app.command("import", epilog=EXIT_CODES)(import_)
 
 
 def _show_version(wanted: bool) -> None:
     if wanted:
+        from shared.settings import VERSION  # noqa: PLC0415  no other option needs the settings
+
         typer.echo(VERSION)
         raise typer.Exit
 
@@ -50,4 +87,6 @@ if __name__ == "__main__":
     try:
         app()
     except OSError as error:  # a list or a finding is printed when its work is done
+        from admin.process import unwritten
+
         sys.exit(unwritten(error).exit_code)

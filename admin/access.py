@@ -7,7 +7,7 @@ import bson
 import typer
 from bson.objectid import ObjectId
 
-from admin.changes import Change, made
+from admin.dry_run import Change, made
 from admin.output import AsJSON, console, show_json
 from admin.process import EXIT_CODES, NoSuchError, fail, run
 from shared.app.model import DataSource as AppDataSource
@@ -22,7 +22,7 @@ from shared.rules.ruleset import Ruleset
 from shared.rules.schema import Schema
 from shared.service import Service
 
-app = typer.Typer(help="Explain what the rules decide.", no_args_is_help=True, epilog=EXIT_CODES)
+app = typer.Typer(no_args_is_help=True, epilog=EXIT_CODES, add_completion=False)
 
 _OPERATIONS: dict[str, Operation] = {
     "find": "read", "findOne": "read", "aggregate": "read", "insertOne": "insert", "insertMany": "insert",

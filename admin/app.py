@@ -15,7 +15,7 @@ from shared.app.model import App
 from shared.app.reading import load
 from shared.settings import SettingsError
 
-app = typer.Typer(help="Check the exported app that says who may do what.", no_args_is_help=True, epilog=EXIT_CODES)
+app = typer.Typer(no_args_is_help=True, epilog=EXIT_CODES, add_completion=False)
 
 Folder = Annotated[Path | None, typer.Argument(metavar="FOLDER", help="The app's folder; without it APP_CONFIG_DIR.")]
 
@@ -28,7 +28,7 @@ _TITLES = {
 
 @app.callback()
 def main() -> None:
-    """Check the exported app that says who may do what."""
+    """Make a group of the one command."""
 
 
 @app.command(epilog=EXIT_CODES)

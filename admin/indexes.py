@@ -16,7 +16,7 @@ from shared.documents import ejson
 from shared.errors import InvalidJSONError
 from shared.service import Service
 
-app = typer.Typer(help="List, make and drop the indexes of a collection.", no_args_is_help=True, epilog=EXIT_CODES)
+app = typer.Typer(no_args_is_help=True, epilog=EXIT_CODES, add_completion=False)
 
 _DIRECTIONS: dict[str, int | str] = {
     "1": 1, "asc": 1, "-1": -1, "desc": -1, "2dsphere": "2dsphere", "2d": "2d", "text": "text", "hashed": "hashed",

@@ -10,7 +10,7 @@ from admin.output import AsJSON, Yes, show, show_json, table
 from admin.process import EXIT_CODES, WRONG_USAGE, NoSuchError, confirm, fail, object_id, run
 from shared.service import Service
 
-app = typer.Typer(help="Make and revoke the API keys that callers send.", no_args_is_help=True, epilog=EXIT_CODES)
+app = typer.Typer(no_args_is_help=True, epilog=EXIT_CODES, add_completion=False)
 
 KeyId = Annotated[str, typer.Argument(metavar="ID", help="The key's id, as `keys list` shows it.")]
 IsSystem = Annotated[bool, typer.Option("--system", help="Full access: no rules apply to the key.")]

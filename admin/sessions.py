@@ -6,14 +6,14 @@ import typer
 
 from admin.process import EXIT_CODES, object_id, run
 
-app = typer.Typer(help="End the sessions of a user.", no_args_is_help=True, epilog=EXIT_CODES)
+app = typer.Typer(no_args_is_help=True, epilog=EXIT_CODES, add_completion=False)
 
 UserId = Annotated[str, typer.Argument(metavar="ID", help="The user's id, as `users list` shows it.")]
 
 
 @app.callback()
 def main() -> None:
-    """End the sessions of a user."""
+    """Make a group of the one command."""
 
 
 @app.command(epilog=EXIT_CODES)

@@ -12,7 +12,7 @@ from shared.auth.accounts import User
 from shared.auth.confirmations import Purpose
 from shared.service import Service
 
-app = typer.Typer(help="Make, list, disable and delete the users who log in.", no_args_is_help=True, epilog=EXIT_CODES)
+app = typer.Typer(no_args_is_help=True, epilog=EXIT_CODES, add_completion=False)
 
 UserId = Annotated[str, typer.Argument(metavar="ID", help="The user's id, as `users list` shows it.")]
 Email = Annotated[str, typer.Option("--email", "-e", help="The user's e-mail address; its letters' case counts.")]

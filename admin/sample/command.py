@@ -10,7 +10,7 @@ from admin.output import AsJSON, show_json
 from admin.process import EXIT_CODES, run
 from shared.service import Service
 
-app = typer.Typer(help="Load the sample data.", no_args_is_help=True, epilog=EXIT_CODES)
+app = typer.Typer(no_args_is_help=True, epilog=EXIT_CODES, add_completion=False)
 
 Database = Annotated[
     str | None,
@@ -20,7 +20,7 @@ Database = Annotated[
 
 @app.callback()
 def main() -> None:
-    """Load the sample data."""
+    """Make a group of the one command."""
 
 
 @app.command(epilog=EXIT_CODES)

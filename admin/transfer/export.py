@@ -12,10 +12,10 @@ from pymongo.errors import PyMongoError
 from admin import namespace
 from admin.namespace import DataSource, Namespace, RawCollection
 from admin.output import AsJSON, show_json
-from admin.process import WRONG_USAGE, StoppedError, fail, note, run
+from admin.process import EXIT_CODES, WRONG_USAGE, StoppedError, fail, note, run
 from admin.transfer import checkpoint, lines
 from admin.transfer.progress import bar
-from admin.transfer.reading import Reading
+from admin.transfer.reader import Reading
 from admin.transfer.sink import Checkpoint, Files, Part, Pipe, Sink, Wanted
 from shared.documents import ejson
 from shared.errors import InvalidJSONError
@@ -23,6 +23,8 @@ from shared.service import Service
 
 _COUNT_MS = 5_000
 _STDOUT = "-"
+
+app = typer.Typer(add_completion=False)
 
 Out = Annotated[str, typer.Option("--out", "-o", metavar="FILE", help="The file to make; - is standard output.")]
 Filter = Annotated[str, typer.Option("--filter", metavar="EJSON", help="Which documents; all without it.")]
@@ -35,6 +37,7 @@ Resume = Annotated[bool, typer.Option("--resume", help="Go on where a killed exp
 Restart = Annotated[bool, typer.Option("--restart", help="Forget what a killed export of FILE has written.")]
 
 
+@app.command(epilog=EXIT_CODES)
 def export(  # noqa: PLR0913  each is an option of the command line
     *,
     name: Namespace,

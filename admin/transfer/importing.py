@@ -15,17 +15,19 @@ from bson.objectid import ObjectId
 from admin import namespace
 from admin.namespace import DataSource, Namespace
 from admin.output import AsJSON, show_json
-from admin.process import WRONG_USAGE, StoppedError, fail, note, run
+from admin.process import EXIT_CODES, WRONG_USAGE, StoppedError, fail, note, run
 from admin.transfer import checkpoint, lines
 from admin.transfer.lines import LineError
 from admin.transfer.progress import Advance, bar
 from admin.transfer.source import Line, Mark, Source
-from admin.transfer.writing import Counts, Entry, Failure, Writing
+from admin.transfer.writer import Counts, Entry, Failure, Writing
 from shared.service import Service
 
 _MOST = 1_000
 _MOST_BYTES = lines.LARGEST
 _STDIN = "-"
+
+app = typer.Typer(add_completion=False)
 
 In = Annotated[
     str, typer.Option("--in", "-i", metavar="FILE", help="The file, compressed or not; - is standard input.")
@@ -59,6 +61,7 @@ class Checkpoint(msgspec.Struct):
     complete: bool = False
 
 
+@app.command("import", epilog=EXIT_CODES)
 def import_(  # noqa: PLR0913  each is an option of the command line
     *,
     name: Namespace,
@@ -144,6 +147,7 @@ class Import:
             )
         if source.skip(before.position, before.line, before.digest):
             self._state = before
+            self._state.complete = False  # lines may follow: until they are stored, only --resume goes on
             return source
         if not before.complete:
             raise StoppedError("this is not the file whose import was interrupted: start anew with --restart")

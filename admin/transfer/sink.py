@@ -11,7 +11,7 @@ import msgspec
 
 from admin.process import StoppedError
 from admin.transfer import checkpoint
-from admin.transfer.reading import Reading
+from admin.transfer.reader import Reading
 
 _GZIP_FORMAT = 31
 _APART_SECONDS = 1.0

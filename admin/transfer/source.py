@@ -2,6 +2,7 @@
 
 import gzip
 import hashlib
+import zlib
 from collections.abc import Iterator
 from io import BufferedReader
 from typing import Any, NamedTuple
@@ -13,6 +14,7 @@ _GZIP = b"\x1f\x8b"
 _LONGEST = 16 * lines.LARGEST
 """Bytes of a line; canonical Extended JSON may take several times what BSON takes."""
 _PIECE = 1024 * 1024
+_DAMAGED = (EOFError, gzip.BadGzipFile, zlib.error)
 
 
 class Line(NamedTuple):
@@ -74,13 +76,13 @@ class Source:
     def _line(self) -> bytes:
         try:
             return self._counted(self._lines.readline(_LONGEST))
-        except (EOFError, gzip.BadGzipFile) as error:
+        except _DAMAGED as error:
             raise StoppedError(f"the compressed file is damaged behind line {self._number}: {error}") from None
 
     def _read(self, size: int) -> bytes:
         try:
             return self._counted(self._lines.read(size))
-        except (EOFError, gzip.BadGzipFile):
+        except _DAMAGED:
             return b""
 
     def _counted(self, text: bytes) -> bytes:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from admin import database_checks
+from admin.doctor import databases
 from local import child, ports
 from local.mongod import Mongod, find_mongod
 from shared.mongo.control import INDEXES
@@ -215,7 +215,7 @@ def test_a_server_that_hangs_costs_no_more_than_the_deadline(command: Command, s
 def test_clocks_are_compared(apart: timedelta, level: str, sentence: str) -> None:
     now = datetime(2026, 11, 25, tzinfo=UTC)
 
-    finding = database_checks._clock("x", {"localTime": (now + apart).replace(tzinfo=None)}, now, now)
+    finding = databases._clock("x", {"localTime": (now + apart).replace(tzinfo=None)}, now, now)
 
     assert finding.level == level
     assert finding.sentence.startswith(sentence)
@@ -223,4 +223,4 @@ def test_clocks_are_compared(apart: timedelta, level: str, sentence: str) -> Non
 
 @pytest.mark.parametrize(("version", "level"), [("6.0.5", "ok"), ("8.2.1-rc0", "ok"), ("5.0.31", "warning")])
 def test_an_old_version_is_told(version: str, level: str) -> None:
-    assert database_checks._version("x", version).level == level
+    assert databases._version("x", version).level == level

@@ -20,7 +20,7 @@ from pymongo.errors import BulkWriteError
 
 from admin import namespace
 from admin.transfer import lines
-from admin.transfer.reading import Reading
+from admin.transfer.reader import Reading
 from shared.service import process
 from tests.admin.conftest import Command, killed_until_done, stored
 from tests.bson_types import ROWS, STORED_ROWS, Row, cases, document, element, text

@@ -1,6 +1,8 @@
 """The help of every command, and the page that lists them."""
 
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -8,20 +10,24 @@ from typing import Any
 import pytest
 import typer
 
-from admin.__main__ import app
+from admin.__main__ import LazyCommand, app
 from tests.admin.conftest import Command
 from tests.hosts import ROOT
+
+SERVICE = {"bson", "pymongo", "asyncio", "shared", "admin"}
 
 
 def commands(group: Any, *names: str) -> Iterator[tuple[str, Any]]:
     """Give every command by its words."""
-    for name, command in group.commands.items():
+    for name, lazy in group.commands.items():
+        command = lazy.load() if isinstance(lazy, LazyCommand) else lazy
         if hasattr(command, "commands"):
             yield from commands(command, *names, name)
         else:
             yield " ".join((*names, name)), command
 
 
+LISTED: dict[str, LazyCommand] = typer.main.get_command(app).commands  # type: ignore[attr-defined]
 EVERY = dict(commands(typer.main.get_command(app)))
 
 
@@ -30,6 +36,34 @@ def documented() -> set[str]:
     table = (ROOT / "docs/admin.md").read_text().partition("| command | what it does |\n|---|---|\n")[2]
     rows = [re.findall(r"`([^`]+)`", line.split("|")[1]) for line in table.partition("\n\n")[0].splitlines()]
     return {f"{row[0].rpartition(' ')[0]} {name.rpartition(' ')[2]}".strip() for row in rows for name in row}
+
+
+@pytest.mark.parametrize(
+    ("option", "forbidden", "allowed"),
+    [
+        ("--version", SERVICE | {"rich"}, {"shared", "shared.settings", "shared.connection_strings"}),
+        ("--help", SERVICE, set()),
+    ],
+)
+def test_no_command_is_imported_to_be_listed(option: str, forbidden: set[str], allowed: set[str]) -> None:
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "admin", option],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    imported = set(re.findall(r"^import time:.*\|\s+(\S+)$", done.stderr, re.MULTILINE))
+
+    assert "typer" in imported
+    assert {name for name in imported - {"admin"} if name.partition(".")[0] in forbidden} <= allowed
+
+
+@pytest.mark.parametrize("name", LISTED)
+def test_a_line_of_the_list_is_the_first_of_the_commands_own_help(name: str) -> None:
+    lazy = LISTED[name]
+
+    assert lazy.load().help.splitlines()[0] == lazy.help
 
 
 def test_the_page_lists_every_command() -> None:

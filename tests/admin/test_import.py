@@ -7,6 +7,7 @@ import os
 import re
 import signal
 import termios
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -234,13 +235,39 @@ async def test_an_insert_that_failed_is_repeated_and_doubles_nothing(
     assert sorted([each["n"] for each in await documents(moved.to)]) == list(range(2_500))
 
 
-async def test_a_damaged_archive_is_told(command: Command, moved: Any) -> None:
-    (command.folder / "in").write_bytes(gzip.compress(b'{"_id":1}\n' * 3)[:-9])
+@pytest.mark.parametrize(
+    "damaged",
+    [
+        pytest.param(lambda whole: whole[:-9], id="cut off"),
+        pytest.param(lambda whole: whole[:12] + b"\xff" * 20 + whole[32:], id="overwritten"),
+        pytest.param(lambda whole: whole[:-8] + bytes(8), id="another checksum"),
+    ],
+)
+async def test_a_damaged_archive_is_one_sentence(
+    command: Command, moved: Any, damaged: Callable[[bytes], bytes]
+) -> None:
+    whole = gzip.compress("".join(f'{{"_id":{number}}}\n' for number in range(100)).encode())
+    (command.folder / "in").write_bytes(damaged(whole))
 
     done = command("import", *TO, "--in", "in")
 
     assert done.returncode == 1
-    assert b"the compressed file is damaged" in done.stderr
+    assert re.fullmatch(r"error: the compressed file is damaged behind line \d+: .+\n", done.stderr.decode())
+
+
+async def test_lines_that_were_added_are_gone_on_with_after_an_interruption(command: Command, moved: Any) -> None:
+    write(command, '{"n":1}\n')
+    command("import", *TO, "--in", "in")
+    write(command, '{"n":1}\n{"n":2}\n{')
+
+    stopped = command("import", *TO, "--in", "in", "--resume")
+    unasked = command("import", *TO, "--in", "in")
+    write(command, '{"n":1}\n{"n":2}\n')
+    done = command("import", *TO, "--in", "in", "--resume")
+
+    assert [each.returncode for each in (stopped, unasked, done)] == [1, 1, 0]
+    assert b"was interrupted: go on with --resume" in unasked.stderr
+    assert sorted([each["n"] for each in await documents(moved.to)]) == [1, 2]
 
 
 @pytest.mark.parametrize("conflict", ["fail", "replace"])

@@ -7,15 +7,17 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from admin import database_checks
-from admin.findings import Finding, Findings, gathered
+from admin.doctor import databases
+from admin.doctor.findings import Finding, Findings, gathered
 from admin.output import AsJSON, console, show_json
-from admin.process import run
+from admin.process import EXIT_CODES, run
 from shared import settings as environment
 from shared.app.files import AppError
 from shared.cache.store import address
 from shared.service import Service
 from shared.settings import Settings, SettingsError
+
+app = typer.Typer(add_completion=False)
 
 Seconds = Annotated[float, typer.Option("--timeout", min=0.1, metavar="SECONDS", help="How long each check may take.")]
 
@@ -24,6 +26,7 @@ _FEWEST_DIFFERENT = 8
 _REACH = "check host, port, firewall and credentials in MONGO_DB_URI or MONGO_DB_HOST, _PORT, _USER, _PASSWORD"
 
 
+@app.command(epilog=EXIT_CODES)
 def doctor(timeout: Seconds = 10.0, as_json: AsJSON = False) -> None:
     """Look at settings, data sources, permissions, indexes, clocks, Valkey and the app, and say what to do.
 
@@ -62,11 +65,11 @@ async def _found(service: Service, seconds: float) -> list[Finding]:
     settings = service.settings
     checks = [gathered("settings", _settings(settings), seconds, "")]
     checks += [
-        gathered(f"data source {name}", database_checks.data_source(service, name), seconds, _REACH)
+        gathered(f"data source {name}", databases.data_source(service, name), seconds, _REACH)
         for name in settings.data_sources
     ]
     control = f"control database {settings.dozen_database}"
-    in_control = database_checks.control_database(service)
+    in_control = databases.control_database(service)
     checks.append(gathered(control, in_control, seconds, "see the first data source above"))
     alone = "check REDIS_URL; without it each process counts alone"
     checks.append(gathered("Valkey", _valkey(settings), seconds, alone))

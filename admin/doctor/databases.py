@@ -7,7 +7,7 @@ from typing import Any
 from bson.codec_options import CodecOptions, DatetimeConversion
 from bson.objectid import ObjectId
 
-from admin.findings import Finding, Findings
+from admin.doctor.findings import Finding, Findings
 from shared.mongo.control import INDEXES
 from shared.service import Service
 from shared.settings import Settings
