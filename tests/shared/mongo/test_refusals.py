@@ -1,5 +1,6 @@
 """Driver errors -> the caller's errors, and the clients' options."""
 
+import re
 from typing import Any
 
 import pytest
@@ -34,6 +35,7 @@ from shared.errors import (
 )
 from shared.mongo import clients, refusals
 from shared.settings import Settings
+from tests.hosts import ROOT
 
 GONE = "the connection to MongoDB was lost"
 LATE = "the call took longer than its time limit"
@@ -181,6 +183,18 @@ def test_what_the_uri_sets_wins(query: str, name: str) -> None:
     given = clients.client_options(f"mongodb://u:p@h/db?{query}", Settings())
 
     assert plain.keys() - given.keys() == {name}
+
+
+def test_the_page_about_settings_lists_the_options_of_every_client() -> None:
+    section = (ROOT / "docs/settings.md").read_text().partition("### Which options does every client get?")[2]
+    stated = re.findall(r"`(\w+)(?:=(\w+))?`", section.partition("\n## ")[0])
+
+    options = mongo.client_options("mongodb://h/", Settings())
+
+    assert {name for name, _ in stated} - {"MONGO_DB_TIMEOUT_MS"} == options.keys() - {"datetime_conversion"}
+    assert {name: value for name, value in stated if value} == {
+        name: str(options[name]).lower() for name, value in stated if value
+    }
 
 
 def test_the_pool_is_a_setting() -> None:
