@@ -18,11 +18,12 @@ from starlette.types import Receive, Scope, Send
 from server.adapter import FunctionRoute
 from server.draining import DrainingServer
 from server.limits import Protocol
-from shared import settings, telemetry
+from shared import settings
 from shared.service import process
 from shared.settings import SettingsError
+from shared.telemetry.log import event, log_to_stdout
 
-telemetry.log_to_stdout()
+log_to_stdout()
 import function_app  # noqa: E402  it says at its import whether the settings are right
 
 KEEP_ALIVE_SECONDS = 75  # longer than the proxies in front keep their connections, so that they end them, not we
@@ -94,7 +95,7 @@ class ExactRoute:
 async def _lifespan(_app: object) -> AsyncIterator[None]:
     yield
     await process.close()
-    telemetry.event(logging.INFO, "stopped")
+    event(logging.INFO, "stopped")
     await asyncio.to_thread(process.reporting.flush, 5.0)
 
 

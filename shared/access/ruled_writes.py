@@ -18,13 +18,14 @@ from shared.access.protocol import Changes, Reply
 from shared.access.ruled import Ruled, batch_size
 from shared.documents import replies
 from shared.documents.ejson import Document
+from shared.documents.elements import OPTIONS
 from shared.errors import CommandFailedError, DataAPIError, DeniedWriteError, NoRoleError, SchemaFailedError
 from shared.mongo import reads
 from shared.mongo.deadlines import Session, transaction
 from shared.mongo.refusals import translated
 from shared.rules import usage
 from shared.rules.roles import Decision
-from shared.rules.ruleset import NO_ROLE, OPTIONS
+from shared.rules.ruleset import NO_ROLE
 from shared.rules.values import Path
 
 _AT_ONCE = 1_000  # documents of an update that are read or changed with one command

@@ -8,11 +8,12 @@ import bson
 from shared.documents import rendered as kept
 from shared.documents import replies
 from shared.documents.ejson import Document
+from shared.documents.elements import OPTIONS
 from shared.errors import InvalidParameterError, NoRoleError
 from shared.rules import usage
 from shared.rules.masks import WHOLE, Mask, cut
 from shared.rules.projections import Projection, Slice, chosen_part, slice_of
-from shared.rules.ruleset import OPTIONS, Rights
+from shared.rules.ruleset import Rights
 from shared.rules.values import Path
 
 _ROOT = "dozen_root"  # the whole document beside what a projection makes of it

@@ -12,7 +12,6 @@ from pymongo.errors import PyMongoError
 
 from shared.errors import UnavailableError, UnknownDataSourceError
 from shared.memory import Cache
-from shared.mongo.deadlines import driver_call
 from shared.settings import VERSION, Settings
 
 type Client = AsyncMongoClient[dict[str, Any]]
@@ -73,12 +72,6 @@ class Clients:
         if uri not in self._clients:
             self._clients[uri] = self._new_client(uri)
         return self._clients[uri]
-
-    async def ping(self) -> None:
-        """Ask every data source whether it answers; raise UnavailableError at the first that does not."""
-        for uri in self._settings.data_sources.values():
-            with driver_call(self._settings.mongo_db_timeout_ms):
-                await self.client(uri).admin.command("ping")
 
     async def close(self) -> None:
         """Close the clients, for good."""
