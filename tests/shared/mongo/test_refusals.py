@@ -189,7 +189,7 @@ def test_the_page_about_settings_lists_the_options_of_every_client() -> None:
     section = (ROOT / "docs/settings.md").read_text().partition("### Which options does every client get?")[2]
     stated = re.findall(r"`(\w+)(?:=(\w+))?`", section.partition("\n## ")[0])
 
-    options = mongo.client_options("mongodb://h/", Settings())
+    options = clients.client_options("mongodb://h/", Settings())
 
     assert {name for name, _ in stated} - {"MONGO_DB_TIMEOUT_MS"} == options.keys() - {"datetime_conversion"}
     assert {name: value for name, value in stated if value} == {
