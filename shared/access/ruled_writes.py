@@ -25,7 +25,7 @@ from shared.mongo.deadlines import Session, transaction
 from shared.mongo.refusals import translated
 from shared.rules import usage
 from shared.rules.roles import Decision
-from shared.rules.ruleset import NO_ROLE
+from shared.rules.ruleset import NO_ROLE, Rights
 from shared.rules.values import Path
 
 _AT_ONCE = 1_000  # documents of an update that are read or changed with one command
@@ -135,7 +135,7 @@ class RuledWrites(Ruled):
         for start in range(0, len(found), _AT_ONCE):
             old = {_key(each): each for each in found[start : start + _AT_ONCE]}
             ids = {"_id": {"$in": [_id(each) for each in old.values()]}}
-            with self._telling_nothing():
+            with _without_text(self.rights):
                 await self.target.update_many(
                     {"$and": [ids, update.condition]},
                     update.changes,
@@ -159,7 +159,7 @@ class RuledWrites(Ruled):
     async def _changed(self, session: Session, condition: Document, update: "_Update", *, upsert: bool) -> bytes:
         """Change or insert one document inside the transaction, and return what became of it."""
         new: Any
-        with self._telling_nothing():
+        with _without_text(self.rights):
             if update.is_replacement:
                 new = await self.target.find_one_and_replace(
                     condition, update.changes, upsert=upsert, return_document=ReturnDocument.AFTER, session=session
@@ -174,18 +174,6 @@ class RuledWrites(Ruled):
                     session=session,
                 )
         return bytes(new.raw)
-
-    @contextmanager
-    def _telling_nothing(self) -> Iterator[None]:
-        """Leave out the text of a refusal of MongoDB's: it may show values of the document that are hidden."""
-        try:
-            yield
-        except OperationFailure as error:
-            refusal = translated(error)
-            if not isinstance(refusal, CommandFailedError) or self.rights.shows_everything:
-                raise
-            name = str(refusal).partition(")")[0]
-            raise CommandFailedError(f"{name}) MongoDB cannot make this change of the document") from error
 
     def _check_touched(self, found: Iterable[bytes], update: "_Update") -> None:
         """Deny before MongoDB is asked: its refusals tell the type of what they are about."""
@@ -242,6 +230,19 @@ class _Update(NamedTuple):
     touched: Iterable[Path] | None
     upsert: bool
     is_replacement: bool = False
+
+
+@contextmanager
+def _without_text(rights: Rights) -> Iterator[None]:
+    """Leave out the text of a refusal of MongoDB's: it may repeat values of the document that are hidden."""
+    try:
+        yield
+    except OperationFailure as error:
+        refusal = translated(error)
+        if not isinstance(refusal, CommandFailedError) or rights.shows_everything:
+            raise
+        name = str(refusal).partition(")")[0]
+        raise CommandFailedError(f"{name}) MongoDB cannot make this change of the document") from error
 
 
 def _each(batch: bytes) -> list[bytes]:
