@@ -24,7 +24,7 @@ from shared.service import Service
 
 app = typer.Typer(no_args_is_help=True, epilog=EXIT_CODES, add_completion=False)
 
-_OPERATIONS: dict[str, Operation] = {
+OPERATIONS: dict[str, Operation] = {
     "find": "read", "findOne": "read", "aggregate": "read", "insertOne": "insert", "insertMany": "insert",
     "updateOne": "update", "updateMany": "update", "replaceOne": "update", "deleteOne": "delete",
     "deleteMany": "delete",
@@ -161,13 +161,13 @@ class _Question(NamedTuple):
         if len(given) > 1:
             raise fail("give one of --update, --replacement and --delete")
         name = action or (given[0] if given else "")
-        if name not in _OPERATIONS:
-            raise fail(f"{name!r} is not an action: {', '.join(_OPERATIONS)}")
-        if given and _OPERATIONS[name] != _OPERATIONS[given[0]]:
+        if name not in OPERATIONS:
+            raise fail(f"{name!r} is not an action: {', '.join(OPERATIONS)}")
+        if given and OPERATIONS[name] != OPERATIONS[given[0]]:
             raise fail(f"--action {name} is not what the other options ask about")
         if given and document is None:
             raise fail("a change is made of a document: give --document")
-        return cls(_OPERATIONS[name], document, _change(update, array_filters, replacement))
+        return cls(OPERATIONS[name], document, _change(update, array_filters, replacement))
 
 
 def _change(update: str | None, array_filters: str | None, replacement: str | None) -> Change | None:
