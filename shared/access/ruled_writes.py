@@ -176,7 +176,7 @@ class RuledWrites(Ruled):
         return bytes(new.raw)
 
     def _check_touched(self, found: Iterable[bytes], update: "_Update") -> None:
-        """Deny before MongoDB is asked: its refusals tell the type of what they are about."""
+        """Deny before MongoDB tries: its refusals name the type of what they refuse."""
         for old in found:
             decision = self.rights.replace(old) if update.is_replacement else self.rights.touch(old, update.touched)
             if not decision.allowed:

@@ -1,6 +1,6 @@
 """What the processes of a deployment share in Redis or Valkey: one client per process, behind a circuit breaker.
 
-It is only ever a cache or a counter: where it cannot be asked, AwayError is raised, and callers go on without it.
+It is only ever a cache or a counter: where it cannot be reached, AwayError is raised, and callers go on without it.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ _BETWEEN_REPORTS = 60.0
 
 
 class AwayError(Exception):
-    """The store did not do what it was asked for."""
+    """The store did not run the commands."""
 
 
 class Store:

@@ -1,4 +1,4 @@
-"""Does every data source answer: asked at most every five seconds, so that probes do not load the database."""
+"""Does every data source answer: checked at most every five seconds, so that probes do not load the database."""
 
 import asyncio
 import logging
