@@ -36,7 +36,7 @@ class Clients:
         self._listeners = listeners
         self._clients: dict[str, Client] = {}
         self._collections: Cache[tuple[str, str, str], Collection] = Cache(_MOST_COLLECTIONS)  # the URI, and names
-        self._no_views: Cache[tuple[str, str, str], bool] = Cache(_MOST_COLLECTIONS)
+        self._known_collections: Cache[tuple[str, str, str], bool] = Cache(_MOST_COLLECTIONS)
 
     def collection(self, data_source: str, database: str, name: str) -> Collection:
         """Return a collection behind a dataSource name; raise UnknownDataSourceError if there is none of that name."""
@@ -55,7 +55,7 @@ class Clients:
         False if MongoDB cannot say so now, too; a yes is cached.
         """
         key = (self._settings.data_source_uri(data_source) or "", database, name)
-        if self._no_views.get(key):
+        if self._known_collections.get(key):
             return True
         kinds = {"name": name, "type": {"$in": ["collection", "timeseries"]}}
         target = self.collection(data_source, database, name)
@@ -64,7 +64,7 @@ class Clients:
         except PyMongoError:  # the read itself will say what is wrong
             return False
         if names:
-            self._no_views.put(key, True)
+            self._known_collections.put(key, True)
         return bool(names)
 
     def client(self, uri: str) -> Client:
