@@ -12,7 +12,7 @@ from shared.auth import Caller
 from shared.documents.ejson import Document
 from shared.documents.replies import Format
 from shared.errors import NoRoleError, NoRuleError, UnknownDataSourceError
-from shared.guard.refusals import joined
+from shared.guard.joins import joined
 from shared.mongo import clients as mongo
 from shared.mongo.reads import Reading
 from shared.requests import Request

@@ -6,6 +6,7 @@ from typing import Any
 from bson.regex import Regex
 
 from shared.errors import InvalidParameterError
+from shared.guard.walk import nested
 from shared.rules.values import REFERENCE, Path, path
 
 _LOGICAL = frozenset({"$and", "$or", "$nor"})
@@ -77,17 +78,13 @@ def refuse_stages(pipeline: list[Any]) -> None:
 
 def refuse_expressions(pipeline: list[Any]) -> None:
     """Raise InvalidParameterError for an operator in an expression that callers bound by rules may not use."""
-    pending: list[Any] = list(pipeline)
-    while pending:
-        value = pending.pop()
-        if isinstance(value, list):
-            pending += value
-        elif isinstance(value, Mapping):
+    for value in nested(pipeline, texts=True):
+        if isinstance(value, str):
+            if value.startswith(_ROLES):
+                _refuse(_ROLES)
+        else:
             for name in value.keys() & _EXPRESSIONS:
                 _refuse(name)
-            pending += value.values()
-        elif isinstance(value, str) and value.startswith(_ROLES):
-            _refuse(_ROLES)
 
 
 def _filter_paths(condition: Mapping[str, Any], prefix: Path) -> Iterator[Path]:
