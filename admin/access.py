@@ -17,7 +17,7 @@ from shared.auth import API_KEYS, custom_data, users
 from shared.documents import ejson
 from shared.errors import InvalidJSONError
 from shared.mongo import clients as mongo
-from shared.rules import usage
+from shared.rules import field_paths
 from shared.rules.explain import Operation, explain, explain_change, explain_touch
 from shared.rules.expressions import Expansions
 from shared.rules.ruleset import Rights
@@ -100,7 +100,7 @@ def _of_change(
         yield f"of what is replaced nothing may be hidden\n  {rights.replace(bson.encode(document))}"
     else:
         is_pipeline = isinstance(change.update, list)
-        touched = None if is_pipeline else usage.update_paths(change.update, list(change.array_filters or []))
+        touched = None if is_pipeline else field_paths.of_update(change.update, list(change.array_filters or []))
         yield from explain_touch(rights, bson.encode(document), touched)
     try:
         old, new = run(lambda: made(document, change))

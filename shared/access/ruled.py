@@ -29,7 +29,7 @@ from shared.mongo import clients as mongo
 from shared.mongo import reads
 from shared.mongo.clients import Session
 from shared.mongo.reads import Reading
-from shared.rules import usage
+from shared.rules import field_paths
 from shared.rules.expressions import Expansions
 from shared.rules.roles import Decision
 from shared.rules.ruleset import NO_ROLE, OPTIONS, Rights
@@ -80,7 +80,7 @@ class RuledAccess:
         """Run a pipeline on what stages can make of the collection for this caller; refuse if they cannot."""
         if self._rights.is_full:
             return await self._full.aggregate(pipeline)
-        usage.refuse_stages(pipeline)
+        field_paths.refuse_stages(pipeline)
         stages = self._rights.readable_stages()
         if stages is None:
             raise NoRoleError("aggregate cannot be used with the rules of this collection: use find").because(
@@ -142,7 +142,7 @@ class RuledAccess:
     async def _found(self, reading: Reading) -> list[dict[str, Any]]:
         """Return the visible documents, rendered and trimmed."""
         view = View.of(reading.projection, self._rights)
-        used = self._asked(self._used(reading.filter) | usage.sort_paths(dict(reading.sort or ()))) | view.parts
+        used = self._asked(self._used(reading.filter) | field_paths.of_sort(dict(reading.sort or ()))) | view.parts
         self._asked(view.parts | view.sliced)
         is_exact = self._rights.finds_just_visible(used)
         sent = Reading(
@@ -166,7 +166,7 @@ class RuledAccess:
         return found[first : first + reading.limit]
 
     def _used(self, condition: Document) -> set[Path]:
-        return set() if self._rights.is_full else usage.filter_paths(condition)
+        return set() if self._rights.is_full else field_paths.of_filter(condition)
 
     def _asked(self, used: set[Path]) -> set[Path]:
         """Return the paths that must be readable for a document to match; refuse those that never can be."""
@@ -212,9 +212,9 @@ class RuledAccess:
         """Return the paths that an update names; None stands for all, as for a pipeline that may read any."""
         if isinstance(changes, list):
             if not self._rights.is_full:
-                usage.refuse_expressions(changes)
+                field_paths.refuse_expressions(changes)
             return None
-        return usage.update_paths(changes, array_filters or [])
+        return field_paths.of_update(changes, array_filters or [])
 
     async def _update_one(self, session: Session, update: "_Update") -> dict[str, Any]:
         found = await self._visible(session, update.condition, 1)
