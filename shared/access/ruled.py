@@ -18,6 +18,7 @@ from shared.access.full import Changes, FullAccess
 from shared.access.trimming import View
 from shared.documents import replies
 from shared.documents.ejson import Document
+from shared.documents.elements import split
 from shared.errors import (
     CommandFailedError,
     DataAPIError,
@@ -324,7 +325,7 @@ class RuledAccess:
             async for batch in batches:
                 documents = bson.decode_all(batch, OPTIONS)
                 masks = self._rights.masks(documents, used)
-                found += [raw for raw, mask in zip(_each(batch), masks, strict=True) if mask is not None]
+                found += [raw for raw, mask in zip(split(batch), masks, strict=True) if mask is not None]
                 if limit is not None and len(found) >= limit:
                     break
         return found[:limit]
@@ -332,7 +333,7 @@ class RuledAccess:
     async def _stored(self, session: Session, condition: Document) -> list[bytes]:
         cursor = self._target.find_raw_batches(condition, session=session)
         batches = reads.batches(cursor, self._full.settings)
-        return [raw async for batch in batches for raw in _each(batch)]
+        return [raw async for batch in batches for raw in split(batch)]
 
 
 class _Update(NamedTuple):
@@ -356,16 +357,6 @@ def _concerned(members: Mapping[str, Any]) -> int:
 
 def _batch_size(wanted: int) -> int:
     return max(_SMALLEST_BATCH, min(wanted, _LARGEST_BATCH))
-
-
-def _each(batch: bytes) -> list[bytes]:
-    """Return the documents of a batch as the bytes of each."""
-    found, start = [], 0
-    while start < len(batch):
-        end = start + int.from_bytes(batch[start : start + 4], "little")
-        found.append(batch[start:end])
-        start = end
-    return found
 
 
 def _id(raw: bytes) -> Any:
