@@ -15,7 +15,7 @@ from shared.auth.accounts import User, user_view
 from shared.auth.keys import as_user
 from shared.documents import ejson
 from shared.errors import InvalidJSONError
-from shared.rules import usage
+from shared.rules import field_paths
 from shared.rules.explain import Operation, explain, explain_change, explain_touch
 from shared.rules.expressions import Expansions
 from shared.rules.ruleset import Ruleset
@@ -129,7 +129,7 @@ def _of_change(decided: _Rules, expansions: Expansions, document: Mapping[str, A
         yield f"of what is replaced nothing may be hidden\n  {rights.replace(bson.encode(document))}"
     else:
         is_pipeline = isinstance(change.update, list)
-        touched = None if is_pipeline else usage.update_paths(change.update, list(change.array_filters or []))
+        touched = None if is_pipeline else field_paths.of_update(change.update, list(change.array_filters or []))
         yield from explain_touch(rights, bson.encode(document), touched)
     try:
         old, new = run(lambda service: made(service, document, change))

@@ -21,6 +21,7 @@ from admin.transfer.lines import LineError
 from admin.transfer.progress import Advance, bar
 from admin.transfer.source import Line, Mark, Source
 from admin.transfer.writer import Counts, Entry, Failure, Writing
+from shared.documents import elements
 from shared.service import Service
 
 _MOST = 1_000
@@ -208,10 +209,10 @@ class Import:
 
     def _entry(self, line: Line) -> Entry:
         document = lines.read(line.text)
-        identity = lines.identity(document)
+        identity = elements.identity(document)
         if identity is None:
             identity = bson.encode({"_id": self._made_id(line)})
-            document = lines.with_identity(identity, document)
+            document = elements.with_identity(identity, document)
         return Entry(line.number, document, identity)
 
     def _made_id(self, line: Line) -> ObjectId:

@@ -5,16 +5,14 @@ UTF-8, equal names in one document, names such as `$oid`. Such a document is wri
 No line is written that was not read back to the same bytes.
 """
 
-import struct
 from base64 import b64decode, b64encode
-from binascii import Error as Base64Error
 
 import bson
 import orjson
 from bson.errors import BSONError
 
 from shared.documents import ejson, replies
-from shared.documents.elements import spans
+from shared.documents.elements import is_document, with_id_first
 from shared.errors import InvalidJSONError
 
 LARGEST = 16 * 1024 * 1024
@@ -22,8 +20,6 @@ LARGEST = 16 * 1024 * 1024
 
 _EXACT = "$dozenBSON"
 _EXACT_START = b'{"$dozenBSON":'
-_TIMESTAMP = 0x11
-_ID = b"_id"
 
 
 class LineError(Exception):
@@ -51,40 +47,6 @@ def read(line: bytes) -> bytes:
     return document
 
 
-def identity(document: bytes) -> bytes | None:
-    """Return the document `{"_id": …}` with the very bytes of a document's _id, None if it has none."""
-    for name, start, _, end in spans(document):
-        if name == _ID:
-            return document_of(document[start:end])
-    return None
-
-
-def valued(name: str, identified: bytes) -> bytes:
-    """Return the document `{name: …}` with the value of an identity."""
-    return document_of(identified[4:5] + name.encode() + identified[8:-1])
-
-
-def with_identity(identified: bytes, document: bytes) -> bytes:
-    """Return a document that has no _id with this one in front."""
-    return document_of(identified[4:-1] + document[4:-1])
-
-
-def document_of(elements: bytes) -> bytes:
-    """Return the document of these elements."""
-    return struct.pack("<i", len(elements) + 5) + elements + b"\0"
-
-
-def has_empty_timestamp(document: bytes) -> bool:
-    """Tell whether MongoDB would put its own time into a member, as it does when such a document is inserted."""
-    if bytes(8) not in document:
-        return False
-    return any(
-        document[start] == _TIMESTAMP and not any(document[value:end])
-        for name, start, value, end in spans(document)
-        if name != _ID
-    )
-
-
 def _reads_back(line: bytes, document: bytes) -> bool:
     if line.startswith(_EXACT_START):  # a document of this very name would be taken for our own form
         return False
@@ -106,16 +68,8 @@ def _read(line: bytes) -> bytes:
 def _exact(text: object) -> bytes:
     try:
         document = b64decode(text if isinstance(text, str) else "", validate=True)
-        found = list(spans(document))
-    except (Base64Error, ValueError, LookupError, struct.error):
-        raise LineError(f"malformed {_EXACT}") from None
-    if len(document) != int.from_bytes(document[:4], "little") or (found[-1][3] if found else 4) != len(document) - 1:
+    except ValueError:
+        document = b""
+    if not is_document(document):
         raise LineError(f"malformed {_EXACT}")
-    return _with_id_first(document, found)
-
-
-def _with_id_first(document: bytes, found: list[tuple[bytes, int, int, int]]) -> bytes:
-    for name, start, _, end in found[1:]:
-        if name == _ID and found[0][0] != _ID:
-            return document_of(document[start:end] + document[4:start] + document[end:-1])
-    return document
+    return with_id_first(document)

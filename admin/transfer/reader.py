@@ -11,10 +11,9 @@ from bson.timestamp import Timestamp
 from pymongo.errors import PyMongoError
 
 from admin.namespace import RAW, RawCollection
-from admin.transfer import lines
 from admin.transfer.retries import wait_or_raise
+from shared.documents.elements import MAX_KEY, elements, identity, valued
 
-_MAX_KEY = 0x7F
 _BATCH_SECONDS = 600  # a filter that matches little may read long; a server that is gone is noticed much sooner
 
 
@@ -34,7 +33,7 @@ class Reading:
     @property
     def last(self) -> bytes | None:
         """The identity of the last document that was given, also by an earlier process."""
-        return self._last if self._given is None else lines.identity(self._given)
+        return self._last if self._given is None else identity(self._given)
 
     async def documents(self) -> AsyncGenerator[bytes]:
         """Give the documents that come after the last one; try again when the connection is lost."""
@@ -56,8 +55,8 @@ class Reading:
         if last is None:
             async for document in self._found(self._query):
                 yield document
-        elif last[4] != _MAX_KEY:  # nothing comes after MaxKey
-            identified = RawBSONDocument(lines.valued("$literal", last))
+        elif elements(last)["_id"].kind != MAX_KEY:  # nothing comes after MaxKey
+            identified = RawBSONDocument(valued("$literal", last))
             others = {"$and": [self._query, {"$expr": {"$ne": ["$_id", identified]}}]}
             async for document in self._found(others, min=RawBSONDocument(last)):
                 yield document

@@ -10,8 +10,8 @@ from pymongo import UpdateOne
 from pymongo.errors import BulkWriteError, PyMongoError
 
 from admin.namespace import RawCollection
-from admin.transfer import lines
 from admin.transfer.retries import PASSING, wait_or_raise
+from shared.documents import elements
 from shared.errors import UnconfirmedWriteError
 from shared.mongo.refusals import translated
 
@@ -90,12 +90,12 @@ class Writing:
 
     async def _inserted(self, entries: Sequence[Entry]) -> dict[int, dict[str, Any]]:
         """Insert what is not there, and return the server's errors by line."""
-        usual = [entry for entry in entries if not lines.has_empty_timestamp(entry.document)]
+        usual = [entry for entry in entries if not elements.has_empty_timestamp(entry.document)]
         refused: dict[int, dict[str, Any]] = {}
         if usual:
             documents = [RawBSONDocument(entry.document) for entry in usual]
             refused = await _errors(usual, lambda: self._target.insert_many(documents, ordered=False))
-        others = [entry for entry in entries if lines.has_empty_timestamp(entry.document)]
+        others = [entry for entry in entries if elements.has_empty_timestamp(entry.document)]
         if others:
             # An insert would put the server's time into the empty timestamp; a pipeline does not. Its filter matches
             # nothing, so that it inserts, or fails as an insert would.
@@ -138,21 +138,17 @@ class Writing:
         waiting: dict[bytes, list[Entry]] = {}
         for entry in conflicts:
             waiting.setdefault(entry.identity, []).append(entry)
-        values = b"".join(
-            identity[4:5] + str(position).encode() + identity[8:-1] for position, identity in enumerate(waiting)
-        )
-        among = b"\x04$in\0" + lines.document_of(values)
-        query = RawBSONDocument(lines.document_of(b"\x03_id\0" + lines.document_of(among)))
+        query = RawBSONDocument(elements.among(waiting))
         async for stored in self._target.find(query):
             document = bytes(stored.raw)
-            for entry in waiting.get(lines.identity(document) or b"", ()):
+            for entry in waiting.get(elements.identity(document) or b"", ()):
                 if entry.document == document:
                     yield entry.line
 
 
 def _update(entry: Entry, condition: dict[str, Any]) -> UpdateOne:
-    found = RawBSONDocument(lines.valued("$eq", entry.identity))
-    literal = RawBSONDocument(lines.document_of(b"\x03$literal\0" + entry.document))
+    found = RawBSONDocument(elements.valued("$eq", entry.identity))
+    literal = RawBSONDocument(elements.wrapped("$literal", entry.document))
     return UpdateOne({"_id": found, **condition}, [{"$replaceWith": literal}], upsert=True)
 
 

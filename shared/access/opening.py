@@ -14,7 +14,7 @@ from shared.cache.generations import Generations
 from shared.documents.ejson import Document
 from shared.documents.replies import Format
 from shared.errors import NoRoleError, NoRuleError, UnknownDataSourceError
-from shared.guard.refusals import joined
+from shared.guard.joins import joined
 from shared.mongo.clients import Clients
 from shared.requests import Request
 from shared.rules.expressions import Expansions

@@ -11,7 +11,7 @@ from shared.documents.ejson import Document
 from shared.errors import NoRoleError
 from shared.mongo import reads
 from shared.mongo.reads import Reading
-from shared.rules import usage
+from shared.rules import field_paths
 
 _SIMPLE = {"locale": "simple"}  # rules compare texts as they are, whatever the collection's own collation
 
@@ -37,7 +37,7 @@ class RuledReads(Ruled):
         """Run a pipeline on what stages can make of the collection for this caller; refuse if they cannot."""
         if self.rights.is_full:
             return await self.full.aggregate(pipeline)
-        usage.refuse_stages(pipeline)
+        field_paths.refuse_stages(pipeline)
         stages = self.rights.readable_stages()
         if stages is None:
             raise NoRoleError("aggregate cannot be used with the rules of this collection: use find").because(
@@ -48,7 +48,7 @@ class RuledReads(Ruled):
     async def _found(self, reading: Reading) -> list[dict[str, Any]]:
         """Return the visible documents, rendered and trimmed."""
         trimming = Trimming.of(reading.projection, self.rights)
-        used = self.filter_paths(reading.filter) | usage.sort_paths(dict(reading.sort or ()))
+        used = self.filter_paths(reading.filter) | field_paths.of_sort(dict(reading.sort or ()))
         used = self.required(used) | trimming.parts
         self.required(trimming.parts | trimming.sliced)
         is_exact = self.rights.finds_just_visible(used)

@@ -18,12 +18,12 @@ from shared.access.protocol import Changes, Reply
 from shared.access.ruled import Ruled, batch_size
 from shared.documents import replies
 from shared.documents.ejson import Document
-from shared.documents.elements import OPTIONS
+from shared.documents.elements import OPTIONS, split
 from shared.errors import CommandFailedError, DataAPIError, DeniedWriteError, NoRoleError, SchemaFailedError
 from shared.mongo import reads
 from shared.mongo.deadlines import Session, transaction
 from shared.mongo.refusals import translated
-from shared.rules import usage
+from shared.rules import field_paths
 from shared.rules.roles import Decision
 from shared.rules.ruleset import NO_ROLE, Rights
 from shared.rules.values import Path
@@ -112,9 +112,9 @@ class RuledWrites(Ruled):
         """Return the paths that an update names; None stands for all, as for a pipeline that may read any."""
         if isinstance(changes, list):
             if not self.rights.is_full:
-                usage.refuse_expressions(changes)
+                field_paths.refuse_expressions(changes)
             return None
-        return usage.update_paths(changes, array_filters or [])
+        return field_paths.of_update(changes, array_filters or [])
 
     async def _update_one(self, session: Session, update: "_Update") -> dict[str, Any]:
         found = await self._visible(session, update.condition, 1)
@@ -212,7 +212,7 @@ class RuledWrites(Ruled):
             async for batch in batches:
                 documents = bson.decode_all(batch, OPTIONS)
                 masks = self.rights.masks(documents, used)
-                found += [raw for raw, mask in zip(_each(batch), masks, strict=True) if mask is not None]
+                found += [raw for raw, mask in zip(split(batch), masks, strict=True) if mask is not None]
                 if limit is not None and len(found) >= limit:
                     break
         return found[:limit]
@@ -220,7 +220,7 @@ class RuledWrites(Ruled):
     async def _stored(self, session: Session, condition: Document) -> list[bytes]:
         cursor = self.target.find_raw_batches(condition, session=session)
         batches = reads.batches(cursor, self.settings)
-        return [raw async for batch in batches for raw in _each(batch)]
+        return [raw async for batch in batches for raw in split(batch)]
 
 
 class _Update(NamedTuple):
@@ -243,16 +243,6 @@ def _without_text(rights: Rights) -> Iterator[None]:
             raise
         name = str(refusal).partition(")")[0]
         raise CommandFailedError(f"{name}) MongoDB cannot make this change of the document") from error
-
-
-def _each(batch: bytes) -> list[bytes]:
-    """Return the documents of a batch as the bytes of each."""
-    found, start = [], 0
-    while start < len(batch):
-        end = start + int.from_bytes(batch[start : start + 4], "little")
-        found.append(batch[start:end])
-        start = end
-    return found
 
 
 def _id(raw: bytes) -> Any:

@@ -10,7 +10,7 @@ from shared.documents import replies
 from shared.documents.ejson import Document
 from shared.documents.elements import OPTIONS
 from shared.errors import InvalidParameterError, NoRoleError
-from shared.rules import usage
+from shared.rules import field_paths
 from shared.rules.masks import WHOLE, Mask, cut
 from shared.rules.projections import Projection, Slice, chosen_part, slice_of
 from shared.rules.ruleset import Rights
@@ -49,7 +49,7 @@ class Trimming:
         matched = {name: value for name, value in computed.items() if name not in slices}
         if all(_is_element_match(name, value) for name, value in matched.items()):
             for value in matched.values():
-                usage.filter_paths({"part": value})
+                field_paths.of_filter({"part": value})
             sent = {_ROOT: "$$ROOT", **matched} if matched else {}
             if computed:
                 return cls(rights, chosen_part(plain, slices, matched), matched, sent, tuple(slices.values()))

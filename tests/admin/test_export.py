@@ -21,6 +21,7 @@ from pymongo.errors import BulkWriteError
 from admin import namespace
 from admin.transfer import lines
 from admin.transfer.reader import Reading
+from shared.documents.elements import identity
 from shared.service import process
 from tests.admin.conftest import Command, killed_until_done, stored
 from tests.bson_types import ROWS, STORED_ROWS, Row, cases, document, element, text
@@ -122,9 +123,7 @@ async def test_a_reader_goes_on_behind_an_id_of_any_type(worker: Worker, moved: 
     documents = await stored(moved["from"])
     target = namespace.collection(process.service(), "mongodb-atlas", ("moved", "from"))
 
-    behind = [
-        [found async for found in Reading(target, {}, None, lines.identity(each)).documents()] for each in documents
-    ]
+    behind = [[found async for found in Reading(target, {}, None, identity(each)).documents()] for each in documents]
 
     assert behind == [documents[position:] for position in range(1, len(documents) + 1)]
     assert isinstance(bson.decode(documents[-1])["_id"], MaxKey)
