@@ -13,6 +13,7 @@ import bson
 import orjson
 from bson.errors import BSONError
 
+from admin.transfer import raw
 from shared.documents import ejson, replies
 from shared.documents.elements import spans
 from shared.errors import InvalidJSONError
@@ -22,15 +23,13 @@ LARGEST = 16 * 1024 * 1024
 
 _EXACT = "$dozenBSON"
 _EXACT_START = b'{"$dozenBSON":'
-_TIMESTAMP = 0x11
-_ID = b"_id"
 
 
 class LineError(Exception):
     """A line is not a document that can be stored; the message says why."""
 
 
-def written(document: bytes) -> bytes:
+def encode(document: bytes) -> bytes:
     """Return the line of a BSON document, without the line's end."""
     line, _ = replies.batch_of_documents(document, "EJSON")
     if _reads_back(line, document):
@@ -38,10 +37,10 @@ def written(document: bytes) -> bytes:
     return orjson.dumps({_EXACT: b64encode(document).decode()})
 
 
-def read(line: bytes) -> bytes:
+def decode(line: bytes) -> bytes:
     """Return the BSON document of a line, its _id in front; raise LineError if it is none."""
     try:
-        document = _read(line)
+        document = _decoded(line)
     except InvalidJSONError as error:
         raise LineError(str(error).replace(" in request body", "")) from None
     except (BSONError, OverflowError) as error:
@@ -49,40 +48,6 @@ def read(line: bytes) -> bytes:
     if len(document) > LARGEST:
         raise LineError(f"the document has {len(document)} bytes, and MongoDB stores {LARGEST} at most")
     return document
-
-
-def identity(document: bytes) -> bytes | None:
-    """Return the document `{"_id": …}` with the very bytes of a document's _id, None if it has none."""
-    for name, start, _, end in spans(document):
-        if name == _ID:
-            return document_of(document[start:end])
-    return None
-
-
-def valued(name: str, identified: bytes) -> bytes:
-    """Return the document `{name: …}` with the value of an identity."""
-    return document_of(identified[4:5] + name.encode() + identified[8:-1])
-
-
-def with_identity(identified: bytes, document: bytes) -> bytes:
-    """Return a document that has no _id with this one in front."""
-    return document_of(identified[4:-1] + document[4:-1])
-
-
-def document_of(elements: bytes) -> bytes:
-    """Return the document of these elements."""
-    return struct.pack("<i", len(elements) + 5) + elements + b"\0"
-
-
-def has_empty_timestamp(document: bytes) -> bool:
-    """Tell whether MongoDB would put its own time into a member, as it does when such a document is inserted."""
-    if bytes(8) not in document:
-        return False
-    return any(
-        document[start] == _TIMESTAMP and not any(document[value:end])
-        for name, start, value, end in spans(document)
-        if name != _ID
-    )
 
 
 def _reads_back(line: bytes, document: bytes) -> bool:
@@ -94,10 +59,10 @@ def _reads_back(line: bytes, document: bytes) -> bool:
         return False
 
 
-def _read(line: bytes) -> bytes:
+def _decoded(line: bytes) -> bytes:
     members = ejson.document(line)
     if members.keys() == {_EXACT}:
-        return _exact(members[_EXACT])
+        return raw.with_id_first(_exact(members[_EXACT]))
     if "_id" in members:
         members = {"_id": members["_id"]} | members
     return bson.encode(members)
@@ -106,16 +71,9 @@ def _read(line: bytes) -> bytes:
 def _exact(text: object) -> bytes:
     try:
         document = b64decode(text if isinstance(text, str) else "", validate=True)
-        found = list(spans(document))
+        ends = [end for *_, end in spans(document)]
     except (Base64Error, ValueError, LookupError, struct.error):
         raise LineError(f"malformed {_EXACT}") from None
-    if len(document) != int.from_bytes(document[:4], "little") or (found[-1][3] if found else 4) != len(document) - 1:
+    if len(document) != int.from_bytes(document[:4], "little") or (ends[-1] if ends else 4) != len(document) - 1:
         raise LineError(f"malformed {_EXACT}")
-    return _with_id_first(document, found)
-
-
-def _with_id_first(document: bytes, found: list[tuple[bytes, int, int, int]]) -> bytes:
-    for name, start, _, end in found[1:]:
-        if name == _ID and found[0][0] != _ID:
-            return document_of(document[start:end] + document[4:start] + document[end:-1])
     return document

@@ -19,8 +19,8 @@ from bson.raw_bson import RawBSONDocument
 from pymongo.errors import BulkWriteError
 
 from admin import namespace
-from admin.transfer import lines
-from admin.transfer.reader import Reading
+from admin.transfer import lines, raw
+from admin.transfer.reader import CollectionReader
 from tests.admin.conftest import Command, killed_until_done, stored
 from tests.bson_types import ROWS, STORED_ROWS, Row, cases, document, element, text
 from tests.conftest import FailPoint
@@ -80,21 +80,21 @@ async def test_every_type_comes_back_byte_for_byte(command: Command, moved: Any)
 
 @pytest.mark.parametrize("row", cases(ROWS))
 def test_a_line_is_canonical_extended_json(row: Row) -> None:
-    assert lines.written(identified(row, 1)).decode() == f'{{"_id":{{"$numberInt":"1"}},"v":{row.as_ejson}}}'
+    assert lines.encode(identified(row, 1)).decode() == f'{{"_id":{{"$numberInt":"1"}},"v":{row.as_ejson}}}'
 
 
 @pytest.mark.parametrize("row", cases(STORED_ROWS))
 def test_what_extended_json_would_bend_is_written_as_bson(row: Row) -> None:
-    line = lines.written(identified(row, 1))
+    line = lines.encode(identified(row, 1))
 
     assert line.startswith(b'{"$dozenBSON":"')
-    assert lines.read(line) == identified(row, 1)
+    assert lines.decode(line) == identified(row, 1)
 
 
 def test_a_document_that_looks_like_ours_is_taken_for_what_it_is() -> None:
     ours = bson.encode({"$dozenBSON": "BQAAAAA="})
 
-    assert lines.read(lines.written(ours)) == ours
+    assert lines.decode(lines.encode(ours)) == ours
 
 
 async def test_large_and_deep_documents_come_back(command: Command, moved: Any) -> None:
@@ -122,7 +122,8 @@ async def test_a_reader_goes_on_behind_an_id_of_any_type(worker: Worker, moved: 
     target = namespace.collection("mongodb-atlas", ("moved", "from"))
 
     behind = [
-        [found async for found in Reading(target, {}, None, lines.identity(each)).documents()] for each in documents
+        [found async for found in CollectionReader(target, {}, None, raw.identity(each)).documents()]
+        for each in documents
     ]
 
     assert behind == [documents[position:] for position in range(1, len(documents) + 1)]
@@ -140,7 +141,7 @@ async def test_a_killed_export_goes_on_to_the_same_bytes(command: Command, moved
     written = (command.folder / name).read_bytes()
     whole = {"plain": lambda: written, "gzip": lambda: gzip.decompress(written)}[form]()
     assert kills == 3
-    assert [lines.read(line) for line in whole.splitlines()] == documents
+    assert [lines.decode(line) for line in whole.splitlines()] == documents
     assert content_of(command.folder) == [name]
 
 
@@ -153,7 +154,7 @@ async def test_a_lost_connection_goes_unnoticed_in_the_file(
     done = command("export", *FROM, "--out", "-")
 
     assert b"trying again" in done.stderr
-    assert [lines.read(line) for line in done.stdout.splitlines()] == documents
+    assert [lines.decode(line) for line in done.stdout.splitlines()] == documents
 
 
 async def test_a_snapshot_shows_one_moment(command: Command, moved: Any, fail_point: FailPoint) -> None:
@@ -166,7 +167,7 @@ async def test_a_snapshot_shows_one_moment(command: Command, moved: Any, fail_po
     process.communicate()
 
     assert process.returncode == 0
-    assert [lines.read(line) for line in (command.folder / "all").read_bytes().splitlines()] == documents
+    assert [lines.decode(line) for line in (command.folder / "all").read_bytes().splitlines()] == documents
 
 
 def content_of(folder: Path) -> list[str]:
@@ -314,7 +315,7 @@ async def test_a_signal_leaves_what_can_be_resumed(
 
     assert (process.returncode, said) == (1, b"error: interrupted; the same command with --resume goes on\n")
     assert resumed.returncode == 0
-    assert [lines.read(line) for line in (command.folder / "all").read_bytes().splitlines()] == documents
+    assert [lines.decode(line) for line in (command.folder / "all").read_bytes().splitlines()] == documents
 
 
 async def test_a_terminal_shows_a_bar_with_rate_and_remaining_time(command: Command, moved: Any) -> None:
