@@ -17,15 +17,19 @@ from functions import (
     session,
     update,
 )
-from shared.endpoint.actions import announce
+from shared.service import process
 
 app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)  # callers are authenticated by shared.endpoint
 
-app.register_functions(find.bp)  # findOne, find
-app.register_functions(insert.bp)  # insertOne, insertMany
-app.register_functions(update.bp)  # updateOne, updateMany, replaceOne
-app.register_functions(delete.bp)  # deleteOne, deleteMany
-app.register_functions(aggregate.bp)  # aggregate
+ACTIONS = (
+    find.bp,  # findOne, find
+    insert.bp,  # insertOne, insertMany
+    update.bp,  # updateOne, updateMany, replaceOne
+    delete.bp,  # deleteOne, deleteMany
+    aggregate.bp,  # aggregate
+)
+for each in ACTIONS:
+    app.register_functions(each)
 app.register_functions(location.bp)  # GET location, under /api/client/v2.0 like all that follow
 app.register_functions(login.bp)  # login with each provider
 app.register_functions(session.bp)  # refresh, logout
@@ -33,6 +37,6 @@ app.register_functions(profile.bp)  # profile, delete oneself
 app.register_functions(registration.bp)  # register, confirm, reset
 app.register_functions(api_keys.bp)  # a user's own API keys
 app.register_functions(health.bp)  # GET /health/live, GET /health/ready
-app.register_functions(fallback.bp)  # the actions' other spellings, 404 for every other path
+app.register_functions(fallback.blueprint(ACTIONS))  # the actions' other spellings, 404 for every other path
 
-announce()
+process.start()

@@ -1,7 +1,6 @@
 """`access`: why a caller may do something, or may not."""
 
-from collections.abc import Iterator, Mapping
-from itertools import chain
+from collections.abc import Callable, Iterator, Mapping
 from typing import Annotated, Any, NamedTuple, overload
 
 import bson
@@ -11,17 +10,17 @@ from bson.objectid import ObjectId
 from admin.dry_run import Change, made
 from admin.output import AsJSON, console, show_json
 from admin.process import EXIT_CODES, NoSuchError, fail, run
-from shared import app as exported
-from shared import settings
-from shared.auth import API_KEYS, custom_data, users
+from shared.app.model import DataSource as AppDataSource
+from shared.auth.accounts import User, user_view
+from shared.auth.keys import as_user
 from shared.documents import ejson
 from shared.errors import InvalidJSONError
-from shared.mongo import clients as mongo
 from shared.rules import usage
 from shared.rules.explain import Operation, explain, explain_change, explain_touch
-from shared.rules.operands import Expansions
-from shared.rules.ruleset import Rights
+from shared.rules.expressions import Expansions
+from shared.rules.ruleset import Ruleset
 from shared.rules.schema import Schema
+from shared.service import Service
 
 app = typer.Typer(no_args_is_help=True, epilog=EXIT_CODES, add_completion=False)
 
@@ -72,19 +71,14 @@ def explain_(  # noqa: PLR0913, PLR0917  each is an option of the command
     With --update or --replacement MongoDB makes the change of the --document in a transaction that is always undone:
     nothing is written, whatever is decided.
     """
-    asked = _Asked.of(action, _parsed("--document", document), update, array_filters, replacement, delete)
+    question = _Question.of(action, _parsed("--document", document), update, array_filters, replacement, delete)
     database, _, collection = namespace.partition(".")
-    shown = run(lambda: _shown(user))
-    known = exported.current()
-    service = None if known is None else known.service(data_source)
-    rules = None if service is None else service.ruleset(database, collection)
-    if service is None or rules is None:
+    found = run(lambda service: _found(service, user, data_source))
+    rules = None if found.source is None else found.source.ruleset(database, collection)
+    if found.source is None or rules is None:
         raise fail(f"no rule exists for namespace '{namespace}': every call is denied")
-    expansions = Expansions(shown)
-    steps = explain(rules, expansions, asked.operation, asked.document)
-    if asked.document is not None and asked.change is not None and not rules.rights(expansions).is_full:
-        schema = service.schema(database, collection)
-        steps = chain(steps, _of_change(rules.rights(expansions), expansions, schema, asked.document, asked.change))
+    decided = _Rules(rules, found.source.schema(database, collection), found.null_allowed)
+    steps = _of_credentials(found.views, lambda view: _steps(decided, question, view))
     if as_json:
         show_json({"steps": list(steps)})
         return
@@ -93,9 +87,44 @@ def explain_(  # noqa: PLR0913, PLR0917  each is an option of the command
         out.print(step, markup=False)
 
 
-def _of_change(
-    rights: Rights, expansions: Expansions, schema: Schema | None, document: Mapping[str, Any], change: Change
+class _Rules(NamedTuple):
+    """What decides on a collection."""
+
+    ruleset: Ruleset
+    schema: Schema | None
+    null_allowed: bool
+
+
+class _Found(NamedTuple):
+    """The app's data source, and `%%user` for each kind of credential that makes a difference."""
+
+    source: AppDataSource | None
+    views: Mapping[str, Mapping[str, Any]]
+    null_allowed: bool
+
+
+def _of_credentials(
+    views: Mapping[str, Mapping[str, Any]], steps_of: Callable[[Mapping[str, Any]], Iterator[str]]
 ) -> Iterator[str]:
+    """Give the steps; where the credential makes a difference, those of each."""
+    if len(views) == 1:
+        yield from steps_of(next(iter(views.values())))
+        return
+    for credential, view in views.items():
+        yield f"{credential}:"
+        for step in steps_of(view):
+            yield f"  {step}"
+
+
+def _steps(decided: _Rules, question: "_Question", view: Mapping[str, Any]) -> Iterator[str]:
+    rights = decided.ruleset.rights(Expansions(view))
+    yield from explain(decided.ruleset, Expansions(view), question.operation, question.document)
+    if question.document is not None and question.change is not None and not rights.is_full:
+        yield from _of_change(decided, Expansions(view), question.document, question.change)
+
+
+def _of_change(decided: _Rules, expansions: Expansions, document: Mapping[str, Any], change: Change) -> Iterator[str]:
+    rights = decided.ruleset.rights(expansions)
     if change.is_replacement:
         yield f"of what is replaced nothing may be hidden\n  {rights.replace(bson.encode(document))}"
     else:
@@ -103,15 +132,15 @@ def _of_change(
         touched = None if is_pipeline else usage.update_paths(change.update, list(change.array_filters or []))
         yield from explain_touch(rights, bson.encode(document), touched)
     try:
-        old, new = run(lambda: made(document, change))
+        old, new = run(lambda service: made(service, document, change))
     except typer.Exit:
         yield "MongoDB refuses the change: nothing is decided on a result"
         raise
-    null_allowed = settings.current().schema_null_type_validation
-    yield from explain_change(rights, expansions, schema, old, new, null_allowed=null_allowed)
+    null_allowed = decided.null_allowed
+    yield from explain_change(rights, expansions, decided.schema, old, new, null_allowed=null_allowed)
 
 
-class _Asked(NamedTuple):
+class _Question(NamedTuple):
     operation: Operation
     document: Mapping[str, Any] | None
     change: Change | None
@@ -125,7 +154,7 @@ class _Asked(NamedTuple):
         array_filters: str | None,
         replacement: str | None,
         delete: bool,
-    ) -> "_Asked":
+    ) -> "_Question":
         """Check that the options belong together."""
         changes = {"updateOne": update, "replaceOne": replacement, "deleteOne": "" if delete else None}
         given = [name for name, value in changes.items() if value is not None]
@@ -164,16 +193,33 @@ def _parsed(option: str, text: str | None) -> dict[str, Any] | None:
         raise fail(f"{option}: {error}") from None
 
 
-async def _shown(user_id: str) -> Mapping[str, Any]:
-    user = await users.find(user_id)
-    if user is not None:
-        return user.shown(await custom_data.of(user.id))
-    chosen = {"_id": ObjectId(user_id)} if ObjectId.is_valid(user_id) else {"_id": user_id}
-    key = await mongo.control_database()[API_KEYS].find_one(chosen)
+async def _found(service: Service, user_id: str, data_source: str) -> _Found:
+    app = service.app
+    is_only = len(service.settings.data_sources) == 1
+    source = None if app is None else app.data_source(data_source, is_only=is_only)
+    return _Found(source, await _views(service, user_id), service.settings.schema_null_type_validation)
+
+
+async def _views(service: Service, user_id: str) -> dict[str, Mapping[str, Any]]:
+    """Return `%%user`, by credential where one has custom data and the other has not."""
+    user = await service.users.find(user_id) or await _of_key(service, user_id)
+    data = await service.custom_data.of(user.id)
+    if data is None or service.custom_data.is_fetched:
+        return {"": user_view(user, data)}
+    return {
+        "with an access token, which brings %%user.custom_data": user_view(user, data),
+        "with credentials in headers, for which fetch_custom_user_data is off": user_view(user, None),
+    }
+
+
+async def _of_key(service: Service, key_id: str) -> User:
+    """Return the user that a key is by itself, or acts as."""
+    key = await service.keys.find({"_id": ObjectId(key_id) if ObjectId.is_valid(key_id) else key_id})
     if key is None:
-        raise NoSuchError(f"there is no user and no key {user_id}")
+        raise NoSuchError(f"there is no user and no key {key_id}")
     if key.get("system"):
-        raise NoSuchError(f"the key {user_id} is a system key: no rules apply to it")
-    shown = {"id": user_id, "type": "server", "data": {"name": key["name"]}, "identities": []}
-    data = await custom_data.of(user_id)
-    return shown if data is None else shown | {"custom_data": dict(data)}
+        raise NoSuchError(f"the key {key_id} is a system key: no rules apply to it")
+    user = await service.users.find(str(key["user_id"])) if key.get("user_id") else as_user(key)
+    if user is None:
+        raise NoSuchError(f"the key {key_id} acts as a user who is not there")
+    return user

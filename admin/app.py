@@ -10,7 +10,9 @@ from rich.markup import escape
 from admin.output import AsJSON, console, show_json
 from admin.process import EXIT_CODES, WRONG_USAGE, fail
 from shared import settings
-from shared.app import App, AppError, FileFinding, load
+from shared.app.files import AppError, FileFinding
+from shared.app.model import App
+from shared.app.reading import load
 from shared.settings import SettingsError
 
 app = typer.Typer(no_args_is_help=True, epilog=EXIT_CODES, add_completion=False)
@@ -81,9 +83,9 @@ def _summarize(out: Console, loaded: App) -> None:
         if is_on
     ]
     out.print(f"[bold green]The app can be served.[/] Providers: {', '.join(names) or 'none'}.")
-    for service in loaded.services.values():
-        default = "with default rules" if service.default else "without default rules"
+    for source in loaded.data_sources.values():
+        default = "with default rules" if source.default else "without default rules"
         out.print(
-            f"Data source '{escape(service.name)}': {len(service.rules)} collections with rules, {default}, "
-            f"{len(service.schemas)} schemas."
+            f"Data source '{escape(source.name)}': {len(source.rules)} collections with rules, {default}, "
+            f"{len(source.schemas)} schemas."
         )

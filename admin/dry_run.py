@@ -8,8 +8,9 @@ from bson.raw_bson import RawBSONDocument
 from pymongo import ReturnDocument
 
 from shared.documents.ejson import Document
-from shared.mongo import clients as mongo
+from shared.mongo.clients import RAW
 from shared.rules.ruleset import OPTIONS
+from shared.service import Service
 
 _COLLECTION = "explained"  # of the control database: no transaction on it is ever committed
 
@@ -22,14 +23,14 @@ class Change(NamedTuple):
     is_replacement: bool = False
 
 
-async def made(document: Mapping[str, Any], change: Change) -> tuple[bytes, bytes]:
+async def made(service: Service, document: Mapping[str, Any], change: Change) -> tuple[bytes, bytes]:
     """Return a document as it would be stored, and what the change would make of it.
 
     Nothing is written, neither there nor in the collection that the document comes from. Raise what MongoDB raises.
     """
-    database = mongo.control_database()
-    target = database.get_collection(_COLLECTION, codec_options=mongo.RAW)
-    old = RawBSONDocument(bson.encode({"_id": bson.ObjectId(), **document}), mongo.RAW)
+    database = service.control.database
+    target = database.get_collection(_COLLECTION, codec_options=RAW)
+    old = RawBSONDocument(bson.encode({"_id": bson.ObjectId(), **document}), RAW)
     async with database.client.start_session() as session:
         await session.start_transaction()
         try:

@@ -8,12 +8,13 @@ from bson import json_util
 from pymongo import IndexModel
 from rich.markup import escape
 
-from admin import control, namespace
+from admin import namespace
 from admin.namespace import DataSource, Namespace
 from admin.output import AsJSON, Yes, show, show_json, table
 from admin.process import EXIT_CODES, WRONG_USAGE, NoSuchError, confirm, fail, run
 from shared.documents import ejson
 from shared.errors import InvalidJSONError
+from shared.service import Service
 
 app = typer.Typer(no_args_is_help=True, epilog=EXIT_CODES, add_completion=False)
 
@@ -42,7 +43,7 @@ IndexName = Annotated[str, typer.Argument(metavar="NAME", help="The index's name
 def list_(name: Namespace, data_source: DataSource = namespace.DEFAULT, as_json: AsJSON = False) -> None:
     """List the indexes of a collection: name, keys, options."""
     names = namespace.split(name)
-    found = run(lambda: _found(data_source, names))
+    found = run(lambda service: _found(service, data_source, names))
     if as_json:
         show_json(orjson.loads(json_util.dumps(found, json_options=json_util.RELAXED_JSON_OPTIONS)))
         return
@@ -75,7 +76,7 @@ def create(  # noqa: PLR0913  each is an option of the command line
     if control_:
         if keys or name:
             raise fail("--control takes neither fields nor --namespace", WRONG_USAGE)
-        made = run(control.make, endless=True)
+        made = run(lambda service: service.control.create_indexes(), endless=True)
     else:
         if not keys or not name:
             raise fail("name the collection with --namespace, and the fields", WRONG_USAGE)
@@ -89,7 +90,9 @@ def create(  # noqa: PLR0913  each is an option of the command line
         given = {option: value for option, value in options.items() if value is not None}
         model = IndexModel([_key(each) for each in keys], **given)
         names = namespace.split(name)
-        made = run(lambda: namespace.collection(data_source, names).create_indexes([model]), endless=True)
+        made = run(
+            lambda service: namespace.collection(service, data_source, names).create_indexes([model]), endless=True
+        )
     if as_json:
         show_json({"names": made})
     else:
@@ -103,7 +106,7 @@ def drop(index_name: IndexName, name: Namespace, data_source: DataSource = names
     if index_name == "_id_":
         raise fail("_id_ cannot be dropped: MongoDB needs it", WRONG_USAGE)
     confirm(f"Drop the index {index_name} of {name}?", yes)
-    run(lambda: _drop(data_source, names, index_name))
+    run(lambda service: _drop(service, data_source, names, index_name))
 
 
 def _key(text: str) -> tuple[str, int | str]:
@@ -131,11 +134,11 @@ def _text(value: Any) -> str:
     return json_util.dumps(value, json_options=json_util.RELAXED_JSON_OPTIONS) if is_document else str(value).lower()
 
 
-async def _found(data_source: str, names: tuple[str, str]) -> list[dict[str, Any]]:
-    return [dict(each) async for each in await namespace.collection(data_source, names).list_indexes()]
+async def _found(service: Service, data_source: str, names: tuple[str, str]) -> list[dict[str, Any]]:
+    return [dict(each) async for each in await namespace.collection(service, data_source, names).list_indexes()]
 
 
-async def _drop(data_source: str, names: tuple[str, str], index_name: str) -> None:
-    if index_name not in {each["name"] for each in await _found(data_source, names)}:
+async def _drop(service: Service, data_source: str, names: tuple[str, str], index_name: str) -> None:
+    if index_name not in {each["name"] for each in await _found(service, data_source, names)}:
         raise NoSuchError(f"there is no index {index_name} of {'.'.join(names)}")
-    await namespace.collection(data_source, names).drop_index(index_name)
+    await namespace.collection(service, data_source, names).drop_index(index_name)

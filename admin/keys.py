@@ -4,13 +4,11 @@ from typing import Annotated, Any
 
 import typer
 from bson.objectid import ObjectId
-from pymongo.asynchronous.collection import AsyncCollection
 from rich.markup import escape
 
 from admin.output import AsJSON, Yes, show, show_json, table
 from admin.process import EXIT_CODES, WRONG_USAGE, NoSuchError, confirm, fail, object_id, run
-from shared.auth import API_KEYS, new_key, sessions, users
-from shared.mongo import clients as mongo
+from shared.service import Service
 
 app = typer.Typer(no_args_is_help=True, epilog=EXIT_CODES, add_completion=False)
 
@@ -29,13 +27,13 @@ def create(name: KeyName, system: IsSystem = False, user: UserId = None) -> None
     if system and user is not None:
         raise fail("a key is either a system key or a user's: give --system or --user", WRONG_USAGE)
     owner = None if user is None else object_id(user, "user")
-    typer.echo(run(lambda: _create(name, system, owner)))
+    typer.echo(run(lambda service: _create(service, name, system, owner)))
 
 
 @app.command("list", epilog=EXIT_CODES)
 def list_(as_json: AsJSON = False) -> None:
     """List the keys: id, name, whom they act as, when each was made, whether it works; never the keys themselves."""
-    stored = run(_stored)
+    stored = run(lambda service: service.keys.stored({}))
     if as_json:
         show_json([_described(key) for key in stored])
         return
@@ -50,7 +48,7 @@ def list_(as_json: AsJSON = False) -> None:
 def disable(key_id: KeyId) -> None:
     """Disable a key. Running processes stop accepting it within AUTH_CACHE_SECONDS."""
     chosen = object_id(key_id, "key")
-    if not run(lambda: _disable(chosen)):
+    if not run(lambda service: _disable(service, chosen)):
         raise fail(f"there is no key {key_id}")
 
 
@@ -59,7 +57,7 @@ def delete(key_id: KeyId, yes: Yes = False) -> None:
     """Delete a key for good. Running processes stop accepting it within AUTH_CACHE_SECONDS."""
     chosen = object_id(key_id, "key")
     confirm(f"Delete the key {key_id}?", yes)
-    if not run(lambda: _delete(chosen)):
+    if not run(lambda service: _delete(service, chosen)):
         raise fail(f"there is no key {key_id}")
 
 
@@ -81,32 +79,21 @@ def _described(key: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _keys() -> AsyncCollection[dict[str, Any]]:
-    return mongo.control_database()[API_KEYS]
-
-
-async def _create(name: str, system: bool, user_id: ObjectId | None) -> str:
-    if user_id is not None and await users.find(str(user_id)) is None:
+async def _create(service: Service, name: str, system: bool, user_id: ObjectId | None) -> str:
+    if user_id is not None and await service.users.find(str(user_id)) is None:
         raise NoSuchError(f"there is no user {user_id}")
-    await _keys().create_index("hash", unique=True)
-    key, stored = new_key(name, system=system, user_id=user_id)
-    await _keys().insert_one(stored)
-    return key
+    return (await service.keys.create(name, system=system, user_id=user_id))[0]
 
 
-async def _stored() -> list[dict[str, Any]]:
-    return await _keys().find({}, {"hash": 0}).sort({"created": 1, "_id": 1}).to_list()
+async def _disable(service: Service, key_id: ObjectId) -> bool:
+    return await _revoked(service, await service.keys.set_disabled({"_id": key_id}, True))
 
 
-async def _disable(key_id: ObjectId) -> bool:
-    return await _revoked(await _keys().find_one_and_update({"_id": key_id}, {"$set": {"disabled": True}}))
+async def _delete(service: Service, key_id: ObjectId) -> bool:
+    return await _revoked(service, await service.keys.delete({"_id": key_id}))
 
 
-async def _delete(key_id: ObjectId) -> bool:
-    return await _revoked(await _keys().find_one_and_delete({"_id": key_id}))
-
-
-async def _revoked(stored: dict[str, Any] | None) -> bool:
+async def _revoked(service: Service, stored: dict[str, Any] | None) -> bool:
     if stored is not None:
-        await sessions.end_key(stored)
+        await service.sessions.end_key(stored)
     return stored is not None

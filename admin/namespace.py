@@ -11,7 +11,7 @@ from pymongo.read_concern import ReadConcern
 from pymongo.read_preferences import ReadPreference
 
 from admin.process import WRONG_USAGE, StoppedError, fail
-from shared.mongo import clients as mongo
+from shared.service import Service
 from shared.settings import DEFAULT_DATA_SOURCE
 
 Namespace = Annotated[str, typer.Option("--namespace", metavar="DB.COLLECTION", help="The collection.")]
@@ -40,9 +40,9 @@ def split(namespace: str) -> tuple[str, str]:
     return database, collection
 
 
-def collection(data_source: str, namespace: tuple[str, str]) -> RawCollection:
+def collection(service: Service, data_source: str, namespace: tuple[str, str]) -> RawCollection:
     """Return the collection: documents as their bytes, of the primary, confirmed by a majority."""
-    client: Any = mongo.collection(data_source, *namespace).database.client
+    client: Any = service.clients.collection(data_source, *namespace).database.client
     database = client.get_database(
         namespace[0],
         codec_options=RAW,

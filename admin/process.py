@@ -15,11 +15,13 @@ from pymongo.errors import PyMongoError
 from rich.console import Console
 from rich.markup import escape
 
-from shared.app import AppError
-from shared.cache import store as cache
+from shared.app.files import AppError
 from shared.errors import DataAPIError
-from shared.mongo import clients as mongo
+from shared.mongo.deadlines import driver_call
+from shared.mongo.refusals import translated
+from shared.service import Service
 from shared.settings import SettingsError
+from shared.telemetry import Reporting
 
 FAILED = 1
 WRONG_USAGE = 2
@@ -37,8 +39,8 @@ class StoppedError(Exception):
 _errors = Console(stderr=True, highlight=False)
 
 
-def run[T](work: Callable[[], Awaitable[T]], *, endless: bool = False, interrupted: str = "interrupted") -> T:
-    """Run to the end and close the clients; exit 2 for a wrong setting, 1 for anything else that failed.
+def run[T](work: Callable[[Service], Awaitable[T]], *, endless: bool = False, interrupted: str = "interrupted") -> T:
+    """Run to the end with a service of its own; exit 2 for a wrong setting, 1 for anything else that failed.
 
     All of it must end within MONGO_DB_TIMEOUT_MS, unless it is endless: such work limits its own calls.
     `interrupted` is said when a signal ends it.
@@ -53,7 +55,7 @@ def run[T](work: Callable[[], Awaitable[T]], *, endless: bool = False, interrupt
         except BrokenPipeError:
             raise _unheard() from None
         except (PyMongoError, BSONError) as error:
-            raise fail(str(mongo.translated(error))) from None
+            raise fail(str(translated(error))) from None
         except (DataAPIError, AppError, NoSuchError, StoppedError) as error:
             raise fail(str(error)) from None
         except OSError as error:
@@ -101,15 +103,15 @@ def confirm(question: str, agreed: bool) -> None:
         raise fail("nothing was changed")
 
 
-async def _closing[T](work: Callable[[], Awaitable[T]], endless: bool) -> T:
+async def _closing[T](work: Callable[[Service], Awaitable[T]], endless: bool) -> T:
+    service = Service.from_environ(Reporting())  # which is not started: a one-off process reports by itself
     try:
         if endless:
-            return await work()
-        with mongo.driver_call():
-            return await work()
+            return await work(service)
+        with driver_call(service.settings.mongo_db_timeout_ms):
+            return await work(service)
     finally:
-        await cache.close()
-        await mongo.close()
+        await service.close()
 
 
 def _unheard() -> typer.Exit:

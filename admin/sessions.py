@@ -5,7 +5,6 @@ from typing import Annotated
 import typer
 
 from admin.process import EXIT_CODES, object_id, run
-from shared.auth import sessions
 
 app = typer.Typer(no_args_is_help=True, epilog=EXIT_CODES, add_completion=False)
 
@@ -21,4 +20,4 @@ def main() -> None:
 def revoke(user_id: UserId) -> None:
     """End all sessions of a user and print how many there were; their access tokens end with them."""
     chosen = str(object_id(user_id, "user"))
-    typer.echo(run(lambda: sessions.revoke(chosen)))
+    typer.echo(run(lambda service: service.sessions.revoke(chosen)))

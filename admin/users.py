@@ -8,9 +8,9 @@ from rich.markup import escape
 
 from admin.output import AsJSON, Yes, show, show_json, table
 from admin.process import EXIT_CODES, WRONG_USAGE, NoSuchError, can_ask, confirm, fail, run
-from shared.auth import confirmations, sessions, users
+from shared.auth.accounts import User
 from shared.auth.confirmations import Purpose
-from shared.auth.users import User
+from shared.service import Service
 
 app = typer.Typer(no_args_is_help=True, epilog=EXIT_CODES, add_completion=False)
 
@@ -28,13 +28,13 @@ NewPassword = Annotated[str | None, typer.Option("--password", "-p", help="Set t
 def create(email: Email, password: Password = None, password_stdin: PasswordFromStdin = False) -> None:
     """Make a user who can log in at once, and print the id."""
     chosen = _chosen_password(password, password_stdin)
-    typer.echo(run(lambda: users.register(email, chosen, confirmed=True)).id)
+    typer.echo(run(lambda service: service.users.register(email, chosen, confirmed=True)).id)
 
 
 @app.command("list", epilog=EXIT_CODES)
 def list_(as_json: AsJSON = False) -> None:
     """List the users: id, how they log in, whether they may."""
-    found = run(users.every)
+    found = run(lambda service: service.users.every())
     if as_json:
         show_json([_described(user) for user in found])
         return
@@ -48,13 +48,13 @@ def list_(as_json: AsJSON = False) -> None:
 @app.command(epilog=EXIT_CODES)
 def disable(user_id: UserId) -> None:
     """Keep a user out: sessions end, and within AUTH_CACHE_SECONDS keys and access tokens stop working."""
-    run(lambda: _disable(user_id))
+    run(lambda service: _disable(service, user_id))
 
 
 @app.command(epilog=EXIT_CODES)
 def enable(user_id: UserId) -> None:
     """Let a user in again."""
-    if not run(lambda: users.enable(user_id)):
+    if not run(lambda service: service.users.enable(user_id)):
         raise fail(f"there is no user {user_id}")
 
 
@@ -62,22 +62,22 @@ def enable(user_id: UserId) -> None:
 def delete(user_id: UserId, yes: Yes = False) -> None:
     """Delete a user for good, with sessions and keys; what the user wrote stays."""
     confirm(f"Delete the user {user_id}?", yes)
-    run(lambda: _delete(user_id))
+    run(lambda service: _delete(service, user_id))
 
 
 @app.command(epilog=EXIT_CODES)
 def confirmation(email: Email) -> None:
     """Print a token and its id that confirm an e-mail address, for a link to it. They work for 30 minutes, once."""
-    typer.echo(run(lambda: _token(email, "confirm")))
+    typer.echo(run(lambda service: _token(service, email, "confirm")))
 
 
 @app.command("reset-password", epilog=EXIT_CODES)
 def reset_password(email: Email, password: NewPassword = None) -> None:
     """Give a user another password and end all sessions, or print a token and its id that let the user choose one."""
     if password is None:
-        typer.echo(run(lambda: _token(email, "reset")))
+        typer.echo(run(lambda service: _token(service, email, "reset")))
     else:
-        run(lambda: _reset(email, password))
+        run(lambda service: _reset(service, email, password))
 
 
 def _chosen_password(given: str | None, from_stdin: bool) -> str:
@@ -109,31 +109,31 @@ def _state(user: User) -> str:
     return "[green]enabled[/]" if user.confirmed else "[yellow]not confirmed[/]"
 
 
-async def _disable(user_id: str) -> None:
-    if not await users.disable(user_id):
+async def _disable(service: Service, user_id: str) -> None:
+    if not await service.users.disable(user_id):
         raise NoSuchError(f"there is no user {user_id}")
-    await sessions.revoke(user_id)
+    await service.sessions.revoke(user_id)
 
 
-async def _delete(user_id: str) -> None:
-    if not await users.delete(user_id):
+async def _delete(service: Service, user_id: str) -> None:
+    if not await service.users.delete(user_id):
         raise NoSuchError(f"there is no user {user_id}")
-    await sessions.revoke(user_id)
+    await service.sessions.revoke(user_id)
 
 
-async def _token(email: str, purpose: Purpose) -> str:
-    token, token_id = await confirmations.issue((await _found(email)).id, purpose)
+async def _token(service: Service, email: str, purpose: Purpose) -> str:
+    token, token_id = await service.confirmations.issue((await _found(service, email)).id, purpose)
     return f"{token} {token_id}"
 
 
-async def _reset(email: str, password: str) -> None:
-    user = await _found(email)
-    await users.set_password(user.id, password)
-    await sessions.revoke(user.id)
+async def _reset(service: Service, email: str, password: str) -> None:
+    user = await _found(service, email)
+    await service.users.set_password(user.id, password)
+    await service.sessions.revoke(user.id)
 
 
-async def _found(email: str) -> User:
-    user = await users.by_email(email)
+async def _found(service: Service, email: str) -> User:
+    user = await service.users.by_email(email)
     if user is None:
         raise NoSuchError(f"there is no user with the address {email}")
     return user

@@ -1,4 +1,4 @@
-"""`python -m bench`: starts everything, sees that the rivals answer alike, measures, and prints the ratios."""
+"""`python -m bench`: starts everything, checks that the rivals answer alike, measures, and prints the ratios."""
 
 import argparse
 import contextlib
@@ -25,7 +25,7 @@ _SHM = Path("/dev/shm")  # noqa: S108 (a directory of our own is made in it)
 
 @dataclass(frozen=True)
 class Options:
-    """What the command line asks for."""
+    """The options of the command line."""
 
     seconds: int
     rounds: int
@@ -53,15 +53,15 @@ def _options() -> Options:
     parser.add_argument("--rounds", type=int, default=3, help="of each measurement (3)")
     parser.add_argument("--only", default=",".join(PARTS), help="some of " + ",".join(PARTS))
     parser.add_argument("--rivals", default=",".join(rival.name for rival in RIVALS), help="some of them")
-    parser.add_argument("--quick", action="store_true", help="see that it works: few documents, 1 s, one round")
-    asked = parser.parse_args()
-    parts, names = asked.only.split(","), asked.rivals.split(",")
+    parser.add_argument("--quick", action="store_true", help="check that it works: few documents, 1 s, one round")
+    parsed = parser.parse_args()
+    parts, names = parsed.only.split(","), parsed.rivals.split(",")
     if unknown := {*parts} - {*PARTS} | {*names} - {rival.name for rival in RIVALS}:
         parser.error(f"unknown: {', '.join(sorted(unknown))}")
     rivals = [rival for rival in RIVALS if rival.name in names]
-    if asked.quick:
+    if parsed.quick:
         return Options(1, 1, 2_000, parts, rivals)
-    return Options(asked.seconds, asked.rounds, 100_000, parts, rivals)
+    return Options(parsed.seconds, parsed.rounds, 100_000, parts, rivals)
 
 
 def _measure(options: Options) -> Results:

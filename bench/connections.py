@@ -28,7 +28,7 @@ from shared.settings import Settings
 
 STEPS = (10, 100, 1_000)
 BEYOND = ((2, 1_000), (5, 1_000), (5, 5_000))
-"""Budgets as multiples of the one asked for, with processes, that are computed and not opened."""
+"""Budgets as multiples of the requested one, with processes, that are computed and not opened."""
 
 _HOLDERS = 4
 _LONGEST_S = 120.0
@@ -60,14 +60,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.connections", description=__doc__)
     parser.add_argument("--budget", type=int, default=3_000, help="MONGO_DB_MAX_CONNECTIONS (3000)")
     parser.add_argument("--processes", default=",".join(map(str, STEPS)), help="EXPECTED_PROCESSES, each in turn")
-    asked = parser.parse_args()
+    options = parser.parse_args()
     limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-    if asked.budget + _RESERVED > limit * 0.8:  # mongod itself keeps a fifth of its files
+    if options.budget + _RESERVED > limit * 0.8:  # mongod reserves a fifth of its files
         print(f"this machine lets a process open {limit} files: take a smaller --budget", file=sys.stderr)
         return 1
-    steps = [int(step) for step in asked.processes.split(",")]
+    steps = [int(step) for step in options.processes.split(",")]
     try:
-        rows = [row for platform in ({}, _FUNCTIONS) for row in _measure(platform, asked.budget, steps)]
+        rows = [row for platform in ({}, _FUNCTIONS) for row in _measure(platform, options.budget, steps)]
     except LocalError as error:
         print(error, file=sys.stderr)
         return 1
@@ -86,7 +86,7 @@ def _measure(platform: dict[str, str], budget: int, steps: list[int]) -> list[Ro
 
 def _row(platform: dict[str, str], budget: int, processes: int) -> Row:
     monitors = connections.monitors(polling=bool(platform))
-    host = "Functions" if platform else "server.py"
+    host = "Functions" if platform else "server"
     return Row(host, budget, processes, connections.pool_size(budget, processes, monitors), monitors)
 
 
@@ -103,8 +103,8 @@ def _opened(platform: dict[str, str], row: Row) -> int:
         client.admin.command({"configureFailPoint": "failCommand", "mode": "alwaysOn", "data": block})
         time.sleep(_QUIET_S)  # the connections of mongod's own start are closed by then
         before = _count(client)
-        given = {"MONGO_DB_MAX_CONNECTIONS": str(row.budget), "EXPECTED_PROCESSES": str(row.processes)} | platform
-        holders = [_Holder(given | {"MONGO_DB_URI": mongod.uri}, share) for share in _shares(row.processes)]
+        environ = {"MONGO_DB_MAX_CONNECTIONS": str(row.budget), "EXPECTED_PROCESSES": str(row.processes)} | platform
+        holders = [_Holder(environ | {"MONGO_DB_URI": mongod.uri}, share) for share in _shares(row.processes)]
         try:
             return _settled(client, before, row.computed)
         finally:
@@ -138,11 +138,12 @@ def _shares(processes: int) -> list[int]:
 class _Holder:
     """A process with the clients of many."""
 
-    def __init__(self, given: dict[str, str], clients: int) -> None:
+    def __init__(self, environ: dict[str, str], clients: int) -> None:
         self._line, theirs = _spawn.Pipe()
-        self._process = _spawn.Process(target=_hold, args=(given, clients, theirs), daemon=True)
+        self._process = _spawn.Process(target=_hold, args=(environ, clients, theirs), daemon=True)
         before = dict(os.environ)
-        os.environ.update({name: value for name, value in given.items() if name in _FUNCTIONS})  # pymongo looks there
+        # pymongo reads it there
+        os.environ.update({name: value for name, value in environ.items() if name in _FUNCTIONS})
         self._process.start()
         os.environ.clear()
         os.environ.update(before)
@@ -153,14 +154,14 @@ class _Holder:
         self._process.kill()
 
 
-def _hold(given: dict[str, str], clients: int, line: Connection) -> None:
-    asyncio.run(_fill(Settings.from_environ(given), clients, line))
+def _hold(environ: dict[str, str], clients: int, line: Connection) -> None:
+    asyncio.run(_fill(Settings.from_environ(environ), clients, line))
 
 
-async def _fill(given: Settings, clients: int, line: Connection) -> None:
-    uri = given.control_uri
-    opened = [AsyncMongoClient[dict[str, Any]](uri, **mongo.client_options(uri, given)) for _ in range(clients)]
-    tasks = [asyncio.create_task(_use(client)) for client in opened for _ in range(given.pool_size)]
+async def _fill(settings: Settings, clients: int, line: Connection) -> None:
+    uri = settings.control_uri
+    opened = [AsyncMongoClient[dict[str, Any]](uri, **mongo.client_options(uri, settings)) for _ in range(clients)]
+    tasks = [asyncio.create_task(_use(client)) for client in opened for _ in range(settings.pool_size)]
     await asyncio.to_thread(line.recv)
     for task in tasks:
         task.cancel()

@@ -33,11 +33,12 @@ def _check_read(server: Server, workload: str, numbers: list[int]) -> None:
     if call is None:
         return
     for n in numbers:
-        asked = [films.film(n)] if workload == FIND_ONE else [films.film(n + i) for i in range(MANY)]
-        answer = server.ask(call.at(n))
-        _same(server, workload, [_plain(given) for given in _documents(answer.json())], _expected(server, asked))
+        requested = [films.film(n)] if workload == FIND_ONE else [films.film(n + i) for i in range(MANY)]
+        answer = server.send(call.at(n))
+        returned = [_plain(document) for document in _documents(answer.json())]
+        _same(server, workload, returned, _expected(server, requested))
         if workload == FIND_EJSON:
-            _same(server, workload, answer.json(), json.loads(_canonical({"documents": asked})))
+            _same(server, workload, answer.json(), json.loads(_canonical({"documents": requested})))
 
 
 def _check_insert(server: Server, workload: str, uri: str) -> None:
@@ -45,13 +46,13 @@ def _check_insert(server: Server, workload: str, uri: str) -> None:
     if call is None:
         return
     films.empty_written(uri)
-    answer = server.ask(call.at(0))
+    answer = server.send(call.at(0))
     if answer.status_code not in {200, 201}:
         raise BenchError(f"{server.rival.name} answers {workload} with {answer.status_code}: {answer.text}")
     with MongoClient[dict[str, Any]](uri, tz_aware=True) as client:
         stored = list(client[films.DATABASE][films.WRITTEN].find(sort={"n": 1}))
-    given = [_plain({name: value for name, value in film.items() if name != "_id"}) for film in stored]
-    _same(server, workload, given, _expected(server, workloads.written_films(workload)))
+    returned = [_plain({name: value for name, value in film.items() if name != "_id"}) for film in stored]
+    _same(server, workload, returned, _expected(server, workloads.written_films(workload)))
 
 
 def _documents(answer: dict[str, Any]) -> list[Any]:
@@ -62,10 +63,10 @@ def _documents(answer: dict[str, Any]) -> list[Any]:
     return [answer.get("document", answer)]
 
 
-def _expected(server: Server, asked: list[dict[str, Any]]) -> list[Any]:
+def _expected(server: Server, requested: list[dict[str, Any]]) -> list[Any]:
     if server.rival.name in {EVE, EVE_LEAN}:  # its date format ends at the second
-        asked = [film | {"released": film["released"].replace(microsecond=0)} for film in asked]
-    return [_plain(json.loads(_canonical(film))) for film in asked]
+        requested = [film | {"released": film["released"].replace(microsecond=0)} for film in requested]
+    return [_plain(json.loads(_canonical(film))) for film in requested]
 
 
 def _canonical(value: dict[str, Any]) -> str:
@@ -101,6 +102,6 @@ def _moment(value: Any) -> datetime.datetime:
     return parsedate_to_datetime(value) if value.endswith("GMT") else datetime.datetime.fromisoformat(value)
 
 
-def _same(server: Server, workload: str, given: Any, expected: Any) -> None:
-    if given != expected:
-        raise BenchError(f"{server.rival.name} answers {workload} differently: {given} instead of {expected}")
+def _same(server: Server, workload: str, returned: Any, expected: Any) -> None:
+    if returned != expected:
+        raise BenchError(f"{server.rival.name} answers {workload} differently: {returned} instead of {expected}")

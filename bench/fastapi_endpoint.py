@@ -72,36 +72,36 @@ app = FastAPI(lifespan=_lifespan, dependencies=[Depends(_authenticate)])
 @app.post("/action/findOne")
 async def find_one(request: Request) -> Response:
     """Return the first document that matches, or null."""
-    asked = await _asked(request, Find)
-    document = await _films(asked).find_one(asked.filter, asked.projection, sort=asked.sort)
+    body = await _parsed(request, Find)
+    document = await _films(body).find_one(body.filter, body.projection, sort=body.sort)
     return _answer(request, {"document": document})
 
 
 @app.post("/action/find")
 async def find(request: Request) -> Response:
     """Return the documents that match."""
-    asked = await _asked(request, Find)
-    cursor = _films(asked).find(asked.filter, asked.projection, sort=asked.sort, skip=asked.skip, limit=asked.limit)
+    body = await _parsed(request, Find)
+    cursor = _films(body).find(body.filter, body.projection, sort=body.sort, skip=body.skip, limit=body.limit)
     return _answer(request, {"documents": await cursor.to_list()})
 
 
 @app.post("/action/insertOne")
 async def insert_one(request: Request) -> Response:
     """Insert a document and return its id."""
-    asked = await _asked(request, InsertOne)
-    result = await _films(asked).insert_one(asked.document)
+    body = await _parsed(request, InsertOne)
+    result = await _films(body).insert_one(body.document)
     return _answer(request, {"insertedId": result.inserted_id}, status=201)
 
 
 @app.post("/action/insertMany")
 async def insert_many(request: Request) -> Response:
     """Insert documents and return their ids."""
-    asked = await _asked(request, InsertMany)
-    result = await _films(asked).insert_many(asked.documents)
+    body = await _parsed(request, InsertMany)
+    result = await _films(body).insert_many(body.documents)
     return _answer(request, {"insertedIds": result.inserted_ids}, status=201)
 
 
-async def _asked[Model: BaseModel](request: Request, model: type[Model]) -> Model:
+async def _parsed[Model: BaseModel](request: Request, model: type[Model]) -> Model:
     try:
         return model.model_validate(json_util.loads(await request.body()))
     except ValidationError as error:
@@ -110,8 +110,8 @@ async def _asked[Model: BaseModel](request: Request, model: type[Model]) -> Mode
         raise HTTPException(status_code=400, detail="the body is not Extended JSON") from error
 
 
-def _films(asked: Target) -> Any:
-    return _client[asked.database][asked.collection]
+def _films(body: Target) -> Any:
+    return _client[body.database][body.collection]
 
 
 def _answer(request: Request, content: Document, status: int = 200) -> Response:

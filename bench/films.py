@@ -54,7 +54,7 @@ def seed(uri: str, count: int) -> None:
 
 
 def _as_eve_stores(document: dict[str, Any]) -> dict[str, Any]:
-    """Add what Eve keeps with a document: without a stored ETag it would compute one at every read."""
+    """Add what Eve stores with a document: without a stored ETag it would compute one at every read."""
     etag = hashlib.sha1(str(document["_id"]).encode(), usedforsecurity=False).hexdigest()
     return document | {"_created": _SEEDED, "_updated": _SEEDED, "_etag": etag}
 

@@ -22,8 +22,8 @@ async def app(scope: Scope, receive: Receive, send: Send) -> None:
     if scope["type"] == "lifespan":
         await _live(receive, send)
         return
-    asked = orjson.loads(await _body(receive))
-    answer = await _ACTIONS[scope["path"]](_client[asked["database"]][asked["collection"]], asked)
+    body = orjson.loads(await _body(receive))
+    answer = await _ACTIONS[scope["path"]](_client[body["database"]][body["collection"]], body)
     content = orjson.dumps(answer, default=_plain, option=orjson.OPT_NAIVE_UTC | orjson.OPT_UTC_Z)
     await send({"type": "http.response.start", "status": 200, "headers": _JSON})
     await send({"type": "http.response.body", "body": content})
@@ -52,20 +52,20 @@ def _plain(value: Any) -> str:
     raise TypeError(type(value).__name__)
 
 
-async def _find_one(films: Any, asked: dict[str, Any]) -> dict[str, Any]:
-    return {"document": await films.find_one(asked["filter"])}
+async def _find_one(films: Any, body: dict[str, Any]) -> dict[str, Any]:
+    return {"document": await films.find_one(body["filter"])}
 
 
-async def _find(films: Any, asked: dict[str, Any]) -> dict[str, Any]:
-    return {"documents": await films.find(asked["filter"]).limit(asked["limit"]).to_list()}
+async def _find(films: Any, body: dict[str, Any]) -> dict[str, Any]:
+    return {"documents": await films.find(body["filter"]).limit(body["limit"]).to_list()}
 
 
-async def _insert_one(films: Any, asked: dict[str, Any]) -> dict[str, Any]:
-    return {"insertedId": (await films.insert_one(asked["document"])).inserted_id}
+async def _insert_one(films: Any, body: dict[str, Any]) -> dict[str, Any]:
+    return {"insertedId": (await films.insert_one(body["document"])).inserted_id}
 
 
-async def _insert_many(films: Any, asked: dict[str, Any]) -> dict[str, Any]:
-    return {"insertedIds": (await films.insert_many(asked["documents"])).inserted_ids}
+async def _insert_many(films: Any, body: dict[str, Any]) -> dict[str, Any]:
+    return {"insertedIds": (await films.insert_many(body["documents"])).inserted_ids}
 
 
 _ACTIONS = {"/findOne": _find_one, "/find": _find, "/insertOne": _insert_one, "/insertMany": _insert_many}

@@ -1,4 +1,4 @@
-"""The rivals: how each is started, and how it is asked."""
+"""The rivals: how each is started, and which requests it gets."""
 
 import os
 import subprocess
@@ -79,7 +79,7 @@ class Server:
     def call(self, workload: str) -> Call | None:
         return self.rival.call(workload, self.key)
 
-    def ask(self, call: Call) -> httpx.Response:
+    def send(self, call: Call) -> httpx.Response:
         """Send one request."""
         url = f"http://{ports.LOOPBACK}:{self.port}{call.path}"
         return httpx.request(call.method, url, headers=dict(call.headers), content=call.body, timeout=10)
@@ -137,9 +137,9 @@ class Stable:
 
 
 def environ(uri: str) -> dict[str, str]:
-    """Return an environment with nothing in it that is set for other programs."""
-    kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
-    return kept | {"MONGO_DB_URI": uri, "LISTEN_HOST": ports.LOOPBACK, "PYTHONPATH": str(ROOT)}
+    """Return an environment without the settings of other programs."""
+    inherited = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
+    return inherited | {"MONGO_DB_URI": uri, "LISTEN_HOST": ports.LOOPBACK, "PYTHONPATH": str(ROOT)}
 
 
 def make_key(uri: str, *options: str) -> str:
@@ -154,7 +154,7 @@ def make_key(uri: str, *options: str) -> str:
 def refuses_wrong_key(server: Server) -> bool:
     """Tell whether authentication is on."""
     call = server.rival.call(workloads.FIND_ONE, _WRONG_KEY)
-    return call is not None and server.ask(call.at(0)).status_code == 401
+    return call is not None and server.send(call.at(0)).status_code == 401
 
 
 def _first_answer(server: Server) -> float:
@@ -162,7 +162,7 @@ def _first_answer(server: Server) -> float:
     deadline = server.started + _START_S
     while call and time.perf_counter() < deadline and server.process.poll() is None:
         if ports.is_listening(server.port):
-            answer = server.ask(call.at(0))
+            answer = server.send(call.at(0))
             if answer.status_code == 200:
                 return time.perf_counter() - server.started
             raise BenchError(f"{server.rival.name} answers {answer.status_code}: {answer.text} ({server.last_words()})")

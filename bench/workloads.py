@@ -1,4 +1,4 @@
-"""What is measured, and the HTTP request by which each rival is asked for it."""
+"""What is measured, and the HTTP request that measures it at each rival."""
 
 import datetime
 import json

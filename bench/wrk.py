@@ -92,5 +92,5 @@ def _figures(output: str, call: Call) -> Figures:
         raise BenchError(f"wrk gave no figures for {call}: {output or 'it said nothing'}")
     figures = Figures(**json.loads(lines[0].removeprefix(_MARK)))
     if figures.non_2xx or figures.socket_errors or not figures.requests:
-        raise BenchError(f"these figures do not count, requests failed: {figures}, asked {call}")
+        raise BenchError(f"these figures do not count, requests failed: {figures}, sent {call}")
     return figures

@@ -2,13 +2,12 @@
 
 from typing import Any
 
-import azure.functions as func
-
+from shared.access.protocol import Reply
 from shared.documents.ejson import Document
-from shared.endpoint.actions import ACTION_ROUTE, ALL_METHODS, Call, action
+from shared.endpoint.actions import ACTION_ROUTE, ALL_METHODS, Actions, Call
 from shared.requests import Request
 
-bp = func.Blueprint()
+bp = Actions()
 
 
 class Aggregate(Request, frozen=True, kw_only=True):
@@ -22,8 +21,8 @@ class Aggregate(Request, frozen=True, kw_only=True):
 
 
 @bp.route(ACTION_ROUTE + "aggregate", methods=ALL_METHODS)
-@action("aggregate")
-async def aggregate(call: Call) -> bytes:
+@bp.action("aggregate", reads=True)
+async def aggregate(call: Call) -> Reply:
     """Run a pipeline and return what comes out, cut off at the cap."""
-    asked = call.typed(Aggregate)
-    return await call.access(asked).aggregate(asked.pipeline)
+    request = call.typed(Aggregate)
+    return await call.access(request).aggregate(request.pipeline)

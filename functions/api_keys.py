@@ -7,18 +7,15 @@ from typing import Any
 import azure.functions as func
 from bson.errors import InvalidId
 from bson.objectid import ObjectId
-from pymongo.asynchronous.collection import AsyncCollection
 
-from shared.auth import API_KEYS, accounts, new_key, sessions
-from shared.auth.users import ANONYMOUS, User
-from shared.endpoint.actions import ALL_METHODS
-from shared.endpoint.client import CLIENT_ROUTE, Answer, ClientCall, client_function
+from shared.auth.accounts import SERVER, User
+from shared.auth.keys import MOST_OF_USER
+from shared.auth.users import ANONYMOUS
+from shared.endpoint.client import ALL_METHODS, CLIENT_ROUTE, Answer, ClientCall, client_function
 from shared.errors import APIKeyNotFoundError, InvalidParameterError, InvalidSessionError
-from shared.mongo import clients as mongo
 
 bp = func.Blueprint()
 
-MOST_KEYS = 20
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,100}")
 _ROUTE = CLIENT_ROUTE + "auth/api_keys"
 
@@ -26,37 +23,35 @@ _ROUTE = CLIENT_ROUTE + "auth/api_keys"
 @bp.route(_ROUTE, methods=ALL_METHODS)
 @client_function("apiKeys", "GET", "POST")
 async def api_keys(call: ClientCall) -> Answer:
-    """GET lists the keys, POST makes one and shows it this once."""
-    user = await _owner(call)
+    """GET lists the keys, POST makes one and returns it this once."""
+    user, keys = await _owner(call), call.service.keys
+    owner = ObjectId(user.id)
     if call.method == "GET":
-        found = await _keys().find({"user_id": ObjectId(user.id)}).sort("_id").to_list()
-        return HTTPStatus.OK, [_shown(each) for each in found]
+        return HTTPStatus.OK, [_described(each) for each in await keys.stored({"user_id": owner})]
     name = call.text("name")
     if not _NAME.fullmatch(name):
         raise InvalidParameterError("name may only contain ASCII letters, numbers, underscores and hyphens")
-    if await _keys().count_documents({"user_id": ObjectId(user.id)}, limit=MOST_KEYS) >= MOST_KEYS:
-        raise InvalidParameterError(f"a user can have {MOST_KEYS} API keys at most")
-    key, stored = new_key(name, user_id=ObjectId(user.id))
-    await _keys().create_index("hash", unique=True)
-    await _keys().insert_one(stored)
-    return HTTPStatus.CREATED, {**_shown(stored), "key": key}
+    if await keys.is_full(owner):
+        raise InvalidParameterError(f"a user can have {MOST_OF_USER} API keys at most")
+    key, stored = await keys.create(name, user_id=owner)
+    return HTTPStatus.CREATED, {**_described(stored), "key": key}
 
 
 @bp.route(_ROUTE + "/{key_id}", methods=ALL_METHODS)
 @client_function("apiKey", "GET", "DELETE")
 async def api_key(call: ClientCall) -> Answer:
-    """GET shows a key's name and state, DELETE removes it."""
-    chosen = await _chosen(call)
+    """GET returns a key's name and state, DELETE removes it."""
+    chosen, keys = await _chosen(call), call.service.keys
     if call.method == "DELETE":
-        deleted = await _keys().find_one_and_delete(chosen)
+        deleted = await keys.delete(chosen)
         if deleted is None:
             raise APIKeyNotFoundError("API key not found")
-        await sessions.end_key(deleted)
+        await call.service.sessions.end_key(deleted)
         return HTTPStatus.NO_CONTENT, None
-    found = await _keys().find_one(chosen)
+    found = await keys.find(chosen)
     if found is None:
         raise APIKeyNotFoundError("API key not found")
-    return HTTPStatus.OK, _shown(found)
+    return HTTPStatus.OK, _described(found)
 
 
 @bp.route(_ROUTE + "/{key_id}/enable", methods=ALL_METHODS)
@@ -74,17 +69,17 @@ async def disable(call: ClientCall) -> Answer:
 
 
 async def _set_disabled(call: ClientCall, *, disabled: bool) -> Answer:
-    changed = await _keys().find_one_and_update(await _chosen(call), {"$set": {"disabled": disabled}})
+    changed = await call.service.keys.set_disabled(await _chosen(call), disabled)
     if changed is None:
         raise APIKeyNotFoundError(f"API key with id '{call.parameters['key_id'][:100]}' doesn't exist")
     if disabled:
-        await sessions.end_key(changed)
+        await call.service.sessions.end_key(changed)
     return HTTPStatus.NO_CONTENT, None
 
 
 async def _owner(call: ClientCall) -> User:
     user = await call.user_of_refresh()
-    if user.type == accounts.SERVER or all(each["provider_type"] == ANONYMOUS for each in user.identities):
+    if user.type == SERVER or all(each["provider_type"] == ANONYMOUS for each in user.identities):
         raise InvalidSessionError("must authenticate first")
     return user
 
@@ -97,9 +92,5 @@ async def _chosen(call: ClientCall) -> dict[str, Any]:
         raise APIKeyNotFoundError("API key not found") from None
 
 
-def _keys() -> AsyncCollection[dict[str, Any]]:
-    return mongo.control_database()[API_KEYS]
-
-
-def _shown(stored: dict[str, Any]) -> dict[str, Any]:
+def _described(stored: dict[str, Any]) -> dict[str, Any]:
     return {"_id": str(stored["_id"]), "name": stored["name"], "disabled": stored["disabled"]}

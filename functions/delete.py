@@ -2,13 +2,12 @@
 
 from typing import Any
 
-import azure.functions as func
-
+from shared.access.protocol import Reply
 from shared.documents.ejson import Document
-from shared.endpoint.actions import ACTION_ROUTE, ALL_METHODS, Call, action
+from shared.endpoint.actions import ACTION_ROUTE, ALL_METHODS, Actions, Call
 from shared.requests import Request
 
-bp = func.Blueprint()
+bp = Actions()
 
 
 class Delete(Request, frozen=True, kw_only=True):
@@ -22,16 +21,16 @@ class Delete(Request, frozen=True, kw_only=True):
 
 
 @bp.route(ACTION_ROUTE + "deleteOne", methods=ALL_METHODS)
-@action("deleteOne")
-async def delete_one(call: Call) -> bytes:
+@bp.action("deleteOne", reads=False)
+async def delete_one(call: Call) -> Reply:
     """Delete the first document that matches."""
-    asked = call.typed(Delete)
-    return await call.access(asked).delete_one(asked.filter)
+    request = call.typed(Delete)
+    return await call.access(request).delete_one(request.filter)
 
 
 @bp.route(ACTION_ROUTE + "deleteMany", methods=ALL_METHODS)
-@action("deleteMany")
-async def delete_many(call: Call) -> bytes:
+@bp.action("deleteMany", reads=False)
+async def delete_many(call: Call) -> Reply:
     """Delete all documents that match."""
-    asked = call.typed(Delete)
-    return await call.access(asked).delete_many(asked.filter)
+    request = call.typed(Delete)
+    return await call.access(request).delete_many(request.filter)

@@ -2,15 +2,15 @@
 
 from typing import Any
 
-import azure.functions as func
 from msgspec import field
 
-from shared.access.opening import Reading
+from shared.access.protocol import Reply
 from shared.documents.ejson import Document
-from shared.endpoint.actions import ACTION_ROUTE, ALL_METHODS, Call, action
+from shared.endpoint.actions import ACTION_ROUTE, ALL_METHODS, Actions, Call
+from shared.mongo.reads import Reading
 from shared.requests import Request, sort_keys, whole
 
-bp = func.Blueprint()
+bp = Actions()
 
 DEFAULT_LIMIT = 1_000
 MAX_LIMIT = 50_000
@@ -36,23 +36,23 @@ class Find(FindOne, frozen=True, kw_only=True):
 
 
 @bp.route(ACTION_ROUTE + "findOne", methods=ALL_METHODS)
-@action("findOne")
-async def find_one(call: Call) -> bytes:
+@bp.action("findOne", reads=True)
+async def find_one(call: Call) -> Reply:
     """Return the first document that matches, or null."""
-    asked = call.typed(FindOne)
-    return await call.access(asked).find_one(Reading(asked.filter, asked.projection, sort_keys(asked.sort)))
+    request = call.typed(FindOne)
+    return await call.access(request).find_one(Reading(request.filter, request.projection, sort_keys(request.sort)))
 
 
 @bp.route(ACTION_ROUTE + "find", methods=ALL_METHODS)
-@action("find")
-async def find(call: Call) -> bytes:
-    """Return the documents that match, in the order asked for."""
-    asked = call.typed(Find)
+@bp.action("find", reads=True)
+async def find(call: Call) -> Reply:
+    """Return the documents that match, in the order of the sort."""
+    request = call.typed(Find)
     reading = Reading(
-        asked.filter,
-        asked.projection,
-        sort_keys(asked.sort),
-        limit=min(whole("limit", asked.limit) or MAX_LIMIT, MAX_LIMIT),
-        skip=whole("skip", asked.skip),
+        request.filter,
+        request.projection,
+        sort_keys(request.sort),
+        limit=min(whole("limit", request.limit) or MAX_LIMIT, MAX_LIMIT),
+        skip=whole("skip", request.skip),
     )
-    return await call.access(asked).find(reading)
+    return await call.access(request).find(reading)

@@ -3,14 +3,13 @@
 from http import HTTPStatus
 from typing import Any
 
-import azure.functions as func
-
+from shared.access.protocol import Reply
 from shared.documents.ejson import Document
-from shared.endpoint.actions import ACTION_ROUTE, ALL_METHODS, Call, action
+from shared.endpoint.actions import ACTION_ROUTE, ALL_METHODS, Actions, Call
 from shared.errors import InvalidParameterError
 from shared.requests import Request
 
-bp = func.Blueprint()
+bp = Actions()
 
 MAX_DOCUMENTS = 100_000  # what MongoDB takes in one batch
 
@@ -36,18 +35,18 @@ class InsertMany(Request, frozen=True, kw_only=True):
 
 
 @bp.route(ACTION_ROUTE + "insertOne", methods=ALL_METHODS)
-@action("insertOne", success=HTTPStatus.CREATED)
-async def insert_one(call: Call) -> bytes:
+@bp.action("insertOne", reads=False, success=HTTPStatus.CREATED)
+async def insert_one(call: Call) -> Reply:
     """Insert a document and return its _id, made here if it brought none."""
-    asked = call.typed(InsertOne)
-    return await call.access(asked).insert_one(asked.document)
+    request = call.typed(InsertOne)
+    return await call.access(request).insert_one(request.document)
 
 
 @bp.route(ACTION_ROUTE + "insertMany", methods=ALL_METHODS)
-@action("insertMany", success=HTTPStatus.CREATED)
-async def insert_many(call: Call) -> bytes:
+@bp.action("insertMany", reads=False, success=HTTPStatus.CREATED)
+async def insert_many(call: Call) -> Reply:
     """Insert documents in order and return their _ids."""
-    asked = call.typed(InsertMany)
-    if not 1 <= len(asked.documents) <= MAX_DOCUMENTS:
+    request = call.typed(InsertMany)
+    if not 1 <= len(request.documents) <= MAX_DOCUMENTS:
         raise InvalidParameterError(f"'documents' must hold 1 to {MAX_DOCUMENTS} documents")
-    return await call.access(asked).insert_many(asked.documents)
+    return await call.access(request).insert_many(request.documents)

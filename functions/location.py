@@ -5,8 +5,7 @@ from urllib.parse import urlsplit
 
 import azure.functions as func
 
-from shared.endpoint.actions import ALL_METHODS
-from shared.endpoint.client import CLIENT_ROUTE, Answer, ClientCall, client_function
+from shared.endpoint.client import ALL_METHODS, CLIENT_ROUTE, Answer, ClientCall, client_function
 
 bp = func.Blueprint()
 

@@ -4,18 +4,17 @@ from http import HTTPStatus
 
 import azure.functions as func
 
-from shared import app
-from shared.auth import accounts, logins, sessions, users
-from shared.auth.users import ANONYMOUS, EMAIL_PASSWORD, User
-from shared.endpoint.actions import ALL_METHODS
-from shared.endpoint.client import CLIENT_ROUTE, Answer, ClientCall, client_function
+from shared.auth.accounts import SERVER, User
+from shared.auth.logins import API_KEY, CUSTOM_TOKEN, not_found
+from shared.auth.users import ANONYMOUS, EMAIL_PASSWORD
+from shared.endpoint.client import ALL_METHODS, CLIENT_ROUTE, Answer, ClientCall, client_function
 from shared.errors import BadRequestError
 
 bp = func.Blueprint()
 
 _UNLINKABLE = {
     ANONYMOUS: "an anonymous identity cannot be linked: link another one to the anonymous user",
-    logins.API_KEY: "an API key cannot be linked: it acts as the user who made it",
+    API_KEY: "an API key cannot be linked: it acts as the user who made it",
 }
 
 
@@ -27,41 +26,44 @@ async def login(call: ClientCall) -> Answer:
     if call.query.get("link") == "true":
         return await _link(call, provider)
     user, key_id = await _user(call, provider)
-    tokens = await sessions.start(call.seen(user), provider, key_id)
+    tokens = await call.service.sessions.start(call.logged(user), provider, key_id)
     return HTTPStatus.OK, {name: getattr(tokens, name) for name in tokens.__struct_fields__}
 
 
 async def _user(call: ClientCall, provider: str) -> tuple[User, str]:
-    """Return who logs in, and the id of the API key if that is what the user has shown."""
-    if provider == logins.API_KEY:
+    """Return who logs in, and the id of the API key if that is the credential."""
+    logins = call.service.logins
+    if provider == API_KEY:
         return await logins.with_api_key(call.text("key"))
     if provider == ANONYMOUS:
         await call.count_attempt("anonymous login")
         return await logins.anonymous(), ""
     if provider == EMAIL_PASSWORD:
         return await logins.with_password(call.text("username", "email"), call.text("password"), call.address), ""
-    if provider == logins.CUSTOM_TOKEN:
+    if provider == CUSTOM_TOKEN:
         return await logins.with_custom_token(call.text("token", "key"), create=True), ""
-    raise logins.not_found(provider)
+    raise not_found(provider)
 
 
 async def _link(call: ClientCall, provider: str) -> Answer:
     user = await call.user_of_access()
-    if user.type == accounts.SERVER:
+    if user.type == SERVER:
         raise BadRequestError("an API key that is a user by itself cannot be linked with another identity")
     if provider == EMAIL_PASSWORD:
         await _link_address(call, user)
-    elif provider == logins.CUSTOM_TOKEN:
-        subject = await logins.subject_of(call.text("token", "key"), app.current())
-        await users.link(user.id, provider, subject.id, subject.data)
+    elif provider == CUSTOM_TOKEN:
+        subject = await call.service.logins.subject_of(call.text("token", "key"))
+        await call.service.users.link(user.id, provider, subject.id, subject.data)
     elif provider in _UNLINKABLE:
         raise BadRequestError(_UNLINKABLE[provider])
     else:
-        raise logins.not_found(provider)
-    return HTTPStatus.OK, {"access_token": await sessions.renewed(call.token)}
+        raise not_found(provider)
+    return HTTPStatus.OK, {"access_token": await call.service.sessions.renewed(call.token)}
 
 
 async def _link_address(call: ClientCall, user: User) -> None:
-    registered = await logins.registered(call.text("username", "email"), call.text("password"), call.address)
+    registered = await call.service.logins.registered(
+        call.text("username", "email"), call.text("password"), call.address
+    )
     if registered.id != user.id:
-        await users.link_registered(user.id, registered)
+        await call.service.users.link_registered(user.id, registered)

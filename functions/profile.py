@@ -4,9 +4,8 @@ from http import HTTPStatus
 
 import azure.functions as func
 
-from shared.auth import accounts, sessions, users
-from shared.endpoint.actions import ALL_METHODS
-from shared.endpoint.client import CLIENT_ROUTE, Answer, ClientCall, client_function
+from shared.auth.accounts import SERVER
+from shared.endpoint.client import ALL_METHODS, CLIENT_ROUTE, Answer, ClientCall, client_function
 from shared.errors import BadRequestError
 
 bp = func.Blueprint()
@@ -19,7 +18,7 @@ async def profile(call: ClientCall) -> Answer:
     user = await call.user_of_access()
     return HTTPStatus.OK, {
         "user_id": user.id,
-        "domain_id": sessions.domain(),
+        "domain_id": call.service.tokens.domain,
         "identities": user.identities,
         "data": user.data,
         "type": user.type,
@@ -31,8 +30,8 @@ async def profile(call: ClientCall) -> Answer:
 async def delete(call: ClientCall) -> Answer:
     """Delete the user whose access token it is, with all sessions; what the user wrote stays."""
     user = await call.user_of_access()
-    if user.type == accounts.SERVER:
+    if user.type == SERVER:
         raise BadRequestError("an API key that is a user by itself is deleted by an operator only")
-    await users.delete(user.id)
-    await sessions.revoke(user.id)
+    await call.service.users.delete(user.id)
+    await call.service.sessions.revoke(user.id)
     return HTTPStatus.NO_CONTENT, None

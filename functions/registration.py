@@ -4,11 +4,13 @@ from http import HTTPStatus
 
 import azure.functions as func
 
-from shared.app import EmailPassword
-from shared.auth import confirmations, logins, mail, sessions, users
-from shared.auth.users import EMAIL_PASSWORD, User
-from shared.endpoint.actions import ALL_METHODS
-from shared.endpoint.client import CLIENT_ROUTE, Answer, ClientCall, client_function
+from shared.app.model import EmailPassword
+from shared.auth import mail
+from shared.auth.accounts import User
+from shared.auth.confirmations import Purpose
+from shared.auth.logins import not_found
+from shared.auth.users import EMAIL_PASSWORD
+from shared.endpoint.client import ALL_METHODS, CLIENT_ROUTE, Answer, ClientCall, client_function
 from shared.errors import AlreadyConfirmedError, BadRequestError, UserNotFoundError
 
 bp = func.Blueprint()
@@ -20,14 +22,16 @@ _ROUTE = CLIENT_ROUTE + "app/{app_id}/auth/providers/local-userpass/"
 @client_function("register", "POST")
 async def register(call: ClientCall) -> Answer:
     """Make a user; unless the app confirms by itself, the address has to be confirmed before the first login."""
-    provider = _provider()
+    provider = _provider(call)
     await call.count_attempt("registration")
     email, password = call.text("email", "username"), call.text("password")
     if provider.run_confirmation_function:
         raise BadRequestError(f'failed to confirm user "{email[:200]}": functions cannot run')
-    user = call.seen(await users.register(email, password, confirmed=provider.auto_confirm, pending=True))
+    user = call.logged(
+        await call.service.users.register(email, password, confirmed=provider.auto_confirm, pending=True)
+    )
     if not provider.auto_confirm:
-        await _send_confirmation(user, email, provider)
+        await _send(call, user, "confirm", provider.confirmation_url)
     return HTTPStatus.CREATED, {}
 
 
@@ -35,8 +39,10 @@ async def register(call: ClientCall) -> Answer:
 @client_function("confirm", "POST")
 async def confirm(call: ClientCall) -> Answer:
     """Take an e-mail address as confirmed by the token that was sent to it."""
-    _provider()
-    await users.confirm(await confirmations.take(call.text("token"), call.text("tokenId"), "confirm"))
+    _provider(call)
+    await call.service.users.confirm(
+        await call.service.confirmations.take(call.text("token"), call.text("tokenId"), "confirm")
+    )
     return HTTPStatus.OK, {}
 
 
@@ -44,11 +50,11 @@ async def confirm(call: ClientCall) -> Answer:
 @client_function("confirmSend", "POST")
 async def confirm_send(call: ClientCall) -> Answer:
     """Send the token again."""
-    provider = _provider()
+    provider = _provider(call)
     user = await _user(call)
     if user.confirmed:
         raise AlreadyConfirmedError("already confirmed")
-    await _send_confirmation(user, call.text("email"), provider)
+    await _send(call, user, "confirm", provider.confirmation_url)
     return HTTPStatus.NO_CONTENT, None
 
 
@@ -56,7 +62,7 @@ async def confirm_send(call: ClientCall) -> Answer:
 @client_function("confirmCall", "POST")
 async def confirm_call(call: ClientCall) -> Answer:
     """Refuse: the app's confirmation function cannot run."""
-    _provider()
+    _provider(call)
     email = call.text("email")
     raise BadRequestError(f'failed to confirm user "{email[:200]}": functions cannot run')
 
@@ -65,10 +71,9 @@ async def confirm_call(call: ClientCall) -> Answer:
 @client_function("resetSend", "POST")
 async def reset_send(call: ClientCall) -> Answer:
     """Send a token with which the user can choose another password."""
-    provider = _provider()
+    provider = _provider(call)
     user = await _user(call)
-    token, token_id = await confirmations.issue(user.id, "reset")
-    await mail.send("reset", call.text("email"), token, token_id, provider.reset_url)
+    await _send(call, user, "reset", provider.reset_url)
     return HTTPStatus.NO_CONTENT, None
 
 
@@ -76,38 +81,41 @@ async def reset_send(call: ClientCall) -> Answer:
 @client_function("reset", "POST")
 async def reset(call: ClientCall) -> Answer:
     """Give the user whose token it is another password, and end all sessions."""
-    _provider()
+    _provider(call)
     password = call.text("password")
+    users = call.service.users
     hashed = await users.password_hash(password)  # before the token is used up
-    user_id = await confirmations.take(call.text("token"), call.text("tokenId"), "reset")
+    user_id = await call.service.confirmations.take(call.text("token"), call.text("tokenId"), "reset")
     await users.set_password_hash(user_id, hashed)
-    await sessions.revoke(user_id)
+    await call.service.sessions.revoke(user_id)
     return HTTPStatus.NO_CONTENT, None
 
 
 @bp.route(_ROUTE + "reset/call", methods=ALL_METHODS)
 @client_function("resetCall", "POST")
-async def reset_call(_call: ClientCall) -> Answer:
+async def reset_call(call: ClientCall) -> Answer:
     """Refuse: the app's reset function cannot run."""
-    _provider()
+    _provider(call)
     raise BadRequestError("failed to reset the password: functions cannot run")
 
 
-def _provider() -> EmailPassword:
-    provider = logins.providers().email_password
+def _provider(call: ClientCall) -> EmailPassword:
+    provider = call.service.exported.providers.email_password
     if provider is None:
-        raise logins.not_found(EMAIL_PASSWORD)
+        raise not_found(EMAIL_PASSWORD)
     return provider
 
 
 async def _user(call: ClientCall) -> User:
     await call.count_attempt("mail")
-    user = await users.by_email(call.text("email"))
+    user = await call.service.users.by_email(call.text("email"))
     if user is None:
         raise UserNotFoundError("user not found")
     return user
 
 
-async def _send_confirmation(user: User, email: str, provider: EmailPassword) -> None:
-    token, token_id = await confirmations.issue(user.id, "confirm")
-    await mail.send("confirm", email, token, token_id, provider.confirmation_url)
+async def _send(call: ClientCall, user: User, purpose: Purpose, page: str) -> None:
+    """Send the user a token for the app's page."""
+    token = await call.service.confirmations.issue(user.id, purpose)
+    webhook = call.service.settings.mail_webhook_url
+    await mail.send(webhook, purpose, call.text("email", "username"), token, page)

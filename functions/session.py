@@ -4,9 +4,7 @@ from http import HTTPStatus
 
 import azure.functions as func
 
-from shared.auth import sessions
-from shared.endpoint.actions import ALL_METHODS
-from shared.endpoint.client import CLIENT_ROUTE, Answer, ClientCall, client_function
+from shared.endpoint.client import ALL_METHODS, CLIENT_ROUTE, Answer, ClientCall, client_function
 
 bp = func.Blueprint()
 
@@ -27,8 +25,8 @@ async def app_session(call: ClientCall) -> Answer:
 
 async def _session(call: ClientCall) -> Answer:
     if call.method == "DELETE":
-        await sessions.end(call.token)
+        await call.service.sessions.end(call.token)
         return HTTPStatus.NO_CONTENT, None
-    user, access_token = await sessions.refreshed(call.token)
-    call.seen(user)
+    user, access_token = await call.service.sessions.refreshed(call.token)
+    call.logged(user)
     return HTTPStatus.OK, {"access_token": access_token}

@@ -2,15 +2,15 @@
 
 from typing import Any
 
-import azure.functions as func
 from msgspec import field
 
+from shared.access.protocol import Reply
 from shared.documents.ejson import Document
-from shared.endpoint.actions import ACTION_ROUTE, ALL_METHODS, Call, action
+from shared.endpoint.actions import ACTION_ROUTE, ALL_METHODS, Actions, Call
 from shared.errors import InvalidParameterError
 from shared.requests import Upsertable
 
-bp = func.Blueprint()
+bp = Actions()
 
 
 class Update(Upsertable, frozen=True, kw_only=True):
@@ -50,28 +50,28 @@ class ReplaceOne(Upsertable, frozen=True, kw_only=True):
 
 
 @bp.route(ACTION_ROUTE + "updateOne", methods=ALL_METHODS)
-@action("updateOne")
-async def update_one(call: Call) -> bytes:
+@bp.action("updateOne", reads=False)
+async def update_one(call: Call) -> Reply:
     """Change the first document that matches."""
-    asked = call.typed(Update)
-    return await call.access(asked).update_one(
-        asked.filter, asked.update, asked.array_filters or None, upsert=bool(asked.upsert)
+    request = call.typed(Update)
+    return await call.access(request).update_one(
+        request.filter, request.update, request.array_filters or None, upsert=bool(request.upsert)
     )
 
 
 @bp.route(ACTION_ROUTE + "updateMany", methods=ALL_METHODS)
-@action("updateMany")
-async def update_many(call: Call) -> bytes:
+@bp.action("updateMany", reads=False)
+async def update_many(call: Call) -> Reply:
     """Change all documents that match."""
-    asked = call.typed(Update)
-    return await call.access(asked).update_many(
-        asked.filter, asked.update, asked.array_filters or None, upsert=bool(asked.upsert)
+    request = call.typed(Update)
+    return await call.access(request).update_many(
+        request.filter, request.update, request.array_filters or None, upsert=bool(request.upsert)
     )
 
 
 @bp.route(ACTION_ROUTE + "replaceOne", methods=ALL_METHODS)
-@action("replaceOne")
-async def replace_one(call: Call) -> bytes:
+@bp.action("replaceOne", reads=False)
+async def replace_one(call: Call) -> Reply:
     """Put another document in the place of the first that matches; its _id stays."""
-    asked = call.typed(ReplaceOne)
-    return await call.access(asked).replace_one(asked.filter, asked.replacement, upsert=bool(asked.upsert))
+    request = call.typed(ReplaceOne)
+    return await call.access(request).replace_one(request.filter, request.replacement, upsert=bool(request.upsert))

@@ -1,4 +1,4 @@
-"""Reads infra/*.bicep as far as that goes without the Azure CLI: `python -m infra.bicep` says what is wrong in them.
+"""Reads infra/*.bicep as far as that goes without the Azure CLI: `python -m infra.bicep` prints what is wrong in them.
 
 Found are errors of syntax, modules whose parameters or outputs do not fit, and names that are declared and not used.
 Unknown properties, wrong types and undefined names are not: `make check-bicep` finds those, with the Azure CLI.
@@ -61,11 +61,11 @@ def _misfits(name: str, module: Parsed, path: Path, text: str) -> Iterator[str]:
         return
     called = parse(target)
     config = module["config"]
-    given = set(config.get("config", config)["params"])
+    passed = set(config.get("config", config)["params"])
     declared = called.get("parameters", {})
     required = {each for each, details in declared.items() if details.get("default") is None}
-    yield from (f"{name} has no parameter {each}" for each in sorted(given - declared.keys()))
-    yield from (f"{name} needs the parameter {each}" for each in sorted(required - given))
+    yield from (f"{name} has no parameter {each}" for each in sorted(passed - declared.keys()))
+    yield from (f"{name} needs the parameter {each}" for each in sorted(required - passed))
     for output in sorted(set(re.findall(rf"\b{name}\.outputs\.(\w+)", text)) - called.get("outputs", {}).keys()):
         yield f"{name} has no output {output}"
 

@@ -15,7 +15,7 @@ serve)
     ;;
 admin)
     if [ -x "$host" ]; then
-        # the host's worker finds the packages by itself, a process of our own needs to be told
+        # the host's worker finds the packages by itself, a process of our own needs PYTHONPATH
         cd "$AzureWebJobsScriptRoot"
         export PYTHONPATH="$AzureWebJobsScriptRoot/.python_packages/lib/site-packages"
     fi

@@ -40,12 +40,12 @@ param mongoMaxConnections int = 1500
 @maxValue(100)
 param connectionsPerProcess int = 16
 
-@description('Calls that one instance answers at the same time. Flex Consumption takes 1 for Python unless it is told.')
+@description('Calls that one instance answers at the same time. The default of Flex Consumption for Python is 1.')
 @minValue(1)
 @maxValue(1000)
 param httpConcurrency int = 32
 
-// One process for each instance, and beside its pool up to two connections that watch each server. The platform
+// One process for each instance, and beside its pool up to two connections that monitor each server. The platform
 // starts no more instances than the database has connections for; 40 and 1,000 are the platform's own limits. The
 // service divides the same budget by the same number of processes, so the pools fit also where 40 was the larger.
 @description('How many instances there may be: as many as the database has connections for.')

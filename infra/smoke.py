@@ -1,4 +1,4 @@
-"""Asks a deployment whether it serves this release: `python -m infra.smoke BASE_URL`. Needs no key, writes nothing."""
+"""Checks whether a deployment serves this release: `python -m infra.smoke BASE_URL`. Needs no key, writes nothing."""
 
 import argparse
 import http.client
@@ -16,11 +16,11 @@ POLL_S = 2.0
 
 
 class SmokeError(Exception):
-    """The deployment answered something else than it should; the text is one sentence."""
+    """The deployment returned something else than it should; the text is one sentence."""
 
 
 class Answer(NamedTuple):
-    """What came back."""
+    """What was returned."""
 
     status: int
     headers: dict[str, str]
@@ -47,7 +47,7 @@ class Deployment:
         self.kind = http.client.HTTPSConnection if split.scheme == "https" else http.client.HTTPConnection
         self.host, self.port = split.hostname, split.port
 
-    def ask(self, method: str, path: str, body: bytes | None = None) -> Answer:
+    def send(self, method: str, path: str, body: bytes | None = None) -> Answer:
         """Send one request on a connection of its own."""
         connection = self.kind(self.host, self.port, timeout=TIMEOUT_S)
         try:
@@ -64,36 +64,36 @@ class Deployment:
 
 def live(deployment: Deployment) -> None:
     """The process is up, in this version."""
-    answer = deployment.ask("GET", "/health/live")
+    answer = deployment.send("GET", "/health/live")
     _expect("GET /health/live", answer, 200)
     if (found := answer.members.get("version")) != VERSION:
-        raise SmokeError(f"GET /health/live speaks of version {found}, not of {VERSION}")
+        raise SmokeError(f"GET /health/live returned version {found}, not of {VERSION}")
 
 
 def ready(deployment: Deployment) -> None:
     """MongoDB answers."""
-    _expect("GET /health/ready", deployment.ask("GET", "/health/ready"), 200)
+    _expect("GET /health/ready", deployment.send("GET", "/health/ready"), 200)
 
 
 def closed(deployment: Deployment) -> None:
     """Nobody reads without credentials, and the refusal comes from us."""
     body = b'{"dataSource":"mongodb-atlas","database":"smoke","collection":"smoke","filter":{}}'
-    answer = deployment.ask("POST", "/app/smoke/endpoint/data/v1/action/findOne", body)
+    answer = deployment.send("POST", "/app/smoke/endpoint/data/v1/action/findOne", body)
     if answer.status not in {400, 401, 403, 404} or "error" not in answer.members:
         raise SmokeError(f"findOne without credentials was answered with {answer.status}")
 
 
 def mapped(deployment: Deployment) -> None:
     """A path that nobody serves is ours to refuse: the host adds no prefix and no page of its own."""
-    answer = deployment.ask("GET", "/smoke/no/such/path")
+    answer = deployment.send("GET", "/smoke/no/such/path")
     _expect("GET of a path that does not exist", answer, 404)
     if "error" not in answer.members:
         raise SmokeError("a path that does not exist was refused by something that is not Dozen")
 
 
 def sniffed(deployment: Deployment) -> None:
-    """The headers that host.json or server.py adds are there."""
-    if deployment.ask("GET", "/health/live").headers.get("x-content-type-options") != "nosniff":
+    """The headers that host.json or the server adds are there."""
+    if deployment.send("GET", "/health/live").headers.get("x-content-type-options") != "nosniff":
         raise SmokeError("x-content-type-options: nosniff is not sent")
 
 
@@ -122,10 +122,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m infra.smoke", description=__doc__)
     parser.add_argument("url", help="where the deployment is: https://<host>")
     parser.add_argument("--patience", type=float, default=180, metavar="SECONDS", help="how long to wait for it")
-    given = parser.parse_args(arguments)
-    deadline = time.monotonic() + given.patience
+    options = parser.parse_args(arguments)
+    deadline = time.monotonic() + options.patience
     try:
-        deployment = Deployment(given.url)
+        deployment = Deployment(options.url)
         for check in CHECKS:
             _until_it_holds(check, deployment, deadline)
             sys.stdout.write(f"ok: {check.__doc__}\n")

@@ -15,9 +15,9 @@ trap 'docker stop "$container" >/dev/null; rm -rf "$folder"' EXIT
 docker cp --quiet "$container:/usr/bin/mongod" "$folder/mongod"
 "$folder/mongod" --version # here and not in a test, if a library is missing
 
-ask() { docker exec "$container" mongosh --quiet --port $port --eval "$1"; }
+evaluate() { docker exec "$container" mongosh --quiet --port $port --eval "$1"; }
 for _ in $(seq 60); do
-    if ask "try { rs.status() } catch { rs.initiate({ _id: 'rs0', members: [{ _id: 0, host: '127.0.0.1:$port' }] }) }
+    if evaluate "try { rs.status() } catch { rs.initiate({ _id: 'rs0', members: [{ _id: 0, host: '127.0.0.1:$port' }] }) }
             quit(db.hello().isWritablePrimary ? 0 : 1)" >/dev/null 2>&1; then
         ready=yes
         break

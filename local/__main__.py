@@ -16,7 +16,7 @@ from local import lock, ports
 from local.database import Database, database
 from local.environment import read_environment
 from local.errors import LocalError
-from local.question import ask
+from local.request import first_request
 from local.service import server
 from shared.settings import SettingsError
 
@@ -64,10 +64,10 @@ def _run(data_dir: Path) -> None:
 
 
 def _introduce(chosen: Database, data_dir: Path) -> None:
-    question, response = ask(chosen)
+    request, response = first_request(chosen)
     _console.print(f"\nDozen serves on http://{ports.LOOPBACK}:{chosen.settings.listen_port}", style="bold green")
     _console.print(_about(chosen, data_dir))
-    _say("Try it:", question.curl)
+    _say("Try it:", request.curl)
     _say("It answers:" if response.is_success else f"It answers {response.status_code}:", response.text)
     _say("Manage keys in a second terminal:", _admin(chosen))
     _console.print("\nCtrl-C stops it all; data and key stay.", style="dim")
@@ -77,10 +77,10 @@ def _about(chosen: Database, data_dir: Path) -> str:
     if chosen.process is None:
         return (
             "It uses your database: no mongod was started and no sample data is written there. So the request below"
-            f" finds nothing until you put your own names into it. Its key is kept in {chosen.key_file}."
+            f" finds nothing until you put your own names into it. Its key is in {chosen.key_file}."
         )
     samples = f"{chosen.loaded} sample documents were loaded" if chosen.loaded else "The sample data is as you left it"
-    return f"{samples} ({sample.FILMS}, {sample.SHOP}). mongod keeps everything in {data_dir}."
+    return f"{samples} ({sample.FILMS}, {sample.SHOP}). mongod stores everything in {data_dir}."
 
 
 def _admin(chosen: Database) -> str:
@@ -88,8 +88,8 @@ def _admin(chosen: Database) -> str:
     here = python.relative_to(Path.cwd()) if python.is_relative_to(Path.cwd()) else python
     command = f"{here} -m admin keys list"
     # the address of a database of the user's may hold a password: it is not printed
-    given = "" if chosen.process is None else f"MONGO_DB_URI='{chosen.settings.control_uri}' "
-    return given + command
+    setting = "" if chosen.process is None else f"MONGO_DB_URI='{chosen.settings.control_uri}' "
+    return setting + command
 
 
 def _say(title: str, text: str) -> None:

@@ -46,7 +46,7 @@ def stop(process: subprocess.Popen[bytes], *, patience_s: float = 30) -> None:
 def _become(parent: int, command: list[str]) -> None:
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-    if os.getppid() != parent:  # it died before we asked, and no signal will come
+    if os.getppid() != parent:  # it died before the request, and no signal will come
         return
     try:
         os.execvp(command[0], command)  # noqa: S606 (no shell is wanted)

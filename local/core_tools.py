@@ -16,7 +16,7 @@ _FILE = "local.settings.json"
 
 
 def main() -> None:
-    """Become `func start`; end with one sentence if that cannot be."""
+    """Become `func start`; exit with one sentence if that is not possible."""
     func = shutil.which("func")
     if func is None:
         sys.exit("There is no `func` on the PATH: install Azure Functions Core Tools, or serve with `make run`.")
@@ -27,7 +27,7 @@ def main() -> None:
     except json.JSONDecodeError as error:
         sys.exit(f"{_FILE} is not JSON: {error}")
     try:
-        _, port = listen_address(_usual(written) | written.get("Values", {}) | os.environ)
+        _, port = listen_address(_default(written) | written.get("Values", {}) | os.environ)
     except SettingsError as error:
         sys.exit(str(error))
     # the interpreter of this environment, which has the packages
@@ -35,7 +35,7 @@ def main() -> None:
     os.execve(func, [func, "start", "--port", str(port), *sys.argv[1:]], dict(os.environ) | {"PATH": path})  # noqa: S606
 
 
-def _usual(written: dict[str, dict[str, object]]) -> dict[str, str]:
+def _default(written: dict[str, dict[str, object]]) -> dict[str, str]:
     port = written.get("Host", {}).get("LocalHttpPort")
     return {} if port is None else {"LISTEN_PORT": str(port)}
 

@@ -18,7 +18,7 @@ _USUAL_PORT = 27017
 
 @dataclass(frozen=True)
 class Database:
-    """What the server is to use, and what to tell about it."""
+    """The database that the server uses, and what `make run` prints about it."""
 
     environ: dict[str, str]
     settings: Settings
@@ -42,13 +42,13 @@ def database(environ: dict[str, str], data_dir: Path) -> Iterator[Database]:
 
 
 def _choose_port(remembered: Path) -> int:
-    """Prefer the port of last time, so that what the developer has noted goes on working."""
+    """Prefer the port of the last run, so that a connection string from then still works."""
     last = remembered.read_text().strip() if remembered.exists() else ""
     wanted = int(last) if last.isdecimal() else _USUAL_PORT
     return wanted if ports.is_free(wanted) else ports.free_port()
 
 
 def _key_file(settings: Settings, data_dir: Path) -> Path:
-    """Name a file for each database, so that going back and forth does not fill them with keys."""
+    """Name a file for each database, so that switching between databases reuses its key."""
     place = f"{settings.control_uri} {settings.dozen_database}"
     return data_dir / f"dev-key.{hashlib.sha256(place.encode()).hexdigest()[:12]}"

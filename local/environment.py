@@ -7,7 +7,7 @@ from dotenv import dotenv_values
 
 
 def read_environment(dotenv: Path = Path(".env")) -> dict[str, str]:
-    """Return the environment with what `.env` adds to it; the real environment wins."""
+    """Return the environment and the settings in `.env`; the environment wins."""
     written = {name: value for name, value in dotenv_values(dotenv).items() if value is not None}
     return written | dict(os.environ)
 

@@ -11,7 +11,7 @@ from local.errors import LocalError
 
 @contextmanager
 def exclusive(data_dir: Path) -> Iterator[None]:
-    """Hold the data directory; the system lets go of it when this process ends, however it ends."""
+    """Hold the data directory; the system releases it when this process ends, however it ends."""
     data_dir.mkdir(parents=True, exist_ok=True)
     with (data_dir / "lock").open("a+") as file:
         try:

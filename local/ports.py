@@ -15,7 +15,7 @@ def free_port() -> int:
 def is_free(port: int) -> bool:
     """Tell whether a server could listen on this port."""
     with socket.socket() as probe:
-        # without it the closed connections of the last run keep the port "in use" for a minute
+        # without it the port counts as in use for a minute after the connections of the last run have closed
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((LOOPBACK, port))

@@ -30,7 +30,7 @@ def server(environ: dict[str, str], port: int) -> Iterator[subprocess.Popen[byte
 
 def _await_ready(process: subprocess.Popen[bytes], port: int) -> None:
     deadline = time.monotonic() + _READY_S
-    while (answer := _ask_ready(port)) != "200":
+    while (answer := _readiness(port)) != "200":
         if process.poll() is not None:
             raise LocalError(f"The server stopped by itself (exit code {process.returncode}).")
         if time.monotonic() > deadline:
@@ -38,7 +38,7 @@ def _await_ready(process: subprocess.Popen[bytes], port: int) -> None:
         time.sleep(_POLL_S)
 
 
-def _ask_ready(port: int) -> str:
+def _readiness(port: int) -> str:
     try:
         response = httpx.get(f"http://{ports.LOOPBACK}:{port}/health/ready", trust_env=False)
     except httpx.TransportError as error:

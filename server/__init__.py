@@ -19,8 +19,7 @@ from server.adapter import FunctionRoute
 from server.draining import DrainingServer
 from server.limits import Protocol
 from shared import settings, telemetry
-from shared.cache import store as cache
-from shared.mongo import clients as mongo
+from shared.service import process
 from shared.settings import SettingsError
 
 telemetry.log_to_stdout()
@@ -94,10 +93,9 @@ class ExactRoute:
 @asynccontextmanager
 async def _lifespan(_app: object) -> AsyncIterator[None]:
     yield
-    await cache.close()
-    await mongo.close()
+    await process.close()
     telemetry.event(logging.INFO, "stopped")
-    await asyncio.to_thread(telemetry.flush, 5.0)
+    await asyncio.to_thread(process.reporting.flush, 5.0)
 
 
 app = Functions(_routes())
@@ -106,7 +104,7 @@ app = Functions(_routes())
 def _grace_seconds() -> int:
     """Return how long a call in flight may take at the end: a little longer than its own deadline."""
     try:
-        return settings.current().mongo_db_timeout_ms // 1000 + 2
+        return process.service().settings.mongo_db_timeout_ms // 1000 + 2
     except SettingsError:  # then every call is refused at once
         return 1
 

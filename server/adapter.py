@@ -8,7 +8,7 @@ import azure.functions as func
 from starlette.types import Receive, Scope, Send
 
 from server import limits
-from shared.endpoint.actions import Function
+from shared.endpoint.http import Function
 
 _HOST = re.compile(r"[A-Za-z0-9._:\[\]-]+")
 _NOSNIFF = (b"x-content-type-options", b"nosniff")  # host.json has Azure's host send it

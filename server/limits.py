@@ -5,7 +5,7 @@ import asyncio
 from starlette.types import Receive
 
 from server.draining import DrainingProtocol
-from shared import settings
+from shared.service import process
 from shared.settings import SettingsError
 
 MOST_HEADER_BYTES = 64 * 1024
@@ -65,6 +65,6 @@ async def body(headers: dict[str, str], receive: Receive) -> bytes | None:
 
 def _max_body_bytes() -> int:
     try:
-        return settings.current().max_body_bytes
+        return process.service().settings.max_body_bytes
     except SettingsError:  # the function answers with the sentence, whatever the body
         return 0

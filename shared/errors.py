@@ -7,7 +7,7 @@ DataAPIError                     500  InternalServerError         anything unexp
 ├── WrongTypeError               400  InvalidJSONFieldType        a member has the wrong type
 ├── UnknownDataSourceError       400  ServiceNotFound             no data source of that name
 ├── CommandFailedError           400  MongoDBError                MongoDB rejected the command
-├── ReadTooLargeError            400  ReadSizeLimitExceeded       the answer would be larger than MAX_READ_BYTES
+├── ReadTooLargeError            400  ReadSizeLimitExceeded       the documents found exceed MAX_READ_BYTES
 ├── DeniedWriteError             400  NoMatchingRoleFound         the document's role does not allow the write
 ├── SchemaFailedError            400  SchemaValidationFailedWrite a written document does not follow the schema
 ├── BadRequestError              400  BadRequest                  a registration, reset or link that cannot be
@@ -16,7 +16,7 @@ DataAPIError                     500  InternalServerError         anything unexp
 ├── InvalidPasswordError         401  InvalidPassword             e-mail address and password do not match a user
 ├── LoginRefusedError            401  AuthError                   a login that is refused
 ├── ValidationFailedError        401  IncomingWebhookAuthFailed   the call's secret or signature is missing or wrong
-├── NoRuleError                  403  NoMatchingRuleFound         the namespace is nobody's to touch
+├── NoRuleError                  403  NoMatchingRuleFound         no rule opens the namespace to the caller
 ├── NoRoleError                  403  NoMatchingRoleFound         no role of the caller allows it
 ├── NotCallableError             403  FunctionNotCallable         can_evaluate is not true for the caller
 ├── OriginRefusedError           403  DomainNotAllowed            the Origin is not in CORS_ALLOWED_ORIGINS
@@ -30,9 +30,9 @@ DataAPIError                     500  InternalServerError         anything unexp
 ├── NameInUseError               409  AccountNameInUse            a user with this e-mail address exists
 ├── BodyTooLargeError            413  BadRequest                  the body is larger than MAX_BODY_BYTES
 ├── TooManyLoginsError           429  TooManyRequests             too many failed logins: Retry-After says for how long
-├── UnavailableError             503  InternalServerError         MongoDB is away, or a setting is wrong
+├── UnavailableError             503  InternalServerError         MongoDB cannot be reached, or a setting is wrong
 │   └── UnconfirmedWriteError    503  InternalServerError         a write that may have happened: no Retry-After
-└── DeadlinePassedError          504  ExecutionTimeLimitExceeded  MONGO_DB_TIMEOUT_MS went by
+└── DeadlinePassedError          504  ExecutionTimeLimitExceeded  the call took longer than MONGO_DB_TIMEOUT_MS
 """
 
 from collections.abc import Iterable, Mapping
@@ -47,10 +47,10 @@ class DataAPIError(Exception):
     code: ClassVar[str | None] = "InternalServerError"
     headers: Mapping[str, str] = {}
     detail: str | None = None
-    """What the log says beyond the text: which role and expression decided."""
+    """What is logged beside the text, and hidden from the caller: the role and the expression that decided."""
 
     def because(self, detail: str) -> Self:
-        """Give the log a reason that the caller does not get."""
+        """Add a reason that is logged and hidden from the caller."""
         self.detail = detail
         return self
 
@@ -152,7 +152,7 @@ class NoRuleError(DataAPIError):
 
 
 class NoRoleError(DataAPIError):
-    """No role of the caller allows the call: it fails before any document is looked at."""
+    """No role of the caller allows the call: it fails before any document is checked."""
 
     status, code = HTTPStatus.FORBIDDEN, "NoMatchingRoleFound"
 
@@ -205,7 +205,7 @@ class MethodNotAllowedError(DataAPIError):
     status, code = HTTPStatus.METHOD_NOT_ALLOWED, "BadRequest"
 
     def __init__(self, text: str, methods: Iterable[str] = ("POST",)) -> None:
-        """Say which methods are."""
+        """Take the methods that are allowed: the header Allow lists them."""
         super().__init__(text)
         self.headers = {"Allow": ", ".join([*methods, "OPTIONS"])}
 
@@ -234,7 +234,7 @@ class TooManyLoginsError(DataAPIError):
     status, code = HTTPStatus.TOO_MANY_REQUESTS, "TooManyRequests"
 
     def __init__(self, seconds: int) -> None:
-        """Say after how many seconds the next login will be looked at."""
+        """Take the seconds after which the next login is checked: the header Retry-After holds them."""
         super().__init__(f"too many failed logins: try again in {seconds} seconds")
         self.headers = {"Retry-After": str(seconds)}
 
@@ -247,7 +247,7 @@ class UnavailableError(DataAPIError):
 
 
 class UnconfirmedWriteError(UnavailableError):
-    """A write that no majority of the replica set confirmed: it may have happened, so nobody is told to repeat it."""
+    """A write that no majority of the replica set confirmed: it may have happened, so there is no Retry-After."""
 
     headers: Mapping[str, str] = {}
 

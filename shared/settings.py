@@ -3,7 +3,6 @@
 import os
 import re
 from collections.abc import Mapping
-from functools import cache
 from typing import Annotated, Literal, Self
 from urllib.parse import quote_plus, unquote
 
@@ -191,12 +190,6 @@ def prepare_exporters() -> None:
     name = _TELEMETRY_PREFIX + "CONNECTION_STRING"
     if connection := os.environ.get(name):
         os.environ[name] = connection.strip().rstrip(";")
-
-
-@cache
-def current() -> Settings:
-    """Return this process's settings, read once."""
-    return read()
 
 
 def app_secrets(environ: Mapping[str, str] | None = None) -> dict[str, str]:

@@ -10,10 +10,9 @@ import pytest
 from pymongo import AsyncMongoClient, MongoClient
 
 from local.mongod import Mongod
-from shared import app, auth, settings
-from shared.auth import limits, sessions
-from shared.cache import store as cache
-from shared.mongo import clients as mongo
+from shared.auth.keys import new_key
+from shared.mongo.control import API_KEYS
+from shared.service import Service, process
 from shared.settings import VERSION
 from tests.hosts import Answer, Host, Server, Worker
 from tests.leaks import pytest_configure, pytest_sessionfinish, pytest_terminal_summary
@@ -73,10 +72,10 @@ def environment(mongod: Mongod) -> Iterator[None]:
 @pytest.fixture(scope="session")
 def key(mongod: Mongod) -> str:
     """An API key with full access."""
-    made, stored = auth.new_key("tests", system=True)
+    made, stored = new_key("tests", system=True)
     with MongoClient[dict[str, Any]](mongod.uri) as client:
-        client["dozen"][auth.API_KEYS].create_index("hash", unique=True)
-        client["dozen"][auth.API_KEYS].insert_one(stored)
+        client["dozen"][API_KEYS].create_index("hash", unique=True)
+        client["dozen"][API_KEYS].insert_one(stored)
     return made
 
 
@@ -84,8 +83,7 @@ def key(mongod: Mongod) -> str:
 async def worker(environment: None) -> AsyncIterator[Worker]:
     """Microsoft's worker library, in this process."""
     yield Worker()
-    await cache.close()
-    await mongo.close()
+    await process.close()
 
 
 @pytest.fixture(scope="session")
@@ -108,7 +106,6 @@ async def valkey(tmp_path: Path) -> AsyncIterator[Valkey]:
     server = Valkey(tmp_path)
     await server.start()
     yield server
-    await cache.close()
     await server.close()
 
 
@@ -186,21 +183,26 @@ def post(host: Host, key: str, database: Any) -> Post:
     return Post(host, key)
 
 
+_replaced: list[Service] = []
+
+
 @pytest.fixture
-def configured(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
-    """Let a test set environment variables for the worker in this process; settings and keys are read anew."""
-    _forget()
+async def configured(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[pytest.MonkeyPatch]:
+    """Let a test set environment variables for the worker in this process, which has a service of the test's own."""
+    before, process.held = process.held, None
     yield monkeypatch
+    restart()
+    while _replaced:
+        await _replaced.pop().close()
     monkeypatch.undo()
-    _forget()
+    process.held = before
 
 
-def _forget() -> None:
-    settings.current.cache_clear()
-    app.forget()
-    auth.forget_cached_keys()
-    sessions.forget_cached_sessions()
-    limits.forget_counts()
+def restart() -> None:
+    """Have the worker in this process begin anew with the settings as they are now, in a test with `configured`."""
+    if process.held is not None:
+        _replaced.append(process.held)
+        process.held = None
 
 
 def errors_only(answer: Answer) -> dict[str, str]:

@@ -1,6 +1,6 @@
 """Users and passwords of every kind, on a real mongod that asks for them."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import pytest
@@ -8,8 +8,8 @@ from pymongo import MongoClient
 
 from local import child, ports
 from local.mongod import find_mongod
-from shared import auth
-from shared.mongo import clients as mongo
+from shared.auth.keys import new_key
+from shared.mongo.control import API_KEYS
 from tests.conftest import Post, errors_only
 from tests.hosts import Worker
 
@@ -36,19 +36,18 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
             "createUser", "root", pwd=ROOT_PASSWORD, roles=["root"]
         )  # which no one may do but the first
     with MongoClient[dict[str, Any]](ports.LOOPBACK, port, username="root", password=ROOT_PASSWORD) as client:
-        made, stored = auth.new_key("credentials", system=True)
-        client.dozen[auth.API_KEYS].insert_one(stored)
+        made, stored = new_key("credentials", system=True)
+        client.dozen[API_KEYS].insert_one(stored)
         yield Guarded(port, client, made)
     child.stop(process)
 
 
 @pytest.fixture
-async def by_parts(configured: pytest.MonkeyPatch, guarded: Guarded) -> AsyncIterator[pytest.MonkeyPatch]:
+def by_parts(configured: pytest.MonkeyPatch, guarded: Guarded) -> pytest.MonkeyPatch:
     configured.delenv("MONGO_DB_URI")
     configured.setenv("MONGO_DB_HOST", ports.LOOPBACK)
     configured.setenv("MONGO_DB_PORT", str(guarded.port))
-    yield configured
-    await mongo.close()  # while it still answers
+    return configured
 
 
 @pytest.mark.parametrize(

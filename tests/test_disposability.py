@@ -13,7 +13,8 @@ import pytest
 from pymongo import MongoClient
 
 from local.mongod import Mongod
-from shared import auth
+from shared.auth.keys import new_key
+from shared.mongo.control import API_KEYS
 from tests.hosts import Server, eventually
 from tests.traffic import Connection, Proxy, Traffic
 
@@ -58,9 +59,9 @@ async def fresh(request: pytest.FixtureRequest, mongod: Mongod, tmp_path: Path) 
 
 
 def system_key(uri: str) -> str:
-    made, stored = auth.new_key("own", system=True)
+    made, stored = new_key("own", system=True)
     with MongoClient[dict[str, Any]](uri) as client:
-        client.dozen[auth.API_KEYS].insert_one(stored)
+        client.dozen[API_KEYS].insert_one(stored)
     return made
 
 

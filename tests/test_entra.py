@@ -9,7 +9,8 @@ from typing import Any
 import jwt
 import pytest
 
-from shared import auth
+from shared.auth.keys import new_key
+from shared.mongo.control import API_KEYS
 from shared.mongo.entra import scope
 from tests.conftest import ACTION, errors_only, request_body
 from tests.hosts import ROOT, Server
@@ -28,8 +29,8 @@ async def identity() -> AsyncIterator[IdentityEndpoint]:
 @pytest.fixture
 async def mongo() -> AsyncIterator[OidcMongo]:
     """Azure DocumentDB with a system key and a document."""
-    made, stored = auth.new_key("entra", system=True)
-    async with OidcMongo(DOCUMENTDB, {auth.API_KEYS: [stored], "items": [{"_id": 1}]}) as running:
+    made, stored = new_key("entra", system=True)
+    async with OidcMongo(DOCUMENTDB, {API_KEYS: [stored], "items": [{"_id": 1}]}) as running:
         running.key = made  # type: ignore[attr-defined]
         yield running
 

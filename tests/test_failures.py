@@ -3,16 +3,23 @@
 import json
 import time
 from collections.abc import AsyncIterator, Iterator
+from http import HTTPStatus
 from typing import Any, NamedTuple
 
+import azure.functions as func
 import pytest
 from pymongo import MongoClient
 
-from functions import health
 from local.mongod import Mongod
 from local.ports import free_port
-from shared import auth
-from shared.endpoint.actions import Call, action, actions
+from shared.access.protocol import Reply
+from shared.auth.keys import new_key
+from shared.endpoint.actions import Action, Call
+from shared.endpoint.actions import answer as respond
+from shared.mongo import readiness
+from shared.mongo.control import API_KEYS
+from shared.mongo.readiness import Readiness
+from shared.service import process
 from tests.conftest import ACTION, FailPoint, Post, errors_only, request_body
 from tests.hosts import Answer, Server, Worker, eventually
 
@@ -28,9 +35,9 @@ def own_mongod(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mongod]:
 
 @pytest.fixture(scope="module")
 def own_key(own_mongod: Mongod) -> str:
-    made, stored = auth.new_key("own", system=True)
+    made, stored = new_key("own", system=True)
     with MongoClient[dict[str, Any]](own_mongod.uri) as client:
-        client.dozen[auth.API_KEYS].insert_one(stored)
+        client.dozen[API_KEYS].insert_one(stored)
     return made
 
 
@@ -42,14 +49,6 @@ async def own_server(own_mongod: Mongod, tmp_path_factory: pytest.TempPathFactor
         log, MONGO_DB_URI=f"{own_mongod.uri}&serverSelectionTimeoutMS=800", MONGO_DB_TIMEOUT_MS="1500"
     ) as running:
         yield running
-
-
-@pytest.fixture
-def fresh_health() -> Iterator[None]:
-    """Forget the last readiness check of the worker in this process, before and after."""
-    health._Check.expires = 0.0
-    yield
-    health._Check.expires = 0.0
 
 
 class Reliable(NamedTuple):
@@ -383,13 +382,16 @@ async def test_a_reply_that_grows_too_large_is_refused(
 async def test_an_unexpected_error_shows_only_an_id_that_the_log_has_too(
     worker: Worker, key: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    @action("explode")
-    async def _explode(call: Call) -> bytes:
+    async def explode(call: Call) -> Reply:
         raise RuntimeError("planted detail")
 
-    answer = await worker.request("POST", "/action/explode", {"apiKey": key}, request_body())
-    del actions["explode"]
+    request = func.HttpRequest(
+        method="POST", url="http://localhost/action/explode", headers={"apiKey": key}, body=request_body()
+    )
 
+    response = await respond(request, Action("explode", explode, reads=False, success=HTTPStatus.OK))
+
+    answer = Answer(response.status_code, {"content-type": response.mimetype}, response.get_body())
     assert answer.status == 500
     assert errors_only(answer)["error_code"] == INTERNAL
     correlation_id = answer.json["error"].removeprefix("internal error, logged with id ")
@@ -436,7 +438,7 @@ async def test_the_log_gives_no_reason_for_a_call_that_worked(
 
 
 async def test_readiness_tells_that_mongodb_is_away_and_keeps_it_for_a_moment(
-    worker: Worker, configured: pytest.MonkeyPatch, fresh_health: None
+    worker: Worker, configured: pytest.MonkeyPatch
 ) -> None:
     configured.setenv("MONGO_DB_URI", f"mongodb://user:planted@127.0.0.1:{free_port()}/?serverSelectionTimeoutMS=100")
 
@@ -450,18 +452,18 @@ async def test_readiness_tells_that_mongodb_is_away_and_keeps_it_for_a_moment(
     assert time.monotonic() - started < 0.09
 
 
-async def test_readiness_is_cached(worker: Worker, fresh_health: None, fail_point: FailPoint) -> None:
+async def test_readiness_is_cached(worker: Worker, configured: pytest.MonkeyPatch, fail_point: FailPoint) -> None:
     first = await worker.request("GET", "/health/ready")
     await fail_point("ping", errorCode=18)
     second = await worker.request("GET", "/health/ready")
-    health._Check.expires = 0.0
+    process.service().readiness = Readiness()
     third = await worker.request("GET", "/health/ready")
 
     assert [answer.status for answer in (first, second, third)] == [200, 200, 503]
 
 
 def test_readiness_is_cached_for_five_seconds() -> None:
-    assert health.READY_CACHE_SECONDS == 5
+    assert readiness.CACHE_SECONDS == 5
 
 
 @pytest.mark.parametrize(
@@ -508,7 +510,7 @@ async def test_a_server_without_usable_settings_starts_and_says_what_is_wrong(
     ],
 )
 async def test_a_wrong_uri_is_503_without_its_password(
-    worker: Worker, configured: pytest.MonkeyPatch, fresh_health: None, caplog: pytest.LogCaptureFixture, key: str,
+    worker: Worker, configured: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, key: str,
     uri: str,
 ) -> None:  # fmt: skip
     configured.setenv("MONGO_DB_URI", uri)

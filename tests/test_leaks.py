@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from local.mongod import Mongod
-from shared import auth
+from shared.auth.keys import new_key
 from tests.conftest import ACTION, FailPoint, request_body
 from tests.functions.rules.conftest import CLIENT, SETTINGS
 from tests.hosts import ROOT, Server, WorkerProcess
@@ -160,6 +160,6 @@ def test_a_log_that_is_gone_fails_the_run(tmp_path: Path) -> None:
 
 
 def test_a_new_key_is_long_enough_to_be_looked_for() -> None:
-    key, _ = auth.new_key("x")
+    key, _ = new_key("x")
 
     assert len(key) >= 40

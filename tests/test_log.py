@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from local.mongod import Mongod
-from shared import auth
+from shared.auth.keys import new_key
 from tests.conftest import ACTION, request_body
 from tests.hosts import Server, eventually
 
@@ -113,7 +113,7 @@ async def test_a_probe_is_logged_for_who_wants_to_see_it(mongod: Mongod, tmp_pat
 
 
 async def test_a_server_of_mongodb_that_goes_and_comes_back_is_logged(tmp_path: Path) -> None:
-    made, _ = auth.new_key("own", system=True)
+    made, _ = new_key("own", system=True)
     with Mongod(tmp_path / "mongod") as own:
         async with Server(tmp_path / "log", MONGO_DB_URI=own.uri, AUTH_CACHE_SECONDS="3600") as server:
 

@@ -13,7 +13,8 @@ import pytest
 
 from local.mongod import Mongod
 from local.ports import free_port
-from shared import settings, telemetry
+from shared import settings
+from shared.service import process
 from shared.settings import VERSION
 from tests.conftest import ACTION, FailPoint, request_body
 from tests.hosts import ROOT, Answer, Server, Worker, WorkerProcess, eventually
@@ -420,8 +421,8 @@ async def test_a_backend_that_is_broken_costs_no_answer(
     worker: Worker, key: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     broken: Any = Broken()
-    monkeypatch.setattr(telemetry.REPORTING, "_backend", broken)
-    monkeypatch.setattr(telemetry.REPORTING, "_silent_until", 0.0)
+    monkeypatch.setattr(process.reporting, "_backend", broken)
+    monkeypatch.setattr(process.reporting, "_silent_until", 0.0)
 
     answers = [await worker.request("POST", ACTION + "find", {"apiKey": key}, request_body()) for _ in range(3)]
 

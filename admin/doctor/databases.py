@@ -7,11 +7,10 @@ from typing import Any
 from bson.codec_options import CodecOptions, DatetimeConversion
 from bson.objectid import ObjectId
 
-from admin import control
 from admin.doctor.findings import Finding, Findings
-from shared import settings
-from shared.auth import API_KEYS
-from shared.mongo import clients as mongo
+from shared.mongo.control import INDEXES
+from shared.service import Service
+from shared.settings import Settings
 
 OLDEST_TESTED = (6, 0)
 _OPTIONS: CodecOptions[dict[str, Any]] = CodecOptions(datetime_conversion=DatetimeConversion.DATETIME_AUTO)
@@ -22,35 +21,39 @@ _LATE, _TOO_LATE = timedelta(seconds=5), timedelta(seconds=60)
 type Reply = Mapping[str, Any]
 
 
-async def data_source(name: str) -> Findings:
+async def data_source(service: Service, name: str) -> Findings:
     """Look at one data source; raise the driver's errors if it does not answer."""
     check = f"data source {name}"
-    admin = mongo.collection(name, "admin", "doctor").database.client.get_database("admin", codec_options=_OPTIONS)
+    admin = service.clients.collection(name, "admin", "doctor").database.client.get_database(
+        "admin", codec_options=_OPTIONS
+    )
     asked = datetime.now(UTC)
     hello = await admin.command("hello")
     answered = datetime.now(UTC)
     yield Finding(check, "ok", f"answers in {(answered - asked) / timedelta(milliseconds=1):.0f} ms")
     yield _version(check, (await admin.command("buildInfo"))["version"])
-    yield _replica_set(check, hello)
+    yield _replica_set(check, hello, service.settings)
     yield _clock(check, hello, asked, answered)
-    async for finding in _privileges(check, name, admin):
+    async for finding in _privileges(service.settings, check, name, admin):
         yield finding
 
 
-async def control_database() -> Findings:
+async def control_database(service: Service) -> Findings:
     """Look at the control database: may we use it, are the indexes there."""
-    given = settings.current()
-    check = f"control database {given.dozen_database}"
-    keys = mongo.control_database()[API_KEYS]
+    settings = service.settings
+    check = f"control database {settings.dozen_database}"
+    keys = service.control.api_keys
     count = await keys.count_documents({"disabled": False}, limit=1_000)
     await keys.delete_one({"_id": ObjectId()})  # of no document: it only shows that we may
     advice = "" if count else "make one: python -m admin keys create --name NAME --system"
     yield Finding(check, "ok" if count else "warning", f"can be read and written, has {count or 'no'} API keys", advice)
-    found = await control.check()
+    found = await service.control.check_indexes()
     for index in found.missing:
         yield Finding(check, "problem", f"{index} is not there", "python -m admin indexes create --control")
     for index in found.different:
-        advice = f"drop it: python -m admin indexes drop --namespace {given.dozen_database}.{index.collection} NAME; "
+        advice = (
+            f"drop it: python -m admin indexes drop --namespace {settings.dozen_database}.{index.collection} NAME; "
+        )
         advice += "then python -m admin indexes create --control"
         yield Finding(check, "problem", f"{index} has other options", advice)
     if found.without_collection:
@@ -60,7 +63,7 @@ async def control_database() -> Findings:
             "or now: python -m admin indexes create --control",
         )  # fmt: skip
     if not (found.missing or found.different or found.without_collection):
-        yield Finding(check, "ok", f"all {len(control.INDEXES)} indexes are there")
+        yield Finding(check, "ok", f"all {len(INDEXES)} indexes are there")
 
 
 def _version(check: str, version: str) -> Finding:
@@ -71,11 +74,11 @@ def _version(check: str, version: str) -> Finding:
     return Finding(check, "warning", f"is MongoDB {version}", f"Dozen is tested with {oldest} and newer: upgrade")
 
 
-def _replica_set(check: str, hello: Reply) -> Finding:
+def _replica_set(check: str, hello: Reply, settings: Settings) -> Finding:
     if hello.get("msg") == "isdbgrid":
         return Finding(check, "ok", "is a sharded cluster: transactions work")
     if "setName" not in hello:
-        has_rules = bool(settings.current().app_config_dir)
+        has_rules = bool(settings.app_config_dir)
         level: Any = "problem" if has_rules else "warning"
         sentence = "is no replica set: no transactions" + (", so no writes where rules apply" if has_rules else "")
         return Finding(
@@ -98,7 +101,7 @@ def _clock(check: str, hello: Reply, asked: datetime, answered: datetime) -> Fin
     return Finding(check, "problem" if apart > _TOO_LATE else "warning", sentence, "synchronize both with NTP")
 
 
-async def _privileges(check: str, name: str, admin: Any) -> Findings:
+async def _privileges(settings: Settings, check: str, name: str, admin: Any) -> Findings:
     reply = await admin.command({"connectionStatus": 1, "showPrivileges": True})
     info = reply["authInfo"]
     if not info.get("authenticatedUsers"):
@@ -112,8 +115,8 @@ async def _privileges(check: str, name: str, admin: Any) -> Findings:
         yield Finding(check, "warning", "does not tell what the deployment's user may do")
         return
     yield _may(check, granted)
-    if settings.current().data_source_uri(name) == settings.current().control_uri:
-        database = settings.current().dozen_database
+    if settings.data_source_uri(name) == settings.control_uri:
+        database = settings.dozen_database
         if lacking := _CONTROL - _actions_on(granted, database):
             yield Finding(
                 check, "problem", f"the deployment's user lacks {', '.join(sorted(lacking))} on {database}",

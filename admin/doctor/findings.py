@@ -8,7 +8,7 @@ from bson.errors import BSONError
 from pymongo.errors import PyMongoError
 
 from shared.errors import DataAPIError
-from shared.mongo import clients as mongo
+from shared.mongo.refusals import translated
 
 type Level = Literal["ok", "warning", "problem"]
 
@@ -35,7 +35,7 @@ async def gathered(check: str, findings: Findings, seconds: float, advice: str) 
     except TimeoutError:
         found.append(Finding(check, "problem", f"no answer within {seconds:g} seconds", advice))
     except (PyMongoError, BSONError) as error:
-        found.append(Finding(check, "problem", str(mongo.translated(error)), advice))
+        found.append(Finding(check, "problem", str(translated(error)), advice))
     except (DataAPIError, OSError) as error:
         found.append(Finding(check, "problem", str(error) or type(error).__name__, advice))
     return found

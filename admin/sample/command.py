@@ -8,7 +8,7 @@ from admin import namespace, sample
 from admin.namespace import DataSource
 from admin.output import AsJSON, show_json
 from admin.process import EXIT_CODES, run
-from shared.mongo import clients as mongo
+from shared.service import Service
 
 app = typer.Typer(no_args_is_help=True, epilog=EXIT_CODES, add_completion=False)
 
@@ -31,7 +31,7 @@ def load(database: Database = None, data_source: DataSource = namespace.DEFAULT,
     """
     if database is not None:
         namespace.split(f"{database}.films")
-    count = run(lambda: _load(data_source, database))
+    count = run(lambda service: _load(service, data_source, database))
     names = [database] if database else [sample.FILMS, sample.SHOP]
     if as_json:
         show_json({"databases": names, "documents": count})
@@ -40,6 +40,6 @@ def load(database: Database = None, data_source: DataSource = namespace.DEFAULT,
         typer.echo(f"{count} documents loaded into {where}." if count else f"{where}: nothing is missing.")
 
 
-async def _load(data_source: str, database: str | None) -> int:
-    client: Any = mongo.collection(data_source, database or sample.SHOP, "films").database.client
+async def _load(service: Service, data_source: str, database: str | None) -> int:
+    client: Any = service.clients.collection(data_source, database or sample.SHOP, "films").database.client
     return await sample.load_missing(client, database)

@@ -20,6 +20,7 @@ from admin.transfer.reader import CollectionReader
 from admin.transfer.sink import FileSink, PipeSink, Sink
 from shared.documents import ejson
 from shared.errors import InvalidJSONError
+from shared.service import Service
 
 _COUNT_MS = 5_000
 _STDOUT = "-"
@@ -62,10 +63,12 @@ def export(  # noqa: PLR0913  each is an option of the command line
     work = Export(options, names, _parsed(query))
     interrupted = "interrupted" if out == _STDOUT else "interrupted; the same command with --resume goes on"
     if out == _STDOUT:
-        count = run(lambda: work.to_pipe(sys.stdout.buffer), endless=True, interrupted=interrupted)
+        count = run(lambda service: work.to_pipe(service, sys.stdout.buffer), endless=True, interrupted=interrupted)
     else:
         target = Path(out)
-        count = run(lambda: work.to_file(target, resume, restart), endless=True, interrupted=interrupted)
+        count = run(
+            lambda service: work.to_file(service, target, resume, restart), endless=True, interrupted=interrupted
+        )
     if as_json:
         show_json({"namespace": name, "out": out, "documents": count, "bytes": Path(out).stat().st_size})
     else:
@@ -80,14 +83,14 @@ class Export:
         self._names = names
         self._query = query
 
-    async def to_pipe(self, pipe: IO[bytes]) -> int:
+    async def to_pipe(self, service: Service, pipe: IO[bytes]) -> int:
         """Write to standard output and return the number of documents."""
         sink = PipeSink(pipe, self._options.gzip)
-        documents = await self._write(sink, ExportCheckpoint(self._options, await self._cluster_time()))
+        documents = await self._write(service, sink, ExportCheckpoint(self._options, await self._cluster_time(service)))
         sink.finish()
         return documents
 
-    async def to_file(self, target: Path, resume: bool, restart: bool) -> int:
+    async def to_file(self, service: Service, target: Path, resume: bool, restart: bool) -> int:
         """Write FILE.part and make it FILE when it is whole; return the number of documents in it."""
         paths = ExportFiles.of(target)
         if resume and (finished := paths.finished(self._options)) is not None:  # killed after the last step but one
@@ -98,19 +101,18 @@ class Export:
             paths.lock(file)
             state = paths.resumed(self._options, resume, restart)
             if state is None:
-                state = ExportCheckpoint(self._options, await self._cluster_time())
-                checkpoint.write(
-                    paths.checkpoint, state
-                )  # before anything is cut off: an older one must not speak of it
+                state = ExportCheckpoint(self._options, await self._cluster_time(service))
+                # before anything is cut off: an older one must not speak of it
+                checkpoint.write(paths.checkpoint, state)
             sink = FileSink(file, paths.checkpoint, state)
-            await self._write(sink, state)
+            await self._write(service, sink, state)
             sink.finish()
             files.replace(paths.part, target)
             paths.checkpoint.unlink()
         return state.documents
 
-    async def _write(self, sink: Sink, state: ExportCheckpoint) -> int:
-        collection = namespace.collection(self._options.data_source, self._names)
+    async def _write(self, service: Service, sink: Sink, state: ExportCheckpoint) -> int:
+        collection = namespace.collection(service, self._options.data_source, self._names)
         await namespace.refuse_all_but_collections(collection)
         documents = state.documents
         if state.complete:
@@ -131,11 +133,11 @@ class Export:
         sink.record(reader, documents)
         return documents
 
-    async def _cluster_time(self) -> tuple[int, int] | None:
+    async def _cluster_time(self, service: Service) -> tuple[int, int] | None:
         """Return the cluster time of now for a snapshot."""
         if self._options.read_concern != "snapshot":
             return None
-        database = namespace.collection(self._options.data_source, self._names).database
+        database = namespace.collection(service, self._options.data_source, self._names).database
         now = (await database.command("ping")).get("operationTime")
         if now is None:
             raise StoppedError("a snapshot needs a replica set")

@@ -21,7 +21,7 @@ from admin.transfer.lines import LineError
 from admin.transfer.progress import Advance, bar
 from admin.transfer.source import Line, Mark, Source
 from admin.transfer.writer import CollectionWriter, Counts, Entry, Failure, OnConflict
-from shared.cache import generations
+from shared.service import Service
 
 _BATCH_DOCUMENTS = 1_000
 _BATCH_BYTES = lines.LARGEST
@@ -92,7 +92,11 @@ def import_(  # noqa: PLR0913  each is an option of the command line
         source = Path(path)
         saved_in = checkpoint_path or source.with_name(f"{source.name}.import")
         interrupted = "interrupted; the same command with --resume goes on"
-        counts = run(lambda: work.of_file(source, saved_in, resume, restart), endless=True, interrupted=interrupted)
+        counts = run(
+            lambda service: work.of_file(service, source, saved_in, resume, restart),
+            endless=True,
+            interrupted=interrupted,
+        )
     if as_json:
         show_json({"namespace": name, "in": path} | msgspec.structs.asdict(counts))
     note(
@@ -115,12 +119,12 @@ class Import:
         self._max_errors = max_errors
         self._checkpoint_path: Path | None = None
 
-    async def of_pipe(self) -> Counts:
+    async def of_pipe(self, service: Service) -> Counts:
         """Import standard input: documents need an _id, or a repeated import would double them."""
         with os.fdopen(os.dup(0), "rb") as pipe:
-            return await self._import(Source(pipe), None)
+            return await self._import(service, Source(pipe), None)
 
-    async def of_file(self, path: Path, checkpoint_path: Path, resume: bool, restart: bool) -> Counts:
+    async def of_file(self, service: Service, path: Path, checkpoint_path: Path, resume: bool, restart: bool) -> Counts:
         """Import a file, from where an earlier process was."""
         with path.open("rb") as file:
             files.lock(file, str(path))
@@ -128,7 +132,7 @@ class Import:
             source = self._resumed(file, before, resume) if before is not None else Source(file)
             self._checkpoint_path = checkpoint_path
             checkpoint.write(checkpoint_path, self._state)  # the seed first: ids that are made of it must be made again
-            return await self._import(source, os.fstat(file.fileno()).st_size)
+            return await self._import(service, source, os.fstat(file.fileno()).st_size)
 
     def _resumed(self, file: BufferedReader, before: ImportCheckpoint, resume: bool) -> Source:
         source = Source(file)
@@ -151,24 +155,26 @@ class Import:
         file.seek(0)  # a new file under the name of one that was imported whole
         return Source(file)
 
-    async def _import(self, source: Source, size: int | None) -> Counts:
-        collection = namespace.collection(self._state.data_source, self._names)
+    async def _import(self, service: Service, source: Source, size: int | None) -> Counts:
+        collection = namespace.collection(service, self._state.data_source, self._names)
         await namespace.refuse_all_but_collections(collection)
         writer = CollectionWriter(collection, self._on_conflict, self._state.counts)
         with bar(self._state.namespace, size, source.bytes_read, in_bytes=True) as advance:
-            await self._write_batches(source, writer, advance)
+            await self._write_batches(service, source, writer, advance)
         self._state.complete = True
         self._save(source.mark)
         return self._state.counts
 
-    async def _write_batches(self, source: Source, writer: CollectionWriter, advance: Advance) -> None:
+    async def _write_batches(
+        self, service: Service, source: Source, writer: CollectionWriter, advance: Advance
+    ) -> None:
         batch: list[Entry] = []
         size = 0
         for line in source.lines():
             try:
                 entry = self._entry(line)
             except LineError as error:
-                await self._write(writer, batch)
+                await self._write(service, writer, batch)
                 batch, size = [], 0
                 self._save(source.before)
                 self._state.counts.failed += 1
@@ -177,19 +183,19 @@ class Import:
             batch.append(entry)
             size += len(entry.document)
             if len(batch) >= _BATCH_DOCUMENTS or size >= _BATCH_BYTES:
-                await self._write(writer, batch)
+                await self._write(service, writer, batch)
                 batch, size = [], 0
                 self._save(source.mark)
                 advance(source.bytes_read, f"{self._state.counts.total:,} documents")
-        await self._write(writer, batch)
+        await self._write(service, writer, batch)
 
-    async def _write(self, writer: CollectionWriter, batch: list[Entry]) -> None:
+    async def _write(self, service: Service, writer: CollectionWriter, batch: list[Entry]) -> None:
         if not batch:
             return
         try:
             failures = await writer.write(batch)
         finally:
-            await generations.written(self._state.namespace)
+            await service.generations.written(self._state.namespace)
         self._report(failures)
 
     def _report(self, failures: list[Failure]) -> None:

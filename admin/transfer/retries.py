@@ -4,7 +4,7 @@ import asyncio
 
 from admin.process import note
 from shared.errors import DeadlinePassedError, UnavailableError, UnconfirmedWriteError
-from shared.mongo import clients as mongo
+from shared.mongo.refusals import translated
 
 TRANSIENT = (UnavailableError, DeadlinePassedError, UnconfirmedWriteError)
 """What may be better soon: another primary, a network that is back."""
@@ -16,7 +16,7 @@ _FIRST_WAIT = 0.5  # seconds; it doubles each time, to half a minute altogether
 async def wait_or_raise(error: Exception, failures: int) -> None:
     """Wait after so many failures in a row, or raise what this one means if it is not transient."""
     late = DeadlinePassedError("MongoDB does not answer")
-    meant = late if isinstance(error, TimeoutError) else mongo.translated(error)
+    meant = late if isinstance(error, TimeoutError) else translated(error)
     if failures >= _ATTEMPTS or not isinstance(meant, TRANSIENT):
         raise meant from error
     note(f"{meant}; trying again")

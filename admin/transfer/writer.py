@@ -13,7 +13,7 @@ from admin.namespace import RawCollection
 from admin.transfer import raw
 from admin.transfer.retries import TRANSIENT, wait_or_raise
 from shared.errors import UnconfirmedWriteError
-from shared.mongo import clients as mongo
+from shared.mongo.refusals import translated
 
 type OnConflict = Literal["fail", "skip", "replace"]
 
@@ -166,7 +166,7 @@ def _write_errors(error: BulkWriteError) -> list[dict[str, Any]]:
     if details.get("writeConcernErrors") or not refused:
         raise UnconfirmedWriteError("no majority of the replica set confirmed the write")
     for each in refused:
-        one = mongo.translated(BulkWriteError({"writeErrors": [each], "writeConcernErrors": []}))
+        one = translated(BulkWriteError({"writeErrors": [each], "writeConcernErrors": []}))
         if isinstance(one, TRANSIENT):
             raise one
     return refused

@@ -1,205 +1,186 @@
-"""Access to a collection that CACHED_COLLECTIONS names: reads are kept, writes make useless what was kept."""
+"""Access to a collection of CACHED_COLLECTIONS: replies to reads are cached, and writes invalidate them."""
 
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from http import HTTPStatus
-from typing import Any
+from typing import Any, NamedTuple
 
 import bson
 from bson.errors import BSONError
-from pymongo.errors import PyMongoError
 
-from shared import app
-from shared.access.full import Changes, FullAccess
-from shared.access.ruled import RuledAccess
-from shared.auth import Caller
-from shared.cache import entries, generations
-from shared.cache.store import AwayError, Store
+from shared.access.full import FullAccess
+from shared.access.protocol import Access, Changes, Reply
+from shared.cache.generations import Generations
+from shared.cache.store import AwayError
 from shared.documents.ejson import Document
-from shared.documents.replies import Format
 from shared.errors import DataAPIError
-from shared.guard import dependencies as sources
-from shared.mongo import clients as mongo
+from shared.guard import dependencies
+from shared.mongo.clients import Clients
 from shared.mongo.reads import Reading
+from shared.mongo.refusals import translated
 from shared.requests import Request
-from shared.settings import Settings
 
 _PRIMARY = 0  # the mode of a read preference
 _MARGIN_SECONDS = 60  # how much later than its deadline a write may still happen: MongoDB ends transactions then
 _UNENCODABLE = (BSONError, OverflowError, ValueError, TypeError, RecursionError)
-_collections: set[tuple[str, str]] = set()
 
 
-class Watched(Mapping[str, Any]):
-    """What `%%request` shows, and whether a rule has looked at it."""
+class WatchedView(Mapping[str, Any]):
+    """`%%request`, and whether a rule has looked at it."""
 
-    def __init__(self, shown: Mapping[str, Any]) -> None:
-        """Take what is shown."""
-        self._shown = shown
+    def __init__(self, view: Mapping[str, Any]) -> None:
+        """Take what rules see of the request."""
+        self._view = view
         self.was_seen = False
 
     @property
-    def wants_cache(self) -> bool:
-        """Whether the request itself allows a kept reply."""
-        values = self._shown["requestHeaders"].get("cache-control", [""])
+    def allows_cache(self) -> bool:
+        """Whether the request itself allows a cached reply."""
+        values = self._view["requestHeaders"].get("cache-control", [""])
         directives = {part.partition("=")[0].strip().lower() for value in values for part in value.split(",")}
         return directives.isdisjoint({"no-cache", "no-store"})
 
     def __getitem__(self, name: str) -> Any:
-        """Return one of the members."""
         self.was_seen = True
-        return self._shown[name]
+        return self._view[name]
 
     def __iter__(self) -> Iterator[str]:
-        """Give the names of the members."""
         self.was_seen = True
-        return iter(self._shown)
+        return iter(self._view)
 
     def __len__(self) -> int:
-        """Return how many members there are."""
         self.was_seen = True
-        return len(self._shown)
+        return len(self._view)
+
+
+class CacheScope(NamedTuple):
+    """For whom a reply is cached, beside what the request says."""
+
+    user: Mapping[str, Any] | None
+    """`%%user` of the caller, None for all who have full access."""
+
+    rules: str | None
+    """The fingerprint of the app whose rules made the reply, None if they made no difference."""
+
+
+class Caching(NamedTuple):
+    """What caches replies, and what tells a view from a collection."""
+
+    generations: Generations
+    clients: Clients
 
 
 class CachedAccess:
-    """An access whose reads may be answered with the bytes of an earlier one.
+    """An access whose reads may be answered with the bytes of an earlier reply.
 
-    The rights were decided anew before it is made. A reply is kept for all who have full access, or else for one user
-    with the same data under the same rules; where a rule has looked at the request, it is not kept.
+    The rights were decided anew before it is made. A reply is cached for all who have full access, or else for one
+    user with the same data under the same rules; where a rule has looked at the request, it is not cached.
     """
 
-    __slots__ = ("_form", "_full", "_inner", "_request", "_scope", "_settings", "_shown", "_store")
-
     def __init__(
-        self, inner: FullAccess | RuledAccess, given: Settings, caller: Caller, request: Request, shown: Watched
+        self, inner: Access, full: FullAccess, request: Request, scope: CacheScope, view: WatchedView, caching: Caching
     ) -> None:
-        """Take the access that is asked when nothing is kept."""
+        """Take the access that answers when nothing is cached, and the unbound one beneath it."""
         self._inner = inner
-        self._full = inner if isinstance(inner, FullAccess) else inner.full
-        self._form: Format = self._full.form
-        self._settings = given
+        self._full = full
+        self._settings = full.settings
         self._request = request
-        self._shown = shown
-        self._store: Store | None = entries.store()
-        self._scope = None if inner is self._full else caller.user
+        self._namespace = f"{request.database}.{request.collection}"
+        self._scope = scope
+        self._view = view
+        self._generations, self._clients = caching
+        self._store = self._generations.store
 
-    async def find_one(self, reading: Reading) -> bytes:
-        """Return the first document that matches, or null."""
-        return await self._read("findOne", tuple(reading), lambda: self._inner.find_one(reading), [self._namespace])
+    async def find_one(self, reading: Reading) -> Reply:
+        work = lambda: self._inner.find_one(reading)  # noqa: E731  done only if nothing is cached
+        return await self._read("findOne", tuple(reading), work, [self._namespace])
 
-    async def find(self, reading: Reading) -> bytes:
-        """Return the documents that match, in the order asked for."""
+    async def find(self, reading: Reading) -> Reply:
         return await self._read("find", tuple(reading), lambda: self._inner.find(reading), [self._namespace])
 
-    async def aggregate(self, pipeline: list[Document]) -> bytes:
-        """Run a pipeline and return what comes out, cut off at the cap."""
-        self._full.refuse_joins(pipeline)  # what is kept may be of a caller who may read the other collections
-        others = sources.joined(pipeline, self._request.database)
-        read = None if others is None else [self._namespace, *sorted(others - {self._namespace})]
-        return await self._read("aggregate", (pipeline,), lambda: self._inner.aggregate(pipeline), read)
+    async def aggregate(self, pipeline: list[Document]) -> Reply:
+        self._full.refuse_joins(pipeline)  # a cached reply may be of a caller who may read the other collections
+        others = dependencies.joined(pipeline, self._request.database)
+        sources = None if others is None else [self._namespace, *sorted(others - {self._namespace})]
+        return await self._read("aggregate", (pipeline,), lambda: self._inner.aggregate(pipeline), sources)
 
-    async def insert_one(self, document: Document) -> bytes:
-        """Insert a document and return its _id, made here if it brought none."""
+    async def insert_one(self, document: Document) -> Reply:
         return await self._write(self._inner.insert_one(document))
 
-    async def insert_many(self, documents: list[Document]) -> bytes:
-        """Insert documents and return their _ids."""
+    async def insert_many(self, documents: list[Document]) -> Reply:
         return await self._write(self._inner.insert_many(documents))
 
-    async def update_one(self, condition: Document, changes: Changes, array_filters: Any, *, upsert: bool) -> bytes:
-        """Change the first document that matches."""
+    async def update_one(self, condition: Document, changes: Changes, array_filters: Any, *, upsert: bool) -> Reply:
         return await self._write(self._inner.update_one(condition, changes, array_filters, upsert=upsert))
 
-    async def update_many(self, condition: Document, changes: Changes, array_filters: Any, *, upsert: bool) -> bytes:
-        """Change all documents that match."""
+    async def update_many(self, condition: Document, changes: Changes, array_filters: Any, *, upsert: bool) -> Reply:
         return await self._write(self._inner.update_many(condition, changes, array_filters, upsert=upsert))
 
-    async def replace_one(self, condition: Document, replacement: Document, *, upsert: bool) -> bytes:
-        """Put another document in the place of the first that matches; its _id stays."""
+    async def replace_one(self, condition: Document, replacement: Document, *, upsert: bool) -> Reply:
         return await self._write(self._inner.replace_one(condition, replacement, upsert=upsert))
 
-    async def delete_one(self, condition: Document) -> bytes:
-        """Delete the first document that matches."""
+    async def delete_one(self, condition: Document) -> Reply:
         return await self._write(self._inner.delete_one(condition))
 
-    async def delete_many(self, condition: Document) -> bytes:
-        """Delete all documents that match."""
+    async def delete_many(self, condition: Document) -> Reply:
         return await self._write(self._inner.delete_many(condition))
 
-    @property
-    def documents(self) -> int | None:
-        """How many documents a call concerned, for the log; None where a kept reply answered it."""
-        return self._inner.documents
-
-    @property
-    def _namespace(self) -> str:
-        return f"{self._request.database}.{self._request.collection}"
-
     async def _read(
-        self, action: str, asked: tuple[Any, ...], work: Callable[[], Awaitable[bytes]], read: Sequence[str] | None
-    ) -> bytes:
-        """Return what was kept, else what the work gives; `read` names all collections that it depends on."""
+        self,
+        action: str,
+        arguments: tuple[Any, ...],
+        work: Callable[[], Awaitable[Reply]],
+        sources: Sequence[str] | None,
+    ) -> Reply:
+        """Return the cached reply, else that of the work; `sources` are all namespaces that it depends on."""
         store, entry = self._store, None
-        if store is not None and read is not None and await self._may_keep(asked, read):
-            entry = self._entry(action, asked)
-        if store is None or entry is None or read is None:
+        if store is not None and sources is not None and await self._is_cacheable(arguments, sources):
+            entry = self._entry(action, arguments)
+        if store is None or entry is None or sources is None:
             return await work()
         try:
-            found = await generations.find(store, entry, read)
+            found = await self._generations.find(store, entry, sources)
         except AwayError:
             return await work()
         if found.body is not None:
-            return found.body
-        body = await work()
-        if found.marks is not None and not self._shown.was_seen:
-            seconds = min(self._settings.cached[each] for each in read)
-            await generations.keep(store, entry, found.marks, body, seconds)
-        return body
+            return Reply(found.body, None)
+        reply = await work()
+        if found.marks is not None and not self._view.was_seen:
+            seconds = min(self._settings.cached[each] for each in sources)
+            await self._generations.put(entry, found.marks, reply.body, seconds)
+        return reply
 
-    async def _may_keep(self, asked: tuple[Any, ...], read: Sequence[str]) -> bool:
-        """Tell whether a reply may be kept: what it depends on is known, and a secondary would freeze its lag."""
-        if self._shown.was_seen or not self._shown.wants_cache or not sources.is_steady(asked):
+    async def _is_cacheable(self, arguments: tuple[Any, ...], sources: Sequence[str]) -> bool:
+        """Tell whether a reply may be cached: its sources are known, and a secondary's lag would be frozen."""
+        if self._view.was_seen or not self._view.allows_cache or not dependencies.is_steady(arguments):
             return False
-        if self._full.target.read_preference.mode != _PRIMARY or not self._settings.cached.keys() >= set(read):
+        if self._full.target.read_preference.mode != _PRIMARY or not self._settings.cached.keys() >= set(sources):
             return False
-        return all([await self._is_collection(each) for each in read])
+        return all([await self._is_collection(each) for each in sources])
 
     async def _is_collection(self, namespace: str) -> bool:
-        """Tell whether a namespace is no view: writes to what a view shows do not name the view."""
-        uri = self._settings.data_source_uri(self._request.data_source) or ""
-        if (uri, namespace) in _collections:
-            return True
         database, _, collection = namespace.partition(".")
-        target = mongo.collection(self._request.data_source, database, collection)
-        kinds = {"name": collection, "type": {"$in": ["collection", "timeseries"]}}
-        try:
-            names = await target.database.list_collection_names(filter=kinds, authorizedCollections=True)
-        except PyMongoError:  # the read itself will say what is wrong
-            return False
-        if names:
-            _collections.add((uri, namespace))
-        return bool(names)
+        return await self._clients.is_collection(self._request.data_source, database, collection)
 
-    def _entry(self, action: str, asked: tuple[Any, ...]) -> str | None:
+    def _entry(self, action: str, arguments: tuple[Any, ...]) -> str | None:
         """Return the name of all that the reply follows from, besides the documents; None if it cannot be written."""
-        known = app.current()
-        rules = None if self._scope is None or known is None else [known.fingerprint, self._request.data_source]
-        told = {
+        rules = None if self._scope.rules is None else [self._scope.rules, self._request.data_source]
+        follows_from = {
             "source": self._settings.data_source_uri(self._request.data_source),
             "namespace": self._namespace,
             "action": action,
-            "asked": list(asked),
-            "form": self._form,
+            "arguments": list(arguments),
+            "form": self._full.form,
             "settings": [self._settings.max_read_bytes, self._settings.rules_allow_hidden_field_queries],
-            "user": None if self._scope is None else dict(self._scope),
+            "user": None if self._scope.user is None else dict(self._scope.user),
             "rules": rules,
         }
         try:
-            return entries.name("reply", bson.encode(told))
+            return self._generations.name(bson.encode(follows_from))
         except _UNENCODABLE:  # the read itself will say what is wrong
             return None
 
-    async def _write(self, work: Awaitable[bytes]) -> bytes:
-        """Do a write, and make useless what was kept before its caller learns of it, whatever came of it."""
+    async def _write(self, work: Awaitable[Reply]) -> Reply:
+        """Do a write, and invalidate what is cached before its caller learns of it, whatever came of it."""
         closed: float | None = _MARGIN_SECONDS + self._settings.mongo_db_timeout_ms / 1000
         try:
             reply = await work
@@ -208,11 +189,11 @@ class CachedAccess:
             closed = closed if error.status >= HTTPStatus.INTERNAL_SERVER_ERROR else None
             raise
         except Exception as error:
-            outcome = mongo.translated(error)
+            outcome = translated(error)
             if isinstance(outcome, DataAPIError) and outcome.status < HTTPStatus.INTERNAL_SERVER_ERROR:
                 closed = 0  # MongoDB said what it did not do, as the rest of an insertMany
             raise
         finally:
             if closed is not None and self._store is not None:
-                await generations.renew(self._store, self._namespace, closed)
+                await self._generations.invalidate(self._store, self._namespace, closed)
         return reply

@@ -3,51 +3,48 @@
 from collections.abc import AsyncIterable, Callable, Mapping
 from typing import Any
 
+from shared.access.protocol import Changes, Reply
 from shared.documents import replies
 from shared.documents.ejson import Document
 from shared.documents.replies import Format
-from shared.mongo import clients as mongo
 from shared.mongo import reads
 from shared.mongo.clients import Collection
+from shared.mongo.deadlines import server_deadline
 from shared.mongo.reads import Reading
 from shared.settings import Settings
 
 MAX_RESULTS = 50_000
 
-type Changes = Document | list[Document]
-
 
 class FullAccess:
-    """One collection, and how a call wants its reply; every method is one call of the driver."""
+    """One collection, and the format of the replies; every method is one call of the driver."""
 
-    __slots__ = ("_refuse_joins", "documents", "form", "settings", "target")
+    __slots__ = ("_refuse_joins", "form", "settings", "target")
 
     def __init__(
-        self, target: Collection, given: Settings, form: Format, refuse_joins: Callable[[list[Document]], None] | None
+        self,
+        target: Collection,
+        settings: Settings,
+        form: Format,
+        refuse_joins: Callable[[list[Document]], None] | None = None,
     ) -> None:
         """Take the collection whose documents are read as the bytes that MongoDB sends.
 
         `refuse_joins` raises for a pipeline that reads another collection which the caller may not read all of.
         """
         self.target = target
-        self._refuse_joins = refuse_joins
-        self.settings = given
+        self.settings = settings
         self.form: Format = form
-        self.documents: int | None = None
-        """How many a call read, inserted, matched or deleted, for the log."""
+        self._refuse_joins = refuse_joins
 
-    async def find_one(self, reading: Reading) -> bytes:
-        """Return the first document that matches, or null."""
+    async def find_one(self, reading: Reading) -> Reply:
         found = await reads.first(self.target, reading, self.settings)
-        self.documents = 0 if found is None else 1
-        return replies.one_document(found, self.form)
+        return Reply(replies.one_document(found, self.form), 0 if found is None else 1)
 
-    async def find(self, reading: Reading) -> bytes:
-        """Return the documents that match, in the order asked for."""
+    async def find(self, reading: Reading) -> Reply:
         return await self._documents(reads.find(self.target, reading, self.settings))
 
-    async def aggregate(self, pipeline: list[Document], **options: Any) -> bytes:
-        """Run a pipeline and return what comes out, cut off at the cap."""
+    async def aggregate(self, pipeline: list[Document], **options: Any) -> Reply:
         self.refuse_joins(pipeline)
         cursor = await self.target.aggregate_raw_batches(
             [*pipeline, {"$limit": MAX_RESULTS}], maxTimeMS=self.settings.mongo_db_timeout_ms, **options
@@ -59,65 +56,60 @@ class FullAccess:
         if self._refuse_joins is not None:
             self._refuse_joins(pipeline)
 
-    async def insert_one(self, document: Document) -> bytes:
-        """Insert a document and return its _id, made here if it brought none."""
+    async def insert_one(self, document: Document) -> Reply:
         result = await self.target.insert_one(document)
-        self.documents = 1
-        return replies.reply({"insertedId": result.inserted_id}, self.form)
+        return Reply(replies.reply({"insertedId": result.inserted_id}, self.form), 1)
 
-    async def insert_many(self, documents: list[Document]) -> bytes:
-        """Insert documents in order, up to the first that fails, and return their _ids."""
+    async def insert_many(self, documents: list[Document]) -> Reply:
+        """Insert documents in order, up to the first that fails."""
         result = await self.target.insert_many(documents)
-        self.documents = len(result.inserted_ids)
-        return replies.reply({"insertedIds": result.inserted_ids}, self.form)
+        return Reply(replies.reply({"insertedIds": result.inserted_ids}, self.form), len(result.inserted_ids))
 
-    async def update_one(self, condition: Document, changes: Changes, array_filters: Any, *, upsert: bool) -> bytes:
-        """Change the first document that matches."""
-        async with mongo.server_deadline(self.target):
+    async def update_one(self, condition: Document, changes: Changes, array_filters: Any, *, upsert: bool) -> Reply:
+        async with self._deadline():
             result = await self.target.update_one(condition, changes, upsert=upsert, array_filters=array_filters)
         return self._updated(result.raw_result or {})
 
-    async def update_many(self, condition: Document, changes: Changes, array_filters: Any, *, upsert: bool) -> bytes:
-        """Change all documents that match."""
-        async with mongo.server_deadline(self.target):
+    async def update_many(self, condition: Document, changes: Changes, array_filters: Any, *, upsert: bool) -> Reply:
+        async with self._deadline():
             result = await self.target.update_many(condition, changes, upsert=upsert, array_filters=array_filters)
         return self._updated(result.raw_result or {})
 
-    async def replace_one(self, condition: Document, replacement: Document, *, upsert: bool) -> bytes:
-        """Put another document in the place of the first that matches; its _id stays."""
-        async with mongo.server_deadline(self.target):
+    async def replace_one(self, condition: Document, replacement: Document, *, upsert: bool) -> Reply:
+        async with self._deadline():
             result = await self.target.replace_one(condition, replacement, upsert=upsert)
         return self._updated(result.raw_result or {})
 
-    async def delete_one(self, condition: Document) -> bytes:
-        """Delete the first document that matches."""
-        async with mongo.server_deadline(self.target):
+    async def delete_one(self, condition: Document) -> Reply:
+        async with self._deadline():
             result = await self.target.delete_one(condition)
-        self.documents = result.deleted_count
-        return replies.reply({"deletedCount": result.deleted_count}, self.form)
+        return self._deleted(result.deleted_count)
 
-    async def delete_many(self, condition: Document) -> bytes:
-        """Delete all documents that match."""
-        async with mongo.server_deadline(self.target):
+    async def delete_many(self, condition: Document) -> Reply:
+        async with self._deadline():
             result = await self.target.delete_many(condition)
-        self.documents = result.deleted_count
-        return replies.reply({"deletedCount": result.deleted_count}, self.form)
+        return self._deleted(result.deleted_count)
 
-    async def _documents(self, batches: AsyncIterable[bytes]) -> bytes:
+    def _deadline(self) -> Any:
+        return server_deadline(self.target, self.settings.mongo_db_timeout_ms)
+
+    async def _documents(self, batches: AsyncIterable[bytes]) -> Reply:
         """Return the reply with all batches, each made text while MongoDB prepares the next."""
         texts: list[bytes] = []
-        self.documents = 0
+        documents = 0
         async for batch in batches:
             text, count = replies.batch_of_documents(batch, self.form)
             texts.append(text)
-            self.documents += count
-        return replies.many_documents(texts)
+            documents += count
+        return Reply(replies.many_documents(texts), documents)
 
-    def _updated(self, raw: Mapping[str, Any]) -> bytes:
+    def _updated(self, raw: Mapping[str, Any]) -> Reply:
         """Return the counters of an update, and upsertedId only if a document was inserted, whatever its _id."""
-        self.documents = raw["n"]
         if "upserted" in raw:
             counts = {"matchedCount": 0, "modifiedCount": 0, "upsertedId": raw["upserted"]}
         else:
             counts = {"matchedCount": raw["n"], "modifiedCount": raw["nModified"]}
-        return replies.reply(counts, self.form)
+        return Reply(replies.reply(counts, self.form), raw["n"])
+
+    def _deleted(self, count: int) -> Reply:
+        return Reply(replies.reply({"deletedCount": count}, self.form), count)

@@ -1,75 +1,97 @@
-"""What a caller may do to a collection, done: all that MongoDB allows, or what the rules of the app let through."""
+"""Which access a caller has to the collection that a request names: full or ruled, cached or not."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple, Protocol
 
-from shared import app
-from shared.access.cached import CachedAccess, Watched
+from shared.access.cached import CachedAccess, CacheScope, Caching, WatchedView
 from shared.access.full import FullAccess
-from shared.access.ruled import RuledAccess
-from shared.app import Service
-from shared.auth import Caller
+from shared.access.protocol import Access
+from shared.access.ruled_reads import RuledReads
+from shared.access.ruled_writes import RuledWrites
+from shared.app.model import App, DataSource
+from shared.auth.accounts import Caller
+from shared.cache.generations import Generations
 from shared.documents.ejson import Document
 from shared.documents.replies import Format
 from shared.errors import NoRoleError, NoRuleError, UnknownDataSourceError
 from shared.guard.refusals import joined
-from shared.mongo import clients as mongo
-from shared.mongo.reads import Reading
+from shared.mongo.clients import Clients
 from shared.requests import Request
-from shared.rules.operands import Expansions
+from shared.rules.expressions import Expansions
 from shared.settings import Settings
 
-type Access = FullAccess | RuledAccess | CachedAccess
 
-__all__ = ["Access", "Reading", "access"]
+class Deployment(Protocol):
+    """What collections are opened with: the part of shared.service.Service that this takes."""
+
+    settings: Settings
+    clients: Clients
+    generations: Generations
+
+    @property
+    def app(self) -> App | None:
+        """The exported app, None without one."""
 
 
-def access(given: Settings, caller: Caller, request: Request, shown: Mapping[str, Any], form: Format) -> Access:
-    """Return what this caller may do to the collection that a request names; `shown` is what `%%request` shows.
+class RuledAccess(RuledReads, RuledWrites):
+    """One collection as the rules open it to one call: nothing hidden is read, nothing denied is written."""
+
+
+class Call(NamedTuple):
+    """Who calls, what rules see of the request, and the format of its reply."""
+
+    caller: Caller
+    view: Mapping[str, Any]
+    form: Format
+
+
+def opened(deployment: Deployment, request: Request, call: Call) -> Access:
+    """Return what this caller may do to the collection that a request names.
 
     Raise NoRuleError if no rule opens the collection to anybody.
     """
-    if given.cached and f"{request.database}.{request.collection}" in given.cached:
-        watched = Watched(shown)
-        return CachedAccess(_access(given, caller, request, watched, form), given, caller, request, watched)
-    return _access(given, caller, request, shown, form)
+    if f"{request.database}.{request.collection}" not in deployment.settings.cached:
+        return _uncached(deployment, request, call)[0]
+    view = WatchedView(call.view)
+    inner, full = _uncached(deployment, request, call._replace(view=view))
+    app = deployment.app
+    scope = CacheScope(None, None) if inner is full or app is None else CacheScope(call.caller.user, app.fingerprint)
+    return CachedAccess(inner, full, request, scope, view, Caching(deployment.generations, deployment.clients))
 
 
-def _access(
-    given: Settings, caller: Caller, request: Request, shown: Mapping[str, Any], form: Format
-) -> FullAccess | RuledAccess:
-    target = mongo.collection(request.data_source, request.database, request.collection)
-    if caller.is_system:
-        return FullAccess(target, given, form, None)
-    service = _service(given, request.data_source)
-    rules = None if service is None else service.ruleset(request.database, request.collection)
-    if service is None or rules is None:
+def _uncached(deployment: Deployment, request: Request, call: Call) -> tuple[Access, FullAccess]:
+    """Return the access that counts, and the full access beneath it: the same one if no rule binds the caller."""
+    target = deployment.clients.collection(request.data_source, request.database, request.collection)
+    if call.caller.is_system:
+        full = FullAccess(target, deployment.settings, call.form)
+        return full, full
+    source = _data_source(deployment.app, request, is_only=len(deployment.settings.data_sources) == 1)
+    rules = None if source is None else source.ruleset(request.database, request.collection)
+    if source is None or rules is None:
         raise NoRuleError(f"no rule exists for namespace '{request.database}.{request.collection}'")
-
-    expansions = Expansions(caller.user, shown)
+    expansions = Expansions(call.caller.user, call.view)
 
     def refuse_joins(pipeline: list[Document]) -> None:
         for database, name in joined(pipeline, request.database):
-            other = service.ruleset(database, name)
+            other = source.ruleset(database, name)
             if other is None or not other.rights(expansions).is_full:
                 raise NoRoleError("a stage reads another collection that rules do not open to you as a whole").because(
                     f"the stage reads '{database}.{name}'"
                 )
 
-    bound = rules.rights(expansions)
-    schema = service.schema(request.database, request.collection)
-    full = FullAccess(target, given, form, refuse_joins)
-    if bound.is_full and schema is None:
-        return full
-    return RuledAccess(full, bound, schema, expansions)
+    full = FullAccess(target, deployment.settings, call.form, refuse_joins)
+    rights = rules.rights(expansions)
+    schema = source.schema(request.database, request.collection)
+    if rights.is_full and schema is None:
+        return full, full
+    return RuledAccess(full, rights, schema, expansions), full
 
 
-def _service(given: Settings, data_source: str) -> Service | None:
+def _data_source(app: App | None, request: Request, *, is_only: bool) -> DataSource | None:
     """Return the app's data source of this name, None without an app; raise UnknownDataSourceError for another's."""
-    known = app.current()
-    if known is None:
+    if app is None:
         return None
-    service = known.service(data_source, is_only=len(given.data_sources) == 1)
-    if service is None:
-        raise UnknownDataSourceError(f"service not found: '{data_source[:100]}'")
-    return service
+    source = app.data_source(request.data_source, is_only=is_only)
+    if source is None:
+        raise UnknownDataSourceError(f"service not found: '{request.data_source[:100]}'")
+    return source

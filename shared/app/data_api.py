@@ -4,11 +4,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from shared.app.files import Files, typed
+from shared.app.files import Files, secret, typed
 from shared.app.model import DataAPI, Validation
-from shared.app.secrets import secret
-from shared.rules.expressions import compile_expression
-from shared.rules.operands import Constants, Scope
+from shared.rules.compiler.expressions import compile_expression
+from shared.rules.compiler.operands import Constants, Scope
 from shared.rules.report import Report
 
 FOLDERS = ("http_endpoints", "https_endpoints")

@@ -1,21 +1,48 @@
-"""The files of an app: what is read of each, and what is wrong with it."""
+"""The files of an app: what is read of each, what is wrong with it, and the secrets that no file holds."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from bson.code import Code
 
-from shared.app.findings import FileFinding
 from shared.documents import ejson
 from shared.errors import InvalidJSONError
-from shared.rules.report import Finding, Report
+from shared.rules.report import Finding, Level, Report
 from shared.rules.values import MISSING, walk
+from shared.settings import folded
 
 LARGEST_FILE = 4 * 1024 * 1024
 _TEMPLATE = re.compile(r"%\(%%environment\.values\.([^)]+)\)")
+
+
+class FileFinding(NamedTuple):
+    """A finding, and the file of the app that it is in."""
+
+    file: str
+    level: Level
+    path: str
+    sentence: str
+
+    @classmethod
+    def of(cls, file: str, finding: Finding) -> "FileFinding":
+        """Name the file of a finding."""
+        return cls(file, finding.level, finding.path, finding.sentence)
+
+
+class AppError(Exception):
+    """The app has mistakes, so nothing is served with half of its rules; `findings` are all of them."""
+
+    def __init__(self, findings: Sequence[FileFinding]) -> None:
+        """Take everything that was found; at least one is a problem."""
+        self.findings = tuple(findings)
+        problems = [finding for finding in findings if finding.level == "problem"]
+        first = problems[0]
+        place = f"{first.file} at {first.path}" if first.path else first.file
+        others = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+        super().__init__(f"{place}: {first.sentence}{others}; run `python -m admin app check`")
 
 
 class Files:
@@ -135,3 +162,12 @@ def typed(source: Mapping[str, Any], name: str, kind: type, report: Report, defa
 
 
 _KINDS: dict[type, str] = {bool: "true or false", str: "a text", list: "an array", dict: "an object"}
+
+
+def secret(name: str, secrets: Mapping[str, str], report: Report) -> str:
+    """Return a secret's value; without one it is a problem that names the variable to set."""
+    value = secrets.get(folded(name))
+    if value is None:
+        report.problem(f"the secret '{name}' has no value: set APP_SECRET_{folded(name).upper()}")
+        return ""
+    return value

@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from shared.app.findings import FileFinding
+from shared.app.files import FileFinding
 from shared.rules.expressions import Constant, Expression
 from shared.rules.ruleset import Ruleset
 from shared.rules.schema import Schema
@@ -87,7 +87,7 @@ class DataAPI(msgspec.Struct, frozen=True, kw_only=True):
         return f"DataAPI(disabled={self.disabled}, validation={self.validation!r})"
 
 
-class Service(msgspec.Struct, frozen=True, kw_only=True):
+class DataSource(msgspec.Struct, frozen=True, kw_only=True):
     """A data source with its rules and schemas."""
 
     name: str
@@ -115,25 +115,25 @@ class App(msgspec.Struct, frozen=True, kw_only=True):
     providers: Providers = Providers()
     custom_user_data: CustomUserData | None = None
     data_api: DataAPI = DataAPI()
-    services: Mapping[str, Service] = {}
+    data_sources: Mapping[str, DataSource] = {}
     allowed_request_origins: frozenset[str] = frozenset()
     findings: tuple[FileFinding, ...] = ()
     fingerprint: str = ""
 
     def __repr__(self) -> str:
         """Name the app, never its values, which may be secrets."""
-        return f"App(app_id={self.app_id!r}, services={sorted(self.services)!r})"
+        return f"App(app_id={self.app_id!r}, data_sources={sorted(self.data_sources)!r})"
 
-    def service(self, data_source: str, *, is_only: bool = True) -> Service | None:
-        """Return the service behind a dataSource name or a cluster's name; any name while there is only one.
+    def data_source(self, name: str, *, is_only: bool = True) -> DataSource | None:
+        """Return the data source of a name or a cluster's name; any name while there is only one.
 
-        With several connections a name must be the service's own: its rules are not those of another's data.
+        With several connections a name must be the data source's own: its rules are not those of another's data.
         """
-        if is_only and len(self.services) == 1:
-            return next(iter(self.services.values()))
-        wanted = folded(data_source)
-        for name in ("name", "cluster_name"):  # a cluster may have the name of another service
-            for each in self.services.values():
-                if folded(getattr(each, name)) == wanted:
+        if is_only and len(self.data_sources) == 1:
+            return next(iter(self.data_sources.values()))
+        wanted = folded(name)
+        for member in ("name", "cluster_name"):  # a cluster may have the name of another data source
+            for each in self.data_sources.values():
+                if folded(getattr(each, member)) == wanted:
                     return each
         return None

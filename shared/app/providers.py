@@ -5,9 +5,8 @@ from collections.abc import Mapping
 from typing import Any, get_args
 from urllib.parse import urlsplit
 
-from shared.app.files import Files, typed
+from shared.app.files import Files, secret, typed
 from shared.app.model import Algorithm, CustomToken, EmailPassword, MetadataField, Providers
-from shared.app.secrets import secret
 from shared.rules.report import Report
 
 _MOST_KEYS = 3

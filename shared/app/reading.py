@@ -2,15 +2,17 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-from shared.app import providers, services
+from shared.app import data_sources as sources
+from shared.app import providers
 from shared.app.data_api import read_data_api
-from shared.app.environment import read_constants
-from shared.app.files import Files, typed
-from shared.app.findings import AppError, FileFinding
+from shared.app.files import AppError, FileFinding, Files, secret, typed
 from shared.app.model import App, CustomUserData
 from shared.app.unsupported import list_unsupported
+from shared.rules.compiler.operands import Constants
 
+_NO_ENVIRONMENT = "no-environment"
 _ROOTS = ("root_config.json", "realm_config.json", "config.json")
 
 
@@ -29,7 +31,7 @@ def load(folder: Path, secrets: Mapping[str, str], data_sources: frozenset[str] 
         files.report(root).problem("the file is missing: is this the folder of an exported app?")
     config = files.object(root)
     report = files.report(root)
-    tag, constants = read_constants(files, typed(config, "environment", str, report, ""), secrets)
+    tag, constants = _constants(files, typed(config, "environment", str, report, ""), secrets)
     origins = typed(config, "allowed_request_origins", list, report, [])
     app = App(
         app_id=typed(config, "app_id", str, report, ""),
@@ -39,7 +41,7 @@ def load(folder: Path, secrets: Mapping[str, str], data_sources: frozenset[str] 
         providers=providers.read_providers(files, secrets),
         custom_user_data=_custom_user_data(files),
         data_api=read_data_api(files, constants, secrets),
-        services=services.read_services(files, constants, data_sources),
+        data_sources=sources.read_data_sources(files, constants, data_sources),
         allowed_request_origins=frozenset(str(origin).rstrip("/") for origin in origins),
     )
     list_unsupported(files)
@@ -69,3 +71,22 @@ def _custom_user_data(files: Files) -> CustomUserData | None:
         collection=members["collection_name"],
         user_id_field=members["user_id_field"],
     )
+
+
+def _constants(files: Files, tag: str, secrets: Mapping[str, str]) -> tuple[str, Constants]:
+    """Return the environment's name and the constants; the files that are read later have its templates filled in."""
+    path = files.root / "environments" / f"{tag or _NO_ENVIRONMENT}.json"
+    environment: dict[str, Any] = {"tag": tag, "values": {}}
+    if tag and not path.is_file():
+        files.report(path).warning(f"there is no file for the environment '{tag}', so it has no values")
+    environment["values"] = typed(files.object(path), "values", dict, files.report(path), {})
+    files.environment = environment
+    values: dict[str, Any] = {}
+    for file in files.json_files(files.root / "values"):
+        source, report = files.object(file), files.report(file)
+        name = typed(source, "name", str, report, file.stem)
+        if typed(source, "from_secret", bool, report, False):
+            values[name] = secret(typed(source, "value", str, report, name), secrets, report.at("value"))
+        else:
+            values[name] = source.get("value")
+    return tag, Constants(values, environment)

@@ -1,31 +1,62 @@
-"""Whoever can hold a session: a user, or a server key, which is a user by itself (its id is the key's)."""
+"""Who calls: users, server keys, which are users by themselves, and the one `%%user` that rules see of each."""
 
 from collections.abc import Mapping
-from typing import Any
+from datetime import datetime
+from typing import Any, Literal
 
-from shared.auth import keys, users
-from shared.auth.users import User
+import msgspec
 
 SERVER = "server"
 
 
-async def find(account_id: str) -> User | None:
-    """Return a user by id, or the user that a working server key is; None for nobody, and for a system key."""
-    return await users.find(account_id) or await server(account_id)
+class User(msgspec.Struct, frozen=True, kw_only=True):
+    """A user, or a server key; the password's hash is left out of its repr."""
+
+    id: str
+    identities: list[dict[str, Any]]
+    data: dict[str, Any]
+    disabled: bool = False
+    confirmed: bool = True
+    pending: bool = False
+    password: str | None = None
+    created: datetime | None = None
+    revoked: datetime | None = None
+    type: str = "normal"
+
+    def __repr__(self) -> str:
+        """Name the user by id only."""
+        return f"User(id={self.id!r})"
 
 
-async def server(key_id: str) -> User | None:
-    """Return the user that a key is by itself; None if the key is not there, is disabled, or is no such key."""
-    stored = await keys.working(key_id)
-    if stored is None or stored.get("system") or stored.get("user_id"):
-        return None
-    return of_key(stored)
+class Caller(msgspec.Struct, frozen=True):
+    """A caller: `id` is what the log has, `user` is `%%user`.
+
+    A system caller is bound by no rules; a server caller is an API key of its own; the others are users.
+    """
+
+    id: str
+    kind: Literal["system", "server", "normal"] = "normal"
+    user: Mapping[str, Any] = {}
+
+    @property
+    def is_system(self) -> bool:
+        """Whether no rules apply."""
+        return self.kind == "system"
 
 
-def of_key(stored: Mapping[str, Any]) -> User:
-    """Return the user that a server key is, of what is stored of the key."""
-    key_id = str(stored["_id"])
-    identities = [{"id": key_id, "provider_type": "api-key", "provider_id": key_id}]
-    return User(
-        id=key_id, identities=identities, data={"name": stored["name"]}, created=stored.get("created"), type=SERVER
-    )
+def server_key(key_id: str, name: str, created: datetime | None = None) -> User:
+    """Return the user that an API key is by itself: its id is the key's."""
+    identity = {"id": key_id, "provider_type": "api-key", "provider_id": key_id}
+    return User(id=key_id, identities=[identity], data={"name": name}, created=created, type=SERVER)
+
+
+def caller(user: User, custom_data: Mapping[str, Any] | None) -> Caller:
+    """Return a user as the caller of a call, whatever the credential was."""
+    return Caller(user.id, "server" if user.type == SERVER else "normal", user_view(user, custom_data))
+
+
+def user_view(user: User, custom_data: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return `%%user`; both spellings of an identity's provider are documented."""
+    identities = [{**each, "providerType": each["provider_type"]} for each in user.identities]
+    view = {"id": user.id, "type": user.type, "data": user.data, "identities": identities}
+    return view if custom_data is None else view | {"custom_data": dict(custom_data)}

@@ -1,16 +1,18 @@
 """The credentials in the headers of a call -> its Caller."""
 
-import time
 from collections.abc import Mapping
 from hashlib import sha256
 from secrets import token_bytes
-from typing import Literal
+from typing import NamedTuple
 
-from shared import app, settings
-from shared.auth import accounts, custom_data, keys, logins, sessions, users
-from shared.auth.caller import Caller
-from shared.auth.users import EMAIL_PASSWORD, User
-from shared.cache import entries
+from shared.app.exported import ExportedApp
+from shared.auth.accounts import Caller, User, caller
+from shared.auth.custom_data import CustomData
+from shared.auth.keys import Keys
+from shared.auth.logins import Logins, not_found
+from shared.auth.sessions import Sessions
+from shared.auth.users import EMAIL_PASSWORD, Users
+from shared.cache.entries import Entries
 from shared.errors import (
     InvalidParameterError,
     InvalidPasswordError,
@@ -19,140 +21,141 @@ from shared.errors import (
     MissingParameterError,
     ProviderNotFoundError,
 )
-from shared.mongo import clients as mongo
+from shared.memory import Cache
+from shared.mongo.deadlines import driver_call
+from shared.settings import Settings
 
 _KEY_HEADERS = ("apikey", "api-key")
 _NOBODY = "invalid session: error finding user for endpoint"
 _MOST_CACHED = 10_000
-_SALT = token_bytes(32)
-_passwords: dict[bytes, tuple[float, str, str]] = {}
 _ENTRY = "password"  # the purpose of an entry in the store
 
 
-async def authenticate(headers: Mapping[str, str], address: str = "") -> Caller:
-    """Return the caller named by a request's credentials. A Bearer token decides alone and never falls through.
+class Holders(NamedTuple):
+    """Who can be a caller: keys, users, those who are logged in, those who log in by a header."""
 
-    After it come the key, e-mail address with password, and another issuer's token; who sends none may be who the app
-    says that runs its Data API.
-    """
-    if "authorization" in headers:
-        scheme, *token = headers["authorization"].split(None, 1) or [""]
-        if scheme.lower() == "bearer":
-            user, data = await sessions.user_of_access(token[0].strip() if token else "")
-            return Caller(user.id, _kind(user), user.shown(data))
-    for header in _KEY_HEADERS:
-        if header in headers and (key := headers[header]):
-            return await _with_key(key)
-    return await _with_other(headers, address)
+    keys: Keys
+    users: Users
+    sessions: Sessions
+    logins: Logins
+    custom_data: CustomData
 
 
-async def _with_key(key: str) -> Caller:
-    owner = await keys.owner_of(key)
-    if isinstance(owner, Caller) and owner.is_system:
-        return owner
-    if not logins.providers().api_key:
-        raise InvalidSessionError(_NOBODY)
-    if isinstance(owner, Caller):
-        return Caller(owner.id, owner.kind, await _with_custom_data(owner.user))
-    return await _acting(owner)
+class Credentials:
+    """Finds the callers of a deployment by their credentials."""
 
+    def __init__(self, settings: Settings, exported: ExportedApp, holders: Holders, entries: Entries) -> None:
+        """Take whose credentials count, and where verified passwords are cached."""
+        self._settings = settings
+        self._exported = exported
+        self._keys, self._users, self._sessions, self._logins, self._custom_data = holders
+        self._entries = entries
+        self._salt = token_bytes(32)
+        self._verified: Cache[bytes, tuple[str, str]] = Cache(_MOST_CACHED)  # hash: id and stamp of a user
 
-async def _with_other(headers: Mapping[str, str], address: str) -> Caller:
-    email, password, token = headers.get("email"), headers.get("password"), headers.get("jwttokenstring")
-    try:
-        if email and password:
-            return await _with_password(email, password, address)
-        if token:
-            known = app.current()
-            with mongo.driver_call():
-                create = known is not None and known.data_api.create_user_on_auth
-                return await _caller(await logins.with_custom_token(token, create=create))
-    except (InvalidPasswordError, LoginRefusedError, ProviderNotFoundError):
-        raise InvalidSessionError(_NOBODY) from None
-    if email or password:
-        raise MissingParameterError(
-            "must specify some form of authentication (either email+password, api-key, or jwt) "
-            "in the request header or body"
-        )
-    return await _without()
+    async def authenticate(self, headers: Mapping[str, str], address: str = "") -> Caller:
+        """Return the caller named by a request's credentials. A Bearer token decides alone and never falls through.
 
+        After it come the key, e-mail address with password, and another issuer's token; who sends none may be who the
+        app says that runs its Data API.
+        """
+        if "authorization" in headers:
+            scheme, *token = headers["authorization"].split(None, 1) or [""]
+            if scheme.lower() == "bearer":
+                return await self._sessions.caller(token[0].strip() if token else "")
+        for header in _KEY_HEADERS:
+            if header in headers and (key := headers[header]):
+                return await self._with_key(key)
+        return await self._with_other(headers, address)
 
-async def _with_password(email: str, password: str, address: str) -> Caller:
-    """Verify a password, which takes a while: one that was right is known again for AUTH_CACHE_SECONDS.
+    async def _with_key(self, key: str) -> Caller:
+        owner = await self._keys.owner_of(key)
+        if isinstance(owner, Caller) and owner.is_system:
+            return owner
+        if not self._exported.providers.api_key:
+            raise InvalidSessionError(_NOBODY)
+        if not isinstance(owner, Caller):
+            return await self._acting(owner)
+        if not self._custom_data.is_fetched:
+            return owner
+        with driver_call(self._settings.mongo_db_timeout_ms):
+            data = await self._custom_data.of(owner.id)
+        return owner if data is None else Caller(owner.id, owner.kind, {**owner.user, "custom_data": data})
 
-    The user is looked up in any case, so that another password counts at once.
-    """
-    if logins.providers().email_password is None:
-        raise logins.not_found(EMAIL_PASSWORD)
-    key = sha256(_SALT + f"{len(email)} {email} {password}".encode(errors="surrogateescape")).digest()
-    user_id, stamp = await _known(key, email, password)
-    with mongo.driver_call():
-        if user_id:
-            known = await users.find(user_id)
-            if known is not None and not known.disabled and _stamp(known) == stamp:
-                return await _caller(known)
-        user = await logins.with_password(email, password, address)
-        trusted = settings.current().auth_cache_seconds
-        _remember(key, user.id, _stamp(user), trusted)
-        content = f"{user.id} {_stamp(user)}".encode()
-        await entries.keep(_ENTRY, email, password, content=content, seconds=trusted)
-        return await _caller(user)
+    async def _with_other(self, headers: Mapping[str, str], address: str) -> Caller:
+        email, password, token = headers.get("email"), headers.get("password"), headers.get("jwttokenstring")
+        try:
+            if email and password:
+                return await self._with_password(email, password, address)
+            if token:
+                return await self._with_custom_token(token)
+        except (InvalidPasswordError, LoginRefusedError, ProviderNotFoundError):
+            raise InvalidSessionError(_NOBODY) from None
+        if email or password:
+            raise MissingParameterError(
+                "must specify some form of authentication (either email+password, api-key, or jwt) "
+                "in the request header or body"
+            )
+        return await self._without()
 
+    async def _with_custom_token(self, token: str) -> Caller:
+        app = self._exported.app
+        with driver_call(self._settings.mongo_db_timeout_ms):
+            create = app is not None and app.data_api.create_user_on_auth
+            return await self._caller(await self._logins.with_custom_token(token, create=create))
 
-async def _known(key: bytes, email: str, password: str) -> tuple[str, str]:
-    """Return whose password this was a moment ago and what was stored then, from this process or from the store."""
-    expires, user_id, stamp = _passwords.get(key, (0.0, "", ""))
-    if expires > time.monotonic():
+    async def _with_password(self, email: str, password: str, address: str) -> Caller:
+        """Verify a password, which takes a while: the result is cached for AUTH_CACHE_SECONDS.
+
+        The user is looked up in any case, so that another password counts at once.
+        """
+        if self._exported.providers.email_password is None:
+            raise not_found(EMAIL_PASSWORD)
+        key = sha256(self._salt + f"{len(email)} {email} {password}".encode(errors="surrogateescape")).digest()
+        user_id, stamp = await self._cached(key, email, password)
+        with driver_call(self._settings.mongo_db_timeout_ms):
+            if user_id:
+                known = await self._users.find(user_id)
+                if known is not None and not known.disabled and _stamp(known) == stamp:
+                    return await self._caller(known)
+            user = await self._logins.with_password(email, password, address)
+            trusted = self._settings.auth_cache_seconds
+            self._verified.put(key, (user.id, _stamp(user)), trusted)
+            content = f"{user.id} {_stamp(user)}".encode()
+            await self._entries.put(_ENTRY, email, password, content=content, seconds=trusted)
+            return await self._caller(user)
+
+    async def _cached(self, key: bytes, email: str, password: str) -> tuple[str, str]:
+        """Return the id and the stamp of the user whose password this was, from this process or from the store."""
+        cached = self._verified.get(key)
+        if cached is not None:
+            return cached
+        entry = await self._entries.get(_ENTRY, email, password)
+        if entry is None:
+            return "", ""
+        user_id, _, stamp = entry.content.decode().partition(" ")
+        self._verified.put(key, (user_id, stamp), min(self._settings.auth_cache_seconds, entry.seconds))
         return user_id, stamp
-    entry = await entries.load(_ENTRY, email, password)
-    if entry is None:
-        return "", ""
-    user_id, _, stamp = entry.content.decode().partition(" ")
-    _remember(key, user_id, stamp, min(settings.current().auth_cache_seconds, entry.seconds))
-    return user_id, stamp
+
+    async def _without(self) -> Caller:
+        app = self._exported.app
+        if app is not None and app.data_api.run_as_system:
+            return Caller("system", "system")
+        if app is not None and app.data_api.run_as_user_id:
+            return await self._acting(app.data_api.run_as_user_id)
+        raise InvalidParameterError("no authentication methods were specified")
+
+    async def _acting(self, user_id: str) -> Caller:
+        with driver_call(self._settings.mongo_db_timeout_ms):
+            user = await self._users.find(user_id) or await self._keys.server_user(user_id)
+            if user is None or user.disabled:
+                raise InvalidSessionError(_NOBODY)
+            return await self._caller(user)
+
+    async def _caller(self, user: User) -> Caller:
+        return caller(user, await self._custom_data.of(user.id) if self._custom_data.is_fetched else None)
 
 
 def _stamp(user: User) -> str:
     """Return what changes whenever another password is stored, and tells nothing of it."""
     return sha256((user.password or "").encode()).hexdigest()
-
-
-def _remember(key: bytes, user_id: str, stamp: str, seconds: float) -> None:
-    if len(_passwords) >= _MOST_CACHED:
-        _passwords.clear()
-    _passwords[key] = time.monotonic() + seconds, user_id, stamp
-
-
-async def _without() -> Caller:
-    known = app.current()
-    if known is not None and known.data_api.run_as_system:
-        return Caller("system", "system")
-    if known is not None and known.data_api.run_as_user_id:
-        return await _acting(known.data_api.run_as_user_id)
-    raise InvalidParameterError("no authentication methods were specified")
-
-
-async def _acting(user_id: str) -> Caller:
-    with mongo.driver_call():
-        user = await accounts.find(user_id)
-        if user is None or user.disabled:
-            raise InvalidSessionError(_NOBODY)
-        return await _caller(user)
-
-
-async def _caller(user: User) -> Caller:
-    return Caller(user.id, _kind(user), await _with_custom_data(user.shown(None)))
-
-
-def _kind(user: User) -> Literal["server", "normal"]:
-    return "server" if user.type == accounts.SERVER else "normal"
-
-
-async def _with_custom_data(shown: Mapping[str, object]) -> Mapping[str, object]:
-    """Load what the app keeps of a user, if its Data API is to."""
-    known = app.current()
-    if known is None or not known.data_api.fetch_custom_user_data:
-        return shown
-    with mongo.driver_call():
-        data = await custom_data.of(str(shown["id"]))
-    return shown if data is None else {**shown, "custom_data": data}

@@ -5,11 +5,10 @@ import time
 import urllib.request
 from collections.abc import Mapping
 from typing import Any, NamedTuple
-from weakref import WeakKeyDictionary
 
 import orjson
 
-from shared.app import CustomToken
+from shared.app.model import CustomToken
 from shared.errors import LoginRefusedError, UnavailableError
 from shared.rules.values import MISSING, walk
 
@@ -35,45 +34,81 @@ class _KeySet(NamedTuple):
     keys: Mapping[str, Any]
 
 
-_key_sets: dict[str, _KeySet] = {}
-_failed: dict[str, float] = {}
-_fetching: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, asyncio.Lock]] = WeakKeyDictionary()
+class CustomJWT:
+    """Verifies the tokens of other issuers; the sets of keys that they publish are cached."""
 
+    def __init__(self) -> None:
+        """Know no keys yet."""
+        self._key_sets: dict[str, _KeySet] = {}  # by the address that the app names
+        self._failed: dict[str, float] = {}
+        self._fetching: dict[str, asyncio.Lock] = {}
 
-async def verified(token: str, provider: CustomToken, app_id: str) -> Subject:
-    """Return whom a token speaks of; raise LoginRefusedError for one that the provider's settings do not let in."""
-    import jwt  # noqa: PLC0415  only the process that logs somebody in pays for it
+    async def verified(self, token: str, provider: CustomToken, app_id: str) -> Subject:
+        """Return whom a token speaks of; raise LoginRefusedError for one that the provider's settings do not let in."""
+        import jwt  # noqa: PLC0415  only the process that logs somebody in pays for it
 
-    if len(token) > LONGEST:
-        raise LoginRefusedError(_REFUSED)
-    try:
-        header = jwt.get_unverified_header(token)
-        if header.get("alg") != provider.algorithm:  # the token does not choose how it is verified
+        if len(token) > LONGEST:
             raise LoginRefusedError(_REFUSED)
-        claims = await _claims(token, header, provider)
-    except (jwt.PyJWTError, ValueError, TypeError, ArithmeticError, RecursionError):  # claims may be any JSON
-        raise LoginRefusedError(_REFUSED) from None
-    if not _is_meant(claims.get("aud"), provider, app_id) or not isinstance(claims["sub"], str) or not claims["sub"]:
-        raise LoginRefusedError(_REFUSED)
-    return Subject(claims["sub"], _metadata(claims, provider))
-
-
-async def _claims(token: str, header: Mapping[str, Any], provider: CustomToken) -> dict[str, Any]:
-    import jwt  # noqa: PLC0415
-
-    keys: list[Any] = list(provider.signing_keys)
-    if provider.jwk_uri:
-        key = await _published_key(provider.jwk_uri, str(header.get("kid", "")), provider.algorithm)
-        keys = [] if key is None else [key]
-    for key in keys:
         try:
-            return dict(jwt.decode(
-                token, key, algorithms=[provider.algorithm],
-                options={"require": ["exp", "sub"], "verify_aud": False},
-            ))  # fmt: skip
-        except jwt.InvalidSignatureError:
-            continue
-    raise LoginRefusedError(_REFUSED)
+            header = jwt.get_unverified_header(token)
+            if header.get("alg") != provider.algorithm:  # the token does not choose how it is verified
+                raise LoginRefusedError(_REFUSED)
+            claims = await self._claims(token, header, provider)
+        except (jwt.PyJWTError, ValueError, TypeError, ArithmeticError, RecursionError):  # claims may be any JSON
+            raise LoginRefusedError(_REFUSED) from None
+        if (
+            not _is_meant(claims.get("aud"), provider, app_id)
+            or not isinstance(claims["sub"], str)
+            or not claims["sub"]
+        ):
+            raise LoginRefusedError(_REFUSED)
+        return Subject(claims["sub"], _metadata(claims, provider))
+
+    async def _claims(self, token: str, header: Mapping[str, Any], provider: CustomToken) -> dict[str, Any]:
+        import jwt  # noqa: PLC0415
+
+        keys: list[Any] = list(provider.signing_keys)
+        if provider.jwk_uri:
+            key = await self._published_key(provider.jwk_uri, str(header.get("kid", "")), provider.algorithm)
+            keys = [] if key is None else [key]
+        for key in keys:
+            try:
+                return dict(jwt.decode(
+                    token, key, algorithms=[provider.algorithm],
+                    options={"require": ["exp", "sub"], "verify_aud": False},
+                ))  # fmt: skip
+            except jwt.InvalidSignatureError:
+                continue
+        raise LoginRefusedError(_REFUSED)
+
+    async def _published_key(self, uri: str, kid: str, algorithm: str) -> Any:
+        """Return the key of an id; a set without it is fetched again, but seldom, and once for all who wait."""
+        found = self._key_sets.get(uri)
+        if found is None or (kid not in found.keys and found.fetched + _BETWEEN_FETCHES < time.monotonic()):
+            async with self._fetching.setdefault(uri, asyncio.Lock()):
+                found = self._key_sets.get(uri)
+                if found is None or (kid not in found.keys and found.fetched + _BETWEEN_FETCHES < time.monotonic()):
+                    if self._failed.get(uri, -_AFTER_FAILURE) + _AFTER_FAILURE > time.monotonic():
+                        raise UnavailableError(_AWAY)
+                    found = self._key_sets[uri] = await self._fetched(uri, algorithm)
+        return found.keys.get(kid)
+
+    async def _fetched(self, uri: str, algorithm: str) -> _KeySet:
+        import jwt  # noqa: PLC0415
+
+        try:
+            text = await asyncio.to_thread(_get, uri)
+            listed = list(orjson.loads(text)["keys"])
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            self._failed[uri] = time.monotonic()
+            raise UnavailableError(_AWAY) from error
+        keys: dict[str, Any] = {}
+        for each in listed:
+            try:
+                keys[str(each.get("kid", ""))] = jwt.PyJWK(each, algorithm=algorithm).key
+            except (jwt.PyJWTError, AttributeError, ValueError, TypeError):  # a key of a kind that is not used here
+                continue
+        return _KeySet(time.monotonic(), keys)
 
 
 def _is_meant(audience: Any, provider: CustomToken, app_id: str) -> bool:
@@ -98,41 +133,6 @@ def _metadata(claims: Mapping[str, Any], provider: CustomToken) -> dict[str, Any
     if size > _LONGEST_METADATA:
         raise LoginRefusedError(_REFUSED)
     return data
-
-
-async def _published_key(uri: str, kid: str, algorithm: str) -> Any:
-    """Return the key of an id; the set is fetched again if it is not in it, but seldom, and once for all who wait."""
-    found = _key_sets.get(uri)
-    if found is None or (kid not in found.keys and found.fetched + _BETWEEN_FETCHES < time.monotonic()):
-        async with _lock(uri):
-            found = _key_sets.get(uri)
-            if found is None or (kid not in found.keys and found.fetched + _BETWEEN_FETCHES < time.monotonic()):
-                if _failed.get(uri, -_AFTER_FAILURE) + _AFTER_FAILURE > time.monotonic():
-                    raise UnavailableError(_AWAY)
-                found = _key_sets[uri] = await _fetched(uri, algorithm)
-    return found.keys.get(kid)
-
-
-def _lock(uri: str) -> asyncio.Lock:
-    return _fetching.setdefault(asyncio.get_running_loop(), {}).setdefault(uri, asyncio.Lock())
-
-
-async def _fetched(uri: str, algorithm: str) -> _KeySet:
-    import jwt  # noqa: PLC0415
-
-    try:
-        text = await asyncio.to_thread(_get, uri)
-        listed = list(orjson.loads(text)["keys"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        _failed[uri] = time.monotonic()
-        raise UnavailableError(_AWAY) from error
-    keys: dict[str, Any] = {}
-    for each in listed:
-        try:
-            keys[str(each.get("kid", ""))] = jwt.PyJWK(each, algorithm=algorithm).key
-        except (jwt.PyJWTError, AttributeError, ValueError, TypeError):  # a key of a kind that is not used here
-            continue
-    return _KeySet(time.monotonic(), keys)
 
 
 def _get(uri: str) -> bytes:

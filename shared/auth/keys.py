@@ -1,7 +1,7 @@
 """API keys: made, stored and compared as SHA-256 hashes."""
 
 import hmac
-import time
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from hashlib import sha256
 from secrets import token_urlsafe
@@ -10,26 +10,24 @@ from typing import Any
 import msgspec
 from bson.objectid import ObjectId
 
-from shared import settings
-from shared.auth.caller import Caller
-from shared.cache import entries
+from shared.auth.accounts import Caller, User, caller, server_key
+from shared.cache.entries import Entries
 from shared.errors import InvalidSessionError
-from shared.mongo import clients as mongo
+from shared.memory import Cache
+from shared.mongo.control import Control
+from shared.mongo.deadlines import driver_call
+from shared.settings import Settings
 
-API_KEYS = "api_keys"
-"""The control database's collection of {_id, name, hash, created, disabled, system, user_id}; hash is unique.
-
-A key with a `user_id` acts as that user; one with `system` is bound by no rules; any other is a user by itself.
-"""
+MOST_OF_USER = 20
+"""How many API keys a user may have."""
 
 _KEY_BYTES = 48  # 384 random bits, 64 characters like Atlas's keys
 _MOST_CACHED = 10_000
-_cache: dict[str, tuple[float, Caller | str]] = {}
 _ENTRY = "key"  # the purpose of an entry in the store
 
 
 class _Key(msgspec.Struct):
-    """What is known of a key that works."""
+    """What is cached of a key that works."""
 
     id: str
     name: str
@@ -37,79 +35,114 @@ class _Key(msgspec.Struct):
     user_id: str | None
 
 
-def new_key(name: str, *, system: bool = False, user_id: ObjectId | None = None) -> tuple[str, dict[str, object]]:
-    """Return a key, to be shown once, and the document that is stored in its place."""
+class Keys:
+    """The API keys of a deployment."""
+
+    def __init__(self, control: Control, entries: Entries, settings: Settings) -> None:
+        """Take where keys are stored, and where what is known of them is cached."""
+        self._control = control
+        self._entries = entries
+        self._settings = settings
+        self._owners: Cache[str, Caller | str] = Cache(_MOST_CACHED)
+
+    async def create(
+        self, name: str, *, system: bool = False, user_id: ObjectId | None = None
+    ) -> tuple[str, dict[str, Any]]:
+        """Store a key; return it, as it is this once, and the document that is stored in its place."""
+        key, stored = new_key(name, system=system, user_id=user_id)
+        await self._control.ensure_indexes()
+        await self._control.api_keys.insert_one(stored)
+        return key, stored
+
+    async def owner_of(self, key: str) -> Caller | str:
+        """Return the caller that a key is by itself, or the id of the user that it acts as.
+
+        Raise InvalidSessionError for neither. The same object is returned while it is cached.
+        """
+        hashed = _hash(key)
+        owner = self._owners.get(hashed)
+        if owner is None:
+            found, seconds = await self._found(hashed)
+            owner = found.user_id or _caller(found)
+            self._owners.put(hashed, owner, seconds)
+        return owner
+
+    async def working(self, key_id: str) -> dict[str, Any] | None:
+        """Return what is stored of a key that is not disabled; not cached, so that the key ends at once."""
+        if not ObjectId.is_valid(key_id):
+            return None
+        return await self._control.api_keys.find_one({"_id": ObjectId(key_id), "disabled": False})
+
+    async def stored_of(self, key: str) -> dict[str, Any] | None:
+        """Return the same by the key itself."""
+        return await self._control.api_keys.find_one({"hash": _hash(key), "disabled": False})
+
+    async def server_user(self, key_id: str) -> User | None:
+        """Return the user that a working key is by itself; None if there is none, or it is another kind of key."""
+        stored = await self.working(key_id)
+        return None if stored is None or stored.get("system") or stored.get("user_id") else as_user(stored)
+
+    async def find(self, chosen: Mapping[str, Any]) -> dict[str, Any] | None:
+        """Return what is stored of a key, such as {_id, user_id}; disabled ones too."""
+        return await self._control.api_keys.find_one(chosen)
+
+    async def stored(self, chosen: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """Return what is stored of keys, the oldest first, without their hashes."""
+        return await self._control.api_keys.find(chosen, {"hash": 0}).sort({"created": 1, "_id": 1}).to_list()
+
+    async def is_full(self, user_id: ObjectId) -> bool:
+        """Tell whether a user has as many keys as a user may have."""
+        return await self._control.api_keys.count_documents({"user_id": user_id}, limit=MOST_OF_USER) >= MOST_OF_USER
+
+    async def set_disabled(self, chosen: Mapping[str, Any], disabled: bool) -> dict[str, Any] | None:
+        """Disable or enable a key; return what was stored, None if there is no such key."""
+        return await self._control.api_keys.find_one_and_update(chosen, {"$set": {"disabled": disabled}})
+
+    async def delete(self, chosen: Mapping[str, Any]) -> dict[str, Any] | None:
+        """Delete a key; return what was stored, None if there is no such key."""
+        return await self._control.api_keys.find_one_and_delete(chosen)
+
+    async def revoked(self, hashed: str) -> None:
+        """Drop a key by its hash from the caches of this process and of the store; others do in AUTH_CACHE_SECONDS."""
+        self._owners.pop(hashed)
+        await self._entries.drop(_ENTRY, hashed)
+
+    async def _found(self, hashed: str) -> tuple[_Key, float]:
+        """Return a key from the store, else from MongoDB, and for how many seconds it is trusted."""
+        trusted = self._settings.auth_cache_seconds
+        entry = await self._entries.get(_ENTRY, hashed)
+        if entry is not None:
+            return msgspec.msgpack.decode(entry.content, type=_Key), min(trusted, entry.seconds)
+        found = await self._stored(hashed)
+        await self._entries.put(_ENTRY, hashed, content=msgspec.msgpack.encode(found), seconds=trusted)
+        return found, trusted
+
+    async def _stored(self, hashed: str) -> _Key:
+        with driver_call(self._settings.mongo_db_timeout_ms):
+            stored = await self._control.api_keys.find_one({"hash": hashed, "disabled": False})
+        if stored is None or not hmac.compare_digest(stored["hash"], hashed):
+            raise InvalidSessionError("invalid session: error finding user for endpoint")
+        user_id = str(stored["user_id"]) if stored.get("user_id") else None
+        return _Key(str(stored["_id"]), stored["name"], bool(stored.get("system")), user_id)
+
+
+def new_key(name: str, *, system: bool = False, user_id: ObjectId | None = None) -> tuple[str, dict[str, Any]]:
+    """Return a key and the document that stands for it in the control database."""
     key = token_urlsafe(_KEY_BYTES)
-    stored: dict[str, object] = {
+    stored: dict[str, Any] = {
         "_id": ObjectId(), "name": name, "hash": _hash(key), "created": datetime.now(UTC), "disabled": False,
         "system": system, "user_id": user_id,
     }  # fmt: skip
     return key, stored
 
 
-def forget_cached_keys() -> None:
-    """Make the next call of every key look it up again."""
-    _cache.clear()
+def as_user(stored: Mapping[str, Any]) -> User:
+    """Return the user that a server key is, of what is stored of the key."""
+    return server_key(str(stored["_id"]), stored["name"], stored.get("created"))
 
 
-async def owner_of(key: str) -> Caller | str:
-    """Return the caller that a key is, or the id of the user that it acts as; raise InvalidSessionError for neither."""
-    hashed = _hash(key)
-    expires, owner = _cache.get(hashed, (0.0, None))
-    if owner is None or expires < time.monotonic():
-        found, seconds = await _found(hashed)
-        owner = found.user_id or _caller(found)
-        if len(_cache) >= _MOST_CACHED:
-            _cache.clear()
-        _cache[hashed] = time.monotonic() + seconds, owner
-    return owner
-
-
-async def revoked(hashed: str) -> None:
-    """Forget a key by its hash, in this process and in the store; other processes do within AUTH_CACHE_SECONDS."""
-    _cache.pop(hashed, None)
-    await entries.drop(_ENTRY, hashed)
-
-
-async def _found(hashed: str) -> tuple[_Key, float]:
-    """Return a key from the store, else from MongoDB, and for how many seconds it is trusted."""
-    trusted = settings.current().auth_cache_seconds
-    entry = await entries.load(_ENTRY, hashed)
-    if entry is not None:
-        return msgspec.msgpack.decode(entry.content, type=_Key), min(trusted, entry.seconds)
-    found = await _stored(hashed)
-    await entries.keep(_ENTRY, hashed, content=msgspec.msgpack.encode(found), seconds=trusted)
-    return found, trusted
-
-
-async def _stored(hashed: str) -> _Key:
-    with mongo.driver_call():
-        stored = await mongo.control_database()[API_KEYS].find_one({"hash": hashed, "disabled": False})
-    if stored is None or not hmac.compare_digest(stored["hash"], hashed):
-        _cache.pop(hashed, None)
-        raise InvalidSessionError("invalid session: error finding user for endpoint")
-    user_id = str(stored["user_id"]) if stored.get("user_id") else None
-    return _Key(str(stored["_id"]), stored["name"], bool(stored.get("system")), user_id)
-
-
-async def working(key_id: str) -> dict[str, Any] | None:
-    """Return what is stored of a key that is there and not disabled; asked each time, so that it ends at once."""
-    if not ObjectId.is_valid(key_id):
-        return None
-    return await mongo.control_database()[API_KEYS].find_one({"_id": ObjectId(key_id), "disabled": False})
-
-
-async def stored_of(key: str) -> dict[str, Any] | None:
-    """Return the same by the key itself."""
-    return await mongo.control_database()[API_KEYS].find_one({"hash": _hash(key), "disabled": False})
-
-
-def _caller(found: _Key) -> Caller:
-    if found.system:
-        return Caller(found.id, "system")
-    identity = {"id": found.id, "provider_type": "api-key", "providerType": "api-key"}
-    user = {"id": found.id, "type": "server", "data": {"name": found.name}, "identities": [identity]}
-    return Caller(found.id, "server", user)
+def _caller(key: _Key) -> Caller:
+    return Caller(key.id, "system") if key.system else caller(server_key(key.id, key.name), None)
 
 
 def _hash(key: str) -> str:

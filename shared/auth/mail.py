@@ -1,4 +1,4 @@
-"""The webhook that sends mail: what it is told, it sends to the user."""
+"""The webhook that sends mail to users."""
 
 import asyncio
 import urllib.request
@@ -7,23 +7,22 @@ from urllib.parse import urlencode
 
 import orjson
 
-from shared import settings
 from shared.auth.confirmations import Purpose
 from shared.errors import UnavailableError
 
 _SECONDS = 10
 
 
-async def send(purpose: Purpose, email: str, token: str, token_id: str, page: str) -> None:
-    """Hand a token to MAIL_WEBHOOK_URL; without one the token waits for an operator, who can print another.
+async def send(webhook: str, purpose: Purpose, email: str, token: tuple[str, str], page: str) -> None:
+    """Post a token and its id to MAIL_WEBHOOK_URL; without one they wait for an operator, who can print others.
 
     Raise UnavailableError if the webhook does not take it.
     """
-    webhook = settings.current().mail_webhook_url
     if not webhook:
         return
-    url = f"{page}?{urlencode({'token': token, 'tokenId': token_id})}" if page else ""
-    message = {"kind": purpose, "email": email, "token": token, "tokenId": token_id, "url": url}
+    text, token_id = token
+    url = f"{page}?{urlencode({'token': text, 'tokenId': token_id})}" if page else ""
+    message = {"kind": purpose, "email": email, "token": text, "tokenId": token_id, "url": url}
     try:
         await asyncio.to_thread(_post, webhook, orjson.dumps(message))
     except (URLError, OSError, ValueError) as error:

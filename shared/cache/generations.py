@@ -1,13 +1,13 @@
-"""The generations of collections: marks in the store that every write changes, and that every kept reply carries."""
+"""The generations of collections: marks in the store that every write changes, and that every cached reply carries."""
 
 from collections.abc import Sequence
 from hashlib import sha256
 from secrets import token_hex
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from shared import settings
-from shared.cache import entries
+from shared.cache.entries import LARGEST, MOST_BYTES, Entries
 from shared.cache.store import EPOCH, Store
+from shared.settings import Settings
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -16,59 +16,72 @@ _LONGEST_MARK = 64
 _MARK_SECONDS = 7 * 24 * 3600
 
 
-class Found(NamedTuple):
-    """What the store says before a read: the kept reply or none, and the marks of what it is read from.
+class Lookup(NamedTuple):
+    """What the store says before a read: the cached reply or none, and the marks of what it is read from.
 
-    Without marks nothing may be kept.
+    Without marks nothing may be cached.
     """
 
     body: bytes | None
     marks: bytes | None
 
 
-async def find(store: Store, entry: str, namespaces: Sequence[str]) -> Found:
-    """Look for a reply that was kept under this name and is younger than the last write to each of these."""
-    return await store.ask(lambda client: _find(client, entry, namespaces))
+class Generations:
+    """Cached replies, each of the generation of every collection that it was read from."""
 
+    def __init__(self, entries: Entries, settings: Settings) -> None:
+        """Take where replies are cached, and which collections have cached ones."""
+        self._entries = entries
+        self._settings = settings
 
-async def keep(store: Store, entry: str, marks: bytes, body: bytes, seconds: float) -> None:
-    """Keep a reply that was read after its marks were."""
-    content = marks + body
-    if len(content) <= entries.LARGEST:
-        await entries.put(store, entry, entries.sealed(entry, content, seconds), seconds)
+    @property
+    def store(self) -> Store | None:
+        """The store, None if nothing can be cached."""
+        return self._entries.store
 
+    def name(self, content: bytes) -> str:
+        """Return the name of a reply that follows from this content, besides the documents."""
+        return self._entries.name("reply", content)
 
-async def renew(store: Store, namespace: str, closed_seconds: float = 0) -> None:
-    """Make useless what was kept of a collection; after a write that may still happen, keep nothing for a while."""
-    await store.tell(lambda client: _renew(client, namespace, closed_seconds))
+    async def find(self, store: Store, entry: str, namespaces: Sequence[str]) -> Lookup:
+        """Look up a reply that is younger than the last write to each of these; raise AwayError."""
+        return await store.ask(lambda client: self._find(client, entry, namespaces))
 
+    async def put(self, entry: str, marks: bytes, body: bytes, seconds: float) -> None:
+        """Cache a reply that was read after its marks were."""
+        content = marks + body
+        if len(content) <= LARGEST:
+            await self._entries.put_named(entry, content, seconds)
 
-async def written(namespace: str) -> None:
-    """Make useless what was kept of a collection that an admin process has written to."""
-    store = entries.store() if namespace in settings.current().cached else None
-    if store is not None:
-        await renew(store, namespace)
+    async def invalidate(self, store: Store, namespace: str, closed_seconds: float = 0) -> None:
+        """Begin a new generation of a collection; after a write that may still happen, cache nothing for a while."""
+        await store.change(lambda client: _renew(client, namespace, closed_seconds))
 
+    async def written(self, namespace: str) -> None:
+        """Begin a new generation of a collection that an admin process has written to."""
+        store = self.store if namespace in self._settings.cached else None
+        if store is not None:
+            await self.invalidate(store, namespace)
 
-async def _find(client: "Redis", entry: str, namespaces: Sequence[str]) -> Found:
-    keys = [EPOCH, *(_generation(each) for each in namespaces)]
-    pipeline = client.pipeline(transaction=False)
-    for key in keys:
-        pipeline.getrange(key, 0, _LONGEST_MARK)
-    pipeline.expire(EPOCH, _MARK_SECONDS)  # a replica refuses that: what it knows may be old
-    pipeline.exists(*(_closed(each) for each in namespaces))
-    pipeline.getrange(entry, 0, entries.MOST_BYTES)
-    *given, prolonged, closed, value = await pipeline.execute(raise_on_error=False)
-    if isinstance(prolonged, Exception):
-        raise prolonged
-    if b"" in given:
-        given = await _begun(client, keys)
-    if closed != 0 or not all(isinstance(mark, bytes) and mark for mark in given):
-        return Found(None, None)
-    marks = sha256(repr(given).encode()).digest()
-    kept = entries.opened(entry, value)
-    is_young = kept is not None and kept.content.startswith(marks)
-    return Found(kept.content[len(marks) :] if kept is not None and is_young else None, marks)
+    async def _find(self, client: "Redis", entry: str, namespaces: Sequence[str]) -> Lookup:
+        keys = [EPOCH, *(_generation(each) for each in namespaces)]
+        pipeline = client.pipeline(transaction=False)
+        for key in keys:
+            pipeline.getrange(key, 0, _LONGEST_MARK)
+        pipeline.expire(EPOCH, _MARK_SECONDS)  # a replica refuses that: what it knows may be old
+        pipeline.exists(*(_closed(each) for each in namespaces))
+        pipeline.getrange(entry, 0, MOST_BYTES)
+        *generations, prolonged, closed, value = await pipeline.execute(raise_on_error=False)
+        if isinstance(prolonged, Exception):
+            raise prolonged
+        if b"" in generations:
+            generations = await _begun(client, keys)
+        if closed != 0 or not all(isinstance(mark, bytes) and mark for mark in generations):
+            return Lookup(None, None)
+        marks = sha256(repr(generations).encode()).digest()
+        cached = self._entries.opened(entry, value)
+        is_young = cached is not None and cached.content.startswith(marks)
+        return Lookup(cached.content[len(marks) :] if cached is not None and is_young else None, marks)
 
 
 async def _begun(client: "Redis", keys: Sequence[str]) -> list[Any]:

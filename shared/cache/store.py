@@ -1,21 +1,20 @@
-"""What the processes of a deployment share in Redis or Valkey: one client per event loop, behind a circuit breaker.
+"""What the processes of a deployment share in Redis or Valkey: one client per process, behind a circuit breaker.
 
-It is only ever a cache or a counter: whoever asks is told AwayError where it cannot be asked, and goes on without it.
+It is only ever a cache or a counter: where it cannot be asked, AwayError is raised, and callers go on without it.
 """
 
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
-from weakref import WeakKeyDictionary
 
-from shared import settings, telemetry
+from shared import telemetry
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
 
 EPOCH = "dozen:epoch"
-"""The key of the mark that all kept replies carry; without it a new one begins, and they are useless."""
+"""The key of the mark that all cached replies carry; without it a new one begins, and they are useless."""
 
 _SECONDS = 0.5  # what is not there in time is not waited for
 _MOST_FAILURES = 3
@@ -30,7 +29,7 @@ class AwayError(Exception):
 
 
 class Store:
-    """The client of one event loop.
+    """A client that gives up soon.
 
     After some failures in a row, or one that lost a change, nobody asks the server any more: a task tries to begin a
     new epoch until it can, because changes may have been missed meanwhile.
@@ -68,20 +67,20 @@ class Store:
         self._failures = 0
         return answer
 
-    async def tell(self, work: Callable[["Redis"], Awaitable[object]]) -> None:
-        """Run commands that change what counts; if that fails, nothing kept so far counts once the server is back."""
-        is_told = False
+    async def change(self, work: Callable[["Redis"], Awaitable[object]]) -> None:
+        """Run commands that invalidate; if they fail, nothing cached so far counts once the server is back."""
+        is_done = False
         try:
             await self.ask(work)
-            is_told = True
+            is_done = True
         except AwayError as error:
             self._leave(error.__cause__)
         finally:
-            if not is_told:
+            if not is_done:
                 self._lost += 1
                 self._leave(None)
         # others may reach a server that is back already: they must not go on with what this change makes useless
-        if not is_told and await self._renewed(_LAST_TRY_SECONDS):
+        if not is_done and await self._renewed(_LAST_TRY_SECONDS):
             self._return()
 
     async def close(self) -> None:
@@ -127,25 +126,27 @@ class Store:
             telemetry.event(logging.WARNING, "the cache refuses a command", cause=type(error).__name__)
 
 
-_stores: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, Store | None]] = WeakKeyDictionary()
+class Shared:
+    """The store behind REDIS_URL: connected to at first use, as importing its client takes longer than a call."""
 
+    def __init__(self, url: str) -> None:
+        """Take REDIS_URL; without it there is no store."""
+        self._url = url
+        self._is_open = False
+        self._store: Store | None = None
 
-def store() -> Store | None:
-    """Return the store behind REDIS_URL, None if that is not set."""
-    url = settings.current().redis_url
-    if not url:
-        return None
-    stores = _stores.setdefault(asyncio.get_running_loop(), {})
-    if url not in stores:
-        stores[url] = _new_store(url)
-    return stores[url]
+    @property
+    def store(self) -> Store | None:
+        """The store, None without REDIS_URL or with one that cannot be used."""
+        if self._url and not self._is_open:
+            self._is_open = True
+            self._store = _new_store(self._url)
+        return self._store
 
-
-async def close() -> None:
-    """Close this event loop's stores; the next use makes new ones."""
-    for each in _stores.pop(asyncio.get_running_loop(), {}).values():
-        if each is not None:
-            await each.close()
+    async def close(self) -> None:
+        """Close the connections, if there are any."""
+        if self._store is not None:
+            await self._store.close()
 
 
 def address(url: str) -> str:

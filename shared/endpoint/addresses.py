@@ -7,15 +7,13 @@ _WITH_PORT = re.compile(r"\[(?P<v6>[^\]]*)\](?::\d+)?|(?P<v4>[^:]*):\d+")
 _LONGEST = 64
 
 
-def client_address(headers: Mapping[str, str], peer: str | None, trusted_proxies: int) -> str:
+def client_address(headers: Mapping[str, str], trusted_proxies: int) -> str:
     """Return the address behind so many proxies of one's own, "" if it is not known.
 
     Every proxy, and the host of the functions too, adds at the end of X-Forwarded-For who called it: what stands
     before these entries is the caller's own word, which proves nothing.
     """
     chain = [part.strip() for part in headers.get("x-forwarded-for", "").split(",") if part.strip()]
-    if peer is not None:
-        chain.append(peer)
     if not chain:
         return ""
     entry = chain[max(0, len(chain) - 1 - trusted_proxies)]

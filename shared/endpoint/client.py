@@ -1,4 +1,4 @@
-"""The edge of the client API, with which users log in and manage themselves: request -> ClientCall -> response."""
+"""The client API, with which users log in and manage themselves: request -> ClientCall, Answer -> response."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
@@ -7,11 +7,10 @@ from typing import Any
 import azure.functions as func
 import orjson
 
-from shared import telemetry
-from shared.auth import limits, sessions
-from shared.auth.users import User
-from shared.endpoint.actions import NO_CONTEXT, Function, configured, cors, exported, failed, json_response
+from shared.auth import limits
+from shared.auth.accounts import User
 from shared.endpoint.addresses import client_address
+from shared.endpoint.http import ALL_METHODS, NO_CONTEXT, Exchange, Function, json_response, respond
 from shared.errors import (
     BadRequestError,
     BodyTooLargeError,
@@ -19,14 +18,14 @@ from shared.errors import (
     InvalidSessionError,
     MethodNotAllowedError,
     MissingParameterError,
-    UnknownAppError,
 )
-from shared.mongo import clients as mongo
-from shared.settings import Settings
+from shared.mongo.deadlines import driver_call
+
+__all__ = ["ALL_METHODS", "CLIENT_ROUTE", "Answer", "ClientCall", "client_function"]
 
 CLIENT_ROUTE = "api/client/v2.0/"
 MAX_BODY_BYTES = 64 * 1024
-_SHOWN = 200
+_ALLOWED_HEADERS = "Authorization, Content-Type, Accept"
 
 type Answer = tuple[HTTPStatus, Mapping[str, Any] | list[Any] | None]
 type ClientHandler = Callable[[ClientCall], Awaitable[Answer]]
@@ -35,16 +34,18 @@ type ClientHandler = Callable[[ClientCall], Awaitable[Answer]]
 class ClientCall:
     """One call of the client API."""
 
-    def __init__(self, req: func.HttpRequest, address: str, line: telemetry.RequestLine) -> None:
-        """Take the request, its address for the limits, and the log line, which gets the user's id."""
+    def __init__(self, exchange: Exchange) -> None:
+        """Take the exchange, whose log line gets the user's id."""
+        req = exchange.request
+        self.service = exchange.service
         self.method: str = req.method
         self.url: str = req.url
         self.forwarded_scheme = "https" if req.headers.get("x-forwarded-proto") == "https" else ""
         self.parameters: Mapping[str, str] = req.route_params
         self.query: Mapping[str, str] = req.params
-        self.address = address
+        self.address = client_address(req.headers, self.service.settings.trusted_proxies)
         self._req = req
-        self._line = line
+        self._line = exchange.line
         self._members: dict[str, Any] | None = None
 
     @property
@@ -83,77 +84,49 @@ class ClientCall:
 
     async def user_of_refresh(self) -> User:
         """Return the user whose refresh token came along."""
-        return self.seen(await sessions.user_of_refresh(self.token))
+        return self.logged(await self.service.sessions.user_of_refresh(self.token))
 
     async def user_of_access(self) -> User:
-        """Return the user whose access token came along."""
-        return self.seen(await sessions.holder(self.token))
+        """Return the user whose access token came along, as MongoDB has it now."""
+        return self.logged(await self.service.sessions.user_of_access(self.token))
 
-    def seen(self, user: User) -> User:
+    def logged(self, user: User) -> User:
         """Name the user in the log."""
         self._line.caller = user.id
         return user
 
     async def count_attempt(self, noun: str) -> None:
         """Raise TooManyLoginsError if this address does something too often that costs others."""
-        await limits.attempt(limits.keys(f"{noun} {self.address}", self.address))
+        await self.service.limits.attempt(limits.counters(f"{noun} {self.address}", self.address))
 
 
 def client_function(name: str, *methods: str) -> Callable[[ClientHandler], Function]:
     """Make a function of the client API of a handler: the one decorator of ours, directly above def."""
 
     def decorate(handle: ClientHandler) -> Function:
-        async def respond(req: func.HttpRequest, context: func.Context = NO_CONTEXT) -> func.HttpResponse:
-            line = telemetry.begin(name, req.method, req.headers, context)
-            response = await _answer(req, line, methods, handle)
-            telemetry.request(line, response.status_code, len(req.get_body()), len(response.get_body()))
-            return response
+        async def work(exchange: Exchange) -> func.HttpResponse:
+            return await _answer(exchange, methods, handle)
 
-        respond.__name__ = name  # functools.wraps would show the worker the handler's signature
-        return respond
+        async def function(req: func.HttpRequest, context: func.Context = NO_CONTEXT) -> func.HttpResponse:
+            return await respond(req, context, name, work)
+
+        function.__name__ = name  # functools.wraps would show the worker the handler's signature
+        return function
 
     return decorate
 
 
-async def _answer(
-    req: func.HttpRequest, line: telemetry.RequestLine, methods: tuple[str, ...], handle: ClientHandler
-) -> func.HttpResponse:
-    headers = {"Vary": "Origin"}
-    try:
-        given = configured()
-        headers |= cors(req.headers, given, exported())
-        _refuse_unknown(req, methods, given)
-        if req.method == "OPTIONS":
-            return func.HttpResponse(status_code=HTTPStatus.NO_CONTENT, headers=headers | _preflight(methods))
-        call = ClientCall(req, client_address(req.headers, None, given.trusted_proxies), line)
-        with mongo.driver_call():
-            status, members = await handle(call)
-        return _response(status, members, headers)
-    except Exception as error:  # noqa: BLE001  the one place that turns any failure into a reply
-        return failed(error, line, headers)
-
-
-def _response(
-    status: HTTPStatus, members: Mapping[str, Any] | list[Any] | None, headers: Mapping[str, str]
-) -> func.HttpResponse:
-    """Return the answer; tokens and keys in it are nobody's to keep."""
-    headers = {**headers, "Cache-Control": "no-store"}
+async def _answer(exchange: Exchange, methods: tuple[str, ...], handle: ClientHandler) -> func.HttpResponse:
+    req = exchange.request
+    exchange.refuse_other_app(req.route_params.get("app_id"))
+    if req.method == "OPTIONS":
+        return exchange.preflight(", ".join([*methods, "OPTIONS"]), _ALLOWED_HEADERS)
+    if req.method not in methods:
+        raise MethodNotAllowedError("method not allowed", methods)
+    call = ClientCall(exchange)
+    with driver_call(call.service.settings.mongo_db_timeout_ms):
+        status, members = await handle(call)
+    headers = {**exchange.headers, "Cache-Control": "no-store"}  # tokens and keys are nobody's to keep
     if members is None:
         return func.HttpResponse(status_code=status, headers=headers, mimetype="application/json")
     return json_response(members, status, headers)
-
-
-def _refuse_unknown(req: func.HttpRequest, methods: tuple[str, ...], given: Settings) -> None:
-    app_id = req.route_params.get("app_id")
-    if app_id is not None and given.app_id and app_id != given.app_id:
-        raise UnknownAppError(f"cannot find app using Client App ID '{app_id[:_SHOWN]}'")
-    if req.method not in (*methods, "OPTIONS"):
-        raise MethodNotAllowedError("method not allowed", methods)
-
-
-def _preflight(methods: tuple[str, ...]) -> dict[str, str]:
-    return {
-        "Access-Control-Allow-Methods": ", ".join([*methods, "OPTIONS"]),
-        "Access-Control-Allow-Headers": "Authorization, Content-Type, Accept",
-        "Access-Control-Max-Age": "7200",
-    }

@@ -2,7 +2,6 @@
 
 import logging
 import time
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from pymongo.auth_oidc import OIDCCallback, OIDCCallbackContext, OIDCCallbackResult
@@ -22,11 +21,11 @@ _RETRIES = 2
 _SHOWN = 500  # characters of what the identity library says
 
 
-def options(given: Settings) -> dict[str, Any]:
+def options(settings: Settings) -> dict[str, Any]:
     """Return the client options that sign in with tokens. A token is a secret, so TLS unless the URI refuses it."""
     return {
         "authMechanism": MECHANISM,
-        "authMechanismProperties": {"OIDC_CALLBACK": EntraToken(given)},
+        "authMechanismProperties": {"OIDC_CALLBACK": EntraToken(settings)},
         "tls": True,
     }
 
@@ -42,36 +41,33 @@ class EntraToken(OIDCCallback):
     The driver calls it beside the event loop, for one connection at a time, and keeps the token.
     """
 
-    def __init__(self, given: Settings) -> None:
-        """Take whose token to ask for, and for which database."""
-        self._given = given
+    def __init__(self, settings: Settings) -> None:
+        """Take whose token to request, and for which database."""
+        self._settings = settings
+        self._credential: TokenCredential | None = None  # which caches tokens until they grow old
 
     def fetch(self, context: OIDCCallbackContext) -> OIDCCallbackResult:  # noqa: ARG002  the driver's signature
         """Return a token; raise UnavailableError, once the reason is in the log."""
         try:
-            credential = _credential(self._given.azure_client_id, _is_in_azure(self._given))
-            token = credential.get_token(scope(self._given.mongo_db_token_audience))
+            if self._credential is None:
+                self._credential = _credential(self._settings)
+            token = self._credential.get_token(scope(self._settings.mongo_db_token_audience))
         except Exception as error:  # noqa: BLE001  azure-identity lets errors of its transport and parsers through
             _LOGGER.error("%s", _advice(error))  # noqa: TRY400  a traceback says nothing that an operator can mend
             raise UnavailableError("this deployment gets no token to sign in to MongoDB with") from None
         return OIDCCallbackResult(access_token=token.token, expires_in_seconds=max(0.0, token.expires_on - time.time()))
 
 
-def _is_in_azure(given: Settings) -> bool:
-    return bool(given.identity_endpoint or given.azure_federated_token_file)
-
-
-@cache
-def _credential(client_id: str, in_azure: bool) -> "TokenCredential":
-    """Return the one credential of the process, which keeps tokens until they grow old."""
+def _credential(settings: Settings) -> "TokenCredential":
     from azure.identity import DefaultAzureCredential, ManagedIdentityCredential  # noqa: PLC0415  a quarter of a second
 
     limits: dict[str, Any] = {
         "connection_timeout": _LONGEST_SECONDS, "read_timeout": _LONGEST_SECONDS, "retry_total": _RETRIES
     }  # fmt: skip
-    if in_azure:
-        return ManagedIdentityCredential(client_id=client_id or None, **limits)
-    return DefaultAzureCredential(managed_identity_client_id=client_id or None, **limits)
+    client_id = settings.azure_client_id or None
+    if settings.identity_endpoint or settings.azure_federated_token_file:  # in Azure
+        return ManagedIdentityCredential(client_id=client_id, **limits)
+    return DefaultAzureCredential(managed_identity_client_id=client_id, **limits)
 
 
 def _advice(error: Exception) -> str:

@@ -17,7 +17,8 @@ from pymongo.errors import ConnectionFailure, OperationFailure
 
 from shared.documents.ejson import Document
 from shared.errors import ReadTooLargeError
-from shared.mongo.clients import RAW, Collection, may_pass
+from shared.mongo.clients import RAW, Collection
+from shared.mongo.refusals import may_pass
 from shared.settings import Settings
 
 type RawCursor = AsyncRawBatchCursor[Any] | AsyncRawBatchCommandCursor[Any]
@@ -39,25 +40,25 @@ class Reading(NamedTuple):
     skip: int = 0
 
 
-async def first(target: Collection, reading: Reading, given: Settings) -> bytes | None:
+async def first(target: Collection, reading: Reading, settings: Settings) -> bytes | None:
     """Return the first document that matches, None if there is none."""
     try:
-        cursor, _ = await _asked(target, reading, given, {"limit": 1, "singleBatch": True})
+        cursor, _ = await _asked(target, reading, settings, {"limit": 1, "singleBatch": True})
     except (ConnectionFailure, OperationFailure) as error:
         _refuse_last(error, target)
         found: Any = await target.find_one(
-            reading.filter, reading.projection or None, sort=reading.sort, max_time_ms=given.mongo_db_timeout_ms
+            reading.filter, reading.projection or None, sort=reading.sort, max_time_ms=settings.mongo_db_timeout_ms
         )
         return None if found is None else found.raw
     return _first_batch(cursor)[0] or None
 
 
-async def find(target: Collection, reading: Reading, given: Settings, batch_size: int = 0) -> AsyncGenerator[bytes]:
+async def find(target: Collection, reading: Reading, settings: Settings, batch_size: int = 0) -> AsyncGenerator[bytes]:
     """Give what matches in batches of concatenated BSON documents; raise if they exceed MAX_READ_BYTES."""
     if 0 < reading.limit <= _AT_ONCE:
-        batch = await _only_batch(target, reading, given)
+        batch = await _only_batch(target, reading, settings)
         if batch is not None:
-            _refuse_too_large(len(batch), given)
+            _refuse_too_large(len(batch), settings)
             yield batch
             return
     cursor = target.find_raw_batches(
@@ -67,30 +68,30 @@ async def find(target: Collection, reading: Reading, given: Settings, batch_size
         limit=reading.limit,
         skip=reading.skip,
         batch_size=batch_size,
-        max_time_ms=given.mongo_db_timeout_ms,
+        max_time_ms=settings.mongo_db_timeout_ms,
     )
-    async with aclosing(batches(cursor, given)) as all_of_them:  # closed with this, as its cursor must be
+    async with aclosing(batches(cursor, settings)) as all_of_them:  # closed with this, as its cursor must be
         async for batch in all_of_them:
             yield batch
 
 
-async def batches(cursor: RawCursor, given: Settings) -> AsyncGenerator[bytes]:
+async def batches(cursor: RawCursor, settings: Settings) -> AsyncGenerator[bytes]:
     """Give what a cursor gives; raise if it exceeds MAX_READ_BYTES."""
     size = 0
     async with cursor:
         async for batch in cursor:
             size += len(batch)
-            _refuse_too_large(size, given)
+            _refuse_too_large(size, settings)
             yield batch
 
 
-async def _only_batch(target: Collection, reading: Reading, given: Settings) -> bytes | None:
+async def _only_batch(target: Collection, reading: Reading, settings: Settings) -> bytes | None:
     """Return all that matches, None if it is more than one reply holds or could not be read just now."""
     options = {"limit": reading.limit, "batchSize": reading.limit}
     if reading.skip:
         options["skip"] = reading.skip
     try:
-        cursor, address = await _asked(target, reading, given, options)
+        cursor, address = await _asked(target, reading, settings, options)
     except (ConnectionFailure, OperationFailure) as error:
         _refuse_last(error, target)
         return None
@@ -103,10 +104,10 @@ async def _only_batch(target: Collection, reading: Reading, given: Settings) -> 
 
 
 async def _asked(
-    target: Collection, reading: Reading, given: Settings, options: Mapping[str, Any]
+    target: Collection, reading: Reading, settings: Settings, options: Mapping[str, Any]
 ) -> tuple[RawBSONDocument, Any]:
     """Return the cursor of a find's reply, with its first batch, and the address of the server that gave it."""
-    command = {"find": target.name, "filter": reading.filter, **options, "maxTimeMS": given.mongo_db_timeout_ms}
+    command = {"find": target.name, "filter": reading.filter, **options, "maxTimeMS": settings.mongo_db_timeout_ms}
     if reading.projection:
         command["projection"] = reading.projection
     if reading.sort:
@@ -136,6 +137,6 @@ def _refuse_last(error: ConnectionFailure | OperationFailure, target: Collection
         raise error
 
 
-def _refuse_too_large(size: int, given: Settings) -> None:
-    if size > given.max_read_bytes:
-        raise ReadTooLargeError(f"the documents found exceed {given.max_read_bytes} bytes")
+def _refuse_too_large(size: int, settings: Settings) -> None:
+    if size > settings.max_read_bytes:
+        raise ReadTooLargeError(f"the documents found exceed {settings.max_read_bytes} bytes")

@@ -6,9 +6,9 @@ from typing import Any, Literal
 import bson
 
 from shared.documents.elements import elements
-from shared.rules.fields import differences, first_unwritable, holds
+from shared.rules.expressions import Expansions, holds
+from shared.rules.fields import differences, first_unwritable
 from shared.rules.masks import Mask, cut
-from shared.rules.operands import Expansions
 from shared.rules.ruleset import NO_ROLE, OPTIONS, Rights, Ruleset
 from shared.rules.schema import Schema
 from shared.rules.translations import EVERYTHING, NOTHING

@@ -6,10 +6,8 @@ from typing import Any
 from bson.dbref import DBRef
 
 from shared.documents.elements import ARRAY, DOCUMENT, Element
-from shared.rules.expressions import Expression, UnsupportedFunctionError
+from shared.rules.expressions import Context, Expression, holds, possible
 from shared.rules.masks import WHOLE, Mask, is_complete
-from shared.rules.operands import Context
-from shared.rules.translations import NOTHING
 from shared.rules.values import MISSING, Path, array_index
 
 
@@ -170,16 +168,3 @@ def first_unwritable(
         if refused is not None:
             return refused
     return None
-
-
-def holds(expression: Expression | None, context: Context) -> bool:
-    """Evaluate a permission: one that is not set, or that depends on a function, does not hold."""
-    try:
-        return expression is not None and expression.holds(context)
-    except UnsupportedFunctionError:
-        return False
-
-
-def possible(expression: Expression | None, context: Context) -> bool:
-    """Tell whether there could be a document for which a permission holds."""
-    return expression is not None and expression.query(context) != NOTHING

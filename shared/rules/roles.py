@@ -1,24 +1,17 @@
 """A role of a ruleset: to which documents it applies, and what it lets its callers read, insert, change and delete."""
 
 from collections.abc import Callable, Mapping
+from functools import cached_property
 from typing import Any, NamedTuple
 
-from shared.documents.elements import Element
-from shared.rules.expressions import Constant, Expression, Predicate, compile_expression, names_of
-from shared.rules.fields import FieldRule, differences, first_unwritable, holds, members_mask, possible
-from shared.rules.masks import WHOLE, Mask
-from shared.rules.operands import Constants, Context, Scope
-from shared.rules.report import Report
-from shared.rules.translations import EVERYTHING, NOTHING, UNKNOWN, Translation, all_of, any_of
-from shared.rules.values import MISSING, Path, is_exact
+import msgspec
 
-_LONGEST_NAME = 100
-_MEMBERS = frozenset({
-    "name", "apply_when", "document_filters", "read", "write", "insert", "delete", "search", "fields",
-    "additional_fields",
-})  # fmt: skip
-_FIELD_MEMBERS = frozenset({"read", "write", "fields"})
-_DEEPEST = 100
+from shared.documents.elements import Element
+from shared.rules.expressions import Constant, Context, Expression, holds, names_of, possible
+from shared.rules.fields import FieldRule, differences, first_unwritable, members_mask
+from shared.rules.masks import WHOLE, Mask
+from shared.rules.translations import EVERYTHING, NOTHING, UNKNOWN, Translation, all_of, any_of
+from shared.rules.values import MISSING, Path, Predicate, is_exact
 
 
 class Decision(NamedTuple):
@@ -38,39 +31,46 @@ type Glimpse = Callable[[Mapping[str, Any], Mapping[str, Any]], Mask | None]
 """What may be read of a document, by the values of some of its fields and by the names of all."""
 
 
-class Role:
+class Role(msgspec.Struct, kw_only=True, eq=False, dict=True):
     """One role; which one counts for a document is chosen by the ruleset."""
 
-    def __init__(self, source: Mapping[str, Any], constants: Constants, report: Report) -> None:
-        """Compile it; what is wrong with it goes into the report."""
-        compiler = _RoleCompiler(source, constants, report)
-        self.name = compiler.name()
-        self.apply_when = compiler.expression("apply_when") or Constant(False)
-        if source.get("apply_when") is None:
-            report.problem("a role needs 'apply_when': {} applies it to everybody")
-        self.filter_read, self.filter_write = compiler.document_filters()
-        self.is_filtered = self.filter_read is not None or self.filter_write is not None
-        self.read = compiler.expression("read")
-        self.write = compiler.expression("write")
-        self.insert = compiler.expression("insert") or Constant(True)
-        self.delete = compiler.expression("delete") or Constant(True)
-        self.search = compiler.expression("search") or Constant(True)
-        self.fields = compiler.fields()
-        self.other = compiler.additional_fields()
-        compiler.check(self)
-        self.is_full_read = _is_true(self.filter_read, self.filter_write, unset=not self.is_filtered) and _is_true(
+    name: str
+    apply_when: Expression
+    filter_read: Expression | None = None
+    filter_write: Expression | None = None
+    read: Expression | None = None
+    write: Expression | None = None
+    insert: Expression = Constant(True)
+    delete: Expression = Constant(True)
+    search: Expression = Constant(True)
+    fields: Mapping[str, FieldRule] = {}
+    other: FieldRule | None = None
+    """The permissions of all fields that are not among `fields`."""
+
+    @cached_property
+    def is_filtered(self) -> bool:
+        """Whether it has document filters."""
+        return self.filter_read is not None or self.filter_write is not None
+
+    @cached_property
+    def is_full_read(self) -> bool:
+        """Whether it shows every document as a whole."""
+        return _is_true(self.filter_read, self.filter_write, unset=not self.is_filtered) and _is_true(
             self.read, self.write, unset=False
         )
-        self.is_full = (
+
+    @cached_property
+    def is_full(self) -> bool:
+        """Whether it allows everything."""
+        return (
             self.is_full_read
             and _is_true(self.filter_write, unset=not self.is_filtered)
             and all(_is_true(each) for each in (self.write, self.insert, self.delete, self.search))
         )
-        self._plain = self._plain_fields()
-        self.names = self._names()
 
-    def _plain_fields(self) -> tuple[frozenset[str], bool] | None:
-        """Return the names whose permission is unlike that of all others, and what is that of all others.
+    @cached_property
+    def _plain(self) -> tuple[frozenset[str], bool] | None:
+        """The names whose permission is unlike that of all others, and what is that of all others.
 
         None if a permission depends on anything.
         """
@@ -80,8 +80,9 @@ class Role:
             return None
         return frozenset(name for name, is_open in opened.items() if is_open is not other), other
 
-    def _names(self) -> frozenset[str] | None:
-        """Return the top-level fields whose values decide on reading, None if more than names and these do."""
+    @cached_property
+    def names(self) -> frozenset[str] | None:
+        """The top-level fields whose values decide on reading, None if more than names and these do."""
         if self.is_full_read:
             return self.apply_when.names
         if self.read is None and (self._plain is None or not all(map(is_exact, self.fields))):
@@ -255,96 +256,3 @@ def _constant_of(rule: FieldRule) -> bool | None:
         return None if rule.fields else False
     given = [each.constant for each in (rule.read, rule.write) if each is not None]
     return True if True in given else None if None in given else False
-
-
-class _RoleCompiler:
-    """Compiles the members of one role."""
-
-    def __init__(self, source: Mapping[str, Any], constants: Constants, report: Report) -> None:
-        self.source = source
-        self.constants = constants
-        self.report = report
-        for name in source.keys() - _MEMBERS:
-            report.at(name).warning("this member of a role means nothing")
-
-    def name(self) -> str:
-        name = self.source.get("name")
-        if not isinstance(name, str) or not 1 <= len(name) <= _LONGEST_NAME:
-            self.report.at("name").problem(f"a role needs a name of 1 to {_LONGEST_NAME} characters")
-        return str(name)
-
-    def expression(self, member: str) -> Expression | None:
-        return self._permission(self.source, member, Scope.DOCUMENT, self.report)
-
-    def document_filters(self) -> tuple[Expression | None, Expression | None]:
-        source = self.source.get("document_filters")
-        if source is None:
-            return None, None
-        report = self.report.at("document_filters")
-        if not isinstance(source, dict):
-            report.problem("document_filters is an object with 'read' and 'write'")
-            return Constant(False), Constant(False)
-        read = self._permission(source, "read", Scope.DOCUMENT, report)
-        write = self._permission(source, "write", Scope.DOCUMENT, report)
-        if read is None or write is None:
-            report.warning("give both 'read' and 'write': the one that is missing counts as false")
-        return read or Constant(False), write or Constant(False)
-
-    def fields(self) -> dict[str, FieldRule]:
-        return self._fields(self.source.get("fields"), self.report.at("fields"), 0)
-
-    def additional_fields(self) -> FieldRule | None:
-        source = self.source.get("additional_fields")
-        report = self.report.at("additional_fields")
-        if source is None or source == {}:
-            return None
-        if not isinstance(source, dict):
-            report.problem("additional_fields is an object with 'read' and 'write'")
-            return None
-        rule = self._field({name: source[name] for name in source if name != "fields"}, report, 0)
-        return rule if rule.is_own else None
-
-    def _fields(self, source: Any, report: Report, depth: int) -> dict[str, FieldRule]:
-        if source is None:
-            return {}
-        if not isinstance(source, dict) or depth > _DEEPEST:
-            report.problem("fields is an object of permissions by the field's name")
-            return {}
-        for name in source:
-            if "." in name or name.startswith("$"):
-                report.at(name).problem("a field is named without dots: nest 'fields' for what is inside it")
-        return {name: self._field(each, report.at(name), depth + 1) for name, each in source.items()}
-
-    def _field(self, source: Any, report: Report, depth: int) -> FieldRule:
-        if not isinstance(source, dict):
-            report.problem("the permissions of a field are an object with 'read', 'write' or 'fields'")
-            return FieldRule(None, None)
-        for name in source.keys() - _FIELD_MEMBERS:
-            report.at(name).problem("a field has 'read', 'write' and 'fields' only")
-        read = self._permission(source, "read", Scope.FIELD, report)
-        write = self._permission(source, "write", Scope.FIELD, report)
-        inner = self._fields(source.get("fields"), report.at("fields"), depth)
-        if inner and (read is not None or write is not None):
-            report.at("fields").problem(
-                "the field's own 'read' or 'write' decides, so these inner fields are never asked: remove one of both"
-            )
-        return FieldRule(read, write, inner)
-
-    def _permission(self, source: Mapping[str, Any], name: str, scope: Scope, report: Report) -> Expression | None:
-        if source.get(name) is None:
-            return None
-        return compile_expression(source[name], scope, self.constants, report.at(name))
-
-    def check(self, role: Role) -> None:
-        """Report what can never be asked and what can never apply."""
-        rules = [*role.fields.values(), *([role.other] if role.other else [])]
-        for member, is_set, shadowed in (
-            ("read", role.read is not None, any(rule.read is not None for rule in rules)),
-            ("write", role.write is not None, any(rule.write is not None for rule in rules)),
-        ):
-            if is_set and shadowed:
-                self.report.at("fields").problem(
-                    f"the role's own '{member}' decides, so that of a field is never asked: remove one of both"
-                )
-        if role.apply_when.constant is False and self.source.get("apply_when") is not None:
-            self.report.at("apply_when").problem("the role can never apply: remove it, or correct its condition")

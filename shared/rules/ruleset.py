@@ -1,6 +1,5 @@
 """The rules of a namespace, and what they come to for one call."""
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
@@ -10,22 +9,19 @@ from bson.codec_options import CodecOptions, DatetimeConversion
 
 from shared.documents.elements import elements
 from shared.memory import Cache
-from shared.rules.expressions import Predicate, UnsupportedFunctionError, names_of
+from shared.rules.expressions import Context, Expansions, UnsupportedFunctionError, names_of
 from shared.rules.filters import Filter
 from shared.rules.masks import Mask
-from shared.rules.operands import Constants, Context, Expansions
 from shared.rules.projections import Projection
-from shared.rules.report import Report
 from shared.rules.roles import Decision, Glimpse, Role
 from shared.rules.translations import EVERYTHING, NOTHING, Translation, all_of, any_of, negation
-from shared.rules.values import Path, path
+from shared.rules.values import Path, Predicate, path
 
 OPTIONS: CodecOptions[dict[str, Any]] = CodecOptions(datetime_conversion=DatetimeConversion.DATETIME_AUTO)
 """How documents are decoded for rules and schemas."""
 
 NO_ROLE = "no matching role for document"
 
-_REQUEST = "%%request"  # no other text asks for what a request shows
 _MOST_BOUND = 1_000  # callers, for each collection
 _MOST_NAMES = 4  # looking for each in the bytes of a document costs a fifth of decoding it again
 _UNNAMED = ""  # the name of no field that rules speak of
@@ -55,39 +51,6 @@ class Ruleset:
             bound = Rights(self, Expansions(user))
             self._bound.put(id(user), bound)
         return bound
-
-
-def compile_ruleset(
-    source: Mapping[str, Any], constants: Constants, report: Report, default: Ruleset | None = None
-) -> Ruleset:
-    """Compile a file of rules; one without roles has those of the default rules."""
-    roles = [Role(each, constants, at) for each, at in _members(source, "roles", report)]
-    filters = [Filter(each, constants, at) for each, at in _members(source, "filters", report)]
-    for position, role in enumerate(roles[:-1]):
-        if role.apply_when.constant is True:
-            report.at("roles", position + 1).problem(
-                f"the role can never apply, because '{role.name}' before it applies to everybody: remove one of both"
-            )
-            break
-    asks_request = _REQUEST in json.dumps(source, default=str)
-    if not roles and default is not None:
-        return Ruleset(default.roles, filters, asks_request or default.asks_request)
-    return Ruleset(roles, filters, asks_request)
-
-
-def _members(source: Mapping[str, Any], name: str, report: Report) -> Iterable[tuple[Mapping[str, Any], Report]]:
-    given = source.get(name)
-    if given is None:
-        return
-    if not isinstance(given, list):
-        report.at(name).problem(f"'{name}' is an array")
-        return
-    for position, each in enumerate(given):
-        at = report.at(name, position)
-        if isinstance(each, dict):
-            yield each, at
-        else:
-            at.problem(f"each of the '{name}' is an object")
 
 
 class Rights:

@@ -2,7 +2,7 @@
 
 import operator
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final, Literal, final
 
@@ -14,10 +14,10 @@ from bson.int64 import Int64
 from bson.objectid import ObjectId
 from bson.timestamp import Timestamp
 
-from shared.documents import dates
-
 type Order = Literal["gt", "gte", "lt", "lte"]
 type Path = tuple[str, ...]
+type Predicate = Callable[[Mapping[str, Any]], bool]
+"""A test of documents, of which only some fields have to be there."""
 
 REFERENCE = frozenset({"$ref", "$id", "$db"})
 """The members of a DBRef, which is a value although their names look like operators."""
@@ -32,6 +32,7 @@ _NUMBERS = {int, Int64, float, Decimal128}
 _DATES = {datetime, DatetimeMS}
 _BYTES = {bytes, Binary}
 _ORDERED = {str, bool, ObjectId, Timestamp}
+_EPOCH, _MILLISECOND = datetime(1970, 1, 1), timedelta(milliseconds=1)
 _LONGEST_INDEX = 7  # digits: no array in a document has more elements
 
 
@@ -165,14 +166,14 @@ def ordered(key: Any, order: Order, value: Any) -> bool:
     return first is not None and second is not None and bool(_ORDERS[order](first, second))
 
 
-def matching(name: str, value: Any) -> Callable[[Mapping[str, Any]], bool]:
+def matching(name: str, value: Any) -> Predicate:
     """Return `matches` for a field of many documents and one value."""
     if type(value) is str:
         return lambda document: key == value if type(key := document.get(name, MISSING)) is str else matches(key, value)
     return lambda document: matches(document.get(name, MISSING), value)
 
 
-def ordering(name: str, order: Order, value: Any) -> Callable[[Mapping[str, Any]], bool]:
+def ordering(name: str, order: Order, value: Any) -> Predicate:
     """Return `ordered` for a field of many documents and one value."""
     compare = _ORDERS[order]
     if type(value) is int or type(value) is float:
@@ -191,7 +192,7 @@ def comparable(value: Any) -> Any:
         number = value.to_decimal() if kind is Decimal128 else value
         return None if (number.is_nan() if isinstance(number, Decimal) else number != number) else number  # noqa: PLR0124
     if kind in _DATES:
-        return int(value) if kind is DatetimeMS else dates.milliseconds(value)
+        return int(value) if kind is DatetimeMS else (value - _EPOCH) // _MILLISECOND
     if kind in _BYTES:
         return getattr(value, "subtype", 0), bytes(value)
     return value if kind in _ORDERED else None

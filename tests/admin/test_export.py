@@ -21,6 +21,7 @@ from pymongo.errors import BulkWriteError
 from admin import namespace
 from admin.transfer import lines, raw
 from admin.transfer.reader import CollectionReader
+from shared.service import process
 from tests.admin.conftest import Command, killed_until_done, stored
 from tests.bson_types import ROWS, STORED_ROWS, Row, cases, document, element, text
 from tests.conftest import FailPoint
@@ -119,7 +120,7 @@ def nested(levels: int) -> bytes:
 async def test_a_reader_goes_on_behind_an_id_of_any_type(worker: Worker, moved: Any) -> None:
     await fill(moved["from"], [as_id(row) for row in ROWS + STORED_ROWS])
     documents = await stored(moved["from"])
-    target = namespace.collection("mongodb-atlas", ("moved", "from"))
+    target = namespace.collection(process.service(), "mongodb-atlas", ("moved", "from"))
 
     behind = [
         [found async for found in CollectionReader(target, {}, None, raw.identity(each)).documents()]

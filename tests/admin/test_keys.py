@@ -12,8 +12,8 @@ import pytest
 from bson.objectid import ObjectId
 
 from local.mongod import Mongod
-from shared import auth
 from shared.auth import keys as keys_
+from shared.mongo.control import API_KEYS
 from shared.settings import VERSION
 from tests.conftest import ACTION, request_body
 from tests.hosts import ROOT, Server
@@ -48,8 +48,8 @@ def admin(mongod: Mongod) -> Admin:
 @pytest.fixture
 async def keys(driver: Any) -> Any:
     """The control database's collection of keys, empty."""
-    await driver.operated.drop_collection(auth.API_KEYS)
-    return driver.operated[auth.API_KEYS]
+    await driver.operated.drop_collection(API_KEYS)
+    return driver.operated[API_KEYS]
 
 
 async def test_create_prints_the_key_alone(admin: Admin, keys: Any) -> None:

@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 import pytest
 
 from local.mongod import Mongod
-from shared.cache import store as cache
 from tests.conftest import ACTION, Post, errors_only, request_body
 from tests.functions.rules.conftest import SETTINGS
 from tests.hosts import Answer, Host, Server, Worker, eventually
@@ -28,7 +27,6 @@ async def shared_valkey(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterat
     server = Valkey(tmp_path_factory.mktemp("valkey"))
     await server.start()
     yield server
-    await cache.close()
     await server.close()
 
 

@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 
 from local.mongod import Mongod
-from shared import app, auth, settings
-from tests.conftest import ACTION, errors_only, request_body
+from shared.auth.keys import new_key
+from shared.mongo.control import API_KEYS
+from tests.conftest import ACTION, errors_only, request_body, restart
 from tests.functions.rules.conftest import CLIENT, SETTINGS, log_in, registered, send
 from tests.functions.rules.test_sessions import custom_token
 from tests.hosts import ROOT, Answer, Worker
@@ -34,7 +35,7 @@ def changed(tmp_path: Path, configured: pytest.MonkeyPatch, worker: Worker, user
     def change(file: str, **members: Any) -> None:
         path = folder / file
         path.write_text(json.dumps(json.loads(path.read_text()) | members))
-        app.forget()
+        restart()
 
     return change
 
@@ -66,8 +67,7 @@ async def test_rules_of_one_data_source_do_not_open_another(
 ) -> None:
     ann = await registered(worker, "ann@shop.example")
     configured.setenv("MONGO_DB_URI__REPORTS", mongod.uri)
-    settings.current.cache_clear()
-    app.forget()
+    restart()
 
     own = await ann("find", dataSource="MongoDB-Atlas")
     other = await ann("find", dataSource="reports")
@@ -203,8 +203,7 @@ async def test_with_several_data_sources_an_unknown_one_is_refused(
     place = tmp_path / "shop" / "data_sources" / "reports"
     place.mkdir()
     (place / "config.json").write_text('{"name": "reports", "type": "mongodb-atlas"}')
-    settings.current.cache_clear()
-    app.forget()
+    restart()
 
     unknown = await ann("find", dataSource="other")
     without_rules = await ann("find", dataSource="reports")
@@ -216,15 +215,15 @@ async def test_with_several_data_sources_an_unknown_one_is_refused(
 async def test_without_an_app_only_system_keys_may_do_anything(
     worker: Worker, configured: pytest.MonkeyPatch, driver: Any, key: str
 ) -> None:
-    plain, stored = auth.new_key("plain")
-    old, old_stored = auth.new_key("old")
+    plain, stored = new_key("plain")
+    old, old_stored = new_key("old")
     old_stored = {name: value for name, value in old_stored.items() if name not in {"system", "user_id"}}
-    await driver.dozen[auth.API_KEYS].insert_many([stored, old_stored])
+    await driver.dozen[API_KEYS].insert_many([stored, old_stored])
 
     answers = [await find(worker, {"apiKey": each}) for each in (key, plain, old)]
     login = await send(worker, "POST", f"{CLIENT}/auth/providers/anon-user/login")
     register = await send(worker, "POST", f"{PASSWORD}/register", {"email": "a@b", "password": "secret words"})
-    await driver.dozen[auth.API_KEYS].delete_many({"_id": {"$in": [stored["_id"], old_stored["_id"]]}})
+    await driver.dozen[API_KEYS].delete_many({"_id": {"$in": [stored["_id"], old_stored["_id"]]}})
 
     assert [answer.status for answer in answers] == [200, 403, 403]
     assert errors_only(answers[1])["error"] == "no rule exists for namespace 'shop.orders'"
@@ -238,7 +237,7 @@ async def test_hidden_fields_may_be_asked_about_if_the_deployment_says_so(
     await database.orders.insert_one({"_id": 1, "owner": ann.id, "secret": 7})
     strict = await ann("find", filter={"secret": 7})
     configured.setenv("RULES_ALLOW_HIDDEN_FIELD_QUERIES", "true")
-    settings.current.cache_clear()
+    restart()
     lax = await ann("find", filter={"secret": 7})
 
     assert (strict.status, errors_only(strict)["error_code"]) == (403, "NoMatchingRoleFound")

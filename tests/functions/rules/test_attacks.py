@@ -11,9 +11,8 @@ import jwt
 import pytest
 from bson.objectid import ObjectId
 
-from shared import settings
-from shared.auth import confirmations, sessions, users
-from tests.conftest import ACTION, FailPoint, errors_only, request_body
+from shared.service import process
+from tests.conftest import ACTION, FailPoint, errors_only, request_body, restart
 from tests.functions.rules.conftest import SETTINGS, Person, log_in, send
 from tests.functions.rules.test_sessions import LOGIN, SESSION, custom_token
 from tests.hosts import Host
@@ -104,11 +103,11 @@ async def test_a_refusal_of_mongodb_is_told_to_who_may_read_everything(ann: Pers
 @pytest.mark.parametrize("app_host", ["worker"], indirect=True)
 async def test_an_old_password_is_of_no_use_at_once(ann: Person, configured: pytest.MonkeyPatch) -> None:
     configured.setenv("AUTH_CACHE_SECONDS", "3600")
-    settings.current.cache_clear()
+    restart()
     headers = {"email": "ann@shop.example", "password": "secret words"}
     body = request_body(collection="orders")
     before = await ann.host.request("POST", ACTION + "find", headers, body)
-    token, token_id = await confirmations.issue(ann.id, "reset")
+    token, token_id = await process.service().confirmations.issue(ann.id, "reset")
     reset = {"token": token, "tokenId": token_id, "password": "other words"}
     await send(ann.host, "POST", f"{LOGIN}/local-userpass/reset", reset)
 
@@ -128,7 +127,7 @@ def issued_a_minute_ago(person: Person) -> Person:
 async def test_a_reset_ends_the_access_tokens_that_are_out(ann: Person) -> None:
     stolen = issued_a_minute_ago(ann)
     before = (await stolen("find")).status
-    token, token_id = await confirmations.issue(ann.id, "reset")
+    token, token_id = await process.service().confirmations.issue(ann.id, "reset")
     reset = {"token": token, "tokenId": token_id, "password": "other words"}
     await send(ann.host, "POST", f"{LOGIN}/local-userpass/reset", reset)
     again = await log_in(ann.host, "local-userpass", {"username": "ann@shop.example", "password": "other words"})
@@ -142,18 +141,18 @@ async def test_a_token_that_has_ended_changes_no_account_while_calls_still_know_
     ann: Person, configured: pytest.MonkeyPatch
 ) -> None:
     configured.setenv("AUTH_CACHE_SECONDS", "3600")
-    settings.current.cache_clear()
+    restart()
     stolen = issued_a_minute_ago(ann)
     body = {"token": custom_token(sub="the thief")}
     await stolen("find")
-    await sessions.revoke(ann.id)
+    await process.service().sessions.revoke(ann.id)
 
     linked = await send(ann.host, "POST", f"{LOGIN}/custom-token/login?link=true", body, stolen.access_token)
     deleted = await send(ann.host, "DELETE", "/api/client/v2.0/auth/delete", None, stolen.access_token)
 
     assert (await stolen("find")).status == 200
     assert (linked.status, deleted.status) == (401, 401)
-    assert await users.by_identity("custom-token", "the thief") is None
+    assert await process.service().users.by_identity("custom-token", "the thief") is None
 
 
 async def test_custom_data_that_cannot_be_read_are_a_late_answer_and_no_bug(
@@ -171,7 +170,7 @@ async def test_custom_data_that_cannot_be_read_are_a_late_answer_and_no_bug(
 async def test_a_reset_that_stops_half_way_leaves_no_session(ann: Person, driver: Any, fail_point: FailPoint) -> None:
     a_minute_ago = {"$set": {"created": datetime.now(UTC) - timedelta(minutes=1)}}
     await driver.dozen.sessions.update_many({"user_id": ObjectId(ann.id)}, a_minute_ago)
-    token, token_id = await confirmations.issue(ann.id, "reset")
+    token, token_id = await process.service().confirmations.issue(ann.id, "reset")
     reset = {"token": token, "tokenId": token_id, "password": "other words"}
     await fail_point("delete", times=5, namespace="dozen.sessions", errorCode=50)
 
@@ -184,7 +183,7 @@ async def test_a_reset_that_stops_half_way_leaves_no_session(ann: Person, driver
 
 
 async def test_one_reset_uses_up_every_token(ann: Person, driver: Any) -> None:
-    issued = await asyncio.gather(*(confirmations.issue(ann.id, "reset") for _ in range(5)))
+    issued = await asyncio.gather(*(process.service().confirmations.issue(ann.id, "reset") for _ in range(5)))
     bodies = [{"token": token, "tokenId": token_id, "password": "other words"} for token, token_id in issued]
     answers = [await send(ann.host, "POST", f"{LOGIN}/local-userpass/reset", body) for body in bodies]
 
@@ -193,8 +192,8 @@ async def test_one_reset_uses_up_every_token(ann: Person, driver: Any) -> None:
 
 
 async def test_a_token_for_one_purpose_is_of_no_use_for_another(ann: Person) -> None:
-    confirm, confirm_id = await confirmations.issue(ann.id, "confirm")
-    reset, reset_id = await confirmations.issue(ann.id, "reset")
+    confirm, confirm_id = await process.service().confirmations.issue(ann.id, "confirm")
+    reset, reset_id = await process.service().confirmations.issue(ann.id, "reset")
 
     as_reset = {"token": confirm, "tokenId": confirm_id, "password": "other words"}
     as_confirm = {"token": reset, "tokenId": reset_id}

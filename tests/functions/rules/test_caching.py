@@ -9,8 +9,7 @@ from typing import Any
 import pytest
 
 from local.mongod import Mongod
-from shared import app, settings
-from tests.conftest import ACTION, request_body
+from tests.conftest import ACTION, request_body, restart
 from tests.functions.rules.conftest import SETTINGS, Person, registered
 from tests.hosts import ROOT, Answer, Worker
 from tests.valkey import Valkey
@@ -34,7 +33,7 @@ def change(tmp_path: Path, configured: pytest.MonkeyPatch, worker: Worker, valke
     def change(file: str, **members: Any) -> None:
         path = folder / file
         path.write_text(json.dumps(json.loads(path.read_text()) | members))
-        app.forget()
+        restart()
 
     return change
 
@@ -228,7 +227,7 @@ async def test_two_names_of_one_data_source_keep_their_own_rules_apart(
     change("data_sources/reports/config.json", name="reports")
     owner = json.loads((sources / "reports" / "shop" / "orders" / "rules.json").read_text())["roles"][0]
     change("data_sources/reports/shop/orders/rules.json", roles=[owner | {"fields": {}}])
-    settings.current.cache_clear()
+    restart()
     await database.orders.insert_one({"_id": 1, "owner": ann.id, "secret": "the hidden value"})
 
     lax = await ann("find", dataSource="reports")

@@ -8,7 +8,7 @@ import jwt
 import pytest
 from bson.objectid import ObjectId
 
-from shared import auth
+from shared.auth import keys
 from tests.conftest import ACTION, errors_only, request_body
 from tests.functions.rules.conftest import CLIENT, Person, log_in, registered, send
 from tests.functions.rules.test_sessions import KEYS, LOGIN, PROFILE, SESSION, custom_token
@@ -28,7 +28,7 @@ class Key(NamedTuple):
 
 
 async def new_key(driver: Any, **members: Any) -> Key:
-    key, stored = auth.new_key("sensor", **members)
+    key, stored = keys.new_key("sensor", **members)
     await driver.dozen.api_keys.insert_one(stored)
     return Key(key, ObjectId(str(stored["_id"])))
 

@@ -7,7 +7,7 @@ from typing import Any
 import jwt
 import pytest
 
-from shared.auth import confirmations
+from shared.service import process
 from tests.conftest import ACTION, errors_only, request_body
 from tests.functions.rules.conftest import CLIENT, SETTINGS, Person, log_in, registered, send
 from tests.hosts import Host
@@ -151,7 +151,7 @@ async def test_a_password_is_reset_once_and_ends_all_sessions(
     ann: Person, configured: pytest.MonkeyPatch, driver: Any
 ) -> None:
     sent = await send(ann.host, "POST", f"{LOGIN}/local-userpass/reset/send", {"email": "ann@shop.example"})
-    token, token_id = await confirmations.issue(ann.id, "reset")
+    token, token_id = await process.service().confirmations.issue(ann.id, "reset")
     body = {"token": token, "tokenId": token_id, "password": "other words"}
     short = await send(ann.host, "POST", f"{LOGIN}/local-userpass/reset", body | {"password": "x"})
     wrong = await send(ann.host, "POST", f"{LOGIN}/local-userpass/reset", body | {"token": "x"})

@@ -1,13 +1,14 @@
-"""The worked examples of docs/rules.md, served as they stand on the page."""
+"""The worked examples of docs/rules.md and docs/coming-from-atlas.md, served as they stand on the pages."""
 
 import json
 import re
 from pathlib import Path
 from typing import Any
 
+import jwt
 import pytest
 
-from shared.app import load
+from shared.app.reading import load
 from tests.functions.rules.conftest import SETTINGS, Person, log_in, registered
 from tests.hosts import ROOT, Worker
 
@@ -125,6 +126,19 @@ async def test_what_the_page_warns_of_and_what_it_advises(ann: Person, database:
     assert await status(ann, "updateOne", "kept", **take) == 400
 
 
+async def test_tokens_live_as_long_as_the_page_says(ann: Person) -> None:
+    page = (ROOT / "docs" / "coming-from-atlas.md").read_text()
+    stated = re.search(r"Access tokens of (\d+) minutes and refresh tokens of (\d+) days", page)
+    assert stated is not None
+
+    access, refresh = (
+        jwt.decode(token, options={"verify_signature": False}) for token in (ann.access_token, ann.refresh_token)
+    )
+
+    assert access["exp"] - access["iat"] == int(stated[1]) * 60
+    assert refresh["exp"] - refresh["iat"] == int(stated[2]) * 24 * 3600
+
+
 def test_the_smallest_app_of_the_page_can_be_served(tmp_path: Path) -> None:
     page = (ROOT / "docs" / "coming-from-atlas.md").read_text().partition("A small app is three files")[2]
     root, providers = re.findall(r"with `(\{.*?\})`", page)[:2]
@@ -137,3 +151,4 @@ def test_the_smallest_app_of_the_page_can_be_served(tmp_path: Path) -> None:
 
     assert app.findings == ()
     assert app.providers.api_key
+    assert examples()[0] == json.loads(re.findall(r"<<'EOF'\n(.*?)\nEOF", page, re.DOTALL)[0])

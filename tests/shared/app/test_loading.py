@@ -10,7 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.app import App, AppError, load
+from shared.app.files import AppError
+from shared.app.model import App
+from shared.app.reading import load
 from tests.hosts import ROOT
 
 SHOP = ROOT / "tests" / "apps" / "shop"
@@ -59,7 +61,7 @@ def test_an_exported_app_is_read_as_it_is() -> None:
     assert app.providers.custom_token is not None
     assert app.providers.custom_token.signing_keys == ("k" * 40,)
     assert app.providers.custom_token.metadata_fields[0].path == ("profile", "name")
-    service = app.service("any name")
+    service = app.data_source("any name")
     assert service is not None
     assert service.ruleset("shop", "unknown") is service.default
     assert set(service.schemas) == {("shop", "orders"), ("shop", "tickets")}
@@ -82,7 +84,7 @@ def test_the_old_layout_says_the_same(tmp_path: Path) -> None:
 
     app = load(tmp_path, {})
 
-    service = app.service("mongodb-atlas")
+    service = app.data_source("mongodb-atlas")
     assert service is not None
     rules_found = service.ruleset("shop", "orders")
     assert rules_found is not None
@@ -169,8 +171,8 @@ def test_several_data_sources_need_a_connection_each(folder: Path, edit: Edit) -
         "data_sources/reports/config.json", {"name": "reports", "type": "mongodb-atlas", "config": {"clusterName": "C"}}
     )
 
-    assert load(folder, SECRETS).service("unknown", is_only=True) is None
-    assert load(folder, SECRETS, frozenset({"mongodb_atlas", "c"})).service("C") is not None
+    assert load(folder, SECRETS).data_source("unknown", is_only=True) is None
+    assert load(folder, SECRETS, frozenset({"mongodb_atlas", "c"})).data_source("C") is not None
     with pytest.raises(AppError, match="MONGO_DB_URI__REPORTS"):
         load(folder, SECRETS, frozenset({"mongodb_atlas"}))
 
@@ -211,7 +213,7 @@ def test_a_huge_file_is_refused(folder: Path, edit: Edit) -> None:
 def test_rules_of_filters_alone_have_the_default_roles(folder: Path, edit: Edit) -> None:
     edit(ORDERS, {"roles": [], "filters": [{"name": "f", "apply_when": {}, "query": {"a": 1}}]})
 
-    service = load(folder, SECRETS).service("x")
+    service = load(folder, SECRETS).data_source("x")
 
     assert service is not None
     assert service.default is not None

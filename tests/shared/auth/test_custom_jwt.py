@@ -13,9 +13,9 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
-from shared.app import CustomToken
-from shared.app.model import MetadataField
+from shared.app.model import CustomToken, MetadataField
 from shared.auth import custom_jwt
+from shared.auth.custom_jwt import CustomJWT
 from shared.errors import LoginRefusedError, UnavailableError
 
 RSA = rsa.generate_private_key(public_exponent=65537, key_size=2048)
@@ -39,9 +39,15 @@ ES256 = CustomToken(algorithm="ES256", signing_keys=(pem(EC),))
 HS256 = CustomToken(algorithm="HS256", signing_keys=("o" * 40, SECRET))
 
 
-async def refused(given: str, provider: CustomToken) -> bool:
+@pytest.fixture
+def verifier() -> CustomJWT:
+    """A verifier that has fetched no keys yet."""
+    return CustomJWT()
+
+
+async def refused(verifier: CustomJWT, given: str, provider: CustomToken) -> bool:
     try:
-        await custom_jwt.verified(given, provider, "app")
+        await verifier.verified(given, provider, "app")
     except LoginRefusedError:
         return True
     return False
@@ -52,8 +58,8 @@ async def refused(given: str, provider: CustomToken) -> bool:
     [(RS256, token(RSA, "RS256")), (ES256, token(EC, "ES256")), (HS256, token(SECRET, "HS256"))],
     ids=["RS256", "ES256", "HS256"],
 )
-async def test_a_token_signed_with_one_of_the_keys(provider: CustomToken, given: str) -> None:
-    assert (await custom_jwt.verified(given, provider, "app")).id == "s1"
+async def test_a_token_signed_with_one_of_the_keys(verifier: CustomJWT, provider: CustomToken, given: str) -> None:
+    assert (await verifier.verified(given, provider, "app")).id == "s1"
 
 
 def confused() -> str:
@@ -90,8 +96,8 @@ def confused() -> str:
         pytest.param(HS256, token(SECRET, "HS256", big="x" * 1_000_000), id="huge"),
     ],
 )
-async def test_a_token_that_is_refused(provider: CustomToken, given: str) -> None:
-    assert await refused(given, provider)
+async def test_a_token_that_is_refused(verifier: CustomJWT, provider: CustomToken, given: str) -> None:
+    assert await refused(verifier, given, provider)
 
 
 @pytest.mark.parametrize(
@@ -105,21 +111,21 @@ async def test_a_token_that_is_refused(provider: CustomToken, given: str) -> Non
         ((), False, "other", False),
     ],
 )
-async def test_audiences(wanted: tuple[str, ...], any_: bool, given: Any, taken: bool) -> None:
+async def test_audiences(verifier: CustomJWT, wanted: tuple[str, ...], any_: bool, given: Any, taken: bool) -> None:
     provider = CustomToken(signing_keys=(SECRET,), audience=wanted, require_any_audience=any_)
 
-    assert await refused(token(SECRET, "HS256", aud=given), provider) is not taken
+    assert await refused(verifier, token(SECRET, "HS256", aud=given), provider) is not taken
 
 
-async def test_metadata() -> None:
+async def test_metadata(verifier: CustomJWT) -> None:
     fields = (MetadataField(True, ("a", "b.c"), "x"), MetadataField(False, ("missing",), "y"))
     provider = CustomToken(signing_keys=(SECRET,), metadata_fields=fields)
 
-    subject = await custom_jwt.verified(token(SECRET, "HS256", a={"b.c": "v"}), provider, "app")
+    subject = await verifier.verified(token(SECRET, "HS256", a={"b.c": "v"}), provider, "app")
 
     assert subject.data == {"x": "v"}
-    assert await refused(token(SECRET, "HS256", a={"b": {"c": "v"}}), provider)
-    assert await refused(token(SECRET, "HS256", a={"b.c": "x" * 5_000}), provider)
+    assert await refused(verifier, token(SECRET, "HS256", a={"b": {"c": "v"}}), provider)
+    assert await refused(verifier, token(SECRET, "HS256", a={"b.c": "x" * 5_000}), provider)
 
 
 class Issuer:
@@ -162,52 +168,54 @@ def issuer() -> Iterator[Issuer]:
     running.server.server_close()
 
 
-async def test_published_keys_are_fetched_once(issuer: Issuer) -> None:
+async def test_published_keys_are_fetched_once(verifier: CustomJWT, issuer: Issuer) -> None:
     given = token(RSA, "RS256", {"kid": "k1"})
 
-    found = await asyncio.gather(*(custom_jwt.verified(given, issuer.provider, "app") for _ in range(20)))
+    found = await asyncio.gather(*(verifier.verified(given, issuer.provider, "app") for _ in range(20)))
 
     assert {subject.id for subject in found} == {"s1"}
     assert issuer.asked == 1
 
 
-async def test_a_storm_of_unknown_keys_is_one_fetch(issuer: Issuer) -> None:
+async def test_a_storm_of_unknown_keys_is_one_fetch(verifier: CustomJWT, issuer: Issuer) -> None:
     outcomes = await asyncio.gather(*(
-        refused(token(OTHER_RSA, "RS256", {"kid": f"x{number}"}), issuer.provider) for number in range(30)
+        refused(verifier, token(OTHER_RSA, "RS256", {"kid": f"x{number}"}), issuer.provider) for number in range(30)
     ))  # fmt: skip
 
     assert outcomes == [True] * 30
     assert issuer.asked == 1
 
 
-async def test_a_new_key_is_fetched_after_a_while(issuer: Issuer, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert not await refused(token(RSA, "RS256", {"kid": "k1"}), issuer.provider)
+async def test_a_new_key_is_fetched_after_a_while(
+    verifier: CustomJWT, issuer: Issuer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert not await refused(verifier, token(RSA, "RS256", {"kid": "k1"}), issuer.provider)
     issuer.publish(OTHER_RSA, "k2")
     rotated = token(OTHER_RSA, "RS256", {"kid": "k2"})
 
-    assert await refused(rotated, issuer.provider)
+    assert await refused(verifier, rotated, issuer.provider)
     monkeypatch.setattr(custom_jwt, "_BETWEEN_FETCHES", 0.0)
-    assert not await refused(rotated, issuer.provider)
+    assert not await refused(verifier, rotated, issuer.provider)
     assert issuer.asked == 2
 
 
-async def test_a_key_set_that_cannot_be_used(issuer: Issuer) -> None:
+async def test_a_key_set_that_cannot_be_used(verifier: CustomJWT, issuer: Issuer) -> None:
     issuer.keys[:] = [{"kty": "oct", "k": "AAAA", "kid": "k1"}, {"kty": "nonsense"}, "text"]  # type: ignore[list-item]
-    assert await refused(token(RSA, "RS256", {"kid": "k1"}), issuer.provider)
+    assert await refused(verifier, token(RSA, "RS256", {"kid": "k1"}), issuer.provider)
 
     issuer.server.shutdown()
     issuer.server.server_close()
     away = CustomToken(algorithm="RS256", jwk_uri=f"http://127.0.0.1:{issuer.server.server_port}/other")
     with pytest.raises(UnavailableError):
-        await custom_jwt.verified(token(RSA, "RS256", {"kid": "k1"}), away, "app")
+        await verifier.verified(token(RSA, "RS256", {"kid": "k1"}), away, "app")
 
 
-async def test_an_issuer_that_fails_is_not_asked_by_every_token(issuer: Issuer) -> None:
+async def test_an_issuer_that_fails_is_not_asked_by_every_token(verifier: CustomJWT, issuer: Issuer) -> None:
     issuer.keys = 5  # type: ignore[assignment]
     given = token(RSA, "RS256", {"kid": "k1"})
 
     outcomes = await asyncio.gather(
-        *(custom_jwt.verified(given, issuer.provider, "app") for _ in range(20)), return_exceptions=True
+        *(verifier.verified(given, issuer.provider, "app") for _ in range(20)), return_exceptions=True
     )
 
     assert {type(outcome) for outcome in outcomes} == {UnavailableError}

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from shared import auth
-from shared.auth import keys
+from shared.auth.keys import new_key
+from shared.mongo.control import API_KEYS
 from tests.conftest import ACTION, Post, errors_only, request_body
 from tests.hosts import Host, Server, Worker, eventually
 
@@ -28,8 +28,8 @@ def issue(driver: Any) -> Issue:
     """Store a key in the control database and return it."""
 
     async def issue(**members: Any) -> str:
-        made, stored = auth.new_key("issued by a test", system=True)
-        await driver.dozen[auth.API_KEYS].insert_one(stored | members)
+        made, stored = new_key("issued by a test", system=True)
+        await driver.dozen[API_KEYS].insert_one(stored | members)
         return made
 
     return issue
@@ -148,7 +148,7 @@ async def test_a_key_stops_working_when_the_cache_is_over(
     key = await issue()
     before = await find(worker, {"apiKey": key})
 
-    await change(driver.dozen[auth.API_KEYS], {"name": "issued by a test", "disabled": False})
+    await change(driver.dozen[API_KEYS], {"name": "issued by a test", "disabled": False})
 
     async def refused() -> bool:
         return bool((await find(worker, {"apiKey": key})).status == 401)
@@ -165,7 +165,7 @@ async def test_without_a_cache_a_key_stops_working_at_once(
     key = await issue()
     before = await find(worker, {"apiKey": key})
 
-    await driver.dozen[auth.API_KEYS].update_many({"name": "issued by a test"}, {"$set": {"disabled": True}})
+    await driver.dozen[API_KEYS].update_many({"name": "issued by a test"}, {"$set": {"disabled": True}})
 
     after = await find(worker, {"apiKey": key})
     assert (before.status, after.status) == (200, 401)
@@ -178,16 +178,16 @@ async def test_a_cached_key_is_not_looked_up_again(
     key = await issue()
     await find(worker, {"apiKey": key})
 
-    await driver.dozen[auth.API_KEYS].delete_many({"name": "issued by a test"})
+    await driver.dozen[API_KEYS].delete_many({"name": "issued by a test"})
 
     assert (await find(worker, {"apiKey": key})).status == 200
 
 
 async def test_a_refusal_is_not_cached(worker: Worker, driver: Any) -> None:
-    key, stored = auth.new_key("issued by a test", system=True)
+    key, stored = new_key("issued by a test", system=True)
     early = await find(worker, {"apiKey": key})
 
-    await driver.dozen[auth.API_KEYS].insert_one(stored)
+    await driver.dozen[API_KEYS].insert_one(stored)
 
     assert (early.status, (await find(worker, {"apiKey": key})).status) == (401, 200)
 
@@ -196,7 +196,7 @@ STORED = frozenset({"_id", "name", "hash", "created", "disabled", "system", "use
 
 
 async def test_keys_are_stored_only_as_hashes(driver: Any, key: str) -> None:
-    stored = [document async for document in driver.dozen[auth.API_KEYS].find()]
+    stored = [document async for document in driver.dozen[API_KEYS].find()]
 
     assert key not in repr(stored)
     assert all(len(document["hash"]) == 64 for document in stored)
@@ -217,7 +217,7 @@ async def test_nothing_of_a_key_is_in_the_log(server: Server, issue: Issue) -> N
 
 
 async def test_the_log_names_the_caller_by_the_keys_id(server: Server, driver: Any, key: str, post: Post) -> None:
-    owner = await driver.dozen[auth.API_KEYS].find_one({"name": "tests"})
+    owner = await driver.dozen[API_KEYS].find_one({"name": "tests"})
     await find(server, {"apiKey": key})
 
     line = server.log_lines[-1]
@@ -239,19 +239,8 @@ async def test_a_refused_caller_has_no_name_in_the_log(server: Server) -> None:
 
 
 def test_keys_are_long_and_never_the_same() -> None:
-    made = {auth.new_key("x")[0] for _ in range(100)}
+    made = {new_key("x")[0] for _ in range(100)}
 
     assert len(made) == 100
     assert {len(key) for key in made} == {64}
     assert json.loads(json.dumps(sorted(made))) == sorted(made)
-
-
-async def test_the_cache_of_keys_has_an_end(
-    worker: Worker, configured: pytest.MonkeyPatch, key: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(keys, "_MOST_CACHED", 3)
-    keys._cache.update({str(number): (0.0, auth.Caller("gone")) for number in range(3)})
-
-    answer = await find(worker, {"apiKey": key})
-
-    assert (answer.status, len(keys._cache)) == (200, 1)

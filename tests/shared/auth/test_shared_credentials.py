@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 
 from local.mongod import Mongod
-from shared import app, auth, settings
-from shared.auth import credentials, keys
-from shared.cache import entries
+from shared.auth import keys
+from shared.cache.entries import MOST_BYTES, Entries
+from shared.mongo.control import API_KEYS
+from shared.service import process
 from tests.admin.test_keys import run
-from tests.conftest import ACTION, request_body
+from tests.conftest import ACTION, request_body, restart
 from tests.functions.rules.conftest import CLIENT, SETTINGS, send
 from tests.hosts import Answer, Worker, eventually
 from tests.valkey import Valkey
@@ -27,7 +28,6 @@ def shared(worker: Worker, configured: pytest.MonkeyPatch, valkey: Valkey) -> Va
     """The exported app, whose processes trust what they know for an hour and share it."""
     for name, value in (SETTINGS | {"AUTH_CACHE_SECONDS": "3600", "REDIS_URL": valkey.url}).items():
         configured.setenv(name, value)
-    in_another_process()
     return valkey
 
 
@@ -39,8 +39,8 @@ async def nobody(driver: Any) -> None:
 
 async def issue(driver: Any) -> tuple[str, dict[str, Any]]:
     """Store a system key; return it and what is stored of it."""
-    made, stored = auth.new_key("shared", system=True)
-    await driver.dozen[auth.API_KEYS].insert_one(stored)
+    made, stored = keys.new_key("shared", system=True)
+    await driver.dozen[API_KEYS].insert_one(stored)
     return made, stored
 
 
@@ -50,15 +50,14 @@ async def find(worker: Worker, **headers: str) -> Answer:
 
 async def asked(worker: Worker, key: str) -> list[int]:
     """Return the statuses of right and wrong credentials of a process that knows none."""
-    in_another_process()
+    restart()
     given: list[dict[str, str]] = [{"apiKey": key}, {"apiKey": "nobody"}, ANN, ANN | {"password": "other words"}]
     return [(await find(worker, **headers)).status for headers in given]
 
 
-def in_another_process() -> None:
-    """Forget what only this process knows."""
-    auth.forget_cached_keys()
-    credentials._passwords.clear()
+def entries() -> Entries:
+    """Return the entries of the worker in this process."""
+    return process.service().entries
 
 
 async def entry_of(server: Valkey, purpose: str) -> str:
@@ -72,12 +71,12 @@ async def test_a_key_that_one_process_looked_up_is_known_to_the_others(
 ) -> None:
     key, stored = await issue(driver)
     first = await find(worker, apiKey=key)
-    await driver.dozen[auth.API_KEYS].delete_one({"_id": stored["_id"]})
-    in_another_process()
+    await driver.dozen[API_KEYS].delete_one({"_id": stored["_id"]})
+    restart()
 
     assert (first.status, (await find(worker, apiKey=key)).status) == (200, 200)
     await shared.client.flushall()
-    in_another_process()
+    restart()
     assert (await find(worker, apiKey=key)).status == 401
 
 
@@ -86,8 +85,8 @@ async def test_a_process_trusts_a_key_no_longer_than_the_one_that_looked_it_up(
 ) -> None:
     key, stored = await issue(driver)
     await find(worker, apiKey=key)
-    await driver.dozen[auth.API_KEYS].delete_one({"_id": stored["_id"]})
-    in_another_process()
+    await driver.dozen[API_KEYS].delete_one({"_id": stored["_id"]})
+    restart()
     await shared.client.pexpire(await entry_of(shared, "key"), 1500)
     known = await find(worker, apiKey=key)
 
@@ -99,19 +98,19 @@ async def test_a_process_trusts_a_key_no_longer_than_the_one_that_looked_it_up(
 
 
 async def test_a_prolonged_entry_counts_no_longer_than_it_was_sealed_for(shared: Valkey) -> None:
-    await entries.keep("key", "a", content=b"content", seconds=100)
-    await shared.client.persist(entries.name("key", "a"))
-    forever = await entries.load("key", "a")
-    await shared.client.expire(entries.name("key", "a"), 100_000)
-    longer = await entries.load("key", "a")
-    await entries.keep("key", "b", content=b"content", seconds=0.001)
-    await shared.client.set(entries.name("key", "b"), entries.sealed(entries.name("key", "b"), b"content", -1))
+    await entries().put("key", "a", content=b"content", seconds=100)
+    await shared.client.persist(entries().name("key", "a"))
+    forever = await entries().get("key", "a")
+    await shared.client.expire(entries().name("key", "a"), 100_000)
+    longer = await entries().get("key", "a")
+    await entries().put("key", "b", content=b"content", seconds=0.001)
+    await shared.client.set(entries().name("key", "b"), entries().sealed(entries().name("key", "b"), b"content", -1))
 
     assert forever is None
     assert longer is not None
     assert longer.content == b"content"
     assert 0 < longer.seconds <= 100
-    assert await entries.load("key", "b") is None
+    assert await entries().get("key", "b") is None
 
 
 @pytest.mark.parametrize("command", [["disable"], ["delete", "--yes"]], ids=" ".join)
@@ -123,7 +122,7 @@ async def test_a_revoked_key_is_not_known_to_a_new_process(
     env = {"MONGO_DB_URI": mongod.uri, "REDIS_URL": shared.url, "SESSION_SECRET": SETTINGS["SESSION_SECRET"]}
 
     done = run("keys", *command, str(stored["_id"]), **env)
-    in_another_process()
+    restart()
 
     assert (done.returncode, done.stderr) == (0, "")
     assert (await find(worker, apiKey=key)).status == 401
@@ -153,9 +152,9 @@ async def test_a_password_that_one_process_verified_is_known_to_the_others(
     await send(worker, "POST", f"{PASSWORDS}/register", ANN)
     first = await find(worker, **ANN)
     wrong = await find(worker, **ANN | {"password": "other words"})  # from now on no password is verified
-    in_another_process()
+    restart()
     again = await find(worker, **ANN)
-    in_another_process()
+    restart()
     await shared.client.delete(*await shared.client.keys("dozen:password:*"))
     unknown = await find(worker, **ANN)
 
@@ -170,7 +169,7 @@ async def test_a_password_that_is_known_counts_no_longer_than_what_is_stored(
     first = await find(worker, **ANN)
     await driver.dozen.users.update_many({}, {"$set": change})
     here = await find(worker, **ANN)
-    in_another_process()
+    restart()
     there = await find(worker, **ANN)
 
     assert [each.status for each in (first, here, there)] == [200, 401, 401]
@@ -186,8 +185,7 @@ async def test_a_known_password_does_not_count_where_the_app_takes_none(
     providers["local-userpass"]["disabled"] = True
     (folder / "auth" / "providers.json").write_text(json.dumps(providers))
     configured.setenv("APP_CONFIG_DIR", str(folder))
-    settings.current.cache_clear()
-    app.forget()
+    restart()
 
     assert (taken.status, (await find(worker, **ANN)).status) == (200, 401)
 
@@ -198,8 +196,7 @@ async def test_a_key_of_another_deployment_on_the_same_valkey_is_none(
     key, _ = await issue(driver)
     there = await find(worker, apiKey=key)
     configured.setenv("DOZEN_DATABASE", "dozen_of_another")
-    settings.current.cache_clear()
-    in_another_process()
+    restart()
 
     assert (there.status, (await find(worker, apiKey=key)).status) == (200, 401)
 
@@ -221,7 +218,7 @@ async def test_the_store_holds_no_secret(worker: Worker, shared: Valkey, nobody:
     [
         pytest.param(lambda good: good[:0], id="nothing"),
         pytest.param(lambda good: b"x" * len(good), id="no seal"),
-        pytest.param(lambda good: good + b"x" * entries.MOST_BYTES, id="too large"),
+        pytest.param(lambda good: good + b"x" * MOST_BYTES, id="too large"),
         pytest.param(lambda good: good[:-1], id="cut"),
         pytest.param(lambda good: good + b"x", id="longer"),
         pytest.param(lambda good: bytes([good[0] ^ 1]) + good[1:], id="another seal"),
@@ -236,16 +233,16 @@ async def test_a_poisoned_entry_is_none(
     entry = await entry_of(shared, "key")
     good: Any = await shared.client.get(entry)
     await shared.client.set(entry, poison(good), px=100_000)
-    in_another_process()
+    restart()
 
-    assert entries.opened(entry, good) is not None
-    assert await entries.load("key", keys._hash(key)) is None
+    assert entries().opened(entry, good) is not None
+    assert await entries().get("key", keys._hash(key)) is None
     assert (await find(worker, apiKey=key)).status == 200
 
 
 async def test_an_entry_of_another_type_is_none(worker: Worker, shared: Valkey, driver: Any) -> None:
     key, _ = await issue(driver)
-    await shared.client.rpush(entries.name("key", keys._hash(key)), "a", "list")
+    await shared.client.rpush(entries().name("key", keys._hash(key)), "a", "list")
 
     assert (await find(worker, apiKey=key)).status == 200
 
@@ -253,27 +250,27 @@ async def test_an_entry_of_another_type_is_none(worker: Worker, shared: Valkey, 
 async def test_an_entry_does_not_count_in_anothers_place(worker: Worker, shared: Valkey, driver: Any) -> None:
     key, _ = await issue(driver)
     await find(worker, apiKey=key)
-    await shared.client.copy(await entry_of(shared, "key"), entries.name("key", keys._hash("mine")))
+    await shared.client.copy(await entry_of(shared, "key"), entries().name("key", keys._hash("mine")))
 
     assert (await find(worker, apiKey="mine")).status == 401
 
 
 async def test_another_secret_opens_nothing(configured: pytest.MonkeyPatch, shared: Valkey) -> None:
-    name = entries.name("key", "a")
-    value = entries.sealed(name, b"content", 100)
-    assert entries.opened(name, value) is not None
+    name = entries().name("key", "a")
+    value = entries().sealed(name, b"content", 100)
+    assert entries().opened(name, value) is not None
 
     configured.setenv("SESSION_SECRET", "another secret of the tests, long enough")
-    settings.current.cache_clear()
+    restart()
 
-    assert entries.opened(name, value) is None
+    assert entries().opened(name, value) is None
 
 
 async def test_without_a_secret_nothing_is_kept(worker: Worker, configured: pytest.MonkeyPatch, valkey: Valkey) -> None:
     configured.setenv("REDIS_URL", valkey.url)
     configured.setenv("SESSION_SECRET", "")
 
-    await entries.keep("key", "a", content=b"content", seconds=100)
+    await entries().put("key", "a", content=b"content", seconds=100)
 
     assert await valkey.client.keys("*") == []
 

@@ -16,11 +16,13 @@ from bench import films
 from shared.documents import rendered as kept
 from shared.documents import replies
 from shared.documents.replies import Format
+from shared.rules.compiler.operands import Constants
+from shared.rules.compiler.ruleset import compile_ruleset
+from shared.rules.expressions import Expansions
 from shared.rules.masks import WHOLE, Mask
-from shared.rules.operands import Constants, Expansions
 from shared.rules.projections import Projection
 from shared.rules.report import Report
-from shared.rules.ruleset import OPTIONS, Rights, compile_ruleset
+from shared.rules.ruleset import OPTIONS, Rights
 from shared.rules.values import MISSING, Many, contains, equal, matches, matching, ordered, ordering
 from tests.bson_types import OID, ROWS, Row, document, element, text
 

@@ -1,5 +1,6 @@
 """Driver errors -> the caller's errors, and the clients' options."""
 
+import re
 from typing import Any
 
 import pytest
@@ -32,8 +33,9 @@ from shared.errors import (
     UnavailableError,
     UnconfirmedWriteError,
 )
-from shared.mongo import clients as mongo
+from shared.mongo import clients, refusals
 from shared.settings import Settings
+from tests.hosts import ROOT
 
 GONE = "the connection to MongoDB was lost"
 LATE = "the call took longer than its time limit"
@@ -68,7 +70,7 @@ def bulk(*errors: dict[str, Any], **details: Any) -> BulkWriteError:
         ),
         *[
             pytest.param(OperationFailure("x", code), UnavailableError, "MongoDB cannot do this now", id=f"code {code}")
-            for code in mongo._PASSING
+            for code in refusals._PASSING
         ],
         pytest.param(OperationFailure("planted", 462), UnavailableError, "MongoDB is overloaded", id="code 462"),
         pytest.param(
@@ -101,7 +103,7 @@ def bulk(*errors: dict[str, Any], **details: Any) -> BulkWriteError:
     ],
 )  # fmt: skip
 def test_a_driver_error_becomes_the_callers(error: Exception, kind: type[DataAPIError], text: str) -> None:
-    shown = mongo.translated(error)
+    shown = refusals.translated(error)
 
     assert type(shown) is kind
     assert str(shown) == text
@@ -122,7 +124,7 @@ def shapes(code: int, text: str = "planted") -> list[PyMongoError]:
 )  # fmt: skip
 @pytest.mark.parametrize("shape", range(3), ids=["command", "write", "bulk"])
 def test_what_passes_is_no_error_of_the_caller(code: int, shape: int) -> None:
-    shown = mongo.translated(shapes(code)[shape])
+    shown = refusals.translated(shapes(code)[shape])
 
     assert isinstance(shown, UnavailableError)
     assert "planted" not in str(shown)
@@ -133,12 +135,12 @@ def test_what_passes_is_no_error_of_the_caller(code: int, shape: int) -> None:
 def test_a_bug_of_the_server_is_no_error_of_the_caller(code: int, shape: int) -> None:
     error = shapes(code)[shape]
 
-    assert mongo.translated(error) is error
+    assert refusals.translated(error) is error
 
 
 @pytest.mark.parametrize("shape", range(3), ids=["command", "write", "bulk"])
 def test_what_the_deployment_may_not_do_has_no_rule(shape: int) -> None:
-    shown = mongo.translated(shapes(13, str(PLANTED["errmsg"]))[shape])
+    shown = refusals.translated(shapes(13, str(PLANTED["errmsg"]))[shape])
 
     assert isinstance(shown, NoRuleError)
     assert "planted" not in str(shown)
@@ -149,7 +151,7 @@ def test_a_write_concern_error_may_have_happened() -> None:
     unsatisfiable = WriteConcernError("planted", 100, {"code": 100, "errmsg": "planted"})
 
     for error in (unsatisfiable, bulk(writeConcernErrors=[{"code": 100, "errmsg": "planted"}])):
-        shown = mongo.translated(error)
+        shown = refusals.translated(error)
         assert isinstance(shown, UnavailableError)
         assert "may have happened" in str(shown)
         assert "Retry-After" not in shown.headers
@@ -158,11 +160,11 @@ def test_a_write_concern_error_may_have_happened() -> None:
 def test_an_error_of_our_own_making_stays_one() -> None:
     error = InvalidOperation("bug")
 
-    assert mongo.translated(error) is error
+    assert refusals.translated(error) is error
 
 
 def test_an_acknowledged_write_is_on_disk_of_a_majority() -> None:
-    options = mongo.client_options("mongodb://h/", Settings())
+    options = clients.client_options("mongodb://h/", Settings())
 
     assert (options["w"], options["journal"]) == ("majority", True)
 
@@ -176,22 +178,24 @@ def test_an_acknowledged_write_is_on_disk_of_a_majority() -> None:
     ],
 )
 def test_what_the_uri_sets_wins(query: str, name: str) -> None:
-    plain = mongo.client_options("mongodb://h/", Settings())
+    plain = clients.client_options("mongodb://h/", Settings())
 
-    given = mongo.client_options(f"mongodb://u:p@h/db?{query}", Settings())
+    given = clients.client_options(f"mongodb://u:p@h/db?{query}", Settings())
 
     assert plain.keys() - given.keys() == {name}
 
 
+def test_the_page_about_settings_lists_the_options_of_every_client() -> None:
+    section = (ROOT / "docs/settings.md").read_text().partition("### Which options does every client get?")[2]
+    stated = re.findall(r"`(\w+)(?:=(\w+))?`", section.partition("\n## ")[0])
+
+    options = clients.client_options("mongodb://h/", Settings())
+
+    assert {name for name, _ in stated} - {"MONGO_DB_TIMEOUT_MS"} == options.keys() - {"datetime_conversion"}
+    assert {name: value for name, value in stated if value} == {
+        name: str(options[name]).lower() for name, value in stated if value
+    }
+
+
 def test_the_pool_is_a_setting() -> None:
-    assert mongo.client_options("mongodb://h/", Settings(mongo_db_max_pool_size=7))["maxPoolSize"] == 7
-
-
-async def test_the_collections_kept_have_an_end(environment: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mongo, "_MOST_COLLECTIONS", 3)
-    known = mongo._here().collections
-    known.clear()
-
-    made = [mongo.collection("any", "shop", f"c{number}") for number in range(4)]
-
-    assert list(known.values()) == made[3:]
+    assert clients.client_options("mongodb://h/", Settings(mongo_db_max_pool_size=7))["maxPoolSize"] == 7

@@ -9,8 +9,9 @@ from bson import Binary, Code, DBRef, Decimal128, Int64, ObjectId
 from bson.datetime_ms import DatetimeMS
 from bson.timestamp import Timestamp
 
-from shared.rules.expressions import UnsupportedFunctionError, compile_expression
-from shared.rules.operands import Constants, Expansions, Scope
+from shared.rules.compiler.expressions import compile_expression
+from shared.rules.compiler.operands import Constants, Scope
+from shared.rules.expressions import Expansions, UnsupportedFunctionError
 from shared.rules.report import Report
 from shared.rules.values import MISSING
 

@@ -7,11 +7,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pymongo import MongoClient
 
+from shared.rules.compiler.operands import Constants
+from shared.rules.compiler.ruleset import compile_ruleset
+from shared.rules.expressions import Expansions
 from shared.rules.masks import cut
-from shared.rules.operands import Constants, Expansions
 from shared.rules.projections import Projection, chosen_part, slice_of
 from shared.rules.report import Report
-from shared.rules.ruleset import Rights, compile_ruleset
+from shared.rules.ruleset import Rights
 from shared.rules.values import path
 
 USER = {"id": "u1", "type": "normal", "custom_data": {"level": 2, "teams": ["red", "blue"]}}

@@ -6,10 +6,12 @@ import bson
 import pytest
 
 from shared.errors import InvalidParameterError
+from shared.rules.compiler.operands import Constants
+from shared.rules.compiler.ruleset import compile_ruleset
+from shared.rules.expressions import Expansions
 from shared.rules.masks import cut
-from shared.rules.operands import Constants, Expansions
 from shared.rules.report import Report
-from shared.rules.ruleset import Rights, compile_ruleset
+from shared.rules.ruleset import Rights
 from shared.rules.values import path
 
 OWNER: dict[str, Any] = {

@@ -8,9 +8,11 @@ from bson import Binary, Code, DBRef, Decimal128, Int64, MaxKey, MinKey, ObjectI
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from shared.rules.operands import Constants, Expansions
+from shared.rules.compiler.operands import Constants
+from shared.rules.compiler.schema import compile_schema
+from shared.rules.expressions import Expansions
 from shared.rules.report import Report
-from shared.rules.schema import Schema, compile_schema
+from shared.rules.schema import Schema
 
 USER = {"id": "u1"}
 EXAMPLE: dict[str, Any] = {

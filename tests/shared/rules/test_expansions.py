@@ -4,8 +4,8 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
-from shared.rules import operands
-from shared.rules.operands import Expansions
+from shared.rules import expressions
+from shared.rules.expressions import Expansions
 from shared.rules.values import MISSING
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -17,19 +17,19 @@ def contexts_made(path: Path) -> Iterator[str]:
     imported = {
         each.asname or each.name
         for node in nodes
-        if isinstance(node, ast.ImportFrom) and node.module == operands.__name__
+        if isinstance(node, ast.ImportFrom) and node.module == expressions.__name__
         for each in node.names
         if each.name == "Context"
     }
-    own = {"Context"} if path == Path(operands.__file__) else set()
+    own = {"Context"} if path == Path(expressions.__file__) else set()
     called = (ast.unparse(node.func) for node in nodes if isinstance(node, ast.Call))
-    yield from (str(path) for name in called if name in imported | own or name.endswith("operands.Context"))
+    yield from (str(path) for name in called if name in imported | own or name.endswith("expressions.Context"))
 
 
 def test_contexts_are_made_in_one_place() -> None:
     files = [path for folder in ("shared", "functions", "server", "admin") for path in (ROOT / folder).rglob("*.py")]
 
-    assert [maker for path in files for maker in contexts_made(path)] == [operands.__file__]
+    assert [maker for path in files for maker in contexts_made(path)] == [expressions.__file__]
 
 
 def test_without_a_document_only_the_expansions_of_the_call_mean_something() -> None:

@@ -1,4 +1,4 @@
-"""The sides of a comparison: literals, expansions such as `%%user.id`, and converters such as `%stringToOid`."""
+"""Operands compiled: literals, expansions such as `%%user.id`, and converters such as `%stringToOid`."""
 
 from collections.abc import Callable, Mapping
 from enum import IntEnum
@@ -9,6 +9,7 @@ from bson.binary import Binary
 from bson.errors import InvalidId
 from bson.objectid import ObjectId
 
+from shared.rules.expressions import Context, Operand
 from shared.rules.report import Report
 from shared.rules.values import MISSING, Path, path, walk
 
@@ -32,47 +33,6 @@ class Constants(NamedTuple):
 
     values: Mapping[str, Any] = {}
     environment: Mapping[str, Any] = {}
-
-
-class Context:
-    """What expansions mean at one evaluation: who calls, how, and the document before and after."""
-
-    __slots__ = ("prev", "prev_root", "request", "root", "this", "user")
-
-    def __init__(self, user: Mapping[str, Any], request: Mapping[str, Any], root: Any, prev_root: Any) -> None:
-        """Made by Expansions alone."""
-        self.user = user
-        self.request = request
-        self.root = root
-        self.prev_root = prev_root
-        self.this: Any = MISSING
-        self.prev: Any = MISSING
-
-
-class Expansions(NamedTuple):
-    """What expansions mean for one call, whatever the document: the one maker of contexts."""
-
-    user: Mapping[str, Any]
-    """What `%%user` shows."""
-
-    request: Mapping[str, Any] = {}
-    """What `%%request` shows."""
-
-    def context(self, root: Any = MISSING, prev_root: Any = MISSING) -> Context:
-        """Return what they mean for a document after and before; without one, only those of the call mean something."""
-        return Context(self.user, self.request, root, prev_root)
-
-
-class Operand:
-    """One side of a comparison."""
-
-    __slots__ = ("field", "get", "is_known")
-
-    def __init__(self, get: Callable[[Context], Any], *, is_known: bool, field: str | None = None) -> None:
-        """Take how to get the value, whether it is known before a document is, and the document's field it is."""
-        self.get = get
-        self.is_known = is_known
-        self.field = field
 
 
 def literal(value: Any) -> Operand:

@@ -5,11 +5,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from shared.app.files import Files, typed
-from shared.app.model import Namespace, Service
-from shared.rules.operands import Constants
+from shared.app.model import DataSource, Namespace
+from shared.rules.compiler.operands import Constants
+from shared.rules.compiler.ruleset import compile_ruleset
+from shared.rules.compiler.schema import compile_schema
 from shared.rules.report import Report
-from shared.rules.ruleset import Ruleset, compile_ruleset
-from shared.rules.schema import Schema, compile_schema
+from shared.rules.ruleset import Ruleset
+from shared.rules.schema import Schema
 from shared.settings import folded
 
 _KINDS = ("mongodb-atlas", "mongodb", "datalake")
@@ -25,23 +27,23 @@ class Collection(NamedTuple):
     schema_report: Report
 
 
-def read_services(files: Files, constants: Constants, data_sources: frozenset[str] | None) -> dict[str, Service]:
-    """Return the services by name; each must have a connection of its own if there are several."""
-    services: dict[str, Service] = {}
+def read_data_sources(files: Files, constants: Constants, data_sources: frozenset[str] | None) -> dict[str, DataSource]:
+    """Return the data sources by name; each must have a connection of its own if there are several."""
+    found: dict[str, DataSource] = {}
     for folder, is_old in _folders(files):
         config = files.object(folder / "config.json")
         report = files.report(folder / "config.json")
         name = typed(config, "name", str, report, folder.name)
         if typed(config, "type", str, report, _KINDS[0]) not in _KINDS:
             continue
-        if name in services:
+        if name in found:
             report.at("name").problem(f"there are two data sources named '{name}'")
         cluster = typed(typed(config, "config", dict, report, {}), "clusterName", str, report.at("config"), "")
         collections = _old_collections(files, folder) if is_old else _collections(files, folder)
-        services[name] = _service(files, folder, name, cluster, collections, constants)
-    if len(services) > 1 and data_sources is not None:
-        _refuse_unconnected(files, services, data_sources)
-    return services
+        found[name] = _data_source(files, folder, name, cluster, collections, constants)
+    if len(found) > 1 and data_sources is not None:
+        _refuse_unconnected(files, found, data_sources)
+    return found
 
 
 def _folders(files: Files) -> Iterator[tuple[Path, bool]]:
@@ -51,18 +53,18 @@ def _folders(files: Files) -> Iterator[tuple[Path, bool]]:
         yield folder, True
 
 
-def _refuse_unconnected(files: Files, services: Mapping[str, Service], data_sources: frozenset[str]) -> None:
-    for service in services.values():
-        names = {folded(service.name), folded(service.cluster_name)}
+def _refuse_unconnected(files: Files, found: Mapping[str, DataSource], data_sources: frozenset[str]) -> None:
+    for each in found.values():
+        names = {folded(each.name), folded(each.cluster_name)}
         if not names & data_sources:
-            files.report(files.root / "data_sources" / service.name / "config.json").problem(
-                f"the data source '{service.name}' has no connection: set MONGO_DB_URI__{folded(service.name).upper()}"
+            files.report(files.root / "data_sources" / each.name / "config.json").problem(
+                f"the data source '{each.name}' has no connection: set MONGO_DB_URI__{folded(each.name).upper()}"
             )
 
 
-def _service(
+def _data_source(
     files: Files, folder: Path, name: str, cluster: str, collections: Iterator[Collection], constants: Constants
-) -> Service:
+) -> DataSource:
     path = folder / "default_rule.json"
     default: Ruleset | None = None
     if path.is_file():
@@ -81,7 +83,7 @@ def _service(
             schema = compile_schema(each.schema, constants, each.schema_report)
             if schema is not None:
                 schemas[each.namespace] = schema
-    return Service(name=name, cluster_name=cluster, default=default, rules=rules, schemas=schemas)
+    return DataSource(name=name, cluster_name=cluster, default=default, rules=rules, schemas=schemas)
 
 
 def _collections(files: Files, folder: Path) -> Iterator[Collection]:

@@ -17,7 +17,7 @@ from local.database import Database
 from local.errors import LocalError
 from shared.settings import DEFAULT_DATA_SOURCE, Settings
 
-_QUESTION = {
+_FIND_A_FILM = {
     "database": sample.FILMS,
     "collection": "films",
     "filter": {"title": films.FEATURED},
@@ -26,7 +26,7 @@ _QUESTION = {
 
 
 @dataclass(frozen=True)
-class Question:
+class Request:
     """A findOne on the sample films, to paste and to send."""
 
     settings: Settings
@@ -41,7 +41,7 @@ class Question:
     def body(self) -> bytes:
         known = self.settings.data_source_uri(DEFAULT_DATA_SOURCE)
         source = DEFAULT_DATA_SOURCE if known else next(iter(self.settings.data_sources))
-        return orjson.dumps({"dataSource": source} | _QUESTION)
+        return orjson.dumps({"dataSource": source} | _FIND_A_FILM)
 
     @property
     def curl(self) -> str:
@@ -57,14 +57,14 @@ class Question:
         return httpx.post(self.url, content=self.body, headers=headers, timeout=30, trust_env=False)
 
 
-def ask(database: Database) -> tuple[Question, httpx.Response]:
-    """Send it with the stored key; with a new one when there is none or it may not ask."""
+def first_request(database: Database) -> tuple[Request, httpx.Response]:
+    """Send it with the stored key; with a new one when there is none or it is refused."""
     if database.key_file.exists():
-        question = Question(database.settings, database.key_file.read_text().strip())
-        if (response := question.send()).status_code not in {httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN}:
-            return question, response
-    question = Question(database.settings, _make_key(database))
-    return question, question.send()
+        request = Request(database.settings, database.key_file.read_text().strip())
+        if (response := request.send()).status_code not in {httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN}:
+            return request, response
+    request = Request(database.settings, _make_key(database))
+    return request, request.send()
 
 
 def _make_key(database: Database) -> str:

@@ -1,0 +1,53 @@
+"""The actions on a collection: each kind of access has all of them, and mypy holds that it has."""
+
+from typing import Any, NamedTuple, Protocol
+
+from shared.documents.ejson import Document
+from shared.mongo.reads import Reading
+
+type Changes = Document | list[Document]
+"""Update operators, or a pipeline."""
+
+
+class Reply(NamedTuple):
+    """The body of a reply, and how many documents the call read, inserted, matched or deleted, for the log.
+
+    The number is None where a cached reply answered the call.
+    """
+
+    body: bytes
+    documents: int | None
+
+
+class Access(Protocol):
+    """One collection as one caller may use it."""
+
+    async def find_one(self, reading: Reading) -> Reply:
+        """Return the first document that matches, or null."""
+
+    async def find(self, reading: Reading) -> Reply:
+        """Return the documents that match, in the order of the sort."""
+
+    async def aggregate(self, pipeline: list[Document]) -> Reply:
+        """Run a pipeline and return its documents, cut off at the cap."""
+
+    async def insert_one(self, document: Document) -> Reply:
+        """Insert a document and return its _id, made here if it brought none."""
+
+    async def insert_many(self, documents: list[Document]) -> Reply:
+        """Insert documents and return their _ids."""
+
+    async def update_one(self, condition: Document, changes: Changes, array_filters: Any, *, upsert: bool) -> Reply:
+        """Change the first document that matches."""
+
+    async def update_many(self, condition: Document, changes: Changes, array_filters: Any, *, upsert: bool) -> Reply:
+        """Change all documents that match."""
+
+    async def replace_one(self, condition: Document, replacement: Document, *, upsert: bool) -> Reply:
+        """Put another document in the place of the first that matches; its _id stays."""
+
+    async def delete_one(self, condition: Document) -> Reply:
+        """Delete the first document that matches."""
+
+    async def delete_many(self, condition: Document) -> Reply:
+        """Delete all documents that match."""

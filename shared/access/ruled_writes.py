@@ -1,0 +1,268 @@
+"""Writes under the rules of the app: checked before they count.
+
+A write that changes or removes documents reads them, checks what becomes of them and is kept or undone in one
+transaction, so that no other write comes between the check and what was checked.
+"""
+
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from contextlib import aclosing, contextmanager
+from typing import Any, NamedTuple, NoReturn
+
+import bson
+from bson.objectid import ObjectId
+from bson.raw_bson import RawBSONDocument
+from pymongo import ReturnDocument
+from pymongo.errors import OperationFailure
+
+from shared.access.protocol import Changes, Reply
+from shared.access.ruled import Ruled, batch_size
+from shared.documents import replies
+from shared.documents.ejson import Document
+from shared.errors import CommandFailedError, DataAPIError, DeniedWriteError, NoRoleError, SchemaFailedError
+from shared.mongo import reads
+from shared.mongo.deadlines import Session, transaction
+from shared.mongo.refusals import translated
+from shared.rules import usage
+from shared.rules.roles import Decision
+from shared.rules.ruleset import NO_ROLE, OPTIONS
+from shared.rules.values import Path
+
+_AT_ONCE = 1_000  # documents of an update that are read or changed with one command
+_NOBODY: Document = {"$nor": [{}]}
+
+
+class RuledWrites(Ruled):
+    """The writes of one collection as the rules open it to one call."""
+
+    async def insert_one(self, document: Document) -> Reply:
+        """Insert a document if its role and the schema allow it."""
+        new = self._insertable(document)
+        await self.target.insert_one(new)
+        return self._reply({"insertedId": new["_id"]}, 1)
+
+    async def insert_many(self, documents: list[Document]) -> Reply:
+        """Insert all documents, or none."""
+        new = [self._insertable(each) for each in documents]
+        if len(new) == 1:
+            await self.target.insert_one(new[0])
+        else:
+            await self._transaction(lambda session: self.target.insert_many(new, session=session))
+        return self._reply({"insertedIds": [each["_id"] for each in new]}, len(new))
+
+    async def update_one(self, condition: Document, changes: Changes, array_filters: Any, *, upsert: bool) -> Reply:
+        """Change the first visible document that matches."""
+        update = _Update(condition, changes, array_filters, self._touched(changes, array_filters), upsert)
+        return self._updated(await self._transaction(lambda session: self._update_one(session, update)))
+
+    async def update_many(self, condition: Document, changes: Changes, array_filters: Any, *, upsert: bool) -> Reply:
+        """Change all visible documents that match, or none."""
+        update = _Update(condition, changes, array_filters, self._touched(changes, array_filters), upsert)
+        return self._updated(await self._transaction(lambda session: self._update_many(session, update)))
+
+    async def replace_one(self, condition: Document, replacement: Document, *, upsert: bool) -> Reply:
+        """Put another document in the place of the first visible one that matches."""
+        update = _Update(condition, replacement, None, None, upsert, is_replacement=True)
+        return self._updated(await self._transaction(lambda session: self._update_one(session, update)))
+
+    async def delete_one(self, condition: Document) -> Reply:
+        """Delete the first visible document that matches."""
+        count = await self._transaction(lambda session: self._delete(session, condition, 1))
+        return self._reply({"deletedCount": count}, count)
+
+    async def delete_many(self, condition: Document) -> Reply:
+        """Delete all visible documents that match, or none."""
+        count = await self._transaction(lambda session: self._delete(session, condition, None))
+        return self._reply({"deletedCount": count}, count)
+
+    def _updated(self, counts: Mapping[str, Any]) -> Reply:
+        return self._reply(counts, 1 if "upsertedId" in counts else counts["matchedCount"])
+
+    def _reply(self, members: Mapping[str, Any], documents: int) -> Reply:
+        return Reply(replies.reply(members, self.full.form), documents)
+
+    async def _transaction[T](self, work: Callable[[Session], Awaitable[T]]) -> T:
+        return await transaction(self.target, work, self.settings.mongo_db_timeout_ms)
+
+    def _insertable(self, document: Document) -> RawBSONDocument:
+        """Return a new document as the bytes that were checked."""
+        if "_id" not in document:
+            document = {"_id": ObjectId(), **document}
+        raw = bson.encode(document)
+        self._check_insert(raw)
+        return RawBSONDocument(raw, self.target.codec_options)
+
+    def _check_insert(self, new: bytes) -> None:
+        decision = self.rights.insert(new)
+        if not decision.allowed:
+            _deny("insert", decision)
+        self._check_schema("insert", None, new)
+
+    def _check_schema(self, verb: str, old: bytes | None, new: bytes) -> None:
+        if self.schema is None:
+            return
+        after = bson.decode(new, OPTIONS)
+        before = None if old is None else bson.decode(old, OPTIONS)
+        allowed = self.settings.schema_null_type_validation
+        failures = self.schema.failures(after, before, self.expansions, null_allowed=allowed)
+        if failures:
+            raise SchemaFailedError(f"{verb} not permitted: schema validation failed: {'; '.join(failures)}")
+
+    def _touched(self, changes: Changes, array_filters: list[Any] | None) -> set[Path] | None:
+        """Return the paths that an update names; None stands for all, as for a pipeline that may read any."""
+        if isinstance(changes, list):
+            if not self.rights.is_full:
+                usage.refuse_expressions(changes)
+            return None
+        return usage.update_paths(changes, array_filters or [])
+
+    async def _update_one(self, session: Session, update: "_Update") -> dict[str, Any]:
+        found = await self._visible(session, update.condition, 1)
+        if not found:
+            return await self._upserted(session, update)
+        self._check_touched(found, update)
+        condition = {"$and": [{"_id": {"$eq": _id(found[0])}}, update.condition]}
+        new = await self._changed(session, condition, update, upsert=False)
+        self._check_update(found[0], new)
+        return {"matchedCount": 1, "modifiedCount": int(found[0] != new)}
+
+    async def _update_many(self, session: Session, update: "_Update") -> dict[str, Any]:
+        found = await self._visible(session, update.condition, None)
+        if not found:
+            return await self._upserted(session, update)
+        self._check_touched(found, update)
+        modified = 0
+        for start in range(0, len(found), _AT_ONCE):
+            old = {_key(each): each for each in found[start : start + _AT_ONCE]}
+            ids = {"_id": {"$in": [_id(each) for each in old.values()]}}
+            with self._telling_nothing():
+                await self.target.update_many(
+                    {"$and": [ids, update.condition]},
+                    update.changes,
+                    array_filters=update.array_filters,
+                    session=session,
+                )
+            for new in await self._stored(session, ids):
+                before = old.pop(_key(new))
+                self._check_update(before, new)
+                modified += before != new
+        return {"matchedCount": len(found), "modifiedCount": modified}
+
+    async def _upserted(self, session: Session, update: "_Update") -> dict[str, Any]:
+        if not update.upsert:
+            return {"matchedCount": 0, "modifiedCount": 0}
+        # a document that the caller cannot see may match: it is not to be met
+        new = await self._changed(session, {"$and": [update.condition, _NOBODY]}, update, upsert=True)
+        self._check_insert(new)
+        return {"matchedCount": 0, "modifiedCount": 0, "upsertedId": _id(new)}
+
+    async def _changed(self, session: Session, condition: Document, update: "_Update", *, upsert: bool) -> bytes:
+        """Change or insert one document inside the transaction, and return what became of it."""
+        new: Any
+        with self._telling_nothing():
+            if update.is_replacement:
+                new = await self.target.find_one_and_replace(
+                    condition, update.changes, upsert=upsert, return_document=ReturnDocument.AFTER, session=session
+                )
+            else:
+                new = await self.target.find_one_and_update(
+                    condition,
+                    update.changes,
+                    upsert=upsert,
+                    array_filters=update.array_filters,
+                    return_document=ReturnDocument.AFTER,
+                    session=session,
+                )
+        return bytes(new.raw)
+
+    @contextmanager
+    def _telling_nothing(self) -> Iterator[None]:
+        """Leave out the text of a refusal of MongoDB's: it may show values of the document that are hidden."""
+        try:
+            yield
+        except OperationFailure as error:
+            refusal = translated(error)
+            if not isinstance(refusal, CommandFailedError) or self.rights.shows_everything:
+                raise
+            name = str(refusal).partition(")")[0]
+            raise CommandFailedError(f"{name}) MongoDB cannot make this change of the document") from error
+
+    def _check_touched(self, found: Iterable[bytes], update: "_Update") -> None:
+        """Deny before MongoDB is asked: its refusals tell the type of what they are about."""
+        for old in found:
+            decision = self.rights.replace(old) if update.is_replacement else self.rights.touch(old, update.touched)
+            if not decision.allowed:
+                _deny("update", decision)
+
+    def _check_update(self, old: bytes, new: bytes) -> None:
+        decision = self.rights.update(old, new)
+        if not decision.allowed:
+            _deny("update", decision)
+        self._check_schema("update", old, new)
+
+    async def _delete(self, session: Session, condition: Document, limit: int | None) -> int:
+        ids = []
+        for old in await self._visible(session, condition, limit):
+            decision = self.rights.delete(old)
+            if not decision.allowed:
+                _deny("delete", decision)
+            ids.append(_id(old))
+        count = 0
+        for start in range(0, len(ids), _AT_ONCE):
+            some = {"_id": {"$in": ids[start : start + _AT_ONCE]}}
+            count += (await self.target.delete_many(some, session=session)).deleted_count
+        return count
+
+    async def _visible(self, session: Session, condition: Document, limit: int | None) -> list[bytes]:
+        """Return the stored bytes of the first documents that match and that the caller sees."""
+        used = self.required(self.filter_paths(condition))
+        cursor = self.target.find_raw_batches(
+            self.condition(condition), batch_size=batch_size(limit or _AT_ONCE), session=session
+        )
+        found: list[bytes] = []
+        async with aclosing(reads.batches(cursor, self.settings)) as batches:
+            async for batch in batches:
+                documents = bson.decode_all(batch, OPTIONS)
+                masks = self.rights.masks(documents, used)
+                found += [raw for raw, mask in zip(_each(batch), masks, strict=True) if mask is not None]
+                if limit is not None and len(found) >= limit:
+                    break
+        return found[:limit]
+
+    async def _stored(self, session: Session, condition: Document) -> list[bytes]:
+        cursor = self.target.find_raw_batches(condition, session=session)
+        batches = reads.batches(cursor, self.settings)
+        return [raw async for batch in batches for raw in _each(batch)]
+
+
+class _Update(NamedTuple):
+    condition: Document
+    changes: Any
+    array_filters: list[Any] | None
+    touched: Iterable[Path] | None
+    upsert: bool
+    is_replacement: bool = False
+
+
+def _each(batch: bytes) -> list[bytes]:
+    """Return the documents of a batch as the bytes of each."""
+    found, start = [], 0
+    while start < len(batch):
+        end = start + int.from_bytes(batch[start : start + 4], "little")
+        found.append(batch[start:end])
+        start = end
+    return found
+
+
+def _id(raw: bytes) -> Any:
+    return bson.decode(raw, OPTIONS)["_id"]
+
+
+def _key(raw: bytes) -> bytes:
+    return bson.encode({"_id": _id(raw)})
+
+
+def _deny(verb: str, decision: Decision) -> NoReturn:
+    error: DataAPIError = (
+        NoRoleError(NO_ROLE) if decision.reason == NO_ROLE else DeniedWriteError(f"{verb} not permitted")
+    )
+    raise error.because(str(decision))

@@ -1,0 +1,135 @@
+"""The frame of every call, for all APIs: a response whatever happens, CORS, and one log line."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from http import HTTPStatus
+from uuid import uuid4
+
+import azure.functions as func
+import orjson
+
+from shared import service as services
+from shared.app.files import AppError
+from shared.app.model import App
+from shared.errors import DataAPIError, OriginRefusedError, UnavailableError, UnknownAppError
+from shared.service import Service
+from shared.settings import Settings, SettingsError
+from shared.telemetry import RequestLine
+
+ALL_METHODS = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")
+"""Functions are registered for all of these: the platform answers an unregistered method with a bare 404, not a 405."""
+
+NO_CONTEXT: func.Context = None  # type: ignore[assignment]  # outside Azure's worker there is none
+
+type Function = Callable[..., Awaitable[func.HttpResponse]]
+"""Takes the request, and from Azure's worker the context, which must be annotated as just that."""
+
+_LONGEST_ERROR = 1_000
+_LONGEST_NAME = 200  # characters of what a caller sent, in an error's text
+_PREFLIGHT_SECONDS = "7200"
+
+
+class Exchange:
+    """One request, what answers it, its log line, and the headers that every response to it has."""
+
+    __slots__ = ("headers", "line", "request", "service")
+
+    def __init__(self, request: func.HttpRequest, service: Service, line: RequestLine) -> None:
+        """Begin with no header but Vary."""
+        self.request = request
+        self.service = service
+        self.line = line
+        self.headers = {"Vary": "Origin"}
+
+    def preflight(self, methods: str, headers: str) -> func.HttpResponse:
+        """Return the response to OPTIONS."""
+        allowed = {
+            "Access-Control-Allow-Methods": methods,
+            "Access-Control-Allow-Headers": headers,
+            "Access-Control-Max-Age": _PREFLIGHT_SECONDS,
+        }
+        return func.HttpResponse(status_code=HTTPStatus.NO_CONTENT, headers=self.headers | allowed)
+
+    def refuse_other_app(self, app_id: str | None) -> None:
+        """Raise UnknownAppError if a path names another app than APP_ID."""
+        own = self.service.settings.app_id
+        if app_id is not None and own and app_id != own:
+            raise UnknownAppError(f"cannot find app using Client App ID '{app_id[:_LONGEST_NAME]}'")
+
+
+async def respond(
+    request: func.HttpRequest,
+    context: func.Context,
+    operation: str,
+    work: Callable[[Exchange], Awaitable[func.HttpResponse]],
+) -> func.HttpResponse:
+    """Return the response of the work or that of its failure, and log one line about it."""
+    reporting = services.process.reporting
+    line = reporting.begin(operation, request.method, request.headers, context)
+    headers: Mapping[str, str] = {"Vary": "Origin"}
+    try:
+        exchange = Exchange(request, opened(), line)
+        exchange.headers |= _cors(request.headers, exchange.service.settings, exchange.service.app)
+        headers = exchange.headers
+        response = await work(exchange)
+    except Exception as error:  # noqa: BLE001  the one place that turns any failure into a response
+        response = failed(error, line, headers)
+    reporting.request(line, response.status_code, len(request.get_body()), len(response.get_body()))
+    return response
+
+
+def opened() -> Service:
+    """Return the service of this process; raise UnavailableError with one sentence if a setting or the app is wrong."""
+    try:
+        service = services.process.service()
+        service.app  # noqa: B018  raises if it cannot be used
+    except SettingsError as error:
+        raise UnavailableError(f"the service is not configured: {error}") from error
+    except AppError as error:
+        raise UnavailableError(f"the app is not usable: {error}") from error
+    return service
+
+
+def path_of(request: func.HttpRequest) -> str:
+    """Return the path of the request's URL, as it was sent."""
+    after_scheme: str = request.url.partition("://")[2]
+    return "/" + after_scheme.partition("/")[2].partition("?")[0]
+
+
+def failed(error: Exception, line: RequestLine, headers: Mapping[str, str]) -> func.HttpResponse:
+    """Return the response to an error: its own words if it is one of ours, else only an id that the log has too."""
+    if isinstance(error, DataAPIError):
+        line.error_code, line.decision = error.code, error.detail
+        if error.status >= 500:
+            line.reason, line.cause = str(error), type(error.__cause__).__name__
+        return error_response(error, headers)
+    correlation_id = uuid4().hex
+    services.process.reporting.failure(correlation_id, error, line.trace_id)
+    internal = DataAPIError(f"internal error, logged with id {correlation_id}")
+    line.error_code, line.reason, line.cause = internal.code, str(internal), type(error).__name__
+    return error_response(internal, headers)
+
+
+def error_response(error: DataAPIError, headers: Mapping[str, str]) -> func.HttpResponse:
+    """Return Atlas's shape of an error, with a content type of exactly application/json."""
+    members = {"error": str(error)[:_LONGEST_ERROR]}  # it may repeat what the caller sent
+    if error.code is not None:
+        members["error_code"] = error.code
+    return json_response(members, error.status, {**headers, **error.headers})
+
+
+def json_response(
+    members: Mapping[str, object] | list[object], status: HTTPStatus, headers: Mapping[str, str]
+) -> func.HttpResponse:
+    """Return plain JSON members that hold no BSON types."""
+    return func.HttpResponse(orjson.dumps(members), status_code=status, headers=headers, mimetype="application/json")
+
+
+def _cors(headers: Mapping[str, str], settings: Settings, app: App | None) -> dict[str, str]:
+    """Return the headers that let a page read the response; raise if its Origin is not one of those allowed."""
+    if "origin" not in headers:
+        return {}
+    origin = headers["origin"]
+    allowed = settings.allowed_origins or (app.allowed_request_origins if app else frozenset())
+    if allowed and origin not in allowed:
+        raise OriginRefusedError("origin not allowed")
+    return {"Access-Control-Allow-Origin": origin}

@@ -1,0 +1,40 @@
+"""`%%request`: what rules see of a request."""
+
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from typing import Any
+
+import azure.functions as func
+
+
+class RequestView(Mapping[str, Any]):
+    """The members of `%%request`, made when a rule looks at one."""
+
+    def __init__(self, request: func.HttpRequest, action: str, address: str) -> None:
+        """Take the request, the name of its action and the address that it came from."""
+        self._request = request
+        self._action = action
+        self._address = address
+
+    @cached_property
+    def _members(self) -> dict[str, Any]:
+        headers = {name.lower(): [value] for name, value in self._request.headers.items()}
+        query = self._request.url.partition("?")[2].split("&")
+        return {
+            "httpMethod": self._request.method,
+            "httpReferrer": headers.get("referer", [""])[0],
+            "httpUserAgent": headers.get("user-agent", [""])[0],
+            "rawQueryString": "&".join(part for part in query if part.partition("=")[0] != "secret"),
+            "remoteIPAddress": self._address,
+            "requestHeaders": headers,
+            "action": self._action,
+        }
+
+    def __getitem__(self, name: str) -> Any:
+        return self._members[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._members)
+
+    def __len__(self) -> int:
+        return len(self._members)

@@ -1,0 +1,170 @@
+"""The control database: the deployment's own collections, and their indexes."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, NamedTuple
+
+from pymongo import IndexModel, ReadPreference, WriteConcern
+from pymongo.asynchronous.collection import AsyncCollection
+from pymongo.asynchronous.database import AsyncDatabase
+from pymongo.read_concern import ReadConcern
+
+from shared.mongo.clients import Clients
+from shared.mongo.deadlines import Session, transaction
+from shared.settings import Settings
+
+type ControlCollection = AsyncCollection[dict[str, Any]]
+
+API_KEYS = "api_keys"
+"""{_id, name, hash, created, disabled, system, user_id}.
+
+A key with a `user_id` acts as that user; one with `system` is bound by no rules; any other is a user by itself.
+"""
+
+USERS = "users"
+"""{_id, type, identities: [{id, provider_type, provider_id}], data, disabled, confirmed, password, pending, expires,
+revoked}.
+
+An identity is unique: `id` is the e-mail address, the subject of a token, or a random one of its own.
+`pending` is true of who registered and never logged in: such an identity is nobody's yet.
+`expires` is there only for who is anonymous and nothing else.
+Sessions and access tokens from before `revoked` are of no use.
+"""
+
+SESSIONS = "sessions"
+"""{_id, user_id, hash, provider_type, key_id, created, expires}.
+
+A session that an API key began has its `key_id`, and is of no use when the key is not.
+"""
+
+CONFIRMATIONS = "confirmations"
+"""{_id, user_id, kind, hash, expires}."""
+
+
+class Index(NamedTuple):
+    """An index that the service relies on: its keys, and the options that matter."""
+
+    collection: str
+    keys: tuple[tuple[str, int], ...]
+    unique: bool = False
+    expires: int | None = None
+    sparse: bool = False
+
+    @property
+    def model(self) -> IndexModel:
+        """The driver's form of it."""
+        options: dict[str, Any] = {"unique": True} if self.unique else {}
+        if self.sparse:
+            options["sparse"] = True
+        if self.expires is not None:
+            options["expireAfterSeconds"] = self.expires
+        return IndexModel(list(self.keys), **options)
+
+    def __str__(self) -> str:
+        """Name it for a sentence."""
+        kind = "unique " if self.unique else "expiring " if self.expires is not None else ""
+        return f"the {kind}index on {', '.join(name for name, _ in self.keys)} of {self.collection}"
+
+
+INDEXES = (
+    Index(API_KEYS, (("hash", 1),), unique=True),
+    Index(USERS, (("identities.provider_type", 1), ("identities.id", 1)), unique=True),
+    Index(USERS, (("expires", 1),), expires=0),  # who has no such field stays
+    Index(SESSIONS, (("expires", 1),), expires=0),
+    Index(SESSIONS, (("hash", 1),), unique=True),
+    Index(SESSIONS, (("user_id", 1),)),
+    Index(SESSIONS, (("key_id", 1),), sparse=True),
+    Index(CONFIRMATIONS, (("expires", 1),), expires=0),
+)
+
+
+class IndexCheck(NamedTuple):
+    """Indexes that are not there, of collections that are; those of other options; collections that are not there."""
+
+    missing: list[Index]
+    different: list[Index]
+    without_collection: list[Index]
+
+
+class Control:
+    """The control database of a deployment; it has its indexes before this process first writes to it."""
+
+    def __init__(self, clients: Clients, settings: Settings) -> None:
+        """Take the clients, one of which is that of the first data source."""
+        self._clients = clients
+        self.settings = settings
+        self._has_indexes = False
+
+    @property
+    def timeout_ms(self) -> int:
+        """The deadline of what is done there."""
+        return self.settings.mongo_db_timeout_ms
+
+    @property
+    def database(self) -> AsyncDatabase[dict[str, Any]]:
+        """The database: a revoked key must be seen as revoked, and stay so."""
+        return self._clients.client(self.settings.control_uri).get_database(
+            self.settings.dozen_database,
+            read_preference=ReadPreference.PRIMARY,
+            read_concern=ReadConcern("majority"),
+            write_concern=WriteConcern("majority"),
+        )
+
+    @property
+    def api_keys(self) -> ControlCollection:
+        """API_KEYS."""
+        return self.database[API_KEYS]
+
+    @property
+    def users(self) -> ControlCollection:
+        """USERS."""
+        return self.database[USERS]
+
+    @property
+    def sessions(self) -> ControlCollection:
+        """SESSIONS."""
+        return self.database[SESSIONS]
+
+    @property
+    def confirmations(self) -> ControlCollection:
+        """CONFIRMATIONS."""
+        return self.database[CONFIRMATIONS]
+
+    async def transaction[T](self, work: Callable[[Session], Awaitable[T]]) -> T:
+        """Do work in a transaction, as shared.mongo.deadlines has them."""
+        return await transaction(self.users, work, self.timeout_ms)
+
+    async def ensure_indexes(self) -> None:
+        """Make the indexes that are missing, once in the life of this process."""
+        if not self._has_indexes:
+            await self.create_indexes()
+            self._has_indexes = True
+
+    async def create_indexes(self) -> list[str]:
+        """Make the indexes that are missing, and return the names of all."""
+        by_collection: dict[str, list[IndexModel]] = {}
+        for index in INDEXES:
+            by_collection.setdefault(index.collection, []).append(index.model)
+        names = [await self.database[name].create_indexes(models) for name, models in by_collection.items()]
+        return [name for of_collection in names for name in of_collection]
+
+    async def check_indexes(self) -> IndexCheck:
+        """Compare the indexes that are there with those that should be."""
+        found = IndexCheck([], [], [])
+        existing = await self.database.list_collection_names()
+        for index in INDEXES:
+            if index.collection not in existing:
+                found.without_collection.append(index)
+                continue
+            there = await self.database[index.collection].index_information()
+            same_keys = [each for each in there.values() if tuple(each["key"]) == index.keys]
+            if not same_keys:
+                found.missing.append(index)
+            elif not any(_serves(each, index) for each in same_keys):
+                found.different.append(index)
+        return found
+
+
+def _serves(there: Mapping[str, Any], index: Index) -> bool:
+    if "partialFilterExpression" in there or bool(there.get("sparse")) is not index.sparse:
+        return False
+    return bool(there.get("unique")) == index.unique and there.get("expireAfterSeconds") == index.expires

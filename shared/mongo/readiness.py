@@ -1,0 +1,44 @@
+"""Does every data source answer: asked at most every five seconds, so that probes do not load the database."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable
+
+from shared import telemetry
+from shared.errors import DataAPIError, DeadlinePassedError, UnavailableError
+
+CACHE_SECONDS = 5.0
+PING_SECONDS = 3.0
+
+
+class Readiness:
+    """The outcome of the last check, cached; probes that come meanwhile share the check that runs."""
+
+    def __init__(self) -> None:
+        """Begin without an outcome."""
+        self._expires = 0.0
+        self._error: Exception | None = None
+        self._running: asyncio.Task[None] | None = None
+
+    async def error(self, ping: Callable[[], Awaitable[None]]) -> Exception | None:
+        """Return why the process is not ready, None if it is; `ping` raises where a data source does not answer."""
+        if self._expires < time.monotonic():
+            if self._running is None or self._running.done():
+                self._running = asyncio.create_task(self._check(ping))
+            await asyncio.shield(self._running)
+        return self._error
+
+    async def _check(self, ping: Callable[[], Awaitable[None]]) -> None:
+        try:
+            async with asyncio.timeout(PING_SECONDS):
+                await ping()
+            self._error = None
+        except (TimeoutError, DeadlinePassedError):
+            self._error = UnavailableError("MongoDB does not answer")
+        except Exception as error:  # noqa: BLE001  any failure means not ready, and the edge words it
+            self._error = error
+        if self._error:
+            reason = str(self._error) if isinstance(self._error, DataAPIError) else type(self._error).__name__
+            telemetry.event(logging.WARNING, "not ready", reason=reason)
+        self._expires = time.monotonic() + CACHE_SECONDS

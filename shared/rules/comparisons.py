@@ -1,0 +1,103 @@
+"""How the values of rules are compared: in one document, in a query, and in a field of many documents."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from shared.rules.translations import NOTHING, UNKNOWN, Translation
+from shared.rules.values import (
+    MISSING,
+    Many,
+    Order,
+    Predicate,
+    contains,
+    is_scalar,
+    matches,
+    matching,
+    ordered,
+    ordering,
+)
+
+type Test = Callable[[Any, Any], bool]
+type Translate = Callable[[str, Any], Translation]
+
+
+def _is_in(key: Any, operand: Any) -> bool:
+    if type(operand) is Many:
+        return any(contains(each, key) for each in operand) or contains(list(operand), key)
+    return contains(operand, key)
+
+
+def _among(name: str, operand: Any) -> Predicate:
+    return lambda document: _is_in(document.get(name, MISSING), operand)
+
+
+class Operator(NamedTuple):
+    """How a key is compared with a value, in one document, in a query, and as a field of many documents."""
+
+    test: Test
+    translate: Translate
+    bound_to: Callable[[str, Any], Predicate]
+
+
+def _order(order: Order) -> Operator:
+    return Operator(
+        lambda key, value: ordered(key, order, value),
+        _order_query(order),
+        lambda name, value: ordering(name, order, value),
+    )
+
+
+def _equals_query(field: str, value: Any) -> Translation:
+    """Translate a field that is a known value, or whose array holds it."""
+    if is_scalar(value):
+        return Translation({field: {"$eq": value}}, exact=True)
+    if value is None:
+        return Translation({field: {"$eq": None}}, exact=False)  # a missing field, too
+    if isinstance(value, list):
+        return _in_query(field, value, exact=False)
+    return NOTHING if _is_nan(value) else UNKNOWN
+
+
+def _in_query(field: str, value: Any, *, exact: bool = True) -> Translation:
+    """Translate a field that is in a known array."""
+    if not isinstance(value, list):
+        return NOTHING
+    comparable = [each for each in value if not _is_nan(each)]
+    if not all(is_scalar(each) for each in comparable):
+        return UNKNOWN
+    found: dict[str, Any] = {field: {"$in": comparable}}
+    if not exact:  # or the arrays are equal
+        found = {"$or": [found, {field: {"$eq": value}}]}
+    return Translation(found, exact)
+
+
+def _order_query(order: Order) -> Translate:
+    """Return how a field that is before or after a known value is translated."""
+
+    def translate(field: str, value: Any) -> Translation:
+        if is_scalar(value):
+            return Translation({field: {f"${order}": value}}, exact=True)
+        return NOTHING if _is_nan(value) else UNKNOWN
+
+    return translate
+
+
+def _element_query(field: str, value: Any) -> Translation:
+    """Translate a known key that is in a field's array."""
+    return Translation({field: {"$eq": value}}, exact=False) if is_scalar(value) else UNKNOWN
+
+
+def _is_nan(value: Any) -> bool:
+    return isinstance(value, float | int) and value != value  # noqa: PLR0124
+
+
+SWAPPED: dict[Test, Translate] = {matches: _equals_query, _is_in: _element_query}
+"""How a known key is translated that is compared with a field."""
+
+_ORDERS: tuple[Order, ...] = ("gt", "gte", "lt", "lte")
+OPERATORS: dict[str, Operator] = {
+    "eq": Operator(matches, _equals_query, matching),
+    "in": Operator(_is_in, _in_query, _among),
+    **{order: _order(order) for order in _ORDERS},
+}
+"""What compares a field, or any other key, with a value."""

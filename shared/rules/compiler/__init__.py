@@ -1,0 +1,1 @@
+"""The files of rules and schemas, compiled to what `shared.rules` evaluates; needed where an app is loaded alone."""

@@ -1,0 +1,109 @@
+"""Filters of a ruleset compiled."""
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from bson.code import Code
+from bson.regex import Regex
+
+from shared.errors import InvalidParameterError
+from shared.rules.compiler.expressions import compile_expression
+from shared.rules.compiler.operands import CONVERTERS, Constants, Scope, compile_value
+from shared.rules.expressions import Context, Operand
+from shared.rules.filters import Filter
+from shared.rules.projections import is_shown
+from shared.rules.report import Report
+from shared.rules.values import MISSING
+
+_JAVASCRIPT = frozenset({"$where", "$function", "$accumulator"})
+_MEMBERS = frozenset({"name", "apply_when", "query", "projection", "project"})
+_LONGEST_NAME = 100
+
+
+def compile_filter(source: Mapping[str, Any], constants: Constants, report: Report) -> Filter:
+    """Compile a filter; what is wrong with it goes into the report."""
+    name = source.get("name")
+    if not isinstance(name, str) or not 1 <= len(name) <= _LONGEST_NAME:
+        report.at("name").problem(f"a filter needs a name of 1 to {_LONGEST_NAME} characters")
+    for member in source.keys() - _MEMBERS:
+        report.at(member).warning("this member of a filter means nothing")
+    if "apply_when" not in source:
+        report.problem("a filter needs 'apply_when': {} applies it to everybody")
+    return Filter(
+        str(name),
+        compile_expression(source.get("apply_when", {}), Scope.CALL, constants, report.at("apply_when")),
+        _compile_query(source.get("query"), constants, report.at("query")),
+        _projection(source, report),
+    )
+
+
+def _projection(source: Mapping[str, Any], report: Report) -> dict[str, bool]:
+    given = source.get("projection", source.get("project"))
+    if given is None:
+        return {}
+    at = report.at("projection")
+    if not isinstance(given, dict):
+        at.problem("a projection is an object")
+        return {}
+    shown: dict[str, bool] = {}
+    for name, value in given.items():
+        try:
+            shown[name] = is_shown(name, value)
+        except InvalidParameterError as error:
+            at.problem(f"{error}, because a filter's projection must not compute anything")
+    return shown
+
+
+def _compile_query(source: Any, constants: Constants, report: Report) -> Operand:
+    if source is None:
+        source = {}
+    if not isinstance(source, dict):
+        report.problem("a filter's query is an object")
+        source = {}
+    return _part(source, constants, report)
+
+
+def _part(source: Any, constants: Constants, report: Report) -> Operand:
+    """Compile a part of a query: what is written in it is MongoDB's, what an expansion puts there is a value only."""
+    if isinstance(source, str) and source.startswith("%%"):
+        return _value_only(compile_value(source, Scope.CALL, constants, report))
+    if isinstance(source, list):
+        elements = [_part(each, constants, report.at(position)) for position, each in enumerate(source)]
+        return _assembled(elements, list)
+    if not isinstance(source, dict):
+        return compile_value(source, Scope.CALL, constants, report)
+    if len(source) == 1 and (name := next(iter(source)))[:1] in {"%", "$"} and name[1:] in CONVERTERS:
+        return compile_value(source, Scope.CALL, constants, report)
+    for name in source:
+        if name.startswith("%"):
+            report.at(name).problem("the names in a filter's query are fields and MongoDB's operators, no expansions")
+        if name in _JAVASCRIPT:
+            report.at(name).problem("JavaScript on the server is refused everywhere")
+    members = [_part(each, constants, report.at(name)) for name, each in source.items()]
+    return _assembled(members, lambda values: dict(zip(source, values, strict=True)))
+
+
+def _assembled(members: list[Operand], build: Callable[[list[Any]], Any]) -> Operand:
+    def get(context: Context) -> Any:
+        values = [member.get(context) for member in members]
+        return MISSING if any(value is MISSING for value in values) else build(values)
+
+    return Operand(get, is_known=True)
+
+
+def _value_only(operand: Operand) -> Operand:
+    def get(context: Context) -> Any:
+        value = operand.get(context)
+        return value if _is_plain(value) else MISSING
+
+    return Operand(get, is_known=True)
+
+
+def _is_plain(value: Any) -> bool:
+    """Tell whether MongoDB takes a value for nothing but a value: no operators in it, no pattern, no code."""
+    if isinstance(value, Mapping):
+        return all(not name.startswith("$") and _is_plain(each) for name, each in value.items())
+    if isinstance(value, list):
+        return all(_is_plain(each) for each in value)
+    return not isinstance(value, Regex | Code | re.Pattern)

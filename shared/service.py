@@ -1,0 +1,122 @@
+"""Everything that one process holds: made at first use, passed down from the edge, closed once."""
+
+import logging
+from collections.abc import Mapping
+
+from shared import settings as environment
+from shared import telemetry
+from shared.app.exported import ExportedApp
+from shared.app.files import AppError
+from shared.app.model import App
+from shared.auth.confirmations import Confirmations
+from shared.auth.credentials import Credentials, Holders
+from shared.auth.custom_data import CustomData
+from shared.auth.custom_jwt import CustomJWT
+from shared.auth.keys import Keys
+from shared.auth.limits import LoginLimits
+from shared.auth.logins import Logins, Verifiers
+from shared.auth.passwords import Passwords
+from shared.auth.sessions import Sessions
+from shared.auth.tokens import Tokens
+from shared.auth.users import Users
+from shared.cache.entries import Entries
+from shared.cache.generations import Generations
+from shared.cache.store import Shared
+from shared.guard.refusals import Guard
+from shared.mongo.clients import Clients
+from shared.mongo.control import Control
+from shared.mongo.readiness import Readiness
+from shared.settings import VERSION, Settings, SettingsError
+from shared.telemetry import Reporting
+
+
+class Service:
+    """What answers calls under one set of settings. It belongs to the event loop in which it is first used.
+
+    Its parts are cheap to make: a client connects, and a package that only some settings need is imported, when the
+    part is first used.
+    """
+
+    def __init__(self, settings: Settings, secrets: Mapping[str, str], reporting: Reporting) -> None:
+        """Take the settings, the values of the exported app's secrets by folded name, and who reports commands."""
+        self.settings = settings
+        self.exported = ExportedApp(settings, secrets)
+        self.clients = Clients(settings, reporting.listeners)
+        self.control = Control(self.clients, settings)
+        self.shared = Shared(settings.redis_url)
+        self.entries = Entries(self.shared, settings)
+        self.generations = Generations(self.entries, settings)
+        self.guard = Guard(settings.dozen_database)
+        self.readiness = Readiness()
+        # who calls
+        self.passwords = Passwords()
+        self.limits = LoginLimits(self.shared, settings)
+        self.tokens = Tokens(settings, self.exported)
+        self.users = Users(self.control, self.passwords)
+        self.keys = Keys(self.control, self.entries, settings)
+        self.custom_data = CustomData(self.clients, self.exported)
+        self.confirmations = Confirmations(self.control)
+        self.sessions = Sessions(self.control, self.tokens, self.users, self.keys, self.custom_data)
+        verifiers = Verifiers(self.passwords, CustomJWT(), self.limits)
+        self.logins = Logins(self.exported, self.users, self.keys, verifiers)
+        holders = Holders(self.keys, self.users, self.sessions, self.logins, self.custom_data)
+        self.credentials = Credentials(settings, self.exported, holders, self.entries)
+
+    @classmethod
+    def from_environ(cls, reporting: Reporting) -> "Service":
+        """Return one with the settings in the environment as it is now; raise SettingsError if they are wrong."""
+        return cls(environment.read(), environment.app_secrets(), reporting)
+
+    @property
+    def app(self) -> App | None:
+        """The exported app, None without one; raise AppError if there is a mistake in it."""
+        return self.exported.app
+
+    async def close(self) -> None:
+        """Close all connections, for good."""
+        await self.shared.close()
+        await self.clients.close()
+
+
+class Process:
+    """What this process holds: one service, and what it reports."""
+
+    def __init__(self) -> None:
+        """Hold no service yet."""
+        self.reporting = Reporting()
+        self.held: Service | None = None
+
+    def service(self) -> Service:
+        """Return the service of this process, made at the first use; raise SettingsError if its settings are wrong."""
+        if self.held is None:
+            self.held = Service.from_environ(self.reporting)
+        return self.held
+
+    def start(self) -> None:
+        """Say in the log which version starts, and whether a setting or the app is wrong."""
+        try:
+            service = self.service()
+            settings = service.settings
+            telemetry.LOGGER.setLevel(settings.log_level)
+            telemetry.event(
+                logging.INFO,
+                "started",
+                version=VERSION,
+                host="server" if telemetry.is_standalone() else "Azure Functions",
+                telemetry=self.reporting.start(settings),
+                settings=environment.named(),
+                data_sources=sorted(settings.data_sources),
+            )
+            service.app  # noqa: B018  raises if it cannot be used
+        except (SettingsError, AppError) as error:
+            telemetry.event(logging.ERROR, "not configured", version=VERSION, reason=str(error))
+
+    async def close(self) -> None:
+        """Close the service, if there is one; the next use makes another."""
+        held, self.held = self.held, None
+        if held is not None:
+            await held.close()
+
+
+process = Process()
+"""The one record of this process: nothing else in the code is kept at the level of a module."""
