@@ -1,16 +1,12 @@
-"""How far a long process has come, in a file: what a resumed one goes on from after a kill at any moment."""
+"""How far a transfer has come, in a file: what a resumed one goes on from after a kill at any moment."""
 
-import os
-import sys
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import msgspec
 
-from admin.process import StoppedError, note
-
-if sys.platform != "win32":
-    import fcntl
+from admin.process import StoppedError
+from admin.transfer import files
 
 
 def read[T](path: Path, kind: type[T]) -> T | None:
@@ -28,35 +24,5 @@ def write(path: Path, checkpoint: Any) -> None:
     new = path.with_name(f"{path.name}.new")
     with new.open("wb") as file:
         file.write(msgspec.json.encode(checkpoint))
-        sync(file)
-    replace(new, path)
-
-
-def sync(file: IO[bytes]) -> None:
-    """Bring what was written to the disk."""
-    file.flush()
-    os.fsync(file.fileno())
-
-
-def replace(source: Path, target: Path) -> None:
-    """Rename a file, and return when a power cut cannot undo it."""
-    source.replace(target)
-    if sys.platform == "win32":  # a folder cannot be opened there
-        return
-    folder = os.open(target.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
-
-
-def lock(file: IO[bytes], name: str) -> None:
-    """Hold a file until it is closed or this process ends, however it ends; raise StoppedError if another holds it."""
-    if sys.platform == "win32":
-        return
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise StoppedError(f"another process is at work on {name}") from None
-    except OSError as error:  # some network shares have no locks
-        note(f"{name} cannot be locked ({error.strerror}): see that no other process works on it")
+        files.sync(file)
+    files.replace(new, path)

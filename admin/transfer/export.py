@@ -13,10 +13,11 @@ from admin import namespace
 from admin.namespace import DataSource, Namespace, RawCollection
 from admin.output import AsJSON, show_json
 from admin.process import EXIT_CODES, WRONG_USAGE, StoppedError, fail, note, run
-from admin.transfer import checkpoint, lines
+from admin.transfer import checkpoint, files, lines
+from admin.transfer.export_files import ExportCheckpoint, ExportFiles, ExportOptions
 from admin.transfer.progress import bar
-from admin.transfer.reader import Reading
-from admin.transfer.sink import Checkpoint, Files, Part, Pipe, Sink, Wanted
+from admin.transfer.reader import CollectionReader
+from admin.transfer.sink import FileSink, PipeSink, Sink
 from shared.documents import ejson
 from shared.errors import InvalidJSONError
 from shared.service import Service
@@ -58,8 +59,8 @@ def export(  # noqa: PLR0913  each is an option of the command line
     names = namespace.split(name)
     if out == _STDOUT and (as_json or resume or restart):
         raise fail("--json, --resume and --restart need a file", WRONG_USAGE)
-    wanted = Wanted(data_source, name, query, compress or out.endswith(".gz"), read_concern)
-    work = Export(wanted, names, _parsed(query))
+    options = ExportOptions(data_source, name, query, compress or out.endswith(".gz"), read_concern)
+    work = Export(options, names, _parsed(query))
     interrupted = "interrupted" if out == _STDOUT else "interrupted; the same command with --resume goes on"
     if out == _STDOUT:
         count = run(lambda service: work.to_pipe(service, sys.stdout.buffer), endless=True, interrupted=interrupted)
@@ -75,68 +76,68 @@ def export(  # noqa: PLR0913  each is an option of the command line
 
 
 class Export:
-    """One export."""
+    """One export; `names` are those of the database and the collection."""
 
-    def __init__(self, wanted: Wanted, names: tuple[str, str], query: dict[str, Any]) -> None:
-        """Take what is exported."""
-        self._wanted = wanted
+    def __init__(self, options: ExportOptions, names: tuple[str, str], query: dict[str, Any]) -> None:
+        self._options = options
         self._names = names
         self._query = query
 
     async def to_pipe(self, service: Service, pipe: IO[bytes]) -> int:
         """Write to standard output and return the number of documents."""
-        sink = Pipe(pipe, self._wanted.gzip)
-        documents = await self._written(service, sink, Checkpoint(self._wanted, await self._moment(service)))
-        sink.complete()
+        sink = PipeSink(pipe, self._options.gzip)
+        documents = await self._write(service, sink, ExportCheckpoint(self._options, await self._cluster_time(service)))
+        sink.finish()
         return documents
 
     async def to_file(self, service: Service, target: Path, resume: bool, restart: bool) -> int:
         """Write FILE.part and make it FILE when it is whole; return the number of documents in it."""
-        files = Files.of(target)
-        if resume and (finished := files.finished(self._wanted)) is not None:  # killed after the last step but one
-            files.kept.unlink()
+        paths = ExportFiles.of(target)
+        if resume and (finished := paths.finished(self._options)) is not None:  # killed after the last step but one
+            paths.checkpoint.unlink()
             return finished
-        files.refuse_to_overwrite()
-        with files.part.open("ab") as file:
-            files.lock(file)
-            state = files.state(self._wanted, resume, restart)
+        paths.refuse_to_overwrite()
+        with paths.part.open("ab") as file:
+            paths.lock(file)
+            state = paths.resumed(self._options, resume, restart)
             if state is None:
-                state = Checkpoint(self._wanted, await self._moment(service))
-                checkpoint.write(files.kept, state)  # before anything is cut off: an older one must not speak of it
-            sink = Part(file, files.kept, state)
-            await self._written(service, sink, state)
-            sink.complete()
-            checkpoint.replace(files.part, target)
-            files.kept.unlink()
+                state = ExportCheckpoint(self._options, await self._cluster_time(service))
+                # before anything is cut off: an older one must not speak of it
+                checkpoint.write(paths.checkpoint, state)
+            sink = FileSink(file, paths.checkpoint, state)
+            await self._write(service, sink, state)
+            sink.finish()
+            files.replace(paths.part, target)
+            paths.checkpoint.unlink()
         return state.documents
 
-    async def _written(self, service: Service, sink: Sink, state: Checkpoint) -> int:
-        collection = namespace.collection(service, self._wanted.data_source, self._names)
+    async def _write(self, service: Service, sink: Sink, state: ExportCheckpoint) -> int:
+        collection = namespace.collection(service, self._options.data_source, self._names)
         await namespace.refuse_all_but_collections(collection)
         documents = state.documents
         if state.complete:
             return documents
-        reading = Reading(
+        reader = CollectionReader(
             collection,
             self._query,
             Timestamp(*state.at) if state.at else None,
             b64decode(state.last) if state.last else None,
         )
-        with bar(self._wanted.namespace, await self._total(collection), documents) as advance:
-            async for document in reading.documents():
-                sink.write(lines.written(document) + b"\n")
+        with bar(self._options.namespace, await self._total(collection), documents) as advance:
+            async for document in reader.documents():
+                sink.write(lines.encode(document) + b"\n")
                 documents += 1
                 if documents % 64 == 0:
-                    sink.keep(reading, documents)
+                    sink.record(reader, documents)
                     advance(documents, f"{documents:,} documents")
-        sink.keep(reading, documents)
+        sink.record(reader, documents)
         return documents
 
-    async def _moment(self, service: Service) -> tuple[int, int] | None:
+    async def _cluster_time(self, service: Service) -> tuple[int, int] | None:
         """Return the cluster time of now for a snapshot."""
-        if self._wanted.read_concern != "snapshot":
+        if self._options.read_concern != "snapshot":
             return None
-        database = namespace.collection(service, self._wanted.data_source, self._names).database
+        database = namespace.collection(service, self._options.data_source, self._names).database
         now = (await database.command("ping")).get("operationTime")
         if now is None:
             raise StoppedError("a snapshot needs a replica set")

@@ -16,16 +16,16 @@ from admin import namespace
 from admin.namespace import DataSource, Namespace
 from admin.output import AsJSON, show_json
 from admin.process import EXIT_CODES, WRONG_USAGE, StoppedError, fail, note, run
-from admin.transfer import checkpoint, lines
+from admin.transfer import checkpoint, files, lines
 from admin.transfer.lines import LineError
 from admin.transfer.progress import Advance, bar
 from admin.transfer.source import Line, Mark, Source
-from admin.transfer.writer import Counts, Entry, Failure, Writing
+from admin.transfer.writer import CollectionWriter, Counts, Entry, Failure, OnConflict
 from shared.documents import elements
 from shared.service import Service
 
-_MOST = 1_000
-_MOST_BYTES = lines.LARGEST
+_BATCH_DOCUMENTS = 1_000
+_BATCH_BYTES = lines.LARGEST
 _STDIN = "-"
 
 app = typer.Typer(add_completion=False)
@@ -33,7 +33,7 @@ app = typer.Typer(add_completion=False)
 In = Annotated[
     str, typer.Option("--in", "-i", metavar="FILE", help="The file, compressed or not; - is standard input.")
 ]
-OnConflict = Annotated[
+ConflictOption = Annotated[
     Literal["fail", "skip", "replace"],
     typer.Option(
         "--on-conflict", help="What happens to a document whose _id another has; an equal one is always left."
@@ -42,14 +42,14 @@ OnConflict = Annotated[
 MaxErrors = Annotated[
     int, typer.Option("--max-errors", min=0, help="Go on over so many lines that cannot be stored; still exit 1.")
 ]
-CheckpointFile = Annotated[
-    Path | None, typer.Option("--checkpoint", metavar="PATH", help="Where it is kept; FILE.import without this.")
+CheckpointPath = Annotated[
+    Path | None, typer.Option("--checkpoint", metavar="PATH", help="The checkpoint's file; FILE.import without this.")
 ]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on where an interrupted import of FILE stopped, if any.")]
 Restart = Annotated[bool, typer.Option("--restart", help="Forget what an interrupted import of FILE has done.")]
 
 
-class Checkpoint(msgspec.Struct):
+class ImportCheckpoint(msgspec.Struct):
     """How far an import is: what stands before `position` is confirmed; `seed` makes the ids of those without."""
 
     data_source: str
@@ -67,12 +67,12 @@ def import_(  # noqa: PLR0913  each is an option of the command line
     *,
     name: Namespace,
     path: In,
-    on_conflict: OnConflict = "fail",
+    on_conflict: ConflictOption = "fail",
     max_errors: MaxErrors = 0,
     data_source: DataSource = namespace.DEFAULT,
     resume: Resume = False,
     restart: Restart = False,
-    kept: CheckpointFile = None,
+    checkpoint_path: CheckpointPath = None,
     as_json: AsJSON = False,
 ) -> None:
     """Store the documents of a file: one a line, in Extended JSON, as `export` writes them.
@@ -81,20 +81,22 @@ def import_(  # noqa: PLR0913  each is an option of the command line
     An interrupted import is gone on with by the same command and --resume.
     """
     names = namespace.split(name)
-    if path == _STDIN and (resume or restart or kept):
+    if path == _STDIN and (resume or restart or checkpoint_path):
         raise fail(
             "--resume, --restart and --checkpoint need a file: import it again, equal documents are left", WRONG_USAGE
         )
-    fresh = Checkpoint(data_source, name, token_hex(16))
+    fresh = ImportCheckpoint(data_source, name, token_hex(16))
     work = Import(fresh, names, on_conflict, max_errors)
     if path == _STDIN:
         counts = run(work.of_pipe, endless=True, interrupted="interrupted; the same command goes on")
     else:
         source = Path(path)
-        place = kept or source.with_name(f"{source.name}.import")
+        saved_in = checkpoint_path or source.with_name(f"{source.name}.import")
         interrupted = "interrupted; the same command with --resume goes on"
         counts = run(
-            lambda service: work.of_file(service, source, place, resume, restart), endless=True, interrupted=interrupted
+            lambda service: work.of_file(service, source, saved_in, resume, restart),
+            endless=True,
+            interrupted=interrupted,
         )
     if as_json:
         show_json({"namespace": name, "in": path} | msgspec.structs.asdict(counts))
@@ -107,34 +109,33 @@ def import_(  # noqa: PLR0913  each is an option of the command line
 
 
 class Import:
-    """One import."""
+    """One import, from where `state` says; `names` are those of the database and the collection."""
 
     def __init__(
-        self, state: Checkpoint, names: tuple[str, str], on_conflict: Literal["fail", "skip", "replace"], most: int
+        self, state: ImportCheckpoint, names: tuple[str, str], on_conflict: OnConflict, max_errors: int
     ) -> None:
-        """Take where it starts, what it fills, and how many lines may fail."""
         self._state = state
         self._names = names
         self._on_conflict = on_conflict
-        self._most_failures = most
-        self._kept: Path | None = None
+        self._max_errors = max_errors
+        self._checkpoint_path: Path | None = None
 
     async def of_pipe(self, service: Service) -> Counts:
         """Import standard input: documents need an _id, or a repeated import would double them."""
         with os.fdopen(os.dup(0), "rb") as pipe:
-            return await self._imported(service, Source(pipe), None)
+            return await self._import(service, Source(pipe), None)
 
-    async def of_file(self, service: Service, path: Path, kept: Path, resume: bool, restart: bool) -> Counts:
+    async def of_file(self, service: Service, path: Path, checkpoint_path: Path, resume: bool, restart: bool) -> Counts:
         """Import a file, from where an earlier process was."""
         with path.open("rb") as file:
-            checkpoint.lock(file, str(path))
-            before = None if restart else checkpoint.read(kept, Checkpoint)
+            files.lock(file, str(path))
+            before = None if restart else checkpoint.read(checkpoint_path, ImportCheckpoint)
             source = self._resumed(file, before, resume) if before is not None else Source(file)
-            self._kept = kept
-            checkpoint.write(kept, self._state)  # the seed first: ids that are made of it must be made again
-            return await self._imported(service, source, os.fstat(file.fileno()).st_size)
+            self._checkpoint_path = checkpoint_path
+            checkpoint.write(checkpoint_path, self._state)  # the seed first: ids that are made of it must be made again
+            return await self._import(service, source, os.fstat(file.fileno()).st_size)
 
-    def _resumed(self, file: BufferedReader, before: Checkpoint, resume: bool) -> Source:
+    def _resumed(self, file: BufferedReader, before: ImportCheckpoint, resume: bool) -> Source:
         source = Source(file)
         if before.complete and not resume:
             return source
@@ -155,43 +156,45 @@ class Import:
         file.seek(0)  # a new file under the name of one that was imported whole
         return Source(file)
 
-    async def _imported(self, service: Service, source: Source, size: int | None) -> Counts:
-        target = namespace.collection(service, self._state.data_source, self._names)
-        await namespace.refuse_all_but_collections(target)
-        writing = Writing(target, self._on_conflict, self._state.counts)
-        with bar(self._state.namespace, size, source.read_of_file, in_bytes=True) as advance:
-            await self._batches(service, source, writing, advance)
+    async def _import(self, service: Service, source: Source, size: int | None) -> Counts:
+        collection = namespace.collection(service, self._state.data_source, self._names)
+        await namespace.refuse_all_but_collections(collection)
+        writer = CollectionWriter(collection, self._on_conflict, self._state.counts)
+        with bar(self._state.namespace, size, source.bytes_read, in_bytes=True) as advance:
+            await self._write_batches(service, source, writer, advance)
         self._state.complete = True
-        self._keep(source.mark)
+        self._save(source.mark)
         return self._state.counts
 
-    async def _batches(self, service: Service, source: Source, writing: Writing, advance: Advance) -> None:
+    async def _write_batches(
+        self, service: Service, source: Source, writer: CollectionWriter, advance: Advance
+    ) -> None:
         batch: list[Entry] = []
         size = 0
         for line in source.lines():
             try:
                 entry = self._entry(line)
             except LineError as error:
-                await self._write(service, writing, batch)
+                await self._write(service, writer, batch)
                 batch, size = [], 0
-                self._keep(source.before)
+                self._save(source.before)
                 self._state.counts.failed += 1
                 self._report([Failure(line.number, str(error))])
                 continue
             batch.append(entry)
             size += len(entry.document)
-            if len(batch) >= _MOST or size >= _MOST_BYTES:
-                await self._write(service, writing, batch)
+            if len(batch) >= _BATCH_DOCUMENTS or size >= _BATCH_BYTES:
+                await self._write(service, writer, batch)
                 batch, size = [], 0
-                self._keep(source.mark)
-                advance(source.read_of_file, f"{self._state.counts.total:,} documents")
-        await self._write(service, writing, batch)
+                self._save(source.mark)
+                advance(source.bytes_read, f"{self._state.counts.total:,} documents")
+        await self._write(service, writer, batch)
 
-    async def _write(self, service: Service, writing: Writing, batch: list[Entry]) -> None:
+    async def _write(self, service: Service, writer: CollectionWriter, batch: list[Entry]) -> None:
         if not batch:
             return
         try:
-            failures = await writing.write(batch)
+            failures = await writer.write(batch)
         finally:
             await service.generations.written(self._state.namespace)
         self._report(failures)
@@ -200,7 +203,7 @@ class Import:
         """Name the lines that failed; raise StoppedError if they are too many: the checkpoint stays before them."""
         for failure in failures:
             note(f"line {failure.line}: {failure.reason}")
-        if self._state.counts.failed > self._most_failures:
+        if self._state.counts.failed > self._max_errors:
             raise StoppedError(
                 f"stopped at line {failures[-1].line}; all before line {failures[0].line} is stored"
                 if failures
@@ -208,7 +211,7 @@ class Import:
             )
 
     def _entry(self, line: Line) -> Entry:
-        document = lines.read(line.text)
+        document = lines.decode(line.text)
         identity = elements.identity(document)
         if identity is None:
             identity = bson.encode({"_id": self._made_id(line)})
@@ -217,13 +220,13 @@ class Import:
 
     def _made_id(self, line: Line) -> ObjectId:
         """Make the id of a document that has none: the same one when the line is imported again after a kill."""
-        if self._kept is None:
+        if self._checkpoint_path is None:
             raise LineError("a document from standard input needs an _id: import a file, which can be gone on with")
         return ObjectId(hashlib.sha256(b"%b %d %b" % (self._state.seed.encode(), line.number, line.text)).digest()[:12])
 
-    def _keep(self, mark: Mark) -> None:
-        if self._kept is None:
+    def _save(self, mark: Mark) -> None:
+        if self._checkpoint_path is None:
             return
         state = self._state
         state.position, state.line, state.digest = mark.position, mark.number, mark.hash.hexdigest()
-        checkpoint.write(self._kept, state)
+        checkpoint.write(self._checkpoint_path, state)

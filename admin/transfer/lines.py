@@ -26,7 +26,7 @@ class LineError(Exception):
     """A line is not a document that can be stored; the message says why."""
 
 
-def written(document: bytes) -> bytes:
+def encode(document: bytes) -> bytes:
     """Return the line of a BSON document, without the line's end."""
     line, _ = replies.batch_of_documents(document, "EJSON")
     if _reads_back(line, document):
@@ -34,10 +34,10 @@ def written(document: bytes) -> bytes:
     return orjson.dumps({_EXACT: b64encode(document).decode()})
 
 
-def read(line: bytes) -> bytes:
+def decode(line: bytes) -> bytes:
     """Return the BSON document of a line, its _id in front; raise LineError if it is none."""
     try:
-        document = _read(line)
+        document = _decoded(line)
     except InvalidJSONError as error:
         raise LineError(str(error).replace(" in request body", "")) from None
     except (BSONError, OverflowError) as error:
@@ -56,10 +56,10 @@ def _reads_back(line: bytes, document: bytes) -> bool:
         return False
 
 
-def _read(line: bytes) -> bytes:
+def _decoded(line: bytes) -> bytes:
     members = ejson.document(line)
     if members.keys() == {_EXACT}:
-        return _exact(members[_EXACT])
+        return with_id_first(_exact(members[_EXACT]))
     if "_id" in members:
         members = {"_id": members["_id"]} | members
     return bson.encode(members)
@@ -72,4 +72,4 @@ def _exact(text: object) -> bytes:
         document = b""
     if not is_document(document):
         raise LineError(f"malformed {_EXACT}")
-    return with_id_first(document)
+    return document

@@ -11,10 +11,9 @@ from rich.text import Text
 
 
 class Advance(Protocol):
-    """Says how far the work has come, and what else to show."""
+    """Moves the bar to so many units of the total, with a text beside it."""
 
-    def __call__(self, completed: int, shown: str) -> None:
-        """Move the bar."""
+    def __call__(self, completed: int, text: str) -> None: ...
 
 
 class _Rate(ProgressColumn):
@@ -31,13 +30,13 @@ class _Rate(ProgressColumn):
 
 
 @contextmanager
-def bar(title: str, total: int | None, done: int = 0, *, in_bytes: bool = False) -> Iterator[Advance]:
-    """Show a bar while the block runs; without a total it only moves, and where no terminal is there is none."""
+def bar(title: str, total: int | None, completed: int = 0, *, in_bytes: bool = False) -> Iterator[Advance]:
+    """Draw a bar while the block runs; without a total it only moves, and where no terminal is there is none."""
     rate = _Rate(1e6, "MB") if in_bytes else _Rate(1, "documents")
     columns = (
-        TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[shown]}"), rate, TimeRemainingColumn(),
+        TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[text]}"), rate, TimeRemainingColumn(),
     )  # fmt: skip
     console = Console(stderr=True)
     with Progress(*columns, console=console, disable=not sys.stderr.isatty(), transient=True) as progress:
-        task = progress.add_task(title, total=total, completed=done, shown="")
-        yield lambda completed, shown: progress.update(task, completed=completed, shown=shown)
+        task = progress.add_task(title, total=total, completed=completed, text="")
+        yield lambda completed, text: progress.update(task, completed=completed, text=text)

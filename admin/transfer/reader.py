@@ -12,37 +12,36 @@ from pymongo.errors import PyMongoError
 
 from admin.namespace import RAW, RawCollection
 from admin.transfer.retries import wait_or_raise
-from shared.documents.elements import MAX_KEY, elements, identity, valued
+from shared.documents import elements
 
 _BATCH_SECONDS = 600  # a filter that matches little may read long; a server that is gone is noticed much sooner
 
 
-class Reading:
-    """Reads a collection; `last` is the identity of the last document that was given."""
+class CollectionReader:
+    """Reads a collection at a moment (None: what a majority has now), behind the document of the identity `last`."""
 
     def __init__(
-        self, target: RawCollection, query: Mapping[str, Any], at: Timestamp | None, last: bytes | None
+        self, collection: RawCollection, query: Mapping[str, Any], at: Timestamp | None, last: bytes | None
     ) -> None:
-        """Take what is read, of which moment (None: what a majority has now), and what came last."""
-        self._target = target
+        self._collection = collection
         self._query = query
         self._at = at
         self._last = last
-        self._given: bytes | None = None
+        self._returned: bytes | None = None
 
     @property
     def last(self) -> bytes | None:
-        """The identity of the last document that was given, also by an earlier process."""
-        return self._last if self._given is None else identity(self._given)
+        """The identity of the last document that was returned, also by an earlier process."""
+        return self._last if self._returned is None else elements.identity(self._returned)
 
     async def documents(self) -> AsyncGenerator[bytes]:
-        """Give the documents that come after the last one; try again when the connection is lost."""
+        """Yield the documents that come after the last one; try again when the connection is lost."""
         failures = 0
         while True:
             try:
                 async with aclosing(self._after(self.last)) as found:
                     async for document in found:
-                        self._given = document
+                        self._returned = document
                         failures = 0
                         yield document
             except (PyMongoError, TimeoutError) as error:
@@ -55,8 +54,8 @@ class Reading:
         if last is None:
             async for document in self._found(self._query):
                 yield document
-        elif elements(last)["_id"].kind != MAX_KEY:  # nothing comes after MaxKey
-            identified = RawBSONDocument(valued("$literal", last))
+        elif elements.elements(last)["_id"].kind != elements.MAX_KEY:  # nothing comes after MaxKey
+            identified = RawBSONDocument(elements.valued("$literal", last))
             others = {"$and": [self._query, {"$expr": {"$ne": ["$_id", identified]}}]}
             async for document in self._found(others, min=RawBSONDocument(last)):
                 yield document
@@ -67,10 +66,10 @@ class Reading:
     async def _found(self, query: Mapping[str, Any], **bounds: Any) -> AsyncGenerator[bytes]:
         """Walk the index on _id: `$gt` would give ids of the type of its operand only, `min` gives all that follow."""
         by_id = {"_id": 1}
-        command = {"find": self._target.name, "filter": query, "sort": by_id, "hint": by_id, **bounds}
+        command = {"find": self._collection.name, "filter": query, "sort": by_id, "hint": by_id, **bounds}
         command["readConcern"] = {"level": "snapshot", "atClusterTime": self._at} if self._at else {"level": "majority"}
         async with asyncio.timeout(_BATCH_SECONDS):
-            cursor = await self._target.database.cursor_command(command, codec_options=RAW)
+            cursor = await self._collection.database.cursor_command(command, codec_options=RAW)
         async with cursor:
             while True:
                 try:

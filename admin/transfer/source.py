@@ -33,10 +33,9 @@ class Mark(NamedTuple):
 
 
 class Source:
-    """Reads lines; `before` is the mark in front of the line that was given last."""
+    """Reads lines of an open file or a pipe; `before` is the mark in front of the line that was yielded last."""
 
     def __init__(self, raw: BufferedReader) -> None:
-        """Take an open file, or a pipe."""
         self._raw = raw
         self._lines: Any = gzip.GzipFile(fileobj=raw) if raw.peek(2)[:2] == _GZIP else raw
         self._hash = hashlib.sha256()
@@ -50,7 +49,7 @@ class Source:
         return Mark(self._position, self._number, self._hash.copy())
 
     @property
-    def read_of_file(self) -> int:
+    def bytes_read(self) -> int:
         """How many bytes of the file, as it is on the disk, were read; 0 for a pipe."""
         return self._raw.tell() if self._raw.seekable() else 0
 
@@ -63,7 +62,7 @@ class Source:
         return self._position == position and self._hash.hexdigest() == digest
 
     def lines(self) -> Iterator[Line]:
-        """Give the lines that hold something; raise StoppedError for what cannot be read."""
+        """Yield the lines that are not blank; raise StoppedError for what cannot be read."""
         self.before = self.mark
         while text := self._line():
             self._number += 1

@@ -1,4 +1,4 @@
-"""Documents into a collection, so that one that comes again is known again: never lost, never doubled."""
+"""Documents into a collection, so that one that comes again is recognized: never lost, never doubled."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -10,7 +10,7 @@ from pymongo import UpdateOne
 from pymongo.errors import BulkWriteError, PyMongoError
 
 from admin.namespace import RawCollection
-from admin.transfer.retries import PASSING, wait_or_raise
+from admin.transfer.retries import TRANSIENT, wait_or_raise
 from shared.documents import elements
 from shared.errors import UnconfirmedWriteError
 from shared.mongo.refusals import translated
@@ -18,8 +18,8 @@ from shared.mongo.refusals import translated
 type OnConflict = Literal["fail", "skip", "replace"]
 
 _DUPLICATE_KEY = 11000
-_SHOWN = 300
-_SECONDS = 300  # for one batch; a server that is gone is noticed much sooner
+_LONGEST_REASON = 300
+_BATCH_SECONDS = 300  # a server that is gone is noticed much sooner
 
 
 class Entry(NamedTuple):
@@ -52,12 +52,12 @@ class Counts(msgspec.Struct):
         return self.inserted + self.replaced + self.skipped + self.unchanged + self.failed
 
 
-class Writing:
+class CollectionWriter:
     """Writes batches; when `write` returns, a majority of the replica set has each document on its disks."""
 
-    def __init__(self, target: RawCollection, on_conflict: OnConflict, counts: Counts) -> None:
+    def __init__(self, collection: RawCollection, on_conflict: OnConflict, counts: Counts) -> None:
         """Take the collection, what happens to a document whose _id another has, and the counts to add to."""
-        self._target = target
+        self._collection = collection
         self._on_conflict = on_conflict
         self._counts = counts
 
@@ -67,49 +67,49 @@ class Writing:
         while True:
             before = msgspec.structs.asdict(self._counts)
             try:
-                async with asyncio.timeout(_SECONDS):
+                async with asyncio.timeout(_BATCH_SECONDS):
                     return sorted(await self._write(entries))
-            except (PyMongoError, TimeoutError, *PASSING) as error:
+            except (PyMongoError, TimeoutError, *TRANSIENT) as error:
                 for name, count in before.items():
                     setattr(self._counts, name, count)
                 await wait_or_raise(error, attempt)
                 attempt += 1
 
     async def _write(self, entries: Sequence[Entry]) -> list[Failure]:
-        refused = await self._inserted(entries)
+        refused = await self._insert(entries)
         self._counts.inserted += len(entries) - len(refused)
         conflicts = [entry for entry in entries if _is_about_id(refused.get(entry.line))]
-        taken = {entry.line for entry in conflicts}
-        failures = [Failure(line, _reason(error)) for line, error in refused.items() if line not in taken]
+        conflicting = {entry.line for entry in conflicts}
+        failures = [Failure(line, _reason(error)) for line, error in refused.items() if line not in conflicting]
         if self._on_conflict == "replace":
-            failures += await self._replaced(conflicts)
+            failures += await self._replace(conflicts)
         else:
-            failures += await self._compared(conflicts)
+            failures += await self._compare(conflicts)
         self._counts.failed += len(failures)
         return failures
 
-    async def _inserted(self, entries: Sequence[Entry]) -> dict[int, dict[str, Any]]:
+    async def _insert(self, entries: Sequence[Entry]) -> dict[int, dict[str, Any]]:
         """Insert what is not there, and return the server's errors by line."""
         usual = [entry for entry in entries if not elements.has_empty_timestamp(entry.document)]
         refused: dict[int, dict[str, Any]] = {}
         if usual:
             documents = [RawBSONDocument(entry.document) for entry in usual]
-            refused = await _errors(usual, lambda: self._target.insert_many(documents, ordered=False))
+            refused = await _errors(usual, lambda: self._collection.insert_many(documents, ordered=False))
         others = [entry for entry in entries if elements.has_empty_timestamp(entry.document)]
         if others:
             # An insert would put the server's time into the empty timestamp; a pipeline does not. Its filter matches
             # nothing, so that it inserts, or fails as an insert would.
             writes = [_update(entry, {"$nor": [{}]}) for entry in others]
-            refused |= await _errors(others, lambda: self._target.bulk_write(writes, ordered=False))
+            refused |= await _errors(others, lambda: self._collection.bulk_write(writes, ordered=False))
         return refused
 
-    async def _replaced(self, conflicts: Sequence[Entry]) -> list[Failure]:
+    async def _replace(self, conflicts: Sequence[Entry]) -> list[Failure]:
         """Replace one after the other: of lines with the same _id the last counts."""
         failures = []
         for entry in conflicts:
             write = _update(entry, {})
             try:
-                result = await self._target.bulk_write([write])
+                result = await self._collection.bulk_write([write])
             except BulkWriteError as error:
                 failures.append(Failure(entry.line, _reason(_write_errors(error)[0])))
             else:
@@ -118,12 +118,12 @@ class Writing:
                 self._counts.unchanged += 1 - changed
         return failures
 
-    async def _compared(self, conflicts: Sequence[Entry]) -> list[Failure]:
+    async def _compare(self, conflicts: Sequence[Entry]) -> list[Failure]:
         failures = []
-        same = {line async for line in self._unchanged(conflicts)}
-        self._counts.unchanged += len(same)
+        unchanged = {line async for line in self._unchanged(conflicts)}
+        self._counts.unchanged += len(unchanged)
         for entry in conflicts:
-            if entry.line in same:
+            if entry.line in unchanged:
                 continue
             if self._on_conflict == "skip":
                 self._counts.skipped += 1
@@ -132,24 +132,23 @@ class Writing:
         return failures
 
     async def _unchanged(self, conflicts: Sequence[Entry]) -> AsyncIterator[int]:
-        """Give the lines of the documents that are stored byte for byte."""
+        """Yield the lines of the documents that are stored byte for byte."""
         if not conflicts:
             return
-        waiting: dict[bytes, list[Entry]] = {}
+        by_identity: dict[bytes, list[Entry]] = {}
         for entry in conflicts:
-            waiting.setdefault(entry.identity, []).append(entry)
-        query = RawBSONDocument(elements.among(waiting))
-        async for stored in self._target.find(query):
+            by_identity.setdefault(entry.identity, []).append(entry)
+        async for stored in self._collection.find(RawBSONDocument(elements.among(by_identity))):
             document = bytes(stored.raw)
-            for entry in waiting.get(elements.identity(document) or b"", ()):
+            for entry in by_identity.get(elements.identity(document) or b"", ()):
                 if entry.document == document:
                     yield entry.line
 
 
 def _update(entry: Entry, condition: dict[str, Any]) -> UpdateOne:
-    found = RawBSONDocument(elements.valued("$eq", entry.identity))
+    same_id = RawBSONDocument(elements.valued("$eq", entry.identity))
     literal = RawBSONDocument(elements.wrapped("$literal", entry.document))
-    return UpdateOne({"_id": found, **condition}, [{"$replaceWith": literal}], upsert=True)
+    return UpdateOne({"_id": same_id, **condition}, [{"$replaceWith": literal}], upsert=True)
 
 
 async def _errors(entries: Sequence[Entry], write: Any) -> dict[int, dict[str, Any]]:
@@ -161,14 +160,14 @@ async def _errors(entries: Sequence[Entry], write: Any) -> dict[int, dict[str, A
 
 
 def _write_errors(error: BulkWriteError) -> list[dict[str, Any]]:
-    """Return what the server refused; raise if it did not confirm the rest, or refused for a reason that passes."""
+    """Return what the server refused; raise if it did not confirm the rest, or refused for a transient reason."""
     details = error.details or {}
     refused: list[dict[str, Any]] = details.get("writeErrors") or []
     if details.get("writeConcernErrors") or not refused:
         raise UnconfirmedWriteError("no majority of the replica set confirmed the write")
     for each in refused:
         one = translated(BulkWriteError({"writeErrors": [each], "writeConcernErrors": []}))
-        if isinstance(one, PASSING):
+        if isinstance(one, TRANSIENT):
             raise one
     return refused
 
@@ -182,4 +181,4 @@ def _is_about_id(error: dict[str, Any] | None) -> bool:
 
 
 def _reason(error: dict[str, Any]) -> str:
-    return str(error.get("errmsg", "MongoDB refuses it"))[:_SHOWN]
+    return str(error.get("errmsg", "MongoDB refuses it"))[:_LONGEST_REASON]

@@ -20,7 +20,7 @@ from pymongo.errors import BulkWriteError
 
 from admin import namespace
 from admin.transfer import lines
-from admin.transfer.reader import Reading
+from admin.transfer.reader import CollectionReader
 from shared.documents.elements import identity
 from shared.service import process
 from tests.admin.conftest import Command, killed_until_done, stored
@@ -82,21 +82,21 @@ async def test_every_type_comes_back_byte_for_byte(command: Command, moved: Any)
 
 @pytest.mark.parametrize("row", cases(ROWS))
 def test_a_line_is_canonical_extended_json(row: Row) -> None:
-    assert lines.written(identified(row, 1)).decode() == f'{{"_id":{{"$numberInt":"1"}},"v":{row.as_ejson}}}'
+    assert lines.encode(identified(row, 1)).decode() == f'{{"_id":{{"$numberInt":"1"}},"v":{row.as_ejson}}}'
 
 
 @pytest.mark.parametrize("row", cases(STORED_ROWS))
 def test_what_extended_json_would_bend_is_written_as_bson(row: Row) -> None:
-    line = lines.written(identified(row, 1))
+    line = lines.encode(identified(row, 1))
 
     assert line.startswith(b'{"$dozenBSON":"')
-    assert lines.read(line) == identified(row, 1)
+    assert lines.decode(line) == identified(row, 1)
 
 
 def test_a_document_that_looks_like_ours_is_taken_for_what_it_is() -> None:
     ours = bson.encode({"$dozenBSON": "BQAAAAA="})
 
-    assert lines.read(lines.written(ours)) == ours
+    assert lines.decode(lines.encode(ours)) == ours
 
 
 async def test_large_and_deep_documents_come_back(command: Command, moved: Any) -> None:
@@ -123,7 +123,9 @@ async def test_a_reader_goes_on_behind_an_id_of_any_type(worker: Worker, moved: 
     documents = await stored(moved["from"])
     target = namespace.collection(process.service(), "mongodb-atlas", ("moved", "from"))
 
-    behind = [[found async for found in Reading(target, {}, None, identity(each)).documents()] for each in documents]
+    behind = [
+        [found async for found in CollectionReader(target, {}, None, identity(each)).documents()] for each in documents
+    ]
 
     assert behind == [documents[position:] for position in range(1, len(documents) + 1)]
     assert isinstance(bson.decode(documents[-1])["_id"], MaxKey)
@@ -140,7 +142,7 @@ async def test_a_killed_export_goes_on_to_the_same_bytes(command: Command, moved
     written = (command.folder / name).read_bytes()
     whole = {"plain": lambda: written, "gzip": lambda: gzip.decompress(written)}[form]()
     assert kills == 3
-    assert [lines.read(line) for line in whole.splitlines()] == documents
+    assert [lines.decode(line) for line in whole.splitlines()] == documents
     assert content_of(command.folder) == [name]
 
 
@@ -153,7 +155,7 @@ async def test_a_lost_connection_goes_unnoticed_in_the_file(
     done = command("export", *FROM, "--out", "-")
 
     assert b"trying again" in done.stderr
-    assert [lines.read(line) for line in done.stdout.splitlines()] == documents
+    assert [lines.decode(line) for line in done.stdout.splitlines()] == documents
 
 
 async def test_a_snapshot_shows_one_moment(command: Command, moved: Any, fail_point: FailPoint) -> None:
@@ -166,7 +168,7 @@ async def test_a_snapshot_shows_one_moment(command: Command, moved: Any, fail_po
     process.communicate()
 
     assert process.returncode == 0
-    assert [lines.read(line) for line in (command.folder / "all").read_bytes().splitlines()] == documents
+    assert [lines.decode(line) for line in (command.folder / "all").read_bytes().splitlines()] == documents
 
 
 def content_of(folder: Path) -> list[str]:
@@ -314,7 +316,7 @@ async def test_a_signal_leaves_what_can_be_resumed(
 
     assert (process.returncode, said) == (1, b"error: interrupted; the same command with --resume goes on\n")
     assert resumed.returncode == 0
-    assert [lines.read(line) for line in (command.folder / "all").read_bytes().splitlines()] == documents
+    assert [lines.decode(line) for line in (command.folder / "all").read_bytes().splitlines()] == documents
 
 
 async def test_a_terminal_shows_a_bar_with_rate_and_remaining_time(command: Command, moved: Any) -> None:

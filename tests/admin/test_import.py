@@ -36,7 +36,7 @@ async def documents(collection: Any) -> list[dict[str, Any]]:
 
 async def test_a_killed_import_goes_on_to_the_same_documents(command: Command, moved: Any) -> None:
     made = [bson.encode({"_id": f"{number:05}", "n": number, "s": "x" * 1_000}) for number in range(MANY)]
-    (command.folder / "in").write_bytes(b"\n".join(map(lines.written, made)))
+    (command.folder / "in").write_bytes(b"\n".join(map(lines.encode, made)))
 
     kills = killed_until_done(command, "in.import", "import", *TO, "--in", "in", "--resume")
 
@@ -148,7 +148,7 @@ async def test_an_id_that_equals_in_another_type_is_a_conflict(command: Command,
 )
 def test_a_line_that_is_no_document_says_why(line: bytes, reason: str) -> None:
     with pytest.raises(lines.LineError, match=re.escape(reason)):
-        lines.read(line)
+        lines.decode(line)
 
 
 @pytest.mark.parametrize(
@@ -280,7 +280,7 @@ async def test_an_empty_timestamp_stays_empty(command: Command, moved: Any, conf
 
     assert b"1 inserted" in first.stderr
     assert b"1 there already" in again.stderr
-    assert await stored(moved.to) == [lines.read(line)]
+    assert await stored(moved.to) == [lines.decode(line)]
 
 
 async def test_a_signal_ends_an_import_that_waits_for_its_pipe(command: Command, moved: Any) -> None:
