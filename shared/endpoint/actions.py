@@ -25,6 +25,7 @@ from shared.errors import (
     BodyTooLargeError,
     DataAPIError,
     EndpointNotFoundError,
+    InvalidJSONError,
     LengthRequiredError,
     MethodNotAllowedError,
     NotCallableError,
@@ -231,7 +232,7 @@ async def _run(
     shown = RequestMembers(req, made.name, address)
     if known is not None and not caller.is_system:
         _refuse_uncallable(known, caller, shown)
-    call = Call(given, caller, ejson.loads(body), _format(req.headers.get("accept"), given, known), shown)
+    call = Call(given, caller, _document(body), _format(req.headers.get("accept"), given, known), shown)
     try:
         with mongo.driver_call():
             return await made.handle(call), call.form
@@ -363,6 +364,13 @@ def _body(req: func.HttpRequest, given: Settings) -> bytes:
     if not body and "chunked" in req.headers.get("transfer-encoding", "").lower():
         raise LengthRequiredError("request body must be sent with a Content-Length")
     return body
+
+
+def _document(body: bytes) -> Document:
+    try:
+        return ejson.loads(body)
+    except InvalidJSONError as error:
+        raise error.in_body() from error
 
 
 def _format(accept: str | None, given: Settings, known: App | None) -> Format:
