@@ -1,7 +1,7 @@
 """`access`: why a caller may do something, or may not."""
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Annotated, Any, NamedTuple, overload
+from typing import Annotated, Any, NamedTuple
 
 import bson
 import typer
@@ -71,7 +71,7 @@ def explain_(  # noqa: PLR0913, PLR0917  each is an option of the command
     With --update or --replacement MongoDB makes the change of the --document in a transaction that is always undone:
     nothing is written, whatever is decided.
     """
-    question = _Question.of(action, _parsed("--document", document), update, array_filters, replacement, delete)
+    question = _Question.of(action, _document("--document", document), update, array_filters, replacement, delete)
     database, _, collection = namespace.partition(".")
     found = run(lambda service: _found(service, user, data_source))
     rules = None if found.source is None else found.source.ruleset(database, collection)
@@ -172,23 +172,23 @@ class _Question(NamedTuple):
 
 def _change(update: str | None, array_filters: str | None, replacement: str | None) -> Change | None:
     if replacement is not None:
-        return Change(_parsed("--replacement", replacement), is_replacement=True)
+        return Change(_parsed(ejson.document, "--replacement", replacement), is_replacement=True)
     if update is None:
         return None
-    wrapped = _parsed("--update", f'{{"update": {update}}}')["update"]
-    filters = None if array_filters is None else _parsed("--array-filters", f'{{"f": {array_filters}}}')["f"]
-    if not isinstance(wrapped, dict | list) or not isinstance(filters, list | None):
+    changes = _parsed(ejson.value, "--update", update)
+    filters = None if array_filters is None else _parsed(ejson.value, "--array-filters", array_filters)
+    if not isinstance(changes, dict | list) or not isinstance(filters, list | None):
         raise fail("--update is an object or a pipeline, --array-filters an array")
-    return Change(wrapped, filters)
+    return Change(changes, filters)
 
 
-@overload
-def _parsed(option: str, text: str) -> dict[str, Any]: ...
-@overload
-def _parsed(option: str, text: str | None) -> dict[str, Any] | None: ...
-def _parsed(option: str, text: str | None) -> dict[str, Any] | None:
+def _document(option: str, text: str | None) -> dict[str, Any] | None:
+    return None if text is None else _parsed(ejson.document, option, text)
+
+
+def _parsed[T](read: Callable[[bytes], T], option: str, text: str) -> T:
     try:
-        return None if text is None else ejson.loads(text.encode())
+        return read(text.encode(errors="surrogateescape"))
     except InvalidJSONError as error:
         raise fail(f"{option}: {error}") from None
 

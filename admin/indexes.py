@@ -122,7 +122,7 @@ def _parsed(partial: str | None) -> dict[str, Any] | None:
     try:
         return None if partial is None else ejson.document(partial.encode(errors="surrogateescape"))
     except InvalidJSONError as error:
-        raise fail(f"--partial: {error}".replace(" in request body", ""), WRONG_USAGE) from None
+        raise fail(f"--partial: {error}", WRONG_USAGE) from None
 
 
 def _direction(kind: Any) -> str:

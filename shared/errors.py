@@ -68,9 +68,18 @@ class MissingParameterError(DataAPIError):
 
 
 class InvalidJSONError(DataAPIError):
-    """The body is not JSON, not an object, or holds a malformed Extended JSON value."""
+    """A text is not JSON, not an object, or holds a malformed Extended JSON value; whoever reads it names the place."""
 
     status, code = HTTPStatus.BAD_REQUEST, "InvalidJSON"
+
+    def __init__(self, reason: str, place: str = "") -> None:
+        """Say what is wrong with the text, and after which word it stands if the caller must be told: ` in …`."""
+        super().__init__(f"invalid JSON{place}: {reason}")
+        self._reason = reason
+
+    def in_body(self) -> Self:
+        """Return the same for the body of a request."""
+        return type(self)(self._reason, " in request body")
 
 
 class WrongTypeError(DataAPIError):

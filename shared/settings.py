@@ -2,14 +2,14 @@
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Literal, Self
-from urllib.parse import quote_plus, unquote
 
 import msgspec
 from msgspec import Meta
 
 from shared import connection_strings as connections
+from shared.connection_strings import Auth, ConnectionStringError, Scheme
 
 VERSION = "0.1.0"
 DEFAULT_DATA_SOURCE = "mongodb-atlas"
@@ -17,7 +17,6 @@ DEFAULT_DATA_SOURCE = "mongodb-atlas"
 _URI = "MONGO_DB_URI"
 _URI_PREFIX = "MONGO_DB_URI__"
 _AZURE_DOCUMENTDB_AUDIENCE = "https://ossrdbms-aad.database.windows.net"
-_AZURE_DOCUMENTDB = ".mongocluster.cosmos.azure.com"
 _SECRET_PREFIX = "APP_SECRET_"  # noqa: S105
 _MOST_CACHED_SECONDS = 86_400
 _TELEMETRY_PREFIX = "APPLICATIONINSIGHTS_"
@@ -40,8 +39,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="upper"):
     mongo_db_port: Port = 27017
     mongo_db_user: str = ""
     mongo_db_password: str = ""
-    mongo_db_scheme: Literal["mongodb", "mongodb+srv"] = "mongodb"
-    mongo_db_auth: Literal["password", "entra"] = "password"
+    mongo_db_scheme: Scheme = "mongodb"
+    mongo_db_auth: Auth = "password"
     mongo_db_token_audience: Annotated[str, Meta(pattern=r"^[a-z]+://\S+$", description="a URI")] = (
         _AZURE_DOCUMENTDB_AUDIENCE
     )
@@ -256,21 +255,44 @@ def _expected(name: str, reason: str) -> str:
 
 def _data_sources(given: Settings, values: Mapping[str, str]) -> dict[str, str]:
     sources: dict[str, str] = {}
-    if primary := given.mongo_db_uri or _uri_from_parts(given):
-        sources[folded(DEFAULT_DATA_SOURCE)] = _checked_uri(_URI, primary)
-        if given.mongo_db_auth == "entra":
-            _refuse_password(_URI, primary)
-    for name in sorted(values):
-        if name.startswith(_URI_PREFIX):
-            source = folded(name.removeprefix(_URI_PREFIX))
-            if source in sources:
-                raise SettingsError(f"{name} names the same data source as another setting")
-            sources[source] = _checked_uri(name, values[name])
-            if given.mongo_db_auth == "entra":
-                _refuse_password(name, values[name])
+    for name, uri in _connection_strings(given, values):
+        source = folded(name.removeprefix(_URI_PREFIX)) if name.startswith(_URI_PREFIX) else folded(DEFAULT_DATA_SOURCE)
+        if source in sources:
+            raise SettingsError(f"{name} names the same data source as another setting")
+        try:
+            connections.check(name, uri, given.mongo_db_auth)
+        except ConnectionStringError as error:
+            raise SettingsError(str(error)) from None
+        sources[source] = uri
     if not sources:
         raise SettingsError(f"no MongoDB is configured: set {_URI}, or MONGO_DB_HOST")
     return sources
+
+
+def _connection_strings(given: Settings, values: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Give each connection string with the setting that is to blame for it, the one of the control database first."""
+    if primary := given.mongo_db_uri or _made_of_parts(given):
+        yield _URI, primary
+    for name in sorted(values):
+        if name.startswith(_URI_PREFIX):
+            yield name, values[name]
+
+
+def _made_of_parts(given: Settings) -> str:
+    if not given.mongo_db_host:
+        return ""
+    parts = connections.Parts(
+        host=given.mongo_db_host,
+        port=given.mongo_db_port,
+        user=given.mongo_db_user,
+        password=given.mongo_db_password,
+        scheme=given.mongo_db_scheme,
+        auth=given.mongo_db_auth,
+    )
+    try:
+        return connections.made_of(parts)
+    except ConnectionStringError as error:
+        raise SettingsError(str(error)) from None
 
 
 def _cached(given: Settings) -> dict[str, int]:
@@ -292,64 +314,3 @@ def _cached(given: Settings) -> dict[str, int]:
 def folded(name: str) -> str:
     """Fold a dataSource name as far as an environment variable's name can carry it: Cluster-0 is CLUSTER_0."""
     return re.sub(r"[^0-9a-z]", "_", name.lower())
-
-
-def _checked_uri(name: str, uri: str) -> str:
-    if not uri.startswith(("mongodb://", "mongodb+srv://")):
-        raise SettingsError(f"{name} must start with mongodb:// or mongodb+srv://")
-    if re.search(r"[?&;]w=\s*[+-]?0+\s*([&;]|$)", unquote(uri), re.IGNORECASE):
-        raise SettingsError(f"{name} asks for writes that nobody acknowledges (w=0)")
-    return uri
-
-
-def _refuse_password(name: str, uri: str) -> None:
-    authority, _, query = uri.partition("://")[2].partition("?")
-    mechanism = re.search(r"(?:^|[&;])authMechanism=([^&;]*)", query, re.IGNORECASE)
-    if ":" in authority.rpartition("@")[0] or (mechanism and mechanism[1] != "MONGODB-OIDC"):
-        raise SettingsError(
-            f"{name} must bring neither a password nor another authMechanism where MONGO_DB_AUTH is entra"
-        )
-
-
-def _uri_from_parts(given: Settings) -> str:
-    if not given.mongo_db_host:
-        return ""
-    hosts = _srv_host(given) if given.mongo_db_scheme == "mongodb+srv" else _hosts(given)
-    # its connection strings say so: it does not take the numbers that a retry needs
-    options = "?retryWrites=false" if hosts.lower().endswith(_AZURE_DOCUMENTDB) else ""
-    return f"{given.mongo_db_scheme}://{_user_information(given)}{hosts}/{options}"
-
-
-def _user_information(given: Settings) -> str:
-    if given.mongo_db_auth == "entra":
-        if given.mongo_db_password:
-            raise SettingsError("MONGO_DB_PASSWORD must not be set where MONGO_DB_AUTH is entra")
-        return f"{quote_plus(given.mongo_db_user)}@" if given.mongo_db_user else ""
-    if bool(given.mongo_db_user) != bool(given.mongo_db_password):
-        raise SettingsError("MONGO_DB_USER and MONGO_DB_PASSWORD must be set together")
-    if not given.mongo_db_user:
-        return ""
-    return f"{quote_plus(given.mongo_db_user)}:{quote_plus(given.mongo_db_password)}@"
-
-
-def _srv_host(given: Settings) -> str:
-    host = given.mongo_db_host.strip()
-    if not re.fullmatch(r"[\w-]+(\.[\w-]+)+", host):
-        raise SettingsError("MONGO_DB_HOST must be one host name without a port where MONGO_DB_SCHEME is mongodb+srv")
-    if given.mongo_db_port != 27017:
-        raise SettingsError(
-            "MONGO_DB_PORT must not be set where MONGO_DB_SCHEME is mongodb+srv: the DNS names the ports"
-        )
-    return host
-
-
-def _hosts(given: Settings) -> str:
-    return ",".join(_with_port(host.strip(), given.mongo_db_port) for host in given.mongo_db_host.split(","))
-
-
-def _with_port(host: str, port: int) -> str:
-    if not re.fullmatch(r"[\w.-]+(:\d+)?|\[[0-9a-fA-F:.]+\](:\d+)?|[0-9a-fA-F:]+", host):
-        raise SettingsError("MONGO_DB_HOST must be a host name, or several separated by commas")
-    if host.count(":") > 1 and not host.startswith("["):
-        host = f"[{host}]"
-    return host if re.search(r"[^:\]]:\d+$|\]:\d+$", host) else f"{host}:{port}"

@@ -159,4 +159,4 @@ def _parsed(query: str) -> dict[str, Any]:
     try:
         return ejson.document(query.encode(errors="surrogateescape"))
     except InvalidJSONError as error:
-        raise fail(f"--filter: {error}".replace(" in request body", ""), WRONG_USAGE) from None
+        raise fail(f"--filter: {error}", WRONG_USAGE) from None

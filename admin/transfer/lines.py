@@ -39,7 +39,7 @@ def decode(line: bytes) -> bytes:
     try:
         document = _decoded(line)
     except InvalidJSONError as error:
-        raise LineError(str(error).replace(" in request body", "")) from None
+        raise LineError(str(error)) from None
     except (BSONError, OverflowError) as error:
         raise LineError(f"BSON cannot hold it: {error}") from None
     if len(document) > LARGEST:

@@ -120,7 +120,7 @@ class Files:
             self._read.update(repr((path.relative_to(self.root).as_posix(), text)).encode(errors="surrogateescape"))
             if not text.strip():
                 return MISSING
-            parsed = ejson.loads(b'{"file":%b}' % text)["file"]
+            parsed = ejson.value(text)
         except InvalidJSONError as error:
             report.problem(f"the file cannot be read: {error}")
             return MISSING

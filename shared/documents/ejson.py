@@ -50,35 +50,44 @@ def loads(body: bytes) -> Document:
     Integers become int32 or int64 by size, numbers with a point or exponent double, as do integers beyond int64.
     Raises InvalidJSONError for anything that is not UTF-8 JSON, not an object, too deep or a malformed wrapper.
     """
-    try:
-        value = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        raise _invalid(str(error)) from error
-    if type(value) is not dict:
+    members = _parsed(body)
+    if type(members) is not dict:
         raise _invalid("it must be an object")
-    if b"\\u0000" in body:
-        _refuse_nul(value)
     read = _read if _needs_reading(body) else _check_depth
-    for name, member in value.items():
-        if type(member) is list:  # each of documents, and each stage of pipeline, counts its own depth
-            member[:] = [read(item, 0) for item in member]
-        else:
-            value[name] = read(member, 0)
-    return value
+    for name, member in members.items():
+        if type(member) in _TO_READ:
+            members[name] = _member(member, read)
+    return members
 
 
 def document(text: bytes) -> Document:
     """Return one document, such as a line of a file, read as `loads` reads the documents in a body."""
+    found = value(text)
+    if type(found) is not dict:
+        raise _invalid("it must be an object")
+    return found
+
+
+def value(text: bytes) -> Any:
+    """Return whatever JSON a text holds, such as a file, read as `loads` reads the members of a body."""
+    return _member(_parsed(text), _read)
+
+
+def _parsed(text: bytes) -> Any:
     try:
-        value = orjson.loads(text)
+        parsed = orjson.loads(text)
     except orjson.JSONDecodeError as error:
         raise _invalid(str(error)) from error
     if b"\\u0000" in text:
-        _refuse_nul(value)
-    value = _read(value, 0)
-    if type(value) is not dict:
-        raise _invalid("it must be an object")
-    return value
+        _refuse_nul(parsed)
+    return parsed
+
+
+def _member(parsed: Any, read: Callable[[Any, int], Any]) -> Any:
+    if type(parsed) is list:  # each of documents, and each stage of pipeline, counts its own depth
+        parsed[:] = [read(item, 0) for item in parsed]
+        return parsed
+    return read(parsed, 0)
 
 
 def _refuse_nul(value: Any) -> None:
@@ -136,7 +145,7 @@ def _refuse_depth(depth: int) -> None:
 
 
 def _invalid(reason: str) -> InvalidJSONError:
-    return InvalidJSONError(f"invalid JSON in request body: {reason}")
+    return InvalidJSONError(reason)
 
 
 def _malformed(wrapper: str) -> InvalidJSONError:

@@ -21,6 +21,7 @@ from shared.endpoint.request_view import RequestView
 from shared.errors import (
     BodyTooLargeError,
     EndpointNotFoundError,
+    InvalidJSONError,
     LengthRequiredError,
     MethodNotAllowedError,
     NotCallableError,
@@ -169,7 +170,7 @@ async def _call(exchange: Exchange, action: Action, body: bytes) -> Call:
     view = RequestView(req, action.name, address)
     if not caller.is_system:
         _refuse_uncallable(service.app, Expansions(caller.user, view))
-    document = ejson.loads(body)
+    document = _document(body)
     form = reply_format(req.headers.get("accept"), service.settings, service.app)
     return Call(exchange, document, opening.Call(caller, view, form))
 
@@ -199,3 +200,10 @@ def _body(req: func.HttpRequest, settings: Settings) -> bytes:
     if not body and "chunked" in req.headers.get("transfer-encoding", "").lower():
         raise LengthRequiredError("request body must be sent with a Content-Length")
     return body
+
+
+def _document(body: bytes) -> Document:
+    try:
+        return ejson.loads(body)
+    except InvalidJSONError as error:
+        raise error.in_body() from error

@@ -58,9 +58,9 @@ class ClientCall:
             try:
                 parsed = orjson.loads(body) if body.strip() else {}
             except orjson.JSONDecodeError as error:
-                raise InvalidJSONError(f"invalid JSON in request body: {error}") from error
+                raise InvalidJSONError(str(error)).in_body() from error
             if type(parsed) is not dict:
-                raise InvalidJSONError("invalid JSON in request body: it must be an object")
+                raise InvalidJSONError("it must be an object").in_body()
             self._members = parsed
         return self._members
 

@@ -233,7 +233,7 @@ async def test_a_file_that_only_has_the_name_of_a_part_is_kept(command: Command,
     [
         (("--namespace", "moved", "--out", "x"), 2, b"--namespace takes a database and a collection"),
         ((*FROM, "--out", "-", "--resume"), 2, b"need a file"),
-        ((*FROM, "--out", "x", "--filter", "{"), 2, b"--filter: invalid JSON"),
+        ((*FROM, "--out", "x", "--filter", "{"), 2, b"--filter: invalid JSON: "),
         ((*FROM, "--out", "no/x"), 1, b"no/x.part: No such file or directory"),
         (("--namespace", "moved.seen", "--out", "x"), 1, b"moved.seen is a view"),
     ],

@@ -60,6 +60,7 @@ async def test_indexes_are_listed_and_dropped(command: Command, moved: Any, driv
         (("create", *ON, "a:up"), 2, "'a:up': after the colon stands one of 1, asc, -1, desc,"),
         (("create", *ON, "a", "--control"), 2, "--control takes neither fields nor --namespace"),
         (("create", "--namespace", "local.x", "a"), 2, "local.x is MongoDB's own"),
+        (("create", *ON, "a", "--partial", "{"), 2, "--partial: invalid JSON: unexpected end of data"),
         (("create", *ON, "a:2dsphere", "b:hashed"), 1, "(CannotCreateIndex) "),
     ],
 )

@@ -199,7 +199,11 @@ async def contents(driver: Any) -> dict[str, list[str]]:
     ("options", "sentence"),
     [
         (("--update", "{}"), "a change is made of a document: give --document"),
-        (("--update", "{", "--document", "{}"), "--update: invalid JSON in request body"),
+        (("--update", "{", "--document", "{}"), "--update: invalid JSON: unexpected end of data: line 1 column 2"),
+        (("--update", "{}", "--array-filters", "[", "--document", "{}"), "--array-filters: invalid JSON: "),
+        (("--update", '{}, "x": {}', "--document", "{}"), "--update: invalid JSON: "),
+        (("--replacement", "[]", "--document", "{}"), "--replacement: invalid JSON: it must be an object"),
+        (("--action", "find", "--document", '{"a":'), "--document: invalid JSON: unexpected end of data"),
         (("--update", "1", "--document", "{}"), "--update is an object or a pipeline, --array-filters an array"),
         (("--update", "{}", "--delete", "--document", "{}"), "give one of --update, --replacement and --delete"),
         (("--action", "find", "--delete", "--document", "{}"), "--action find is not what the other options ask"),

@@ -123,6 +123,21 @@ async def test_a_body_that_is_no_registration(app_host: Host, users: None, body:
     errors_only(answer)
 
 
+@pytest.mark.parametrize(
+    ("body", "error"),
+    [
+        (b"[]", "it must be an object"),
+        (b"{", "unexpected end of data: line 1 column 2 (char 1)"),
+    ],
+)
+async def test_a_body_that_is_no_object_is_named_as_the_body(
+    app_host: Host, users: None, body: bytes, error: str
+) -> None:
+    answer = await app_host.request("POST", f"{LOGIN}/local-userpass/register", {}, body)
+
+    assert errors_only(answer) == {"error": f"invalid JSON in request body: {error}", "error_code": "InvalidJSON"}
+
+
 async def test_registration_is_refused_for_a_taken_address_and_a_bad_password(ann: Person, driver: Any) -> None:
     register = f"{LOGIN}/local-userpass/register"
     taken = await send(ann.host, "POST", register, {"email": "ann@shop.example", "password": "secret words"})

@@ -98,7 +98,8 @@ def test_the_old_layout_says_the_same(tmp_path: Path) -> None:
     ("file", "content", "path", "words"),
     [
         ("root_config.json", "[]", "", "must hold a JSON object"),
-        ("root_config.json", "{", "", "cannot be read"),
+        ("root_config.json", "{", "", "cannot be read: invalid JSON: unexpected end of data: line 1 column 2"),
+        ("root_config.json", '{}, "x": {}', "", "cannot be read: invalid JSON: "),
         ("root_config.json", {"allowed_request_origins": "x"}, "allowed_request_origins", "must be an array"),
         (ORDERS, "nonsense", "", "cannot be read"),
         (ORDERS, {"collection": "others"}, "", "its folder 'shop.orders'"),

@@ -208,7 +208,7 @@ def test_a_malformed_wrapper_is_refused_by_name(wrapper: str, value: str) -> Non
     with pytest.raises(InvalidJSONError) as refused:
         read(value)
 
-    assert str(refused.value).startswith("invalid JSON in request body: malformed $")
+    assert str(refused.value).startswith("invalid JSON: malformed $")
 
 
 @pytest.mark.parametrize("value", WHOLE)
@@ -307,6 +307,34 @@ def test_a_date_inside_operators_is_a_date(body: str, place: Callable[[Any], Any
     assert place(ejson.loads(body.encode())) == DatetimeMS(0)
 
 
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        pytest.param(b'[{"$numberLong":"1"},{"a":{"$date":0}}]', [1, {"a": DatetimeMS(0)}], id="an array"),
+        pytest.param(b'{"$date":0}', DatetimeMS(0), id="a wrapper"),
+        pytest.param(b'{"a":[1]}', {"a": [1]}, id="an object"),
+        pytest.param(b" 9223372036854775808 ", 2.0**63, id="a number beyond int64"),
+        pytest.param(b"null", None, id="null"),
+    ],
+)
+def test_a_text_may_hold_any_value(text: bytes, value: Any) -> None:
+    assert ejson.value(text) == value
+
+
+@pytest.mark.parametrize("text", [b"", b"{", b'{"a":1},{"b":2}', b'{"a\\u0000":1}', b'[{"$oid":"1"}]'])
+def test_a_text_that_is_no_value_is_refused(text: bytes) -> None:
+    with pytest.raises(InvalidJSONError, match=r"^invalid JSON: "):
+        ejson.value(text)
+
+
+def test_what_is_wrong_is_said_without_a_place_until_the_place_is_known() -> None:
+    with pytest.raises(InvalidJSONError) as refused:
+        ejson.document(b"[1]")
+
+    assert str(refused.value) == "invalid JSON: it must be an object"
+    assert str(refused.value.in_body()) == "invalid JSON in request body: it must be an object"
+
+
 def test_an_empty_object_is_a_body() -> None:
     assert ejson.loads(b" {} ") == {}
 
@@ -350,7 +378,7 @@ def test_a_member_of_the_body_may_be_wrapped_itself() -> None:
     ],
 )  # fmt: skip
 def test_a_body_that_is_no_json_object_is_refused(body: bytes) -> None:
-    with pytest.raises(InvalidJSONError, match=r"^invalid JSON in request body: "):
+    with pytest.raises(InvalidJSONError, match=r"^invalid JSON: "):
         ejson.loads(body)
 
 
