@@ -188,7 +188,7 @@ def _parsed(option: str, text: str) -> dict[str, Any]: ...
 def _parsed(option: str, text: str | None) -> dict[str, Any] | None: ...
 def _parsed(option: str, text: str | None) -> dict[str, Any] | None:
     try:
-        return None if text is None else ejson.loads(text.encode())
+        return None if text is None else ejson.loads(text.encode(errors="surrogateescape"))
     except InvalidJSONError as error:
         raise fail(f"{option}: {error}") from None
 

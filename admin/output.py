@@ -1,5 +1,6 @@
 """What commands print on standard output: tables and sentences for people, one JSON document for scripts."""
 
+import os
 from typing import Annotated, Any
 
 import orjson
@@ -26,6 +27,11 @@ def table(*columns: str) -> Table:
 def show(shown: Table) -> None:
     """Print a table in full width; a terminal wraps lines that are too long for it."""
     Console(emoji=False, width=_UNCUT).print(shown)
+
+
+def path_text(path: str) -> str:
+    """Return a path as JSON can hold it: bytes that are not UTF-8 are replaced."""
+    return os.fsencode(path).decode(errors="replace")
 
 
 def show_json(document: Any) -> None:

@@ -60,6 +60,8 @@ def run[T](work: Callable[[Service], Awaitable[T]], *, endless: bool = False, in
             raise fail(str(error)) from None
         except OSError as error:
             raise fail(_said(error)) from None
+        except UnicodeEncodeError:  # bytes of the command line, which Python passes on as surrogates
+            raise fail("an argument is not valid UTF-8", WRONG_USAGE) from None
 
 
 def unwritten(error: OSError) -> typer.Exit:
