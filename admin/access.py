@@ -15,7 +15,7 @@ from shared.auth.accounts import User, user_view
 from shared.auth.keys import as_user
 from shared.documents import ejson
 from shared.errors import InvalidJSONError
-from shared.rules import usage
+from shared.rules import field_paths
 from shared.rules.explain import Operation, explain, explain_change, explain_touch
 from shared.rules.expressions import Expansions
 from shared.rules.ruleset import Ruleset
@@ -24,7 +24,7 @@ from shared.service import Service
 
 app = typer.Typer(no_args_is_help=True, epilog=EXIT_CODES, add_completion=False)
 
-_OPERATIONS: dict[str, Operation] = {
+OPERATIONS: dict[str, Operation] = {
     "find": "read", "findOne": "read", "aggregate": "read", "insertOne": "insert", "insertMany": "insert",
     "updateOne": "update", "updateMany": "update", "replaceOne": "update", "deleteOne": "delete",
     "deleteMany": "delete",
@@ -129,7 +129,7 @@ def _of_change(decided: _Rules, expansions: Expansions, document: Mapping[str, A
         yield f"of what is replaced nothing may be hidden\n  {rights.replace(bson.encode(document))}"
     else:
         is_pipeline = isinstance(change.update, list)
-        touched = None if is_pipeline else usage.update_paths(change.update, list(change.array_filters or []))
+        touched = None if is_pipeline else field_paths.of_update(change.update, list(change.array_filters or []))
         yield from explain_touch(rights, bson.encode(document), touched)
     try:
         old, new = run(lambda service: dry_run(service, document, change))
@@ -161,13 +161,13 @@ class _Question(NamedTuple):
         if len(given) > 1:
             raise fail("give one of --update, --replacement and --delete")
         name = action or (given[0] if given else "")
-        if name not in _OPERATIONS:
-            raise fail(f"{name!r} is not an action: {', '.join(_OPERATIONS)}")
-        if given and _OPERATIONS[name] != _OPERATIONS[given[0]]:
+        if name not in OPERATIONS:
+            raise fail(f"{name!r} is not an action: {', '.join(OPERATIONS)}")
+        if given and OPERATIONS[name] != OPERATIONS[given[0]]:
             raise fail(f"--action {name} is not what the other options ask about")
         if given and document is None:
             raise fail("a change is made of a document: give --document")
-        return cls(_OPERATIONS[name], document, _change(update, array_filters, replacement))
+        return cls(OPERATIONS[name], document, _change(update, array_filters, replacement))
 
 
 def _change(update: str | None, array_filters: str | None, replacement: str | None) -> Change | None:

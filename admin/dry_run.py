@@ -8,8 +8,8 @@ from bson.raw_bson import RawBSONDocument
 from pymongo import ReturnDocument
 
 from shared.documents.ejson import Document
+from shared.documents.elements import OPTIONS
 from shared.mongo.clients import RAW
-from shared.rules.ruleset import OPTIONS
 from shared.service import Service
 
 _COLLECTION = "explained"  # of the control database: no transaction on it is ever committed

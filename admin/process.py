@@ -21,7 +21,7 @@ from shared.mongo.deadlines import driver_call
 from shared.mongo.refusals import translated
 from shared.service import Service
 from shared.settings import SettingsError
-from shared.telemetry import Reporting
+from shared.telemetry.reporting import Reporting
 
 FAILED = 1
 WRONG_USAGE = 2

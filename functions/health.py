@@ -8,7 +8,7 @@ from shared.endpoint.http import failed, json_response, opened
 from shared.errors import UnavailableError
 from shared.service import process
 from shared.settings import VERSION
-from shared.telemetry import RequestLine
+from shared.telemetry.requests import RequestLine
 
 bp = func.Blueprint()
 
@@ -40,4 +40,4 @@ async def _error() -> Exception | None:
         service = opened()
     except UnavailableError as error:
         return error
-    return await service.readiness.error(service.clients.ping)
+    return await service.readiness.error()

@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parent.parent
 SHIPPED = ("LICENSE", "admin", "function_app.py", "functions", "host.json", "requirements.txt", "shared")
 SERVED = ("LICENSE", "admin", "function_app.py", "functions", "requirements.txt", "server", "shared")
 CODE = {"functions": SHIPPED, "server": SERVED}
-SERVER_ONLY = frozenset({"httptools", "starlette", "uvicorn", "uvloop"})  # Azure's host brings its own
+SERVER_ONLY = frozenset({"httptools", "uvicorn", "uvloop"})  # Azure's host brings its own
 DEPENDENCIES = Path(".python_packages/lib/site-packages")  # the one folder that Azure's worker adds to the path
 
 _NOT_RUN = frozenset({".c", ".h", ".pxd", ".pxi", ".pyi", ".pyx"})  # for compilers of extensions, and type checkers

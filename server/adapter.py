@@ -1,36 +1,43 @@
 """A request of ASGI to what Azure's host would pass to a function, and the function's response to ASGI's."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
 from urllib.parse import parse_qsl
 
 import azure.functions as func
-from starlette.types import Receive, Scope, Send
 
 from server import limits
-from shared.endpoint.http import Function
+from server.limits import Receive
+from server.routes import Routes
+
+type Scope = Mapping[str, Any]
+type Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 _HOST = re.compile(r"[A-Za-z0-9._:\[\]-]+")
 _NOSNIFF = (b"x-content-type-options", b"nosniff")  # host.json has Azure's host send it
 
 
-class FunctionRoute:
-    """Serves one function over ASGI with what Azure's host would pass it: joined headers, no empty query values."""
+class Functions:
+    """The ASGI application: each request to its function, with what Azure's host would pass to it."""
 
-    def __init__(self, function: Function) -> None:
-        """Keep the registered function."""
-        self.function = function
+    def __init__(self, routes: Routes, max_body_bytes: int, close: Callable[[], Awaitable[None]]) -> None:
+        """Take the table of the functions, how large a body may be, and what ends the process."""
+        self.routes = routes
+        self._max_body_bytes = max_body_bytes
+        self._close = close
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; a client that leaves before its body is whole is not answered and nothing is done."""
+        if scope["type"] != "http":
+            await self._live(receive, send)
+            return
+        function, parameters = self.routes.find(scope["method"], scope["path"])
         headers = _headers(scope)
-        if scope["client"]:  # as a proxy does, and Azure's front end
-            chain = headers.get("x-forwarded-for")
-            headers["x-forwarded-for"] = f"{chain},{scope['client'][0]}" if chain else scope["client"][0]
-        body = await limits.body(headers, receive)
+        body = await limits.body(headers, receive, self._max_body_bytes)
         if body is None:
             return
-        response = await self.function(Request(scope, headers, body))
+        response = await function(Request(scope, headers, parameters, body))
         content = response.get_body()
         sent = [(name.lower().encode(), value.encode("latin-1")) for name, value in response.headers.items()]
         sent += ((b"content-type", _content_type(response)), _NOSNIFF)
@@ -39,11 +46,40 @@ class FunctionRoute:
         await send({"type": "http.response.start", "status": response.status_code, "headers": sent})
         await send({"type": "http.response.body", "body": content})
 
+    async def _live(self, receive: Receive, send: Send) -> None:
+        """Speak ASGI's protocol of the life of a process; what goes wrong is Uvicorn's to log."""
+        await receive()  # the start, at which there is nothing to do: clients are made at first use
+        await send({"type": "lifespan.startup.complete"})
+        await receive()  # the end: all requests are answered
+        await self._close()
+        await send({"type": "lifespan.shutdown.complete"})
+
+
+def _headers(scope: Scope) -> dict[str, str]:
+    headers: dict[str, str] = {}
+    for raw_name, raw_value in scope["headers"]:
+        name, value = raw_name.decode("latin-1"), raw_value.strip(b" \t").decode("latin-1")
+        headers[name] = f"{headers[name]},{value}" if name in headers else value
+    if scope["client"]:  # as a proxy does, and Azure's front end
+        chain = headers.get("x-forwarded-for")
+        headers["x-forwarded-for"] = f"{chain},{scope['client'][0]}" if chain else scope["client"][0]
+    return headers
+
+
+def _content_type(response: func.HttpResponse) -> bytes:
+    """Return what Azure's worker makes of a response's mimetype."""
+    if response.mimetype.startswith("text/"):
+        return f"{response.mimetype}; charset={response.charset}".encode()
+    return str(response.mimetype).encode()
+
 
 class Request(func.HttpRequest):
-    """What Azure's host would pass, without the copies that its base makes; the headers' names are lower-case."""
+    """A request without the copies that its base makes; the headers' names are lower-case.
 
-    def __init__(self, scope: Scope, headers: dict[str, str], body: bytes) -> None:
+    The headers of one name are joined, and members of the query without a value are left out, as by Azure's host.
+    """
+
+    def __init__(self, scope: Scope, headers: dict[str, str], parameters: Mapping[str, str], body: bytes) -> None:
         """Take the parts of a request."""
         host = headers.get("host", "")
         if not _HOST.fullmatch(host):  # a path or a query in it would be taken for the request's own
@@ -54,7 +90,7 @@ class Request(func.HttpRequest):
         self._url = f"{url}?{query}" if query else url
         self._headers = headers
         self._params = dict(parse_qsl(query)) if query else {}
-        self._route_params: Mapping[str, str] = scope.get("path_params", {})
+        self._route_params = parameters
         self._body = body
 
     @property
@@ -85,18 +121,3 @@ class Request(func.HttpRequest):
     def get_body(self) -> bytes:
         """Return the body."""
         return self._body
-
-
-def _content_type(response: func.HttpResponse) -> bytes:
-    """Return what Azure's worker makes of a response's mimetype."""
-    if response.mimetype.startswith("text/"):
-        return f"{response.mimetype}; charset={response.charset}".encode()
-    return str(response.mimetype).encode()
-
-
-def _headers(scope: Scope) -> dict[str, str]:
-    headers: dict[str, str] = {}
-    for raw_name, raw_value in scope["headers"]:
-        name, value = raw_name.decode("latin-1"), raw_value.strip(b" \t").decode("latin-1")
-        headers[name] = f"{headers[name]},{value}" if name in headers else value
-    return headers

@@ -1,15 +1,33 @@
 """How large the headers and the body of a request may be, and how long a body may take."""
 
 import asyncio
-
-from starlette.types import Receive
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, NamedTuple, Self
 
 from server.draining import DrainingProtocol
-from shared.service import process
+from shared.service import Process
 from shared.settings import SettingsError
+
+type Receive = Callable[[], Awaitable[Mapping[str, Any]]]
 
 MOST_HEADER_BYTES = 64 * 1024
 BODY_SECONDS = 120  # for a body to arrive whole
+
+
+class Limits(NamedTuple):
+    """What the settings limit in the server itself."""
+
+    max_body_bytes: int
+    grace_seconds: int  # how long a call in flight may take at the end: a little longer than its own deadline
+
+    @classmethod
+    def of(cls, process: Process) -> Self:
+        """Take its settings; if one is wrong, every call is answered with the sentence, whatever the body, at once."""
+        try:
+            settings = process.service().settings
+        except SettingsError:
+            return cls(max_body_bytes=0, grace_seconds=1)
+        return cls(settings.max_body_bytes, settings.mongo_db_timeout_ms // 1000 + 2)
 
 
 class Protocol(DrainingProtocol):
@@ -44,9 +62,8 @@ class Protocol(DrainingProtocol):
         super().on_message_complete()
 
 
-async def body(headers: dict[str, str], receive: Receive) -> bytes | None:
+async def body(headers: Mapping[str, str], receive: Receive, limit: int) -> bytes | None:
     """Return the body; of one that is too large no more than shows that it is; None if the client left meanwhile."""
-    limit = _max_body_bytes()
     declared = headers.get("content-length", "")
     if declared.isdecimal() and int(declared) > limit:
         return b""
@@ -61,10 +78,3 @@ async def body(headers: dict[str, str], receive: Receive) -> bytes | None:
         if not message.get("more_body", False):
             break
     return b"".join(parts)
-
-
-def _max_body_bytes() -> int:
-    try:
-        return process.service().settings.max_body_bytes
-    except SettingsError:  # the function answers with the sentence, whatever the body
-        return 0

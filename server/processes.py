@@ -14,7 +14,7 @@ from types import FrameType
 
 from uvicorn.config import STARTUP_FAILURE
 
-from shared import telemetry
+from shared.telemetry.log import event
 
 type Serve = Callable[[list[socket.socket]], None]
 
@@ -68,7 +68,7 @@ class Supervisor:
             if process.is_alive():
                 continue
             time.sleep(max(0.0, self._started[slot] + _RESTART_SECONDS - time.monotonic()))
-            telemetry.event(
+            event(
                 logging.ERROR, "a server process died and is replaced", process=process.pid, exit_code=process.exitcode
             )
             self._processes[slot] = self._start(slot)

@@ -4,7 +4,6 @@ import logging
 from collections.abc import Mapping
 
 from shared import settings as environment
-from shared import telemetry
 from shared.app.exported import ExportedApp
 from shared.app.files import AppError
 from shared.app.model import App
@@ -27,7 +26,8 @@ from shared.mongo.clients import Clients
 from shared.mongo.control import Control
 from shared.mongo.readiness import Readiness
 from shared.settings import VERSION, Settings, SettingsError
-from shared.telemetry import Reporting
+from shared.telemetry.log import LOGGER, event, is_standalone
+from shared.telemetry.reporting import Reporting
 
 
 class Service:
@@ -47,7 +47,7 @@ class Service:
         self.entries = Entries(self.shared, settings)
         self.generations = Generations(self.entries, settings)
         self.guard = Guard(settings.dozen_database)
-        self.readiness = Readiness()
+        self.readiness = Readiness(self.clients, settings)
         # who calls
         self.passwords = Passwords()
         self.limits = LoginLimits(self.shared, settings)
@@ -97,19 +97,19 @@ class Process:
         try:
             service = self.service()
             settings = service.settings
-            telemetry.LOGGER.setLevel(settings.log_level)
-            telemetry.event(
+            LOGGER.setLevel(settings.log_level)
+            event(
                 logging.INFO,
                 "started",
                 version=VERSION,
-                host="server" if telemetry.is_standalone() else "Azure Functions",
+                host="server" if is_standalone() else "Azure Functions",
                 telemetry=self.reporting.start(settings),
                 settings=environment.named(),
                 data_sources=sorted(settings.data_sources),
             )
             service.app  # noqa: B018  raises if it cannot be used
         except (SettingsError, AppError) as error:
-            telemetry.event(logging.ERROR, "not configured", version=VERSION, reason=str(error))
+            event(logging.ERROR, "not configured", version=VERSION, reason=str(error))
 
     async def close(self) -> None:
         """Close the service, if there is one; the next use makes another."""

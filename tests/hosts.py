@@ -106,7 +106,7 @@ class Worker:
         trace_parent: str = "",
     ) -> Answer:
         split = urlsplit(url)
-        function, parameters = self._route(method, split.path)
+        function, parameters = self.route(method, split.path)
         headers = {name.lower(): value for name, value in (headers or {}).items()}
         if body or method in {"POST", "PUT", "PATCH"}:
             headers.setdefault("content-length", str(len(body)))
@@ -120,12 +120,14 @@ class Worker:
         leaks.exchange(url, headers, body, answer.body)
         return answer
 
-    def _route(self, method: str, path: str) -> tuple[IndexedFunction, dict[str, str]]:
+    def route(self, method: str, path: str) -> tuple[IndexedFunction, dict[str, str]]:
+        """Return the function that the host would call for a path as it was sent, and its parameters."""
+        path = unquote(re.sub("%(?=2[Ff])", "%25", path))  # Kestrel decodes a path before it is routed, but for slashes
         path = path.removeprefix("/").removesuffix("/")  # ASP.NET ignores one slash at the end
         for function in self.functions:
             match = function.pattern.fullmatch(path)
             if match and method in function.trigger["methods"]:
-                return function, {name: unquote(value) for name, value in match.groupdict().items()}
+                return function, match.groupdict()
         raise AssertionError(f"no function for {method} {path}: the catch-all should have taken it")
 
 
@@ -134,7 +136,9 @@ def _indexed(metadata: Any) -> IndexedFunction:
     trigger = next(binding for binding in bindings if binding["type"] == "httpTrigger")
     trigger["methods"] = [method.upper() for method in trigger["methods"]]
     route = re.sub(r"\\{(\*?)(\w+)\\}", _group, re.escape(trigger["route"]).replace("\\*", "*"))
-    return IndexedFunction(metadata.name, metadata.function_id, trigger, re.compile(route, re.IGNORECASE))
+    return IndexedFunction(
+        metadata.name, metadata.function_id, trigger, re.compile(route, re.IGNORECASE | re.ASCII | re.DOTALL)
+    )
 
 
 def _group(match: re.Match[str]) -> str:

@@ -456,7 +456,8 @@ async def test_readiness_is_cached(worker: Worker, configured: pytest.MonkeyPatc
     first = await worker.request("GET", "/health/ready")
     await fail_point("ping", errorCode=18)
     second = await worker.request("GET", "/health/ready")
-    process.service().readiness = Readiness()
+    service = process.service()
+    service.readiness = Readiness(service.clients, service.settings)
     third = await worker.request("GET", "/health/ready")
 
     assert [answer.status for answer in (first, second, third)] == [200, 200, 503]

@@ -54,7 +54,7 @@ PATHS = [
     "/app/x%20y/endpoint/data/v1/action/find", "/app/%C3%A9/endpoint/data/v1/action/find",
     "/app/x/endpoint/data/v1/action/fi%6Ed",
     "/app//endpoint/data/v1/action/find", "/action/find?a=1&a=2&b=", "/action/find?%FF",
-    "/action/%", "/a%00b", "/caf%C3%A9",
+    "/action/%", "/a%00b", "/caf%C3%A9", "/a%0Ab", "/app/x/endpoint/data/v1/action/find%0A",
 ]  # fmt: skip
 REQUESTS = {
     "findOne": action("findOne", filter={"_id": 1}),

@@ -453,3 +453,18 @@ async def test_a_slow_command_is_logged_without_its_content(
     }  # fmt: skip
     assert lines[1]["error"] == "InterruptedDueToReplStateChange"
     assert PLANTED not in server.log.read_text()
+
+
+async def test_a_command_that_the_deadline_ends_is_a_slow_one(
+    mongod: Mongod, key: str, database: Any, tmp_path: Path, fail_point: FailPoint
+) -> None:
+    env = {"SLOW_MS": "500", "MONGO_DB_TIMEOUT_MS": "1000"}
+    async with Server(tmp_path / "log", MONGO_DB_URI=mongod.uri, **env) as server:
+        await server.request("POST", ACTION + "insertOne", {"apiKey": key}, request_body(document={"_id": 1}))
+        await fail_point("insert", blockConnection=True, blockTimeMS=2_000)
+        answer = await server.request("POST", ACTION + "insertOne", {"apiKey": key}, request_body(document={"_id": 2}))
+
+    assert answer.status == 504
+    (line,) = [line for line in server.log_lines if line["message"] == "slow command"]
+    assert (line["command"], line["namespace"], line["error"]) == ("insert", "shop.items", "CancelledError")
+    assert 900 < line["duration_ms"] < 1_900

@@ -9,14 +9,14 @@ import logging
 import os
 import sys
 
-from shared import telemetry
+from shared.telemetry.log import JSONLines
 from tests.hosts import Worker
 
 
 async def main() -> None:
     """Answer until standard input ends."""
     handler = logging.StreamHandler(sys.stderr)  # the worker's own handlers, as far as they matter here
-    handler.setFormatter(telemetry.JSONLines())
+    handler.setFormatter(JSONLines())
     logging.getLogger().addHandler(handler)
     worker = Worker()
     while line := await asyncio.to_thread(sys.stdin.readline):

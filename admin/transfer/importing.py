@@ -16,11 +16,12 @@ from admin import namespace
 from admin.namespace import DataSource, Namespace
 from admin.output import AsJSON, path_text, show_json
 from admin.process import EXIT_CODES, WRONG_USAGE, StoppedError, fail, note, run
-from admin.transfer import checkpoint, files, lines, raw
+from admin.transfer import checkpoint, files, lines
 from admin.transfer.lines import LineError
 from admin.transfer.progress import Advance, bar
 from admin.transfer.source import Line, Mark, Source
 from admin.transfer.writer import CollectionWriter, Counts, Entry, Failure, OnConflict
+from shared.documents import elements
 from shared.service import Service
 
 _BATCH_DOCUMENTS = 1_000
@@ -211,10 +212,10 @@ class Import:
 
     def _entry(self, line: Line) -> Entry:
         document = lines.decode(line.text)
-        identity = raw.identity(document)
+        identity = elements.identity(document)
         if identity is None:
             identity = bson.encode({"_id": self._made_id(line)})
-            document = raw.with_identity(identity, document)
+            document = elements.with_identity(identity, document)
         return Entry(line.number, document, identity)
 
     def _made_id(self, line: Line) -> ObjectId:

@@ -11,8 +11,8 @@ from bson.timestamp import Timestamp
 from pymongo.errors import PyMongoError
 
 from admin.namespace import RAW, RawCollection
-from admin.transfer import raw
 from admin.transfer.retries import wait_or_raise
+from shared.documents import elements
 
 _BATCH_SECONDS = 600  # a filter that matches little may read long; a server that is gone is noticed much sooner
 
@@ -32,7 +32,7 @@ class CollectionReader:
     @property
     def last(self) -> bytes | None:
         """The identity of the last document that was returned, also by an earlier process."""
-        return self._last if self._returned is None else raw.identity(self._returned)
+        return self._last if self._returned is None else elements.identity(self._returned)
 
     async def documents(self) -> AsyncGenerator[bytes]:
         """Yield the documents that come after the last one; try again when the connection is lost."""
@@ -54,8 +54,9 @@ class CollectionReader:
         if last is None:
             async for document in self._found(self._query):
                 yield document
-        elif not raw.is_max_key(last):
-            others = {"$and": [self._query, {"$expr": {"$ne": ["$_id", RawBSONDocument(raw.under("$literal", last))]}}]}
+        elif elements.elements(last)["_id"].kind != elements.MAX_KEY:  # nothing comes after MaxKey
+            identified = RawBSONDocument(elements.valued("$literal", last))
+            others = {"$and": [self._query, {"$expr": {"$ne": ["$_id", identified]}}]}
             async for document in self._found(others, min=RawBSONDocument(last)):
                 yield document
             # a range with a lower end and no upper one ends before MaxKey

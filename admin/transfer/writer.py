@@ -10,8 +10,8 @@ from pymongo import UpdateOne
 from pymongo.errors import BulkWriteError, PyMongoError
 
 from admin.namespace import RawCollection
-from admin.transfer import raw
 from admin.transfer.retries import TRANSIENT, wait_or_raise
+from shared.documents import elements
 from shared.errors import UnconfirmedWriteError
 from shared.mongo.refusals import translated
 
@@ -90,12 +90,12 @@ class CollectionWriter:
 
     async def _insert(self, entries: Sequence[Entry]) -> dict[int, dict[str, Any]]:
         """Insert what is not there, and return the server's errors by line."""
-        usual = [entry for entry in entries if not raw.has_empty_timestamp(entry.document)]
+        usual = [entry for entry in entries if not elements.has_empty_timestamp(entry.document)]
         refused: dict[int, dict[str, Any]] = {}
         if usual:
             documents = [RawBSONDocument(entry.document) for entry in usual]
             refused = await _errors(usual, lambda: self._collection.insert_many(documents, ordered=False))
-        others = [entry for entry in entries if raw.has_empty_timestamp(entry.document)]
+        others = [entry for entry in entries if elements.has_empty_timestamp(entry.document)]
         if others:
             # An insert would put the server's time into the empty timestamp; a pipeline does not. Its filter matches
             # nothing, so that it inserts, or fails as an insert would.
@@ -138,16 +138,16 @@ class CollectionWriter:
         by_identity: dict[bytes, list[Entry]] = {}
         for entry in conflicts:
             by_identity.setdefault(entry.identity, []).append(entry)
-        async for stored in self._collection.find(RawBSONDocument(raw.any_of(by_identity))):
+        async for stored in self._collection.find(RawBSONDocument(elements.among(by_identity))):
             document = bytes(stored.raw)
-            for entry in by_identity.get(raw.identity(document) or b"", ()):
+            for entry in by_identity.get(elements.identity(document) or b"", ()):
                 if entry.document == document:
                     yield entry.line
 
 
 def _update(entry: Entry, condition: dict[str, Any]) -> UpdateOne:
-    same_id = RawBSONDocument(raw.under("$eq", entry.identity))
-    literal = RawBSONDocument(raw.literal(entry.document))
+    same_id = RawBSONDocument(elements.valued("$eq", entry.identity))
+    literal = RawBSONDocument(elements.wrapped("$literal", entry.document))
     return UpdateOne({"_id": same_id, **condition}, [{"$replaceWith": literal}], upsert=True)
 
 

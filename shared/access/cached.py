@@ -24,32 +24,32 @@ _MARGIN_SECONDS = 60  # how much later than its deadline a write may still happe
 _UNENCODABLE = (BSONError, OverflowError, ValueError, TypeError, RecursionError)
 
 
-class WatchedView(Mapping[str, Any]):
+class WatchedRequest(Mapping[str, Any]):
     """`%%request`, and whether a rule has looked at it."""
 
-    def __init__(self, view: Mapping[str, Any]) -> None:
+    def __init__(self, request_view: Mapping[str, Any]) -> None:
         """Take what rules see of the request."""
-        self._view = view
+        self._request_view = request_view
         self.was_seen = False
 
     @property
     def allows_cache(self) -> bool:
         """Whether the request itself allows a cached reply."""
-        values = self._view["requestHeaders"].get("cache-control", [""])
+        values = self._request_view["requestHeaders"].get("cache-control", [""])
         directives = {part.partition("=")[0].strip().lower() for value in values for part in value.split(",")}
         return directives.isdisjoint({"no-cache", "no-store"})
 
     def __getitem__(self, name: str) -> Any:
         self.was_seen = True
-        return self._view[name]
+        return self._request_view[name]
 
     def __iter__(self) -> Iterator[str]:
         self.was_seen = True
-        return iter(self._view)
+        return iter(self._request_view)
 
     def __len__(self) -> int:
         self.was_seen = True
-        return len(self._view)
+        return len(self._request_view)
 
 
 class CacheScope(NamedTuple):
@@ -77,7 +77,13 @@ class CachedAccess:
     """
 
     def __init__(
-        self, inner: Access, full: FullAccess, request: Request, scope: CacheScope, view: WatchedView, caching: Caching
+        self,
+        inner: Access,
+        full: FullAccess,
+        request: Request,
+        scope: CacheScope,
+        request_view: WatchedRequest,
+        caching: Caching,
     ) -> None:
         """Take the access that answers when nothing is cached, and the unbound one beneath it."""
         self._inner = inner
@@ -86,7 +92,7 @@ class CachedAccess:
         self._request = request
         self._namespace = f"{request.database}.{request.collection}"
         self._scope = scope
-        self._view = view
+        self._request_view = request_view
         self._generations, self._clients = caching
         self._store = self._generations.store
 
@@ -144,14 +150,14 @@ class CachedAccess:
         if found.body is not None:
             return Reply(found.body, None)
         reply = await work()
-        if found.marks is not None and not self._view.was_seen:
+        if found.marks is not None and not self._request_view.was_seen:
             seconds = min(self._settings.cached[each] for each in sources)
             await self._generations.put(entry, found.marks, reply.body, seconds)
         return reply
 
     async def _is_cacheable(self, arguments: tuple[Any, ...], sources: Sequence[str]) -> bool:
         """Tell whether a reply may be cached: its sources are known, and a secondary's lag would be frozen."""
-        if self._view.was_seen or not self._view.allows_cache or not dependencies.is_steady(arguments):
+        if self._request_view.was_seen or not self._request_view.allows_cache or not dependencies.is_steady(arguments):
             return False
         if self._full.target.read_preference.mode != _PRIMARY or not self._settings.cached.keys() >= set(sources):
             return False

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, NamedTuple, Protocol
 
-from shared.access.cached import CachedAccess, CacheScope, Caching, WatchedView
+from shared.access.cached import CachedAccess, CacheScope, Caching, WatchedRequest
 from shared.access.full import FullAccess
 from shared.access.protocol import Access
 from shared.access.ruled_reads import RuledReads
@@ -14,7 +14,7 @@ from shared.cache.generations import Generations
 from shared.documents.ejson import Document
 from shared.documents.replies import Format
 from shared.errors import NoRoleError, NoRuleError, UnknownDataSourceError
-from shared.guard.refusals import joined
+from shared.guard.joins import joined
 from shared.mongo.clients import Clients
 from shared.requests import Request
 from shared.rules.expressions import Expansions
@@ -41,7 +41,7 @@ class Call(NamedTuple):
     """Who calls, what rules see of the request, and the format of its reply."""
 
     caller: Caller
-    view: Mapping[str, Any]
+    request_view: Mapping[str, Any]
     form: Format
 
 
@@ -52,11 +52,11 @@ def opened(deployment: Deployment, request: Request, call: Call) -> Access:
     """
     if f"{request.database}.{request.collection}" not in deployment.settings.cached:
         return _uncached(deployment, request, call)[0]
-    view = WatchedView(call.view)
-    inner, full = _uncached(deployment, request, call._replace(view=view))
+    watched = WatchedRequest(call.request_view)
+    inner, full = _uncached(deployment, request, call._replace(request_view=watched))
     app = deployment.app
     scope = CacheScope(None, None) if inner is full or app is None else CacheScope(call.caller.user, app.fingerprint)
-    return CachedAccess(inner, full, request, scope, view, Caching(deployment.generations, deployment.clients))
+    return CachedAccess(inner, full, request, scope, watched, Caching(deployment.generations, deployment.clients))
 
 
 def _uncached(deployment: Deployment, request: Request, call: Call) -> tuple[Access, FullAccess]:
@@ -69,7 +69,7 @@ def _uncached(deployment: Deployment, request: Request, call: Call) -> tuple[Acc
     rules = None if source is None else source.ruleset(request.database, request.collection)
     if source is None or rules is None:
         raise NoRuleError(f"no rule exists for namespace '{request.database}.{request.collection}'")
-    expansions = Expansions(call.caller.user, call.view)
+    expansions = Expansions(call.caller.user, call.request_view)
 
     def refuse_joins(pipeline: list[Document]) -> None:
         for database, name in joined(pipeline, request.database):

@@ -3,7 +3,7 @@
 from shared.access.full import FullAccess
 from shared.documents.ejson import Document
 from shared.errors import NoRoleError
-from shared.rules import usage
+from shared.rules import field_paths
 from shared.rules.expressions import Expansions
 from shared.rules.ruleset import Rights
 from shared.rules.schema import Schema
@@ -26,7 +26,7 @@ class Ruled:
 
     def filter_paths(self, condition: Document) -> set[Path]:
         """Return the paths that a condition uses; refuse operators that could tell what is hidden."""
-        return set() if self.rights.is_full else usage.filter_paths(condition)
+        return set() if self.rights.is_full else field_paths.of_filter(condition)
 
     def required(self, used: set[Path]) -> set[Path]:
         """Return the paths that must be readable for a document to match; refuse those that never can be."""

@@ -5,13 +5,13 @@ from typing import Any
 
 from shared.access.protocol import Reply
 from shared.access.ruled import Ruled, batch_size
-from shared.access.trimming import View
+from shared.access.trimming import Trimming
 from shared.documents import replies
 from shared.documents.ejson import Document
 from shared.errors import NoRoleError
 from shared.mongo import reads
 from shared.mongo.reads import Reading
-from shared.rules import usage
+from shared.rules import field_paths
 
 _SIMPLE = {"locale": "simple"}  # rules compare texts as they are, whatever the collection's own collation
 
@@ -37,7 +37,7 @@ class RuledReads(Ruled):
         """Run a pipeline on what stages can make of the collection for this caller; refuse if they cannot."""
         if self.rights.is_full:
             return await self.full.aggregate(pipeline)
-        usage.refuse_stages(pipeline)
+        field_paths.refuse_stages(pipeline)
         stages = self.rights.readable_stages()
         if stages is None:
             raise NoRoleError("aggregate cannot be used with the rules of this collection: use find").because(
@@ -47,28 +47,28 @@ class RuledReads(Ruled):
 
     async def _found(self, reading: Reading) -> list[dict[str, Any]]:
         """Return the visible documents, rendered and trimmed."""
-        view = View.of(reading.projection, self.rights)
-        used = self.filter_paths(reading.filter) | usage.sort_paths(dict(reading.sort or ()))
-        used = self.required(used) | view.parts
-        self.required(view.parts | view.sliced)
+        trimming = Trimming.of(reading.projection, self.rights)
+        used = self.filter_paths(reading.filter) | field_paths.of_sort(dict(reading.sort or ()))
+        used = self.required(used) | trimming.parts
+        self.required(trimming.parts | trimming.sliced)
         is_exact = self.rights.finds_just_visible(used)
         sent = Reading(
             self.condition(reading.filter),
-            view.sent,
+            trimming.sent,
             reading.sort,
             limit=reading.limit if is_exact else 0,
             skip=reading.skip if is_exact else 0,
         )
         if is_exact and (reading.limit, reading.skip) == (1, 0):
             raw = await reads.first(self.target, sent, self.settings)
-            return [] if raw is None else list(view.shown(raw, used, self.full.form))
+            return [] if raw is None else list(trimming.visible(raw, used, self.full.form))
         at_once = 0 if is_exact or not reading.limit else batch_size(reading.skip + reading.limit + 1)
         first = 0 if is_exact else reading.skip
         last = first + reading.limit if reading.limit else None
         found: list[dict[str, Any]] = []
         async with aclosing(reads.find(self.target, sent, self.settings, at_once)) as batches:
             async for batch in batches:
-                found += view.shown(batch, used, self.full.form)
+                found += trimming.visible(batch, used, self.full.form)
                 if last is not None and len(found) >= last:
                     break
         return found[first:last]

@@ -18,13 +18,14 @@ from shared.access.protocol import Changes, Reply
 from shared.access.ruled import Ruled, batch_size
 from shared.documents import replies
 from shared.documents.ejson import Document
+from shared.documents.elements import OPTIONS, split
 from shared.errors import CommandFailedError, DataAPIError, DeniedWriteError, NoRoleError, SchemaFailedError
 from shared.mongo import reads
 from shared.mongo.deadlines import Session, transaction
 from shared.mongo.refusals import translated
-from shared.rules import usage
+from shared.rules import field_paths
 from shared.rules.roles import Decision
-from shared.rules.ruleset import NO_ROLE, OPTIONS
+from shared.rules.ruleset import NO_ROLE, Rights
 from shared.rules.values import Path
 
 _AT_ONCE = 1_000  # documents of an update that are read or changed with one command
@@ -111,9 +112,9 @@ class RuledWrites(Ruled):
         """Return the paths that an update names; None stands for all, as for a pipeline that may read any."""
         if isinstance(changes, list):
             if not self.rights.is_full:
-                usage.refuse_expressions(changes)
+                field_paths.refuse_expressions(changes)
             return None
-        return usage.update_paths(changes, array_filters or [])
+        return field_paths.of_update(changes, array_filters or [])
 
     async def _update_one(self, session: Session, update: "_Update") -> dict[str, Any]:
         found = await self._visible(session, update.condition, 1)
@@ -134,7 +135,7 @@ class RuledWrites(Ruled):
         for start in range(0, len(found), _AT_ONCE):
             old = {_key(each): each for each in found[start : start + _AT_ONCE]}
             ids = {"_id": {"$in": [_id(each) for each in old.values()]}}
-            with self._telling_nothing():
+            with _without_text(self.rights):
                 await self.target.update_many(
                     {"$and": [ids, update.condition]},
                     update.changes,
@@ -158,7 +159,7 @@ class RuledWrites(Ruled):
     async def _changed(self, session: Session, condition: Document, update: "_Update", *, upsert: bool) -> bytes:
         """Change or insert one document inside the transaction, and return what became of it."""
         new: Any
-        with self._telling_nothing():
+        with _without_text(self.rights):
             if update.is_replacement:
                 new = await self.target.find_one_and_replace(
                     condition, update.changes, upsert=upsert, return_document=ReturnDocument.AFTER, session=session
@@ -174,20 +175,8 @@ class RuledWrites(Ruled):
                 )
         return bytes(new.raw)
 
-    @contextmanager
-    def _telling_nothing(self) -> Iterator[None]:
-        """Leave out the text of a refusal of MongoDB's: it may show values of the document that are hidden."""
-        try:
-            yield
-        except OperationFailure as error:
-            refusal = translated(error)
-            if not isinstance(refusal, CommandFailedError) or self.rights.shows_everything:
-                raise
-            name = str(refusal).partition(")")[0]
-            raise CommandFailedError(f"{name}) MongoDB cannot make this change of the document") from error
-
     def _check_touched(self, found: Iterable[bytes], update: "_Update") -> None:
-        """Deny before MongoDB is asked: its refusals tell the type of what they are about."""
+        """Deny before MongoDB tries: its refusals name the type of what they refuse."""
         for old in found:
             decision = self.rights.replace(old) if update.is_replacement else self.rights.touch(old, update.touched)
             if not decision.allowed:
@@ -223,7 +212,7 @@ class RuledWrites(Ruled):
             async for batch in batches:
                 documents = bson.decode_all(batch, OPTIONS)
                 masks = self.rights.masks(documents, used)
-                found += [raw for raw, mask in zip(_each(batch), masks, strict=True) if mask is not None]
+                found += [raw for raw, mask in zip(split(batch), masks, strict=True) if mask is not None]
                 if limit is not None and len(found) >= limit:
                     break
         return found[:limit]
@@ -231,7 +220,7 @@ class RuledWrites(Ruled):
     async def _stored(self, session: Session, condition: Document) -> list[bytes]:
         cursor = self.target.find_raw_batches(condition, session=session)
         batches = reads.batches(cursor, self.settings)
-        return [raw async for batch in batches for raw in _each(batch)]
+        return [raw async for batch in batches for raw in split(batch)]
 
 
 class _Update(NamedTuple):
@@ -243,14 +232,17 @@ class _Update(NamedTuple):
     is_replacement: bool = False
 
 
-def _each(batch: bytes) -> list[bytes]:
-    """Return the documents of a batch as the bytes of each."""
-    found, start = [], 0
-    while start < len(batch):
-        end = start + int.from_bytes(batch[start : start + 4], "little")
-        found.append(batch[start:end])
-        start = end
-    return found
+@contextmanager
+def _without_text(rights: Rights) -> Iterator[None]:
+    """Leave out the text of a refusal of MongoDB's: it may repeat values of the document that are hidden."""
+    try:
+        yield
+    except OperationFailure as error:
+        refusal = translated(error)
+        if not isinstance(refusal, CommandFailedError) or rights.shows_everything:
+            raise
+        name = str(refusal).partition(")")[0]
+        raise CommandFailedError(f"{name}) MongoDB cannot make this change of the document") from error
 
 
 def _id(raw: bytes) -> Any:

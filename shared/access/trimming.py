@@ -1,18 +1,19 @@
-"""How documents are shown to a caller bound by rules: trimmed to what may be read, then cut to its projection."""
+"""Documents for a caller bound by rules: trimmed to what is visible, then cut to the caller's projection."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import bson
 
-from shared.documents import rendered as kept
+from shared.documents import rendered as stored
 from shared.documents import replies
 from shared.documents.ejson import Document
+from shared.documents.elements import OPTIONS
 from shared.errors import InvalidParameterError, NoRoleError
-from shared.rules import usage
+from shared.rules import field_paths
 from shared.rules.masks import WHOLE, Mask, cut
 from shared.rules.projections import Projection, Slice, chosen_part, slice_of
-from shared.rules.ruleset import OPTIONS, Rights
+from shared.rules.ruleset import Rights
 from shared.rules.values import Path
 
 _ROOT = "dozen_root"  # the whole document beside what a projection makes of it
@@ -21,10 +22,10 @@ type _Checked = tuple[list[dict[str, Any]], Iterable[Mask | None]]
 """Documents by which masks can be cut to a projection, and the mask of each."""
 
 
-class View:
-    """How documents are shown: trimmed to what may be read, then cut to the caller's projection.
+class Trimming:
+    """Trims documents to what is visible, and cuts them to a projection.
 
-    A projection that computes is MongoDB's to apply; the whole document comes along for the rules to be asked.
+    A projection that computes is MongoDB's to apply; the whole document comes along, so that the rules can decide.
     """
 
     def __init__(
@@ -38,7 +39,7 @@ class View:
         self.sent = sent
 
     @classmethod
-    def of(cls, projection: Document, rights: Rights) -> "View":
+    def of(cls, projection: Document, rights: Rights) -> "Trimming":
         """Raise NoRoleError for a computed projection that could rename what the caller may not read."""
         if any(name.partition(".")[0] == _ROOT for name in projection):
             raise InvalidParameterError(f"projection: the name '{_ROOT}' is taken")
@@ -48,7 +49,7 @@ class View:
         matched = {name: value for name, value in computed.items() if name not in slices}
         if all(_is_element_match(name, value) for name, value in matched.items()):
             for value in matched.values():
-                usage.filter_paths({"part": value})
+                field_paths.of_filter({"part": value})
             sent = {_ROOT: "$$ROOT", **matched} if matched else {}
             if computed:
                 return cls(rights, chosen_part(plain, slices, matched), matched, sent, tuple(slices.values()))
@@ -64,10 +65,10 @@ class View:
 
     @property
     def sliced(self) -> set[Path]:
-        """The arrays of which some elements are shown, counted among those that are visible."""
+        """The arrays of which some elements are returned, counted among those that are visible."""
         return {each.parts for each in self._slices}
 
-    def shown(self, batch: bytes, used: Iterable[Path], form: replies.Format) -> Iterator[dict[str, Any]]:
+    def visible(self, batch: bytes, used: Iterable[Path], form: replies.Format) -> Iterator[dict[str, Any]]:
         """Give what is visible of a batch of documents."""
         rendered = replies.rendered(batch, form)
         documents, masks = self._seen(batch, rendered, used, form) or self._decoded(batch, used)
@@ -81,7 +82,7 @@ class View:
     def _seen(
         self, batch: bytes, rendered: list[dict[str, Any]], used: Iterable[Path], form: replies.Format
     ) -> _Checked | None:
-        """Ask the rules about what is rendered, None if that does not tell them what the stored documents do."""
+        """Let the rules decide on rendered documents, None if these do not tell them what the stored ones do."""
         projections = [each for each in (self._rights.projection, self._plain) if each is not None]
         if self.sent or self._slices or not all(each.is_by_name for each in projections):
             return None
@@ -89,11 +90,11 @@ class View:
         if glimpse is None:
             return None
         names, mask = glimpse
-        values = kept.values(batch, rendered, names, form)
+        values = stored.values(batch, rendered, names, form)
         return None if values is None else (rendered, map(mask, values, rendered))
 
     def _decoded(self, batch: bytes, used: Iterable[Path]) -> _Checked:
-        """Ask the rules about the stored documents."""
+        """Let the rules decide on the stored documents."""
         documents = bson.decode_all(batch, OPTIONS)
         return documents, self._rights.masks([each[_ROOT] for each in documents] if self.sent else documents, used)
 
@@ -109,7 +110,7 @@ class View:
         return made if mask is WHOLE else cut(made, mask)
 
     def _composed(self, sent: dict[str, Any]) -> dict[str, Any]:
-        """Return the whole document with the parts of arrays that were asked for, or what was computed of it."""
+        """Return the whole document with the requested parts of arrays, or what was computed of it."""
         members = dict(sent.items())
         root = members.pop(_ROOT)
         if not self._computed:

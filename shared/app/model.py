@@ -1,16 +1,18 @@
 """What an app says, compiled."""
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
-from shared.app.files import FileFinding
-from shared.rules.expressions import Constant, Expression
-from shared.rules.ruleset import Ruleset
-from shared.rules.schema import Schema
-from shared.rules.values import Path
 from shared.settings import folded
+
+if TYPE_CHECKING:  # who only asks for a provider loads no rules
+    from shared.app.files import FileFinding
+    from shared.rules.expressions import Expression
+    from shared.rules.ruleset import Ruleset
+    from shared.rules.schema import Schema
+    from shared.rules.values import Path
 
 type Validation = Literal["NO_VALIDATION", "SECRET_AS_QUERY_PARAM", "VERIFY_PAYLOAD"]
 type Algorithm = Literal["HS256", "RS256", "ES256"]
@@ -31,7 +33,7 @@ class MetadataField(msgspec.Struct, frozen=True):
     """A member of a token that is copied to `user.data`."""
 
     required: bool
-    path: Path
+    path: "Path"
     target: str
 
 
@@ -69,14 +71,14 @@ class CustomUserData(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DataAPI(msgspec.Struct, frozen=True, kw_only=True):
-    """`data_api_config.json`; `versions` and `return_type` are None where the file does not say."""
+    """`data_api_config.json`; `versions`, `return_type` and `can_evaluate` are None where the file does not say."""
 
     disabled: bool = False
     versions: frozenset[str] | None = None
     return_type: Literal["JSON", "EJSON"] | None = None
     create_user_on_auth: bool = False
     fetch_custom_user_data: bool = False
-    can_evaluate: Expression = Constant(True)
+    can_evaluate: "Expression | None" = None
     run_as_user_id: str | None = None
     run_as_system: bool = False
     validation: Validation = "NO_VALIDATION"
@@ -92,15 +94,15 @@ class DataSource(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     cluster_name: str = ""
-    default: Ruleset | None = None
-    rules: Mapping[Namespace, Ruleset] = {}
-    schemas: Mapping[Namespace, Schema] = {}
+    default: "Ruleset | None" = None
+    rules: "Mapping[Namespace, Ruleset]" = {}
+    schemas: "Mapping[Namespace, Schema]" = {}
 
-    def ruleset(self, database: str, collection: str) -> Ruleset | None:
+    def ruleset(self, database: str, collection: str) -> "Ruleset | None":
         """Return the collection's own rules, else the default ones; None if nobody may touch it."""
         return self.rules.get((database, collection), self.default)
 
-    def schema(self, database: str, collection: str) -> Schema | None:
+    def schema(self, database: str, collection: str) -> "Schema | None":
         """Return the collection's schema, if it has one."""
         return self.schemas.get((database, collection))
 
@@ -117,7 +119,7 @@ class App(msgspec.Struct, frozen=True, kw_only=True):
     data_api: DataAPI = DataAPI()
     data_sources: Mapping[str, DataSource] = {}
     allowed_request_origins: frozenset[str] = frozenset()
-    findings: tuple[FileFinding, ...] = ()
+    findings: "tuple[FileFinding, ...]" = ()
     fingerprint: str = ""
 
     def __repr__(self) -> str:

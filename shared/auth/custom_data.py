@@ -6,8 +6,8 @@ from typing import Any
 import bson
 
 from shared.app.exported import ExportedApp
+from shared.documents.elements import OPTIONS
 from shared.mongo.clients import Clients
-from shared.rules.ruleset import OPTIONS
 
 
 class CustomData:

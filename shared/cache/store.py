@@ -1,6 +1,6 @@
 """What the processes of a deployment share in Redis or Valkey: one client per process, behind a circuit breaker.
 
-It is only ever a cache or a counter: where it cannot be asked, AwayError is raised, and callers go on without it.
+It is only ever a cache or a counter: where it cannot be reached, AwayError is raised, and callers go on without it.
 """
 
 import asyncio
@@ -8,7 +8,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
-from shared import telemetry
+from shared.telemetry.log import event
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -25,7 +25,7 @@ _BETWEEN_REPORTS = 60.0
 
 
 class AwayError(Exception):
-    """The store did not do what it was asked for."""
+    """The store did not run the commands."""
 
 
 class Store:
@@ -92,7 +92,7 @@ class Store:
 
     def _leave(self, cause: BaseException | None) -> None:
         if self._mending is None:
-            telemetry.event(logging.WARNING, "the cache is away", cause=None if cause is None else type(cause).__name__)
+            event(logging.WARNING, "the cache is away", cause=None if cause is None else type(cause).__name__)
             self._mending = asyncio.create_task(self._mend())
 
     async def _mend(self) -> None:
@@ -117,13 +117,13 @@ class Store:
         if mending is not None:
             if mending is not asyncio.current_task():
                 mending.cancel()
-            telemetry.event(logging.INFO, "the cache is back")
+            event(logging.INFO, "the cache is back")
 
     def _report_refusal(self, error: Exception) -> None:
         now = asyncio.get_running_loop().time()
         if now >= self._next_report:
             self._next_report = now + _BETWEEN_REPORTS
-            telemetry.event(logging.WARNING, "the cache refuses a command", cause=type(error).__name__)
+            event(logging.WARNING, "the cache refuses a command", cause=type(error).__name__)
 
 
 class Shared:
@@ -170,6 +170,6 @@ def _new_store(url: str) -> Store | None:
             protocol=2,
         )
     except ValueError:  # its text may hold the password
-        telemetry.event(logging.ERROR, "REDIS_URL cannot be used: there is no cache")
+        event(logging.ERROR, "REDIS_URL cannot be used: there is no cache")
         return None
     return Store(Redis.from_pool(pool))

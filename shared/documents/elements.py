@@ -1,12 +1,29 @@
-"""The members of a BSON document as the bytes they are stored in: what tells one value from another of any type."""
+"""BSON as the bytes it is stored in: every place that is cut out of it or put together (pure).
 
-from collections.abc import Callable, Iterator
-from struct import Struct
-from typing import NamedTuple
+The bytes of a value tell it from another of any type, and are the value itself where decoding would bend it.
+An identity is the document `{"_id": …}` of the very bytes of a document's _id.
+"""
 
-_INT32 = Struct("<i")
-_HEADER = 4
-DOCUMENT, ARRAY = 0x03, 0x04
+import struct
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, NamedTuple
+
+from bson import _array_of_documents_to_buffer
+from bson.codec_options import CodecOptions, DatetimeConversion
+
+OPTIONS: CodecOptions[dict[str, Any]] = CodecOptions(datetime_conversion=DatetimeConversion.DATETIME_AUTO)
+"""How documents are decoded for rules and schemas."""
+
+DOCUMENT, ARRAY, TIMESTAMP, MAX_KEY = 0x03, 0x04, 0x11, 0x7F
+
+_INT32 = struct.Struct("<i")
+_HEADER = 4  # bytes, the length before the elements of a document or an array
+_FRAME = _HEADER + 1  # with the zero byte after them
+_ID = b"_id"
+_ID_VALUE = _HEADER + 1 + len(_ID) + 1  # where the value of an identity starts
+_BATCH = b"\x04firstBatch\0"
+_BATCH_VALUE = _HEADER + len(_BATCH)
+_NO_MORE = b"\x12id\0" + bytes(8)
 
 
 class Element(NamedTuple):
@@ -51,13 +68,127 @@ def spans(document: bytes) -> Iterator[tuple[bytes, int, int, int]]:
         position = end
 
 
+def is_document(data: bytes) -> bool:
+    """Tell whether bytes are a document, as far as its members, their types and their lengths go."""
+    try:
+        found = list(spans(data))
+    except (ValueError, LookupError, struct.error):
+        return False
+    end = found[-1][3] if found else _HEADER
+    return _length(data) == len(data) == end + 1
+
+
+def document_of(content: bytes) -> bytes:
+    """Return the document of these elements."""
+    return _INT32.pack(len(content) + _FRAME) + content + b"\0"
+
+
+def wrapped(name: str, document: bytes) -> bytes:
+    """Return the document `{name: document}`."""
+    return document_of(_named(DOCUMENT, name) + document)
+
+
+def split(batch: bytes) -> list[bytes]:
+    """Return the documents that are concatenated in a batch."""
+    found, start = [], 0
+    while start < len(batch):
+        end = start + _length(batch, start)
+        found.append(batch[start:end])
+        start = end
+    return found
+
+
+def first_batch(cursor: bytes) -> tuple[bytes, bool]:
+    """Return the concatenated documents of a reply's cursor, and whether there are no others."""
+    if cursor.startswith(_BATCH, _HEADER):
+        end = _BATCH_VALUE + _length(cursor, _BATCH_VALUE)
+        if cursor.startswith(_NO_MORE, end):
+            return _array_of_documents_to_buffer(cursor[_BATCH_VALUE:end]), True
+    members = elements(cursor)  # another server's order of members, or more to come
+    return _array_of_documents_to_buffer(members["firstBatch"].value), not any(members["id"].value)
+
+
+def kinds_of(name: str, batch: bytes) -> set[bytes]:
+    """Return at least the BSON types, as bytes, of all the elements of a name in concatenated documents.
+
+    An element is stored as the byte of its type, its name, a zero byte and its value, so that before every place
+    where the name stands with its zero byte, if that is an element, stands its type. Splitting finds every such place
+    and none twice: a name holds no zero byte, so two of them cannot overlap. Other places count as well, such as the
+    end of a longer name, of a text, or of the same name at another depth: they can add a type, and take none away.
+    """
+    before = batch.split(name.encode() + b"\0")
+    before.pop()
+    return {part[-1:] for part in before}
+
+
+def has_empty_timestamp(document: bytes) -> bool:
+    """Tell whether MongoDB would put its own time into a member, as it does when such a document is inserted."""
+    if bytes(8) not in document:
+        return False
+    return any(
+        document[start] == TIMESTAMP and not any(document[value:end])
+        for name, start, value, end in spans(document)
+        if name != _ID
+    )
+
+
+def identity(document: bytes) -> bytes | None:
+    """Return the identity of a document, None if it has no _id."""
+    for name, start, _, end in spans(document):
+        if name == _ID:
+            return document_of(document[start:end])
+    return None
+
+
+def with_identity(identified: bytes, document: bytes) -> bytes:
+    """Return a document that has no _id with this one in front."""
+    return document_of(identified[_HEADER:-1] + document[_HEADER:-1])
+
+
+def with_id_first(document: bytes) -> bytes:
+    """Return a document with its _id, if it has one, in front of all other members."""
+    for name, start, _, end in spans(document):
+        if name == _ID and start > _HEADER:
+            return document_of(document[start:end] + document[_HEADER:start] + document[end:-1])
+        if name == _ID:
+            break
+    return document
+
+
+def valued(name: str, identified: bytes) -> bytes:
+    """Return the document `{name: …}` with the value of an identity."""
+    return document_of(_renamed(identified, name))
+
+
+def _array_of(identities: Iterable[bytes]) -> bytes:
+    """Return the array of the values of identities."""
+    return document_of(b"".join(_renamed(each, str(position)) for position, each in enumerate(identities)))
+
+
+def among(identities: Iterable[bytes]) -> bytes:
+    """Return the filter `{"_id": {"$in": […]}}` of the values of identities."""
+    return wrapped("_id", document_of(_named(ARRAY, "$in") + _array_of(identities)))
+
+
+def _renamed(identified: bytes, name: str) -> bytes:
+    return _named(identified[_HEADER], name) + identified[_ID_VALUE:-1]
+
+
+def _named(kind: int, name: str) -> bytes:
+    return bytes([kind]) + name.encode() + b"\0"
+
+
+def _length(data: bytes, position: int = 0) -> int:
+    return int(_INT32.unpack_from(data, position)[0])
+
+
 def _fixed(size: int) -> Callable[[bytes, int], int]:
     return lambda _data, _position: size
 
 
 def _prefixed(extra: int) -> Callable[[bytes, int], int]:
     def size(data: bytes, position: int) -> int:
-        return int(_INT32.unpack_from(data, position)[0]) + extra
+        return _length(data, position) + extra
 
     return size
 
@@ -83,9 +214,9 @@ _SIZES: dict[int, Callable[[bytes, int], int]] = {
     0x0E: _prefixed(4),  # symbol
     0x0F: _prefixed(0),  # JavaScript with scope
     0x10: _fixed(4),  # int32
-    0x11: _fixed(8),  # timestamp
+    TIMESTAMP: _fixed(8),
     0x12: _fixed(8),  # int64
     0x13: _fixed(16),  # Decimal128
-    0x7F: _fixed(0),  # MaxKey
+    MAX_KEY: _fixed(0),
     0xFF: _fixed(0),  # MinKey
 }

@@ -10,6 +10,7 @@ from typing import Any
 
 from orjson import Fragment
 
+from shared.documents.elements import kinds_of
 from shared.documents.replies import Format
 
 _STRING = b"\x02"
@@ -37,19 +38,6 @@ def values(
         return [_read_back(document, asked) for document in rendered]
     is_written = any(kinds[name] & _NUMBERS and _has_written_number(name, rendered) for name in asked)
     return None if is_written else rendered
-
-
-def kinds_of(name: str, batch: bytes) -> set[bytes]:
-    """Return at least the BSON types, as bytes, of all the elements of a name in concatenated documents.
-
-    An element is stored as the byte of its type, its name, a zero byte and its value, so that before every place
-    where the name stands with its zero byte, if that is an element, stands its type. Splitting finds every such place
-    and none twice: a name holds no zero byte, so two of them cannot overlap. Other places count as well, such as the
-    end of a longer name, of a text, or of the same name at another depth: they can add a type, and take none away.
-    """
-    before = batch.split(name.encode() + b"\0")
-    before.pop()
-    return {part[-1:] for part in before}
 
 
 def _has_broken_text(name: str, rendered: Sequence[dict[str, Any]]) -> bool:

@@ -13,7 +13,7 @@ from shared.app.model import App
 from shared.errors import DataAPIError, OriginRefusedError, UnavailableError, UnknownAppError
 from shared.service import Service
 from shared.settings import Settings, SettingsError
-from shared.telemetry import RequestLine
+from shared.telemetry.requests import RequestLine
 
 ALL_METHODS = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")
 """Functions are registered for all of these: the platform answers an unregistered method with a bare 404, not a 405."""

@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from shared.documents.ejson import Document
+from shared.guard.joins import JOINS, joined_by
+from shared.guard.walk import nested
 
 _STAGES = frozenset({
     "$addFields", "$bucket", "$bucketAuto", "$count", "$densify", "$facet", "$fill", "$geoNear", "$graphLookup",
@@ -15,23 +17,16 @@ _STAGES = frozenset({
 })  # fmt: skip
 _VARYING = frozenset({"$createObjectId", "$currentDate", "$rand", "$sample", "$sampleRate"})
 _VARYING_VARIABLES = ("$$NOW", "$$CLUSTER_TIME", "$$USER_ROLES")
-_JOINS = {"$graphLookup": "from", "$lookup": "from", "$unionWith": "coll"}
 
 
 def is_steady(values: Iterable[Any]) -> bool:
     """Tell whether no operator at any depth gives something else each time."""
-    pending = list(values)
-    while pending:
-        value = pending.pop()
+    for value in nested(values, texts=True):
         if isinstance(value, str):
             if value.startswith(_VARYING_VARIABLES):
                 return False
-        elif isinstance(value, list | tuple):
-            pending += value
-        elif isinstance(value, dict):
-            if not _VARYING.isdisjoint(value):
-                return False
-            pending += value.values()
+        elif not _VARYING.isdisjoint(value):
+            return False
     return True
 
 
@@ -47,23 +42,13 @@ def joined(pipeline: Any, database: str) -> set[str] | None:
             if not isinstance(stage, dict) or len(stage) != 1 or not _STAGES.issuperset(stage):
                 return None
             ((name, operand),) = stage.items()
-            if name in _JOINS:
-                other = _other(operand, _JOINS[name], database)
+            if name in JOINS:
+                other = joined_by(name, operand, database)
                 if other is None:
                     return None
-                found.add(other)
+                found.add(".".join(other))
             pending += _pipelines(name, operand)
     return found
-
-
-def _other(operand: Any, member: str, database: str) -> str | None:
-    """Return the namespace of a join's other collection, which may be named alone or with its database."""
-    source = operand.get(member) if isinstance(operand, dict) else operand
-    if isinstance(source, dict):
-        database, source = source.get("db", database), source.get("coll")
-    elif isinstance(operand, dict):
-        database = operand.get("db", database)
-    return f"{database}.{source}" if isinstance(database, str) and isinstance(source, str) else None
 
 
 def _pipelines(name: str, operand: Document) -> list[Any]:

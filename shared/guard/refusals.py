@@ -5,10 +5,12 @@ and the control database, which holds the API keys. Names are looked for at ever
 update or pipeline, because MongoDB accepts operators in places such as `$facet`, `$lookup.pipeline` and `$expr`.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any
 
 from shared.errors import InvalidParameterError, NoRuleError
+from shared.guard.joins import JOINS, joined_by
+from shared.guard.walk import nested
 
 JAVASCRIPT = frozenset({"$where", "$function", "$accumulator"})
 WRITING_STAGES = frozenset({"$out", "$merge"})
@@ -25,7 +27,6 @@ REFUSED_DATABASES = frozenset({"admin", "local", "config"})
 _LONGEST_DATABASE, _LONGEST_NAMESPACE = 63, 255  # bytes, MongoDB's own limits
 _SHOWN = 100
 _INTERNAL_PREFIX = "$_"  # $_internalJsEmit and its like run JavaScript, too
-_JOINS = {"$lookup": ("db", "from"), "$graphLookup": ("db", "from"), "$unionWith": ("db", "coll")}
 
 
 class Guard:
@@ -48,43 +49,13 @@ class Guard:
 
     def operators(self, values: Iterable[Any], database: str) -> None:
         """Raise InvalidParameterError or NoRuleError if a refused operator or namespace stands at any depth."""
-        pending = list(values)
-        while pending:
-            value = pending.pop()
-            if type(value) is list:
-                pending += value
-            elif type(value) is dict:
-                for name, operand in value.items():
-                    if name[:1] == "$":
-                        self._operator(name, operand, database)
-                    pending.append(operand)
+        for document in nested(values):
+            for name in document:
+                if name.startswith("$"):
+                    self._operator(name, document[name], database)
 
     def _operator(self, name: str, operand: Any, database: str) -> None:
         if name in REFUSED_OPERATORS or name.startswith(_INTERNAL_PREFIX):
             raise InvalidParameterError(f"operator '{name[:_SHOWN]}' is not allowed")
-        if name in _JOINS and (other := _joined(operand, database, *_JOINS[name])) is not None:
+        if name in JOINS and (other := joined_by(name, operand, database)) is not None:
             self.namespace(*other)
-
-
-def joined(values: Iterable[Any], database: str) -> Iterator[tuple[str, str]]:
-    """Give the other collections that stages at any depth read, as database and name."""
-    pending = list(values)
-    while pending:
-        value = pending.pop()
-        if type(value) is list:
-            pending += value
-        elif type(value) is dict:
-            pending += value.values()
-            for name in value.keys() & _JOINS.keys():
-                if (other := _joined(value[name], database, *_JOINS[name])) is not None:
-                    yield other
-
-
-def _joined(operand: Any, database: str, db_member: str, from_member: str) -> tuple[str, str] | None:
-    """Return the other collection of a stage, named alone or with its database; None if it names none."""
-    source = operand.get(from_member) if type(operand) is dict else operand
-    if type(source) is dict:
-        database, source = source.get("db", database), source.get("coll")
-    elif type(operand) is dict:
-        database = operand.get(db_member, database)
-    return (database, source) if type(database) is str and type(source) is str else None

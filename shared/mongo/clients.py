@@ -12,7 +12,6 @@ from pymongo.errors import PyMongoError
 
 from shared.errors import UnavailableError, UnknownDataSourceError
 from shared.memory import Cache
-from shared.mongo.deadlines import driver_call
 from shared.settings import VERSION, Settings
 
 type Client = AsyncMongoClient[dict[str, Any]]
@@ -37,7 +36,7 @@ class Clients:
         self._listeners = listeners
         self._clients: dict[str, Client] = {}
         self._collections: Cache[tuple[str, str, str], Collection] = Cache(_MOST_COLLECTIONS)  # the URI, and names
-        self._no_views: Cache[tuple[str, str, str], bool] = Cache(_MOST_COLLECTIONS)
+        self._known_collections: Cache[tuple[str, str, str], bool] = Cache(_MOST_COLLECTIONS)
 
     def collection(self, data_source: str, database: str, name: str) -> Collection:
         """Return a collection behind a dataSource name; raise UnknownDataSourceError if there is none of that name."""
@@ -56,7 +55,7 @@ class Clients:
         False if MongoDB cannot say so now, too; a yes is cached.
         """
         key = (self._settings.data_source_uri(data_source) or "", database, name)
-        if self._no_views.get(key):
+        if self._known_collections.get(key):
             return True
         kinds = {"name": name, "type": {"$in": ["collection", "timeseries"]}}
         target = self.collection(data_source, database, name)
@@ -65,7 +64,7 @@ class Clients:
         except PyMongoError:  # the read itself will say what is wrong
             return False
         if names:
-            self._no_views.put(key, True)
+            self._known_collections.put(key, True)
         return bool(names)
 
     def client(self, uri: str) -> Client:
@@ -73,12 +72,6 @@ class Clients:
         if uri not in self._clients:
             self._clients[uri] = self._new_client(uri)
         return self._clients[uri]
-
-    async def ping(self) -> None:
-        """Ask every data source whether it answers; raise UnavailableError at the first that does not."""
-        for uri in self._settings.data_sources.values():
-            with driver_call(self._settings.mongo_db_timeout_ms):
-                await self.client(uri).admin.command("ping")
 
     async def close(self) -> None:
         """Close the clients, for good."""

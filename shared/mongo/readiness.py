@@ -1,12 +1,14 @@
-"""Does every data source answer: asked at most every five seconds, so that probes do not load the database."""
+"""Does every data source answer: checked at most every five seconds, so that probes do not load the database."""
 
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable
 
-from shared import telemetry
 from shared.errors import DataAPIError, DeadlinePassedError, UnavailableError
+from shared.mongo.clients import Clients
+from shared.mongo.deadlines import driver_call
+from shared.settings import Settings
+from shared.telemetry.log import event
 
 CACHE_SECONDS = 5.0
 PING_SECONDS = 3.0
@@ -15,24 +17,26 @@ PING_SECONDS = 3.0
 class Readiness:
     """The outcome of the last check, cached; probes that come meanwhile share the check that runs."""
 
-    def __init__(self) -> None:
+    def __init__(self, clients: Clients, settings: Settings) -> None:
         """Begin without an outcome."""
+        self._clients = clients
+        self._settings = settings
         self._expires = 0.0
         self._error: Exception | None = None
         self._running: asyncio.Task[None] | None = None
 
-    async def error(self, ping: Callable[[], Awaitable[None]]) -> Exception | None:
-        """Return why the process is not ready, None if it is; `ping` raises where a data source does not answer."""
+    async def error(self) -> Exception | None:
+        """Return why the process is not ready, None if it is."""
         if self._expires < time.monotonic():
             if self._running is None or self._running.done():
-                self._running = asyncio.create_task(self._check(ping))
+                self._running = asyncio.create_task(self._check())
             await asyncio.shield(self._running)
         return self._error
 
-    async def _check(self, ping: Callable[[], Awaitable[None]]) -> None:
+    async def _check(self) -> None:
         try:
             async with asyncio.timeout(PING_SECONDS):
-                await ping()
+                await self._ping()
             self._error = None
         except (TimeoutError, DeadlinePassedError):
             self._error = UnavailableError("MongoDB does not answer")
@@ -40,5 +44,11 @@ class Readiness:
             self._error = error
         if self._error:
             reason = str(self._error) if isinstance(self._error, DataAPIError) else type(self._error).__name__
-            telemetry.event(logging.WARNING, "not ready", reason=reason)
+            event(logging.WARNING, "not ready", reason=reason)
         self._expires = time.monotonic() + CACHE_SECONDS
+
+    async def _ping(self) -> None:
+        """Ask every data source whether it answers; raise UnavailableError at the first that does not."""
+        for uri in self._settings.data_sources.values():
+            with driver_call(self._settings.mongo_db_timeout_ms):
+                await self._clients.client(uri).admin.command("ping")

@@ -9,13 +9,13 @@ from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from typing import Any, NamedTuple
 
-from bson import _array_of_documents_to_buffer
 from bson.raw_bson import RawBSONDocument
 from pymongo.asynchronous.command_cursor import AsyncRawBatchCommandCursor
 from pymongo.asynchronous.cursor import AsyncRawBatchCursor
 from pymongo.errors import ConnectionFailure, OperationFailure
 
 from shared.documents.ejson import Document
+from shared.documents.elements import first_batch
 from shared.errors import ReadTooLargeError
 from shared.mongo.clients import RAW, Collection
 from shared.mongo.refusals import may_pass
@@ -24,10 +24,6 @@ from shared.settings import Settings
 type RawCursor = AsyncRawBatchCursor[Any] | AsyncRawBatchCommandCursor[Any]
 
 _AT_ONCE = 1_000  # documents that are asked for in one reply
-_BATCH = b"\x04firstBatch\x00"
-_FINISHED = b"\x12id\x00" + bytes(8)
-_LENGTH = 4  # bytes, before the elements of a document or an array
-_ARRAY = _LENGTH + len(_BATCH)
 
 
 class Reading(NamedTuple):
@@ -50,7 +46,7 @@ async def first(target: Collection, reading: Reading, settings: Settings) -> byt
             reading.filter, reading.projection or None, sort=reading.sort, max_time_ms=settings.mongo_db_timeout_ms
         )
         return None if found is None else found.raw
-    return _first_batch(cursor)[0] or None
+    return first_batch(bytes(cursor.raw))[0] or None
 
 
 async def find(target: Collection, reading: Reading, settings: Settings, batch_size: int = 0) -> AsyncGenerator[bytes]:
@@ -95,7 +91,7 @@ async def _only_batch(target: Collection, reading: Reading, settings: Settings) 
     except (ConnectionFailure, OperationFailure) as error:
         _refuse_last(error, target)
         return None
-    batch, is_whole = _first_batch(cursor)
+    batch, is_whole = first_batch(bytes(cursor.raw))
     if is_whole:
         return batch
     rest = {"id": cursor["id"], "ns": cursor["ns"], "firstBatch": []}
@@ -118,17 +114,6 @@ async def _asked(
             database, command, preference, RAW, read_concern=target.read_concern, client=client
         )
         return reply["cursor"], connection.address
-
-
-def _first_batch(cursor: RawBSONDocument) -> tuple[bytes, bool]:
-    """Return the concatenated documents of a cursor's first batch, and whether there are no others."""
-    raw = bytes(cursor.raw)
-    if raw.startswith(_BATCH, _LENGTH):
-        end = _ARRAY + int.from_bytes(raw[_ARRAY : _ARRAY + _LENGTH], "little")
-        if raw.startswith(_FINISHED, end):
-            return _array_of_documents_to_buffer(raw[_ARRAY:end]), True
-    # another server's order of members, or more to come
-    return b"".join(bytes(each.raw) for each in cursor["firstBatch"]), cursor["id"] == 0
 
 
 def _refuse_last(error: ConnectionFailure | OperationFailure, target: Collection) -> None:

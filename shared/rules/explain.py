@@ -5,11 +5,11 @@ from typing import Any, Literal
 
 import bson
 
-from shared.documents.elements import elements
+from shared.documents.elements import OPTIONS, elements
 from shared.rules.expressions import Expansions, holds
 from shared.rules.fields import differences, first_unwritable
 from shared.rules.masks import Mask, cut
-from shared.rules.ruleset import NO_ROLE, OPTIONS, Rights, Ruleset
+from shared.rules.ruleset import NO_ROLE, Rights, Ruleset
 from shared.rules.schema import Schema
 from shared.rules.translations import EVERYTHING, NOTHING
 from shared.rules.values import MISSING, Path

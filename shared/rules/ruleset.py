@@ -5,9 +5,8 @@ from functools import cached_property
 from typing import Any
 
 import bson
-from bson.codec_options import CodecOptions, DatetimeConversion
 
-from shared.documents.elements import elements
+from shared.documents.elements import OPTIONS, elements
 from shared.memory import Cache
 from shared.rules.expressions import Context, Expansions, UnsupportedFunctionError, names_of
 from shared.rules.filters import Filter
@@ -16,9 +15,6 @@ from shared.rules.projections import Projection
 from shared.rules.roles import Decision, Glimpse, Role
 from shared.rules.translations import EVERYTHING, NOTHING, Translation, all_of, any_of, negation
 from shared.rules.values import Path, Predicate, path
-
-OPTIONS: CodecOptions[dict[str, Any]] = CodecOptions(datetime_conversion=DatetimeConversion.DATETIME_AUTO)
-"""How documents are decoded for rules and schemas."""
 
 NO_ROLE = "no matching role for document"
 

@@ -19,8 +19,9 @@ from bson.raw_bson import RawBSONDocument
 from pymongo.errors import BulkWriteError
 
 from admin import namespace
-from admin.transfer import lines, raw
+from admin.transfer import lines
 from admin.transfer.reader import CollectionReader
+from shared.documents.elements import identity
 from shared.service import process
 from tests.admin.conftest import Command, killed_until_done, stored
 from tests.bson_types import ROWS, STORED_ROWS, Row, cases, document, element, text
@@ -123,8 +124,7 @@ async def test_a_reader_goes_on_behind_an_id_of_any_type(worker: Worker, moved: 
     target = namespace.collection(process.service(), "mongodb-atlas", ("moved", "from"))
 
     behind = [
-        [found async for found in CollectionReader(target, {}, None, raw.identity(each)).documents()]
-        for each in documents
+        [found async for found in CollectionReader(target, {}, None, identity(each)).documents()] for each in documents
     ]
 
     assert behind == [documents[position:] for position in range(1, len(documents) + 1)]

@@ -19,7 +19,7 @@ from tests.hosts import ROOT
 from tests.infra.test_pipeline import admin_script
 
 PACKAGES = release.DEPENDENCIES.as_posix()
-SERVER = {"anyio", "h11", "httptools", "starlette", "uvicorn", "uvloop"}
+SERVER = {"h11", "httptools", "uvicorn", "uvloop"}
 TOOLS = {"pip", "pytest", "ruff", "mypy", "httpx", "hypothesis", "azure-functions-runtime", "uv"}
 
 

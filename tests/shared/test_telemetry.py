@@ -5,11 +5,13 @@ import logging
 
 import pytest
 
-from shared import telemetry
+from shared.telemetry.log import JSONLines, Line
+from shared.telemetry.reporting import Reporting
+from shared.telemetry.requests import RequestLine
 
 
 def formatted(record: logging.LogRecord) -> dict[str, object]:
-    text = telemetry.JSONLines().format(record)
+    text = JSONLines().format(record)
     assert "\n" not in text
     line: dict[str, object] = json.loads(text)
     return line
@@ -20,7 +22,7 @@ def record(name: str, message: object, **extra: object) -> logging.LogRecord:
 
 
 def test_a_line_of_ours_has_its_fields() -> None:
-    line = formatted(record("dozen", telemetry.Line({"message": "request", "status": 200})))
+    line = formatted(record("dozen", Line({"message": "request", "status": 200})))
 
     head = {"time": "1970-01-01T00:00:00.500000+00:00", "level": "INFO", "logger": "dozen"}
     assert line == head | {"message": "request", "status": 200}
@@ -29,7 +31,7 @@ def test_a_line_of_ours_has_its_fields() -> None:
 
 def test_a_line_of_ours_is_json_for_handlers_that_do_not_know_it() -> None:
     assert (
-        record("dozen", telemetry.Line({"message": "request", "status": 200})).getMessage()
+        record("dozen", Line({"message": "request", "status": 200})).getMessage()
         == '{"message":"request","status":200}'
     )
 
@@ -71,10 +73,10 @@ def test_what_asyncio_says_of_a_lost_task_ends_with_its_first_line() -> None:
 )
 def test_the_level_of_a_request_follows_its_status(caplog: pytest.LogCaptureFixture, status: int, level: str) -> None:
     caplog.set_level(logging.INFO, "dozen")
-    line = telemetry.RequestLine("find")
+    line = RequestLine("find")
     line.namespace = "shop.items"
 
-    telemetry.Reporting().request(line, status, 10, 20)
+    Reporting().request(line, status, 10, 20)
 
     fields = json.loads(caplog.records[-1].getMessage())
     assert caplog.records[-1].levelname == level

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from bench import films
 from shared.documents import rendered as kept
 from shared.documents import replies
+from shared.documents.elements import OPTIONS, kinds_of
 from shared.documents.replies import Format
 from shared.rules.compiler.operands import Constants
 from shared.rules.compiler.ruleset import compile_ruleset
@@ -22,7 +23,7 @@ from shared.rules.expressions import Expansions
 from shared.rules.masks import WHOLE, Mask
 from shared.rules.projections import Projection
 from shared.rules.report import Report
-from shared.rules.ruleset import OPTIONS, Rights
+from shared.rules.ruleset import Rights
 from shared.rules.values import MISSING, Many, contains, equal, matches, matching, ordered, ordering
 from tests.bson_types import OID, ROWS, Row, document, element, text
 
@@ -107,29 +108,7 @@ def test_an_id_is_not_the_text_that_shows_it() -> None:
     assert masks(bound, batch) == [WHOLE, None]
 
 
-ONE, NAME = pack("<i", 1), "owner"
-STRING = element(0x02, text("s"), NAME)
-
-
-@pytest.mark.parametrize(
-    ("stored", "kinds"),
-    [
-        (document(), set()),
-        (document(STRING), {b"\x02"}),
-        (document(STRING) + document(element(0x07, bytes(12), NAME)), {b"\x02", b"\x07"}),
-        (document(STRING, element(0x03, document(element(0xFF, b"", NAME)), "x")), {b"\x02", b"\xff"}),
-        (document(STRING, STRING), {b"\x02"}),
-        (document(element(0x02, text(NAME), "x")), {b"\0"}),
-        (document(element(0x02, text("\x02owner"), "x")), {b"\x02"}),
-        (document(element(0x10, ONE, "\x02owner")), {b"\x02"}),
-        (document(element(0x10, ONE, "coowner")), {b"o"}),
-        (document(element(0x0A, b"", NAME), element(0x0A, b"", NAME)), {b"\x0a"}),
-        (document(element(0x0B, b"owner\0owner\0", NAME)), {b"\x0b", b""}),
-    ],
-)
-def test_types_are_found_wherever_the_name_stands(stored: bytes, kinds: set[bytes]) -> None:
-    assert kept.kinds_of(NAME, stored) == kinds
-
+NAME = "owner"
 
 # documents of every type, in which names stand in names, in texts and in documents
 
@@ -213,7 +192,7 @@ def test_kept_values_are_of_the_stored_kind(given_batch: list[Members], name: st
     kinds = {bytes([kind]) for each in given_batch for kind, own, _ in each if own == name}
     theirs = [each.get(name, MISSING) for each in decoded(batch)]
 
-    assert kinds <= kept.kinds_of(name, batch)
+    assert kinds <= kinds_of(name, batch)
     assert same(seen(batch, name, form) or theirs, theirs)
 
 

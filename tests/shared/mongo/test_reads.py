@@ -2,33 +2,8 @@
 
 from typing import Any
 
-import bson
-import pytest
-from bson.int64 import Int64
-from bson.raw_bson import RawBSONDocument
-
-from shared.mongo import reads
 from tests.conftest import Post
 from tests.hosts import Host
-
-DOCUMENTS = [{"_id": 1, "a": {"b": [1, 2]}}, {"_id": 2}]
-
-
-@pytest.mark.parametrize(
-    ("members", "finished"),
-    [
-        pytest.param({"firstBatch": DOCUMENTS, "id": Int64(0), "ns": "shop.items"}, True, id="as MongoDB writes it"),
-        pytest.param({"id": Int64(0), "ns": "shop.items", "firstBatch": DOCUMENTS}, True, id="in another order"),
-        pytest.param({"firstBatch": DOCUMENTS, "ns": "shop.items", "id": Int64(0)}, True, id="the id last"),
-        pytest.param({"firstBatch": DOCUMENTS, "id": Int64(7), "ns": "shop.items"}, False, id="more to come"),
-        pytest.param({"id": Int64(7), "firstBatch": DOCUMENTS, "ns": "shop.items"}, False, id="more, another order"),
-    ],
-)
-def test_a_first_batch_is_read_in_whatever_order_its_cursor_is_written(members: dict[str, Any], finished: bool) -> None:
-    documents, is_whole = reads._first_batch(RawBSONDocument(bson.encode(members)))
-
-    assert bson.decode_all(documents) == DOCUMENTS
-    assert is_whole is finished
 
 
 async def test_an_empty_batch_has_no_documents(host: Host, key: str) -> None:

@@ -1,4 +1,4 @@
-"""What a call uses of a collection: the operators in it, and the paths that its outcome may depend on."""
+"""The paths of fields that the outcome of a call may depend on, and the operators that rules leave to callers."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -6,6 +6,7 @@ from typing import Any
 from bson.regex import Regex
 
 from shared.errors import InvalidParameterError
+from shared.guard.walk import nested
 from shared.rules.values import REFERENCE, Path, path
 
 _LOGICAL = frozenset({"$and", "$or", "$nor"})
@@ -24,7 +25,7 @@ _ROLES = "$$USER_ROLES"  # those of this deployment in MongoDB
 _SHOWN = 100
 
 
-def filter_paths(condition: Mapping[str, Any]) -> set[Path]:
+def of_filter(condition: Mapping[str, Any]) -> set[Path]:
     """Return the paths that a filter asks about; `_id` compared by equality or `$in` is anybody's to ask.
 
     Raise InvalidParameterError for an operator that callers bound by rules may not use.
@@ -32,7 +33,7 @@ def filter_paths(condition: Mapping[str, Any]) -> set[Path]:
     return set(_filter_paths(condition, ()))
 
 
-def sort_paths(keys: Mapping[str, Any]) -> set[Path]:
+def of_sort(keys: Mapping[str, Any]) -> set[Path]:
     """Return the paths that a sort orders by; raise InvalidParameterError for an order that is computed."""
     for direction in keys.values():
         if isinstance(direction, Mapping):
@@ -40,7 +41,7 @@ def sort_paths(keys: Mapping[str, Any]) -> set[Path]:
     return {path(name) for name in keys}
 
 
-def update_paths(update: Mapping[str, Any], array_filters: list[Any]) -> set[Path]:
+def of_update(update: Mapping[str, Any], array_filters: list[Any]) -> set[Path]:
     """Return the paths that an update's operators name, and those that their conditions ask about.
 
     `$setOnInsert` is none of them: it does nothing to a document that is there.
@@ -71,23 +72,19 @@ def refuse_stages(pipeline: list[Any]) -> None:
             if name not in _STAGES:
                 _refuse(name)
             if name == "$match" and isinstance(operand, Mapping):
-                filter_paths(operand)
+                of_filter(operand)
     refuse_expressions(pipeline)
 
 
 def refuse_expressions(pipeline: list[Any]) -> None:
     """Raise InvalidParameterError for an operator in an expression that callers bound by rules may not use."""
-    pending: list[Any] = list(pipeline)
-    while pending:
-        value = pending.pop()
-        if isinstance(value, list):
-            pending += value
-        elif isinstance(value, Mapping):
+    for value in nested(pipeline, texts=True):
+        if isinstance(value, str):
+            if value.startswith(_ROLES):
+                _refuse(_ROLES)
+        else:
             for name in value.keys() & _EXPRESSIONS:
                 _refuse(name)
-            pending += value.values()
-        elif isinstance(value, str) and value.startswith(_ROLES):
-            _refuse(_ROLES)
 
 
 def _filter_paths(condition: Mapping[str, Any], prefix: Path) -> Iterator[Path]:

@@ -7,7 +7,7 @@ import pytest
 from bson import Regex
 
 from shared.errors import InvalidParameterError
-from shared.rules import usage
+from shared.rules import field_paths
 from shared.rules.values import path
 
 
@@ -39,7 +39,7 @@ def paths(*names: str) -> set[tuple[str, ...]]:
     ],
 )
 def test_the_paths_of_a_filter(condition: Any, used: Any) -> None:
-    assert usage.filter_paths(condition) == used
+    assert field_paths.of_filter(condition) == used
 
 
 REFUSED = [
@@ -65,7 +65,7 @@ REFUSED = [
 )
 def test_an_operator_is_refused_by_name_wherever_it_is_nested(operator: str, nested: Any) -> None:
     with pytest.raises(InvalidParameterError, match=rf"'\{operator}'"):
-        usage.filter_paths(nested(operator))
+        field_paths.of_filter(nested(operator))
 
 
 @pytest.mark.parametrize(
@@ -82,7 +82,7 @@ def test_an_operator_is_refused_by_name_wherever_it_is_nested(operator: str, nes
 )
 def test_a_pattern_is_the_operator_it_stands_for(condition: Any) -> None:
     with pytest.raises(InvalidParameterError, match=r"'\$regex'"):
-        usage.filter_paths(condition)
+        field_paths.of_filter(condition)
 
 
 @pytest.mark.parametrize(
@@ -102,7 +102,7 @@ def test_a_pattern_is_the_operator_it_stands_for(condition: Any) -> None:
     ],
 )
 def test_the_paths_of_an_update(update: Any, filters: Any, used: Any) -> None:
-    assert usage.update_paths(update, filters) == used
+    assert field_paths.of_update(update, filters) == used
 
 
 @pytest.mark.parametrize(
@@ -110,7 +110,7 @@ def test_the_paths_of_an_update(update: Any, filters: Any, used: Any) -> None:
 )
 def test_a_pull_takes_no_more_than_a_filter(update: Any) -> None:
     with pytest.raises(InvalidParameterError):
-        usage.update_paths(update, [])
+        field_paths.of_update(update, [])
 
 
 @pytest.mark.parametrize(
@@ -128,17 +128,17 @@ def test_a_pull_takes_no_more_than_a_filter(update: Any) -> None:
 )
 def test_stages_and_expressions_that_are_refused(pipeline: Any) -> None:
     with pytest.raises(InvalidParameterError):
-        usage.refuse_stages(pipeline)
+        field_paths.refuse_stages(pipeline)
 
 
 def test_stages_that_are_allowed() -> None:
-    usage.refuse_stages([{"$match": {"a": 1}}, {"$group": {"_id": "$a", "n": {"$sum": 1}}}, {"$sort": {"n": -1}}])
+    field_paths.refuse_stages([{"$match": {"a": 1}}, {"$group": {"_id": "$a", "n": {"$sum": 1}}}, {"$sort": {"n": -1}}])
 
 
 def test_a_sort_that_computes_is_refused() -> None:
-    assert usage.sort_paths({"a": 1, "b.c": -1}) == paths("a", "b.c")
+    assert field_paths.of_sort({"a": 1, "b.c": -1}) == paths("a", "b.c")
     with pytest.raises(InvalidParameterError, match=r"'\$meta'"):
-        usage.sort_paths({"a": {"$meta": "textScore"}})
+        field_paths.of_sort({"a": {"$meta": "textScore"}})
 
 
 def steps(condition: Any) -> int:
@@ -151,7 +151,7 @@ def steps(condition: Any) -> int:
 
     sys.setprofile(note)
     try:
-        usage.filter_paths(condition)
+        field_paths.of_filter(condition)
     finally:
         sys.setprofile(None)
     return count
@@ -173,4 +173,4 @@ def test_deep_conditions_are_looked_at() -> None:
     condition: Any = {"secret": 1}
     for _ in range(48):
         condition = {"$and": [condition]}
-    assert usage.filter_paths(condition) == paths("secret")
+    assert field_paths.of_filter(condition) == paths("secret")

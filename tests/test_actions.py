@@ -1,0 +1,53 @@
+"""An action is declared once, and whoever adds one and forgets a part is told which."""
+
+import importlib
+import re
+from pathlib import Path
+
+import pytest
+
+import function_app
+from admin.access import OPERATIONS
+from shared.endpoint.actions import Action
+from tests.hosts import ROOT
+
+ACTIONS = {name: action for group in function_app.ACTIONS for name, action in group.by_name.items()}
+MODULES = sorted(path.stem for path in (ROOT / "functions").glob("*.py") if path.stem != "__init__")
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_every_file_of_functions_is_registered(module: str) -> None:
+    text = (ROOT / "function_app.py").read_text()
+
+    assert re.search(rf"register_functions\({module}\.|^    {module}\.bp,", text, re.MULTILINE), f"register {module}"
+
+
+@pytest.mark.parametrize("action", ACTIONS.values(), ids=ACTIONS)
+def test_every_action_has_the_name_of_its_route(action: Action) -> None:
+    module = importlib.import_module(action.handle.__module__)
+    text = Path(str(module.__file__)).read_text()
+
+    assert f'@bp.route(ACTION_ROUTE + "{action.name}", methods=ALL_METHODS)\n@bp.action("{action.name}"' in text
+
+
+@pytest.mark.parametrize("name", ACTIONS)
+def test_every_action_is_called_by_a_test_of_its_own(name: str) -> None:
+    tests = (path for path in (ROOT / "tests" / "functions").rglob("test_*.py"))
+
+    assert any(f'("{name}"' in path.read_text() for path in tests), f"call {name} in tests/functions/"
+
+
+@pytest.mark.parametrize("name", ACTIONS)
+def test_every_action_is_called_under_rules(name: str) -> None:
+    tests = (path for path in (ROOT / "tests" / "functions" / "rules").rglob("test_*.py"))
+
+    assert any(f'("{name}"' in path.read_text() for path in tests), f"call {name} in tests/functions/rules/"
+
+
+def test_every_action_can_be_explained() -> None:
+    assert OPERATIONS.keys() == ACTIONS.keys()
+
+
+@pytest.mark.parametrize("name", ACTIONS)
+def test_every_action_that_reads_is_explained_as_a_read(name: str) -> None:
+    assert ACTIONS[name].reads is (OPERATIONS[name] == "read")
