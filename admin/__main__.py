@@ -87,6 +87,6 @@ if __name__ == "__main__":
     try:
         app()
     except OSError as error:  # a list or a finding is printed when its work is done
-        from admin.process import unwritten
+        from admin.process import output_failed
 
-        sys.exit(unwritten(error).exit_code)
+        sys.exit(output_failed(error).exit_code)

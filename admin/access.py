@@ -7,7 +7,7 @@ import bson
 import typer
 from bson.objectid import ObjectId
 
-from admin.dry_run import Change, made
+from admin.dry_run import Change, dry_run
 from admin.output import AsJSON, console, show_json
 from admin.process import EXIT_CODES, NoSuchError, fail, run
 from shared.app.model import DataSource as AppDataSource
@@ -132,7 +132,7 @@ def _of_change(decided: _Rules, expansions: Expansions, document: Mapping[str, A
         touched = None if is_pipeline else field_paths.of_update(change.update, list(change.array_filters or []))
         yield from explain_touch(rights, bson.encode(document), touched)
     try:
-        old, new = run(lambda service: made(service, document, change))
+        old, new = run(lambda service: dry_run(service, document, change))
     except typer.Exit:
         yield "MongoDB refuses the change: nothing is decided on a result"
         raise

@@ -9,7 +9,7 @@ from rich.markup import escape
 
 from admin.output import AsJSON, console, show_json
 from admin.process import EXIT_CODES, WRONG_USAGE, fail
-from shared import settings
+from shared import settings as environment
 from shared.app.files import AppError, FileFinding
 from shared.app.model import App
 from shared.app.reading import load
@@ -34,9 +34,9 @@ def main() -> None:
 @app.command(epilog=EXIT_CODES)
 def check(folder: Folder = None, as_json: AsJSON = False) -> None:
     """Read an app as the service would: what is wrong, and what Dozen cannot do. Exit 1 if it is wrong."""
-    chosen, data_sources = _chosen(folder)
+    path, data_sources = _configured(folder)
     try:
-        loaded: App | None = load(chosen, settings.app_secrets(), data_sources)
+        loaded: App | None = load(path, environment.app_secrets(), data_sources)
         findings = loaded.findings if loaded else ()
     except AppError as error:
         loaded, findings = None, error.findings
@@ -51,17 +51,17 @@ def check(folder: Folder = None, as_json: AsJSON = False) -> None:
         _summarize(console(), loaded)
 
 
-def _chosen(folder: Path | None) -> tuple[Path, frozenset[str] | None]:
+def _configured(folder: Path | None) -> tuple[Path, frozenset[str] | None]:
     """Return the folder, and the data sources if the service's settings are there."""
     try:
-        given = settings.read()
+        settings = environment.read()
     except SettingsError as error:
         if folder is None:
             raise fail(f"{error}; or name the app's folder", WRONG_USAGE) from None
         return folder, None
-    if folder is None and not given.app_config_dir:
+    if folder is None and not settings.app_config_dir:
         raise fail("name the app's folder, or set APP_CONFIG_DIR", WRONG_USAGE)
-    return folder or Path(given.app_config_dir), frozenset(given.data_sources)
+    return folder or Path(settings.app_config_dir), frozenset(settings.data_sources)
 
 
 def _show(out: Console, findings: tuple[FileFinding, ...]) -> None:

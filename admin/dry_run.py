@@ -1,4 +1,4 @@
-"""What an update would make of a document: MongoDB's own answer, in a transaction that is always undone."""
+"""What an update would make of a document: MongoDB's own answer, in a transaction that is always aborted."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -23,27 +23,27 @@ class Change(NamedTuple):
     is_replacement: bool = False
 
 
-async def made(service: Service, document: Mapping[str, Any], change: Change) -> tuple[bytes, bytes]:
+async def dry_run(service: Service, document: Mapping[str, Any], change: Change) -> tuple[bytes, bytes]:
     """Return a document as it would be stored, and what the change would make of it.
 
     Nothing is written, neither there nor in the collection that the document comes from. Raise what MongoDB raises.
     """
     database = service.control.database
-    target = database.get_collection(_COLLECTION, codec_options=RAW)
+    collection = database.get_collection(_COLLECTION, codec_options=RAW)
     old = RawBSONDocument(bson.encode({"_id": bson.ObjectId(), **document}), RAW)
     async with database.client.start_session() as session:
         await session.start_transaction()
         try:
-            await target.insert_one(old, session=session)
-            chosen = {"_id": {"$eq": bson.decode(old.raw, OPTIONS)["_id"]}}
+            await collection.insert_one(old, session=session)
+            by_id = {"_id": {"$eq": bson.decode(old.raw, OPTIONS)["_id"]}}
             new: Any
             if change.is_replacement:
-                new = await target.find_one_and_replace(
-                    chosen, change.update, return_document=ReturnDocument.AFTER, session=session
+                new = await collection.find_one_and_replace(
+                    by_id, change.update, return_document=ReturnDocument.AFTER, session=session
                 )
             else:
-                new = await target.find_one_and_update(
-                    chosen,
+                new = await collection.find_one_and_update(
+                    by_id,
                     change.update,
                     array_filters=change.array_filters,
                     return_document=ReturnDocument.AFTER,

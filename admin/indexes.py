@@ -10,7 +10,7 @@ from rich.markup import escape
 
 from admin import namespace
 from admin.namespace import DataSource, Namespace
-from admin.output import AsJSON, Yes, show, show_json, table
+from admin.output import AsJSON, Yes, show_json, show_table, start_table
 from admin.process import EXIT_CODES, WRONG_USAGE, NoSuchError, confirm, fail, run
 from shared.documents import ejson
 from shared.errors import InvalidJSONError
@@ -43,16 +43,16 @@ IndexName = Annotated[str, typer.Argument(metavar="NAME", help="The index's name
 def list_(name: Namespace, data_source: DataSource = namespace.DEFAULT, as_json: AsJSON = False) -> None:
     """List the indexes of a collection: name, keys, options."""
     names = namespace.split(name)
-    found = run(lambda service: _found(service, data_source, names))
+    indexes = run(lambda service: _indexes(service, data_source, names))
     if as_json:
-        show_json(orjson.loads(json_util.dumps(found, json_options=json_util.RELAXED_JSON_OPTIONS)))
+        show_json(orjson.loads(json_util.dumps(indexes, json_options=json_util.RELAXED_JSON_OPTIONS)))
         return
-    listed = table("Name", "Keys", "Options")
-    for each in found:
+    table = start_table("Name", "Keys", "Options")
+    for each in indexes:
         keys = " ".join(f"{field}:{_direction(kind)}" for field, kind in each["key"].items())
         options = " ".join(f"{option}={_text(each[option])}" for option in _OPTIONS if option in each)
-        listed.add_row(escape(each["name"]), escape(keys), escape(options))
-    show(listed)
+        table.add_row(escape(each["name"]), escape(keys), escape(options))
+    show_table(table)
 
 
 @app.command(epilog=EXIT_CODES)
@@ -69,26 +69,26 @@ def create(  # noqa: PLR0913  each is an option of the command line
     data_source: DataSource = namespace.DEFAULT,
     as_json: AsJSON = False,
 ) -> None:
-    """Make an index and print its name; one that is there already stays. Documents can be used meanwhile.
+    """Make an index and print its name; one that exists already stays. Documents can be used meanwhile.
 
     Example: indexes create --namespace shop.orders customer:1 placed:-1 --unique
     """
+    possible = {
+        "unique": unique or None,
+        "sparse": sparse or None,
+        "expireAfterSeconds": ttl,
+        "name": index_name,
+        "partialFilterExpression": _parsed(partial),
+    }
+    options = {option: value for option, value in possible.items() if value is not None}
     if control_:
-        if keys or name:
-            raise fail("--control takes neither fields nor --namespace", WRONG_USAGE)
+        if keys or name or options or data_source != namespace.DEFAULT:
+            raise fail("--control takes neither fields nor another option than --json", WRONG_USAGE)
         made = run(lambda service: service.control.create_indexes(), endless=True)
     else:
         if not keys or not name:
             raise fail("name the collection with --namespace, and the fields", WRONG_USAGE)
-        options = {
-            "unique": unique or None,
-            "sparse": sparse or None,
-            "expireAfterSeconds": ttl,
-            "name": index_name,
-            "partialFilterExpression": _parsed(partial),
-        }
-        given = {option: value for option, value in options.items() if value is not None}
-        model = IndexModel([_key(each) for each in keys], **given)
+        model = IndexModel([_key(each) for each in keys], **options)
         names = namespace.split(name)
         made = run(
             lambda service: namespace.collection(service, data_source, names).create_indexes([model]), endless=True
@@ -101,7 +101,7 @@ def create(  # noqa: PLR0913  each is an option of the command line
 
 @app.command(epilog=EXIT_CODES)
 def drop(index_name: IndexName, name: Namespace, data_source: DataSource = namespace.DEFAULT, yes: Yes = False) -> None:
-    """Drop an index. Queries that used it read all documents from then on, and what it kept unique is so no more."""
+    """Drop an index. Queries that used it read all documents from then on; a unique index no longer refuses."""
     names = namespace.split(name)
     if index_name == "_id_":
         raise fail("_id_ cannot be dropped: MongoDB needs it", WRONG_USAGE)
@@ -134,11 +134,11 @@ def _text(value: Any) -> str:
     return json_util.dumps(value, json_options=json_util.RELAXED_JSON_OPTIONS) if is_document else str(value).lower()
 
 
-async def _found(service: Service, data_source: str, names: tuple[str, str]) -> list[dict[str, Any]]:
+async def _indexes(service: Service, data_source: str, names: tuple[str, str]) -> list[dict[str, Any]]:
     return [dict(each) async for each in await namespace.collection(service, data_source, names).list_indexes()]
 
 
 async def _drop(service: Service, data_source: str, names: tuple[str, str], index_name: str) -> None:
-    if index_name not in {each["name"] for each in await _found(service, data_source, names)}:
+    if index_name not in {each["name"] for each in await _indexes(service, data_source, names)}:
         raise NoSuchError(f"there is no index {index_name} of {'.'.join(names)}")
     await namespace.collection(service, data_source, names).drop_index(index_name)

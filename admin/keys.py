@@ -6,7 +6,7 @@ import typer
 from bson.objectid import ObjectId
 from rich.markup import escape
 
-from admin.output import AsJSON, Yes, show, show_json, table
+from admin.output import AsJSON, Yes, show_json, show_table, start_table
 from admin.process import EXIT_CODES, WRONG_USAGE, NoSuchError, confirm, fail, object_id, run
 from shared.service import Service
 
@@ -20,7 +20,7 @@ KeyName = Annotated[str, typer.Option("--name", "-n", help="What the key is for,
 
 @app.command(epilog=EXIT_CODES)
 def create(name: KeyName, system: IsSystem = False, user: UserId = None) -> None:
-    """Make a key and print it, alone, on standard output. It is shown this once and stored only as a hash.
+    """Make a key and print it, alone, on standard output. It is printed this once and stored only as a hash.
 
     Without --system or --user the key is a user by itself: the app's rules say what it may do.
     """
@@ -35,29 +35,29 @@ def list_(as_json: AsJSON = False) -> None:
     """List the keys: id, name, whom they act as, when each was made, whether it works; never the keys themselves."""
     stored = run(lambda service: service.keys.stored({}))
     if as_json:
-        show_json([_described(key) for key in stored])
+        show_json([_as_json(key) for key in stored])
         return
-    listed = table("ID", "Name", "Acts as", "Created", "State")
+    table = start_table("ID", "Name", "Acts as", "Created", "State")
     for key in stored:
         state = "[red]disabled[/]" if key["disabled"] else "[green]enabled[/]"
-        listed.add_row(str(key["_id"]), escape(key["name"]), _kind(key), f"{key['created']:%Y-%m-%d %H:%M} UTC", state)
-    show(listed)
+        table.add_row(str(key["_id"]), escape(key["name"]), _kind(key), f"{key['created']:%Y-%m-%d %H:%M} UTC", state)
+    show_table(table)
 
 
 @app.command(epilog=EXIT_CODES)
 def disable(key_id: KeyId) -> None:
     """Disable a key. Running processes stop accepting it within AUTH_CACHE_SECONDS."""
-    chosen = object_id(key_id, "key")
-    if not run(lambda service: _disable(service, chosen)):
+    stored_id = object_id(key_id, "key")
+    if not run(lambda service: _disable(service, stored_id)):
         raise fail(f"there is no key {key_id}")
 
 
 @app.command(epilog=EXIT_CODES)
 def delete(key_id: KeyId, yes: Yes = False) -> None:
     """Delete a key for good. Running processes stop accepting it within AUTH_CACHE_SECONDS."""
-    chosen = object_id(key_id, "key")
+    stored_id = object_id(key_id, "key")
     confirm(f"Delete the key {key_id}?", yes)
-    if not run(lambda service: _delete(service, chosen)):
+    if not run(lambda service: _delete(service, stored_id)):
         raise fail(f"there is no key {key_id}")
 
 
@@ -67,7 +67,7 @@ def _kind(key: dict[str, Any]) -> str:
     return "[bold]system[/]" if key.get("system") else "itself"
 
 
-def _described(key: dict[str, Any]) -> dict[str, Any]:
+def _as_json(key: dict[str, Any]) -> dict[str, Any]:
     user_id = key.get("user_id")
     return {
         "id": str(key["_id"]),

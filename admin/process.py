@@ -36,41 +36,40 @@ class StoppedError(Exception):
     """The command cannot go on; its message says why and what to do."""
 
 
-_errors = Console(stderr=True, highlight=False)
-
-
 def run[T](work: Callable[[Service], Awaitable[T]], *, endless: bool = False, interrupted: str = "interrupted") -> T:
     """Run to the end with a service of its own; exit 2 for a wrong setting, 1 for anything else that failed.
 
     All of it must end within MONGO_DB_TIMEOUT_MS, unless it is endless: such work limits its own calls.
-    `interrupted` is said when a signal ends it.
+    `interrupted` is the message when a signal ends it.
     """
-    with _told_by_signals():
+    with _interrupted_by_signals():
         try:
-            return asyncio.run(_closing(work, endless))
+            return asyncio.run(_with_service(work, endless))
         except SettingsError as error:
             raise fail(str(error), WRONG_USAGE) from None
         except KeyboardInterrupt:
             raise fail(interrupted) from None
         except BrokenPipeError:
-            raise _unheard() from None
+            raise _pipe_closed() from None
         except (PyMongoError, BSONError) as error:
             raise fail(str(translated(error))) from None
         except (DataAPIError, AppError, NoSuchError, StoppedError) as error:
             raise fail(str(error)) from None
         except OSError as error:
-            raise fail(_said(error)) from None
+            raise fail(_reason(error)) from None
+        except UnicodeEncodeError:  # bytes of the command line, which Python passes on as surrogates
+            raise fail("an argument is not valid UTF-8", WRONG_USAGE) from None
 
 
-def unwritten(error: OSError) -> typer.Exit:
-    """Say why standard output took no result, and return the exit to raise."""
-    exit_ = fail(f"standard output: {_said(error)}")
-    _forget_output()
+def output_failed(error: OSError) -> typer.Exit:
+    """Print why standard output took no result, and return the exit to raise."""
+    exit_ = fail(f"standard output: {_reason(error)}")
+    _discard_output()
     return exit_
 
 
 def object_id(text: str, noun: str) -> ObjectId:
-    """Return an id that was given on the command line; exit 1 if it is none."""
+    """Return an id of the command line; exit 1 if it is none."""
     try:
         return ObjectId(text)
     except InvalidId:
@@ -79,31 +78,35 @@ def object_id(text: str, noun: str) -> ObjectId:
 
 def fail(sentence: str, code: int = FAILED) -> typer.Exit:
     """Print a sentence on standard error and return the exit to raise."""
-    _errors.print(f"[bold red]error:[/] {escape(sentence)}", soft_wrap=True)
+    _stderr().print(f"[bold red]error:[/] {escape(sentence)}", soft_wrap=True)
     return typer.Exit(code)
 
 
 def note(sentence: str) -> None:
     """Print a sentence on standard error, where it is not mistaken for a result."""
-    _errors.print(escape(sentence), soft_wrap=True)
+    _stderr().print(escape(sentence), soft_wrap=True)
 
 
-def can_ask() -> bool:
-    """Tell whether somebody sits at a terminal and can answer."""
+def is_interactive() -> bool:
+    """Tell whether somebody at a terminal can answer a question."""
     return sys.stdin.isatty() and sys.stderr.isatty()
 
 
 def confirm(question: str, agreed: bool) -> None:
-    """Return if the operator agrees, by --yes or when asked; exit 2 where nobody can be asked."""
+    """Return if the operator agrees, by --yes or at a prompt; exit 2 where no terminal is."""
     if agreed:
         return
-    if not can_ask():
+    if not is_interactive():
         raise fail("this needs --yes, because nobody can be asked here", WRONG_USAGE)
     if not typer.confirm(question, err=True):
         raise fail("nothing was changed")
 
 
-async def _closing[T](work: Callable[[Service], Awaitable[T]], endless: bool) -> T:
+def _stderr() -> Console:
+    return Console(stderr=True, highlight=False)
+
+
+async def _with_service[T](work: Callable[[Service], Awaitable[T]], endless: bool) -> T:
     service = Service.from_environ(Reporting())  # which is not started: a one-off process reports by itself
     try:
         if endless:
@@ -114,23 +117,23 @@ async def _closing[T](work: Callable[[Service], Awaitable[T]], endless: bool) ->
         await service.close()
 
 
-def _unheard() -> typer.Exit:
+def _pipe_closed() -> typer.Exit:
     """Leave quietly: the reader of our pipe is gone."""
-    _forget_output()
+    _discard_output()
     return typer.Exit(FAILED)
 
 
-def _forget_output() -> None:
+def _discard_output() -> None:
     """Let what is buffered not fail once more at the exit."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _said(error: OSError) -> str:
+def _reason(error: OSError) -> str:
     return f"{error.filename}: {error.strerror}" if error.filename else str(error.strerror)
 
 
 @contextlib.contextmanager
-def _told_by_signals() -> Iterator[None]:
+def _interrupted_by_signals() -> Iterator[None]:
     """Let SIGTERM end the work as Ctrl-C does: at once, even while a pipe is read, with every `finally` run."""
     before = {number: signal.signal(number, _interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

@@ -19,5 +19,5 @@ def main() -> None:
 @app.command(epilog=EXIT_CODES)
 def revoke(user_id: UserId) -> None:
     """End all sessions of a user and print how many there were; their access tokens end with them."""
-    chosen = str(object_id(user_id, "user"))
-    typer.echo(run(lambda service: service.sessions.revoke(chosen)))
+    user = str(object_id(user_id, "user"))
+    typer.echo(run(lambda service: service.sessions.revoke(user)))

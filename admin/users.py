@@ -6,8 +6,8 @@ from typing import Annotated, Any
 import typer
 from rich.markup import escape
 
-from admin.output import AsJSON, Yes, show, show_json, table
-from admin.process import EXIT_CODES, WRONG_USAGE, NoSuchError, can_ask, confirm, fail, run
+from admin.output import AsJSON, Yes, show_json, show_table, start_table
+from admin.process import EXIT_CODES, WRONG_USAGE, NoSuchError, confirm, fail, is_interactive, run
 from shared.auth.accounts import User
 from shared.auth.confirmations import Purpose
 from shared.service import Service
@@ -27,22 +27,22 @@ NewPassword = Annotated[str | None, typer.Option("--password", "-p", help="Set t
 @app.command(epilog=EXIT_CODES)
 def create(email: Email, password: Password = None, password_stdin: PasswordFromStdin = False) -> None:
     """Make a user who can log in at once, and print the id."""
-    chosen = _chosen_password(password, password_stdin)
-    typer.echo(run(lambda service: service.users.register(email, chosen, confirmed=True)).id)
+    secret = _read_password(password, password_stdin)
+    typer.echo(run(lambda service: service.users.register(email, secret, confirmed=True)).id)
 
 
 @app.command("list", epilog=EXIT_CODES)
 def list_(as_json: AsJSON = False) -> None:
     """List the users: id, how they log in, whether they may."""
-    found = run(lambda service: service.users.every())
+    users = run(lambda service: service.users.every())
     if as_json:
-        show_json([_described(user) for user in found])
+        show_json([_as_json(user) for user in users])
         return
-    listed = table("ID", "Logs in as", "Created", "State")
-    for user in found:
+    table = start_table("ID", "Logs in as", "Created", "State")
+    for user in users:
         names = ", ".join(f"{each['provider_type']} {each['id']}" for each in user.identities)
-        listed.add_row(user.id, escape(names), f"{user.created:%Y-%m-%d %H:%M} UTC", _state(user))
-    show(listed)
+        table.add_row(user.id, escape(names), f"{user.created:%Y-%m-%d %H:%M} UTC", _state(user))
+    show_table(table)
 
 
 @app.command(epilog=EXIT_CODES)
@@ -80,19 +80,19 @@ def reset_password(email: Email, password: NewPassword = None) -> None:
         run(lambda service: _reset(service, email, password))
 
 
-def _chosen_password(given: str | None, from_stdin: bool) -> str:
-    if given is not None and from_stdin:
+def _read_password(option: str | None, from_stdin: bool) -> str:
+    if option is not None and from_stdin:
         raise fail("give --password or --password-stdin", WRONG_USAGE)
-    if given is not None:
-        return given
+    if option is not None:
+        return option
     if from_stdin:
         return sys.stdin.readline().rstrip("\r\n")
-    if not can_ask():
+    if not is_interactive():
         raise fail("nobody can be asked for the password here: give --password-stdin or --password", WRONG_USAGE)
     return str(typer.prompt("Password", hide_input=True, confirmation_prompt=True, err=True))
 
 
-def _described(user: User) -> dict[str, Any]:
+def _as_json(user: User) -> dict[str, Any]:
     identities = [{name: each[name] for name in ("provider_type", "id")} for each in user.identities]
     return {
         "id": user.id,

@@ -1,4 +1,4 @@
-"""What `doctor` asks a data source: is it there, which version, what protects it, what may we do, what time is it."""
+"""What `doctor` checks of databases: reachable, which version, access control, privileges, indexes, clocks."""
 
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
@@ -21,24 +21,24 @@ _LATE, _TOO_LATE = timedelta(seconds=5), timedelta(seconds=60)
 type Reply = Mapping[str, Any]
 
 
-async def data_source(service: Service, name: str) -> Findings:
+async def of_data_source(service: Service, name: str) -> Findings:
     """Look at one data source; raise the driver's errors if it does not answer."""
     check = f"data source {name}"
     admin = service.clients.collection(name, "admin", "doctor").database.client.get_database(
         "admin", codec_options=_OPTIONS
     )
-    asked = datetime.now(UTC)
+    sent = datetime.now(UTC)
     hello = await admin.command("hello")
-    answered = datetime.now(UTC)
-    yield Finding(check, "ok", f"answers in {(answered - asked) / timedelta(milliseconds=1):.0f} ms")
+    received = datetime.now(UTC)
+    yield Finding(check, "ok", f"answers in {(received - sent) / timedelta(milliseconds=1):.0f} ms")
     yield _version(check, (await admin.command("buildInfo"))["version"])
     yield _replica_set(check, hello, service.settings)
-    yield _clock(check, hello, asked, answered)
+    yield _clock(check, hello, sent, received)
     async for finding in _privileges(service.settings, check, name, admin):
         yield finding
 
 
-async def control_database(service: Service) -> Findings:
+async def of_control_database(service: Service) -> Findings:
     """Look at the control database: may we use it, are the indexes there."""
     settings = service.settings
     check = f"control database {settings.dozen_database}"
@@ -91,10 +91,10 @@ def _replica_set(check: str, hello: Reply, settings: Settings) -> Finding:
     return Finding(check, "ok", f"is a replica set of {members}: transactions work")
 
 
-def _clock(check: str, hello: Reply, asked: datetime, answered: datetime) -> Finding:
+def _clock(check: str, hello: Reply, sent: datetime, received: datetime) -> Finding:
     """Compare the clocks: expiry of tokens is checked by ours, expiry of sessions by MongoDB's."""
     theirs = hello["localTime"].replace(tzinfo=UTC)
-    apart = max(asked - theirs, theirs - answered, timedelta(0))
+    apart = max(sent - theirs, theirs - received, timedelta(0))
     if apart < _LATE:
         return Finding(check, "ok", "its clock and ours agree")
     sentence = f"its clock and ours are {apart.total_seconds():.0f} s apart: tokens and sessions end at the wrong time"

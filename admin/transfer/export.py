@@ -11,7 +11,7 @@ from pymongo.errors import PyMongoError
 
 from admin import namespace
 from admin.namespace import DataSource, Namespace, RawCollection
-from admin.output import AsJSON, show_json
+from admin.output import AsJSON, path_text, show_json
 from admin.process import EXIT_CODES, WRONG_USAGE, StoppedError, fail, note, run
 from admin.transfer import checkpoint, files, lines
 from admin.transfer.export_files import ExportCheckpoint, ExportFiles, ExportOptions
@@ -70,7 +70,7 @@ def export(  # noqa: PLR0913  each is an option of the command line
             lambda service: work.to_file(service, target, resume, restart), endless=True, interrupted=interrupted
         )
     if as_json:
-        show_json({"namespace": name, "out": out, "documents": count, "bytes": Path(out).stat().st_size})
+        show_json({"namespace": name, "out": path_text(out), "documents": count, "bytes": Path(out).stat().st_size})
     else:
         note(f"{count} documents of {name} exported")
 

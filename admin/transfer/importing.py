@@ -14,7 +14,7 @@ from bson.objectid import ObjectId
 
 from admin import namespace
 from admin.namespace import DataSource, Namespace
-from admin.output import AsJSON, show_json
+from admin.output import AsJSON, path_text, show_json
 from admin.process import EXIT_CODES, WRONG_USAGE, StoppedError, fail, note, run
 from admin.transfer import checkpoint, files, lines
 from admin.transfer.lines import LineError
@@ -99,7 +99,7 @@ def import_(  # noqa: PLR0913  each is an option of the command line
             interrupted=interrupted,
         )
     if as_json:
-        show_json({"namespace": name, "in": path} | msgspec.structs.asdict(counts))
+        show_json({"namespace": name, "in": path_text(path)} | msgspec.structs.asdict(counts))
     note(
         f"{counts.total} documents for {name}: {counts.inserted} inserted, {counts.replaced} replaced, "
         f"{counts.skipped} skipped, {counts.unchanged} there already, {counts.failed} failed"

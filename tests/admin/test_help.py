@@ -4,14 +4,12 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 import typer
 
 from admin.__main__ import LazyCommand, app
-from tests.admin.conftest import Command
 from tests.hosts import ROOT
 
 SERVICE = {"bson", "pymongo", "asyncio", "shared", "admin"}
@@ -82,13 +80,3 @@ def test_a_command_explains_itself_and_each_option(name: str) -> None:
 @pytest.mark.parametrize("name", EVERY)
 def test_exit_codes_stand_in_the_help(name: str) -> None:
     assert "Exit codes: 0 done, 1 failed or problems found, 2 wrong usage" in EVERY[name].epilog
-
-
-@pytest.mark.parametrize("words", [("doctor",), ("keys", "list"), ("keys", "list", "--json")], ids=" ".join)
-def test_a_result_that_cannot_be_written_is_one_sentence(command: Command, words: tuple[str, ...]) -> None:
-    command.env["DOZEN_DATABASE"] = "unwritten"
-    with Path("/dev/full").open("w") as full:
-        process = command.start(*words, stdout=full)
-        _, said = process.communicate(timeout=120)
-
-    assert (process.returncode, said.decode()) == (1, "error: standard output: No space left on device\n")
