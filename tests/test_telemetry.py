@@ -85,7 +85,7 @@ async def _server_run(backend: str, mongod: Mongod, key: str, log: Path) -> Repo
             await server.request("GET", "/health/live")
             await asyncio.to_thread(fake.wait_for, lambda: counted(fake) and len(fake.of("RequestData")) >= 3)
             await asyncio.to_thread(fake.wait_for, lambda: fake.of("MessageData"))
-        return Reported("server.py", backend, fake.items, fake.bodies, fake.paths, answers, server.log_lines)
+        return Reported("server", backend, fake.items, fake.bodies, fake.paths, answers, server.log_lines)
 
 
 async def _worker_run(backend: str, mongod: Mongod, key: str, log: Path) -> Reported:
@@ -104,7 +104,7 @@ async def _worker_run(backend: str, mongod: Mongod, key: str, log: Path) -> Repo
         return Reported("Azure Functions", backend, fake.items, fake.bodies, fake.paths, answers, worker.log_lines)
 
 
-RUNS = {"server.py": _server_run, "Azure Functions": _worker_run}
+RUNS = {"server": _server_run, "Azure Functions": _worker_run}
 
 
 @pytest.fixture(scope="module")
@@ -124,7 +124,7 @@ async def runs(
 @pytest.fixture(params=BACKENDS)
 def from_server(request: pytest.FixtureRequest, runs: dict[tuple[str, str], Reported]) -> Reported:
     """What server.py reported, through each backend."""
-    return runs["server.py", request.param]
+    return runs["server", request.param]
 
 
 @pytest.fixture(params=BACKENDS)
