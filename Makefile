@@ -13,6 +13,12 @@ VERSION := $(shell sed -n 's/^VERSION = "\(.*\)"$$/\1/p' shared/settings.py)
 # The package whose admin process is run.
 PACKAGE := dist/dozen.zip
 
+# The tests run in a process for each core, with a mongod and servers of its own; a file alone starts sooner without.
+# A MongoDB that is given cannot be shared.
+DEPTH ?= quick
+WORKERS := $(if $(TEST_MONGO_DB_URI)$(findstring .py,$(T)),,--numprocesses=auto --maxprocesses=8 --dist=worksteal)
+COVERAGE := $(if $(T),,$(if $(filter full,$(DEPTH)),--cov --cov-report=term))
+
 # The copy of requirements-dev.txt that is installed in .venv.
 READY := $(VENV)/requirements-dev.txt
 
@@ -30,8 +36,10 @@ run: $(READY) ## Serve the API here, with a MongoDB and sample data
 func: $(READY) ## Serve it in Azure's own host, by func start, on LISTEN_PORT
 	@$(PYTHON) -m local.core_tools
 
-test: $(READY) ## Run all tests against real servers and measure the coverage
-	$(PYTHON) -m pytest --cov --cov-report=term
+test: export DEPTH := $(DEPTH)
+test: export PYTHONDONTWRITEBYTECODE := # empty: else each of hundreds of processes compiles all modules anew
+test: $(READY) ## Run all tests against real servers; T=tests/test_log.py some, DEPTH=full as a commit must pass them
+	$(PYTHON) -m pytest $(WORKERS) --durations=10 $(COVERAGE) $(T)
 
 test-mongo: $(READY) ## Run all tests against MONGO=7 or MONGO=8 from its container, with docker
 	infra/with_mongo.sh $(MONGO) $(MAKE) --no-print-directory test

@@ -26,12 +26,13 @@ _START_S = 60
 _POLL_S = 0.02
 _NOT_YET_INITIALIZED = 94
 _ALREADY_INITIALIZED = 23
-_SMALL = (
+SMALL = (
     "--wiredTigerCacheSizeGB=0.25",
     "--oplogSize=128",
     "--nounixsocket",
     "--quiet",
     "--setParameter=diagnosticDataCollectionEnabled=false",
+    "--wiredTigerEngineConfigString=log=(prealloc=false,file_max=16MB)",  # else the journal is 300 MB from the start
 )
 
 
@@ -128,7 +129,7 @@ class Mongod:
             f"--port={self.port}",
             f"--bind_ip={ports.LOOPBACK}",
             f"--replSet={_SET}",
-            *_SMALL,
+            *SMALL,
             *self.extra_args,
         ]
 

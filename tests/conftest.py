@@ -14,14 +14,33 @@ from shared.auth.keys import new_key
 from shared.mongo.control import API_KEYS
 from shared.service import Service, process
 from shared.settings import VERSION
+from tests.depth import HOSTS, pytest_collection_modifyitems, pytest_refuse_another_depth, pytest_report_header
 from tests.hosts import Answer, Host, Server, Worker
-from tests.leaks import pytest_configure, pytest_sessionfinish, pytest_terminal_summary
+from tests.leaks import pytest_listen, pytest_sessionfinish, pytest_terminal_summary, pytest_testnodedown
+from tests.memory import pytest_leave_memory, pytest_move_to_memory
 from tests.valkey import Valkey
 
-__all__ = ["pytest_configure", "pytest_sessionfinish", "pytest_terminal_summary"]  # hooks: pytest finds them here
+__all__ = [  # hooks: pytest finds them here
+    "pytest_collection_modifyitems",
+    "pytest_leave_memory",
+    "pytest_listen",
+    "pytest_move_to_memory",
+    "pytest_refuse_another_depth",
+    "pytest_report_header",
+    "pytest_sessionfinish",
+    "pytest_terminal_summary",
+    "pytest_testnodedown",
+]  # fmt: skip
 
 ACTION = "/app/shop-abcde/endpoint/data/v1/action/"
 DATABASE = "shop"
+
+
+@pytest.hookimpl(specname="pytest_configure")
+def pytest_refuse_to_share(config: pytest.Config) -> None:
+    """Workers would empty each other's collections."""
+    if os.environ.get("TEST_MONGO_DB_URI") and config.getoption("dist", "no") != "no":
+        raise pytest.UsageError("TEST_MONGO_DB_URI is one MongoDB, which workers cannot share: run with -n 0")
 
 
 class GivenMongod(Mongod):
@@ -48,13 +67,14 @@ class GivenMongod(Mongod):
 
 @pytest.fixture(scope="session")
 def mongod(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mongod]:
-    """A mongod for the whole run, with test commands such as failCommand enabled."""
+    """A mongod for the whole run, or for one worker of it, with test commands such as failCommand enabled."""
     if uri := os.environ.get("TEST_MONGO_DB_URI"):
         with GivenMongod(uri) as given:
             yield given
         return
-    with Mongod(tmp_path_factory.mktemp("mongod"), extra_args=["--setParameter", "enableTestCommands=1"]) as server:
-        yield server
+    server = Mongod(tmp_path_factory.mktemp("mongod"), extra_args=["--setParameter", "enableTestCommands=1"]).start()
+    yield server
+    server.kill()  # in order it would take a second, for data that nobody wants
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -93,7 +113,7 @@ async def server(mongod: Mongod, tmp_path_factory: pytest.TempPathFactory) -> As
         yield running
 
 
-@pytest.fixture(params=["worker", "server"])
+@pytest.fixture(params=HOSTS)
 def host(request: pytest.FixtureRequest) -> Host:
     """Each host in turn."""
     running: Host = request.getfixturevalue(request.param)

@@ -178,6 +178,8 @@ def _command(pid: int) -> bytes:
 class Server:
     """server.py as a process of its own, on a free port, with the settings given."""
 
+    command: tuple[str, ...] = ("-m", "server")
+
     def __init__(self, log: Path, **env: str) -> None:
         self.port = free_port()
         self.log = log
@@ -212,9 +214,8 @@ class Server:
         """Start it, also again on the same port, and return when it answers."""
         env = self.env | {"LISTEN_PORT": str(self.port), "LISTEN_HOST": "127.0.0.1"}
         with self.log.open("ab") as log:
-            self._process = child.start(
-                [sys.executable, "-m", "server"], env=env | {"PYTHONPATH": str(ROOT)}, output=log
-            )
+            env |= {"PYTHONPATH": str(ROOT)}
+            self._process = child.start([sys.executable, *self.command], env=env, output=log)
         await eventually(self._is_live, 30)
 
     async def kill(self) -> None:
@@ -262,6 +263,15 @@ class Server:
         except httpx.TransportError:
             return False
         return True
+
+
+class EagerServer(Server):
+    """The same, sending its telemetry soon."""
+
+    command = ("-m", "tests.eager_server")
+
+    def __init__(self, log: Path, **env: str) -> None:
+        super().__init__(log, PYTHONPATH=str(ROOT), **env)
 
 
 class WorkerProcess:

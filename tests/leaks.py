@@ -3,6 +3,9 @@
 The processes that tests start log to files, which are named here; what this process logs is kept in memory. Secrets
 are what tests send as credentials and get as such, the settings that hold some, and the marker PLANTED that tests put
 into documents, filters and wherever else a caller can put a text.
+
+Each worker of a parallel run looks through the logs of its own servers for the secrets of its own tests, and hands over
+what it found; one that ended without a word fails the run, because nobody looked.
 """
 
 import json
@@ -10,7 +13,7 @@ import logging
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import unquote, urlsplit
 
 import pytest
@@ -109,30 +112,60 @@ def _position(text: str, value: str) -> int:
     return max(text.find(value), text.find(escaped) if escaped != value else -1)
 
 
-def pytest_configure() -> None:
-    """Listen from the first line on."""
+class _Looked(NamedTuple):
+    """What was looked through, how many secrets were looked for, and what was found."""
+
+    files: int = 0
+    texts: int = 0
+    secrets: int = 0
+    found: tuple[str, ...] = ()
+
+    def and_(self, other: "_Looked") -> "_Looked":
+        return _Looked(
+            self.files + other.files, self.texts + other.texts, self.secrets + other.secrets, self.found + other.found
+        )
+
+
+_LOOKED = pytest.StashKey[_Looked]()
+
+
+@pytest.hookimpl(specname="pytest_configure")
+def pytest_listen() -> None:
+    """Keep what is logged from the first line on."""
     logging.getLogger().addHandler(_Memory())
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Take what a worker found."""
+    output = getattr(node, "workeroutput", None) or {}  # a worker that crashed has none
+    nobody = f"{node.gateway.id} ended before its logs were looked through"
+    _gather(node.config, _Looked(*output["leaks"]) if "leaks" in output else _Looked(found=(nobody,)))
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Fail the run if anything leaked: servers have ended by now, so their logs are whole."""
-    if not _files and not _texts:
-        return
-    session.config.stash[_FOUND] = found()
-    if session.config.stash[_FOUND] and session.exitstatus == pytest.ExitCode.OK:
+    if _files or _texts:
+        _gather(session.config, _Looked(len(_files), len(_texts), len(_secrets), tuple(found())))
+    looked = session.config.stash.get(_LOOKED, _Looked())
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["leaks"] = tuple(looked)
+    if looked.found and session.exitstatus == pytest.ExitCode.OK:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def _gather(config: pytest.Config, looked: _Looked) -> None:
+    config.stash[_LOOKED] = config.stash.get(_LOOKED, _Looked()).and_(looked)
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
     """Say what was looked through, and what was found."""
-    leaked = config.stash.get(_FOUND, None)
-    if leaked is None:
+    looked = config.stash.get(_LOOKED, None)
+    if looked is None:
         return
-    looked = f"{len(_files)} files and {len(_texts)} other texts were looked through for {len(_secrets)} secrets"
-    terminalreporter.write_sep("=", f"{len(leaked)} secrets in logs: {looked}", red=bool(leaked), green=not leaked)
-    for sentence in leaked:
+    through = f"{looked.files} files and {looked.texts} other texts were looked through for {looked.secrets} secrets"
+    leaked = bool(looked.found)
+    terminalreporter.write_sep("=", f"{len(looked.found)} secrets in logs: {through}", red=leaked, green=not leaked)
+    for sentence in looked.found:
         terminalreporter.write_line(sentence)
-
-
-_FOUND = pytest.StashKey[list[str]]()

@@ -7,6 +7,8 @@ import pytest
 from tests.conftest import ACTION, errors_only, request_body
 from tests.hosts import Host, Worker
 
+pytestmark = pytest.mark.both_hosts  # methods and headers come and go through each host in its way
+
 PAGE = "https://shop.example"
 PREFLIGHT = {"Origin": PAGE, "Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "apikey"}
 

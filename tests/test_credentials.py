@@ -7,7 +7,7 @@ import pytest
 from pymongo import MongoClient
 
 from local import child, ports
-from local.mongod import find_mongod
+from local.mongod import SMALL, find_mongod
 from shared.auth.keys import new_key
 from shared.mongo.control import API_KEYS
 from tests.conftest import Post, errors_only
@@ -30,7 +30,7 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
     port, folder = ports.free_port(), tmp_path_factory.mktemp("guarded")
     with (folder / "log").open("wb") as log:
         command = [str(find_mongod()), "--auth", f"--port={port}", f"--dbpath={folder}", f"--bind_ip={ports.LOOPBACK}"]
-        process = child.start([*command, "--nounixsocket", "--wiredTigerCacheSizeGB=0.25"], output=log)
+        process = child.start([*command, *SMALL], output=log)
     with MongoClient[dict[str, Any]](ports.LOOPBACK, port, serverSelectionTimeoutMS=60_000) as first:
         first.admin.command(
             "createUser", "root", pwd=ROOT_PASSWORD, roles=["root"]

@@ -1,8 +1,8 @@
-"""MONGO_DB_AUTH=entra: signing in to MongoDB with tokens, through the server and the admin process."""
+"""MONGO_DB_AUTH=entra: signing in to MongoDB with tokens, through both hosts and the admin process."""
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +12,12 @@ import pytest
 from shared.auth.keys import new_key
 from shared.mongo.control import API_KEYS
 from shared.mongo.entra import scope
+from shared.service import process
 from tests.conftest import ACTION, errors_only, request_body
-from tests.hosts import ROOT, Server
+from tests.hosts import ROOT, Host, Server, Worker
 from tests.oidc import IDENTITY_HEADER, SECRET, IdentityEndpoint, OidcMongo
+
+type Serve = Callable[[dict[str, str]], Worker]
 
 DOCUMENTDB = "https://ossrdbms-aad.database.windows.net"
 ATLAS = "api://dozen-atlas"
@@ -35,12 +38,26 @@ async def mongo() -> AsyncIterator[OidcMongo]:
         yield running
 
 
+@pytest.fixture
+async def serve(worker: Worker, configured: pytest.MonkeyPatch) -> AsyncIterator[Serve]:
+    """The worker in this process, with these settings and those of no other MongoDB."""
+    configured.delenv("MONGO_DB_URI")
+
+    def serve(settings: dict[str, str]) -> Worker:
+        for name, value in settings.items():
+            configured.setenv(name, value)
+        return worker
+
+    yield serve
+    await process.close()  # while what stands in for MongoDB still answers
+
+
 def entra(mongo: OidcMongo, identity: IdentityEndpoint, **env: str) -> dict[str, str]:
     return {"MONGO_DB_URI": mongo.uri, "MONGO_DB_AUTH": "entra"} | identity.env | env
 
 
-async def find_one(server: Server, mongo: Any) -> Any:
-    return await server.request("POST", ACTION + "findOne", {"apiKey": mongo.key}, request_body())
+async def find_one(host: Host, mongo: Any) -> Any:
+    return await host.request("POST", ACTION + "findOne", {"apiKey": mongo.key}, request_body())
 
 
 async def test_a_call_reaches_a_mongodb_that_takes_no_password(
@@ -55,43 +72,43 @@ async def test_a_call_reaches_a_mongodb_that_takes_no_password(
     assert "find" in mongo.commands
 
 
-async def test_the_identity_and_the_audience_are_settings(tmp_path: Path, identity: IdentityEndpoint) -> None:
+async def test_the_identity_and_the_audience_are_settings(serve: Serve, identity: IdentityEndpoint) -> None:
     settings = {"AZURE_CLIENT_ID": "11111111-2222-3333-4444-555555555555", "MONGO_DB_TOKEN_AUDIENCE": ATLAS}
-    async with OidcMongo(ATLAS) as mongo, Server(tmp_path / "log", **entra(mongo, identity, **settings)) as server:
-        answer = await server.request("GET", "/health/ready")
+    async with OidcMongo(ATLAS) as mongo:
+        answer = await serve(entra(mongo, identity, **settings)).request("GET", "/health/ready")
 
     assert answer.status == 200
     assert [(each["client_id"], each["resource"]) for each in identity.asked] == [(settings["AZURE_CLIENT_ID"], ATLAS)]
 
 
 async def test_a_token_that_grew_too_old_is_replaced_within_the_call(
-    tmp_path: Path, mongo: OidcMongo, identity: IdentityEndpoint
+    serve: Serve, mongo: OidcMongo, identity: IdentityEndpoint
 ) -> None:
     identity.lifetime_s = 60  # so near its end, azure-identity does not use it again
-    async with Server(tmp_path / "log", **entra(mongo, identity)) as server:
-        first = await find_one(server, mongo)
-        mongo.too_old.update(identity.tokens)
-        second = await find_one(server, mongo)
+    worker = serve(entra(mongo, identity))
+    first = await find_one(worker, mongo)
+    mongo.too_old.update(identity.tokens)
+    second = await find_one(worker, mongo)
 
     assert (first.status, second.status) == (200, 200)
     assert len(set(mongo.presented)) == 2
     assert mongo.presented[-1] == identity.tokens[-1]
 
 
-async def test_a_token_for_another_database_is_503(tmp_path: Path, identity: IdentityEndpoint) -> None:
-    async with OidcMongo(ATLAS) as mongo, Server(tmp_path / "log", **entra(mongo, identity)) as server:
-        answer = await server.request("POST", ACTION + "find", {"apiKey": "any"}, request_body())
+async def test_a_token_for_another_database_is_503(serve: Serve, identity: IdentityEndpoint) -> None:
+    async with OidcMongo(ATLAS) as mongo:
+        worker = serve(entra(mongo, identity))
+        answer = await worker.request("POST", ACTION + "find", {"apiKey": "any"}, request_body())
 
     assert answer.status == 503
     assert errors_only(answer)["error"] == "MongoDB refuses the credentials of this deployment"
 
 
 async def test_a_password_beside_it_is_one_clear_sentence(
-    tmp_path: Path, mongo: OidcMongo, identity: IdentityEndpoint
+    serve: Serve, mongo: OidcMongo, identity: IdentityEndpoint
 ) -> None:
     both = entra(mongo, identity, MONGO_DB_URI="mongodb://user:planted@127.0.0.1/")
-    async with Server(tmp_path / "log", **both) as server:
-        answer = await find_one(server, mongo)
+    answer = await find_one(serve(both), mongo)
 
     assert answer.status == 503
     assert errors_only(answer)["error"] == (
@@ -112,30 +129,30 @@ async def test_a_password_beside_it_is_one_clear_sentence(
     ],
 )
 async def test_no_token_is_503_and_the_log_says_what_to_do(
-    tmp_path: Path, mongo: OidcMongo, identity: IdentityEndpoint, wrong: Any
+    serve: Serve, mongo: OidcMongo, identity: IdentityEndpoint, caplog: pytest.LogCaptureFixture, wrong: Any
 ) -> None:
     identity.answer = wrong
-    async with Server(tmp_path / "log", **entra(mongo, identity)) as server:
-        answer = await find_one(server, mongo)
-        live = await server.request("GET", "/health/live")
+    worker = serve(entra(mongo, identity))
+    answer = await find_one(worker, mongo)
+    live = await worker.request("GET", "/health/live")
 
     assert (answer.status, live.status) == (503, 200)
     assert answer.headers["retry-after"] == "5"
     assert errors_only(answer)["error"] == "this deployment gets no token to sign in to MongoDB with"
-    advice = [line for line in server.log_lines if line["message"].startswith("no token from Microsoft Entra ID: ")]
-    assert {(line["level"], line["logger"]) for line in advice} == {("ERROR", "dozen")}
-    assert "AZURE_CLIENT_ID" in advice[0]["message"]
+    advice = [line for line in caplog.records if line.getMessage().startswith("no token from Microsoft Entra ID: ")]
+    assert {(line.levelname, line.name) for line in advice} == {("ERROR", "dozen")}
+    assert "AZURE_CLIENT_ID" in advice[0].getMessage()
     assert mongo.presented == []
 
 
 async def test_it_goes_on_by_itself_when_there_are_tokens_again(
-    tmp_path: Path, mongo: OidcMongo, identity: IdentityEndpoint
+    serve: Serve, mongo: OidcMongo, identity: IdentityEndpoint
 ) -> None:
     identity.answer = lambda _: (400, {"error": "invalid_client"})
-    async with Server(tmp_path / "log", **entra(mongo, identity)) as server:
-        during = await find_one(server, mongo)
-        identity.answer = None
-        after = await find_one(server, mongo)
+    worker = serve(entra(mongo, identity))
+    during = await find_one(worker, mongo)
+    identity.answer = None
+    after = await find_one(worker, mongo)
 
     assert (during.status, after.status) == (503, 200)
 

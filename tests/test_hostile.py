@@ -121,6 +121,7 @@ async def test_an_endless_other_collection_is_refused_briefly(post: Post, stage:
     assert brief(answer)
 
 
+@pytest.mark.both_hosts
 @pytest.mark.parametrize(
     "path",
     [

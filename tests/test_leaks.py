@@ -12,7 +12,7 @@ from local.mongod import Mongod
 from shared.auth.keys import new_key
 from tests.conftest import ACTION, FailPoint, request_body
 from tests.functions.rules.conftest import CLIENT, SETTINGS
-from tests.hosts import ROOT, Server, WorkerProcess
+from tests.hosts import ROOT, EagerServer, WorkerProcess
 from tests.ingestion import Ingestion
 from tests.leaks import PLANTED
 
@@ -76,7 +76,7 @@ def given(url: str) -> str:
 
 @pytest.mark.parametrize(
     ("host", "backend"),
-    [(host, backend) for host in (Server, WorkerProcess) for backend in ("opencensus", "opentelemetry")],
+    [(host, backend) for host in (EagerServer, WorkerProcess) for backend in ("opencensus", "opentelemetry")],
 )
 async def test_no_log_and_no_telemetry_holds_what_a_caller_sent(
     mongod: Mongod, key: str, tmp_path: Path, fail_point: FailPoint, host: Any, backend: str
@@ -85,7 +85,8 @@ async def test_no_log_and_no_telemetry_holds_what_a_caller_sent(
     headers = {"apiKey": key, "User-Agent": P, "X-Forwarded-For": P, "Referer": P, "Cookie": P, "traceparent": P}
     with Ingestion() as fake:
         env = SETTINGS | ours | fake.env
-        async with host(tmp_path / "log", MONGO_DB_URI=mongod.uri, **env) as running:
+        uri = f"{mongod.uri}&heartbeatFrequencyMS=500"  # else the driver looks again ten seconds after a fault
+        async with host(tmp_path / "log", MONGO_DB_URI=uri, **env) as running:
             for action, members in CALLS:
                 await running.request("POST", given(ACTION + action), headers, request_body(**members))
             for credentials in CREDENTIALS:
@@ -108,11 +109,20 @@ async def test_no_log_and_no_telemetry_holds_what_a_caller_sent(
     assert [secret for secret in secrets if secret in text + "".join(fake.bodies)] == []
 
 
-def pytest_on(directory: Path, leak: str, text: str) -> subprocess.CompletedProcess[str]:
+CRASH = """
+import os
+
+
+def test_it():
+    os._exit(3)
+"""
+
+
+def pytest_on(directory: Path, leak: str, text: str, *options: str) -> subprocess.CompletedProcess[str]:
     (directory / "conftest.py").write_text("from tests.leaks import *  # noqa: F403")
     (directory / "test_leak.py").write_text(LEAK.format(leak=leak, text=text))
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", str(directory), "."]
-    env = {"PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "xdist", f"--rootdir={directory}", *options, "."]
+    env = {"PYTHONPATH": str(ROOT), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}  # other plugins take half a second
     return subprocess.run(command, cwd=directory, env=env, capture_output=True, text=True, check=False)
 
 
@@ -151,6 +161,34 @@ def test_a_run_without_leaks_passes(tmp_path: Path) -> None:
     done = pytest_on(tmp_path, "leaks.secret('never logged', 'x')", "a harmless line")
 
     assert (done.returncode, "0 secrets in logs" in done.stdout) == (0, True)
+
+
+def test_a_leak_in_one_of_several_workers_fails_the_run(tmp_path: Path) -> None:
+    harmless = LEAK.format(leak="leaks.secret('of one worker', 'x')", text="of the other one: of two workers")
+    for number in range(3):
+        (tmp_path / f"test_other_{number}.py").write_text(harmless)
+
+    done = pytest_on(tmp_path, "pass", f"a line with {P}", "--numprocesses=2", "--dist=load")
+
+    assert "4 passed" in done.stdout
+    assert done.returncode == 1
+    assert "1 secrets in logs: 4 files and 0 other texts were looked through for 4 secrets" in done.stdout
+    assert P not in done.stdout.partition("secrets in logs")[2]
+
+
+def test_workers_without_leaks_pass(tmp_path: Path) -> None:
+    done = pytest_on(tmp_path, "leaks.secret('never logged', 'x')", "a harmless line", "--numprocesses=2")
+
+    assert (done.returncode, "0 secrets in logs: 1 files and" in done.stdout) == (0, True)
+
+
+def test_a_worker_that_ends_before_its_logs_are_looked_through_fails_the_run(tmp_path: Path) -> None:
+    (tmp_path / "test_crash.py").write_text(CRASH)
+
+    done = pytest_on(tmp_path, "pass", "a harmless line", "--numprocesses=2", "--max-worker-restart=0")
+
+    assert done.returncode == 1
+    assert " ended before its logs were looked through" in done.stdout
 
 
 def test_a_log_that_is_gone_fails_the_run(tmp_path: Path) -> None:

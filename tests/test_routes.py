@@ -8,6 +8,8 @@ import pytest
 from tests.conftest import ACTION, Post, errors_only, request_body
 from tests.hosts import Host, Server, Worker
 
+pytestmark = pytest.mark.both_hosts  # paths and methods are routed by each host in its way
+
 ACTIONS = [
     "findOne", "find", "insertOne", "insertMany", "updateOne", "updateMany", "replaceOne", "deleteOne", "deleteMany",
     "aggregate",

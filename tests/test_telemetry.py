@@ -5,7 +5,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,7 +17,7 @@ from shared import settings
 from shared.service import process
 from shared.settings import VERSION
 from tests.conftest import ACTION, FailPoint, request_body
-from tests.hosts import ROOT, Answer, Server, Worker, WorkerProcess, eventually
+from tests.hosts import ROOT, Answer, EagerServer, Server, Worker, WorkerProcess, eventually
 from tests.ingestion import KEY, TOKEN, Ingestion, Item, certificate_in
 from tests.leaks import PLANTED
 
@@ -75,7 +75,7 @@ async def _server_run(backend: str, mongod: Mongod, key: str, log: Path) -> Repo
     with Ingestion() as fake:
         connection = fake.env["APPLICATIONINSIGHTS_CONNECTION_STRING"] + ";"
         env = {"APPLICATIONINSIGHTS_CONNECTION_STRING": connection, "TELEMETRY_BACKEND": backend}
-        async with Server(log, MONGO_DB_URI=mongod.uri, CONTAINER_APP_NAME="films-api", **env) as server:
+        async with EagerServer(log, MONGO_DB_URI=mongod.uri, CONTAINER_APP_NAME="films-api", **env) as server:
 
             async def post(action: str, headers: dict[str, str], members: Any, trace_parent: str) -> Answer:
                 headers |= {"traceparent": trace_parent} if trace_parent else {}
@@ -108,35 +108,38 @@ RUNS = {"server": _server_run, "Azure Functions": _worker_run}
 
 
 @pytest.fixture(scope="module")
-async def runs(
+def runs(
     mongod: Mongod, key: str, tmp_path_factory: pytest.TempPathFactory, driver: Any
-) -> dict[tuple[str, str], Reported]:
-    """What each host reported through each backend."""
-    reported = {}
-    for host, run in RUNS.items():
-        for backend in BACKENDS:
+) -> Callable[[str, str], Awaitable[Reported]]:
+    """Give what a host reported through a backend; it runs once."""
+    reported: dict[tuple[str, str], Reported] = {}
+
+    async def run(host: str, backend: str) -> Reported:
+        if (host, backend) not in reported:
             await driver["shop"]["items"].drop()
             log = tmp_path_factory.mktemp("telemetry") / "log"
-            reported[host, backend] = await run(backend, mongod, key, log)
-    return reported
+            reported[host, backend] = await RUNS[host](backend, mongod, key, log)
+        return reported[host, backend]
+
+    return run
 
 
 @pytest.fixture(params=BACKENDS)
-def from_server(request: pytest.FixtureRequest, runs: dict[tuple[str, str], Reported]) -> Reported:
+async def from_server(request: pytest.FixtureRequest, runs: Callable[[str, str], Awaitable[Reported]]) -> Reported:
     """What server.py reported, through each backend."""
-    return runs["server", request.param]
+    return await runs("server", request.param)
 
 
 @pytest.fixture(params=BACKENDS)
-def from_worker(request: pytest.FixtureRequest, runs: dict[tuple[str, str], Reported]) -> Reported:
+async def from_worker(request: pytest.FixtureRequest, runs: Callable[[str, str], Awaitable[Reported]]) -> Reported:
     """What Azure's worker reported, through each backend."""
-    return runs["Azure Functions", request.param]
+    return await runs("Azure Functions", request.param)
 
 
 @pytest.fixture(params=[(host, backend) for host in RUNS for backend in BACKENDS], ids=" ".join)
-def reported(request: pytest.FixtureRequest, runs: dict[tuple[str, str], Reported]) -> Reported:
+async def reported(request: pytest.FixtureRequest, runs: Callable[[str, str], Awaitable[Reported]]) -> Reported:
     """What each host reported through each backend."""
-    return runs[request.param]
+    return await runs(*request.param)
 
 
 async def logged(server: Server, message: str) -> bool:
@@ -256,7 +259,7 @@ async def test_the_first_line_says_which_settings_are_on(reported: Reported) -> 
 async def test_logs_can_be_kept_at_home(mongod: Mongod, key: str, tmp_path: Path, backend: str) -> None:
     with Ingestion() as fake:
         env = fake.env | {"TELEMETRY_BACKEND": backend, "TELEMETRY_LOGS_TO_APPINSIGHTS": "off"}
-        async with Server(tmp_path / "log", MONGO_DB_URI=mongod.uri, **env) as server:
+        async with EagerServer(tmp_path / "log", MONGO_DB_URI=mongod.uri, **env) as server:
             await server.request("POST", ACTION + "find", {"apiKey": key}, request_body())
             await asyncio.to_thread(fake.wait_for, lambda: fake.of("RequestData") and fake.of("MetricData"))
 
@@ -280,7 +283,9 @@ async def test_the_lines_of_a_worker_are_sent_once_where_that_is_wanted(
 @pytest.mark.parametrize("backend", BACKENDS)
 async def test_what_a_stopping_server_knows_is_sent(mongod: Mongod, key: str, tmp_path: Path, backend: str) -> None:
     with Ingestion() as fake:
-        async with Server(tmp_path / "log", MONGO_DB_URI=mongod.uri, TELEMETRY_BACKEND=backend, **fake.env) as server:
+        async with EagerServer(
+            tmp_path / "log", MONGO_DB_URI=mongod.uri, TELEMETRY_BACKEND=backend, **fake.env
+        ) as server:
             await asyncio.to_thread(fake.wait_for, lambda: fake.of("MessageData"))  # the backend is up
             await server.request("POST", ACTION + "find", {"apiKey": key}, request_body())
 
@@ -298,7 +303,7 @@ async def test_a_call_never_notices_that_telemetry_is_lost(
     with Ingestion(status=500 if ending == "500" else 200, delay=20 if ending == "slow" else 0) as fake:
         url = f"http://127.0.0.1:{free_port()}" if ending == "dead" else fake.url
         env = {"APPLICATIONINSIGHTS_CONNECTION_STRING": f"InstrumentationKey={KEY};IngestionEndpoint={url}"}
-        async with Server(tmp_path / "log", MONGO_DB_URI=mongod.uri, TELEMETRY_BACKEND=backend, **env) as server:
+        async with EagerServer(tmp_path / "log", MONGO_DB_URI=mongod.uri, TELEMETRY_BACKEND=backend, **env) as server:
             headers = {"apiKey": key}
             before = [await server.request("POST", ACTION + "find", headers, request_body()) for _ in range(20)]
             if ending != "dead":
@@ -327,7 +332,7 @@ async def test_a_wrong_connection_string_is_one_warning(
     mongod: Mongod, key: str, tmp_path: Path, backend: str, connection: str
 ) -> None:
     env = {"APPLICATIONINSIGHTS_CONNECTION_STRING": connection, "TELEMETRY_BACKEND": backend}
-    async with Server(tmp_path / "log", MONGO_DB_URI=mongod.uri, **env) as server:
+    async with EagerServer(tmp_path / "log", MONGO_DB_URI=mongod.uri, **env) as server:
         answer = await server.request("POST", ACTION + "find", {"apiKey": key}, request_body())
         await eventually(lambda: logged(server, "telemetry is off"), 60)
 
@@ -350,7 +355,7 @@ async def test_a_resource_without_keys_gets_the_identitys_token(
             "IDENTITY_ENDPOINT": f"{fake.url}/token",
             "IDENTITY_HEADER": "the-header",
         }
-        async with Server(tmp_path / "log", MONGO_DB_URI=mongod.uri, **env) as server:
+        async with EagerServer(tmp_path / "log", MONGO_DB_URI=mongod.uri, **env) as server:
             await server.request("POST", ACTION + "find", {"apiKey": key}, request_body())
             await asyncio.to_thread(fake.wait_for, lambda: fake.of("RequestData"))
 
@@ -365,7 +370,7 @@ async def test_an_authentication_that_is_not_understood_is_one_warning(
 ) -> None:
     with Ingestion() as fake:
         env = fake.env | {"APPLICATIONINSIGHTS_AUTHENTICATION_STRING": "Authorization=Basic"}
-        async with Server(tmp_path / "log", MONGO_DB_URI=mongod.uri, **env) as server:
+        async with EagerServer(tmp_path / "log", MONGO_DB_URI=mongod.uri, **env) as server:
             answer = await server.request("POST", ACTION + "find", {"apiKey": key}, request_body())
             await eventually(lambda: logged(server, "telemetry is off"), 60)
 

@@ -10,6 +10,7 @@ import os
 import sys
 
 from shared.telemetry.log import JSONLines
+from tests.eager_server import send_telemetry_soon
 from tests.hosts import Worker
 
 
@@ -18,6 +19,7 @@ async def main() -> None:
     handler = logging.StreamHandler(sys.stderr)  # the worker's own handlers, as far as they matter here
     handler.setFormatter(JSONLines())
     logging.getLogger().addHandler(handler)
+    send_telemetry_soon()
     worker = Worker()
     while line := await asyncio.to_thread(sys.stdin.readline):
         asked = json.loads(line)

@@ -1,10 +1,17 @@
-"""The command line as operators run it: a process of its own on the mongod of the tests."""
+"""The command line as operators run it, on the mongod of the tests: called here, or as a process of its own.
 
+A process of its own costs half a second, so only what cannot be seen without one gets it: signals, kills, pipes,
+terminals, memory, and that the exit code of a call is that of the process.
+"""
+
+import asyncio
+import contextlib
 import os
 import random
 import subprocess
 import sys
 import time
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +19,14 @@ import pytest
 from bson.codec_options import CodecOptions
 from bson.raw_bson import RawBSONDocument
 from pymongo import AsyncMongoClient
+from typer.testing import CliRunner
 
+from admin.__main__ import app
 from local.mongod import Mongod
 from tests.hosts import ROOT
 
 type Done = subprocess.CompletedProcess[bytes]
+type Told = subprocess.CompletedProcess[str]
 type Process = subprocess.Popen[bytes]
 
 RAW: CodecOptions[Any] = CodecOptions(document_class=RawBSONDocument, unicode_decode_error_handler="replace")
@@ -29,8 +39,44 @@ sys.exit(done.returncode)
 """  # a small process in between: a child's figure starts at that of the process it was forked from
 
 
+def call(arguments: tuple[str, ...], env: Mapping[str, str], folder: Path, stdin: bytes = b"") -> Done:
+    """Call the command with this environment, and no more, in this folder; what it does not expect is raised."""
+    with _as_a_process(env), contextlib.chdir(folder):
+        result = CliRunner().invoke(app, arguments, input=stdin, catch_exceptions=False)
+    return subprocess.CompletedProcess(arguments, result.exit_code, result.stdout_bytes, result.stderr_bytes)
+
+
+def run(arguments: tuple[str, ...], env: Mapping[str, str], folder: Path, stdin: bytes = b"") -> Done:
+    """Run the command as a process of its own, to the end."""
+    command = [sys.executable, "-m", "admin", *arguments]
+    return subprocess.run(command, env=env, input=stdin, capture_output=True, cwd=folder, check=False)
+
+
+def told(done: Done) -> Told:
+    """Return the same as text."""
+    return subprocess.CompletedProcess(done.args, done.returncode, done.stdout.decode(), done.stderr.decode())
+
+
+@contextlib.contextmanager
+def _as_a_process(env: Mapping[str, str]) -> Iterator[None]:
+    """Hold this process's environment and the event loop of the test back for a while."""
+    before, loop = dict(os.environ), asyncio._get_running_loop()
+    _have_environment(env)
+    asyncio._set_running_loop(None)  # the command runs one of its own, in this thread, as it sets handlers of signals
+    try:
+        yield
+    finally:
+        asyncio._set_running_loop(loop)
+        _have_environment(before)
+
+
+def _have_environment(env: Mapping[str, str]) -> None:
+    os.environ.clear()
+    os.environ.update(env)
+
+
 class Command:
-    """Runs `python -m admin`, to the end or until it is killed."""
+    """Calls the command, or starts it as a process that may be killed."""
 
     def __init__(self, folder: Path, **env: str) -> None:
         self.folder = folder
@@ -38,13 +84,11 @@ class Command:
         self.env = kept | {"PYTHONPATH": str(ROOT), "NO_COLOR": "1", "COLUMNS": "120"} | env
 
     def __call__(self, *arguments: str, **env: str) -> Done:
-        return self.fed(b"", *arguments, **env)
+        return call(arguments, self.env | env, self.folder)
 
     def fed(self, stdin: bytes, *arguments: str, **env: str) -> Done:
-        """Run the command with this on its standard input."""
-        return subprocess.run(
-            self._command(arguments), env=self.env | env, input=stdin, capture_output=True, cwd=self.folder, check=False
-        )
+        """Run the command with this in a pipe as its standard input."""
+        return run(arguments, self.env | env, self.folder, stdin)
 
     def start(self, *arguments: str, **streams: Any) -> Process:
         """Start the command; what is said of no stream goes nowhere, but for standard error."""

@@ -10,7 +10,7 @@ import pytest
 
 from admin.doctor import databases
 from local import child, ports
-from local.mongod import Mongod, find_mongod
+from local.mongod import SMALL, Mongod, find_mongod
 from shared.mongo.control import INDEXES
 from tests.admin.conftest import Command, Done
 from tests.functions.rules.conftest import SETTINGS
@@ -154,7 +154,7 @@ async def test_permissions_are_read_from_the_server(
     assert b"wrong-password" not in wrong.stdout + wrong.stderr
 
 
-@pytest.fixture(params=["--nounixsocket"])
+@pytest.fixture(params=["--noauth"])
 def standalone(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[str]:
     """A mongod that is no replica set."""
     port = ports.free_port()
@@ -162,7 +162,7 @@ def standalone(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[str]:
     data.mkdir()
     with (tmp_path / "log").open("wb") as log:
         options = [f"--dbpath={data}", f"--port={port}", "--bind_ip=127.0.0.1", request.param]
-        process = child.start([str(find_mongod()), "--wiredTigerCacheSizeGB=0.25", *options], output=log)
+        process = child.start([str(find_mongod()), *SMALL, *options], output=log)
     yield f"mongodb://127.0.0.1:{port}/?serverSelectionTimeoutMS=30000"
     child.stop(process)
 

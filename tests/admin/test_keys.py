@@ -1,4 +1,4 @@
-"""`python -m admin keys`, as an operator runs it: a process of its own on a real mongod."""
+"""`python -m admin keys`, as an operator runs it, on a real mongod."""
 
 import json
 import os
@@ -15,16 +15,15 @@ from local.mongod import Mongod
 from shared.auth import keys as keys_
 from shared.mongo.control import API_KEYS
 from shared.settings import VERSION
+from tests.admin.conftest import Told, call, run, told
 from tests.conftest import ACTION, request_body
 from tests.hosts import ROOT, Server
 
-type Done = subprocess.CompletedProcess[str]
-type Admin = Callable[..., Done]
+type Admin = Callable[..., Told]
 
 
-def run(*arguments: str, **env: str) -> Done:
-    command = [sys.executable, "-m", "admin", *arguments]
-    return subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
+def called(*arguments: str, **env: str) -> Told:
+    return told(call(arguments, env, ROOT))
 
 
 def on_a_terminal(*arguments: str, **env: str) -> str:
@@ -42,7 +41,7 @@ def on_a_terminal(*arguments: str, **env: str) -> str:
 @pytest.fixture
 def admin(mongod: Mongod) -> Admin:
     """Run the command on the mongod of the tests, with a control database of its own."""
-    return lambda *arguments: run(*arguments, MONGO_DB_URI=mongod.uri, DOZEN_DATABASE="operated", COLUMNS="120")
+    return lambda *arguments: called(*arguments, MONGO_DB_URI=mongod.uri, DOZEN_DATABASE="operated", COLUMNS="120")
 
 
 @pytest.fixture
@@ -150,9 +149,9 @@ async def test_a_terminal_gets_whole_ids(mongod: Mongod, keys: Any) -> None:
 async def test_a_created_key_opens_the_service_until_it_is_disabled(mongod: Mongod, tmp_path: Any, keys: Any) -> None:
     env = {"MONGO_DB_URI": mongod.uri, "DOZEN_DATABASE": "operated"}
     async with Server(tmp_path / "log", AUTH_CACHE_SECONDS="0", **env) as server:
-        key = run("keys", "create", "--system", "-n", "x", **env).stdout.strip()
+        key = called("keys", "create", "--system", "-n", "x", **env).stdout.strip()
         opened = await server.request("POST", ACTION + "find", {"apiKey": key}, request_body())
-        run("keys", "disable", str((await keys.find_one())["_id"]), **env)
+        called("keys", "disable", str((await keys.find_one())["_id"]), **env)
         closed = await server.request("POST", ACTION + "find", {"apiKey": key}, request_body())
 
     assert (opened.status, closed.status) == (200, 401)
@@ -191,7 +190,7 @@ async def test_a_wrong_id_is_one_sentence(
     ],
 )
 def test_without_settings_it_ends_with_2_and_one_sentence(arguments: tuple[str, ...]) -> None:
-    done = run("keys", *arguments)
+    done = told(run(("keys", *arguments), {}, ROOT))
 
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == "error: no MongoDB is configured: set MONGO_DB_URI, or MONGO_DB_HOST\n"
@@ -210,7 +209,7 @@ def test_without_settings_it_ends_with_2_and_one_sentence(arguments: tuple[str, 
     ],
 )  # fmt: skip
 def test_a_database_that_cannot_be_used_is_one_sentence(uri: str, sentence: str) -> None:
-    done = run("keys", "list", MONGO_DB_URI=uri, MONGO_DB_TIMEOUT_MS="3000")
+    done = called("keys", "list", MONGO_DB_URI=uri, MONGO_DB_TIMEOUT_MS="3000")
 
     assert (done.returncode, done.stdout, done.stderr) == (1, "", f"error: {sentence}\n")
 
@@ -225,7 +224,7 @@ def test_a_database_that_cannot_be_used_is_one_sentence(uri: str, sentence: str)
     ],
 )
 def test_help_needs_no_settings(arguments: tuple[str, ...], words: tuple[str, ...]) -> None:
-    done = run(*arguments, COLUMNS="120")
+    done = called(*arguments, COLUMNS="120")
 
     assert done.returncode == 0
     assert [word for word in words if word not in done.stdout] == []
@@ -233,7 +232,7 @@ def test_help_needs_no_settings(arguments: tuple[str, ...], words: tuple[str, ..
 
 @pytest.mark.parametrize("arguments", [(), ("keys",)], ids=["admin", "keys"])
 def test_without_a_command_the_help_is_shown(arguments: tuple[str, ...]) -> None:
-    done = run(*arguments)
+    done = called(*arguments)
 
     assert done.returncode == 2
     assert "Usage" in done.stdout + done.stderr
@@ -248,4 +247,4 @@ def test_a_name_is_needed_and_nothing_is_made_without(admin: Admin) -> None:
 
 
 def test_the_version_is_shown() -> None:
-    assert run("--version").stdout == f"{VERSION}\n"
+    assert told(run(("--version",), {}, ROOT)).stdout == f"{VERSION}\n"

@@ -3,10 +3,7 @@
 import datetime
 import json
 import os
-import subprocess
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -21,8 +18,9 @@ from admin import sample
 from admin.sample import films, shop
 from local import ports
 from local.mongod import Mongod
+from tests.admin.conftest import Told, call, told
+from tests.hosts import ROOT
 
-ROOT = Path(__file__).parents[2]
 COUNTS = {
     "sample_films": {"films": 120, "comments": 200, "theaters": 36},
     "shop": {"products": 48, "customers": 40, "orders": 100, "coupons": 3, "shipping": 4},
@@ -61,16 +59,9 @@ def types_in(value: Any) -> set[type]:
     return {type(value)}.union(*(types_in(part) for part in parts))
 
 
-def run_sample(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
+def run_sample(*arguments: str, **environ: str) -> Told:
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("MONGO_DB_")}
-    return subprocess.run(
-        [sys.executable, "-m", "admin", "sample", "load", *arguments],
-        cwd=ROOT,
-        env=inherited | environ,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    return told(call(("sample", "load", *arguments), inherited | environ, ROOT))
 
 
 def test_every_collection_is_filled(mongod: Mongod, client: Client) -> None:

@@ -2,31 +2,25 @@
 
 import json
 import os
-import subprocess
-import sys
 from typing import Any
 
 import pytest
 
 from local.mongod import Mongod
+from tests.admin.conftest import Told, call, told
 from tests.functions.rules.conftest import SETTINGS
 from tests.hosts import ROOT
 
-type Done = subprocess.CompletedProcess[str]
-
 
 class Admin:
-    """Runs the command with the exported app and a control database of its own."""
+    """Calls the command with the exported app and a control database of its own."""
 
     def __init__(self, uri: str) -> None:
         self.env = {name: value for name, value in os.environ.items() if not name.startswith("MONGO_DB_")}
         self.env |= SETTINGS | {"MONGO_DB_URI": uri, "DOZEN_DATABASE": "managed", "COLUMNS": "200", "NO_COLOR": "1"}
 
-    def __call__(self, *arguments: str, stdin: str = "", **env: Any) -> Done:
-        command = [sys.executable, "-m", "admin", *arguments]
-        return subprocess.run(
-            command, env=self.env | env, input=stdin, capture_output=True, text=True, cwd=ROOT, check=False
-        )
+    def __call__(self, *arguments: str, stdin: str = "", **env: Any) -> Told:
+        return told(call(arguments, self.env | env, ROOT, stdin.encode()))
 
 
 @pytest.fixture

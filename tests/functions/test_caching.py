@@ -10,6 +10,7 @@ import pytest
 
 from local.mongod import Mongod
 from tests.conftest import ACTION, Post, errors_only, request_body
+from tests.depth import HOSTS
 from tests.functions.rules.conftest import SETTINGS
 from tests.hosts import Answer, Host, Server, Worker, eventually
 from tests.proxy import Proxy
@@ -64,7 +65,7 @@ class Pair(NamedTuple):
             await self.database[name].update_many({}, marks)
 
 
-@pytest.fixture(params=["worker", "server"])
+@pytest.fixture(params=HOSTS)
 def hosts(request: pytest.FixtureRequest, worker: Worker, other: Server) -> list[Host]:
     """Both, each in turn the first."""
     return [worker, other] if request.param == "worker" else [other, worker]

@@ -7,6 +7,8 @@ import pytest
 from tests.conftest import errors_only, request_body
 from tests.hosts import Host
 
+pytestmark = pytest.mark.both_hosts  # paths are routed by each host in its way
+
 V1 = "/app/shop-abcde/endpoint/data/v1"
 
 

@@ -12,10 +12,11 @@ from pymongo import AsyncMongoClient
 
 from tests.bson_types import OID
 from tests.conftest import DATABASE, Post, errors_only
+from tests.depth import examples
 from tests.hosts import Answer, Server, Worker
 from tests.shared.generated import strict_json
 
-THROUGH_WORKER = 1_500
+THROUGH_WORKER = examples(3_000)
 THROUGH_SERVER = 60
 SECONDS = 60
 

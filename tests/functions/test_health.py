@@ -5,6 +5,8 @@ import pytest
 from shared.settings import VERSION
 from tests.hosts import Host
 
+pytestmark = pytest.mark.both_hosts  # paths and methods are routed by each host in its way
+
 
 @pytest.mark.parametrize("state", ["live", "ready"])
 async def test_a_healthy_service_says_so(host: Host, state: str) -> None:

@@ -13,6 +13,7 @@ from bson.code import Code
 from local.mongod import Mongod
 from tests.bson_types import LEVELS, document, element, nested, text
 from tests.conftest import Post, errors_only, request_body
+from tests.depth import HOSTS
 from tests.hosts import Answer, Server, Worker
 
 MAX_BSON = 16 * 1024 * 1024
@@ -271,10 +272,10 @@ def small_worker(worker: Worker, configured: pytest.MonkeyPatch) -> Worker:
     return worker
 
 
-@pytest.fixture(params=["small_worker", "small_server"])
+@pytest.fixture(params=HOSTS)
 def small(request: pytest.FixtureRequest, key: str, database: Any) -> Post:
     """Post to each host in turn, with a limit of 1,000 bytes."""
-    return Post(request.getfixturevalue(request.param), key)
+    return Post(request.getfixturevalue(f"small_{request.param}"), key)
 
 
 def padded(size: int) -> bytes:
@@ -283,6 +284,7 @@ def padded(size: int) -> bytes:
     return body(document=f'{{"s":"{"x" * (size - empty)}"}}')
 
 
+@pytest.mark.both_hosts  # server.py counts while it reads, the functions when all has come
 @pytest.mark.parametrize(("size", "status"), [(999, 201), (1_000, 201), (1_001, 413), (100_000, 413), (3_000_000, 413)])
 async def test_a_body_beyond_the_limit_is_a_413(small: Post, database: Any, size: int, status: int) -> None:
     answer = await small("insertOne", padded(size))

@@ -8,6 +8,8 @@ import pytest
 from tests.conftest import ACTION
 from tests.hosts import Host
 
+pytestmark = pytest.mark.both_hosts  # what the clients of others send
+
 KEY = "<the key>"
 FETCH = {"Accept": "*/*", "Accept-Language": "*", "Sec-Fetch-Mode": "cors", "User-Agent": "node"}
 PLACE = '"dataSource":"mongodb-atlas","database":"shop","collection":"items"'

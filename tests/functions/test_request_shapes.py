@@ -14,6 +14,8 @@ from bson.objectid import ObjectId
 from tests.conftest import ACTION
 from tests.hosts import Host
 
+pytestmark = pytest.mark.both_hosts  # paths and headers of real clients
+
 ANN = "65a1b2c3d4e5f60718293a4b"
 BOB = "65a1b2c3d4e5f60718293a4c"
 PEOPLE = [

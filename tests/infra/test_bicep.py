@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ EVERY_FILE = [pytest.param(path, id=path.name) for path in bicep.files()]
 AZURES_OWN = re.compile(r"AzureWebJobs\w+|FUNCTIONS_\w+")
 
 
+@cache
 def parameters() -> dict[str, Any]:
     """Return the parameters of main.bicep with their decorators and defaults."""
     found: dict[str, Any] = bicep.parse(ROOT / "infra/main.bicep")["parameters"]
@@ -32,6 +34,7 @@ def decorators(name: str) -> dict[str, Any]:
     return {each["type"]: each.get("argument") for each in parameters()[name]["decorators"]}
 
 
+@cache
 def app_settings() -> dict[str, set[str]]:
     """Return the names of the settings that each host is given."""
     functions = bicep.parse(MODULES / "functions.bicep")["variables"]

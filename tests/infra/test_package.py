@@ -18,6 +18,8 @@ from local.mongod import Mongod
 from tests.hosts import ROOT
 from tests.infra.test_pipeline import admin_script
 
+pytestmark = pytest.mark.full  # it builds two packages
+
 PACKAGES = release.DEPENDENCIES.as_posix()
 SERVER = {"h11", "httptools", "uvicorn", "uvloop"}
 TOOLS = {"pip", "pytest", "ruff", "mypy", "httpx", "hypothesis", "azure-functions-runtime", "uv"}

@@ -133,7 +133,7 @@ def test_every_script_is_one_target_of_make() -> None:
     ("stage", "expected"),
     [
         ("Check", ["make check", "make check-bicep", "make check-tag TAG=$(Build.SourceBranchName)"]),
-        ("Test", ["make test", "make test-mongo MONGO=$(mongo)"]),
+        ("Test", ["make test DEPTH=full", "make test-mongo MONGO=$(mongo) DEPTH=full"]),
         ("Package", ["make package-twice", "make sbom", "make audit"]),
         (
             "Image",

@@ -1,5 +1,6 @@
 """The table of docs/twelve-factors.md: each of its commands is run by the tests or by the pipeline."""
 
+import os
 import re
 import subprocess
 import sys
@@ -42,6 +43,7 @@ def test_every_test_that_is_named_is_one_that_make_test_runs() -> None:
     collected = subprocess.run(
         [sys.executable, "-m", "pytest", "--collect-only", "-q", "--no-cov", "-p", "no:cacheprovider", *named],
         cwd=ROOT,
+        env=os.environ | {"DEPTH": "full"},
         capture_output=True,
         text=True,
         check=False,

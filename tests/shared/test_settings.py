@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from pymongo.uri_parser import parse_uri
 
 from shared.settings import NAMES, Settings, SettingsError, listen_address
+from tests.depth import examples
 
 ANYWHERE = "0.0.0.0"  # noqa: S104  a container is reached from outside itself
 URI = {"MONGO_DB_URI": "mongodb://h/"}
@@ -265,7 +266,7 @@ def test_the_uri_is_made_of_the_parts(parts: dict[str, str], nodes: list[tuple[s
 
 
 @given(user=ODD_TEXT, password=ODD_TEXT)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 def test_any_user_and_password_come_through_the_uri(user: str, password: str) -> None:
     environ = {"MONGO_DB_HOST": "h", "MONGO_DB_USER": user, "MONGO_DB_PASSWORD": password}
 
@@ -277,7 +278,7 @@ def test_any_user_and_password_come_through_the_uri(user: str, password: str) ->
 
 
 @given(password=st.text(string.ascii_letters, min_size=12))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=examples(50), deadline=None)
 def test_no_password_is_shown(password: str) -> None:
     parts = {"MONGO_DB_HOST": "h", "MONGO_DB_USER": "u", "MONGO_DB_PASSWORD": password}
     whole = {"MONGO_DB_URI": f"mongodb://u:{password}@h/", "MONGO_DB_URI__B": f"mongodb://u:{password}@h/"}

@@ -15,7 +15,7 @@ from local.mongod import Mongod
 from shared.auth.keys import new_key
 from shared.mongo.control import API_KEYS
 from tests.conftest import ACTION, errors_only, request_body, restart
-from tests.functions.rules.conftest import CLIENT, SETTINGS, log_in, registered, send
+from tests.functions.rules.conftest import CLIENT, SETTINGS, Known, log_in, send
 from tests.functions.rules.test_sessions import custom_token
 from tests.hosts import ROOT, Answer, Worker
 
@@ -63,9 +63,9 @@ async def test_what_the_app_does_not_serve_is_not_found(worker: Worker, data_api
 
 
 async def test_rules_of_one_data_source_do_not_open_another(
-    worker: Worker, changed: Any, configured: pytest.MonkeyPatch, mongod: Mongod
+    worker: Worker, known: Known, changed: Any, configured: pytest.MonkeyPatch, mongod: Mongod
 ) -> None:
-    ann = await registered(worker, "ann@shop.example")
+    ann = await known(worker, "ann@shop.example")
     configured.setenv("MONGO_DB_URI__REPORTS", mongod.uri)
     restart()
 
@@ -118,12 +118,12 @@ async def test_a_call_is_proved_by_a_signature_of_its_bytes(
     assert other_bytes.status == 401
 
 
-async def test_who_may_call_at_all(worker: Worker, data_api: Any, key: str) -> None:
-    ann = await registered(worker, "ann@shop.example")
+async def test_who_may_call_at_all(worker: Worker, known: Known, data_api: Any, key: str) -> None:
+    ann = await known(worker, "ann@shop.example")
     data_api(can_evaluate={"%%user.data.email": {"%in": "%%values.auditors"}, "%%request.httpMethod": "POST"})
 
     refused = await ann("find")
-    allowed = await (await registered(worker, "auditor@shop.example"))("find")
+    allowed = await (await known(worker, "auditor@shop.example"))("find")
     system = await find(worker, {"apiKey": key})
 
     assert (refused.status, errors_only(refused)) == (
@@ -133,8 +133,8 @@ async def test_who_may_call_at_all(worker: Worker, data_api: Any, key: str) -> N
     assert (allowed.status, system.status) == (200, 200)
 
 
-async def test_a_rule_can_ask_how_it_is_called(worker: Worker, data_api: Any) -> None:
-    ann = await registered(worker, "ann@shop.example")
+async def test_a_rule_can_ask_how_it_is_called(worker: Worker, known: Known, data_api: Any) -> None:
+    ann = await known(worker, "ann@shop.example")
     asked = {"%%request.remoteIPAddress": "7.7.7.7", "%%request.requestHeaders.X-Key": "open",
              "%%request.rawQueryString": "a=1", "%%request.action": "find", "%%request.httpUserAgent": "t"}  # fmt: skip
     data_api(can_evaluate=asked)
@@ -146,8 +146,10 @@ async def test_a_rule_can_ask_how_it_is_called(worker: Worker, data_api: Any) ->
     assert (open_.status, spoofed.status) == (200, 403)
 
 
-async def test_the_app_can_say_who_runs_calls_without_credentials(worker: Worker, data_api: Any, database: Any) -> None:
-    ann = await registered(worker, "ann@shop.example")
+async def test_the_app_can_say_who_runs_calls_without_credentials(
+    worker: Worker, known: Known, data_api: Any, database: Any
+) -> None:
+    ann = await known(worker, "ann@shop.example")
     await database.orders.insert_many([{"_id": 1, "owner": ann.id}, {"_id": 2, "owner": "u2"}])
     nobody = await find(worker)
     data_api(run_as_user_id=ann.id)
@@ -196,9 +198,9 @@ async def test_an_app_with_a_mistake_is_not_served_at_all(worker: Worker, change
 
 
 async def test_with_several_data_sources_an_unknown_one_is_refused(
-    worker: Worker, changed: Any, tmp_path: Path, configured: pytest.MonkeyPatch, mongod: Any, key: str
+    worker: Worker, known: Known, changed: Any, tmp_path: Path, configured: pytest.MonkeyPatch, mongod: Any
 ) -> None:
-    ann = await registered(worker, "ann@shop.example")
+    ann = await known(worker, "ann@shop.example")
     configured.setenv("MONGO_DB_URI__REPORTS", mongod.uri)
     place = tmp_path / "shop" / "data_sources" / "reports"
     place.mkdir()
@@ -231,9 +233,9 @@ async def test_without_an_app_only_system_keys_may_do_anything(
 
 
 async def test_hidden_fields_may_be_asked_about_if_the_deployment_says_so(
-    worker: Worker, changed: Any, database: Any, configured: pytest.MonkeyPatch
+    worker: Worker, known: Known, changed: Any, database: Any, configured: pytest.MonkeyPatch
 ) -> None:
-    ann = await registered(worker, "ann@shop.example")
+    ann = await known(worker, "ann@shop.example")
     await database.orders.insert_one({"_id": 1, "owner": ann.id, "secret": 7})
     strict = await ann("find", filter={"secret": 7})
     configured.setenv("RULES_ALLOW_HIDDEN_FIELD_QUERIES", "true")
@@ -300,8 +302,8 @@ async def test_an_address_is_confirmed_with_the_token_that_was_mailed(
     assert (unknown.status, errors_only(unknown)["error_code"]) == (404, "UserNotFound")
 
 
-async def test_a_webhook_that_is_away_is_said(worker: Worker, mailbox: Mailbox, changed: Any) -> None:
-    await registered(worker, "ann@shop.example")
+async def test_a_webhook_that_is_away_is_said(worker: Worker, known: Known, mailbox: Mailbox, changed: Any) -> None:
+    await known(worker, "ann@shop.example")
     await asyncio.to_thread(mailbox.server.shutdown)
     mailbox.server.server_close()
 
@@ -334,10 +336,10 @@ async def test_a_confirmation_function_is_refused(worker: Worker, changed: Any) 
     ],
 )
 async def test_a_schema_sees_the_request_of_the_call(
-    worker: Worker, changed: Any, database: Any, condition: dict[str, Any], status: int
+    worker: Worker, known: Known, changed: Any, database: Any, condition: dict[str, Any], status: int
 ) -> None:
     changed("data_sources/mongodb-atlas/shop/tickets/schema.json", properties={"n": {"validate": condition}})
-    ann = await registered(worker, "ann@shop.example")
+    ann = await known(worker, "ann@shop.example")
 
     answer = await ann("insertOne", collection="tickets", document={"n": 1, "state": "open", "members": [ann.id]})
 

@@ -10,7 +10,7 @@ import pytest
 
 from local.mongod import Mongod
 from tests.conftest import ACTION, request_body, restart
-from tests.functions.rules.conftest import SETTINGS, Person, registered
+from tests.functions.rules.conftest import SETTINGS, Known, Person
 from tests.hosts import ROOT, Answer, Worker
 from tests.valkey import Valkey
 
@@ -39,9 +39,9 @@ def change(tmp_path: Path, configured: pytest.MonkeyPatch, worker: Worker, valke
 
 
 @pytest.fixture
-async def ann(change: Change, worker: Worker, users: None) -> Person:
+async def ann(change: Change, worker: Worker, known: Known) -> Person:
     """A user."""
-    return await registered(worker, ANN["email"])
+    return await known(worker, ANN["email"])
 
 
 async def replies(server: Valkey) -> int:
@@ -58,9 +58,9 @@ def ids(answer: Answer) -> list[Any]:
 
 
 async def test_each_caller_has_replies_of_its_own(
-    ann: Person, worker: Worker, key: str, database: Any, valkey: Valkey
+    ann: Person, known: Known, worker: Worker, key: str, database: Any, valkey: Valkey
 ) -> None:
-    bob = await registered(worker, "bob@shop.example")
+    bob = await known(worker, "bob@shop.example")
     owners = (ann.id, bob.id, "else")
     await database.orders.insert_many([{"_id": number, "owner": owner} for number, owner in enumerate(owners)])
     first = [await ann("find"), await bob("find"), await find(worker, apiKey=key)]
@@ -188,10 +188,10 @@ async def test_a_user_who_lost_access_reads_nothing_that_was_kept(
 
 
 async def test_aggregates_of_callers_bound_by_rules_are_their_own(
-    ann: Person, worker: Worker, change: Change, database: Any, valkey: Valkey
+    ann: Person, worker: Worker, known: Known, change: Change, database: Any, valkey: Valkey
 ) -> None:
     change(RULES, roles=[EVERYBODY | {"name": "owner", "apply_when": {"owner": "%%user.id"}}])
-    bob = await registered(worker, "bob@shop.example")
+    bob = await known(worker, "bob@shop.example")
     await database.orders.insert_many([{"_id": 1, "owner": ann.id}, {"_id": 2, "owner": bob.id}])
     first = [await ann("aggregate", pipeline=[]), await bob("aggregate", pipeline=[])]
     await database.orders.delete_many({})

@@ -5,15 +5,15 @@ from typing import Any
 
 import pytest
 
-from tests.functions.rules.conftest import CLIENT, Person, log_in, registered, send
+from tests.functions.rules.conftest import CLIENT, Known, Person, log_in, send
 from tests.hosts import Server
 from tests.test_log import last_request
 
 
 @pytest.fixture
-async def ann(app_server: Server, users: None, database: Any) -> Person:
+async def ann(app_server: Server, known: Known, database: Any) -> Person:
     """A user of server.py with two orders, beside one of somebody else."""
-    ann = await registered(app_server, "ann@shop.example")
+    ann = await known(app_server, "ann@shop.example")
     await database.orders.insert_many([
         {"_id": 1, "owner": ann.id, "total": 5}, {"_id": 2, "owner": ann.id}, {"_id": 3, "owner": "u2"},
     ])  # fmt: skip

@@ -9,7 +9,7 @@ import jwt
 import pytest
 
 from shared.app.reading import load
-from tests.functions.rules.conftest import SETTINGS, Person, log_in, registered
+from tests.functions.rules.conftest import SETTINGS, Known, Person, log_in
 from tests.hosts import ROOT, Worker
 
 OPEN = {"read": True, "write": True}
@@ -30,7 +30,7 @@ def write(folder: Path, **files: Any) -> Path:
 
 
 @pytest.fixture
-async def ann(tmp_path: Path, configured: pytest.MonkeyPatch, worker: Worker, users: None, database: Any) -> Person:
+async def ann(tmp_path: Path, configured: pytest.MonkeyPatch, worker: Worker, known: Known, database: Any) -> Person:
     """A clerk of the red team, served by an app whose collections have the page's rules, one example each."""
     owners, visitor, clerk, once, team = examples()
     taken_over = {"name": "r", "apply_when": {}, "read": True, "write": {"owner": "%%user.id"}}
@@ -51,7 +51,7 @@ async def ann(tmp_path: Path, configured: pytest.MonkeyPatch, worker: Worker, us
     })  # fmt: skip
     for name, value in (SETTINGS | {"APP_CONFIG_DIR": str(folder)}).items():
         configured.setenv(name, value)
-    made = await registered(worker, "ann@shop.example")
+    made = await known(worker, "ann@shop.example")
     await database.people.insert_one({"user_id": made.id, "job": "clerk", "team": "red"})
     return await log_in(worker, "local-userpass", {"username": "ann@shop.example", "password": "secret words"})
 
@@ -90,12 +90,14 @@ async def test_some_fields_for_everybody(ann: Person, database: Any) -> None:
     assert await database.visitor.find_one({"_id": 1}, {"_id": 0, "title": 1, "votes": 1}) == {"title": "t", "votes": 2}
 
 
-async def test_all_fields_but_one_and_inside_a_document_all_but_one(ann: Person, worker: Worker, database: Any) -> None:
+async def test_all_fields_but_one_and_inside_a_document_all_but_one(
+    ann: Person, worker: Worker, known: Known, database: Any
+) -> None:
     stored = {"_id": 1, "name": "n", "salary": 5, "address": {"city": "Porto", "street": "s"}}
     await database.clerk.insert_one(stored)
 
     assert await found(ann, "clerk") == [{"_id": 1, "name": "n", "address": {"city": "Porto"}}]
-    assert await found(await registered(worker, "bob@shop.example"), "clerk") == []
+    assert await found(await known(worker, "bob@shop.example"), "clerk") == []
     assert await status(ann, "updateOne", "clerk", filter={"_id": 1}, update={"$set": {"salary": 6}}) == 400
     assert await status(ann, "updateOne", "clerk", filter={"_id": 1}, update={"$set": {"name": "m"}}) == 200
 
@@ -110,11 +112,13 @@ async def test_a_field_that_is_set_once(ann: Person, database: Any) -> None:
     assert await found(ann, "once") == [{"_id": 1, "number": 1}]
 
 
-async def test_documents_of_the_own_team_without_their_notes(ann: Person, worker: Worker, database: Any) -> None:
+async def test_documents_of_the_own_team_without_their_notes(
+    ann: Person, worker: Worker, known: Known, database: Any
+) -> None:
     await database.team.insert_many([{"_id": 1, "team": "red", "notes": "n"}, {"_id": 2, "team": "blue"}, {"_id": 3}])
 
     assert await found(ann, "team") == [{"_id": 1, "team": "red"}]
-    assert await found(await registered(worker, "bob@shop.example"), "team") == []
+    assert await found(await known(worker, "bob@shop.example"), "team") == []
 
 
 async def test_what_the_page_warns_of_and_what_it_advises(ann: Person, database: Any) -> None:

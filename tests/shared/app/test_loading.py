@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from shared.app.files import AppError
 from shared.app.model import App
 from shared.app.reading import load
+from tests.depth import examples
 from tests.hosts import ROOT
 
 SHOP = ROOT / "tests" / "apps" / "shop"
@@ -241,7 +242,7 @@ JSON = st.recursive(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(st.sampled_from(FILES), JSON)
 def test_any_json_in_any_file_is_an_app_or_a_mistake(
     tmp_path_factory: pytest.TempPathFactory, file: str, content: Any

@@ -11,6 +11,8 @@ from shared.mongo.control import API_KEYS
 from tests.conftest import ACTION, Post, errors_only, request_body
 from tests.hosts import Host, Server, Worker, eventually
 
+pytestmark = pytest.mark.both_hosts  # headers come through each host in its way
+
 NONE = {"error": "no authentication methods were specified", "error_code": "InvalidParameter"}
 HALF = {
     "error": "must specify some form of authentication (either email+password, api-key, or jwt) "

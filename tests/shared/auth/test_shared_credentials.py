@@ -13,7 +13,7 @@ from shared.auth import keys
 from shared.cache.entries import MOST_BYTES, Entries
 from shared.mongo.control import API_KEYS
 from shared.service import process
-from tests.admin.test_keys import run
+from tests.admin.test_keys import called
 from tests.conftest import ACTION, request_body, restart
 from tests.functions.rules.conftest import CLIENT, SETTINGS, send
 from tests.hosts import Answer, Worker, eventually
@@ -121,7 +121,7 @@ async def test_a_revoked_key_is_not_known_to_a_new_process(
     await find(worker, apiKey=key)
     env = {"MONGO_DB_URI": mongod.uri, "REDIS_URL": shared.url, "SESSION_SECRET": SETTINGS["SESSION_SECRET"]}
 
-    done = run("keys", *command, str(stored["_id"]), **env)
+    done = called("keys", *command, str(stored["_id"]), **env)
     restart()
 
     assert (done.returncode, done.stderr) == (0, "")

@@ -10,6 +10,8 @@ import subprocess
 import sys
 import tarfile
 from collections.abc import Callable, Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import bson
@@ -67,8 +69,11 @@ def corpus() -> Corpus:
     folder = ROOT / ".data" / "corpus"
     source = folder / f"pymongo-{pymongo.version}.tar.gz"
     if not source.exists():
-        command = ["pip", "download", "--quiet", "--no-deps", "--no-binary=pymongo", f"--dest={folder}"]
-        subprocess.run([sys.executable, "-m", *command, f"pymongo=={pymongo.version}"], check=True)
+        folder.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(dir=folder) as coming:  # another worker may wait for it too
+            command = ["pip", "download", "--quiet", "--no-deps", "--no-binary=pymongo", f"--dest={coming}"]
+            subprocess.run([sys.executable, "-m", *command, f"pymongo=={pymongo.version}"], check=True)
+            (Path(coming) / source.name).replace(source)
     digest = hashlib.sha256(source.read_bytes()).hexdigest()
     assert f"--hash=sha256:{digest}" in (ROOT / "requirements.txt").read_text()
     return dict(_documents(tarfile.open(source)))

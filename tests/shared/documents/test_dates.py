@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.documents import dates
+from tests.depth import examples
 
 _EVER = st.integers(-(2**63), 2**63 - 1)
 _DAY_MS = 86_400_000
@@ -90,13 +91,13 @@ def test_dates_are_written_as_javascript_does(milliseconds: int, text: str) -> N
     assert dates.to_iso(milliseconds) == text
 
 
-@settings(derandomize=True, deadline=None, max_examples=500)
+@settings(derandomize=True, deadline=None, max_examples=examples(500))
 @given(_EVER)
 def test_any_date_comes_back(milliseconds: int) -> None:
     assert dates.from_iso(dates.to_iso(milliseconds)) == milliseconds
 
 
-@settings(derandomize=True, deadline=None, max_examples=300)
+@settings(derandomize=True, deadline=None, max_examples=examples(300))
 @given(st.datetimes())
 def test_dates_agree_with_python_where_python_has_any(moment: datetime) -> None:
     milliseconds = (moment - datetime(1970, 1, 1)) // timedelta(milliseconds=1)
@@ -106,7 +107,7 @@ def test_dates_agree_with_python_where_python_has_any(moment: datetime) -> None:
     assert dates.to_iso(milliseconds) == f"{moment.isoformat(timespec='milliseconds')}Z"
 
 
-@settings(derandomize=True, deadline=None, max_examples=500)
+@settings(derandomize=True, deadline=None, max_examples=examples(500))
 @given(st.integers(-292_000_000, 292_000_000), st.integers(1, 12), st.integers(1, 28))
 def test_dates_agree_with_the_calendars_arithmetic(year: int, month: int, day: int) -> None:
     sign = "-" if year < 0 else "+"
@@ -116,7 +117,7 @@ def test_dates_agree_with_the_calendars_arithmetic(year: int, month: int, day: i
     assert read == days_since_epoch(year, month, day) * _DAY_MS
 
 
-@settings(derandomize=True, deadline=None, max_examples=300)
+@settings(derandomize=True, deadline=None, max_examples=examples(300))
 @given(_EVER, _EVER)
 def test_a_later_date_is_never_written_like_an_earlier_one(one: int, other: int) -> None:
     assert (dates.to_iso(one) == dates.to_iso(other)) == (one == other)
@@ -128,7 +129,7 @@ def _sortable(text: str) -> tuple[int, str]:
     return int(year), rest
 
 
-@settings(derandomize=True, deadline=None, max_examples=500)
+@settings(derandomize=True, deadline=None, max_examples=examples(500))
 @given(
     st.text("0123456789+-:.,TtZz \n\u0661\uff12", max_size=32)
     | st.from_regex(r"\A[+-]?\d{4,9}-\d\d-\d\dT\d\d:\d\d.*\Z")

@@ -17,6 +17,7 @@ from hypothesis import given, settings
 from shared.documents import ejson, replies
 from shared.errors import InvalidJSONError
 from tests.bson_types import LEVELS, OID, ROWS, Row, cases, document, element, nested, text
+from tests.depth import examples
 from tests.shared.generated import documents
 
 FORMS = [
@@ -46,7 +47,7 @@ def test_a_type_is_read_the_same_inside_arrays_and_documents(row: Row) -> None:
     assert stored == document(element(0x04, inner, "list"), element(row.kind, row.payload, "last"))
 
 
-@settings(derandomize=True, deadline=None, max_examples=400)
+@settings(derandomize=True, deadline=None, max_examples=examples(400))
 @given(documents)
 def test_any_document_comes_back_as_the_same_bytes(value: dict[str, Any]) -> None:
     stored = bson.encode(value)

@@ -26,6 +26,7 @@ from shared.rules.report import Report
 from shared.rules.ruleset import Rights
 from shared.rules.values import MISSING, Many, contains, equal, matches, matching, ordered, ordering
 from tests.bson_types import OID, ROWS, Row, document, element, text
+from tests.depth import examples
 
 FORMS: list[Format] = ["JSON", "EJSON"]
 KEPT = {0x01, 0x02, 0x08, 0x0A, 0x10, 0x12}
@@ -175,7 +176,7 @@ roles = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=3_000, deadline=None)
+@settings(max_examples=examples(3_000), deadline=None)
 @given(st.lists(roles, min_size=1, max_size=2), batches, st.sampled_from(FORMS))
 def test_a_glimpse_shows_what_the_stored_documents_show(
     given_roles: list[dict[str, Any]], given_batch: list[Members], form: Format
@@ -185,7 +186,7 @@ def test_a_glimpse_shows_what_the_stored_documents_show(
     assert glimpsed(bound, batch, form) in (None, masks(bound, batch))
 
 
-@settings(max_examples=1_000, deadline=None)
+@settings(max_examples=examples(1_000), deadline=None)
 @given(batches, st.sampled_from(NAMES), st.sampled_from(FORMS))
 def test_kept_values_are_of_the_stored_kind(given_batch: list[Members], name: str, form: Format) -> None:
     batch = b"".join(map(stored, given_batch))
@@ -208,7 +209,7 @@ projections = st.dictionaries(st.sampled_from([*NAMES, "_id"]), st.just(True), m
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(projections, batches, st.sampled_from(FORMS))
 def test_a_projection_by_names_leaves_the_same_of_what_is_rendered(
     given_projection: dict[str, bool], given_batch: list[Members], form: Format

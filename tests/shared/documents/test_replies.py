@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from shared.documents import replies
 from shared.documents.replies import Format
 from tests.bson_types import OID, ROWS, STORED_ROWS, Row, cases, document, element
+from tests.depth import examples
 from tests.shared.generated import documents, keys, strict_json
 
 
@@ -117,7 +118,7 @@ def test_replies_made_of_python_values_follow_the_same_table(form: Format, expec
     assert replies.reply(members, form).decode() == expected
 
 
-@settings(derandomize=True, deadline=None, max_examples=400)
+@settings(derandomize=True, deadline=None, max_examples=examples(400))
 @given(documents)
 def test_json_is_strict_and_keeps_the_order_of_keys(value: dict[str, Any]) -> None:
     reply = replies.one_document(bson.encode(value), "JSON")
@@ -125,7 +126,7 @@ def test_json_is_strict_and_keeps_the_order_of_keys(value: dict[str, Any]) -> No
     assert keys(strict_json(reply)["document"], like=value) == keys(value, like=value)
 
 
-@settings(derandomize=True, deadline=None, max_examples=200)
+@settings(derandomize=True, deadline=None, max_examples=examples(200))
 @given(documents)
 def test_ejson_is_strict_compact_json(value: dict[str, Any]) -> None:
     reply = replies.one_document(bson.encode(value), "EJSON")

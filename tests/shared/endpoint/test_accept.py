@@ -4,6 +4,8 @@ import pytest
 
 from tests.conftest import Post
 
+pytestmark = pytest.mark.both_hosts  # headers come through each host in its way
+
 JSON, EJSON = "application/json", "application/ejson"
 
 

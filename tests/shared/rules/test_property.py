@@ -15,6 +15,7 @@ from shared.rules.projections import Projection, chosen_part, slice_of
 from shared.rules.report import Report
 from shared.rules.ruleset import Rights
 from shared.rules.values import path
+from tests.depth import examples
 
 USER = {"id": "u1", "type": "normal", "custom_data": {"level": 2, "teams": ["red", "blue"]}}
 FIELDS = ["a", "b", "owner", "inner"]
@@ -224,7 +225,7 @@ def expected(given_roles: list[dict[str, Any]], document: dict[str, Any]) -> Any
     return None if shown is NOWHERE else shown
 
 
-@settings(max_examples=1_500, deadline=None)
+@settings(max_examples=examples(1_500), deadline=None)
 @given(rulesets, documents)
 def test_a_caller_sees_what_the_flowchart_says(given_roles: list[dict[str, Any]], document: dict[str, Any]) -> None:
     mask = rights(given_roles).mask(document)
@@ -232,7 +233,7 @@ def test_a_caller_sees_what_the_flowchart_says(given_roles: list[dict[str, Any]]
     assert (None if mask is None else cut(document, mask)) == expected(given_roles, document)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(rulesets, st.lists(documents, min_size=20, max_size=20))
 def test_mongodb_is_asked_for_no_less_than_is_visible(
     mongod: Any, given_roles: list[dict[str, Any]], given_documents: list[dict[str, Any]]
@@ -256,7 +257,7 @@ def test_mongodb_is_asked_for_no_less_than_is_visible(
         assert piped == [each for each in shown if each is not None]
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400), deadline=None)
 @given(rulesets, documents, st.sampled_from([*FIELDS, "inner.x", "a.x", "none", "none.x"]))
 def test_a_document_never_matches_by_what_it_hides(
     given_roles: list[dict[str, Any]], document: dict[str, Any], used: str
@@ -281,7 +282,7 @@ static_roles = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=1_000, deadline=None)
+@settings(max_examples=examples(1_000), deadline=None)
 @given(
     static_roles, documents, st.sampled_from([*FIELDS, "inner.x", "a.x.y", "b.0", "b.0.x", "a.x.0", "none", "none.x"])
 )
@@ -298,7 +299,7 @@ def test_whether_a_document_matches_does_not_depend_on_what_it_hides(
     assert matches is (bound.mask(visible, [path(used)]) is not None)
 
 
-@settings(max_examples=800, deadline=None)
+@settings(max_examples=examples(800), deadline=None)
 @given(rulesets, documents, documents)
 def test_writes_are_decided_as_the_flowchart_says(
     given_roles: list[dict[str, Any]], before: dict[str, Any], after: dict[str, Any]
@@ -374,7 +375,7 @@ projections = st.dictionaries(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(projections, st.lists(documents, min_size=20, max_size=20))
 def test_a_projection_leaves_what_mongodb_leaves(
     mongod: Any, given_projection: dict[str, bool], given_documents: list[dict[str, Any]]
@@ -398,7 +399,7 @@ switches = st.dictionaries(st.sampled_from(["_id", "inner.y", "owner"]), st.bool
 sliced = st.tuples(switches, st.dictionaries(st.sampled_from(["a", "b.x", "inner.x"]), slices, min_size=1, max_size=2))
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=examples(80), deadline=None)
 @given(rulesets, sliced, st.lists(documents, min_size=20, max_size=20))
 def test_slices_are_those_that_mongodb_makes_of_what_is_visible(
     mongod: Any,

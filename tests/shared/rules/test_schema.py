@@ -13,6 +13,7 @@ from shared.rules.compiler.schema import compile_schema
 from shared.rules.expressions import Expansions
 from shared.rules.report import Report
 from shared.rules.schema import Schema
+from tests.depth import examples
 
 USER = {"id": "u1"}
 EXAMPLE: dict[str, Any] = {
@@ -222,7 +223,7 @@ DOCUMENT_VALUES = st.recursive(
 )
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(60), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(SCHEMAS, st.lists(DOCUMENT_VALUES, min_size=8, max_size=8))
 def test_mongodb_agrees_on_random_schemas(mongod: Any, schema: Any, values: list[Any]) -> None:
     from pymongo import MongoClient  # noqa: PLC0415

@@ -1,0 +1,59 @@
+"""How deep a run goes: quick for every change, or DEPTH=full for a commit, which is what .ci/run asks for.
+
+A quick run leaves out the tests marked `full`, sends a test to one of the two hosts unless it is marked `both_hosts`,
+and lets hypothesis try a tenth of its examples. What it leaves out is deselected and counted, not skipped.
+"""
+
+import hashlib
+import os
+
+import pytest
+
+HOSTS = ("worker", "server")
+
+_DEPTHS = ("quick", "full")
+_DEPTH = os.environ.get("DEPTH") or "quick"
+_FIXTURES_OF_HOSTS = ("host", "hosts", "app_host", "small")
+
+
+def examples(number: int) -> int:
+    """Return how many examples hypothesis tries where a full run tries this many."""
+    return number if _DEPTH == "full" else max(number // 10, 20)
+
+
+@pytest.hookimpl(specname="pytest_configure")
+def pytest_refuse_another_depth() -> None:
+    """A mistyped depth must not pass for a quick one."""
+    if _DEPTH not in _DEPTHS:
+        raise pytest.UsageError(f"DEPTH is one of {', '.join(_DEPTHS)}, not {_DEPTH!r}")
+
+
+def pytest_report_header() -> str:
+    """Say how deep the run goes."""
+    return f"depth: {_DEPTH}"
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what only a full run does."""
+    if _DEPTH == "full":
+        return
+    kept = [item for item in items if _is_quick(item)]
+    config.hook.pytest_deselected(items=[item for item in items if item not in set(kept)])
+    items[:] = kept
+
+
+def _is_quick(item: pytest.Item) -> bool:
+    if item.get_closest_marker("full"):
+        return False
+    if item.get_closest_marker("both_hosts") or not isinstance(item, pytest.Function):
+        return True
+    given = item.callspec.params if hasattr(item, "callspec") else {}
+    on = [given[name] for name in _FIXTURES_OF_HOSTS if given.get(name) in HOSTS]
+    return all(host == _host_of(item) for host in on)
+
+
+def _host_of(item: pytest.Function) -> str:
+    """Return the host that this case is sent to: about half of the cases of every test go to each."""
+    others = sorted((name, index) for name, index in item.callspec.indices.items() if name not in _FIXTURES_OF_HOSTS)
+    case = f"{item.nodeid.partition('[')[0]} {others}"
+    return HOSTS[hashlib.sha256(case.encode()).digest()[0] % 2]
