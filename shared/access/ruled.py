@@ -156,15 +156,15 @@ class RuledAccess:
         if is_exact and (reading.limit, reading.skip) == (1, 0):
             raw = await reads.first(self._target, sent, self._full.settings)
             return [] if raw is None else list(view.shown(raw, used, self._full.form))
-        batch_size = 0 if is_exact else _batch_size(reading.skip + reading.limit + 1)
-        first = 0 if is_exact else reading.skip
+        batch_size = 0 if is_exact else _batch_size((reading.end or _LARGEST_BATCH) + 1)
+        start, end = (0, None) if is_exact else (reading.skip, reading.end)
         found: list[dict[str, Any]] = []
         async with aclosing(reads.find(self._target, sent, self._full.settings, batch_size)) as batches:
             async for batch in batches:
                 found += view.shown(batch, used, self._full.form)
-                if len(found) >= first + reading.limit:
+                if end is not None and len(found) >= end:
                     break
-        return found[first : first + reading.limit]
+        return found[start:end]
 
     def _used(self, condition: Document) -> set[Path]:
         return set() if self._rights.is_full else field_paths.of_filter(condition)
