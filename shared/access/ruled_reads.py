@@ -62,13 +62,12 @@ class RuledReads(Ruled):
         if is_exact and (reading.limit, reading.skip) == (1, 0):
             raw = await reads.first(self.target, sent, self.settings)
             return [] if raw is None else list(trimming.visible(raw, used, self.full.form))
-        at_once = 0 if is_exact or not reading.limit else batch_size(reading.skip + reading.limit + 1)
-        first = 0 if is_exact else reading.skip
-        last = first + reading.limit if reading.limit else None
+        at_once = 0 if is_exact or reading.end is None else batch_size(reading.end + 1)
+        start, end = (0, None) if is_exact else (reading.skip, reading.end)
         found: list[dict[str, Any]] = []
         async with aclosing(reads.find(self.target, sent, self.settings, at_once)) as batches:
             async for batch in batches:
                 found += trimming.visible(batch, used, self.full.form)
-                if last is not None and len(found) >= last:
+                if end is not None and len(found) >= end:
                     break
-        return found[first:last]
+        return found[start:end]

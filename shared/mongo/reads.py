@@ -27,13 +27,18 @@ _AT_ONCE = 1_000  # documents that are asked for in one reply
 
 
 class Reading(NamedTuple):
-    """What a call wants to read: a limit of 0 is none, a sort is a list of keys or None."""
+    """What a call wants to read: a limit of 0 is none, as to MongoDB; a sort is a list of keys or None."""
 
     filter: Document
     projection: Document
     sort: list[tuple[str, Any]] | None
     limit: int = 1
     skip: int = 0
+
+    @property
+    def end(self) -> int | None:
+        """How many documents are wanted together with those that are skipped; None for all."""
+        return self.skip + self.limit if self.limit else None
 
 
 async def first(target: Collection, reading: Reading, settings: Settings) -> bytes | None:
