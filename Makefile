@@ -121,7 +121,7 @@ audit: $(READY) ## Ask PyPI for known holes in the locked packages; fails too wh
 smoke: $(READY) ## Ask the deployment at URL=https://... whether it serves this version
 	$(PYTHON) -m infra.smoke $(URL)
 
-admin: $(READY) ## Run ARGS="keys list" as a one-off process of PACKAGE, dist/dozen.zip
+admin: | $(PYTHON) ## Run ARGS="keys list" as a one-off process of PACKAGE, dist/dozen.zip
 	@PYTHON=$(PYTHON) infra/admin.sh "$(PACKAGE)" $(ARGS)
 
 image: ## Build both images with docker
