@@ -3,7 +3,6 @@
 import asyncio
 import hmac
 import json
-import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -219,12 +218,12 @@ async def test_a_token_for_one_purpose_is_of_no_use_for_another(ann: Person) -> 
         {"exp": float("nan")},
         {"exp": -1},
         {"exp": True},
-        {"nbf": int(time.time()) + 3600},
+        {"nbf": 4_000_000_000},
         {"nbf": "later"},
         {"nbf": float("inf")},
         {"iat": "x"},
         {"iat": float("inf")},
-        {"iat": int(time.time()) + 3600},
+        {"iat": 4_000_000_000},
         {"sub": 5},
         {"sub": ""},
         {"sub": "x" * 2000},
