@@ -263,9 +263,10 @@ async def test_an_export_that_wrote_nothing_is_not_in_the_way(command: Command, 
 
 
 async def test_memory_does_not_grow_with_the_collection(command: Command, moved: Any) -> None:
-    await moved["from"].insert_many([{"_id": number, "s": "x" * 100_000} for number in range(100)])
+    # the smaller one has more than the 16 MB of a batch, too
+    await moved["from"].insert_many([{"_id": number, "s": "x" * 100_000} for number in range(300)])
     small = peaks_of_a_copy(command)
-    await moved["from"].insert_many([{"_id": number, "s": "x" * 100_000} for number in range(100, 1_100)])
+    await moved["from"].insert_many([{"_id": number, "s": "x" * 100_000} for number in range(300, 1_100)])
     await moved.drop_collection("to")
 
     large = peaks_of_a_copy(command)
