@@ -11,8 +11,9 @@ from admin.dry_run import Change, dry_run
 from admin.output import AsJSON, console, show_json
 from admin.process import EXIT_CODES, NoSuchError, fail, run
 from shared.app.model import DataSource as AppDataSource
-from shared.auth.accounts import User, user_view
+from shared.auth.accounts import User
 from shared.auth.keys import as_user
+from shared.auth.user_view import user_view
 from shared.documents import ejson
 from shared.errors import InvalidJSONError
 from shared.rules import field_paths
@@ -126,7 +127,7 @@ def _steps(decided: _Rules, question: "_Question", view: Mapping[str, Any]) -> I
 def _of_change(decided: _Rules, expansions: Expansions, document: Mapping[str, Any], change: Change) -> Iterator[str]:
     rights = decided.ruleset.rights(expansions)
     if change.is_replacement:
-        yield f"of what is replaced nothing may be hidden\n  {rights.replace(bson.encode(document))}"
+        yield f"of what is replaced nothing may be hidden\n  {rights.may_replace(bson.encode(document))}"
     else:
         is_pipeline = isinstance(change.update, list)
         touched = None if is_pipeline else field_paths.of_update(change.update, list(change.array_filters or []))

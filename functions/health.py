@@ -4,7 +4,7 @@ from http import HTTPStatus
 
 import azure.functions as func
 
-from shared.endpoint.http import failed, json_response, opened
+from shared.endpoint.http import current_service, failed, json_response
 from shared.errors import UnavailableError
 from shared.service import process
 from shared.settings import VERSION
@@ -37,7 +37,7 @@ async def ready(req: func.HttpRequest) -> func.HttpResponse:  # noqa: ARG001  th
 
 async def _error() -> Exception | None:
     try:
-        service = opened()
+        service = current_service()
     except UnavailableError as error:
         return error
     return await service.readiness.error()

@@ -249,7 +249,10 @@ class TooManyLoginsError(DataAPIError):
 
 
 class UnavailableError(DataAPIError):
-    """MongoDB cannot be reached now, or the deployment's settings are wrong: the same call may succeed later."""
+    """MongoDB cannot be reached now, or the deployment's settings are wrong: the same call may succeed later.
+
+    The texts stand where it is raised: shared/mongo/refusals.py for MongoDB, shared/endpoint/http.py for settings.
+    """
 
     status, code = HTTPStatus.SERVICE_UNAVAILABLE, "InternalServerError"
     headers: Mapping[str, str] = {"Retry-After": "5"}

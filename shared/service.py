@@ -20,7 +20,7 @@ from shared.auth.tokens import Tokens
 from shared.auth.users import Users
 from shared.cache.entries import Entries
 from shared.cache.generations import Generations
-from shared.cache.store import Shared
+from shared.cache.store import LazyStore
 from shared.guard.refusals import Guard
 from shared.mongo.clients import Clients
 from shared.mongo.control import Control
@@ -43,14 +43,14 @@ class Service:
         self.exported = ExportedApp(settings, secrets)
         self.clients = Clients(settings, reporting.listeners)
         self.control = Control(self.clients, settings)
-        self.shared = Shared(settings.redis_url)
-        self.entries = Entries(self.shared, settings)
+        self.lazy_store = LazyStore(settings.redis_url)
+        self.entries = Entries(self.lazy_store, settings)
         self.generations = Generations(self.entries, settings)
         self.guard = Guard(settings.dozen_database)
         self.readiness = Readiness(self.clients, settings)
         # who calls
         self.passwords = Passwords()
-        self.limits = LoginLimits(self.shared, settings)
+        self.limits = LoginLimits(self.lazy_store, settings)
         self.tokens = Tokens(settings, self.exported)
         self.users = Users(self.control, self.passwords)
         self.keys = Keys(self.control, self.entries, settings)
@@ -74,7 +74,7 @@ class Service:
 
     async def close(self) -> None:
         """Close all connections, for good."""
-        await self.shared.close()
+        await self.lazy_store.close()
         await self.clients.close()
 
 

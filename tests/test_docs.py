@@ -166,6 +166,19 @@ def test_every_refusal_is_an_error_and_has_its_place() -> None:
     assert [module for _, _, module, _ in table if not (ROOT / module).is_file()] == []
 
 
+@pytest.mark.parametrize(
+    ("status", "codes", "module"),
+    [row[:3] for row in rows("docs/architecture.md", "| status | error_code | module | what is checked |")],
+)
+def test_every_refusal_is_raised_where_the_page_says(status: str, codes: str, module: str) -> None:
+    names = {
+        code: {name for name, *error in raised_errors() if error == [int(status), code]} for code in codes.split(", ")
+    }
+    source = (ROOT / module).read_text()
+
+    assert [code for code, found in names.items() if not any(f"{name}" in source for name in found)] == []
+
+
 def test_every_route_is_documented(worker: Worker) -> None:
     table = rows("docs/architecture.md", "| function | route | methods |")
 

@@ -14,7 +14,7 @@ from admin.namespace import DataSource, Namespace, RawCollection
 from admin.output import AsJSON, path_text, show_json
 from admin.process import EXIT_CODES, WRONG_USAGE, StoppedError, fail, note, run
 from admin.transfer import checkpoint, files, lines
-from admin.transfer.export_files import ExportCheckpoint, ExportFiles, ExportOptions
+from admin.transfer.export_checkpoint import ExportCheckpoint, ExportFiles, ExportOptions
 from admin.transfer.progress import bar
 from admin.transfer.reader import CollectionReader
 from admin.transfer.sink import FileSink, PipeSink, Sink

@@ -196,7 +196,7 @@ class Import:
         try:
             failures = await writer.write(batch)
         finally:
-            await service.generations.written(self._state.namespace)
+            await service.generations.invalidate_if_cached(self._state.namespace)
         self._report(failures)
 
     def _report(self, failures: list[Failure]) -> None:

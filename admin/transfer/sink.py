@@ -9,7 +9,7 @@ from typing import IO, Any, Protocol
 
 from admin.process import StoppedError
 from admin.transfer import checkpoint, files
-from admin.transfer.export_files import ExportCheckpoint
+from admin.transfer.export_checkpoint import ExportCheckpoint
 from admin.transfer.reader import CollectionReader
 
 _GZIP_FORMAT = 31

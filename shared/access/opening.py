@@ -1,7 +1,7 @@
 """Which access a caller has to the collection that a request names: full or ruled, cached or not."""
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 from shared.access.cached import CachedAccess, CacheScope, Caching, WatchedRequest
 from shared.access.full import FullAccess
@@ -37,39 +37,35 @@ class RuledAccess(RuledReads, RuledWrites):
     """One collection as the rules open it to one call: nothing hidden is read, nothing denied is written."""
 
 
-class Call(NamedTuple):
-    """Who calls, what rules see of the request, and the format of its reply."""
-
-    caller: Caller
-    request_view: Mapping[str, Any]
-    form: Format
-
-
-def opened(deployment: Deployment, request: Request, call: Call) -> Access:
-    """Return what this caller may do to the collection that a request names.
+def open_access(
+    deployment: Deployment, request: Request, caller: Caller, request_view: Mapping[str, Any], form: Format
+) -> Access:
+    """Return what this caller may do to the collection that a request names; `request_view` is `%%request`.
 
     Raise NoRuleError if no rule opens the collection to anybody.
     """
     if f"{request.database}.{request.collection}" not in deployment.settings.cached:
-        return _uncached(deployment, request, call)[0]
-    watched = WatchedRequest(call.request_view)
-    inner, full = _uncached(deployment, request, call._replace(request_view=watched))
+        return _uncached(deployment, request, caller, request_view, form)[0]
+    watched = WatchedRequest(request_view)
+    inner, full = _uncached(deployment, request, caller, watched, form)
     app = deployment.app
-    scope = CacheScope(None, None) if inner is full or app is None else CacheScope(call.caller.user, app.fingerprint)
+    scope = CacheScope(None, None) if inner is full or app is None else CacheScope(caller.user, app.fingerprint)
     return CachedAccess(inner, full, request, scope, watched, Caching(deployment.generations, deployment.clients))
 
 
-def _uncached(deployment: Deployment, request: Request, call: Call) -> tuple[Access, FullAccess]:
+def _uncached(
+    deployment: Deployment, request: Request, caller: Caller, request_view: Mapping[str, Any], form: Format
+) -> tuple[Access, FullAccess]:
     """Return the access that counts, and the full access beneath it: the same one if no rule binds the caller."""
     target = deployment.clients.collection(request.data_source, request.database, request.collection)
-    if call.caller.is_system:
-        full = FullAccess(target, deployment.settings, call.form)
+    if caller.is_system:
+        full = FullAccess(target, deployment.settings, form)
         return full, full
     source = _data_source(deployment.app, request, is_only=len(deployment.settings.data_sources) == 1)
     rules = None if source is None else source.ruleset(request.database, request.collection)
     if source is None or rules is None:
         raise NoRuleError(f"no rule exists for namespace '{request.database}.{request.collection}'")
-    expansions = Expansions(call.caller.user, call.request_view)
+    expansions = Expansions(caller.user, request_view)
 
     def refuse_joins(pipeline: list[Document]) -> None:
         for database, name in joined(pipeline, request.database):
@@ -79,7 +75,7 @@ def _uncached(deployment: Deployment, request: Request, call: Call) -> tuple[Acc
                     f"the stage reads '{database}.{name}'"
                 )
 
-    full = FullAccess(target, deployment.settings, call.form, refuse_joins)
+    full = FullAccess(target, deployment.settings, form, refuse_joins)
     rights = rules.rights(expansions)
     schema = source.schema(request.database, request.collection)
     if rights.is_full and schema is None:

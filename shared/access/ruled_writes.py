@@ -93,7 +93,7 @@ class RuledWrites(Ruled):
         return RawBSONDocument(raw, self.target.codec_options)
 
     def _check_insert(self, new: bytes) -> None:
-        decision = self.rights.insert(new)
+        decision = self.rights.may_insert(new)
         if not decision.allowed:
             _deny("insert", decision)
         self._check_schema("insert", None, new)
@@ -178,12 +178,14 @@ class RuledWrites(Ruled):
     def _check_touched(self, found: Iterable[bytes], update: "_Update") -> None:
         """Deny before MongoDB tries: its refusals name the type of what they refuse."""
         for old in found:
-            decision = self.rights.replace(old) if update.is_replacement else self.rights.touch(old, update.touched)
+            decision = (
+                self.rights.may_replace(old) if update.is_replacement else self.rights.may_touch(old, update.touched)
+            )
             if not decision.allowed:
                 _deny("update", decision)
 
     def _check_update(self, old: bytes, new: bytes) -> None:
-        decision = self.rights.update(old, new)
+        decision = self.rights.may_update(old, new)
         if not decision.allowed:
             _deny("update", decision)
         self._check_schema("update", old, new)
@@ -191,7 +193,7 @@ class RuledWrites(Ruled):
     async def _delete(self, session: Session, condition: Document, limit: int | None) -> int:
         ids = []
         for old in await self._visible(session, condition, limit):
-            decision = self.rights.delete(old)
+            decision = self.rights.may_delete(old)
             if not decision.allowed:
                 _deny("delete", decision)
             ids.append(_id(old))

@@ -5,10 +5,10 @@ from typing import Any
 
 import bson
 
-from shared.documents import rendered as stored
 from shared.documents import replies
 from shared.documents.ejson import Document
 from shared.documents.elements import OPTIONS
+from shared.documents.rendered import values as stored_values
 from shared.errors import InvalidParameterError, NoRoleError
 from shared.rules import field_paths
 from shared.rules.masks import WHOLE, Mask, cut
@@ -90,7 +90,7 @@ class Trimming:
         if glimpse is None:
             return None
         names, mask = glimpse
-        values = stored.values(batch, rendered, names, form)
+        values = stored_values(batch, rendered, names, form)
         return None if values is None else (rendered, map(mask, values, rendered))
 
     def _decoded(self, batch: bytes, used: Iterable[Path]) -> _Checked:

@@ -1,4 +1,4 @@
-"""Who calls: users, server keys, which are users by themselves, and the one `%%user` that rules see of each."""
+"""Who calls: users, and server keys, which are users by themselves."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -48,15 +48,3 @@ def server_key(key_id: str, name: str, created: datetime | None = None) -> User:
     """Return the user that an API key is by itself: its id is the key's."""
     identity = {"id": key_id, "provider_type": "api-key", "provider_id": key_id}
     return User(id=key_id, identities=[identity], data={"name": name}, created=created, type=SERVER)
-
-
-def caller(user: User, custom_data: Mapping[str, Any] | None) -> Caller:
-    """Return a user as the caller of a call, whatever the credential was."""
-    return Caller(user.id, "server" if user.type == SERVER else "normal", user_view(user, custom_data))
-
-
-def user_view(user: User, custom_data: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Return `%%user`; both spellings of an identity's provider are documented."""
-    identities = [{**each, "providerType": each["provider_type"]} for each in user.identities]
-    view = {"id": user.id, "type": user.type, "data": user.data, "identities": identities}
-    return view if custom_data is None else view | {"custom_data": dict(custom_data)}

@@ -6,11 +6,12 @@ from secrets import token_bytes
 from typing import NamedTuple
 
 from shared.app.exported import ExportedApp
-from shared.auth.accounts import Caller, User, caller
+from shared.auth.accounts import Caller, User
 from shared.auth.custom_data import CustomData
 from shared.auth.keys import Keys
 from shared.auth.logins import Logins, not_found
 from shared.auth.sessions import Sessions
+from shared.auth.user_view import caller
 from shared.auth.users import EMAIL_PASSWORD, Users
 from shared.cache.entries import Entries
 from shared.errors import (

@@ -10,7 +10,8 @@ from typing import Any
 import msgspec
 from bson.objectid import ObjectId
 
-from shared.auth.accounts import Caller, User, caller, server_key
+from shared.auth.accounts import Caller, User, server_key
+from shared.auth.user_view import caller
 from shared.cache.entries import Entries
 from shared.errors import InvalidSessionError
 from shared.memory import Cache
@@ -74,7 +75,7 @@ class Keys:
         return await self._control.api_keys.find_one({"_id": ObjectId(key_id), "disabled": False})
 
     async def stored_of(self, key: str) -> dict[str, Any] | None:
-        """Return the same by the key itself."""
+        """Return what is stored of a key that is not disabled, by the key itself."""
         return await self._control.api_keys.find_one({"hash": _hash(key), "disabled": False})
 
     async def server_user(self, key_id: str) -> User | None:
@@ -102,7 +103,7 @@ class Keys:
         """Delete a key; return what was stored, None if there is no such key."""
         return await self._control.api_keys.find_one_and_delete(chosen)
 
-    async def revoked(self, hashed: str) -> None:
+    async def drop_cached(self, hashed: str) -> None:
         """Drop a key by its hash from the caches of this process and of the store; others do in AUTH_CACHE_SECONDS."""
         self._owners.pop(hashed)
         await self._entries.drop(_ENTRY, hashed)

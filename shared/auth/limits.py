@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
-from shared.cache.store import AwayError, Shared
+from shared.cache.store import AwayError, LazyStore
 from shared.errors import TooManyLoginsError
 from shared.memory import Cache
 from shared.settings import Settings
@@ -19,9 +19,9 @@ _PREFIX = "dozen:logins:"
 class LoginLimits:
     """Counters of failures, each for LOGIN_WINDOW_SECONDS from its first one."""
 
-    def __init__(self, shared: Shared, settings: Settings) -> None:
+    def __init__(self, lazy_store: LazyStore, settings: Settings) -> None:
         """Take where all processes count together, and how much is allowed."""
-        self._shared = shared
+        self._lazy_store = lazy_store
         self._settings = settings
         self._counts: Cache[str, int] = Cache(_MOST_COUNTED)
 
@@ -40,7 +40,7 @@ class LoginLimits:
     async def _add(self, counter: str, by: int) -> tuple[int, float]:
         """Change a counter; return its value, and for how many seconds its window goes on."""
         count, left = self._add_here(counter, by)
-        store = self._shared.store
+        store = self._lazy_store.store
         if store is None:
             return count, left
         try:

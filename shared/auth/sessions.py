@@ -10,10 +10,11 @@ import msgspec
 from bson import json_util
 from bson.objectid import ObjectId
 
-from shared.auth.accounts import Caller, User, caller
+from shared.auth.accounts import Caller, User
 from shared.auth.custom_data import CustomData
 from shared.auth.keys import Keys
 from shared.auth.tokens import ACCESS_SECONDS, ANONYMOUS_SECONDS, DEVICE, REFRESH_SECONDS, Tokens
+from shared.auth.user_view import caller
 from shared.auth.users import ANONYMOUS, Users
 from shared.errors import InvalidSessionError
 from shared.memory import Cache
@@ -121,7 +122,7 @@ class Sessions:
     async def end_key(self, stored: Mapping[str, Any]) -> None:
         """End all sessions that an API key began which was disabled or deleted, and drop the key from the caches."""
         await self._control.sessions.delete_many({"key_id": stored["_id"]})
-        await self._keys.revoked(stored["hash"])
+        await self._keys.drop_cached(stored["hash"])
 
     async def _of_refresh(self, refresh_token: str) -> tuple[User, str]:
         """Return the user of a refresh token and the id of the API key that began the session, "" for none."""

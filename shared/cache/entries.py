@@ -7,7 +7,7 @@ import struct
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from shared.cache.store import AwayError, Shared, Store
+from shared.cache.store import AwayError, LazyStore, Store
 from shared.settings import VERSION, Settings
 
 if TYPE_CHECKING:
@@ -33,16 +33,16 @@ class Entry(NamedTuple):
 class Entries:
     """The sealed entries of a deployment."""
 
-    def __init__(self, shared: Shared, settings: Settings) -> None:
+    def __init__(self, lazy_store: LazyStore, settings: Settings) -> None:
         """Take where they are stored, and the secret that seals them."""
-        self._shared = shared
+        self._lazy_store = lazy_store
         self._settings = settings
         self._key = hmac.digest(settings.session_secret.encode(), b"dozen cache", "sha256")
 
     @property
     def store(self) -> Store | None:
         """The store, None without REDIS_URL or without the secret that seals entries."""
-        return self._shared.store if self._settings.session_secret else None
+        return self._lazy_store.store if self._settings.session_secret else None
 
     def name(self, purpose: str, *parts: str | bytes) -> str:
         """Return the key of an entry; deployments that share store and secret keep their control databases apart."""
@@ -56,7 +56,7 @@ class Entries:
         signed = _EXPIRES.pack(time.time() + seconds) + content
         return self._mac(entry.encode(), signed) + signed
 
-    def opened(self, entry: str, value: object) -> Entry | None:
+    def unsealed(self, entry: str, value: object) -> Entry | None:
         """Return what was sealed under this name, None if it is anything else or its time is over."""
         if not isinstance(value, bytes) or not _OVERHEAD <= len(value) <= MOST_BYTES:
             return None
@@ -76,7 +76,7 @@ class Entries:
             value, milliseconds = await store.ask(lambda client: _value(client, entry))
         except AwayError:
             return None
-        found = self.opened(entry, value)
+        found = self.unsealed(entry, value)
         if found is None or milliseconds <= 0:
             return None
         # the store's clock counts too: that of the process which stored the entry may be ahead

@@ -57,7 +57,7 @@ class Generations:
         """Begin a new generation of a collection; after a write that may still happen, cache nothing for a while."""
         await store.change(lambda client: _renew(client, namespace, closed_seconds))
 
-    async def written(self, namespace: str) -> None:
+    async def invalidate_if_cached(self, namespace: str) -> None:
         """Begin a new generation of a collection that an admin process has written to."""
         store = self.store if namespace in self._settings.cached else None
         if store is not None:
@@ -79,7 +79,7 @@ class Generations:
         if closed != 0 or not all(isinstance(mark, bytes) and mark for mark in generations):
             return Lookup(None, None)
         marks = sha256(repr(generations).encode()).digest()
-        cached = self._entries.opened(entry, value)
+        cached = self._entries.unsealed(entry, value)
         is_young = cached is not None and cached.content.startswith(marks)
         return Lookup(cached.content[len(marks) :] if cached is not None and is_young else None, marks)
 

@@ -126,7 +126,7 @@ class Store:
             event(logging.WARNING, "the cache refuses a command", cause=type(error).__name__)
 
 
-class Shared:
+class LazyStore:
     """The store behind REDIS_URL: connected to at first use, as importing its client takes longer than a call."""
 
     def __init__(self, url: str) -> None:

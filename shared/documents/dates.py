@@ -26,6 +26,16 @@ def milliseconds(moment: datetime) -> int:
     return seconds * 1_000 + moment.microsecond // 1_000
 
 
+def json_date(moment: datetime) -> str:
+    """Return how a reply in JSON has a date that datetime can hold; `to_iso` has the others."""
+    return moment.isoformat(timespec="milliseconds") + "Z"
+
+
+def canonical_date(moment: datetime) -> dict[str, dict[str, str]]:
+    """Return the same in canonical Extended JSON."""
+    return {"$date": {"$numberLong": str(milliseconds(moment))}}
+
+
 def from_iso(text: str) -> int | None:
     """Return the milliseconds of an ISO 8601 date, read as UTC where it names no zone; None if it is not one."""
     match = _ISO.fullmatch(text)

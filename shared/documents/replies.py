@@ -96,14 +96,6 @@ class _Document(dict[str, Any]):
         raise KeyError(key)
 
 
-def _canonical_date(value: datetime) -> Any:
-    return {"$date": {"$numberLong": str(dates.milliseconds(value))}}
-
-
-def _json_date(value: datetime) -> str:
-    return value.isoformat(timespec="milliseconds") + "Z"
-
-
 def _json_double(value: float) -> Any:
     """Write a whole double without a point, as Go and JavaScript do; orjson itself writes NaN and infinity as null."""
     if not value.is_integer():
@@ -160,7 +152,7 @@ _JSON: dict[type, Writer] = {
     Regex: lambda value: {"Pattern": value.pattern, "Options": _regex_options(value)},
     Timestamp: lambda value: {"T": value.time, "I": value.inc},
     bytes: lambda value: {"Subtype": 0, "Data": _base64(value)},
-    datetime: _json_date,
+    datetime: dates.json_date,
     float: _json_double,
 }
 
@@ -177,7 +169,7 @@ _CANONICAL: dict[type, Writer] = {
     Regex: lambda value: {"$regularExpression": {"pattern": value.pattern, "options": _regex_options(value)}},
     Timestamp: lambda value: {"$timestamp": {"t": value.time, "i": value.inc}},
     bytes: _canonical_binary,
-    datetime: _canonical_date,
+    datetime: dates.canonical_date,
     float: _canonical_double,
     int: lambda value: {"$numberInt": str(value)},
 }

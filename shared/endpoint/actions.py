@@ -7,12 +7,14 @@ from typing import NamedTuple
 
 import azure.functions as func
 
-from shared.access import opening
+from shared.access.opening import open_access
 from shared.access.protocol import Access, Reply
 from shared.app.model import App
 from shared.app.signatures import verify
+from shared.auth.accounts import Caller
 from shared.documents import ejson, replies
 from shared.documents.ejson import Document
+from shared.documents.replies import Format
 from shared.endpoint import etags
 from shared.endpoint.accept import reply_format
 from shared.endpoint.addresses import client_address
@@ -47,14 +49,17 @@ _LONGEST_PATH = 200  # characters of what a caller sent, in an error's text
 class Call:
     """One authenticated and parsed call of an action."""
 
-    __slots__ = ("_exchange", "_opening", "body", "form")
+    __slots__ = ("_caller", "_exchange", "_request_view", "body", "form")
 
-    def __init__(self, exchange: Exchange, body: Document, call: opening.Call) -> None:
+    def __init__(
+        self, exchange: Exchange, body: Document, caller: Caller, request_view: RequestView, form: Format
+    ) -> None:
         """Take the exchange, whose log line gets the namespace once the request is typed."""
         self._exchange = exchange
-        self._opening = call
+        self._caller = caller
+        self._request_view = request_view
         self.body = body
-        self.form = call.form
+        self.form: Format = form
 
     def typed[R: Request](self, kind: type[R]) -> R:
         """Return the body as this kind of request; raise if it names a namespace or an operator that is refused."""
@@ -67,7 +72,7 @@ class Call:
 
     def access(self, request: Request) -> Access:
         """Return what the caller may do to the collection that a request names."""
-        return opening.opened(self._exchange.service, request, self._opening)
+        return open_access(self._exchange.service, request, self._caller, self._request_view, self.form)
 
 
 class Action(NamedTuple):
@@ -172,7 +177,7 @@ async def _call(exchange: Exchange, action: Action, body: bytes) -> Call:
         _refuse_uncallable(service.app, Expansions(caller.user, view))
     document = _document(body)
     form = reply_format(req.headers.get("accept"), service.settings, service.app)
-    return Call(exchange, document, opening.Call(caller, view, form))
+    return Call(exchange, document, caller, view, form)
 
 
 def _refuse_uncallable(app: App | None, expansions: Expansions) -> None:

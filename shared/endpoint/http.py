@@ -67,7 +67,7 @@ async def respond(
     line = reporting.begin(operation, request.method, request.headers, context)
     headers: Mapping[str, str] = {"Vary": "Origin"}
     try:
-        exchange = Exchange(request, opened(), line)
+        exchange = Exchange(request, current_service(), line)
         exchange.headers |= _cors(request.headers, exchange.service.settings, exchange.service.app)
         headers = exchange.headers
         response = await work(exchange)
@@ -77,7 +77,7 @@ async def respond(
     return response
 
 
-def opened() -> Service:
+def current_service() -> Service:
     """Return the service of this process; raise UnavailableError with one sentence if a setting or the app is wrong."""
     try:
         service = services.process.service()

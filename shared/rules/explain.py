@@ -66,9 +66,9 @@ def _on_document(
         yield _shown(rights.mask(document), document)
     raw = bson.encode(document)
     if operation == "insert":
-        yield str(rights.insert(raw))
+        yield str(rights.may_insert(raw))
     elif operation == "delete":
-        yield str(rights.delete(raw))
+        yield str(rights.may_delete(raw))
 
 
 def _shown(mask: Mask | None, document: Mapping[str, Any]) -> str:
@@ -84,7 +84,7 @@ def explain_touch(rights: Rights, document: bytes, touched: Iterable[Path] | Non
         if touched is None
         else (f"the update names {', '.join(sorted('.'.join(parts) for parts in touched)) or 'no field'}")
     )
-    yield f"  {rights.touch(document, touched)}"
+    yield f"  {rights.may_touch(document, touched)}"
 
 
 def explain_change(
@@ -103,7 +103,7 @@ def explain_change(
         for name, change in changes:
             refused = first_unwritable("", [(name, change)], role.fields, role.other, context)
             yield f"  {name} may be written" if refused is None else f"  {refused} may not be written"
-    yield str(rights.update(old, new))
+    yield str(rights.may_update(old, new))
     if schema is not None:
         failures = schema.failures(after, before, expansions, null_allowed=null_allowed)
         yield f"the schema refuses it: {'; '.join(failures)}" if failures else "the schema holds"

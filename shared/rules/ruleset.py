@@ -145,13 +145,13 @@ class Rights:
                 return parts
         return None
 
-    def insert(self, new: bytes) -> Decision:
+    def may_insert(self, new: bytes) -> Decision:
         """Decide on a new document, given as BSON."""
         context = self._expansions.context(bson.decode(new, OPTIONS))
         role = self.role(context)
         return Decision(False, None, NO_ROLE) if role is None else role.may_insert(elements(new), context)
 
-    def touch(self, old: bytes, touched: Iterable[Path] | None) -> Decision:
+    def may_touch(self, old: bytes, touched: Iterable[Path] | None) -> Decision:
         """Decide whether a call may name these paths in a visible document to change them; None stands for any.
 
         What they lead to must be readable even if it does not change, else a caller could guess it and see from the
@@ -174,11 +174,11 @@ class Rights:
         hidden = () if self.projection is None else (path(name)[0] for name in self.projection.source)
         return ((name,) for name in (*document, *role.fields, *hidden, _UNNAMED))
 
-    def replace(self, old: bytes) -> Decision:
+    def may_replace(self, old: bytes) -> Decision:
         """Decide whether a call may put another document in the place of a visible one, of which nothing is hidden."""
-        return self.touch(old, [(name,) for name in bson.decode(old, OPTIONS) if name != "_id"])
+        return self.may_touch(old, [(name,) for name in bson.decode(old, OPTIONS) if name != "_id"])
 
-    def update(self, old: bytes, new: bytes) -> Decision:
+    def may_update(self, old: bytes, new: bytes) -> Decision:
         """Decide on the change of a visible document, which the call was allowed to touch."""
         before = bson.decode(old, OPTIONS)
         stored = self._expansions.context(before, before)
@@ -188,7 +188,7 @@ class Rights:
         changed = self._expansions.context(bson.decode(new, OPTIONS), before)
         return role.may_update(elements(old), elements(new), stored, changed)
 
-    def delete(self, old: bytes) -> Decision:
+    def may_delete(self, old: bytes) -> Decision:
         """Decide on the removal of a document that is visible."""
         before = bson.decode(old, OPTIONS)
         context = self._expansions.context(before, before)

@@ -235,7 +235,7 @@ async def test_a_poisoned_entry_is_none(
     await shared.client.set(entry, poison(good), px=100_000)
     restart()
 
-    assert entries().opened(entry, good) is not None
+    assert entries().unsealed(entry, good) is not None
     assert await entries().get("key", keys._hash(key)) is None
     assert (await find(worker, apiKey=key)).status == 200
 
@@ -258,12 +258,12 @@ async def test_an_entry_does_not_count_in_anothers_place(worker: Worker, shared:
 async def test_another_secret_opens_nothing(configured: pytest.MonkeyPatch, shared: Valkey) -> None:
     name = entries().name("key", "a")
     value = entries().sealed(name, b"content", 100)
-    assert entries().opened(name, value) is not None
+    assert entries().unsealed(name, value) is not None
 
     configured.setenv("SESSION_SECRET", "another secret of the tests, long enough")
     restart()
 
-    assert entries().opened(name, value) is None
+    assert entries().unsealed(name, value) is None
 
 
 async def test_without_a_secret_nothing_is_kept(worker: Worker, configured: pytest.MonkeyPatch, valkey: Valkey) -> None:

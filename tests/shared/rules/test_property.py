@@ -306,8 +306,8 @@ def test_writes_are_decided_as_the_flowchart_says(
 ) -> None:
     bound = rights(given_roles)
 
-    assert bound.insert(bson.encode(after)).allowed is insertable(given_roles, after)
-    assert bound.update(bson.encode(before), bson.encode(after)).allowed is updatable(given_roles, before, after)
+    assert bound.may_insert(bson.encode(after)).allowed is insertable(given_roles, after)
+    assert bound.may_update(bson.encode(before), bson.encode(after)).allowed is updatable(given_roles, before, after)
 
 
 def insertable(given_roles: list[dict[str, Any]], new: dict[str, Any]) -> bool:

@@ -76,8 +76,8 @@ def test_the_worked_cases_of_updates(
     before: dict[str, Any], changes: dict[str, Any], touched: list[str], allowed: bool
 ) -> None:
     bound, stored = rights(OWNER, PUBLIC), bson.encode(before)
-    touches = bound.touch(stored, [path(each) for each in touched])
-    assert (touches.allowed and bound.update(stored, bson.encode(before | changes)).allowed) is allowed
+    touches = bound.may_touch(stored, [path(each) for each in touched])
+    assert (touches.allowed and bound.may_update(stored, bson.encode(before | changes)).allowed) is allowed
 
 
 @pytest.mark.parametrize(
@@ -89,12 +89,12 @@ def test_the_worked_cases_of_updates(
     ],
 )
 def test_the_worked_cases_of_inserts(document: dict[str, Any], role_name: str | None, allowed: bool) -> None:
-    assert rights(OWNER, PUBLIC).insert(bson.encode(document))[:2] == (allowed, role_name)
+    assert rights(OWNER, PUBLIC).may_insert(bson.encode(document))[:2] == (allowed, role_name)
 
 
 def test_the_worked_cases_of_deletes() -> None:
     bound = rights(OWNER, PUBLIC)
-    assert [bound.delete(bson.encode(each)).allowed for each in STORED] == [True, False, False, True]
+    assert [bound.may_delete(bson.encode(each)).allowed for each in STORED] == [True, False, False, True]
 
 
 @pytest.mark.parametrize(
@@ -171,7 +171,7 @@ def test_permissions_inside_documents_and_arrays(document: dict[str, Any], shown
 def test_changes_inside_documents_and_arrays(before: Any, after: Any, allowed: bool) -> None:
     stored = {"_id": 1, "open": 0} | before
     result = stored | after if after else {"_id": 1, "open": 0}
-    assert rights(NESTED).update(bson.encode(stored), bson.encode(result)).allowed is allowed
+    assert rights(NESTED).may_update(bson.encode(stored), bson.encode(result)).allowed is allowed
 
 
 @pytest.mark.parametrize(
@@ -208,7 +208,7 @@ def test_the_first_role_that_applies_decides_alone() -> None:
 def test_a_role_that_depends_on_a_function_denies_and_opens_no_later_one() -> None:
     bound = rights(role(name="first", apply_when=FUNCTION, read=False), role(name="all", read=True, write=True))
     assert read(bound, {"a": 1}) is None
-    assert not bound.insert(bson.encode({"a": 1})).allowed
+    assert not bound.may_insert(bson.encode({"a": 1})).allowed
 
 
 @pytest.mark.parametrize(
@@ -226,7 +226,10 @@ def test_a_role_that_depends_on_a_function_denies_and_opens_no_later_one() -> No
     ],
 )
 def test_what_may_be_deleted(members: Any, allowed: bool) -> None:
-    assert rights(role(read=members.get("write"), **members)).delete(bson.encode({"_id": 1, "a": 1})).allowed is allowed
+    assert (
+        rights(role(read=members.get("write"), **members)).may_delete(bson.encode({"_id": 1, "a": 1})).allowed
+        is allowed
+    )
 
 
 @pytest.mark.parametrize(
@@ -243,40 +246,40 @@ def test_what_may_be_deleted(members: Any, allowed: bool) -> None:
     ],
 )
 def test_what_may_be_inserted(members: Any, allowed: bool) -> None:
-    assert rights(role(**members)).insert(bson.encode({"_id": 1, "a": 1})).allowed is allowed
+    assert rights(role(**members)).may_insert(bson.encode({"_id": 1, "a": 1})).allowed is allowed
 
 
 def test_the_pattern_for_inserting_only() -> None:
     bound = rights(role(write={"%%prevRoot": {"%exists": False}}))
     stored = {"_id": 1}
     assert read(bound, stored) is None
-    assert not bound.update(bson.encode(stored), bson.encode(stored | {"a": 1})).allowed
-    assert not bound.delete(bson.encode(stored)).allowed
+    assert not bound.may_update(bson.encode(stored), bson.encode(stored | {"a": 1})).allowed
+    assert not bound.may_delete(bson.encode(stored)).allowed
 
 
 def test_document_filters_must_let_both_documents_be_written() -> None:
     filters = {"read": True, "write": {"owner": "%%user.id"}}
     bound = rights(role(read=True, write=True, document_filters=filters))
     mine, theirs = bson.encode({"_id": 1, "owner": "u1"}), bson.encode({"_id": 1, "owner": "u2"})
-    assert bound.update(mine, mine).allowed
-    assert not bound.update(theirs, mine).allowed
-    assert not bound.update(mine, theirs).allowed
+    assert bound.may_update(mine, mine).allowed
+    assert not bound.may_update(theirs, mine).allowed
+    assert not bound.may_update(mine, theirs).allowed
 
 
 def test_a_replacement_must_not_meet_what_is_hidden() -> None:
     bound = rights(role(fields={"a": {"read": True, "write": True}, "b": {"read": True}}))
-    assert bound.replace(bson.encode({"_id": 1, "a": 1})).allowed
-    assert not bound.replace(bson.encode({"_id": 1, "a": 1, "secret": 5})).allowed
+    assert bound.may_replace(bson.encode({"_id": 1, "a": 1})).allowed
+    assert not bound.may_replace(bson.encode({"_id": 1, "a": 1, "secret": 5})).allowed
 
 
 def test_a_pipeline_must_not_meet_what_could_be_hidden() -> None:
     stored = bson.encode({"_id": 1, "a": 1})
     open_ = role(fields={"a": {"read": True, "write": True}}, additional_fields={"read": True})
 
-    assert rights(open_).touch(stored, None).allowed
-    assert rights(role(read=True)).touch(stored, None).allowed
-    assert not rights(open_ | {"fields": {"hidden": {}}}).touch(stored, None).allowed
-    assert not rights(role(fields={"_id": {"read": True}, "a": {"read": True}})).touch(stored, None).allowed
+    assert rights(open_).may_touch(stored, None).allowed
+    assert rights(role(read=True)).may_touch(stored, None).allowed
+    assert not rights(open_ | {"fields": {"hidden": {}}}).may_touch(stored, None).allowed
+    assert not rights(role(fields={"_id": {"read": True}, "a": {"read": True}})).may_touch(stored, None).allowed
 
 
 # filters and queries

@@ -1,4 +1,4 @@
-"""The files of an export: the one it makes, the one that grows until then, and the checkpoint beside it."""
+"""How an export resumes, and its files: the one it makes, the one that grows until then, and the checkpoint."""
 
 import os
 from pathlib import Path
