@@ -6,7 +6,7 @@ from urllib.parse import quote_plus, unquote
 
 DEFAULT_POOL_SIZE = 50
 _POLLING_MONITORS = 1  # asks a server every ten seconds how it is: in Azure's Functions host
-_STREAMING_MONITORS = 2  # one is told by the server, one measures the round trip
+_STREAMING_MONITORS = 2  # one gets the server's changes, one measures the round trip
 _DEFAULT_PORT = 27017
 _AZURE_DOCUMENTDB = ".mongocluster.cosmos.azure.com"
 

@@ -100,8 +100,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="upper"):
         """Raise SettingsError at the first setting that is missing or wrong. An empty value counts as not set."""
         values = {name: value for name, value in environ.items() if value.strip()}
         _refuse_unresolved_references(values)
-        given = _converted({name: values[name] for name in (NAMES | PLATFORM_NAMES) & values.keys()}, cls)
-        read = msgspec.structs.replace(given, data_sources=_data_sources(given, values), cached=_cached(given))
+        parsed = _converted({name: values[name] for name in (NAMES | PLATFORM_NAMES) & values.keys()}, cls)
+        read = msgspec.structs.replace(parsed, data_sources=_data_sources(parsed, values), cached=_cached(parsed))
         read.pool_size  # noqa: B018  raises if the budget of connections is too small
         return read
 
@@ -193,18 +193,18 @@ def prepare_exporters() -> None:
 
 def app_secrets(environ: Mapping[str, str] | None = None) -> dict[str, str]:
     """Return the values of the exported app's secrets by their folded names, from APP_SECRET_<NAME>."""
-    given = os.environ if environ is None else environ
+    variables = os.environ if environ is None else environ
     return {
         folded(name.removeprefix(_SECRET_PREFIX)): value
-        for name, value in given.items()
+        for name, value in variables.items()
         if name.startswith(_SECRET_PREFIX) and value
     }
 
 
 def listen_address(environ: Mapping[str, str]) -> tuple[str, int]:
     """Return LISTEN_HOST and LISTEN_PORT, which the server needs even to say that another setting is wrong."""
-    given = _some(environ, "LISTEN_HOST", "LISTEN_PORT")
-    return given.listen_host, given.listen_port
+    settings = _some(environ, "LISTEN_HOST", "LISTEN_PORT")
+    return settings.listen_host, settings.listen_port
 
 
 def process_count(environ: Mapping[str, str]) -> int:
@@ -253,14 +253,14 @@ def _expected(name: str, reason: str) -> str:
     return ""
 
 
-def _data_sources(given: Settings, values: Mapping[str, str]) -> dict[str, str]:
+def _data_sources(settings: Settings, values: Mapping[str, str]) -> dict[str, str]:
     sources: dict[str, str] = {}
-    for name, uri in _connection_strings(given, values):
+    for name, uri in _connection_strings(settings, values):
         source = folded(name.removeprefix(_URI_PREFIX)) if name.startswith(_URI_PREFIX) else folded(DEFAULT_DATA_SOURCE)
         if source in sources:
             raise SettingsError(f"{name} names the same data source as another setting")
         try:
-            connections.check(name, uri, given.mongo_db_auth)
+            connections.check(name, uri, settings.mongo_db_auth)
         except ConnectionStringError as error:
             raise SettingsError(str(error)) from None
         sources[source] = uri
@@ -269,25 +269,25 @@ def _data_sources(given: Settings, values: Mapping[str, str]) -> dict[str, str]:
     return sources
 
 
-def _connection_strings(given: Settings, values: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+def _connection_strings(settings: Settings, values: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     """Give each connection string with the setting that is to blame for it, the one of the control database first."""
-    if primary := given.mongo_db_uri or _made_of_parts(given):
+    if primary := settings.mongo_db_uri or _made_of_parts(settings):
         yield _URI, primary
     for name in sorted(values):
         if name.startswith(_URI_PREFIX):
             yield name, values[name]
 
 
-def _made_of_parts(given: Settings) -> str:
-    if not given.mongo_db_host:
+def _made_of_parts(settings: Settings) -> str:
+    if not settings.mongo_db_host:
         return ""
     parts = connections.Parts(
-        host=given.mongo_db_host,
-        port=given.mongo_db_port,
-        user=given.mongo_db_user,
-        password=given.mongo_db_password,
-        scheme=given.mongo_db_scheme,
-        auth=given.mongo_db_auth,
+        host=settings.mongo_db_host,
+        port=settings.mongo_db_port,
+        user=settings.mongo_db_user,
+        password=settings.mongo_db_password,
+        scheme=settings.mongo_db_scheme,
+        auth=settings.mongo_db_auth,
     )
     try:
         return connections.made_of(parts)
@@ -295,9 +295,9 @@ def _made_of_parts(given: Settings) -> str:
         raise SettingsError(str(error)) from None
 
 
-def _cached(given: Settings) -> dict[str, int]:
+def _cached(settings: Settings) -> dict[str, int]:
     cached: dict[str, int] = {}
-    for each in filter(None, (part.strip() for part in given.cached_collections.split(","))):
+    for each in filter(None, (part.strip() for part in settings.cached_collections.split(","))):
         namespace, _, seconds = (part.strip() for part in each.rpartition("="))
         if not re.fullmatch(r"[^.=;]+\.[^=;]+", namespace) or not re.fullmatch(r"\d{1,5}", seconds, re.ASCII):
             raise SettingsError("CACHED_COLLECTIONS must be a list such as shop.products=60, films.films=300")
@@ -306,7 +306,7 @@ def _cached(given: Settings) -> dict[str, int]:
         if namespace in cached:
             raise SettingsError("CACHED_COLLECTIONS names a collection twice")
         cached[namespace] = int(seconds)
-    if cached and not (given.redis_url and given.session_secret):
+    if cached and not (settings.redis_url and settings.session_secret):
         raise SettingsError("CACHED_COLLECTIONS needs REDIS_URL and SESSION_SECRET")
     return cached
 

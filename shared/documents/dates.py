@@ -64,8 +64,8 @@ def to_iso(milliseconds: int) -> str:
     cycles, rest = divmod(seconds, _CYCLE_DAYS * 86_400)
     moment = _EPOCH + timedelta(0, rest)
     year = moment.year + cycles * _CYCLE_YEARS
-    shown = f"{year:04d}" if 0 <= year <= 9999 else f"{year:+07d}"
-    return f"{shown}{moment.isoformat()[4:]}.{fraction:03d}Z"
+    year_text = f"{year:04d}" if 0 <= year <= 9999 else f"{year:+07d}"
+    return f"{year_text}{moment.isoformat()[4:]}.{fraction:03d}Z"
 
 
 def _offset_ms(zone: str | None) -> int | None:

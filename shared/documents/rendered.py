@@ -2,7 +2,7 @@
 
 A reply's form has fewer types than BSON. It keeps some of them: what is rendered of such a value is the value itself,
 or can be read back to one that compares with all others as the stored one does. Whether the values of a field are of
-those types alone is told by the bytes of the documents, never by what came out.
+those types alone is read from the bytes of the documents, never from what was rendered.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,7 +16,7 @@ from shared.documents.replies import Format
 _STRING = b"\x02"
 _NUMBERS = frozenset({b"\x01", b"\x10", b"\x12"})  # double, int32, int64
 _KEPT = _NUMBERS | {_STRING, b"\x08", b"\x0a"}  # and boolean, null
-_BROKEN = "\ufffd"  # what is shown of stored bytes that are no UTF-8
+_BROKEN = "\ufffd"  # how stored bytes that are no UTF-8 are rendered
 
 
 def values(
@@ -28,15 +28,15 @@ def values(
     """
     if rendered and type(rendered[0]) is not dict:  # a reference may be among them
         return None
-    asked = list(names)
-    kinds = {name: kinds_of(name, batch) for name in asked}
+    wanted = list(names)
+    kinds = {name: kinds_of(name, batch) for name in wanted}
     if not all(found <= _KEPT for found in kinds.values()):
         return None
-    if any(_STRING in kinds[name] and _has_broken_text(name, rendered) for name in asked):
+    if any(_STRING in kinds[name] and _has_broken_text(name, rendered) for name in wanted):
         return None
     if form == "EJSON":
-        return [_read_back(document, asked) for document in rendered]
-    is_written = any(kinds[name] & _NUMBERS and _has_written_number(name, rendered) for name in asked)
+        return [_read_back(document, wanted) for document in rendered]
+    is_written = any(kinds[name] & _NUMBERS and _has_written_number(name, rendered) for name in wanted)
     return None if is_written else rendered
 
 
@@ -50,7 +50,7 @@ def _has_written_number(name: str, rendered: Sequence[dict[str, Any]]) -> bool:
 
 
 def _read_back(document: dict[str, Any], names: Iterable[str]) -> dict[str, Any]:
-    """Return the values of these fields from canonical Extended JSON: of all that is kept, numbers alone are dicts."""
+    """Return the values of these fields from canonical Extended JSON: of these types, numbers alone are dicts."""
     found = {}
     for name in names:
         if name in document:

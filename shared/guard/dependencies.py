@@ -31,7 +31,7 @@ def is_steady(values: Iterable[Any]) -> bool:
 
 
 def joined(pipeline: Any, database: str) -> set[str] | None:
-    """Return the namespaces that a pipeline reads beside its own; None if that cannot be told, or a stage may vary."""
+    """Return the namespaces that a pipeline reads beside its own; None if that is not known, or a stage may vary."""
     found: set[str] = set()
     pending = [pipeline]
     while pending:

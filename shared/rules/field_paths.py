@@ -100,28 +100,28 @@ def _filter_paths(condition: Mapping[str, Any], prefix: Path) -> Iterator[Path]:
             yield from _condition_paths((*prefix, *path(name)), operand)
 
 
-def _condition_paths(asked: Path, operand: Any) -> Iterator[Path]:
+def _condition_paths(prefix: Path, operand: Any) -> Iterator[Path]:
     _refuse_patterns(operand)
     if not _is_operators(operand):
         operand = {"$eq": operand}
-    if asked != ("_id",) or operand.keys() - {"$eq", "$in"}:
-        yield asked
+    if prefix != ("_id",) or operand.keys() - {"$eq", "$in"}:
+        yield prefix
     for operator, value in operand.items():
         if operator not in _CONDITIONS:
             _refuse(operator)
         if operator == "$elemMatch" and isinstance(value, Mapping):
-            yield from _element_paths(asked, value)
+            yield from _element_paths(prefix, value)
         elif operator == "$not" and isinstance(value, Mapping):
-            yield from _condition_paths(asked, value)
+            yield from _condition_paths(prefix, value)
         elif operator == "$all" and isinstance(value, list):
-            yield from (path for each in value if _is_operators(each) for path in _condition_paths(asked, each))
+            yield from (path for each in value if _is_operators(each) for path in _condition_paths(prefix, each))
 
 
-def _element_paths(asked: Path, condition: Mapping[str, Any]) -> Iterator[Path]:
+def _element_paths(prefix: Path, condition: Mapping[str, Any]) -> Iterator[Path]:
     if _is_operators(condition) and not _LOGICAL & condition.keys():
-        yield from _condition_paths(asked, condition)
+        yield from _condition_paths(prefix, condition)
     else:
-        yield from _filter_paths(condition, asked)
+        yield from _filter_paths(condition, prefix)
 
 
 def _is_operators(operand: Any) -> bool:

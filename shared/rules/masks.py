@@ -1,10 +1,10 @@
-"""Which parts of a document may be shown: all of it, or a tree of names; applied to the document in any rendering."""
+"""Which parts of a document are visible: all of it, or a tree of names; applied to the document in any rendering."""
 
 from collections.abc import Mapping
 from typing import Any, Final, Literal
 
 WHOLE: Final = True
-"""The mask of what is shown as it is."""
+"""The mask of what is visible as a whole."""
 
 type Mask = Literal[True] | dict[str, Mask] | list[Mask | None]
 """WHOLE, the visible members of a document, or those of each element of an array; None hides an element."""

@@ -24,7 +24,7 @@ class Projection:
         """Take names with 1, 0, true or false; raise InvalidParameterError for any other value, or for a mixture."""
         chosen = {name: is_shown(name, value) for name, value in source.items()}
         self.source: Mapping[str, Any] = chosen
-        others = {shown for name, shown in chosen.items() if name != "_id"}
+        others = {visible for name, visible in chosen.items() if name != "_id"}
         if len(others) > 1:
             raise InvalidParameterError("a projection cannot both include and exclude fields")
         self.is_inclusion = others.pop() if others else chosen.get("_id", False)
@@ -37,10 +37,10 @@ class Projection:
     def mask(self, document: Mapping[str, Any]) -> Mask:
         """Return what the projection leaves of a document."""
         keep = _included if self.is_inclusion else _remaining
-        shown = keep({name: value for name, value in document.items() if name != "_id"}, self._tree)
+        visible = keep({name: value for name, value in document.items() if name != "_id"}, self._tree)
         if self._shows_id and "_id" in document:
-            shown["_id"] = WHOLE
-        return shown
+            visible["_id"] = WHOLE
+        return visible
 
     @property
     def is_by_name(self) -> bool:
@@ -48,7 +48,7 @@ class Projection:
         return all(inner is None and is_exact(name) for name, inner in self._tree.items())
 
     def shows(self, parts: Path) -> bool:
-        """Tell whether all of what a path leads to is shown."""
+        """Tell whether all of what a path leads to is visible."""
         if parts[0] == "_id":
             return self._shows_id
         tree: Tree | None = self._tree
@@ -127,10 +127,10 @@ def chosen_part(source: Mapping[str, Any], slices: Collection[str], matched: Ite
     names = [path(name) for name in (*source, *parts)]
     if any(one != other and one == other[: len(one)] for one in names for other in names):
         raise InvalidParameterError("projection: path collision")
-    shown = Projection(source) if source else None
+    visible = Projection(source) if source else None
     has_others = bool(source.keys() - {"_id"})
-    is_inclusion = shown.is_inclusion if shown and (has_others or shown.is_inclusion) else not slices
-    return Projection({**source, **dict.fromkeys(parts, 1)}) if is_inclusion else shown
+    is_inclusion = visible.is_inclusion if visible and (has_others or visible.is_inclusion) else not slices
+    return Projection({**source, **dict.fromkeys(parts, 1)}) if is_inclusion else visible
 
 
 def is_shown(name: str, value: Any) -> bool:
@@ -152,14 +152,14 @@ def _grow(tree: Tree, parts: Path, name: str) -> None:
 
 
 def _included(document: Mapping[str, Any], tree: Tree) -> dict[str, Mask]:
-    shown: dict[str, Mask] = {}
+    visible: dict[str, Mask] = {}
     for name, value in document.items():
         if name in tree:
             inner = tree[name]
             mask = WHOLE if inner is None else _included_value(value, inner)
             if mask is not None:
-                shown[name] = mask
-    return shown
+                visible[name] = mask
+    return visible
 
 
 def _included_value(value: Any, tree: Tree) -> Mask | None:
@@ -169,13 +169,13 @@ def _included_value(value: Any, tree: Tree) -> Mask | None:
 
 
 def _remaining(document: Mapping[str, Any], tree: Tree) -> dict[str, Mask]:
-    shown: dict[str, Mask] = {}
+    visible: dict[str, Mask] = {}
     for name, value in document.items():
         if name not in tree:
-            shown[name] = WHOLE
+            visible[name] = WHOLE
         elif (inner := tree[name]) is not None:
-            shown[name] = _remaining_value(value, inner)
-    return shown
+            visible[name] = _remaining_value(value, inner)
+    return visible
 
 
 def _remaining_value(value: Any, tree: Tree) -> Mask:

@@ -96,25 +96,25 @@ class Role(msgspec.Struct, kw_only=True, eq=False, dict=True):
         """
         if self.is_full_read:
             return lambda _values, _names: WHOLE
-        shown = self._glimpse_of_fields() if self.read is None else _whole_if(self.read.bound(context))
+        visible = self._glimpse_of_fields() if self.read is None else _whole_if(self.read.bound(context))
         if self.write is not None and self.write.constant is not False:
-            shown = _or_whole(self.write.bound(context), shown)
+            visible = _or_whole(self.write.bound(context), visible)
         if self.is_filtered:
             opened = [each.bound(context) for each in (self.filter_read, self.filter_write) if each is not None]
-            shown = _if_any(opened, shown)
-        return shown
+            visible = _if_any(opened, visible)
+        return visible
 
     def _glimpse_of_fields(self) -> Glimpse:
         assert self._plain is not None  # noqa: S101  else there are no `names`
         names, other = self._plain
         is_whole = names.isdisjoint if other else names.issuperset
 
-        def shown(_values: Mapping[str, Any], document: Mapping[str, Any]) -> Mask | None:
+        def visible(_values: Mapping[str, Any], document: Mapping[str, Any]) -> Mask | None:
             if is_whole(document):
                 return WHOLE if document else None  # WHOLE costs the least to apply
             return {name: WHOLE for name in document if (name in names) is not other} or None
 
-        return shown
+        return visible
 
     def mask(self, document: Mapping[str, Any], context: Context) -> Mask | None:
         """Return what may be read of a document that this role counts for, None if nothing."""
@@ -232,12 +232,12 @@ def _whole_if(holds: Predicate) -> Glimpse:
     return lambda values, _names: WHOLE if holds(values) else None
 
 
-def _or_whole(holds: Predicate, shown: Glimpse) -> Glimpse:
-    return lambda values, names: WHOLE if holds(values) else shown(values, names)
+def _or_whole(holds: Predicate, visible: Glimpse) -> Glimpse:
+    return lambda values, names: WHOLE if holds(values) else visible(values, names)
 
 
-def _if_any(opened: list[Predicate], shown: Glimpse) -> Glimpse:
-    return lambda values, names: shown(values, names) if any(holds(values) for holds in opened) else None
+def _if_any(opened: list[Predicate], visible: Glimpse) -> Glimpse:
+    return lambda values, names: visible(values, names) if any(holds(values) for holds in opened) else None
 
 
 def _either(read: Expression | None, write: Expression | None, context: Context) -> Translation:

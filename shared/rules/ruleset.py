@@ -198,19 +198,19 @@ class Rights:
     def readable_stages(self) -> list[dict[str, Any]] | None:
         """Return the stages that leave of a collection just what the caller may read, None if stages cannot say it."""
         if self.reads_whole:
-            shown: dict[str, Any] | None = {}
+            visible: dict[str, Any] | None = {}
             exact = self.query.exact
         elif len(self.roles) == 1:
             role, applies = self.roles[0]
             context = self._expansions.context()
-            shown = role.plain_projection()
+            visible = role.plain_projection()
             exact = all_of([self._filtered, applies, role.filtered(context)]).exact
         else:
             return None
-        if shown is None or not exact:
+        if visible is None or not exact:
             return None
         match = [{"$match": self.query.query}] if self.query.query else []
-        cuts = [{"$project": each} for each in (shown, self.projection and self.projection.source) if each]
+        cuts = [{"$project": each} for each in (visible, self.projection and self.projection.source) if each]
         return [*match, *cuts, *([{"$match": {"$expr": {"$ne": ["$$ROOT", {}]}}}] if cuts else [])]
 
 
@@ -234,16 +234,16 @@ def _first(steps: Sequence[tuple[Predicate | None, Glimpse]]) -> Glimpse:
         return only_shown if only is None else _if(only, only_shown)
 
     def mask(values: Mapping[str, Any], document: Mapping[str, Any]) -> Mask | None:
-        for applies, shown in steps:
+        for applies, visible in steps:
             if applies is None or applies(values):
-                return shown(values, document)
+                return visible(values, document)
         return None
 
     return mask
 
 
-def _if(applies: Predicate, shown: Glimpse) -> Glimpse:
-    return lambda values, document: shown(values, document) if applies(values) else None
+def _if(applies: Predicate, visible: Glimpse) -> Glimpse:
+    return lambda values, document: visible(values, document) if applies(values) else None
 
 
 def _is_for_all(roles: Sequence[tuple[Role, Translation]]) -> bool:

@@ -57,9 +57,9 @@ def path(text: str) -> Path:
 
 
 def is_exact(name: str) -> bool:
-    """Tell whether a field that is shown under this name is stored under just its bytes.
+    """Tell whether a field that is rendered under this name is stored under just its bytes.
 
-    Where stored bytes are no UTF-8, U+FFFD is shown in their place; a lone surrogate cannot be stored.
+    Where stored bytes are no UTF-8, U+FFFD is rendered in their place; a lone surrogate cannot be stored.
     """
     return "\ufffd" not in name and not any("\ud800" <= each <= "\udfff" for each in name)
 

@@ -62,7 +62,7 @@ class OpenCensus:
         self._spans.export([_span_data(span, SpanKind.SERVER, _translated(span.attributes))])
 
     def dependency(self, span: Span) -> None:
-        """Report a command that MongoDB was asked."""
+        """Report a command that was sent to MongoDB."""
         attributes = _translated(span.attributes)
         server = f"{attributes.pop('server.address')}:{attributes.pop('server.port')}"
         attributes["http.url"] = f"mongodb://{server}/{span.attributes['db.namespace']}"  # becomes the target

@@ -78,7 +78,7 @@ class OpenTelemetry:
         self._report(span, SpanKind.SERVER)
 
     def dependency(self, span: Span) -> None:
-        """Report a command that MongoDB was asked."""
+        """Report a command that was sent to MongoDB."""
         self._report(span, SpanKind.CLIENT)
 
     def measure(self, name: str, value: float, labels: Labels) -> None:

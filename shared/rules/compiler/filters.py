@@ -46,13 +46,13 @@ def _projection(source: Mapping[str, Any], report: Report) -> dict[str, bool]:
     if not isinstance(given, dict):
         at.problem("a projection is an object")
         return {}
-    shown: dict[str, bool] = {}
+    visible: dict[str, bool] = {}
     for name, value in given.items():
         try:
-            shown[name] = is_shown(name, value)
+            visible[name] = is_shown(name, value)
         except InvalidParameterError as error:
             at.problem(f"{error}, because a filter's projection must not compute anything")
-    return shown
+    return visible
 
 
 def _compile_query(source: Any, constants: Constants, report: Report) -> Operand:

@@ -51,13 +51,13 @@ class _Compiler:
             if (made := self._member(name, value, source, report.at(name), depth)) is not None
         ]
 
-        def run(place: Place, given: Run) -> Iterator[Failure]:
+        def run(place: Place, validation: Run) -> Iterator[Failure]:
             if kinds is not None and not kinds.accepts(place.value):
-                if not (place.value is None and given.null_allowed and not is_root):
+                if not (place.value is None and validation.null_allowed and not is_root):
                     yield Failure(place.path, kinds.sentence)
                 return
             for each in checks:
-                yield from each(place, given)
+                yield from each(place, validation)
 
         return run
 
@@ -95,9 +95,9 @@ class _Compiler:
         if isinstance(expression, Constant) and expression.constant:
             return None
 
-        def run(place: Place, given: Run) -> Iterator[Failure]:
-            given.context.this, given.context.prev = place.value, place.previous
-            if not holds(expression, given.context):
+        def run(place: Place, validation: Run) -> Iterator[Failure]:
+            validation.context.this, validation.context.prev = place.value, place.previous
+            if not holds(expression, validation.context):
                 yield Failure(place.path, "'validate' is not true")
 
         return run
@@ -131,14 +131,14 @@ class _Compiler:
         is_open = other is not False
         rest = self.check(other, at.at("additionalProperties"), depth + 1) if isinstance(other, Mapping) else None
 
-        def run(place: Place, given: Run) -> Iterator[Failure]:
+        def run(place: Place, validation: Run) -> Iterator[Failure]:
             for name in place.value if isinstance(place.value, Mapping) else ():
                 checks = [named[name]] if name in named else []
                 checks += [check for pattern, check in patterns if is_found(pattern, name)]
                 if not checks and not is_open:
                     yield Failure(place.member(name).path, "is not a property that the schema allows")
                 for check in checks or ([rest] if rest is not None else []):
-                    yield from check(place.member(name), given)
+                    yield from check(place.member(name), validation)
 
         return run
 
@@ -153,10 +153,10 @@ class _Compiler:
             else:
                 needed[name] = self.check(each, report.at(name), depth + 1)
 
-        def run(place: Place, given: Run) -> Iterator[Failure]:
+        def run(place: Place, validation: Run) -> Iterator[Failure]:
             for name, check in needed.items():
                 if isinstance(place.value, Mapping) and name in place.value:
-                    yield from check(place, given)
+                    yield from check(place, validation)
 
         return run
 
@@ -172,15 +172,15 @@ class _Compiler:
         return _each_element(first, None if other is not False else _no_more)
 
 
-def _no_more(place: Place, _given: Run) -> Iterator[Failure]:
+def _no_more(place: Place, _validation: Run) -> Iterator[Failure]:
     yield Failure(place.path, "is not an element that the schema allows")
 
 
 def _each_element(first: list[Check], rest: Check | None) -> Check:
-    def run(place: Place, given: Run) -> Iterator[Failure]:
+    def run(place: Place, validation: Run) -> Iterator[Failure]:
         for position in range(len(place.value) if isinstance(place.value, list) else 0):
             check = first[position] if position < len(first) else rest
             if check is not None:
-                yield from check(place.element(position), given)
+                yield from check(place.element(position), validation)
 
     return run
