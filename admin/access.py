@@ -1,24 +1,22 @@
 """`access`: why a caller may do something, or may not."""
 
 from collections.abc import Callable, Iterator, Mapping
+from itertools import chain
 from typing import Annotated, Any, NamedTuple
 
 import bson
 import typer
-from bson.objectid import ObjectId
 
 from admin.dry_run import Change, dry_run
 from admin.output import AsJSON, console, show_json
 from admin.process import EXIT_CODES, NoSuchError, fail, run
+from admin.subject import Subject, subject
 from shared.app.model import DataSource as AppDataSource
-from shared.auth.accounts import User
-from shared.auth.keys import as_user
-from shared.auth.user_view import user_view
 from shared.documents import ejson
 from shared.errors import InvalidJSONError
 from shared.rules import field_paths
 from shared.rules.explain import Operation, explain, explain_change, explain_touch
-from shared.rules.expressions import Expansions
+from shared.rules.expressions import Expansions, Expression, holds
 from shared.rules.ruleset import Ruleset
 from shared.rules.schema import Schema
 from shared.service import Service
@@ -31,9 +29,7 @@ OPERATIONS: dict[str, Operation] = {
     "deleteMany": "delete",
 }  # fmt: skip
 
-UserId = Annotated[
-    str, typer.Option("--user", metavar="ID", help="The id of a user, or of a key that is one by itself.")
-]
+UserId = Annotated[str, typer.Option("--user", metavar="ID", help="The id of a user or of a key.")]
 Action = Annotated[
     str | None,
     typer.Option("--action", help="The action of the Data API, such as find; --update and so on say it too."),
@@ -78,8 +74,10 @@ def explain_(  # noqa: PLR0913, PLR0917  each is an option of the command
     rules = None if found.source is None else found.source.ruleset(database, collection)
     if found.source is None or rules is None:
         raise fail(f"no rule exists for namespace '{namespace}': every call is denied")
-    decided = _Rules(rules, found.source.schema(database, collection), found.null_allowed)
-    steps = _of_credentials(found.views, lambda view: _steps(decided, question, view))
+    decided = _Rules(found.can_evaluate, rules, found.source.schema(database, collection), found.null_allowed)
+    steps = chain(
+        found.about.refusals, _of_credentials(found.about.views, lambda view: _steps(decided, question, view))
+    )
     if as_json:
         show_json({"steps": list(steps)})
         return
@@ -89,18 +87,20 @@ def explain_(  # noqa: PLR0913, PLR0917  each is an option of the command
 
 
 class _Rules(NamedTuple):
-    """What decides on a collection."""
+    """What decides on a call of a collection."""
 
+    can_evaluate: Expression | None
     ruleset: Ruleset
     schema: Schema | None
     null_allowed: bool
 
 
 class _Found(NamedTuple):
-    """The app's data source, and `%%user` for each kind of credential that makes a difference."""
+    """The app's data source, whom it is about, and what the app has every call pass first."""
 
     source: AppDataSource | None
-    views: Mapping[str, Mapping[str, Any]]
+    about: Subject
+    can_evaluate: Expression | None
     null_allowed: bool
 
 
@@ -118,10 +118,13 @@ def _of_credentials(
 
 
 def _steps(decided: _Rules, question: "_Question", view: Mapping[str, Any]) -> Iterator[str]:
-    rights = decided.ruleset.rights(Expansions(view))
-    yield from explain(decided.ruleset, Expansions(view), question.operation, question.document)
+    expansions = Expansions(view)
+    if decided.can_evaluate is not None and not holds(decided.can_evaluate, expansions.context()):
+        yield "the app's 'can_evaluate' is not true for this caller: every call is refused with 403"
+    rights = decided.ruleset.rights(expansions)
+    yield from explain(decided.ruleset, expansions, question.operation, question.document)
     if question.document is not None and question.change is not None and not rights.is_full:
-        yield from _of_change(decided, Expansions(view), question.document, question.change)
+        yield from _of_change(decided, expansions, question.document, question.change)
 
 
 def _of_change(decided: _Rules, expansions: Expansions, document: Mapping[str, Any], change: Change) -> Iterator[str]:
@@ -195,32 +198,12 @@ def _parsed[T](read: Callable[[bytes], T], option: str, text: str) -> T:
 
 
 async def _found(service: Service, user_id: str, data_source: str) -> _Found:
+    about = await subject(service, user_id)
     app = service.app
+    if app is None:
+        return _Found(None, about, None, null_allowed=False)
     is_only = len(service.settings.data_sources) == 1
-    source = None if app is None else app.data_source(data_source, is_only=is_only)
-    return _Found(source, await _views(service, user_id), service.settings.schema_null_type_validation)
-
-
-async def _views(service: Service, user_id: str) -> dict[str, Mapping[str, Any]]:
-    """Return `%%user`, by credential where one has custom data and the other has not."""
-    user = await service.users.find(user_id) or await _of_key(service, user_id)
-    data = await service.custom_data.of(user.id)
-    if data is None or service.custom_data.is_fetched:
-        return {"": user_view(user, data)}
-    return {
-        "with an access token, which brings %%user.custom_data": user_view(user, data),
-        "with credentials in headers, for which fetch_custom_user_data is off": user_view(user, None),
-    }
-
-
-async def _of_key(service: Service, key_id: str) -> User:
-    """Return the user that a key is by itself, or acts as."""
-    key = await service.keys.find({"_id": ObjectId(key_id) if ObjectId.is_valid(key_id) else key_id})
-    if key is None:
-        raise NoSuchError(f"there is no user and no key {key_id}")
-    if key.get("system"):
-        raise NoSuchError(f"the key {key_id} is a system key: no rules apply to it")
-    user = await service.users.find(str(key["user_id"])) if key.get("user_id") else as_user(key)
-    if user is None:
-        raise NoSuchError(f"the key {key_id} acts as a user who is not there")
-    return user
+    source = app.data_source(data_source, is_only=is_only)
+    if source is None or service.settings.data_source_uri(data_source) is None:
+        raise NoSuchError(f"there is no data source '{data_source}': every call is refused with 400")
+    return _Found(source, about, app.data_api.can_evaluate, service.settings.schema_null_type_validation)

@@ -33,7 +33,7 @@ def create(name: KeyName, system: IsSystem = False, user: UserId = None) -> None
 @app.command("list", epilog=EXIT_CODES)
 def list_(as_json: AsJSON = False) -> None:
     """List the keys: id, name, whom they act as, when each was made, whether it works; never the keys themselves."""
-    stored = run(lambda service: service.keys.stored({}))
+    stored = run(lambda service: service.keys.stored({}, by=("created", "_id")))
     if as_json:
         show_json([_as_json(key) for key in stored])
         return

@@ -24,6 +24,7 @@ from shared.cache.store import LazyStore
 from shared.guard.refusals import Guard
 from shared.mongo.clients import Clients
 from shared.mongo.control import Control
+from shared.mongo.deadlines import driver_call
 from shared.mongo.readiness import Readiness
 from shared.settings import VERSION, Settings, SettingsError
 from shared.telemetry.log import LOGGER, event, is_standalone
@@ -47,7 +48,6 @@ class Service:
         self.entries = Entries(self.lazy_store, settings)
         self.generations = Generations(self.entries, settings)
         self.guard = Guard(settings.dozen_database)
-        self.readiness = Readiness(self.clients, settings)
         # who calls
         self.passwords = Passwords()
         self.limits = LoginLimits(self.lazy_store, settings)
@@ -56,7 +56,7 @@ class Service:
         self.keys = Keys(self.control, self.entries, settings)
         self.custom_data = CustomData(self.clients, self.exported)
         self.confirmations = Confirmations(self.control)
-        self.sessions = Sessions(self.control, self.tokens, self.users, self.keys, self.custom_data)
+        self.sessions = Sessions(self.control, settings, self.tokens, self.users, self.keys, self.custom_data)
         verifiers = Verifiers(self.passwords, CustomJWT(), self.limits)
         self.logins = Logins(self.exported, self.users, self.keys, verifiers)
         holders = Holders(self.keys, self.users, self.sessions, self.logins, self.custom_data)
@@ -72,6 +72,12 @@ class Service:
         """The exported app, None without one; raise AppError if there is a mistake in it."""
         return self.exported.app
 
+    async def ping(self) -> None:
+        """Ask every data source whether it answers; raise UnavailableError at the first that does not."""
+        for uri in self.settings.data_sources.values():
+            with driver_call(self.settings.mongo_db_timeout_ms):
+                await self.clients.client(uri).admin.command("ping")
+
     async def close(self) -> None:
         """Close all connections, for good."""
         await self.lazy_store.close()
@@ -79,11 +85,12 @@ class Service:
 
 
 class Process:
-    """What this process holds: one service, and what it reports."""
+    """What this process holds: one service, what it reports, and whether it is ready."""
 
     def __init__(self) -> None:
         """Hold no service yet."""
         self.reporting = Reporting()
+        self.readiness = Readiness()
         self.held: Service | None = None
 
     def service(self) -> Service:
@@ -119,4 +126,4 @@ class Process:
 
 
 process = Process()
-"""The one record of this process: nothing else in the code is kept at the level of a module."""
+"""The one record of this process."""

@@ -12,15 +12,17 @@ from pymongo import AsyncMongoClient, MongoClient
 from local.mongod import Mongod
 from shared.auth.keys import new_key
 from shared.mongo.control import API_KEYS
+from shared.mongo.readiness import Readiness
 from shared.service import Service, process
 from shared.settings import VERSION
 from tests.depth import HOSTS, pytest_collection_modifyitems, pytest_refuse_another_depth, pytest_report_header
 from tests.hosts import Answer, Host, Server, Worker
 from tests.leaks import pytest_listen, pytest_sessionfinish, pytest_terminal_summary, pytest_testnodedown
-from tests.memory import pytest_leave_memory, pytest_move_to_memory
+from tests.memory import pytest_collection, pytest_leave_memory, pytest_move_to_memory
 from tests.valkey import Valkey
 
 __all__ = [  # hooks: pytest finds them here
+    "pytest_collection",
     "pytest_collection_modifyitems",
     "pytest_leave_memory",
     "pytest_listen",
@@ -209,13 +211,13 @@ _replaced: list[Service] = []
 @pytest.fixture
 async def configured(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[pytest.MonkeyPatch]:
     """Let a test set environment variables for the worker in this process, which has a service of the test's own."""
-    before, process.held = process.held, None
+    before, process.held, process.readiness = process.held, None, Readiness()
     yield monkeypatch
     restart()
     while _replaced:
         await _replaced.pop().close()
     monkeypatch.undo()
-    process.held = before
+    process.held, process.readiness = before, Readiness()
 
 
 def restart() -> None:

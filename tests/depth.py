@@ -37,9 +37,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Leave out what only a full run does."""
     if _DEPTH == "full":
         return
-    kept = [item for item in items if _is_quick(item)]
-    config.hook.pytest_deselected(items=[item for item in items if item not in set(kept)])
-    items[:] = kept
+    left_out = [item for item in items if not _is_quick(item)]
+    items[:] = [item for item in items if _is_quick(item)]
+    config.hook.pytest_deselected(items=left_out)
 
 
 def _is_quick(item: pytest.Item) -> bool:

@@ -456,11 +456,22 @@ async def test_readiness_is_cached(worker: Worker, configured: pytest.MonkeyPatc
     first = await worker.request("GET", "/health/ready")
     await fail_point("ping", errorCode=18)
     second = await worker.request("GET", "/health/ready")
-    service = process.service()
-    service.readiness = Readiness(service.clients, service.settings)
+    process.readiness = Readiness()
     third = await worker.request("GET", "/health/ready")
 
     assert [answer.status for answer in (first, second, third)] == [200, 200, 503]
+
+
+async def test_readiness_without_usable_settings_is_cached_too(
+    worker: Worker, configured: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    configured.setenv("MONGO_DB_URI", "nothing")
+
+    statuses = [(await worker.request("GET", "/health/ready")).status for _ in range(3)]
+
+    logged = [line["message"] for line in map(json.loads, caplog.messages)]
+    assert statuses == [503, 503, 503]
+    assert logged.count("not ready") == 1
 
 
 def test_readiness_is_cached_for_five_seconds() -> None:

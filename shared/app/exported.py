@@ -25,7 +25,7 @@ class ExportedApp:
         if self._read is None and self._settings.app_config_dir:
             self._read = self._load()
         if isinstance(self._read, AppError):
-            raise self._read
+            raise self._read.with_traceback(None)  # else it grows with each call
         return self._read
 
     @property

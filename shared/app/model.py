@@ -126,9 +126,10 @@ class App(msgspec.Struct, frozen=True, kw_only=True):
         """Name the app, never its values, which may be secrets."""
         return f"App(app_id={self.app_id!r}, data_sources={sorted(self.data_sources)!r})"
 
-    def data_source(self, name: str, *, is_only: bool = True) -> DataSource | None:
+    def data_source(self, name: str, *, is_only: bool) -> DataSource | None:
         """Return the data source of a name or a cluster's name; any name while there is only one.
 
+        `is_only` says that the deployment has one connection.
         With several connections a name must be the data source's own: its rules are not those of another's data.
         """
         if is_only and len(self.data_sources) == 1:

@@ -10,7 +10,7 @@ from bson.errors import InvalidId
 from bson.objectid import ObjectId
 
 from shared.errors import BadRequestError
-from shared.mongo.control import Control
+from shared.mongo.control import CONFIRMATIONS, Control
 
 type Purpose = Literal["confirm", "reset"]
 
@@ -27,7 +27,7 @@ class Confirmations:
 
     async def issue(self, user_id: str, purpose: Purpose) -> tuple[str, str]:
         """Return a token and its id, to be sent to the user; those that were issued before stop working."""
-        await self._control.ensure_indexes()
+        await self._control.ensure_indexes(CONFIRMATIONS)
         token, token_id = token_hex(_TOKEN_BYTES), ObjectId()
         await self._control.confirmations.delete_many({"user_id": ObjectId(user_id), "kind": purpose})
         await self._control.confirmations.insert_one({

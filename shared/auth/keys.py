@@ -1,7 +1,7 @@
 """API keys: made, stored and compared as SHA-256 hashes."""
 
 import hmac
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from hashlib import sha256
 from secrets import token_urlsafe
@@ -15,7 +15,7 @@ from shared.auth.user_view import caller
 from shared.cache.entries import Entries
 from shared.errors import InvalidSessionError
 from shared.memory import Cache
-from shared.mongo.control import Control
+from shared.mongo.control import API_KEYS, Control
 from shared.mongo.deadlines import driver_call
 from shared.settings import Settings
 
@@ -51,7 +51,7 @@ class Keys:
     ) -> tuple[str, dict[str, Any]]:
         """Store a key; return it, as it is this once, and the document that is stored in its place."""
         key, stored = new_key(name, system=system, user_id=user_id)
-        await self._control.ensure_indexes()
+        await self._control.ensure_indexes(API_KEYS)
         await self._control.api_keys.insert_one(stored)
         return key, stored
 
@@ -87,9 +87,9 @@ class Keys:
         """Return what is stored of a key, such as {_id, user_id}; disabled ones too."""
         return await self._control.api_keys.find_one(chosen)
 
-    async def stored(self, chosen: Mapping[str, Any]) -> list[dict[str, Any]]:
-        """Return what is stored of keys, the oldest first, without their hashes."""
-        return await self._control.api_keys.find(chosen, {"hash": 0}).sort({"created": 1, "_id": 1}).to_list()
+    async def stored(self, chosen: Mapping[str, Any], *, by: Sequence[str] = ("_id",)) -> list[dict[str, Any]]:
+        """Return what is stored of keys, without their hashes, in the order of these members."""
+        return await self._control.api_keys.find(chosen, {"hash": 0}).sort([(name, 1) for name in by]).to_list()
 
     async def is_full(self, user_id: ObjectId) -> bool:
         """Tell whether a user has as many keys as a user may have."""

@@ -18,8 +18,9 @@ from shared.auth.user_view import caller
 from shared.auth.users import ANONYMOUS, Users
 from shared.errors import InvalidSessionError
 from shared.memory import Cache
-from shared.mongo.control import Control
+from shared.mongo.control import SESSIONS, Control
 from shared.mongo.deadlines import driver_call
+from shared.settings import Settings
 
 _MOST_CACHED = 10_000
 _LONGEST_USER_DATA = 4_000  # characters: a token travels in a header
@@ -42,18 +43,21 @@ class Login(msgspec.Struct, frozen=True):
 class Sessions:
     """The sessions of a deployment."""
 
-    def __init__(self, control: Control, tokens: Tokens, users: Users, keys: Keys, custom_data: CustomData) -> None:
+    def __init__(
+        self, control: Control, settings: Settings, tokens: Tokens, users: Users, keys: Keys, custom_data: CustomData
+    ) -> None:
         """Take where sessions are stored, and who may have one."""
         self._control = control
+        self._settings = settings
         self._tokens = tokens
         self._users = users
         self._keys = keys
         self._custom_data = custom_data
-        self._callers: Cache[bytes, Caller] = Cache(_MOST_CACHED)  # by the hash of their access token
+        self._callers: Cache[bytes, Caller] = Cache(_MOST_CACHED, time.time)  # by the hash of their access token
 
     async def start(self, user: User, provider_type: str, key_id: str = "") -> Login:
         """Log a user in; with an API key, the session ends with the key."""
-        await self._control.ensure_indexes()
+        await self._control.ensure_indexes(SESSIONS)
         identity = next((each for each in user.identities if each["provider_type"] == provider_type), {})
         session_id = ObjectId()
         claims = {
@@ -80,13 +84,15 @@ class Sessions:
         cached = self._callers.get(key)
         if cached is not None:
             return cached
+        now = time.time()  # what is found may be as old as this
         user, claims = await self._of_access(access_token)
         data = None if claims.get("user_data") is None else json_util.loads(claims["user_data"])
         if claims.get("user_data_omitted"):
-            with driver_call(self._control.timeout_ms):
+            with driver_call(self._settings.mongo_db_timeout_ms):
                 data = await self._custom_data.of(user.id)
         found = caller(user, data)
-        self._callers.put(key, found, min(self._control.settings.auth_cache_seconds, claims["exp"] - time.time()))
+        expires = min(now + self._settings.auth_cache_seconds, claims["exp"])
+        self._callers.put(key, found, expires - time.time())
         return found
 
     async def user_of_access(self, access_token: str) -> User:
@@ -138,7 +144,7 @@ class Sessions:
     async def _of_access(self, access_token: str) -> tuple[User, dict[str, Any]]:
         """Return the user of an access token, and its claims."""
         claims = self._tokens.verified("access", access_token)
-        with driver_call(self._control.timeout_ms):
+        with driver_call(self._settings.mongo_db_timeout_ms):
             user = await self._account(claims["sub"], claims.get("key_id", ""))
         _refuse_ended(user, claims["iat"])
         return user, claims

@@ -13,7 +13,7 @@ from pymongo.errors import DuplicateKeyError
 from shared.auth.accounts import User
 from shared.auth.passwords import Passwords
 from shared.errors import BadRequestError, LoginRefusedError, NameInUseError
-from shared.mongo.control import Control
+from shared.mongo.control import USERS, Control
 from shared.mongo.deadlines import Session
 
 ANONYMOUS, EMAIL_PASSWORD = "anon-user", "local-userpass"
@@ -55,6 +55,7 @@ class Users:
             raise BadRequestError("email invalid")
         stored = _new(EMAIL_PASSWORD, email, {"email": email})
         stored |= {"password": await self._passwords.hashed(password), "confirmed": confirmed, "pending": pending}
+        await self._control.ensure_indexes(USERS)
         try:
             return await self._insert(stored)
         except DuplicateKeyError:
@@ -65,6 +66,7 @@ class Users:
         stored = _new(provider_type, identity, data)
         if provider_type == ANONYMOUS:
             stored["expires"] = stored["created"] + ANONYMOUS_LIFE
+        await self._control.ensure_indexes(USERS)
         try:
             return await self._insert(stored)
         except DuplicateKeyError:
@@ -75,6 +77,7 @@ class Users:
 
     async def link(self, user_id: str, provider_type: str, identity: str, data: Mapping[str, Any]) -> None:
         """Add an identity to a user; raise LoginRefusedError if it is somebody else's."""
+        await self._control.ensure_indexes(USERS)
         try:
             await self._link(user_id, _identity(provider_type, identity), data, {}, None)
         except DuplicateKeyError:
@@ -98,6 +101,7 @@ class Users:
             if not await self._link(user_id, identity, stored["data"], others, session):
                 raise BadRequestError("the user has an e-mail address already: only one can be linked")
 
+        await self._control.ensure_indexes(USERS)
         await self._control.transaction(move)
 
     async def _link(
@@ -184,7 +188,6 @@ class Users:
         return result.matched_count == 1
 
     async def _insert(self, stored: dict[str, Any]) -> User:
-        await self._control.ensure_indexes()
         await self._control.users.insert_one(stored)
         made = _user(stored)
         assert made is not None  # noqa: S101  for the type checker

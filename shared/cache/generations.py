@@ -5,7 +5,7 @@ from hashlib import sha256
 from secrets import token_hex
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from shared.cache.entries import LARGEST, MOST_BYTES, Entries
+from shared.cache.entries import MOST_BYTES, Entries
 from shared.cache.store import EPOCH, Store
 from shared.settings import Settings
 
@@ -49,9 +49,7 @@ class Generations:
 
     async def put(self, entry: str, marks: bytes, body: bytes, seconds: float) -> None:
         """Cache a reply that was read after its marks were."""
-        content = marks + body
-        if len(content) <= LARGEST:
-            await self._entries.put_named(entry, content, seconds)
+        await self._entries.put_named(entry, marks + body, seconds)
 
     async def invalidate(self, store: Store, namespace: str, closed_seconds: float = 0) -> None:
         """Begin a new generation of a collection; after a write that may still happen, cache nothing for a while."""

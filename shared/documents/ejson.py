@@ -53,6 +53,7 @@ def loads(body: bytes) -> Document:
     members = _parsed(body)
     if type(members) is not dict:
         raise _invalid("it must be an object")
+    _refuse_nul_names(body, members)
     read = _read if _needs_reading(body) else _check_depth
     for name, member in members.items():
         if type(member) in _TO_READ:
@@ -70,17 +71,16 @@ def document(text: bytes) -> Document:
 
 def value(text: bytes) -> Any:
     """Return whatever JSON a text holds, such as a file, read as `loads` reads the members of a body."""
-    return _member(_parsed(text), _read)
+    parsed = _parsed(text)
+    _refuse_nul_names(text, parsed)
+    return _member(parsed, _read)
 
 
 def _parsed(text: bytes) -> Any:
     try:
-        parsed = orjson.loads(text)
+        return orjson.loads(text)
     except orjson.JSONDecodeError as error:
         raise _invalid(str(error)) from error
-    if b"\\u0000" in text:
-        _refuse_nul(parsed)
-    return parsed
 
 
 def _member(parsed: Any, read: Callable[[Any, int], Any]) -> Any:
@@ -90,9 +90,11 @@ def _member(parsed: Any, read: Callable[[Any, int], Any]) -> Any:
     return read(parsed, 0)
 
 
-def _refuse_nul(value: Any) -> None:
+def _refuse_nul_names(text: bytes, parsed: Any) -> None:
     """Refuse keys that BSON cannot hold, before the documents in front of them are on their way."""
-    pending = [value]
+    if b"\\u0000" not in text:
+        return
+    pending = [parsed]
     while pending:
         current = pending.pop()
         if type(current) is dict:

@@ -20,6 +20,9 @@ ALL_METHODS = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")
 
 NO_CONTEXT: func.Context = None  # type: ignore[assignment]  # outside Azure's worker there is none
 
+HEADERS: Mapping[str, str] = {"Vary": "Origin"}
+"""The headers that every response has."""
+
 type Function = Callable[..., Awaitable[func.HttpResponse]]
 """Takes the request, and from Azure's worker the context, which must be annotated as just that."""
 
@@ -38,7 +41,7 @@ class Exchange:
         self.request = request
         self.service = service
         self.line = line
-        self.headers = {"Vary": "Origin"}
+        self.headers = dict(HEADERS)
 
     def preflight(self, methods: str, headers: str) -> func.HttpResponse:
         """Return the response to OPTIONS."""
@@ -65,7 +68,7 @@ async def respond(
     """Return the response of the work or that of its failure, and log one line about it."""
     reporting = services.process.reporting
     line = reporting.begin(operation, request.method, request.headers, context)
-    headers: Mapping[str, str] = {"Vary": "Origin"}
+    headers = HEADERS
     try:
         exchange = Exchange(request, current_service(), line)
         exchange.headers |= _cors(request.headers, exchange.service.settings, exchange.service.app)

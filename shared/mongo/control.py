@@ -86,24 +86,19 @@ class IndexCheck(NamedTuple):
 
 
 class Control:
-    """The control database of a deployment; it has its indexes before this process first writes to it."""
+    """The control database of a deployment; a collection has its indexes before this process first inserts into it."""
 
     def __init__(self, clients: Clients, settings: Settings) -> None:
         """Take the clients, one of which is that of the first data source."""
         self._clients = clients
-        self.settings = settings
-        self._has_indexes = False
-
-    @property
-    def timeout_ms(self) -> int:
-        """The deadline of what is done there."""
-        return self.settings.mongo_db_timeout_ms
+        self._settings = settings
+        self._indexed: set[str] = set()
 
     @property
     def database(self) -> AsyncDatabase[dict[str, Any]]:
         """The database: a revoked key must be seen as revoked, and stay so."""
-        return self._clients.client(self.settings.control_uri).get_database(
-            self.settings.dozen_database,
+        return self._clients.client(self._settings.control_uri).get_database(
+            self._settings.dozen_database,
             read_preference=ReadPreference.PRIMARY,
             read_concern=ReadConcern("majority"),
             write_concern=WriteConcern("majority"),
@@ -131,21 +126,23 @@ class Control:
 
     async def transaction[T](self, work: Callable[[Session], Awaitable[T]]) -> T:
         """Do work in a transaction, as shared.mongo.deadlines has them."""
-        return await transaction(self.users, work, self.timeout_ms)
+        return await transaction(self.users, work, self._settings.mongo_db_timeout_ms)
 
-    async def ensure_indexes(self) -> None:
-        """Make the indexes that are missing, once in the life of this process."""
-        if not self._has_indexes:
-            await self.create_indexes()
-            self._has_indexes = True
+    async def ensure_indexes(self, collection: str) -> None:
+        """Make the indexes of a collection that are missing, once in the life of this process."""
+        if collection not in self._indexed:
+            for index in INDEXES:
+                if index.collection == collection:
+                    await self._create(index)
+            self._indexed.add(collection)
 
     async def create_indexes(self) -> list[str]:
         """Make the indexes that are missing, and return the names of all."""
-        by_collection: dict[str, list[IndexModel]] = {}
-        for index in INDEXES:
-            by_collection.setdefault(index.collection, []).append(index.model)
-        names = [await self.database[name].create_indexes(models) for name, models in by_collection.items()]
-        return [name for of_collection in names for name in of_collection]
+        return [await self._create(index) for index in INDEXES]
+
+    async def _create(self, index: Index) -> str:
+        """Make one index: of several in one command, none is made if one of them cannot be."""
+        return (await self.database[index.collection].create_indexes([index.model]))[0]
 
     async def check_indexes(self) -> IndexCheck:
         """Compare the indexes that are there with those that should be."""

@@ -1,13 +1,11 @@
-"""Does every data source answer: checked at most every five seconds, so that probes do not load the database."""
+"""Is the process ready: checked at most every five seconds, so that probes do not load the database."""
 
 import asyncio
 import logging
 import time
+from collections.abc import Awaitable, Callable
 
 from shared.errors import DataAPIError, DeadlinePassedError, UnavailableError
-from shared.mongo.clients import Clients
-from shared.mongo.deadlines import driver_call
-from shared.settings import Settings
 from shared.telemetry.log import event
 
 CACHE_SECONDS = 5.0
@@ -17,26 +15,24 @@ PING_SECONDS = 3.0
 class Readiness:
     """The outcome of the last check, cached; probes that come meanwhile share the check that runs."""
 
-    def __init__(self, clients: Clients, settings: Settings) -> None:
+    def __init__(self) -> None:
         """Begin without an outcome."""
-        self._clients = clients
-        self._settings = settings
         self._expires = 0.0
         self._error: Exception | None = None
         self._running: asyncio.Task[None] | None = None
 
-    async def error(self) -> Exception | None:
-        """Return why the process is not ready, None if it is."""
+    async def error(self, check: Callable[[], Awaitable[None]]) -> Exception | None:
+        """Return why the process is not ready, None if it is; `check` raises if something it needs is not there."""
         if self._expires < time.monotonic():
             if self._running is None or self._running.done():
-                self._running = asyncio.create_task(self._check())
+                self._running = asyncio.create_task(self._check(check))
             await asyncio.shield(self._running)
         return self._error
 
-    async def _check(self) -> None:
+    async def _check(self, check: Callable[[], Awaitable[None]]) -> None:
         try:
             async with asyncio.timeout(PING_SECONDS):
-                await self._ping()
+                await check()
             self._error = None
         except (TimeoutError, DeadlinePassedError):
             self._error = UnavailableError("MongoDB does not answer")
@@ -46,9 +42,3 @@ class Readiness:
             reason = str(self._error) if isinstance(self._error, DataAPIError) else type(self._error).__name__
             event(logging.WARNING, "not ready", reason=reason)
         self._expires = time.monotonic() + CACHE_SECONDS
-
-    async def _ping(self) -> None:
-        """Ask every data source whether it answers; raise UnavailableError at the first that does not."""
-        for uri in self._settings.data_sources.values():
-            with driver_call(self._settings.mongo_db_timeout_ms):
-                await self._clients.client(uri).admin.command("ping")

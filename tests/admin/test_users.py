@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from typing import Any
 
 import pytest
@@ -146,6 +147,65 @@ async def test_a_decision_is_explained(admin: Admin) -> None:
     assert "denied by role 'visitor': field '_id' is not writable" in deleted.stdout
     assert "MongoDB is asked for at least the visible documents" in json.loads(without.stdout)["steps"][-1]
     assert broken.returncode == 1
+
+
+async def test_what_refuses_every_call_is_explained(admin: Admin) -> None:
+    user = admin("users", "create", "--email", "a@b", "--password", "secret words").stdout.strip()
+    admin("keys", "create", "--name", "of the user", "--user", user)
+    admin("keys", "create", "--name", "by itself")
+    admin("keys", "create", "--name", "system", "--system")
+    of_user, by_itself, system = (key["id"] for key in json.loads(admin("keys", "list", "--json").stdout))
+
+    def explain(who: str) -> Told:
+        return admin("access", "explain", "--user", who, "--namespace", "shop.orders", "--action", "find")
+
+    working, as_user, alone, ruleless = explain(user), explain(of_user), explain(by_itself), explain(system)
+    admin("users", "disable", user)
+    for key in (of_user, by_itself):
+        admin("keys", "disable", key)
+    disabled, both, key_only = explain(user), explain(of_user), explain(by_itself)
+
+    of_a_user, of_a_key = (f"the {what} is disabled: every call is refused with 401\n" for what in ("user", "key"))
+    assert as_user.stdout == working.stdout
+    assert "every call" not in working.stdout + alone.stdout
+    assert (ruleless.returncode, "no rules apply to it" in ruleless.stderr) == (1, True)
+    assert disabled.stdout == of_a_user + working.stdout
+    assert both.stdout == of_a_key + of_a_user + working.stdout
+    assert key_only.stdout == of_a_key + alone.stdout
+
+
+async def test_what_the_app_asks_first_is_explained(admin: Admin, tmp_path: Any, driver: Any) -> None:
+    user = admin("users", "create", "--email", "a@b", "--password", "secret words").stdout.strip()
+    folder = shutil.copytree(SETTINGS["APP_CONFIG_DIR"], tmp_path / "shop")
+    file = folder / "http_endpoints" / "data_api_config.json"
+    members = json.loads(file.read_text()) | {
+        "fetch_custom_user_data": False, "can_evaluate": {"%%user.custom_data.team": "red"}
+    }  # fmt: skip
+    file.write_text(json.dumps(members))
+    await driver.shop.people.insert_one({"_id": "explained", "user_id": user, "team": "red"})
+
+    done = admin(
+        "access", "explain", "--user", user, "--namespace", "shop.orders", "--action", "find",
+        APP_CONFIG_DIR=str(folder),
+    )  # fmt: skip
+    await driver.shop.people.delete_one({"_id": "explained"})
+
+    with_token, with_header = done.stdout.split("with credentials in headers, ")
+    assert with_token.startswith("with an access token")
+    assert "can_evaluate" not in with_token
+    assert "the app's 'can_evaluate' is not true for this caller: every call is refused with 403" in with_header
+
+
+async def test_a_data_source_without_a_connection_is_said(admin: Admin, mongod: Mongod) -> None:
+    user = admin("users", "create", "--email", "a@b", "--password", "secret words").stdout.strip()
+
+    done = admin(
+        "access", "explain", "--user", user, "--namespace", "shop.orders", "--action", "find",
+        "--data-source", "nowhere", MONGO_DB_URI__REPORTS=mongod.uri,
+    )  # fmt: skip
+
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "error: there is no data source 'nowhere': every call is refused with 400\n"
 
 
 async def test_a_change_is_explained_and_nothing_is_written(admin: Admin, driver: Any) -> None:

@@ -16,7 +16,6 @@ _DEEPEST = 100
 _NEGATED = {"ne": "eq", "neq": "eq", "nin": "in"}
 _LISTS = frozenset({"and", "or", "nor"})
 _FIELD_OPERATORS = frozenset(OPERATORS) | frozenset(_NEGATED) | {"exists"}
-_OPERATORS = _FIELD_OPERATORS | _LISTS | {"not", "function"}
 
 
 def compile_expression(source: Any, scope: Scope, constants: Constants, report: Report) -> Expression:

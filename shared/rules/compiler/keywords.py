@@ -189,7 +189,8 @@ def _is_count(value: Any) -> bool:
     return is_number(value) and (number := comparable(value)) is not None and number >= 0 and number == int(number)
 
 
-def _is_names(value: Any) -> bool:
+def is_names(value: Any) -> bool:
+    """Tell whether a value is an array of names."""
     return isinstance(value, list) and all(type(each) is str for each in value)
 
 
@@ -208,7 +209,7 @@ def _is_divisor(value: Any) -> bool:
 _COUNT = "a whole number of at least 0"
 KEYWORDS: dict[str, tuple[Maker, Callable[[Any], bool], str]] = {
     "enum": (_enum, lambda value: isinstance(value, list) and bool(value), "an array of values"),
-    "required": (required, _is_names, "an array of names"),
+    "required": (required, is_names, "an array of names"),
     "minProperties": (_length(Mapping, "least", "properties"), _is_count, _COUNT),
     "maxProperties": (_length(Mapping, "most", "properties"), _is_count, _COUNT),
     "minItems": (_length(list, "least", "elements"), _is_count, _COUNT),

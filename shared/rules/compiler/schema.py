@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from shared.rules.compiler.expressions import compile_expression
-from shared.rules.compiler.keywords import KEYWORDS, compile_pattern, is_found, mapping, nothing, required
+from shared.rules.compiler.keywords import KEYWORDS, compile_pattern, is_found, is_names, mapping, nothing, required
 from shared.rules.compiler.operands import Constants, Scope
 from shared.rules.compiler.types import BSON_TYPES, JSON_TYPES, Types
 from shared.rules.expressions import Constant, holds
@@ -148,8 +148,10 @@ class _Compiler:
             report.problem("'dependencies' must be an object")
             return nothing
         for name, each in value.items():
-            if isinstance(each, list):
+            if is_names(each):
                 needed[name] = required(each, {}, report)
+            elif isinstance(each, list):
+                report.at(name).problem("what is needed is an array of names, or a schema")
             else:
                 needed[name] = self.check(each, report.at(name), depth + 1)
 

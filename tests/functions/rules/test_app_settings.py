@@ -133,6 +133,15 @@ async def test_who_may_call_at_all(worker: Worker, known: Known, data_api: Any, 
     assert (allowed.status, system.status) == (200, 200)
 
 
+async def test_a_server_key_has_its_identity_however_it_comes(worker: Worker, data_api: Any, driver: Any) -> None:
+    made, stored = new_key("sensor")
+    await driver.dozen.api_keys.insert_one(stored)
+    data_api(can_evaluate={"%%user.identities.0.provider_id": str(stored["_id"])})
+    me = await log_in(worker, "api-key", {"key": made})
+
+    assert ((await me("find")).status, (await find(worker, {"apiKey": made})).status) == (200, 200)
+
+
 async def test_a_rule_can_ask_how_it_is_called(worker: Worker, known: Known, data_api: Any) -> None:
     ann = await known(worker, "ann@shop.example")
     asked = {"%%request.remoteIPAddress": "7.7.7.7", "%%request.requestHeaders.X-Key": "open",

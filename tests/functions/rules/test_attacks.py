@@ -154,6 +154,21 @@ async def test_a_token_that_has_ended_changes_no_account_while_calls_still_know_
     assert await process.service().users.by_identity("custom-token", "the thief") is None
 
 
+@pytest.mark.parametrize("app_host", ["worker"], indirect=True)
+async def test_a_caller_is_known_from_before_the_look_at_the_account(
+    ann: Person, configured: pytest.MonkeyPatch, driver: Any, fail_point: FailPoint
+) -> None:
+    configured.setenv("AUTH_CACHE_SECONDS", "0.3")
+    restart()
+    stolen = issued_a_minute_ago(ann)
+    await fail_point("find", namespace="dozen.users", blockConnection=True, blockTimeMS=400)
+    before = await stolen("find")
+
+    await driver.dozen.users.update_one({"_id": ObjectId(ann.id)}, {"$set": {"disabled": True}})
+
+    assert (before.status, (await stolen("find")).status) == (200, 401)
+
+
 async def test_custom_data_that_cannot_be_read_are_a_late_answer_and_no_bug(
     ann: Person, database: Any, fail_point: FailPoint
 ) -> None:

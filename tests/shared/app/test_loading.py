@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from shared.app.exported import ExportedApp
 from shared.app.files import AppError
 from shared.app.model import App
 from shared.app.reading import load
+from shared.settings import Settings
 from tests.depth import examples
 from tests.hosts import ROOT
 
@@ -62,7 +65,7 @@ def test_an_exported_app_is_read_as_it_is() -> None:
     assert app.providers.custom_token is not None
     assert app.providers.custom_token.signing_keys == ("k" * 40,)
     assert app.providers.custom_token.metadata_fields[0].path == ("profile", "name")
-    service = app.data_source("any name")
+    service = app.data_source("any name", is_only=True)
     assert service is not None
     assert service.ruleset("shop", "unknown") is service.default
     assert set(service.schemas) == {("shop", "orders"), ("shop", "tickets")}
@@ -85,7 +88,7 @@ def test_the_old_layout_says_the_same(tmp_path: Path) -> None:
 
     app = load(tmp_path, {})
 
-    service = app.data_source("mongodb-atlas")
+    service = app.data_source("mongodb-atlas", is_only=True)
     assert service is not None
     rules_found = service.ruleset("shop", "orders")
     assert rules_found is not None
@@ -174,7 +177,7 @@ def test_several_data_sources_need_a_connection_each(folder: Path, edit: Edit) -
     )
 
     assert load(folder, SECRETS).data_source("unknown", is_only=True) is None
-    assert load(folder, SECRETS, frozenset({"mongodb_atlas", "c"})).data_source("C") is not None
+    assert load(folder, SECRETS, frozenset({"mongodb_atlas", "c"})).data_source("C", is_only=True) is not None
     with pytest.raises(AppError, match="MONGO_DB_URI__REPORTS"):
         load(folder, SECRETS, frozenset({"mongodb_atlas"}))
 
@@ -215,7 +218,7 @@ def test_a_huge_file_is_refused(folder: Path, edit: Edit) -> None:
 def test_rules_of_filters_alone_have_the_default_roles(folder: Path, edit: Edit) -> None:
     edit(ORDERS, {"roles": [], "filters": [{"name": "f", "apply_when": {}, "query": {"a": 1}}]})
 
-    service = load(folder, SECRETS).data_source("x")
+    service = load(folder, SECRETS).data_source("x", is_only=True)
 
     assert service is not None
     assert service.default is not None
@@ -261,3 +264,15 @@ def is_app_or_mistake(folder: Path) -> bool:
         return isinstance(load(folder, SECRETS), App)
     except AppError as error:
         return bool(error.findings)
+
+
+def test_an_app_that_cannot_be_used_is_refused_without_growing(folder: Path, edit: Edit) -> None:
+    edit("root_config.json", "{")
+    app = ExportedApp(Settings.from_environ({"MONGO_DB_URI": "mongodb://h/", "APP_CONFIG_DIR": str(folder)}), SECRETS)
+
+    def frames() -> int:
+        with pytest.raises(AppError) as raised:
+            app.app  # noqa: B018  a property that raises
+        return len(traceback.extract_tb(raised.value.__traceback__))
+
+    assert frames() >= frames() == frames()

@@ -328,6 +328,11 @@ def test_a_text_that_is_no_value_is_refused(text: bytes) -> None:
         ejson.value(text)
 
 
+def test_of_what_is_no_object_that_is_said_first() -> None:
+    with pytest.raises(InvalidJSONError, match="it must be an object"):
+        ejson.loads(b'[{"a\\u0000":1}]')
+
+
 def test_what_is_wrong_is_said_without_a_place_until_the_place_is_known() -> None:
     with pytest.raises(InvalidJSONError) as refused:
         ejson.document(b"[1]")

@@ -261,6 +261,7 @@ def _known(found: list[str]) -> list[str]:
         ({"required": "a"}, "required"),
         ({"enum": []}, "enum"),
         ({"dependencies": []}, "dependencies"),
+        ({"dependencies": {"a": [[]]}}, "dependencies.a"),
         ({"properties": {"a": {"validate": {"%like": 1}}}}, "properties.a.validate.%like"),
     ],
 )

@@ -1,0 +1,48 @@
+"""The control database: its indexes are there before this process first inserts."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from pymongo.errors import DuplicateKeyError
+
+from local.mongod import Mongod
+from shared.mongo.control import API_KEYS, SESSIONS, USERS
+from shared.service import Service
+from shared.settings import Settings
+from shared.telemetry.reporting import Reporting
+
+
+@pytest.fixture
+async def service(mongod: Mongod, driver: Any) -> AsyncIterator[Service]:
+    """A service whose control database does not exist yet."""
+    made = Service(Settings.from_environ({"MONGO_DB_URI": mongod.uri, "DOZEN_DATABASE": "indexed"}), {}, Reporting())
+    yield made
+    await made.close()
+    await driver.drop_database("indexed")
+
+
+async def test_a_collection_gets_its_indexes_once(service: Service, driver: Any) -> None:
+    await service.control.ensure_indexes(SESSIONS)
+    made = set(await driver.indexed[SESSIONS].index_information())
+    others = await driver.indexed.list_collection_names()
+    await driver.drop_database("indexed")
+    await service.control.ensure_indexes(SESSIONS)
+
+    assert made == {"_id_", "expires_1", "hash_1", "user_id_1", "key_id_1"}
+    assert others == [SESSIONS]
+    assert await driver.indexed.list_collection_names() == []
+
+
+async def test_an_index_that_cannot_be_keeps_only_its_collection_from_growing(service: Service, driver: Any) -> None:
+    twins = [{"_id": number, "identities": [{"provider_type": "x", "id": "same"}]} for number in range(2)]
+    await driver.indexed[USERS].insert_many(twins)
+
+    with pytest.raises(DuplicateKeyError):
+        await service.control.ensure_indexes(USERS)
+    with pytest.raises(DuplicateKeyError):
+        await service.users.create("x", "another", {})
+    await service.keys.create("a key", system=True)
+
+    assert await driver.indexed[USERS].count_documents({}) == 2
+    assert "hash_1" in await driver.indexed[API_KEYS].index_information()
