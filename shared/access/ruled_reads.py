@@ -3,6 +3,8 @@
 from contextlib import aclosing
 from typing import Any
 
+from pymongo.errors import OperationFailure
+
 from shared.access.protocol import Reply
 from shared.access.ruled import Ruled, batch_size
 from shared.access.trimming import Trimming
@@ -12,6 +14,7 @@ from shared.errors import NoRoleError
 from shared.mongo import reads
 from shared.mongo.reads import Reading
 from shared.rules import field_paths
+from shared.rules.values import Path
 
 _SIMPLE = {"locale": "simple"}  # rules compare texts as they are, whatever the collection's own collation
 
@@ -51,23 +54,41 @@ class RuledReads(Ruled):
         used = self.filter_paths(reading.filter) | field_paths.of_sort(dict(reading.sort or ()))
         used = self.required(used) | trimming.parts
         self.required(trimming.parts | trimming.sliced)
-        is_exact = self.rights.finds_just_visible(used)
-        sent = Reading(
-            self.condition(reading.filter),
-            trimming.sent,
-            reading.sort,
-            limit=reading.limit if is_exact else 0,
-            skip=reading.skip if is_exact else 0,
-        )
-        if is_exact and (reading.limit, reading.skip) == (1, 0):
+        if self.rights.finds_just_visible(used) and (not reading.skip or await self._is_compared_exactly()):
+            found = await self._first_found(reading, trimming, used)
+            if found is not None:
+                return found
+        return await self._first_visible(reading, trimming, used)
+
+    async def _first_found(self, reading: Reading, trimming: Trimming, used: set[Path]) -> list[dict[str, Any]] | None:
+        """Return the documents that MongoDB finds up to the limit, None if rules hide one and another is behind it."""
+        sent = reading._replace(filter=self.condition(reading.filter), projection=trimming.sent)
+        if (reading.limit, reading.skip) == (1, 0):
             raw = await reads.first(self.target, sent, self.settings)
-            return [] if raw is None else list(trimming.visible(raw, used, self.full.form))
-        at_once = 0 if is_exact or reading.end is None else batch_size(reading.end + 1)
-        start, end = (0, None) if is_exact else (reading.skip, reading.end)
+            found = [] if raw is None else list(trimming.visible(raw, used, self.full.form))
+        else:
+            async with aclosing(reads.find(self.target, sent, self.settings)) as batches:
+                found = [each async for batch in batches for each in trimming.visible(batch, used, self.full.form)]
+        is_cut = trimming.hidden and 0 < reading.limit <= len(found) + trimming.hidden
+        return None if is_cut else found
+
+    async def _first_visible(self, reading: Reading, trimming: Trimming, used: set[Path]) -> list[dict[str, Any]]:
+        """Return the documents that the rules leave of what MongoDB finds, up to the limit."""
+        sent = Reading(self.condition(reading.filter), trimming.sent, reading.sort, limit=0)
+        at_once = 0 if reading.end is None else batch_size(reading.end + 1)
         found: list[dict[str, Any]] = []
         async with aclosing(reads.find(self.target, sent, self.settings, at_once)) as batches:
             async for batch in batches:
                 found += trimming.visible(batch, used, self.full.form)
-                if end is not None and len(found) >= end:
+                if reading.end is not None and len(found) >= reading.end:
                     break
-        return found[start:end]
+        return found[reading.skip : reading.end]
+
+    async def _is_compared_exactly(self) -> bool:
+        """Tell whether MongoDB compares texts of the collection as rules do, so that it may skip what they show."""
+        if not self.rights.query.query:
+            return True
+        try:
+            return "collation" not in await self.target.options()
+        except OperationFailure:  # it may not say so to this deployment
+            return False

@@ -37,6 +37,7 @@ class Trimming:
         self._computed = computed
         self._slices = slices
         self.sent = sent
+        self.hidden = 0  # documents that no role shows, so far
 
     @classmethod
     def of(cls, projection: Document, rights: Rights) -> "Trimming":
@@ -78,6 +79,8 @@ class Trimming:
                 yield made
             elif mask is not None:
                 yield self._cut(document, made, mask)
+            else:
+                self.hidden += 1
 
     def _seen(
         self, batch: bytes, rendered: list[dict[str, Any]], used: Iterable[Path], form: replies.Format

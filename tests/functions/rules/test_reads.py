@@ -6,7 +6,7 @@ import pytest
 from bson.code import Code
 from bson.objectid import ObjectId
 
-from tests.conftest import ACTION, errors_only, request_body
+from tests.conftest import ACTION, FailPoint, errors_only, request_body
 from tests.functions.rules.conftest import Person, registered
 from tests.hosts import Host
 
@@ -58,6 +58,35 @@ async def test_the_rules_have_the_last_word_on_what_mongodb_finds(ann: Person, d
 
     assert of_texts.json == {"documents": [{"_id": "mine"}]}
     assert of_all.json == {"documents": [{"_id": "mine"}, {"_id": "among"}]}
+
+
+@pytest.mark.parametrize("members", [{}, {"sort": {"n": 1}}, {"projection": {"n": 1}}])
+async def test_a_collation_makes_no_difference_to_what_is_counted(ann: Person, database: Any, members: Any) -> None:
+    await database.create_collection("loose", collation={"locale": "en", "strength": 2})
+    owners = [ann.id.upper(), ann.id, ann.id.upper(), ann.id.upper(), ann.id, ann.id]
+    await database.loose.insert_many([{"_id": n, "n": n, "owner": owner} for n, owner in enumerate(owners)])
+
+    async def found(**more: Any) -> list[int]:
+        answer = await ann("find", collection="loose", **members, **more)
+        return [each["_id"] for each in answer.json["documents"]]
+
+    assert (await ann("findOne", collection="loose", **members)).json["document"]["_id"] == 1
+    assert await found() == await found(limit=6) == [1, 4, 5]
+    assert [await found(limit=each) for each in (1, 2, 3)] == [[1], [1, 4], [1, 4, 5]]
+    assert [await found(skip=each) for each in (1, 2, 3)] == [[4, 5], [5], []]
+    assert await found(skip=1, limit=1) == [4]
+
+
+async def test_a_deployment_that_may_not_list_collections_skips_no_less(
+    ann: Person, database: Any, fail_point: FailPoint
+) -> None:
+    await database.create_collection("loose", collation={"locale": "en", "strength": 2})
+    await database.loose.insert_many([{"_id": n, "owner": ann.id if n % 2 else ann.id.upper()} for n in range(6)])
+    await fail_point("listCollections", errorCode=13)
+
+    answer = await ann("find", collection="loose", skip=1)
+
+    assert [each["_id"] for each in answer.json["documents"]] == [3, 5]
 
 
 async def test_a_limit_is_filled_with_what_is_visible(ann: Person, orders: Any) -> None:
