@@ -13,7 +13,7 @@ VERSION := $(shell sed -n 's/^VERSION = "\(.*\)"$$/\1/p' shared/settings.py)
 # The package whose admin process is run.
 PACKAGE := dist/dozen.zip
 
-# The tests run in a process for each core, with a mongod and servers of its own; a file alone starts sooner without.
+# The tests run in several processes, each with a mongod and servers of its own; a file alone starts sooner without.
 # A MongoDB that is given cannot be shared.
 DEPTH ?= quick
 WORKERS := $(if $(TEST_MONGO_DB_URI)$(findstring .py,$(T)),,--numprocesses=auto --maxprocesses=8 --dist=worksteal)

@@ -8,12 +8,12 @@ import bson
 import typer
 
 from admin.dry_run import Change, dry_run
+from admin.options import parsed
 from admin.output import AsJSON, console, show_json
-from admin.process import EXIT_CODES, NoSuchError, fail, run
+from admin.process import EXIT_CODES, WRONG_USAGE, NoSuchError, fail, run
 from admin.subject import Subject, subject
 from shared.app.model import DataSource as AppDataSource
 from shared.documents import ejson
-from shared.errors import InvalidJSONError
 from shared.rules import field_paths
 from shared.rules.explain import Operation, explain, explain_change, explain_touch
 from shared.rules.expressions import Expansions, Expression, holds
@@ -163,38 +163,31 @@ class _Question(NamedTuple):
         changes = {"updateOne": update, "replaceOne": replacement, "deleteOne": "" if delete else None}
         given = [name for name, value in changes.items() if value is not None]
         if len(given) > 1:
-            raise fail("give one of --update, --replacement and --delete")
+            raise fail("give one of --update, --replacement and --delete", WRONG_USAGE)
         name = action or (given[0] if given else "")
         if name not in OPERATIONS:
-            raise fail(f"{name!r} is not an action: {', '.join(OPERATIONS)}")
+            raise fail(f"{name!r} is not an action: {', '.join(OPERATIONS)}", WRONG_USAGE)
         if given and OPERATIONS[name] != OPERATIONS[given[0]]:
-            raise fail(f"--action {name} is not what the other options ask about")
+            raise fail(f"--action {name} is not what the other options ask about", WRONG_USAGE)
         if given and document is None:
-            raise fail("a change is made of a document: give --document")
+            raise fail("a change is made of a document: give --document", WRONG_USAGE)
         return cls(OPERATIONS[name], document, _change(update, array_filters, replacement))
 
 
 def _change(update: str | None, array_filters: str | None, replacement: str | None) -> Change | None:
     if replacement is not None:
-        return Change(_parsed(ejson.document, "--replacement", replacement), is_replacement=True)
+        return Change(parsed(ejson.document, "--replacement", replacement), is_replacement=True)
     if update is None:
         return None
-    changes = _parsed(ejson.value, "--update", update)
-    filters = None if array_filters is None else _parsed(ejson.value, "--array-filters", array_filters)
+    changes = parsed(ejson.value, "--update", update)
+    filters = None if array_filters is None else parsed(ejson.value, "--array-filters", array_filters)
     if not isinstance(changes, dict | list) or not isinstance(filters, list | None):
-        raise fail("--update is an object or a pipeline, --array-filters an array")
+        raise fail("--update is an object or a pipeline, --array-filters an array", WRONG_USAGE)
     return Change(changes, filters)
 
 
 def _document(option: str, text: str | None) -> dict[str, Any] | None:
-    return None if text is None else _parsed(ejson.document, option, text)
-
-
-def _parsed[T](read: Callable[[bytes], T], option: str, text: str) -> T:
-    try:
-        return read(text.encode(errors="surrogateescape"))
-    except InvalidJSONError as error:
-        raise fail(f"{option}: {error}") from None
+    return None if text is None else parsed(ejson.document, option, text)
 
 
 async def _found(service: Service, user_id: str, data_source: str) -> _Found:

@@ -10,10 +10,10 @@ from rich.markup import escape
 
 from admin import namespace
 from admin.namespace import DataSource, Namespace
+from admin.options import parsed
 from admin.output import AsJSON, Yes, show_json, show_table, start_table
 from admin.process import EXIT_CODES, WRONG_USAGE, NoSuchError, confirm, fail, run
 from shared.documents import ejson
-from shared.errors import InvalidJSONError
 from shared.service import Service
 
 app = typer.Typer(no_args_is_help=True, epilog=EXIT_CODES, add_completion=False)
@@ -78,7 +78,7 @@ def create(  # noqa: PLR0913  each is an option of the command line
         "sparse": sparse or None,
         "expireAfterSeconds": ttl,
         "name": index_name,
-        "partialFilterExpression": _parsed(partial),
+        "partialFilterExpression": None if partial is None else parsed(ejson.document, "--partial", partial),
     }
     options = {option: value for option, value in possible.items() if value is not None}
     if control_:
@@ -116,13 +116,6 @@ def _key(text: str) -> tuple[str, int | str]:
     if kind not in _DIRECTIONS or not field:
         raise fail(f"{text!r}: after the colon stands one of {', '.join(_DIRECTIONS)}", WRONG_USAGE)
     return field, _DIRECTIONS[kind]
-
-
-def _parsed(partial: str | None) -> dict[str, Any] | None:
-    try:
-        return None if partial is None else ejson.document(partial.encode(errors="surrogateescape"))
-    except InvalidJSONError as error:
-        raise fail(f"--partial: {error}", WRONG_USAGE) from None
 
 
 def _direction(kind: Any) -> str:

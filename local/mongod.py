@@ -27,7 +27,7 @@ _POLL_S = 0.02
 _NOT_YET_INITIALIZED = 94
 _ALREADY_INITIALIZED = 23
 SMALL = (
-    "--wiredTigerCacheSizeGB=0.25",
+    "--wiredTigerCacheSizeGB=0.5",  # in 0.25 the first document of 16 MB does not fit
     "--oplogSize=128",
     "--nounixsocket",
     "--quiet",

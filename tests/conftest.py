@@ -38,6 +38,12 @@ ACTION = "/app/shop-abcde/endpoint/data/v1/action/"
 DATABASE = "shop"
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than cores: a third of the time, a test waits for a process, a deadline or an export."""
+    return (os.process_cpu_count() or 1) + 1
+
+
 @pytest.hookimpl(specname="pytest_configure")
 def pytest_refuse_to_share(config: pytest.Config) -> None:
     """Workers would empty each other's collections."""

@@ -11,6 +11,7 @@ from pymongo.errors import PyMongoError
 
 from admin import namespace
 from admin.namespace import DataSource, Namespace, RawCollection
+from admin.options import parsed
 from admin.output import AsJSON, path_text, show_json
 from admin.process import EXIT_CODES, WRONG_USAGE, StoppedError, fail, note, run
 from admin.transfer import checkpoint, files, lines
@@ -19,7 +20,6 @@ from admin.transfer.progress import bar
 from admin.transfer.reader import CollectionReader
 from admin.transfer.sink import FileSink, PipeSink, Sink
 from shared.documents import ejson
-from shared.errors import InvalidJSONError
 from shared.service import Service
 
 _COUNT_MS = 5_000
@@ -60,7 +60,7 @@ def export(  # noqa: PLR0913  each is an option of the command line
     if out == _STDOUT and (as_json or resume or restart):
         raise fail("--json, --resume and --restart need a file", WRONG_USAGE)
     options = ExportOptions(data_source, name, query, compress or out.endswith(".gz"), read_concern)
-    work = Export(options, names, _parsed(query))
+    work = Export(options, names, parsed(ejson.document, "--filter", query))
     interrupted = "interrupted" if out == _STDOUT else "interrupted; the same command with --resume goes on"
     if out == _STDOUT:
         count = run(lambda service: work.to_pipe(service, sys.stdout.buffer), endless=True, interrupted=interrupted)
@@ -153,10 +153,3 @@ class Export:
             return await collection.estimated_document_count(maxTimeMS=_COUNT_MS)
         except PyMongoError:
             return None
-
-
-def _parsed(query: str) -> dict[str, Any]:
-    try:
-        return ejson.document(query.encode(errors="surrogateescape"))
-    except InvalidJSONError as error:
-        raise fail(f"--filter: {error}", WRONG_USAGE) from None
