@@ -50,4 +50,9 @@ def test_every_action_can_be_explained() -> None:
 
 @pytest.mark.parametrize("name", ACTIONS)
 def test_every_action_that_reads_is_explained_as_a_read(name: str) -> None:
-    assert ACTIONS[name].reads is (OPERATIONS[name] == "read")
+    assert ACTIONS[name].reads is (OPERATIONS.get(name) == "read")
+
+
+@pytest.mark.parametrize("name", [name for name, action in ACTIONS.items() if action.reads])
+def test_every_action_that_reads_is_named_where_cached_replies_are_explained(name: str) -> None:
+    assert f"`{name}`" in (ROOT / "docs" / "caching.md").read_text(), f"name {name} in docs/caching.md"

@@ -33,6 +33,12 @@ class WatchedRequest(Mapping[str, Any]):
         self.was_seen = False
 
     @property
+    def action(self) -> str:
+        """The action that is called, which follows from the request in the same way for every rule."""
+        action: str = self._request_view["action"]
+        return action
+
+    @property
     def allows_cache(self) -> bool:
         """Whether the request itself allows a cached reply."""
         values = self._request_view["requestHeaders"].get("cache-control", [""])
@@ -98,16 +104,16 @@ class CachedAccess:
 
     async def find_one(self, reading: Reading) -> Reply:
         work = lambda: self._inner.find_one(reading)  # noqa: E731  done only if nothing is cached
-        return await self._read("findOne", tuple(reading), work, [self._namespace])
+        return await self._read(tuple(reading), work, [self._namespace])
 
     async def find(self, reading: Reading) -> Reply:
-        return await self._read("find", tuple(reading), lambda: self._inner.find(reading), [self._namespace])
+        return await self._read(tuple(reading), lambda: self._inner.find(reading), [self._namespace])
 
     async def aggregate(self, pipeline: list[Document]) -> Reply:
         self._full.refuse_joins(pipeline)  # a cached reply may be of a caller who may read the other collections
         others = dependencies.joined(pipeline, self._request.database)
         sources = None if others is None else [self._namespace, *sorted(others - {self._namespace})]
-        return await self._read("aggregate", (pipeline,), lambda: self._inner.aggregate(pipeline), sources)
+        return await self._read((pipeline,), lambda: self._inner.aggregate(pipeline), sources)
 
     async def insert_one(self, document: Document) -> Reply:
         return await self._write(self._inner.insert_one(document))
@@ -132,7 +138,6 @@ class CachedAccess:
 
     async def _read(
         self,
-        action: str,
         arguments: tuple[Any, ...],
         work: Callable[[], Awaitable[Reply]],
         sources: Sequence[str] | None,
@@ -140,7 +145,7 @@ class CachedAccess:
         """Return the cached reply, else that of the work; `sources` are all namespaces that it depends on."""
         store, entry = self._store, None
         if store is not None and sources is not None and await self._is_cacheable(arguments, sources):
-            entry = self._entry(action, arguments)
+            entry = self._entry(arguments)
         if store is None or entry is None or sources is None:
             return await work()
         try:
@@ -167,13 +172,13 @@ class CachedAccess:
         database, _, collection = namespace.partition(".")
         return await self._clients.is_collection(self._request.data_source, database, collection)
 
-    def _entry(self, action: str, arguments: tuple[Any, ...]) -> str | None:
+    def _entry(self, arguments: tuple[Any, ...]) -> str | None:
         """Return the name of all that the reply follows from, besides the documents; None if it cannot be written."""
         rules = None if self._scope.rules is None else [self._scope.rules, self._request.data_source]
         follows_from = {
             "source": self._settings.data_source_uri(self._request.data_source),
             "namespace": self._namespace,
-            "action": action,
+            "action": self._request_view.action,
             "arguments": list(arguments),
             "form": self._full.form,
             "settings": [self._settings.max_read_bytes, self._settings.rules_allow_hidden_field_queries],

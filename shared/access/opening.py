@@ -57,10 +57,11 @@ def _uncached(
     deployment: Deployment, request: Request, caller: Caller, request_view: Mapping[str, Any], form: Format
 ) -> tuple[Access, FullAccess]:
     """Return the access that counts, and the full access beneath it: the same one if no rule binds the caller."""
+    access: Access  # what lacks a method of it is named by mypy where it is assigned
     target = deployment.clients.collection(request.data_source, request.database, request.collection)
     if caller.is_system:
-        full = FullAccess(target, deployment.settings, form)
-        return full, full
+        access = full = FullAccess(target, deployment.settings, form)
+        return access, full
     source = _data_source(deployment.app, request, is_only=len(deployment.settings.data_sources) == 1)
     rules = None if source is None else source.ruleset(request.database, request.collection)
     if source is None or rules is None:
@@ -75,12 +76,12 @@ def _uncached(
                     f"the stage reads '{database}.{name}'"
                 )
 
-    full = FullAccess(target, deployment.settings, form, refuse_joins)
+    access = full = FullAccess(target, deployment.settings, form, refuse_joins)
     rights = rules.rights(expansions)
     schema = source.schema(request.database, request.collection)
-    if rights.is_full and schema is None:
-        return full, full
-    return RuledAccess(full, rights, schema, expansions), full
+    if not rights.is_full or schema is not None:
+        access = RuledAccess(full, rights, schema, expansions)
+    return access, full
 
 
 def _data_source(app: App | None, request: Request, *, is_only: bool) -> DataSource | None:
