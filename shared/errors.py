@@ -36,6 +36,7 @@ DataAPIError                     500  InternalServerError         anything unexp
 """
 
 from collections.abc import Iterable, Mapping
+from enum import StrEnum
 from http import HTTPStatus
 from typing import ClassVar, Self
 
@@ -248,14 +249,36 @@ class TooManyLoginsError(DataAPIError):
         self.headers = {"Retry-After": str(seconds)}
 
 
-class UnavailableError(DataAPIError):
-    """MongoDB cannot be reached now, or the deployment's settings are wrong: the same call may succeed later.
+class Unavailable(StrEnum):
+    """The texts of a 503."""
 
-    The texts stand where it is raised: shared/mongo/refusals.py for MongoDB, shared/endpoint/http.py for settings.
-    """
+    UNREACHABLE = "MongoDB cannot be reached"
+    NO_ANSWER = "MongoDB does not answer"
+    CONNECTION_LOST = "the connection to MongoDB was lost"
+    OVERLOADED = "MongoDB is overloaded"
+    NOT_NOW = "MongoDB cannot do this now"
+    UNCONFIRMED = "the write may have happened, but no majority of the replica set confirmed it"
+    NO_TRANSACTIONS = "rules need transactions: MongoDB must be a replica set"
+    CREDENTIALS_REFUSED = "MongoDB refuses the credentials of this deployment"
+    NO_ENTRA_SIGN_IN = "this deployment gets no token to sign in to MongoDB with"
+    WRONG_OPTIONS = "the connection to MongoDB is not configured correctly"
+    WRONG_URI = "MONGO_DB_URI is not a connection string that the driver understands"
+    WRONG_SETTING = "the service is not configured"
+    WRONG_APP = "the app is not usable"
+    LOGINS_NOT_CONFIGURED = "logins are not configured: set SESSION_SECRET to 32 random characters or more"
+    NO_SIGNING_KEYS = "the keys that sign tokens cannot be fetched"
+    NO_MAIL = "the mail cannot be sent now"
+
+
+class UnavailableError(DataAPIError):
+    """MongoDB cannot be reached now, or the deployment's settings are wrong: the same call may succeed later."""
 
     status, code = HTTPStatus.SERVICE_UNAVAILABLE, "InternalServerError"
     headers: Mapping[str, str] = {"Retry-After": "5"}
+
+    def __init__(self, text: Unavailable, cause: object = None) -> None:
+        """Take the text, and what is wrong with a setting or the app, which follows it."""
+        super().__init__(text.value if cause is None else f"{text}: {cause}")
 
 
 class UnconfirmedWriteError(UnavailableError):

@@ -12,7 +12,7 @@ from pymongo.errors import BulkWriteError, PyMongoError
 from admin.namespace import RawCollection
 from admin.transfer.retries import TRANSIENT, wait_or_raise
 from shared.documents import elements
-from shared.errors import UnconfirmedWriteError
+from shared.errors import Unavailable, UnconfirmedWriteError
 from shared.mongo.refusals import translated
 
 type OnConflict = Literal["fail", "skip", "replace"]
@@ -164,7 +164,7 @@ def _write_errors(error: BulkWriteError) -> list[dict[str, Any]]:
     details = error.details or {}
     refused: list[dict[str, Any]] = details.get("writeErrors") or []
     if details.get("writeConcernErrors") or not refused:
-        raise UnconfirmedWriteError("no majority of the replica set confirmed the write")
+        raise UnconfirmedWriteError(Unavailable.UNCONFIRMED)
     for each in refused:
         one = translated(BulkWriteError({"writeErrors": [each], "writeConcernErrors": []}))
         if isinstance(one, TRANSIENT):

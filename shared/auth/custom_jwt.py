@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from shared.app.model import CustomToken
-from shared.errors import LoginRefusedError, UnavailableError
+from shared.errors import LoginRefusedError, Unavailable, UnavailableError
 from shared.rules.values import MISSING, walk
 
 LONGEST = 1_000_000
@@ -19,7 +19,6 @@ _FETCH_SECONDS = 5.0
 _BETWEEN_FETCHES = 60.0  # however many tokens name a key that is not there
 _AFTER_FAILURE = 5.0  # an issuer that is away is not asked by every token that comes
 _REFUSED = "unauthorized"
-_AWAY = "the keys that sign tokens cannot be fetched"
 
 
 class Subject(NamedTuple):
@@ -89,7 +88,7 @@ class CustomJWT:
                 found = self._key_sets.get(uri)
                 if found is None or (kid not in found.keys and found.fetched + _BETWEEN_FETCHES < time.monotonic()):
                     if self._failed.get(uri, -_AFTER_FAILURE) + _AFTER_FAILURE > time.monotonic():
-                        raise UnavailableError(_AWAY)
+                        raise UnavailableError(Unavailable.NO_SIGNING_KEYS)
                     found = self._key_sets[uri] = await self._fetched(uri, algorithm)
         return found.keys.get(kid)
 
@@ -101,7 +100,7 @@ class CustomJWT:
             listed = list(orjson.loads(text)["keys"])
         except (OSError, ValueError, KeyError, TypeError) as error:
             self._failed[uri] = time.monotonic()
-            raise UnavailableError(_AWAY) from error
+            raise UnavailableError(Unavailable.NO_SIGNING_KEYS) from error
         keys: dict[str, Any] = {}
         for each in listed:
             try:

@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 import orjson
 
 from shared.auth.confirmations import Purpose
-from shared.errors import UnavailableError
+from shared.errors import Unavailable, UnavailableError
 
 _SECONDS = 10
 
@@ -26,7 +26,7 @@ async def send(webhook: str, purpose: Purpose, email: str, token: tuple[str, str
     try:
         await asyncio.to_thread(_post, webhook, orjson.dumps(message))
     except (URLError, OSError, ValueError) as error:
-        raise UnavailableError("the mail cannot be sent now") from error
+        raise UnavailableError(Unavailable.NO_MAIL) from error
 
 
 def _post(webhook: str, body: bytes) -> None:

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from bson.objectid import ObjectId
 
 from shared.app.exported import ExportedApp
-from shared.errors import InvalidSessionError, UnavailableError
+from shared.errors import InvalidSessionError, Unavailable, UnavailableError
 from shared.settings import Settings
 
 type Kind = Literal["access", "refresh"]
@@ -72,5 +72,5 @@ class Tokens:
         """Return the key of this deployment's tokens, apart from anything else that the secret may be used for."""
         secret = self._settings.session_secret
         if not secret:
-            raise UnavailableError("logins are not configured: set SESSION_SECRET to 32 random characters or more")
+            raise UnavailableError(Unavailable.LOGINS_NOT_CONFIGURED)
         return hmac.new(secret.encode(), b"dozen session tokens", sha256).digest()

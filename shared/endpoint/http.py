@@ -10,7 +10,7 @@ import orjson
 from shared import service as services
 from shared.app.files import AppError
 from shared.app.model import App
-from shared.errors import DataAPIError, OriginRefusedError, UnavailableError, UnknownAppError
+from shared.errors import DataAPIError, OriginRefusedError, Unavailable, UnavailableError, UnknownAppError
 from shared.service import Service
 from shared.settings import Settings, SettingsError
 from shared.telemetry.requests import RequestLine
@@ -86,9 +86,9 @@ def current_service() -> Service:
         service = services.process.service()
         service.app  # noqa: B018  raises if it cannot be used
     except SettingsError as error:
-        raise UnavailableError(f"the service is not configured: {error}") from error
+        raise UnavailableError(Unavailable.WRONG_SETTING, error) from error
     except AppError as error:
-        raise UnavailableError(f"the app is not usable: {error}") from error
+        raise UnavailableError(Unavailable.WRONG_APP, error) from error
     return service
 
 

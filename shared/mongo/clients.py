@@ -10,7 +10,7 @@ from pymongo import AsyncMongoClient
 from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.errors import PyMongoError
 
-from shared.errors import UnavailableError, UnknownDataSourceError
+from shared.errors import Unavailable, UnavailableError, UnknownDataSourceError
 from shared.memory import Cache
 from shared.settings import VERSION, Settings
 
@@ -84,7 +84,7 @@ class Clients:
             return AsyncMongoClient(uri, **options, event_listeners=self._listeners())
         except (PyMongoError, ValueError):  # ValueError: a URI option of the wrong type
             # from None: the driver's text may hold a piece of the password
-            raise UnavailableError("MONGO_DB_URI is not a connection string that the driver understands") from None
+            raise UnavailableError(Unavailable.WRONG_URI) from None
 
 
 def client_options(uri: str, settings: Settings) -> dict[str, Any]:

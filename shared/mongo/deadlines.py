@@ -14,7 +14,7 @@ from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.errors import OperationFailure, PyMongoError
 from pymongo.read_concern import ReadConcern
 
-from shared.errors import DeadlinePassedError, UnavailableError
+from shared.errors import DeadlinePassedError, Unavailable, UnavailableError
 from shared.mongo.refusals import LATE, translated
 
 type Session = AsyncClientSession
@@ -87,5 +87,5 @@ async def transaction[T](target: AsyncCollection[Any], work: Callable[[Session],
             )
     except OperationFailure as error:
         if error.code == _ILLEGAL_OPERATION:
-            raise UnavailableError("rules need transactions: MongoDB must be a replica set") from error
+            raise UnavailableError(Unavailable.NO_TRANSACTIONS) from error
         raise

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from pymongo.auth_oidc import OIDCCallback, OIDCCallbackContext, OIDCCallbackResult
 
-from shared.errors import UnavailableError
+from shared.errors import Unavailable, UnavailableError
 from shared.settings import Settings
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ class EntraToken(OIDCCallback):
             token = self._credential.get_token(scope(self._settings.mongo_db_token_audience))
         except Exception as error:  # noqa: BLE001  azure-identity lets errors of its transport and parsers through
             _LOGGER.error("%s", _advice(error))  # noqa: TRY400  a traceback says nothing that an operator can mend
-            raise UnavailableError("this deployment gets no token to sign in to MongoDB with") from None
+            raise UnavailableError(Unavailable.NO_ENTRA_SIGN_IN) from None
         return OIDCCallbackResult(access_token=token.token, expires_in_seconds=max(0.0, token.expires_on - time.time()))
 
 

@@ -5,7 +5,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable
 
-from shared.errors import DataAPIError, DeadlinePassedError, UnavailableError
+from shared.errors import DataAPIError, DeadlinePassedError, Unavailable, UnavailableError
 from shared.telemetry.log import event
 
 CACHE_SECONDS = 5.0
@@ -35,7 +35,7 @@ class Readiness:
                 await check()
             self._error = None
         except (TimeoutError, DeadlinePassedError):
-            self._error = UnavailableError("MongoDB does not answer")
+            self._error = UnavailableError(Unavailable.NO_ANSWER)
         except Exception as error:  # noqa: BLE001  any failure means not ready, and the edge words it
             self._error = error
         if self._error:

@@ -24,6 +24,7 @@ from shared.errors import (
     DeadlinePassedError,
     InvalidParameterError,
     NoRuleError,
+    Unavailable,
     UnavailableError,
     UnconfirmedWriteError,
 )
@@ -31,17 +32,14 @@ from shared.errors import (
 LATE = "the call took longer than its time limit"
 
 _LONGEST_TEXT = 500  # characters of the server's text, which may repeat what a caller sent
-_REFUSED = "MongoDB refuses the credentials of this deployment"
-_OVERLOADED = "MongoDB is overloaded"
-_NOT_NOW = "MongoDB cannot do this now"
 _BY_CODE: Mapping[int, tuple[type[DataAPIError], str]] = {
     13: (NoRuleError, "MongoDB does not let this deployment do that"),  # Unauthorized
-    18: (UnavailableError, _REFUSED),  # AuthenticationFailed
+    18: (UnavailableError, Unavailable.CREDENTIALS_REFUSED),  # AuthenticationFailed
     50: (DeadlinePassedError, LATE),  # MaxTimeMSExpired
     262: (DeadlinePassedError, LATE),  # ExceededTimeLimit
-    462: (UnavailableError, _OVERLOADED),  # IngressRequestRateLimitExceeded, of MongoDB 8
-    8000: (UnavailableError, _REFUSED),  # Atlas's own code
-    16500: (UnavailableError, _OVERLOADED),  # Azure's own code
+    462: (UnavailableError, Unavailable.OVERLOADED),  # IngressRequestRateLimitExceeded, of MongoDB 8
+    8000: (UnavailableError, Unavailable.CREDENTIALS_REFUSED),  # Atlas's own code
+    16500: (UnavailableError, Unavailable.OVERLOADED),  # Azure's own code
 }
 # the server manual's retryable codes, and others that are the server's state and not the command
 _PASSING: Mapping[int, str] = {
@@ -70,7 +68,7 @@ def translated(error: Exception) -> Exception:
     if isinstance(error, DocumentTooLarge | InvalidName | InvalidDocument):
         return InvalidParameterError(str(error)[:_LONGEST_TEXT])
     if isinstance(error, ConfigurationError):
-        return UnavailableError("the connection to MongoDB is not configured correctly")
+        return UnavailableError(Unavailable.WRONG_OPTIONS)
     return error
 
 
@@ -89,7 +87,7 @@ def _of_server(error: PyMongoError) -> Exception:
     if code in _INTERNAL:
         return error
     if code in _BY_CODE or code in _PASSING:
-        kind, text = _BY_CODE.get(code, (UnavailableError, _NOT_NOW))
+        kind, text = _BY_CODE.get(code, (UnavailableError, Unavailable.NOT_NOW))
         return kind(text)
     # the server's own text, led by the name of its code
     name = details.get("codeName") or _WRITE_ERRORS.get(code, f"Location{code}")
@@ -99,13 +97,13 @@ def _of_server(error: PyMongoError) -> Exception:
 def _of_kind(error: PyMongoError, has_code: bool) -> DataAPIError | None:
     """Return what the kind of the driver's error says, which counts before the server's code."""
     if isinstance(error, ServerSelectionTimeoutError | WaitQueueTimeoutError):
-        return UnavailableError("MongoDB cannot be reached")
+        return UnavailableError(Unavailable.UNREACHABLE)
     if error.timeout:
         return DeadlinePassedError(LATE)
     if isinstance(error, WriteConcernError) or (isinstance(error, BulkWriteError) and not has_code):
-        return UnconfirmedWriteError("the write may have happened, but no majority of the replica set confirmed it")
+        return UnconfirmedWriteError(Unavailable.UNCONFIRMED)
     if isinstance(error, ConnectionFailure | CursorNotFound):
-        return UnavailableError("the connection to MongoDB was lost")
+        return UnavailableError(Unavailable.CONNECTION_LOST)
     return None
 
 
