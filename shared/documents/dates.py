@@ -1,4 +1,4 @@
-"""BSON dates, milliseconds since 1970 in 64 bits, as ISO 8601 text and back (pure).
+"""BSON dates, milliseconds since 1970 in 64 bits, as a reply has them, and back from ISO 8601 (pure).
 
 Python's own datetime ends at the years 1 and 9999; a BSON date reaches 292 million years either way. The Gregorian
 calendar repeats every 400 years, so a date outside is moved by whole cycles into the years that datetime knows.
@@ -6,6 +6,8 @@ calendar repeats every 400 years, so a date outside is moved by whole cycles int
 
 import re
 from datetime import datetime, timedelta
+
+from bson.datetime_ms import DatetimeMS
 
 _EPOCH = datetime(1970, 1, 1)
 _EPOCH_DAY = _EPOCH.toordinal()
@@ -34,6 +36,11 @@ def json_date(moment: datetime) -> str:
 def canonical_date(moment: datetime) -> dict[str, dict[str, str]]:
     """Return the same in canonical Extended JSON."""
     return {"$date": {"$numberLong": str(milliseconds(moment))}}
+
+
+def canonical_far_date(moment: DatetimeMS) -> dict[str, dict[str, str]]:
+    """Return the same of a date that datetime cannot hold."""
+    return {"$date": {"$numberLong": str(int(moment))}}
 
 
 def from_iso(text: str) -> int | None:

@@ -160,7 +160,7 @@ _CANONICAL: dict[type, Writer] = {
     Binary: _canonical_binary,
     Code: _canonical_code,
     DBRef: lambda value: {"$dbPointer": {"$ref": value.collection, "$id": {"$oid": str(value.id)}}},
-    DatetimeMS: lambda value: {"$date": {"$numberLong": str(int(value))}},
+    DatetimeMS: dates.canonical_far_date,
     Decimal128: lambda value: {"$numberDecimal": str(value)},
     Int64: lambda value: {"$numberLong": str(value)},
     MaxKey: lambda _value: {"$maxKey": 1},

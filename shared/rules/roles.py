@@ -32,7 +32,12 @@ type Glimpse = Callable[[Mapping[str, Any], Mapping[str, Any]], Mask | None]
 
 
 class Role(msgspec.Struct, kw_only=True, eq=False, dict=True):
-    """One role; which one counts for a document is chosen by the ruleset."""
+    """One role; which one counts for a document is chosen by the ruleset.
+
+    What it shows is said by `mask`. Others say the same of some cases, and sooner: `glimpse` of rendered documents,
+    `covers` and `could_read` of one path, `visible` as a query and `plain_projection` as a stage.
+    They change together.
+    """
 
     name: str
     apply_when: Expression
