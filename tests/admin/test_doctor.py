@@ -130,10 +130,12 @@ async def test_the_services_own_indexes_are_those_that_are_expected(command: Com
         await emptied.drop_collection(name)
 
     command("users", "create", "--email", "a@b", "--password", "secret words", **SETTINGS)
+    command("keys", "create", "--name", "phone")
 
     service = {name: await emptied[name].index_information() for name in await emptied.list_collection_names()}
     assert made.returncode == 0
-    assert service == expected
+    assert expected.keys() == {"api_keys", "users", "sessions", "confirmations"}
+    assert service == {name: expected[name] for name in ("api_keys", "users")}
 
 
 async def test_permissions_are_read_from_the_server(
