@@ -15,6 +15,7 @@ from pymongo.errors import PyMongoError
 from rich.console import Console
 from rich.markup import escape
 
+from admin.output import PlainConsole
 from shared.app.files import AppError
 from shared.errors import DataAPIError
 from shared.mongo.deadlines import driver_call
@@ -103,7 +104,7 @@ def confirm(question: str, agreed: bool) -> None:
 
 
 def _stderr() -> Console:
-    return Console(stderr=True, highlight=False)
+    return PlainConsole(stderr=True, highlight=False)
 
 
 async def _with_service[T](work: Callable[[Service], Awaitable[T]], endless: bool) -> T:

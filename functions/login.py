@@ -36,8 +36,7 @@ async def _user(call: ClientCall, provider: str) -> tuple[User, str]:
     if provider == API_KEY:
         return await logins.with_api_key(call.text("key"))
     if provider == ANONYMOUS:
-        await call.count_attempt("anonymous login")
-        return await logins.anonymous(), ""
+        return await logins.anonymous(call.address), ""
     if provider == EMAIL_PASSWORD:
         return await logins.with_password(call.text("username", "email"), call.text("password"), call.address), ""
     if provider == CUSTOM_TOKEN:

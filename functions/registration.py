@@ -23,7 +23,8 @@ _ROUTE = CLIENT_ROUTE + "app/{app_id}/auth/providers/local-userpass/"
 async def register(call: ClientCall) -> Answer:
     """Make a user; unless the app confirms by itself, the address has to be confirmed before the first login."""
     provider = _provider(call)
-    await call.count_attempt("registration")
+    limits = call.service.limits
+    await limits.attempt(limits.accounts("registrations", call.address))
     email, password = call.text("email", "username"), call.text("password")
     if provider.run_confirmation_function:
         raise BadRequestError(f'failed to confirm user "{email[:200]}": functions cannot run')
@@ -82,10 +83,14 @@ async def reset_send(call: ClientCall) -> Answer:
 async def reset(call: ClientCall) -> Answer:
     """Give the user whose token it is another password, and end all sessions."""
     _provider(call)
-    password = call.text("password")
-    users = call.service.users
+    token, token_id, password = call.text("token"), call.text("tokenId"), call.text("password")
+    users, limits, confirmations = call.service.users, call.service.limits, call.service.confirmations
+    counters = limits.resets(call.address)
+    await limits.attempt(counters)
+    await confirmations.find(token, token_id, "reset")  # before a hash is made, which keeps others waiting
+    await limits.succeeded(counters)
     hashed = await users.password_hash(password)  # before the token is used up
-    user_id = await call.service.confirmations.take(call.text("token"), call.text("tokenId"), "reset")
+    user_id = await confirmations.take(token, token_id, "reset")
     await users.set_password_hash(user_id, hashed)
     await call.service.sessions.revoke(user_id)
     return HTTPStatus.NO_CONTENT, None
@@ -107,8 +112,9 @@ def _provider(call: ClientCall) -> EmailPassword:
 
 
 async def _user(call: ClientCall) -> User:
-    await call.count_attempt("mail")
-    user = await call.service.users.by_email(call.text("email"))
+    limits, email = call.service.limits, call.text("email")
+    await limits.attempt(limits.mails(email, call.address))
+    user = await call.service.users.by_email(email)
     if user is None:
         raise UserNotFoundError("user not found")
     return user

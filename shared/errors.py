@@ -29,7 +29,7 @@ DataAPIError                     500  InternalServerError         anything unexp
 ├── LengthRequiredError          411  BadRequest                  the platform dropped a chunked body
 ├── NameInUseError               409  AccountNameInUse            a user with this e-mail address exists
 ├── BodyTooLargeError            413  BadRequest                  the body is larger than MAX_BODY_BYTES
-├── TooManyLoginsError           429  TooManyRequests             too many failed logins: Retry-After says for how long
+├── TooManyLoginsError           429  TooManyRequests             too many failed logins, or registrations and the like
 ├── UnavailableError             503  InternalServerError         MongoDB cannot be reached, or a setting is wrong
 │   └── UnconfirmedWriteError    503  InternalServerError         a write that may have happened: no Retry-After
 └── DeadlinePassedError          504  ExecutionTimeLimitExceeded  the call took longer than MONGO_DB_TIMEOUT_MS
@@ -239,13 +239,13 @@ class BodyTooLargeError(DataAPIError):
 
 
 class TooManyLoginsError(DataAPIError):
-    """Too many failed logins from this address or to this account."""
+    """Too many failed logins from this address or to this account, or too much else that costs others."""
 
     status, code = HTTPStatus.TOO_MANY_REQUESTS, "TooManyRequests"
 
-    def __init__(self, seconds: int) -> None:
-        """Take the seconds after which the next login is checked: the header Retry-After holds them."""
-        super().__init__(f"too many failed logins: try again in {seconds} seconds")
+    def __init__(self, noun: str, seconds: int) -> None:
+        """Take what there is too much of, and when the next is accepted: the header Retry-After holds the seconds."""
+        super().__init__(f"too many {noun}: try again in {seconds} seconds")
         self.headers = {"Retry-After": str(seconds)}
 
 

@@ -57,7 +57,7 @@ class Service:
         self.custom_data = CustomData(self.clients, self.exported)
         self.confirmations = Confirmations(self.control)
         self.sessions = Sessions(self.control, settings, self.tokens, self.users, self.keys, self.custom_data)
-        verifiers = Verifiers(self.passwords, CustomJWT(), self.limits)
+        verifiers = Verifiers(self.passwords, CustomJWT(settings), self.limits)
         self.logins = Logins(self.exported, self.users, self.keys, verifiers)
         holders = Holders(self.keys, self.users, self.sessions, self.logins, self.custom_data)
         self.credentials = Credentials(settings, self.exported, holders, self.entries)

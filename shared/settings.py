@@ -74,7 +74,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="upper"):
     cached_collections: str = ""
     mail_webhook_url: Annotated[str, Meta(pattern=r"^(https?://.+)?$", description="https://")] = ""
     trusted_proxies: Annotated[int, Meta(ge=0, le=10)] = 0
+    jwt_leeway_seconds: Annotated[int, Meta(ge=0, le=300)] = 5
     login_attempts: Positive = 10
+    anonymous_logins: Positive = 1_000
     login_window_seconds: Positive = 300
     rules_allow_hidden_field_queries: bool = False
     schema_null_type_validation: bool = False

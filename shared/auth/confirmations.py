@@ -4,7 +4,7 @@ import hmac
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from secrets import token_hex
-from typing import Literal
+from typing import Any, Literal
 
 from bson.errors import InvalidId
 from bson.objectid import ObjectId
@@ -16,6 +16,7 @@ type Purpose = Literal["confirm", "reset"]
 
 LIFE = timedelta(minutes=30)
 _TOKEN_BYTES = 64
+_INVALID = "invalid token data"
 
 
 class Confirmations:
@@ -36,20 +37,24 @@ class Confirmations:
         })  # fmt: skip
         return token, str(token_id)
 
-    async def take(self, token: str, token_id: str, purpose: Purpose) -> str:
-        """Return the id of the user whose token this is, once; raise BadRequestError if it is not valid."""
-        collection = self._control.confirmations
+    async def find(self, token: str, token_id: str, purpose: Purpose) -> dict[str, Any]:
+        """Return what is stored of a token; raise BadRequestError if it is not valid."""
         try:
             chosen = {"_id": ObjectId(token_id), "kind": purpose}
         except InvalidId:
-            raise BadRequestError("invalid token data") from None
-        stored = await collection.find_one(chosen)
+            raise BadRequestError(_INVALID) from None
+        stored = await self._control.confirmations.find_one(chosen)
         if stored is None or not hmac.compare_digest(stored["hash"], _hash(token)):
-            raise BadRequestError("invalid token data")
+            raise BadRequestError(_INVALID)
         if stored["expires"].replace(tzinfo=UTC) < datetime.now(UTC):  # TTL indexes work once a minute
-            raise BadRequestError("invalid token data")
-        if not (await collection.delete_one(chosen)).deleted_count:  # two calls at once: one of them was first
-            raise BadRequestError("invalid token data")
+            raise BadRequestError(_INVALID)
+        return stored
+
+    async def take(self, token: str, token_id: str, purpose: Purpose) -> str:
+        """Return the id of the user whose token this is, once; raise BadRequestError if it is not valid."""
+        stored, collection = await self.find(token, token_id, purpose), self._control.confirmations
+        if not (await collection.delete_one({"_id": stored["_id"]})).deleted_count:  # two at once: one was first
+            raise BadRequestError(_INVALID)
         await collection.delete_many({"user_id": stored["user_id"], "kind": purpose})  # others issued at the same time
         return str(stored["user_id"])
 

@@ -6,14 +6,18 @@ import urllib.request
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+import bson
 import orjson
+from bson.errors import BSONError
 
 from shared.app.model import CustomToken
+from shared.auth.printable import is_printable
 from shared.errors import LoginRefusedError, Unavailable, UnavailableError
 from shared.rules.values import MISSING, walk
+from shared.settings import Settings
 
 LONGEST = 1_000_000
-_LONGEST_METADATA = 4_096
+_LARGEST_METADATA = 4_096  # bytes of BSON
 _LARGEST_KEY_SET = 1024 * 1024
 _FETCH_SECONDS = 5.0
 _BETWEEN_FETCHES = 60.0  # however many tokens name a key that is not there
@@ -36,8 +40,9 @@ class _KeySet(NamedTuple):
 class CustomJWT:
     """Verifies the tokens of other issuers; the sets of keys that they publish are cached."""
 
-    def __init__(self) -> None:
-        """Know no keys yet."""
+    def __init__(self, settings: Settings) -> None:
+        """Take how far the clocks of issuers may be off, and know no keys yet."""
+        self._leeway = settings.jwt_leeway_seconds
         self._key_sets: dict[str, _KeySet] = {}  # by the address that the app names
         self._failed: dict[str, float] = {}
         self._fetching: dict[str, asyncio.Lock] = {}
@@ -61,7 +66,10 @@ class CustomJWT:
             or not claims["sub"]
         ):
             raise LoginRefusedError(_REFUSED)
-        return Subject(claims["sub"], _metadata(claims, provider))
+        subject = Subject(claims["sub"], _metadata(claims, provider))
+        if not _can_be_stored(subject):
+            raise LoginRefusedError(_REFUSED)
+        return subject
 
     async def _claims(self, token: str, header: Mapping[str, Any], provider: CustomToken) -> dict[str, Any]:
         import jwt  # noqa: PLC0415
@@ -73,7 +81,7 @@ class CustomJWT:
         for key in keys:
             try:
                 return dict(jwt.decode(
-                    token, key, algorithms=[provider.algorithm],
+                    token, key, algorithms=[provider.algorithm], leeway=self._leeway,
                     options={"require": ["exp", "sub"], "verify_aud": False},
                 ))  # fmt: skip
             except jwt.InvalidSignatureError:
@@ -125,13 +133,15 @@ def _metadata(claims: Mapping[str, Any], provider: CustomToken) -> dict[str, Any
             data[field.target] = value
         elif field.required:
             raise LoginRefusedError(_REFUSED)
-    try:
-        size = len(orjson.dumps(data))
-    except TypeError:  # numbers that MongoDB cannot hold, too
-        raise LoginRefusedError(_REFUSED) from None
-    if size > _LONGEST_METADATA:
-        raise LoginRefusedError(_REFUSED)
     return data
+
+
+def _can_be_stored(subject: Subject) -> bool:
+    """Tell whether the control database can hold what a token says: a claim may be any JSON, of any size."""
+    try:
+        return is_printable(subject.id) and len(bson.encode(subject.data)) <= _LARGEST_METADATA
+    except (BSONError, OverflowError, ValueError, TypeError, RecursionError):
+        return False
 
 
 def _get(uri: str) -> bytes:

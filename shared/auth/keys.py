@@ -11,9 +11,10 @@ import msgspec
 from bson.objectid import ObjectId
 
 from shared.auth.accounts import Caller, User, server_key
+from shared.auth.printable import is_printable
 from shared.auth.user_view import caller
 from shared.cache.entries import Entries
-from shared.errors import InvalidSessionError
+from shared.errors import BadRequestError, InvalidSessionError
 from shared.memory import Cache
 from shared.mongo.control import API_KEYS, Control
 from shared.mongo.deadlines import driver_call
@@ -49,7 +50,12 @@ class Keys:
     async def create(
         self, name: str, *, system: bool = False, user_id: ObjectId | None = None
     ) -> tuple[str, dict[str, Any]]:
-        """Store a key; return it, as it is this once, and the document that is stored in its place."""
+        """Store a key; return it, as it is this once, and the document that is stored in its place.
+
+        Raise BadRequestError for a name that does not show what it is.
+        """
+        if not is_printable(name):
+            raise BadRequestError("a key's name must not hold control characters")
         key, stored = new_key(name, system=system, user_id=user_id)
         await self._control.ensure_indexes(API_KEYS)
         await self._control.api_keys.insert_one(stored)

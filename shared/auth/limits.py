@@ -1,8 +1,8 @@
-"""How often somebody may fail to log in: counted for each account and each address, in Redis if there is one."""
+"""How often somebody may fail to log in, or make accounts: counted by account and address, in Redis if there is one."""
 
 from collections.abc import Sequence
 from hashlib import sha256
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from shared.cache.store import AwayError, LazyStore
 from shared.errors import TooManyLoginsError
@@ -16,8 +16,19 @@ _MOST_COUNTED = 100_000
 _PREFIX = "dozen:logins:"
 
 
+class Counter(NamedTuple):
+    """What is counted of somebody: under which key, how many are accepted in a window, and what they are called."""
+
+    key: str
+    most: int
+    noun: str
+
+
 class LoginLimits:
-    """Counters of failures, each for LOGIN_WINDOW_SECONDS from its first one."""
+    """Counters, each for LOGIN_WINDOW_SECONDS from its first attempt.
+
+    Nothing that is counted for one noun keeps another out: who registers often can still log in.
+    """
 
     def __init__(self, lazy_store: LazyStore, settings: Settings) -> None:
         """Take where all processes count together, and how much is allowed."""
@@ -25,17 +36,43 @@ class LoginLimits:
         self._settings = settings
         self._counts: Cache[str, int] = Cache(_MOST_COUNTED)
 
-    async def attempt(self, counters: Sequence[str]) -> None:
+    def logins(self, account: str, address: str) -> list[Counter]:
+        """Return the counters of logins: the address comes first, so that one that is refused locks out no account."""
+        return [*self._of_address("failed logins", address), self._counter("failed logins", f"account {account}")]
+
+    def resets(self, address: str) -> list[Counter]:
+        """Return the counters of tokens that reset a password."""
+        return self._of_address("failed resets", address)
+
+    def mails(self, account: str, address: str) -> list[Counter]:
+        """Return the counters of mails: to one account few, from one address as many as a school may need."""
+        many = self._of_address("mails", address, self._settings.anonymous_logins)
+        return [*many, self._counter("mails", f"account {account}")]
+
+    def accounts(self, noun: str, address: str) -> list[Counter]:
+        """Return the counter of what makes an account for anybody: it may come from all of a school at once."""
+        return [self._counter(noun, f"address {address}", self._settings.anonymous_logins)]
+
+    async def attempt(self, counters: Sequence[Counter]) -> None:
         """Count an attempt, before it is verified; raise TooManyLoginsError if there were too many in this window."""
         for counter in counters:
-            count, seconds = await self._add(counter, 1)
-            if count > self._settings.login_attempts:
-                raise TooManyLoginsError(max(1, round(seconds)))
+            count, seconds = await self._add(counter.key, 1)
+            if count > counter.most:
+                raise TooManyLoginsError(counter.noun, max(1, round(seconds)))
 
-    async def succeeded(self, counters: Sequence[str]) -> None:
+    async def succeeded(self, counters: Sequence[Counter]) -> None:
         """Take back an attempt that was right."""
         for counter in counters:
-            await self._add(counter, -1)
+            await self._add(counter.key, -1)
+
+    def _of_address(self, noun: str, address: str, most: int | None = None) -> list[Counter]:
+        """Return no counter where the address is unknown: it would be everybody's."""
+        return [self._counter(noun, f"address {address}", most)] if address else []
+
+    def _counter(self, noun: str, whose: str, most: int | None = None) -> Counter:
+        """Return a counter; accounts and addresses are hashed."""
+        key = _PREFIX + sha256(f"{noun} {whose}".encode(errors="surrogatepass")).hexdigest()
+        return Counter(key, most or self._settings.login_attempts, noun)
 
     async def _add(self, counter: str, by: int) -> tuple[int, float]:
         """Change a counter; return its value, and for how many seconds its window goes on."""
@@ -67,9 +104,3 @@ class LoginLimits:
         if seconds < 0:  # not set by us: it would count for ever
             await client.expire(counter, window)
         return total, seconds
-
-
-def counters(account: str, address: str) -> list[str]:
-    """Return the counters of an attempt; accounts and addresses are hashed."""
-    named = [f"account {account}"] + ([f"address {address}"] if address else [])
-    return [_PREFIX + sha256(each.encode(errors="surrogatepass")).hexdigest() for each in named]

@@ -4,7 +4,6 @@ from secrets import token_hex
 from typing import NamedTuple
 
 from shared.app.exported import ExportedApp
-from shared.auth import limits
 from shared.auth.accounts import User
 from shared.auth.custom_jwt import CustomJWT, Subject
 from shared.auth.keys import Keys, as_user
@@ -35,10 +34,11 @@ class Logins:
         self._keys = keys
         self._passwords, self._custom_jwt, self._limits = verifiers
 
-    async def anonymous(self) -> User:
-        """Make a user of whom nothing is known."""
+    async def anonymous(self, address: str) -> User:
+        """Make a user of whom nothing is known; raise TooManyLoginsError if there were too many from an address."""
         if not self._exported.providers.anonymous:
             raise not_found(ANONYMOUS)
+        await self._limits.attempt(self._limits.accounts("anonymous logins", address))
         return await self._users.create(ANONYMOUS, token_hex(12), {})
 
     async def with_password(self, email: str, password: str, address: str) -> User:
@@ -52,7 +52,7 @@ class Logins:
         """Return the same without taking it for a login."""
         if self._exported.providers.email_password is None:
             raise not_found(EMAIL_PASSWORD)
-        counters = limits.counters(email, address)
+        counters = self._limits.logins(email, address)
         await self._limits.attempt(counters)
         user = await self._users.by_email(email) if len(email) <= _LONGEST_IDENTITY else None
         if not await self._passwords.verified(password, None if user is None else user.password) or user is None:

@@ -12,6 +12,7 @@ from pymongo.errors import DuplicateKeyError
 
 from shared.auth.accounts import User
 from shared.auth.passwords import Passwords
+from shared.auth.printable import is_printable
 from shared.errors import BadRequestError, LoginRefusedError, NameInUseError
 from shared.mongo.control import USERS, Control
 from shared.mongo.deadlines import Session
@@ -51,7 +52,7 @@ class Users:
 
         One who is `pending` may be linked to another user until the first login.
         """
-        if len(email) > _LONGEST_ADDRESS or not _ADDRESS.fullmatch(email):
+        if len(email) > _LONGEST_ADDRESS or not _ADDRESS.fullmatch(email) or not is_printable(email):
             raise BadRequestError("email invalid")
         stored = _new(EMAIL_PASSWORD, email, {"email": email})
         stored |= {"password": await self._passwords.hashed(password), "confirmed": confirmed, "pending": pending}

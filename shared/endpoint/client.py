@@ -7,7 +7,6 @@ from typing import Any
 import azure.functions as func
 import orjson
 
-from shared.auth import limits
 from shared.auth.accounts import User
 from shared.endpoint.addresses import client_address
 from shared.endpoint.http import ALL_METHODS, NO_CONTEXT, Exchange, Function, json_response, respond
@@ -94,10 +93,6 @@ class ClientCall:
         """Name the user in the log."""
         self._line.caller = user.id
         return user
-
-    async def count_attempt(self, noun: str) -> None:
-        """Raise TooManyLoginsError if this address does something too often that costs others."""
-        await self.service.limits.attempt(limits.counters(f"{noun} {self.address}", self.address))
 
 
 def client_function(name: str, *methods: str) -> Callable[[ClientHandler], Function]:

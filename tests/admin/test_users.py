@@ -129,6 +129,25 @@ async def test_an_app_is_checked(admin: Admin, tmp_path: Any) -> None:
     assert no_database.returncode == 0
 
 
+async def test_no_name_does_anything_to_the_terminal(admin: Admin, driver: Any) -> None:
+    user = admin("users", "create", "--email", "a@b", "--password", "secret words").stdout.strip()
+    refused = admin("keys", "create", "--name", "a\x1b[2Jb")
+    admin("keys", "create", "--name", "plain")
+    hostile = "a\x1b[2J\u202eb\nc"  # as an earlier version stored it
+    await driver.managed.users.update_one({}, {"$set": {"identities.0.id": hostile}})
+    await driver.managed.api_keys.update_one({}, {"$set": {"name": hostile}})
+
+    users, keys = admin("users", "list"), admin("keys", "list")
+    missing = admin("users", "confirmation", "--email", f"not {hostile}")
+
+    assert (refused.returncode, refused.stderr) == (1, "error: a key's name must not hold control characters\n")
+    assert r"a\x1b[2J\u202eb\nc" in users.stdout
+    assert r"a\x1b[2J\u202eb\nc" in keys.stdout
+    assert user in users.stdout
+    assert missing.stderr == "error: there is no user with the address not a\\x1b[2J\\u202eb\nc\n"
+    assert not {"\x1b", "\u202e"} & set(users.stdout + keys.stdout + missing.stderr)
+
+
 async def test_a_decision_is_explained(admin: Admin) -> None:
     user = admin("users", "create", "--email", "a@b", "--password", "secret words").stdout.strip()
     document = '{"_id": 1, "owner": "u2", "visible": true, "title": "t", "secret": 1}'

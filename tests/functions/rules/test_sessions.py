@@ -115,6 +115,17 @@ async def test_a_login_that_is_refused(ann: Person, provider: str, body: Any, st
     assert (answer.status, errors_only(answer)["error_code"]) == (status, code)
 
 
+@pytest.mark.parametrize(
+    "email", ["a\u202e@b.c", "a\x1b[2J@b.c", "a@b.c\x07", "\u2066a@b.c", "a\x7f@b.c", "a\u2028@b.c"]
+)
+async def test_an_address_that_does_not_show_what_it_is(app_host: Host, users: None, email: str) -> None:
+    body = {"email": email, "password": "secret words"}
+
+    answer = await send(app_host, "POST", f"{LOGIN}/local-userpass/register", body)
+
+    assert (answer.status, errors_only(answer)["error"]) == (400, "email invalid")
+
+
 @pytest.mark.parametrize("body", [b"[]", b"{", b"x" * 70_000, b'{"email":"a@b\\u0000","password":"secret words"}'])
 async def test_a_body_that_is_no_registration(app_host: Host, users: None, body: bytes) -> None:
     answer = await app_host.request("POST", f"{LOGIN}/local-userpass/register", {}, body)

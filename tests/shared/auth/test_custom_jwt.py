@@ -9,6 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import jwt
+import msgspec
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
@@ -17,6 +18,7 @@ from shared.app.model import CustomToken, MetadataField
 from shared.auth import custom_jwt
 from shared.auth.custom_jwt import CustomJWT
 from shared.errors import LoginRefusedError, UnavailableError
+from shared.settings import Settings
 
 RSA = rsa.generate_private_key(public_exponent=65537, key_size=2048)
 OTHER_RSA = rsa.generate_private_key(public_exponent=65537, key_size=2048)
@@ -42,7 +44,11 @@ HS256 = CustomToken(algorithm="HS256", signing_keys=("o" * 40, SECRET))
 @pytest.fixture
 def verifier() -> CustomJWT:
     """A verifier that has fetched no keys yet."""
-    return CustomJWT()
+    return verifying()
+
+
+def verifying(**env: str) -> CustomJWT:
+    return CustomJWT(Settings.from_environ({"MONGO_DB_URI": "mongodb://h/"} | env))
 
 
 async def refused(verifier: CustomJWT, given: str, provider: CustomToken) -> bool:
@@ -115,6 +121,32 @@ async def test_audiences(verifier: CustomJWT, wanted: tuple[str, ...], any_: boo
     provider = CustomToken(signing_keys=(SECRET,), audience=wanted, require_any_audience=any_)
 
     assert await refused(verifier, token(SECRET, "HS256", aud=given), provider) is not taken
+
+
+@pytest.mark.parametrize(
+    ("env", "leeway"), [({}, 5), ({"JWT_LEEWAY_SECONDS": "0"}, 0), ({"JWT_LEEWAY_SECONDS": "60"}, 60)]
+)
+async def test_clocks_of_issuers_may_be_off_a_little(env: dict[str, str], leeway: int) -> None:
+    verifier, now = verifying(**env), int(time.time())
+
+    def away(seconds: int) -> list[str]:
+        return [token(SECRET, "HS256", iat=now + seconds), token(SECRET, "HS256", exp=now - seconds)]
+
+    assert [await refused(verifier, each, HS256) for each in away(leeway - 2)] == [False, False]
+    assert [await refused(verifier, each, HS256) for each in away(leeway + 2)] == [True, True]
+
+
+@pytest.mark.parametrize("sub", ["\ud800", "a\x1b[2J", "a\u202eb", "a\nb", "a\0b"])
+async def test_an_id_that_does_not_show_what_it_is(verifier: CustomJWT, sub: str) -> None:
+    assert await refused(verifier, token(SECRET, "HS256", sub=sub), HS256)
+
+
+@pytest.mark.parametrize("value", [2**63, -(2**63) - 1, 10**400, "\ud800", {"\0": 1}, {"a": ["\udfff"]}, "x" * 5_000])
+async def test_a_claim_that_cannot_be_stored(verifier: CustomJWT, value: Any) -> None:
+    provider = msgspec.structs.replace(HS256, metadata_fields=(MetadataField(False, ("kept",), "kept"),))
+
+    assert await refused(verifier, token(SECRET, "HS256", kept=value), provider)
+    assert not await refused(verifier, token(SECRET, "HS256", kept=2**63 - 1), provider)
 
 
 async def test_metadata(verifier: CustomJWT) -> None:

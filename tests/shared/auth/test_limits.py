@@ -1,24 +1,27 @@
 """How often a login may fail, with a real Valkey and without."""
 
 import asyncio
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from local.mongod import Mongod
-from shared.auth.limits import LoginLimits, counters
+from shared.auth.limits import LoginLimits
 from shared.auth.passwords import Passwords
 from shared.endpoint.addresses import client_address
 from shared.errors import TooManyLoginsError
 from shared.service import process
 from tests.conftest import restart
 from tests.functions.rules.conftest import CLIENT, SETTINGS, send
-from tests.hosts import Server, Worker, eventually
+from tests.hosts import Answer, Server, Worker, eventually
 from tests.valkey import Valkey
 
 pytestmark = pytest.mark.usefixtures("worker")
 LOGIN = f"{CLIENT}/auth/providers/local-userpass/login"
+REGISTER = f"{CLIENT}/auth/providers/local-userpass/register"
+RESET = f"{CLIENT}/auth/providers/local-userpass/reset"
 
 
 def limits() -> LoginLimits:
@@ -31,7 +34,7 @@ async def attempts(number: int, account: str = "a@b", address: str = "1.1.1.1") 
     taken, waits = 0, []
     for _ in range(number):
         try:
-            await limits().attempt(counters(account, address))
+            await limits().attempt(limits().logins(account, address))
             taken += 1
         except TooManyLoginsError as error:
             waits.append(int(error.headers["Retry-After"]))
@@ -48,11 +51,19 @@ async def test_an_account_and_an_address_have_so_many_attempts(configured: pytes
     assert await attempts(4, account="e@f", address="3.3.3.3") == 3
 
 
+async def test_an_address_that_has_to_wait_locks_nobody_out(configured: pytest.MonkeyPatch) -> None:
+    configured.setenv("LOGIN_ATTEMPTS", "3")
+    await attempts(20, account="the thief's own")
+
+    assert await attempts(20, account="victim") == 0
+    assert await attempts(4, account="victim", address="2.2.2.2") == 3
+
+
 async def test_an_attempt_that_was_right_does_not_count(configured: pytest.MonkeyPatch) -> None:
     configured.setenv("LOGIN_ATTEMPTS", "2")
     for _ in range(10):
-        await limits().attempt(counters("a@b", "1.1.1.1"))
-        await limits().succeeded(counters("a@b", "1.1.1.1"))
+        await limits().attempt(limits().logins("a@b", "1.1.1.1"))
+        await limits().succeeded(limits().logins("a@b", "1.1.1.1"))
 
 
 @pytest.fixture
@@ -121,8 +132,8 @@ async def test_a_url_that_cannot_be_used_leaves_the_counters_here(configured: py
 
 
 async def test_a_poisoned_counter_counts_here(shared: Valkey) -> None:
-    for counter in counters("a@b", "1.1.1.1"):
-        await shared.client.rpush(counter, "not", "a", "number")
+    for counter in limits().logins("a@b", "1.1.1.1"):
+        await shared.client.rpush(counter.key, "not", "a", "number")
 
     assert await attempts(5) == 3
     assert await attempts(1, account="c@d", address="2.2.2.2") == 1
@@ -130,16 +141,16 @@ async def test_a_poisoned_counter_counts_here(shared: Valkey) -> None:
 
 
 async def test_a_counter_that_would_last_for_ever_ends_with_the_window(shared: Valkey) -> None:
-    account, _ = counters("a@b", "1.1.1.1")
-    await shared.client.set(account, 1000)
+    _, account = limits().logins("a@b", "1.1.1.1")
+    await shared.client.set(account.key, 1000)
 
     assert await attempts(1) == 0
-    assert 0 < await shared.client.ttl(account) <= 300
+    assert 0 < await shared.client.ttl(account.key) <= 300
 
 
 async def test_an_attempt_taken_back_after_its_window_leaves_no_more_than_others_have(shared: Valkey) -> None:
     for _ in range(3):
-        await limits().succeeded(counters("a@b", "1.1.1.1"))
+        await limits().succeeded(limits().logins("a@b", "1.1.1.1"))
 
     taken = await attempts(2)
     restart()  # as in another process
@@ -179,6 +190,71 @@ async def test_too_many_logins_have_to_wait(worker: Worker, configured: pytest.M
     assert answer.status == 429
     assert answer.json["error_code"] == "TooManyRequests"
     assert int(answer.headers["retry-after"]) > 0
+
+
+async def test_what_a_school_does_at_once_keeps_no_right_password_out(
+    worker: Worker, configured: pytest.MonkeyPatch, driver: Any
+) -> None:
+    few = {"LOGIN_ATTEMPTS": "2", "ANONYMOUS_LOGINS": "4"}
+    for name, value in (SETTINGS | few).items():
+        configured.setenv(name, value)
+    await driver.dozen.users.delete_many({})
+    anonymous = [await send(worker, "POST", f"{CLIENT}/auth/providers/anon-user/login") for _ in range(5)]
+    registered = [
+        await send(worker, "POST", REGISTER, {"email": f"{number}@school.example", "password": "secret words"})
+        for number in range(5)
+    ]
+    right = {"username": "0@school.example", "password": "secret words"}
+    logins = [await send(worker, "POST", LOGIN, right) for _ in range(5)]
+
+    assert [each.status for each in anonymous] == [200, 200, 200, 200, 429]
+    assert [each.status for each in registered] == [201, 201, 201, 201, 429]
+    assert [each.status for each in logins] == [200] * 5
+    assert anonymous[-1].json["error"].startswith("too many anonymous logins: try again in ")
+    assert registered[-1].json["error"].startswith("too many registrations: try again in ")
+
+
+async def test_a_token_that_resets_nothing_takes_no_time_of_others(
+    worker: Worker, configured: pytest.MonkeyPatch, monkeypatch: pytest.MonkeyPatch, driver: Any
+) -> None:
+    for name, value in (SETTINGS | {"LOGIN_ATTEMPTS": "3"}).items():
+        configured.setenv(name, value)
+    await driver.dozen.users.delete_many({})
+    user = await process.service().users.register("ann@shop.example", "secret words", confirmed=True)
+    hashed: list[str] = []
+
+    async def noted(password: str) -> str:
+        hashed.append(password)
+        return "a hash"
+
+    monkeypatch.setattr(process.service().users, "password_hash", noted)
+    headers = {"Content-Type": "application/json", "X-Forwarded-For": "1.1.1.1"}
+
+    async def reset(token: str, token_id: str) -> Answer:
+        body = json.dumps({"token": token, "tokenId": token_id, "password": "other words"}).encode()
+        return await worker.request("POST", RESET, headers, body)
+
+    for _ in range(4):
+        right = await reset(*await process.service().confirmations.issue(user.id, "reset"))
+        assert right.status == 204
+    bogus = [await reset("x", "65a1b2c3d4e5f60718293a4b") for _ in range(4)]
+
+    assert len(hashed) == 4
+    assert [each.status for each in bogus] == [400, 400, 400, 429]
+    assert bogus[-1].json["error"].startswith("too many failed resets: try again in ")
+
+
+async def test_mails_go_to_one_address_seldom(worker: Worker, configured: pytest.MonkeyPatch, driver: Any) -> None:
+    for name, value in (SETTINGS | {"LOGIN_ATTEMPTS": "2"}).items():
+        configured.setenv(name, value)
+    await driver.dozen.users.delete_many({})
+
+    sent = [await send(worker, "POST", f"{RESET}/send", {"email": "nobody@b"}) for _ in range(3)]
+    another = await send(worker, "POST", f"{RESET}/send", {"email": "another@b"})
+
+    assert [each.status for each in sent] == [404, 404, 429]
+    assert another.status == 404
+    assert sent[-1].json["error"].startswith("too many mails: try again in ")
 
 
 @pytest.mark.parametrize(
