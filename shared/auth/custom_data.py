@@ -8,6 +8,7 @@ import bson
 from shared.app.exported import ExportedApp
 from shared.documents.elements import OPTIONS
 from shared.mongo.clients import Clients
+from shared.rules.values import path, walk
 
 
 class CustomData:
@@ -19,14 +20,22 @@ class CustomData:
         self._exported = exported
 
     async def of(self, user_id: str) -> Mapping[str, Any] | None:
-        """Return the document whose field holds the user's id as a string; None if there is none, or no collection."""
+        """Return the document whose field is the user's id as a string; None if there is none, or no collection.
+
+        An array that has the id among others is somebody else's, and so is what a collation takes for it.
+        """
         app = self._exported.app
         if app is None or app.custom_user_data is None:
             return None
         place = app.custom_user_data
-        target = self._clients.collection(place.service, place.database, place.collection)
-        found: Any = await target.find_one({place.user_id_field: user_id})
-        return None if found is None else bson.decode(found.raw, OPTIONS)
+        target: Any = self._clients.collection(place.service, place.database, place.collection)
+        is_id = {"$eq": [f"${place.user_id_field}", user_id]}
+        async with target.find({place.user_id_field: user_id, "$expr": is_id}) as cursor:
+            async for found in cursor:
+                document = bson.decode(found.raw, OPTIONS)
+                if walk(document, path(place.user_id_field)) == user_id:
+                    return document
+        return None
 
     @property
     def is_fetched(self) -> bool:

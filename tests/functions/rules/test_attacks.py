@@ -169,6 +169,25 @@ async def test_a_caller_is_known_from_before_the_look_at_the_account(
     assert (before.status, (await stolen("find")).status) == (200, 401)
 
 
+@pytest.mark.parametrize("app_host", ["worker"], indirect=True)
+@pytest.mark.parametrize("is_loose", [False, True], ids=["simple", "loose"])
+async def test_nobody_makes_custom_data_of_another(ann: Person, database: Any, is_loose: bool) -> None:
+    if is_loose:
+        await database.create_collection("people", collation={"locale": "en", "strength": 2})
+    await database.people.insert_many([
+        {"_id": 1, "user_id": ["the thief", ann.id], "team": "an array"},
+        {"_id": 2, "user_id": [ann.id], "team": "an array of one"},
+        {"_id": 3, "user_id": {"x": ann.id}, "team": "an object"},
+        {"_id": 4, "user_id": ann.id.upper(), "team": "in capitals"},
+        {"_id": 5, "user_id": ObjectId(ann.id), "team": "another type"},
+    ])  # fmt: skip
+    without = await process.service().custom_data.of(ann.id)
+    await database.people.insert_one({"_id": 6, "user_id": ann.id, "team": "her own"})
+
+    assert without is None
+    assert (await process.service().custom_data.of(ann.id) or {})["team"] == "her own"
+
+
 async def test_custom_data_that_cannot_be_read_are_a_late_answer_and_no_bug(
     ann: Person, database: Any, fail_point: FailPoint
 ) -> None:
