@@ -62,7 +62,8 @@ class RuledReads(Ruled):
 
     async def _first_found(self, reading: Reading, trimming: Trimming, used: set[Path]) -> list[dict[str, Any]] | None:
         """Return the documents that MongoDB finds up to the limit, None if rules hide one and another is behind it."""
-        sent = reading._replace(filter=self.condition(reading.filter), projection=trimming.sent)
+        condition = self.condition(reading.filter)
+        sent = Reading(condition, trimming.sent, reading.sort, reading.limit, reading.skip)
         if (reading.limit, reading.skip) == (1, 0):
             raw = await reads.first(self.target, sent, self.settings)
             found = [] if raw is None else list(trimming.visible(raw, used, self.full.form))

@@ -136,7 +136,7 @@ def _served(exchange: Exchange, action: Action | None, app_id: str | None, versi
     if action is None or version not in VERSIONS:
         raise _not_found(exchange.request)
     exchange.refuse_other_app(app_id)
-    app = exchange.service.app
+    app = exchange.app
     if app is not None:
         data_api = app.data_api
         if data_api.disabled or (data_api.versions is not None and version not in data_api.versions):
@@ -152,7 +152,7 @@ async def _run(exchange: Exchange, action: Action) -> func.HttpResponse:
     req, service = exchange.request, exchange.service
     if req.method != "POST":
         raise MethodNotAllowedError("method not allowed")
-    body, app = _body(req, service.settings), service.app
+    body, app = _body(req, service.settings), exchange.app
     if app is not None:
         verify(app.data_api, req.headers, req.params, body)
     call = await _call(exchange, action, body)
@@ -174,9 +174,9 @@ async def _call(exchange: Exchange, action: Action, body: bytes) -> Call:
     exchange.line.caller = caller.id
     view = RequestView(req, action.name, address)
     if not caller.is_system:
-        _refuse_uncallable(service.app, Expansions(caller.user, view))
+        _refuse_uncallable(exchange.app, Expansions(caller.user, view))
     document = _document(body)
-    form = reply_format(req.headers.get("accept"), service.settings, service.app)
+    form = reply_format(req.headers.get("accept"), service.settings, exchange.app)
     return Call(exchange, document, caller, view, form)
 
 

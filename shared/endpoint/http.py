@@ -32,14 +32,15 @@ _PREFLIGHT_SECONDS = "7200"
 
 
 class Exchange:
-    """One request, what answers it, its log line, and the headers that every response to it has."""
+    """One request, the service and the app that answer it, its log line, and the headers of every response to it."""
 
-    __slots__ = ("headers", "line", "request", "service")
+    __slots__ = ("app", "headers", "line", "request", "service")
 
     def __init__(self, request: func.HttpRequest, service: Service, line: RequestLine) -> None:
         """Begin with no header but Vary."""
         self.request = request
         self.service = service
+        self.app = service.app
         self.line = line
         self.headers = dict(HEADERS)
 
@@ -71,7 +72,7 @@ async def respond(
     headers = HEADERS
     try:
         exchange = Exchange(request, current_service(), line)
-        exchange.headers |= _cors(request.headers, exchange.service.settings, exchange.service.app)
+        exchange.headers |= _cors(request.headers, exchange.service.settings, exchange.app)
         headers = exchange.headers
         response = await work(exchange)
     except Exception as error:  # noqa: BLE001  the one place that turns any failure into a response
