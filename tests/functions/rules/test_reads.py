@@ -230,6 +230,42 @@ async def test_operators_that_callers_under_rules_may_not_use(
     assert operator in errors_only(answer)["error"]
 
 
+LONG = "address." + "0." * 1_100 + "city"
+
+
+@pytest.mark.parametrize(
+    ("action", "members"),
+    [
+        ("find", {"filter": {LONG: 1}}),
+        ("find", {"filter": {"$or": [{"a": 1}, {LONG: {"$exists": True}}]}}),
+        ("find", {"filter": {"address": {"$elemMatch": {LONG: 1}}}}),
+        ("find", {"filter": {".".join("a" * 150): {"$elemMatch": {".".join("b" * 150): 1}}}}),
+        ("findOne", {"sort": {LONG: 1}}),
+        ("updateOne", {"filter": {}, "update": {"$set": {LONG: 1}}}),
+        ("updateMany", {"filter": {}, "update": {"$rename": {"title": LONG}}}),
+        ("updateOne", {"filter": {}, "update": {"$pull": {"lines": {LONG: 1}}}}),
+        ("updateOne", {"filter": {}, "update": {"$set": {"lines.$[e].x": 1}}, "arrayFilters": [{f"e.{LONG}": 1}]}),
+        ("deleteMany", {"filter": {LONG: 1}}),
+    ],
+)
+async def test_a_path_has_a_most_of_parts(ann: Person, orders: Any, action: str, members: Any) -> None:
+    before = [each async for each in orders.find()]
+
+    answer = await ann(action, **members)
+
+    assert (answer.status, errors_only(answer)["error"]) == (400, "a path must not have more than 200 parts")
+    assert [each async for each in orders.find()] == before
+
+
+@pytest.mark.parametrize(
+    "members", [{"projection": {LONG: 1}}, {"projection": {LONG: {"$slice": 1}}}, {"projection": {LONG: 0}}]
+)
+async def test_a_projection_of_a_long_path_is_no_bug(ann: Person, orders: Any, members: Any) -> None:
+    answer = await ann("find", **members)
+
+    assert answer.status in {200, 400}
+
+
 async def test_a_filter_of_the_app_narrows_and_hides(ann: Person, database: Any) -> None:
     await database.people.insert_one({"user_id": ann.id, "team": "red"})
     await database.notes.insert_many([
