@@ -1,4 +1,7 @@
-"""Which parts of a document are visible: all of it, or a tree of names; applied to the document in any rendering."""
+"""Which parts of a document are visible: all of it, or a tree of names; applied to the document in any rendering.
+
+A mask is only the outcome: roles.py decides what a role shows, with the permissions of its fields in fields.py.
+"""
 
 from collections.abc import Mapping
 from typing import Any, Final, Literal
