@@ -3,7 +3,7 @@
 from contextlib import aclosing
 from typing import Any
 
-from pymongo.errors import OperationFailure
+from pymongo.errors import PyMongoError
 
 from shared.access.protocol import Reply
 from shared.access.ruled import Ruled, batch_size
@@ -91,5 +91,5 @@ class RuledReads(Ruled):
             return True
         try:
             return "collation" not in await self.target.options()
-        except OperationFailure:  # it may not say so to this deployment
+        except PyMongoError:  # it may not say so to this deployment, or not now: the read will say what is wrong
             return False

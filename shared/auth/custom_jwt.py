@@ -64,12 +64,10 @@ class CustomJWT:
             not _is_meant(claims.get("aud"), provider, app_id)
             or not isinstance(claims["sub"], str)
             or not claims["sub"]
+            or not is_printable(claims["sub"])
         ):
             raise LoginRefusedError(_REFUSED)
-        subject = Subject(claims["sub"], _metadata(claims, provider))
-        if not _can_be_stored(subject):
-            raise LoginRefusedError(_REFUSED)
-        return subject
+        return Subject(claims["sub"], _metadata(claims, provider))
 
     async def _claims(self, token: str, header: Mapping[str, Any], provider: CustomToken) -> dict[str, Any]:
         import jwt  # noqa: PLC0415
@@ -133,15 +131,13 @@ def _metadata(claims: Mapping[str, Any], provider: CustomToken) -> dict[str, Any
             data[field.target] = value
         elif field.required:
             raise LoginRefusedError(_REFUSED)
-    return data
-
-
-def _can_be_stored(subject: Subject) -> bool:
-    """Tell whether the control database can hold what a token says: a claim may be any JSON, of any size."""
     try:
-        return is_printable(subject.id) and len(bson.encode(subject.data)) <= _LARGEST_METADATA
-    except (BSONError, OverflowError, ValueError, TypeError, RecursionError):
-        return False
+        size = len(bson.encode(data))
+    except (BSONError, OverflowError, ValueError, TypeError, RecursionError):  # MongoDB cannot hold every JSON
+        raise LoginRefusedError(_REFUSED) from None
+    if size > _LARGEST_METADATA:
+        raise LoginRefusedError(_REFUSED)
+    return data
 
 
 def _get(uri: str) -> bytes:

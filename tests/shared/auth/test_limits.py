@@ -214,6 +214,26 @@ async def test_what_a_school_does_at_once_keeps_no_right_password_out(
     assert registered[-1].json["error"].startswith("too many registrations: try again in ")
 
 
+async def test_whoever_has_to_wait_locks_nobody_out_over_http(
+    worker: Worker, configured: pytest.MonkeyPatch, driver: Any
+) -> None:
+    for name, value in (SETTINGS | {"LOGIN_ATTEMPTS": "3"}).items():
+        configured.setenv(name, value)
+    await driver.dozen.users.delete_many({})
+    await process.service().users.register("victim@b", "secret words", confirmed=True)
+
+    async def login(address: str, email: str, password: str) -> int:
+        headers = {"Content-Type": "application/json", "X-Forwarded-For": address}
+        body = json.dumps({"username": email, "password": password}).encode()
+        return (await worker.request("POST", LOGIN, headers, body)).status
+
+    own = [await login("1.1.1.1", "thief@b", "wrong words") for _ in range(3)]
+    victims = [await login("1.1.1.1", "victim@b", "wrong words") for _ in range(11)]
+
+    assert (set(own), set(victims)) == ({401}, {429})
+    assert await login("2.2.2.2", "victim@b", "secret words") == 200
+
+
 async def test_a_token_that_resets_nothing_takes_no_time_of_others(
     worker: Worker, configured: pytest.MonkeyPatch, monkeypatch: pytest.MonkeyPatch, driver: Any
 ) -> None:
