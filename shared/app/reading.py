@@ -61,6 +61,10 @@ def _custom_user_data(files: Files) -> CustomUserData | None:
         members[name] = typed(source, name, str, report, "")
         if not members[name]:
             report.at(name).problem(f"'{name}' is missing: custom user data is enabled")
+    if members["user_id_field"] and not all(
+        part and not part.startswith("$") for part in members["user_id_field"].split(".")
+    ):
+        report.at("user_id_field").problem("'user_id_field' must be the path of a field")
     if source.get("on_user_creation_function_name"):
         report.at("on_user_creation_function_name").unsupported(
             f"function '{source['on_user_creation_function_name']}': JavaScript cannot run when a user is created"

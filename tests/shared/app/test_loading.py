@@ -128,6 +128,8 @@ def test_the_old_layout_says_the_same(tmp_path: Path) -> None:
         (PROVIDERS, {"custom-token": {"type": "custom-token", "secret_config": {"signingKeys": ["hook-secret"]}}},
          "custom-token.secret_config.signingKeys[0]", "32 to 512"),
         ("auth/custom_user_data.json", {"user_id_field": ""}, "user_id_field", "is missing"),
+        ("auth/custom_user_data.json", {"user_id_field": "a..b"}, "user_id_field", "the path of a field"),
+        ("auth/custom_user_data.json", {"user_id_field": "a.$b"}, "user_id_field", "the path of a field"),
         (DATA_API, {"validation_method": "SECRET_AS_QUERY_PARAM"}, "secret_name", "is missing"),
         (DATA_API, {"validation_method": "VERIFY_PAYLOAD", "secret_name": "none"}, "secret_name", "APP_SECRET_NONE"),
         (DATA_API, {"validation_method": "x"}, "validation_method", "must be one of"),
