@@ -43,6 +43,15 @@ def stop(process: subprocess.Popen[bytes], *, patience_s: float = 30) -> None:
     process.wait()
 
 
+def pause(process: subprocess.Popen[bytes]) -> None:
+    """Stop a child until it gets a SIGCONT, and return when all its threads stand still.
+
+    After `kill` alone a thread on another core may still run, and answer.
+    """
+    process.send_signal(signal.SIGSTOP)
+    os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
+
+
 def _become(parent: int, command: list[str]) -> None:
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

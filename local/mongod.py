@@ -105,7 +105,7 @@ class Mongod:
 
     def pause(self) -> None:
         """Leave its connections open and unanswered, as a hung host would."""
-        self.process.send_signal(signal.SIGSTOP)
+        child.pause(self.process)
 
     def resume(self) -> None:
         self.process.send_signal(signal.SIGCONT)

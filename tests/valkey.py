@@ -42,7 +42,7 @@ class Valkey:
 
     def pause(self) -> None:
         """Leave its connections open, and unanswered."""
-        self.process.send_signal(signal.SIGSTOP)
+        child.pause(self.process)
 
     def resume(self) -> None:
         """Let it answer again, first what it was sent meanwhile."""
