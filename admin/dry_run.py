@@ -8,7 +8,7 @@ from bson.raw_bson import RawBSONDocument
 from pymongo import ReturnDocument
 
 from shared.documents.ejson import Document
-from shared.documents.elements import OPTIONS
+from shared.documents.elements import decoded
 from shared.mongo.clients import RAW
 from shared.service import Service
 
@@ -35,7 +35,7 @@ async def dry_run(service: Service, document: Mapping[str, Any], change: Change)
         await session.start_transaction()
         try:
             await collection.insert_one(old, session=session)
-            by_id = {"_id": {"$eq": bson.decode(old.raw, OPTIONS)["_id"]}}
+            by_id = {"_id": {"$eq": decoded(bytes(old.raw))["_id"]}}
             new: Any
             if change.is_replacement:
                 new = await collection.find_one_and_replace(

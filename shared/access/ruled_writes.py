@@ -18,7 +18,7 @@ from shared.access.protocol import Changes, Reply
 from shared.access.ruled import Ruled, batch_size
 from shared.documents import replies
 from shared.documents.ejson import Document
-from shared.documents.elements import OPTIONS, split
+from shared.documents.elements import decoded, decoded_all, split
 from shared.errors import CommandFailedError, DataAPIError, DeniedWriteError, NoRoleError, SchemaFailedError
 from shared.mongo import reads
 from shared.mongo.deadlines import Session, transaction
@@ -101,8 +101,8 @@ class RuledWrites(Ruled):
     def _check_schema(self, verb: str, old: bytes | None, new: bytes) -> None:
         if self.schema is None:
             return
-        after = bson.decode(new, OPTIONS)
-        before = None if old is None else bson.decode(old, OPTIONS)
+        after = decoded(new)
+        before = None if old is None else decoded(old)
         allowed = self.settings.schema_null_type_validation
         failures = self.schema.failures(after, before, self.expansions, null_allowed=allowed)
         if failures:
@@ -212,7 +212,7 @@ class RuledWrites(Ruled):
         found: list[bytes] = []
         async with aclosing(reads.batches(cursor, self.settings)) as batches:
             async for batch in batches:
-                documents = bson.decode_all(batch, OPTIONS)
+                documents = decoded_all(batch)
                 masks = self.rights.masks(documents, used)
                 found += [raw for raw, mask in zip(split(batch), masks, strict=True) if mask is not None]
                 if limit is not None and len(found) >= limit:
@@ -248,7 +248,7 @@ def _without_text(rights: Rights) -> Iterator[None]:
 
 
 def _id(raw: bytes) -> Any:
-    return bson.decode(raw, OPTIONS)["_id"]
+    return decoded(raw)["_id"]
 
 
 def _key(raw: bytes) -> bytes:

@@ -3,11 +3,9 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-import bson
-
 from shared.documents import replies
 from shared.documents.ejson import Document
-from shared.documents.elements import OPTIONS
+from shared.documents.elements import decoded_all
 from shared.documents.rendered import values as stored_values
 from shared.errors import InvalidParameterError, NoRoleError
 from shared.rules import field_paths
@@ -87,18 +85,15 @@ class Trimming:
     ) -> _Checked | None:
         """Let the rules decide on rendered documents, None if these do not tell them what the stored ones do."""
         projections = [each for each in (self._rights.projection, self._plain) if each is not None]
-        if self.sent or self._slices or not all(each.is_by_name for each in projections):
+        if self.sent or self._slices or not all(each.part.is_by_name for each in projections):
             return None
-        glimpse = self._rights.glimpse(used)
-        if glimpse is None:
-            return None
-        names, mask = glimpse
-        values = stored_values(batch, rendered, names, form)
-        return None if values is None else (rendered, map(mask, values, rendered))
+        names = self._rights.names(used)
+        values = None if names is None else stored_values(batch, rendered, names, form)
+        return None if values is None else (rendered, self._rights.masks(rendered, values=values))
 
     def _decoded(self, batch: bytes, used: Iterable[Path]) -> _Checked:
         """Let the rules decide on the stored documents."""
-        documents = bson.decode_all(batch, OPTIONS)
+        documents = decoded_all(batch)
         return documents, self._rights.masks([each[_ROOT] for each in documents] if self.sent else documents, used)
 
     def _cut(self, document: dict[str, Any], made: dict[str, Any], mask: Mask) -> dict[str, Any]:

@@ -3,10 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-import bson
-
 from shared.app.exported import ExportedApp
-from shared.documents.elements import OPTIONS
+from shared.documents.elements import decoded
 from shared.mongo.clients import Clients
 from shared.rules.values import path, walk
 
@@ -32,7 +30,7 @@ class CustomData:
         is_id = {"$eq": [f"${place.user_id_field}", user_id]}
         async with target.find({place.user_id_field: user_id, "$expr": is_id}) as cursor:
             async for found in cursor:
-                document = bson.decode(found.raw, OPTIONS)
+                document = decoded(found.raw)
                 if walk(document, path(place.user_id_field)) == user_id:
                     return document
         return None

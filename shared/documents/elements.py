@@ -8,11 +8,23 @@ import struct
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
+import bson
 from bson import _array_of_documents_to_buffer
 from bson.codec_options import CodecOptions, DatetimeConversion
 
-OPTIONS: CodecOptions[dict[str, Any]] = CodecOptions(datetime_conversion=DatetimeConversion.DATETIME_AUTO)
-"""How documents are decoded for rules and schemas."""
+DBREF_MARK = b"$ref\0"
+"""What stands in the bytes of every document in which the decoder would make a DBRef of a document."""
+
+
+class UnreadDocument(dict[str, Any]):
+    """Hides its keys from the decoder, which looks for `$ref` to make a DBRef and would lose the members' order."""
+
+    def __getitem__(self, key: str) -> Any:
+        raise KeyError(key)
+
+
+_OPTIONS: CodecOptions[dict[str, Any]] = CodecOptions(datetime_conversion=DatetimeConversion.DATETIME_AUTO)
+_EXACT_OPTIONS: CodecOptions[Any] = _OPTIONS.with_options(document_class=UnreadDocument)
 
 DOCUMENT, ARRAY, TIMESTAMP, MAX_KEY = 0x03, 0x04, 0x11, 0x7F
 
@@ -36,6 +48,27 @@ class Element(NamedTuple):
     def members(self) -> dict[str, "Element"]:
         """The members of an embedded document, or of an array by position."""
         return elements(self.value)
+
+
+def decoded(document: bytes) -> dict[str, Any]:
+    """Return a document as rules and schemas see it: of dicts and lists alone, in the order of their members."""
+    if DBREF_MARK not in document:
+        return bson.decode(document, _OPTIONS)
+    plain: dict[str, Any] = _plain(bson.decode(document, _EXACT_OPTIONS))
+    return plain
+
+
+def decoded_all(batch: bytes) -> list[dict[str, Any]]:
+    """Return concatenated documents as rules and schemas see them."""
+    if DBREF_MARK not in batch:
+        return bson.decode_all(batch, _OPTIONS)
+    return [_plain(each) for each in bson.decode_all(batch, _EXACT_OPTIONS)]
+
+
+def _plain(value: Any) -> Any:
+    if type(value) is UnreadDocument:
+        return {name: _plain(each) for name, each in value.items()}
+    return [_plain(each) for each in value] if type(value) is list else value
 
 
 def elements(document: bytes) -> dict[str, Element]:

@@ -28,6 +28,7 @@ from bson.timestamp import Timestamp
 from orjson import Fragment
 
 from shared.documents import dates
+from shared.documents.elements import DBREF_MARK, UnreadDocument
 
 type Format = Literal["JSON", "EJSON"]
 type Writer = Callable[[Any], Any]
@@ -35,7 +36,6 @@ type Writer = Callable[[Any], Any]
 CONTENT_TYPES: dict[Format, str] = {"JSON": "application/json", "EJSON": "application/ejson"}
 
 _EXACT_DOUBLE = 2.0**53
-_DBREF_MARK = b"$ref\x00"
 _REGEX_LETTERS = ((2, "i"), (4, "l"), (8, "m"), (16, "s"), (32, "u"), (64, "x"))  # re's flags, in BSON's order
 
 
@@ -86,14 +86,7 @@ def _decode_all(batch: bytes, form: Format) -> list[Any]:
 
 
 def _options(data: bytes, form: Format) -> CodecOptions[Any]:
-    return (_EXACT_OPTIONS if _DBREF_MARK in data else _OPTIONS)[form]
-
-
-class _Document(dict[str, Any]):
-    """Hides its keys from the decoder, which looks for `$ref` to make a DBRef and would lose the members' order."""
-
-    def __getitem__(self, key: str) -> Any:
-        raise KeyError(key)
+    return (_EXACT_OPTIONS if DBREF_MARK in data else _OPTIONS)[form]
 
 
 def _json_double(value: float) -> Any:
@@ -196,4 +189,4 @@ def _codecs(document_class: type) -> dict[Format, CodecOptions[Any]]:
 
 
 _OPTIONS = _codecs(dict)
-_EXACT_OPTIONS = _codecs(_Document)
+_EXACT_OPTIONS = _codecs(UnreadDocument)

@@ -1,21 +1,10 @@
-"""How the values of rules are compared: in one document, in a query, and in a field of many documents."""
+"""How the values of rules are compared: in one document, and in a query."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from shared.rules.translations import NOTHING, UNKNOWN, Translation
-from shared.rules.values import (
-    MISSING,
-    Many,
-    Order,
-    Predicate,
-    contains,
-    is_scalar,
-    matches,
-    matching,
-    ordered,
-    ordering,
-)
+from shared.rules.values import Many, Order, contains, is_scalar, matches, ordered
 
 type Test = Callable[[Any, Any], bool]
 type Translate = Callable[[str, Any], Translation]
@@ -27,24 +16,15 @@ def _is_in(key: Any, operand: Any) -> bool:
     return contains(operand, key)
 
 
-def _among(name: str, operand: Any) -> Predicate:
-    return lambda document: _is_in(document.get(name, MISSING), operand)
-
-
 class Operator(NamedTuple):
-    """How a key is compared with a value, in one document, in a query, and as a field of many documents."""
+    """How a key is compared with a value, in one document and in a query."""
 
     test: Test
     translate: Translate
-    bound_to: Callable[[str, Any], Predicate]
 
 
 def _order(order: Order) -> Operator:
-    return Operator(
-        lambda key, value: ordered(key, order, value),
-        _order_query(order),
-        lambda name, value: ordering(name, order, value),
-    )
+    return Operator(lambda key, value: ordered(key, order, value), _order_query(order))
 
 
 def _equals_query(field: str, value: Any) -> Translation:
@@ -96,8 +76,8 @@ SWAPPED: dict[Test, Translate] = {matches: _equals_query, _is_in: _element_query
 
 _ORDERS: tuple[Order, ...] = ("gt", "gte", "lt", "lte")
 OPERATORS: dict[str, Operator] = {
-    "eq": Operator(matches, _equals_query, matching),
-    "in": Operator(_is_in, _in_query, _among),
+    "eq": Operator(matches, _equals_query),
+    "in": Operator(_is_in, _in_query),
     **{order: _order(order) for order in _ORDERS},
 }
 """What compares a field, or any other key, with a value."""

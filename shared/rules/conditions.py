@@ -1,58 +1,56 @@
 """Expressions as they are compiled: comparisons, and what joins them."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from shared.rules.comparisons import SWAPPED, Operator, Translate
-from shared.rules.expressions import Context, Expression, Operand, UnsupportedFunctionError, always, names_of
+from shared.rules.expressions import (
+    Context,
+    Expression,
+    Operand,
+    Predicate,
+    UnsupportedFunctionError,
+    always,
+    names_of,
+)
 from shared.rules.translations import EVERYTHING, NOTHING, UNKNOWN, Translation, all_of, any_of, negation
-from shared.rules.values import MISSING, Predicate, is_exact
+from shared.rules.values import MISSING, is_exact
 
 
-class All:
-    """Every one of several holds."""
+class _Joined:
+    """Several expressions; of one that depends on a function nothing is asked that another decides."""
 
     constant: bool | None = None
+    deciding: bool
+    """The answer of one part that is that of the whole."""
 
     def __init__(self, parts: Sequence[Expression]) -> None:
         self.parts = parts
         self.names = names_of(parts)
-
-    def holds(self, context: Context) -> bool:
-        return _every(self.parts, context)
+        self.asks_function = any(part.asks_function for part in parts)
 
     def bound(self, context: Context) -> Predicate:
-        predicates = [part.bound(context) for part in self.parts]
-        return lambda document: all(holds(document) for holds in predicates)
+        predicates, deciding = [part.bound(context) for part in self.parts], self.deciding
+        if self.asks_function:
+            return lambda context: _decided(predicates, context, deciding=deciding)
+        if deciding:
+            return lambda context: any(holds(context) for holds in predicates)
+        return lambda context: all(holds(context) for holds in predicates)
+
+
+class All(_Joined):
+    """Every one of several holds."""
+
+    deciding = False
 
     def query(self, context: Context) -> Translation:
         return all_of([part.query(context) for part in self.parts])
 
 
-class AnyOf:
+class AnyOf(_Joined):
     """At least one of several holds."""
 
-    constant: bool | None = None
-
-    def __init__(self, parts: Sequence[Expression]) -> None:
-        self.parts = parts
-        self.names = names_of(parts)
-
-    def holds(self, context: Context) -> bool:
-        unsupported: UnsupportedFunctionError | None = None
-        for part in self.parts:
-            try:
-                if part.holds(context):
-                    return True
-            except UnsupportedFunctionError as error:
-                unsupported = error
-        if unsupported:
-            raise unsupported
-        return False
-
-    def bound(self, context: Context) -> Predicate:
-        predicates = [part.bound(context) for part in self.parts]
-        return lambda document: any(holds(document) for holds in predicates)
+    deciding = True
 
     def query(self, context: Context) -> Translation:
         return any_of([part.query(context) for part in self.parts])
@@ -66,13 +64,11 @@ class Not:
     def __init__(self, part: Expression) -> None:
         self.part = part
         self.names = part.names
-
-    def holds(self, context: Context) -> bool:
-        return not self.part.holds(context)
+        self.asks_function = part.asks_function
 
     def bound(self, context: Context) -> Predicate:
         holds = self.part.bound(context)
-        return lambda document: not holds(document)
+        return lambda context: not holds(context)
 
     def query(self, context: Context) -> Translation:
         return negation(self.part.query(context))
@@ -83,15 +79,16 @@ class Function:
 
     constant: bool | None = None
     names: frozenset[str] | None = None
+    asks_function = True
 
     def __init__(self, name: str) -> None:
         self.name = name
 
-    def holds(self, context: Context) -> bool:  # noqa: ARG002
-        raise UnsupportedFunctionError(self.name)
-
     def bound(self, context: Context) -> Predicate:  # noqa: ARG002
-        raise UnsupportedFunctionError(self.name)
+        def holds(_context: Context) -> bool:
+            raise UnsupportedFunctionError(self.name)
+
+        return holds
 
     def query(self, context: Context) -> Translation:  # noqa: ARG002
         return UNKNOWN
@@ -101,28 +98,26 @@ class Comparison:
     """An operand and a value of any kind, compared: equal, in, before, after."""
 
     constant: bool | None = None
+    asks_function = False
 
     def __init__(self, key: Operand, value: Operand, operator: Operator) -> None:
         self.key = key
         self.value = value
-        self.test, self.translate, self._bound_to = operator
+        self.test, self.translate = operator
         self.names = _names_of_operands(key, value)
 
-    def holds(self, context: Context) -> bool:
-        return self.test(self.key.get(context), self.value.get(context))
-
     def bound(self, context: Context) -> Predicate:
-        if self.key.is_known and self.value.is_known:
-            return always(self.holds(context))
-        name, test = self.key.field, self.test
-        if name is not None and self.value.is_known:
-            return self._bound_to(name, self.value.get(context))
-        key, value = _reader(self.key, context), _reader(self.value, context)
-        return lambda document: test(key(document), value(document))
+        test, key, value = self.test, self.key.get, self.value.get
+        if not self.value.is_known:
+            return lambda context: test(key(context), value(context))
+        known = value(context)
+        if self.key.is_known:
+            return always(test(key(context), known))
+        return lambda context: test(key(context), known)
 
     def query(self, context: Context) -> Translation:
         if self.key.is_known and self.value.is_known:
-            return EVERYTHING if self.holds(context) else NOTHING
+            return EVERYTHING if self.test(self.key.get(context), self.value.get(context)) else NOTHING
         if self.key.field is not None and self.value.is_known:
             return self._translated(self.key.field, self.value.get(context), self.translate)
         if self.key.is_known and self.value.field is not None and self.test in SWAPPED:
@@ -133,32 +128,34 @@ class Comparison:
     def _translated(field: str, value: Any, translate: Translate) -> Translation:
         if value is MISSING:
             return NOTHING
-        is_plain = all(part and not part.startswith("$") for part in field.split("."))
-        return translate(field, value) if is_plain else UNKNOWN
+        return translate(field, value) if _is_path(field) else UNKNOWN
 
 
 class Exists:
     """Whether an operand leads to a value."""
 
     constant: bool | None = None
+    asks_function = False
 
     def __init__(self, key: Operand) -> None:
         self.key = key
         self.names = _names_of_operands(key)
 
-    def holds(self, context: Context) -> bool:
-        return self.key.get(context) is not MISSING
-
     def bound(self, context: Context) -> Predicate:
-        name = self.key.field
-        return always(self.holds(context)) if self.key.is_known else lambda document: name in document
+        key = self.key.get
+        return always(key(context) is not MISSING) if self.key.is_known else lambda context: key(context) is not MISSING
 
     def query(self, context: Context) -> Translation:
         if self.key.is_known:
-            return EVERYTHING if self.holds(context) else NOTHING
-        if self.key.field is None or not all(part and part[0] != "$" for part in self.key.field.split(".")):
+            return EVERYTHING if self.key.get(context) is not MISSING else NOTHING
+        if self.key.field is None or not _is_path(self.key.field):
             return UNKNOWN
         return Translation({self.key.field: {"$exists": True}}, exact=True)
+
+
+def _is_path(field: str) -> bool:
+    """Tell whether a query can name a field, and leads to what a rule does."""
+    return all(part and not part.startswith("$") for part in field.split("."))
 
 
 def _names_of_operands(*operands: Operand) -> frozenset[str] | None:
@@ -167,19 +164,14 @@ def _names_of_operands(*operands: Operand) -> frozenset[str] | None:
     return frozenset(names) if names.issuperset(fields) else None
 
 
-def _reader(operand: Operand, context: Context) -> Callable[[Mapping[str, Any]], Any]:
-    known, name = operand.get(context) if operand.is_known else MISSING, operand.field
-    return (lambda _document: known) if name is None else lambda document: document.get(name, MISSING)
-
-
-def _every(parts: Sequence[Expression], context: Context) -> bool:
+def _decided(parts: Sequence[Predicate], context: Context, *, deciding: bool) -> bool:
     unsupported: UnsupportedFunctionError | None = None
-    for part in parts:
+    for holds in parts:
         try:
-            if not part.holds(context):
-                return False
+            if holds(context) is deciding:
+                return deciding
         except UnsupportedFunctionError as error:
             unsupported = error
     if unsupported:
         raise unsupported
-    return True
+    return not deciding

@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 import bson
 
-from shared.documents.elements import OPTIONS, elements
+from shared.documents.elements import decoded, elements
 from shared.rules.expressions import Expansions, holds
 from shared.rules.fields import differences, first_unwritable
 from shared.rules.masks import Mask, cut
@@ -59,7 +59,7 @@ def _on_document(
         return
     yield f"for this document, role '{role.name}' is the first that applies"
     for member in ("read", "write", "insert", "delete"):
-        expression = getattr(role, member)
+        expression = getattr(role.role, member)
         value = "not set" if expression is None else str(holds(expression, context)).lower()
         yield f"  its '{member}' is {value}"
     if not is_insert:
@@ -91,12 +91,13 @@ def explain_change(
     rights: Rights, expansions: Expansions, schema: Schema | None, old: bytes, new: bytes, *, null_allowed: bool
 ) -> Iterator[str]:
     """Give what is asked of the document that a change makes."""
-    before, after = bson.decode(old, OPTIONS), bson.decode(new, OPTIONS)
+    before, after = decoded(old), decoded(new)
     changes = list(differences(elements(old), elements(new), before, after))
     yield "MongoDB makes this change of it" if changes else "MongoDB changes nothing in it"
     for name, change in changes:
         yield f"  {name}: {_value(change.before)} -> {_value(change.after)}"
-    role, context = rights.role(expansions.context(before, before)), expansions.context(after, before)
+    bound, context = rights.role(expansions.context(before, before)), expansions.context(after, before)
+    role = None if bound is None else bound.role
     if role is not None and role.write is not None:
         yield f"  the role's 'write' is {str(holds(role.write, context)).lower()} after the change"
     elif role is not None:

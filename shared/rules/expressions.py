@@ -1,5 +1,7 @@
 """What an expression of rules is, and the context that it is asked in: what `%%user` and other expansions mean.
 
+It is compiled once, bound to each call, and then asked about documents.
+
 A query may find more than the expression holds for, never less: `exact` says whether it finds just that. Whoever asks
 MongoDB with it checks every document again, or insists on an exact one.
 """
@@ -8,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple, Protocol
 
 from shared.rules.translations import EVERYTHING, NOTHING, Translation
-from shared.rules.values import MISSING, Predicate
+from shared.rules.values import MISSING
 
 
 class UnsupportedFunctionError(Exception):
@@ -44,6 +46,13 @@ class Expansions(NamedTuple):
         return Context(self.user, self.request, root, prev_root)
 
 
+type Predicate = Callable[[Context], bool]
+"""An expression as it counts for one call, asked about a document, of which only some fields may have to be there.
+
+It raises UnsupportedFunctionError if the answer depends on a function.
+"""
+
+
 class Operand:
     """One side of a comparison."""
 
@@ -65,11 +74,11 @@ class Expression(Protocol):
     names: frozenset[str] | None
     """The top-level fields that the answer depends on; None if on more of the document, or on a function."""
 
-    def holds(self, context: Context) -> bool:
-        """Raise UnsupportedFunctionError if the answer depends on a function."""
+    asks_function: bool
+    """Whether a function may be asked."""
 
     def bound(self, context: Context) -> Predicate:
-        """Return it as it counts for one call, to be asked about documents; only if `names` are known."""
+        """Return it as it counts for the call of the context, to be asked about documents."""
 
     def query(self, context: Context) -> Translation:
         """Translate it for documents that are read: `%%root` is the stored one, and `%%prevRoot` the same."""
@@ -79,13 +88,11 @@ class Constant:
     """true, false, and `{}`, which is true."""
 
     names: frozenset[str] | None = frozenset()
+    asks_function = False
 
     def __init__(self, value: bool) -> None:
         self.constant: bool | None = value
         self._translation = EVERYTHING if value else NOTHING
-
-    def holds(self, context: Context) -> bool:  # noqa: ARG002
-        return bool(self.constant)
 
     def bound(self, context: Context) -> Predicate:  # noqa: ARG002
         return always(bool(self.constant))
@@ -96,7 +103,7 @@ class Constant:
 
 def always(value: bool) -> Predicate:
     """Return what holds for every document, or for none."""
-    return lambda _document: value
+    return lambda _context: value
 
 
 class Named(Protocol):
@@ -118,12 +125,34 @@ def names_of(parts: Iterable[Named | None]) -> frozenset[str] | None:
     return names
 
 
+def permission(expression: Expression | None, context: Context) -> Predicate:
+    """Return a permission bound to a call: one that is not set, or that depends on a function, does not hold."""
+    if expression is None:
+        return always(False)
+    asked = expression.bound(context)
+    if not expression.asks_function:
+        return asked
+
+    def holds(context: Context) -> bool:
+        try:
+            return asked(context)
+        except UnsupportedFunctionError:
+            return False
+
+    return holds
+
+
+def any_permission(expressions: Iterable[Expression | None], context: Context) -> Predicate:
+    """Return whether one of several permissions holds, bound to a call."""
+    permissions = [permission(each, context) for each in expressions if each is not None]
+    if len(permissions) == 1:
+        return permissions[0]
+    return lambda context: any(holds(context) for holds in permissions)
+
+
 def holds(expression: Expression | None, context: Context) -> bool:
-    """Evaluate a permission: one that is not set, or that depends on a function, does not hold."""
-    try:
-        return expression is not None and expression.holds(context)
-    except UnsupportedFunctionError:
-        return False
+    """Evaluate a permission once."""
+    return permission(expression, context)(context)
 
 
 def possible(expression: Expression | None, context: Context) -> bool:

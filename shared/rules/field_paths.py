@@ -1,6 +1,6 @@
 """The paths of fields that the outcome of a call may depend on, and the operators that rules leave to callers."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from bson.regex import Regex
@@ -66,7 +66,7 @@ def of_update(update: Mapping[str, Any], array_filters: list[Any]) -> set[Path]:
     return bounded(paths)
 
 
-def bounded(paths: set[Path]) -> set[Path]:
+def bounded[Paths: Iterable[Path]](paths: Paths) -> Paths:
     """Return paths; raise InvalidParameterError if one has too many parts."""
     if any(len(parts) > _MOST_PARTS for parts in paths):
         raise InvalidParameterError(f"a path must not have more than {_MOST_PARTS} parts")

@@ -3,12 +3,9 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from bson.dbref import DBRef
-
 from shared.documents.elements import ARRAY, DOCUMENT, Element
-from shared.rules.expressions import Context, Expression, holds, possible
-from shared.rules.masks import WHOLE, Mask, is_complete
-from shared.rules.values import MISSING, Path, array_index
+from shared.rules.expressions import Context, Expression, holds
+from shared.rules.values import MISSING
 
 
 class FieldRule:
@@ -29,59 +26,13 @@ class FieldRule:
         """Whether the field has a permission of its own."""
         return self.read is not None or self.write is not None
 
-    def mask(self, value: Any, context: Context) -> Mask | None:
-        """Return what may be read of the field's value, None if nothing."""
-        if self.is_own:
-            return WHOLE if self._opens(value, context) else None
-        if type(value) is dict:
-            return members_mask(value, self.fields, None, context)
-        if type(value) is list and self.fields:
-            masks = [self.mask(each, context) if type(each) is dict else None for each in value]
-            return masks if any(each is not None for each in masks) else None
-        return None
-
-    def _opens(self, value: Any, context: Context) -> bool:
-        context.this = context.prev = value
-        return holds(self.read, context) or holds(self.write, context)
-
-    def covers(self, parts: Path, value: Any, context: Context, *, as_stored: bool = False) -> bool:
-        """Tell whether everything that a path leads to inside the field's value may be read, were it there or not.
-
-        `as_stored` asks about what is there: of a document whose members have permissions of their own, others may be
-        hidden, so that its outcome tells whether there are any.
-        """
-        if self.is_own:
-            return self._opens(value, context)
-        if not parts:
-            return as_stored and is_complete(self.mask(value, context), value)
-        if type(value) is list:
-            return self._covers_elements(parts, value, context, as_stored=as_stored)
-        if as_stored and type(value) is not dict and value is not MISSING:
-            return False  # in its place stands what is hidden
-        inner = self.fields.get(parts[0])
-        member = value.get(parts[0], MISSING) if type(value) is dict else MISSING
-        return inner is not None and inner.covers(parts[1:], member, context, as_stored=as_stored)
-
-    def _covers_elements(self, parts: Path, elements: list[Any], context: Context, *, as_stored: bool) -> bool:
-        index = array_index(parts[0])
-        if index is not None:
-            chosen = elements[index] if index < len(elements) else MISSING
-            others = [each for each in elements if type(each) is dict and parts[0] in each]
-            return self.covers(parts[1:], chosen, context, as_stored=as_stored) and all(
-                self.covers(parts, each, context, as_stored=as_stored) for each in others
-            )
-        return all(self.covers(parts, each, context, as_stored=as_stored) for each in elements or [MISSING])
-
-    def could_open(self, parts: Path, context: Context) -> bool:
-        """Tell whether there could be a document in which the caller may read what a path leads to."""
-        if self.is_own:
-            return possible(self.read, context) or possible(self.write, context)
-        if not parts:
-            return any(inner.could_open((), context) for inner in self.fields.values())
-        if array_index(parts[0]) is not None and self.could_open(parts[1:], context):
-            return True
-        inner = self.fields.get(parts[0])
-        return inner is not None and inner.could_open(parts[1:], context)
+    @property
+    def is_constant(self) -> bool:
+        """Whether it is the same for every caller and document who may read the field."""
+        if not self.is_own:
+            return not self.fields
+        given = [each.constant for each in (self.read, self.write) if each is not None]
+        return True in given or None not in given
 
     def unwritable(self, name: str, change: "Change", context: Context) -> str | None:
         """Return the path of the first difference that may not be written, None if all may be."""
@@ -135,22 +86,7 @@ def _member(value: Any, name: str) -> Any:
     if type(value) is list:
         index = int(name)
         return value[index] if index < len(value) else MISSING
-    if type(value) is DBRef:
-        value = value.as_doc()
     return value.get(name, MISSING) if isinstance(value, Mapping) else MISSING
-
-
-def members_mask(
-    document: Mapping[str, Any], rules: Mapping[str, FieldRule], other: FieldRule | None, context: Context
-) -> Mask | None:
-    """Return the readable members of a document, None if there are none."""
-    masks: dict[str, Mask] = {}
-    for name, value in document.items():
-        rule = rules.get(name, other)
-        mask = None if rule is None else rule.mask(value, context)
-        if mask is not None:
-            masks[name] = mask
-    return masks or None
 
 
 def first_unwritable(

@@ -21,14 +21,14 @@ class Filter(NamedTuple):
     def applies(self, context: Context) -> bool:
         """Tell whether it counts for a call; if that depends on a function it does, and then nothing is found."""
         try:
-            return self.apply_when.holds(context)
+            return self.apply_when.bound(context)(context)
         except UnsupportedFunctionError:
             return True
 
     def query(self, context: Context) -> dict[str, Any]:
         """Return the query to add; where an expansion of it is undefined, one that finds nothing."""
         try:
-            self.apply_when.holds(context)
+            self.apply_when.bound(context)(context)
         except UnsupportedFunctionError:
             return NOTHING.query
         value = self.added.get(context)

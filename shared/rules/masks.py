@@ -1,6 +1,6 @@
 """Which parts of a document are visible: all of it, or a tree of names; applied to the document in any rendering.
 
-A mask is only the outcome: roles.py decides what a role shows, with the permissions of its fields in fields.py.
+A mask is only the outcome: visibility.py decides.
 """
 
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Projections that name fields or slice arrays, as MongoDB's find applies them, as masks of documents in memory."""
+"""Projections that name fields or slice arrays, as MongoDB's find applies them: what they leave of a document."""
 
 import math
 from collections.abc import Collection, Iterable, Mapping
@@ -8,17 +8,19 @@ from bson.decimal128 import Decimal128
 from bson.int64 import Int64
 
 from shared.errors import InvalidParameterError
+from shared.rules.expressions import Expansions
+from shared.rules.field_paths import bounded
 from shared.rules.masks import WHOLE, Mask
-from shared.rules.values import Path, is_exact, path
+from shared.rules.values import Path, path
+from shared.rules.visibility import CLOSED, OPEN, Members
 
-type Tree = dict[str, Tree | None]
 _SWITCHES = (bool, int, float, Int64, Decimal128)
 
 
 class Projection:
     """Fields to include, or to leave out; `_id` is included unless it is left out by name."""
 
-    __slots__ = ("_shows_id", "_tree", "is_inclusion", "source")
+    __slots__ = ("_context", "is_inclusion", "part", "source")
 
     def __init__(self, source: Mapping[str, Any]) -> None:
         """Take names with 1, 0, true or false; raise InvalidParameterError for any other value, or for a mixture."""
@@ -28,37 +30,42 @@ class Projection:
         if len(others) > 1:
             raise InvalidParameterError("a projection cannot both include and exclude fields")
         self.is_inclusion = others.pop() if others else chosen.get("_id", False)
-        self._shows_id = chosen.get("_id", True)
-        self._tree: Tree = {}
-        for name in chosen:
-            if name != "_id":
-                _grow(self._tree, path(name), name)
+        self.part = _compiled(chosen, is_inclusion=self.is_inclusion)
+        self._context = Expansions({}).context()  # nothing of it is asked
 
     def mask(self, document: Mapping[str, Any]) -> Mask:
         """Return what the projection leaves of a document."""
-        keep = _included if self.is_inclusion else _remaining
-        visible = keep({name: value for name, value in document.items() if name != "_id"}, self._tree)
-        if self._shows_id and "_id" in document:
-            visible["_id"] = WHOLE
-        return visible
+        return self.part.members_mask(document, self._context) or {}
 
-    @property
-    def is_by_name(self) -> bool:
-        """Whether what is left depends on the names of the top-level fields alone."""
-        return all(inner is None and is_exact(name) for name, inner in self._tree.items())
 
-    def shows(self, parts: Path) -> bool:
-        """Tell whether all of what a path leads to is visible."""
-        if parts[0] == "_id":
-            return self._shows_id
-        tree: Tree | None = self._tree
-        for part in parts:
-            if tree is None or part not in tree:
-                break
-            tree = tree[part]
-        else:
-            return tree is None and self.is_inclusion
-        return (tree is None) is self.is_inclusion
+def _compiled(chosen: Mapping[str, bool], *, is_inclusion: bool) -> Members:
+    tree = _tree(chosen)
+    if is_inclusion:
+        tree.setdefault("_id", {})
+    if chosen.get("_id", is_inclusion) is not is_inclusion:
+        del tree["_id"]
+    return _members(tree, is_inclusion=is_inclusion)
+
+
+def _members(tree: Mapping[str, Any], *, is_inclusion: bool) -> Members:
+    leaf = OPEN if is_inclusion else CLOSED
+    parts = {name: _members(inner, is_inclusion=is_inclusion) if inner else leaf for name, inner in tree.items()}
+    return Members(parts, None if is_inclusion else OPEN, keeps_empty=True, keeps_values=not is_inclusion)
+
+
+def _tree(names: Iterable[str]) -> dict[str, Any]:
+    """Return the tree of paths, whose leaves are empty; raise InvalidParameterError if one is inside another."""
+    root: dict[str, Any] = {}
+    paths = {name: path(name) for name in names}
+    bounded(paths.values())
+    for name, parts in paths.items():
+        tree = root
+        for position, part in enumerate(parts):
+            is_last = position == len(parts) - 1
+            if part in tree and (is_last or not tree[part]):
+                raise InvalidParameterError(f"projection: path collision at '{name[:100]}'")
+            tree = tree.setdefault(part, {})
+    return root
 
 
 class Slice:
@@ -124,9 +131,7 @@ def chosen_part(source: Mapping[str, Any], slices: Collection[str], matched: Ite
     does not.
     """
     parts = [*slices, *matched]
-    names = [path(name) for name in (*source, *parts)]
-    if any(one != other and one == other[: len(one)] for one in names for other in names):
-        raise InvalidParameterError("projection: path collision")
+    _tree([*source, *parts])
     visible = Projection(source) if source else None
     has_others = bool(source.keys() - {"_id"})
     is_inclusion = visible.is_inclusion if visible and (has_others or visible.is_inclusion) else not slices
@@ -138,47 +143,3 @@ def is_shown(name: str, value: Any) -> bool:
     if not isinstance(value, _SWITCHES) or any(part.startswith("$") for part in path(name)):
         raise InvalidParameterError(f"projection of '{name[:100]}' must be 0, 1, true or false, of a name without '$'")
     return bool(value.to_decimal() if isinstance(value, Decimal128) else value)
-
-
-def _grow(tree: Tree, parts: Path, name: str) -> None:
-    for part in parts[:-1]:
-        inner = tree.setdefault(part, {})
-        if inner is None:
-            raise InvalidParameterError(f"projection: path collision at '{name[:100]}'")
-        tree = inner
-    if parts[-1] in tree:
-        raise InvalidParameterError(f"projection: path collision at '{name[:100]}'")
-    tree[parts[-1]] = None
-
-
-def _included(document: Mapping[str, Any], tree: Tree) -> dict[str, Mask]:
-    visible: dict[str, Mask] = {}
-    for name, value in document.items():
-        if name in tree:
-            inner = tree[name]
-            mask = WHOLE if inner is None else _included_value(value, inner)
-            if mask is not None:
-                visible[name] = mask
-    return visible
-
-
-def _included_value(value: Any, tree: Tree) -> Mask | None:
-    if isinstance(value, Mapping):
-        return _included(value, tree)
-    return [_included_value(each, tree) for each in value] if isinstance(value, list) else None
-
-
-def _remaining(document: Mapping[str, Any], tree: Tree) -> dict[str, Mask]:
-    visible: dict[str, Mask] = {}
-    for name, value in document.items():
-        if name not in tree:
-            visible[name] = WHOLE
-        elif (inner := tree[name]) is not None:
-            visible[name] = _remaining_value(value, inner)
-    return visible
-
-
-def _remaining_value(value: Any, tree: Tree) -> Mask:
-    if isinstance(value, Mapping):
-        return _remaining(value, tree)
-    return [_remaining_value(each, tree) for each in value] if isinstance(value, list) else WHOLE

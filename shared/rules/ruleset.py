@@ -4,17 +4,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
-import bson
-
-from shared.documents.elements import OPTIONS, elements
+from shared.documents.elements import decoded, elements
 from shared.memory import Cache
+from shared.rules.bound_roles import BoundRole
 from shared.rules.expressions import Context, Expansions, UnsupportedFunctionError, names_of
 from shared.rules.filters import Filter
 from shared.rules.masks import Mask
 from shared.rules.projections import Projection
-from shared.rules.roles import Decision, Glimpse, Role
+from shared.rules.roles import Decision, Role
 from shared.rules.translations import EVERYTHING, NOTHING, Translation, all_of, any_of, negation
-from shared.rules.values import Path, Predicate, path
+from shared.rules.values import Path, path
 
 NO_ROLE = "no matching role for document"
 
@@ -56,15 +55,16 @@ class Rights:
         """Leave out what cannot apply to this caller."""
         self._expansions = expansions
         context = expansions.context()
-        self.roles = _candidates(rules.roles, context)
-        applied = [each for each in rules.filters if each.applies(context)]
-        self.is_full = not applied and len(self.roles) == 1 and self.roles[0][0].is_full and _is_for_all(self.roles)
-        self.reads_whole = all(role.is_full_read for role, _ in self.roles)
-        self.projection = _merged(applied)
+        self.roles = [BoundRole(role, applied, context) for role, applied in _candidates(rules.roles, context)]
+        filters = [each for each in rules.filters if each.applies(context)]
+        self.projection = _merged(filters)
+        self.reads_whole = all(each.role.is_full_read for each in self.roles)
+        is_one = len(self.roles) == 1 and self.roles[0].applies is None
+        self.is_full = is_one and not filters and self.roles[0].role.is_full
         # a filter's query is MongoDB's own, so nothing is lost by asking it
-        self._filtered = all_of([Translation(query, exact=True) for each in applied if (query := each.query(context))])
+        self._filtered = all_of([Translation(query, exact=True) for each in filters if (query := each.query(context))])
         # no less than what the caller sees, and if it is exact no more
-        self.query = EVERYTHING if self.is_full else all_of([self._filtered, any_of(self._visible(context))])
+        self.query = EVERYTHING if self.is_full else all_of([self._filtered, any_of(self._visible())])
 
     @property
     def shows_everything(self) -> bool:
@@ -75,20 +75,20 @@ class Rights:
         """Tell whether this is the very object that `%%user` shows."""
         return self._expansions.user is user
 
-    def _visible(self, context: Context) -> list[Translation]:
+    def _visible(self) -> list[Translation]:
         before: list[Translation] = []
         found = []
-        for role, applies in self.roles:
-            found.append(all_of([applies, *before, role.visible(context)]))
-            before.append(negation(applies))
+        for each in self.roles:
+            found.append(all_of([each.applied, *before, each.visible]))
+            before.append(negation(each.applied))
         return found
 
-    def role(self, context: Context) -> Role | None:
+    def role(self, context: Context) -> BoundRole | None:
         """Return the first role that applies to the context's document; of one that depends on a function, none."""
-        for role, applies in self.roles:
+        for each in self.roles:
             try:
-                if applies is EVERYTHING or role.apply_when.holds(context):
-                    return role
+                if each.applies is None or each.applies(context):
+                    return each
             except UnsupportedFunctionError:
                 return None
         return None
@@ -97,59 +97,56 @@ class Rights:
         """Return what may be read of a document; None if nothing, or if the call uses a path in it that is hidden."""
         return self.masks([document], used)[0]
 
-    def masks(self, documents: Iterable[Mapping[str, Any]], used: Iterable[Path] = ()) -> list[Mask | None]:
-        """Return the same for each of many documents."""
+    def masks(
+        self,
+        documents: Sequence[Mapping[str, Any]],
+        used: Iterable[Path] = (),
+        values: Sequence[Mapping[str, Any]] | None = None,
+    ) -> list[Mask | None]:
+        """Return the same for each of many documents; where `names` decide, `values` may hold these and no others."""
         # for what every role shows, no document has to be asked
         paths = tuple(parts for parts in used if not self._always_covers(parts))
         context = self._expansions.context()
-        return [self._mask(document, paths, context) for document in documents]
+        found: list[Mask | None] = []
+        for document, own in zip(documents, documents if values is None else values, strict=True):
+            context.root = context.prev_root = own
+            role = self.role(context)
+            mask = None if role is None else role.shown(context, document)
+            if paths and role is not None and mask is not None:
+                mask = mask if all(role.covers(parts, document, context) for parts in paths) else None
+            found.append(mask)
+        return found
 
-    def _mask(self, document: Mapping[str, Any], used: tuple[Path, ...], context: Context) -> Mask | None:
-        context.root = context.prev_root = document
-        role = self.role(context)
-        mask = None if role is None else role.mask(document, context)
-        if role is None or mask is None or not used:
-            return mask
-        return mask if all(role.covers(parts, document, context) for parts in used) else None
-
-    def glimpse(self, used: Iterable[Path] = ()) -> tuple[frozenset[str], Glimpse] | None:
-        """Return `mask` by the values of a few top-level fields, and which these are; None if there is more to see."""
-        return self._glimpsed if all(map(self._always_covers, used)) else None
+    def names(self, used: Iterable[Path] = ()) -> frozenset[str] | None:
+        """Return the top-level fields whose values decide what is visible; None if they are many, or more decides."""
+        return self._names if all(map(self._always_covers, used)) else None
 
     @cached_property
-    def _glimpsed(self) -> tuple[frozenset[str], Glimpse] | None:
-        names = names_of(role for role, _ in self.roles)
-        if names is None or len(names) > _MOST_NAMES:
-            return None
-        context = self._expansions.context()
-        steps = [
-            (None if applies is EVERYTHING else role.apply_when.bound(context), role.glimpse(context))
-            for role, applies in self.roles
-        ]
-        return names, _first(steps)
+    def _names(self) -> frozenset[str] | None:
+        names = names_of(each.role for each in self.roles)
+        return None if names is None or len(names) > _MOST_NAMES else names
 
     def finds_just_visible(self, used: Iterable[Path]) -> bool:
         """Tell whether every document that the query finds is visible, also to a call that uses these paths."""
         return self.query.exact and all(map(self._always_covers, used))
 
     def _always_covers(self, parts: Path) -> bool:
-        return all(role.always_covers(parts) for role, _ in self.roles)
+        return all(each.always_covers(parts) for each in self.roles)
 
     def hidden(self, used: Iterable[Path]) -> Path | None:
         """Return the first of these paths that the caller could not read in any document."""
-        context = self._expansions.context()
         for parts in used:
-            if self.projection is not None and not self.projection.shows(parts):
+            if self.projection is not None and not self.projection.part.always_covers_member(parts):
                 return parts
-            if not any(role.could_read(parts, context) for role, _ in self.roles):
+            if not any(each.could_read(parts) for each in self.roles):
                 return parts
         return None
 
     def may_insert(self, new: bytes) -> Decision:
         """Decide on a new document, given as BSON."""
-        context = self._expansions.context(bson.decode(new, OPTIONS))
+        context = self._expansions.context(decoded(new))
         role = self.role(context)
-        return Decision(False, None, NO_ROLE) if role is None else role.may_insert(elements(new), context)
+        return Decision(False, None, NO_ROLE) if role is None else role.role.may_insert(elements(new), context)
 
     def may_touch(self, old: bytes, touched: Iterable[Path] | None) -> Decision:
         """Decide whether a call may name these paths in a visible document to change them; None stands for any.
@@ -157,43 +154,43 @@ class Rights:
         What they lead to must be readable even if it does not change, else a caller could guess it and see from the
         outcome that it was right.
         """
-        before = bson.decode(old, OPTIONS)
+        before = decoded(old)
         context = self._expansions.context(before, before)
         role = self.role(context)
-        mask = None if role is None else role.mask(before, context)
+        mask = None if role is None else role.shown(context, before)
         if role is None or mask is None:
             return Decision(False, None, NO_ROLE)
         for parts in self._any_field(role, before) if touched is None else touched:
-            is_shown = self.projection is None or self.projection.shows(parts)
+            is_shown = self.projection is None or self.projection.part.always_covers_member(parts)
             if not is_shown or not role.covers(parts, before, context, as_stored=touched is not None):
                 return Decision(False, role.name, f"field '{'.'.join(parts)}' is not readable")
         return Decision(True, role.name, "what the call names is readable")
 
-    def _any_field(self, role: Role, document: Mapping[str, Any]) -> Iterable[Path]:
+    def _any_field(self, role: BoundRole, document: Mapping[str, Any]) -> Iterable[Path]:
         """Give what a pipeline may read: whatever is there, and what is not but has a say of its own in the rules."""
         hidden = () if self.projection is None else (path(name)[0] for name in self.projection.source)
-        return ((name,) for name in (*document, *role.fields, *hidden, _UNNAMED))
+        return ((name,) for name in (*document, *role.role.fields, *hidden, _UNNAMED))
 
     def may_replace(self, old: bytes) -> Decision:
         """Decide whether a call may put another document in the place of a visible one, of which nothing is hidden."""
-        return self.may_touch(old, [(name,) for name in bson.decode(old, OPTIONS) if name != "_id"])
+        return self.may_touch(old, [(name,) for name in decoded(old) if name != "_id"])
 
     def may_update(self, old: bytes, new: bytes) -> Decision:
         """Decide on the change of a visible document, which the call was allowed to touch."""
-        before = bson.decode(old, OPTIONS)
+        before = decoded(old)
         stored = self._expansions.context(before, before)
         role = self.role(stored)
         if role is None:
             return Decision(False, None, NO_ROLE)
-        changed = self._expansions.context(bson.decode(new, OPTIONS), before)
-        return role.may_update(elements(old), elements(new), stored, changed)
+        changed = self._expansions.context(decoded(new), before)
+        return role.role.may_update(elements(old), elements(new), stored, changed)
 
     def may_delete(self, old: bytes) -> Decision:
         """Decide on the removal of a document that is visible."""
-        before = bson.decode(old, OPTIONS)
+        before = decoded(old)
         context = self._expansions.context(before, before)
         role = self.role(context)
-        return Decision(False, None, NO_ROLE) if role is None else role.may_delete(elements(old), context)
+        return Decision(False, None, NO_ROLE) if role is None else role.role.may_delete(elements(old), context)
 
     def readable_stages(self) -> list[dict[str, Any]] | None:
         """Return the stages that leave of a collection just what the caller may read, None if stages cannot say it."""
@@ -201,10 +198,9 @@ class Rights:
             visible: dict[str, Any] | None = {}
             exact = self.query.exact
         elif len(self.roles) == 1:
-            role, applies = self.roles[0]
-            context = self._expansions.context()
+            role = self.roles[0]
             visible = role.plain_projection()
-            exact = all_of([self._filtered, applies, role.filtered(context)]).exact
+            exact = all_of([self._filtered, role.applied, role.filtered]).exact
         else:
             return None
         if visible is None or not exact:
@@ -224,30 +220,6 @@ def _candidates(roles: Sequence[Role], context: Context) -> list[tuple[Role, Tra
         if applies != NOTHING:
             found.append((role, applies))
     return found
-
-
-def _first(steps: Sequence[tuple[Predicate | None, Glimpse]]) -> Glimpse:
-    """Return what the first role shows that applies; None stands for one that applies to every document."""
-
-    if len(steps) == 1:
-        only, only_shown = steps[0]
-        return only_shown if only is None else _if(only, only_shown)
-
-    def mask(values: Mapping[str, Any], document: Mapping[str, Any]) -> Mask | None:
-        for applies, visible in steps:
-            if applies is None or applies(values):
-                return visible(values, document)
-        return None
-
-    return mask
-
-
-def _if(applies: Predicate, visible: Glimpse) -> Glimpse:
-    return lambda values, document: visible(values, document) if applies(values) else None
-
-
-def _is_for_all(roles: Sequence[tuple[Role, Translation]]) -> bool:
-    return roles[0][1] is EVERYTHING
 
 
 def _merged(filters: Sequence[Filter]) -> Projection | None:

@@ -3,8 +3,6 @@
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from bson.dbref import DBRef
-
 from shared.rules.expressions import Context, Expansions
 from shared.rules.values import MISSING
 
@@ -28,13 +26,13 @@ class Place(NamedTuple):
     def member(self, name: str) -> "Place":
         """Return the place of a member of a document."""
         path = f"{self.path}.{name}" if self.path else name
-        return Place(path, _plain(self.value[name]), _get(self.previous, name))
+        return Place(path, self.value[name], _get(self.previous, name))
 
     def element(self, position: int) -> "Place":
         """Return the place of an element of an array."""
         is_there = isinstance(self.previous, list) and position < len(self.previous)
         previous = self.previous[position] if is_there else MISSING
-        return Place(f"{self.path}[{position}]", _plain(self.value[position]), previous)
+        return Place(f"{self.path}[{position}]", self.value[position], previous)
 
 
 class Run(NamedTuple):
@@ -71,10 +69,6 @@ class Schema:
             if len(found) == _MOST_FAILURES:
                 break
         return found
-
-
-def _plain(value: Any) -> Any:
-    return value.as_doc() if type(value) is DBRef else value
 
 
 def _get(value: Any, name: str) -> Any:

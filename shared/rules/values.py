@@ -8,7 +8,6 @@ from typing import Any, Final, Literal, final
 
 from bson.binary import Binary
 from bson.datetime_ms import DatetimeMS
-from bson.dbref import DBRef
 from bson.decimal128 import Decimal128
 from bson.int64 import Int64
 from bson.objectid import ObjectId
@@ -16,8 +15,6 @@ from bson.timestamp import Timestamp
 
 type Order = Literal["gt", "gte", "lt", "lte"]
 type Path = tuple[str, ...]
-type Predicate = Callable[[Mapping[str, Any]], bool]
-"""A test of documents, of which only some fields have to be there."""
 
 REFERENCE = frozenset({"$ref", "$id", "$db"})
 """The members of a DBRef, which is a value although their names look like operators."""
@@ -71,8 +68,6 @@ def walk(value: Any, parts: Sequence[str]) -> Any:
             value = value.get(part, MISSING)
         elif type(value) is list:
             return _walk_elements(value, parts[position:])
-        elif type(value) is DBRef:
-            value = value.as_doc().get(part, MISSING)
         elif isinstance(value, Mapping):
             value = value.get(part, MISSING)
         else:
@@ -86,7 +81,7 @@ def _walk_elements(elements: list[Any], parts: Sequence[str]) -> Any:
     if index is not None and index < len(elements):
         _collect(found, walk(elements[index], parts[1:]))
     for element in elements:
-        if type(element) is dict or type(element) is DBRef:
+        if type(element) is dict:
             _collect(found, walk(element, parts))
     return found or MISSING
 
@@ -105,12 +100,13 @@ def array_index(part: str) -> int | None:
 
 def matches(key: Any, value: Any) -> bool:
     """Tell whether an expression's key holds its value: equal, or one of both is an array that contains the other."""
+    if type(key) is type(value) and type(key) in _PLAIN:
+        return bool(key == value)
     if key is MISSING or value is MISSING:
         return False
-    if type(key) is Many:
-        return any(matches(each, value) for each in key)
-    if type(value) is Many:
-        return any(matches(key, each) for each in value)
+    if type(key) is Many or type(value) is Many:
+        values = value if type(value) is Many else [value]
+        return any(matches(one, other) for one in (key if type(key) is Many else [key]) for other in values)
     if type(key) is list:
         return any(equal(each, value) for each in key) or equal(key, value)
     if type(value) is list:
@@ -147,9 +143,7 @@ def equal(one: Any, other: Any) -> bool:
 
 
 def _equal_documents(one: Any, other: Any) -> bool:
-    first = one.as_doc() if type(one) is DBRef else one
-    second = other.as_doc() if type(other) is DBRef else other
-    return first.keys() == second.keys() and all(equal(value, second[name]) for name, value in first.items())
+    return one.keys() == other.keys() and all(equal(value, other[name]) for name, value in one.items())
 
 
 def ordered(key: Any, order: Order, value: Any) -> bool:
@@ -164,25 +158,6 @@ def ordered(key: Any, order: Order, value: Any) -> bool:
         return False
     first, second = comparable(key), comparable(value)
     return first is not None and second is not None and bool(_ORDERS[order](first, second))
-
-
-def matching(name: str, value: Any) -> Predicate:
-    """Return `matches` for a field of many documents and one value."""
-    if type(value) is str:
-        return lambda document: key == value if type(key := document.get(name, MISSING)) is str else matches(key, value)
-    return lambda document: matches(document.get(name, MISSING), value)
-
-
-def ordering(name: str, order: Order, value: Any) -> Predicate:
-    """Return `ordered` for a field of many documents and one value."""
-    compare = _ORDERS[order]
-    if type(value) is int or type(value) is float:
-        return lambda document: (
-            compare(key, value)
-            if type(key := document.get(name, MISSING)) is float or type(key) is int
-            else ordered(key, order, value)
-        )
-    return lambda document: ordered(document.get(name, MISSING), order, value)
 
 
 def comparable(value: Any) -> Any:
@@ -207,7 +182,7 @@ def family(value: Any) -> type:
         return datetime
     if kind in _BYTES:
         return bytes
-    if kind is DBRef or (kind is not dict and isinstance(value, Mapping)):
+    if kind is not dict and isinstance(value, Mapping):
         return dict
     return kind
 

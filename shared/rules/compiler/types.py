@@ -6,7 +6,6 @@ from typing import Any, NamedTuple
 from bson.binary import Binary
 from bson.code import Code
 from bson.datetime_ms import DatetimeMS
-from bson.dbref import DBRef
 from bson.decimal128 import Decimal128
 from bson.int64 import Int64
 from bson.max_key import MaxKey
@@ -30,7 +29,7 @@ def _is_uuid(value: Any) -> bool:
 
 
 def _is_object(value: Any) -> bool:
-    return isinstance(value, Mapping | DBRef)
+    return isinstance(value, Mapping)
 
 
 def _of(*kinds: type) -> Callable[[Any], bool]:

@@ -5,6 +5,7 @@ from typing import Any
 import bson
 import pytest
 
+from shared.documents.elements import decoded
 from shared.errors import InvalidParameterError
 from shared.rules.compiler.operands import Constants
 from shared.rules.compiler.ruleset import compile_ruleset
@@ -308,8 +309,8 @@ def test_a_filter_narrows_and_hides() -> None:
     assert query(ALL, filters=[given | {"apply_when": {"%%user.type": "server"}}]) == ({}, True)
     bound = rights(ALL, filters=[given | {"project": {"secret": 0}}])
     assert bound.projection is not None
-    assert bound.projection.shows(("title",))
-    assert not bound.projection.shows(("secret", "deep"))
+    assert bound.projection.part.always_covers_member(("title",))
+    assert not bound.projection.part.always_covers_member(("secret", "deep"))
     assert not bound.is_full
 
 
@@ -437,3 +438,55 @@ def test_rules_that_look_at_the_caller_alone_are_bound_once_for_each() -> None:
     assert first is again
     assert first is not other
     assert shown == [{"_id": 1, "owner": each["id"]} for each in callers]
+
+
+DEEP: dict[str, Any] = {
+    "_id": {"id": 1, "secret": 2},
+    "a": [{"x": 1, "secret": 2}],
+    "ref": {"$ref": "c", "$id": 1, "secret": 2},
+}
+
+
+@pytest.mark.parametrize(
+    ("projection", "shown"),
+    [
+        ({"a.secret": 0}, DEEP | {"a": [{"x": 1}]}),
+        ({"_id.secret": 0}, DEEP | {"_id": {"id": 1}}),
+        ({"_id.id": 1}, {"_id": {"id": 1}}),
+        ({"_id": 0, "a": 0}, {"ref": DEEP["ref"]}),
+        ({"ref.secret": 0}, DEEP | {"ref": {"$ref": "c", "$id": 1}}),
+        ({"ref.secret": 1}, {"_id": DEEP["_id"], "ref": {"secret": 2}}),
+    ],
+)
+def test_a_projection_of_a_filter_hides_at_every_depth(projection: dict[str, Any], shown: dict[str, Any]) -> None:
+    given = [{"name": "f", "apply_when": {}, "projection": projection}]
+    bound, document = rights(role(read=True), filters=given), decoded(bson.encode(DEEP))
+    mask = bound.mask(document)
+
+    assert bound.projection is not None
+    assert mask is not None
+    assert cut(document, bound.projection.mask(cut(document, mask))) == shown
+
+
+@pytest.mark.parametrize(
+    ("used", "is_hidden"),
+    [
+        ("a.secret", True),
+        ("a.0.secret", True),
+        ("a.0.0.secret", True),
+        ("a.x", False),
+        ("a.0.x", False),
+        ("a.0", True),
+        ("a", True),
+        ("0", False),
+        ("_id.secret", True),
+        ("_id.id", False),
+        ("_id", True),
+    ],
+)
+def test_a_number_in_a_path_is_a_name_and_an_index(used: str, is_hidden: bool) -> None:
+    hiding = [{"name": "f", "apply_when": {}, "projection": {"a.secret": 0, "_id.secret": 0}}]
+    bound, stored = rights(role(read=True, write=True), filters=hiding), bson.encode(DEEP)
+
+    assert (bound.hidden([path(used)]) is not None) is is_hidden
+    assert bound.may_touch(stored, [path(used)]).allowed is not is_hidden

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 
 import pytest
-from bson import Binary, Code, DBRef, Decimal128, Int64, MaxKey, MinKey, ObjectId, Regex, Timestamp
+from bson import Binary, Code, Decimal128, Int64, MaxKey, MinKey, ObjectId, Regex, Timestamp
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -163,7 +163,7 @@ CASES: list[tuple[Any, Any, bool]] = [
     ({"validate": {"%%this": {"%gt": 5}}}, 4, False),
     ({"validate": {"%%user.id": "u1"}}, 4, True),
     ({"validate": {"%function": {"name": "f", "arguments": []}}}, 4, False),
-    ({"bsonType": "object", "required": ["$id"]}, DBRef("c", 1), True),
+    ({"bsonType": "object", "required": ["$id"]}, {"$ref": "c", "$id": 1}, True),
     ({"title": "x", "description": "y"}, 1, True),
 ]
 
