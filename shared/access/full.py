@@ -14,6 +14,7 @@ from shared.mongo.reads import Reading
 from shared.settings import Settings
 
 MAX_RESULTS = 50_000
+LIMIT = {"$limit": MAX_RESULTS}
 
 
 class FullAccess:
@@ -42,14 +43,14 @@ class FullAccess:
         return Reply(replies.one_document(found, self.form), 0 if found is None else 1)
 
     async def find(self, reading: Reading) -> Reply:
-        return await self._documents(reads.find(self.target, reading, self.settings))
+        return await self.documents(reads.find(self.target, reading, self.settings))
 
     async def aggregate(self, pipeline: list[Document], **options: Any) -> Reply:
         self.refuse_joins(pipeline)
         cursor = await self.target.aggregate_raw_batches(
-            [*pipeline, {"$limit": MAX_RESULTS}], maxTimeMS=self.settings.mongo_db_timeout_ms, **options
+            [*pipeline, LIMIT], maxTimeMS=self.settings.mongo_db_timeout_ms, **options
         )
-        return await self._documents(reads.batches(cursor, self.settings))
+        return await self.documents(reads.batches(cursor, self.settings))
 
     def refuse_joins(self, pipeline: list[Document]) -> None:
         """Raise for a pipeline that reads another collection which the caller may not read all of."""
@@ -93,7 +94,7 @@ class FullAccess:
     def _deadline(self) -> Any:
         return server_deadline(self.target, self.settings.mongo_db_timeout_ms)
 
-    async def _documents(self, batches: AsyncIterable[bytes]) -> Reply:
+    async def documents(self, batches: AsyncIterable[bytes]) -> Reply:
         """Return the reply with all batches, each made text while MongoDB prepares the next."""
         texts: list[bytes] = []
         documents = 0

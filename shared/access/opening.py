@@ -71,7 +71,7 @@ def _uncached(
     def refuse_joins(pipeline: list[Document]) -> None:
         for database, name in joined(pipeline, request.database):
             other = source.ruleset(database, name)
-            if other is None or not other.rights(expansions).is_full:
+            if other is None or not other.rights(expansions).hides_nothing:
                 raise NoRoleError("a stage reads another collection that rules do not open to you as a whole").because(
                     f"the stage reads '{database}.{name}'"
                 )
@@ -80,7 +80,7 @@ def _uncached(
     rights = rules.rights(expansions)
     schema = source.schema(request.database, request.collection)
     if not rights.is_full or schema is not None:
-        access = RuledAccess(full, rights, schema, expansions)
+        access = RuledAccess(full, rights, schema, expansions, deployment.clients.collation)
     return access, full
 
 

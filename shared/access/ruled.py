@@ -1,21 +1,31 @@
 """One collection as the rules of the app open it to one call: what its reads and its writes share."""
 
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
 from shared.access.full import FullAccess
 from shared.documents.ejson import Document
 from shared.errors import NoRoleError
+from shared.mongo.clients import SIMPLE, Collection
 from shared.rules import field_paths
 from shared.rules.expressions import Expansions
+from shared.rules.field_paths import Uses
 from shared.rules.ruleset import Rights
 from shared.rules.schema import Schema
 from shared.rules.values import Path
 
 _SMALLEST_BATCH, _LARGEST_BATCH = 32, 1_000
 
+type Collation = Callable[[Collection], Awaitable[Mapping[str, Any] | None]]
+"""Says how MongoDB compares the texts of a collection: shared.mongo.clients.Clients.collation."""
+
 
 class Ruled:
     """The collection, and what the rules come to for this call."""
 
-    def __init__(self, full: FullAccess, rights: Rights, schema: Schema | None, expansions: Expansions) -> None:
+    def __init__(
+        self, full: FullAccess, rights: Rights, schema: Schema | None, expansions: Expansions, collation: Collation
+    ) -> None:
         """Take the unbound access, the rights of the caller, the schema of the collection, and what expansions mean."""
         self.full = full
         self.target = full.target
@@ -23,10 +33,7 @@ class Ruled:
         self.rights = rights
         self.schema = schema
         self.expansions = expansions
-
-    def filter_paths(self, condition: Document) -> set[Path]:
-        """Return the paths that a condition uses; refuse operators that could tell what is hidden."""
-        return set() if self.rights.is_full else field_paths.of_filter(condition)
+        self._collation = collation
 
     def required(self, used: set[Path]) -> set[Path]:
         """Return the paths that must be readable for a document to match; refuse those that never can be."""
@@ -38,10 +45,27 @@ class Ruled:
             raise NoRoleError(f"no role lets you read the field '{'.'.join(hidden)[:200]}', which the call uses")
         return used
 
-    def condition(self, condition: Document) -> Document:
+    def is_unsure(self, uses: Uses) -> bool:
+        """Tell whether MongoDB may find less of the stored documents than of what is visible of them.
+
+        Where elements of arrays may be hidden, the others are at other places, and there is one less without a value.
+        """
+        return any(map(self.rights.drops_elements, uses.gaps))
+
+    async def condition(self, condition: Document) -> Document:
         """Return the caller's condition with what is known of the documents that are visible."""
         visible = self.rights.query.query
+        if visible and not await self.is_compared_exactly():
+            visible = self.rights.query_under_collation.query
         return {"$and": [condition, visible]} if condition and visible else condition or visible
+
+    async def is_compared_exactly(self) -> bool:
+        """Tell whether MongoDB compares texts of the collection as rules do."""
+        return not self.rights.query.query or await self._collation(self.target) == SIMPLE
+
+    async def collation(self) -> Mapping[str, Any] | None:
+        """Return how MongoDB compares the texts of the collection, None if it cannot say so now."""
+        return await self._collation(self.target)
 
 
 def batch_size(wanted: int) -> int:

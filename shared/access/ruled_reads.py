@@ -1,22 +1,45 @@
-"""Reads under the rules of the app: documents trimmed to what may be read."""
+"""Reads under the rules of the app: documents trimmed to what may be read.
 
+MongoDB finds documents, and the rules decide on each. What a call computes, by an expression or by a condition that
+could tell what is hidden, MongoDB computes on the visible part of those documents alone, which is sent to it.
+"""
+
+from collections.abc import AsyncGenerator, Iterable
 from contextlib import aclosing
-from typing import Any
+from typing import Any, Protocol
 
-from pymongo.errors import PyMongoError
+from pymongo.errors import OperationFailure
 
+from shared.access.full import LIMIT
 from shared.access.protocol import Reply
 from shared.access.ruled import Ruled, batch_size
-from shared.access.trimming import Trimming
+from shared.access.trimming import StoredTrimming, Trimming
 from shared.documents import replies
 from shared.documents.ejson import Document
-from shared.errors import NoRoleError
+from shared.errors import InvalidParameterError
 from shared.mongo import reads
+from shared.mongo.clients import SIMPLE
 from shared.mongo.reads import Reading
+from shared.mongo.refusals import may_pass
 from shared.rules import field_paths
+from shared.rules.field_paths import Uses
 from shared.rules.values import Path
 
-_SIMPLE = {"locale": "simple"}  # rules compare texts as they are, whatever the collection's own collation
+_BARRIER = {"$limit": 2**63 - 1}
+"""Keeps MongoDB from asking a later $match first, whose expressions may fail on what is hidden."""
+
+
+class _Trims[T](Protocol):
+    """Makes of a batch what is visible of its documents."""
+
+    sent: Document
+    """The projection that MongoDB applies before."""
+
+    hidden: int
+    """How many documents no role has shown so far."""
+
+    def visible(self, batch: bytes, used: Iterable[Path], form: replies.Format) -> Iterable[T]:
+        """Give what is visible of a batch of documents, of which a call uses these paths."""
 
 
 class RuledReads(Ruled):
@@ -24,72 +47,123 @@ class RuledReads(Ruled):
 
     async def find_one(self, reading: Reading) -> Reply:
         """Return the first visible document that matches, or null."""
-        if self.rights.is_full:
+        if self.rights.hides_nothing:
             return await self.full.find_one(reading)
-        found = await self._found(reading)
+        found = await self._rendered(reading)
         return Reply(replies.rendered_document(found[0] if found else None), min(len(found), 1))
 
     async def find(self, reading: Reading) -> Reply:
         """Return the visible documents that match, in the order of the sort; the others do not count."""
-        if self.rights.is_full:
+        if self.rights.hides_nothing:
             return await self.full.find(reading)
-        found = await self._found(reading)
+        found = await self._rendered(reading)
         return Reply(replies.rendered_documents(found), len(found))
 
     async def aggregate(self, pipeline: list[Document]) -> Reply:
-        """Run a pipeline on what stages can make of the collection for this caller; refuse if they cannot."""
-        if self.rights.is_full:
+        """Run a pipeline on what is visible of the collection."""
+        if self.rights.hides_nothing:
             return await self.full.aggregate(pipeline)
         field_paths.refuse_stages(pipeline)
         stages = self.rights.readable_stages()
-        if stages is None:
-            raise NoRoleError("aggregate cannot be used with the rules of this collection: use find").because(
-                "the rules cannot be written as stages of a pipeline"
-            )
-        return await self.full.aggregate([*stages, *pipeline], collation=_SIMPLE)
+        if stages is not None and await self.is_compared_exactly():
+            barrier = [_BARRIER] if stages and field_paths.computes_matches(pipeline) else []
+            return await self.full.aggregate([*stages, *barrier, *pipeline], collation=SIMPLE)
+        first = pipeline[0].get("$match") if pipeline else None
+        condition = field_paths.without(first, self._could_tell) if isinstance(first, dict) else {}
+        found = await self._found(Reading(condition, {}, None, limit=0), StoredTrimming(self.rights), set())
+        return await self.full.documents(self._computed(found, [*pipeline, LIMIT]))
 
-    async def _found(self, reading: Reading) -> list[dict[str, Any]]:
+    def _could_tell(self, uses: Uses) -> bool:
+        """Tell whether stored documents may match less than what is visible of them does."""
+        return self.is_unsure(uses) or not all(map(self.rights.always_shows, uses.gaps))
+
+    async def _rendered(self, reading: Reading) -> list[dict[str, Any]]:
         """Return the visible documents, rendered and trimmed."""
         trimming = Trimming.of(reading.projection, self.rights)
-        used = self.filter_paths(reading.filter) | field_paths.of_sort(dict(reading.sort or ()))
-        used = self.required(used) | trimming.parts
-        self.required(trimming.parts | trimming.sliced)
-        if self.rights.finds_just_visible(used) and (not reading.skip or await self._is_compared_exactly()):
-            found = await self._first_found(reading, trimming, used)
+        uses = field_paths.of_filter(reading.filter)
+        sorted_by = field_paths.of_sort(dict(reading.sort or ()))
+        used = self.required(uses.paths | sorted_by)
+        if trimming is not None:
+            used |= trimming.parts
+            self.required(trimming.parts | trimming.sliced)
+        if self.is_unsure(Uses(uses.paths, uses.gaps | sorted_by)):
+            return await self._matched_when_visible(reading, trimming, used)
+        try:
+            if trimming is not None:
+                return await self._found(reading, trimming, used)
+            visible = await self._found(reading, StoredTrimming(self.rights), used)
+        except OperationFailure as error:
+            if may_pass(error) or not reading.sort:
+                raise
+            return await self._matched_when_visible(reading, trimming, used)
+        return await self._rendered_of(visible, [{"$project": reading.projection}])
+
+    async def _matched_when_visible(
+        self, reading: Reading, trimming: Trimming | None, used: set[Path]
+    ) -> list[dict[str, Any]]:
+        """Return what matches as it is visible, where stored documents may match by what is hidden."""
+        if trimming is not None and (trimming.parts or trimming.sliced):
+            raise InvalidParameterError(
+                "projection: $slice and $elemMatch cannot be used with this filter or sort where rules apply"
+            )
+        condition = field_paths.without(reading.filter, self.is_unsure)
+        found = Reading(condition, {}, None, limit=0)
+        visible = await self._found(found, StoredTrimming(self.rights), used)
+        stages: list[Document] = [{"$match": reading.filter}]
+        if reading.sort:
+            stages.append({"$sort": dict(reading.sort)})
+        if reading.skip:
+            stages.append({"$skip": reading.skip})
+        if reading.limit:
+            stages.append({"$limit": reading.limit})
+        if reading.projection:
+            stages.append({"$project": reading.projection})
+        return await self._rendered_of(visible, stages)
+
+    async def _computed(self, visible: list[bytes], stages: list[Document]) -> AsyncGenerator[bytes]:
+        """Give what stages make of visible documents."""
+        collation = await self.collation()
+        async with aclosing(reads.computed(self.target, visible, stages, self.settings, collation)) as made:
+            async for each in made:
+                yield each
+
+    async def _rendered_of(self, visible: list[bytes], stages: list[Document]) -> list[dict[str, Any]]:
+        """Return what stages make of visible documents, rendered."""
+        made = [each async for each in self._computed(visible, stages)]
+        return replies.rendered(b"".join(made), self.full.form)
+
+    async def _found[T](self, reading: Reading, trims: _Trims[T], used: set[Path]) -> list[T]:
+        """Return what is visible of the documents that match, up to the limit.
+
+        Raise OperationFailure where MongoDB refuses; that may be for a document which is not visible.
+        """
+        if self.rights.finds_just_visible(used) and (not reading.skip or await self.is_compared_exactly()):
+            found = await self._first_found(reading, trims, used)
             if found is not None:
                 return found
-        return await self._first_visible(reading, trimming, used)
+        return await self._first_visible(reading, trims, used)
 
-    async def _first_found(self, reading: Reading, trimming: Trimming, used: set[Path]) -> list[dict[str, Any]] | None:
+    async def _first_found[T](self, reading: Reading, trims: _Trims[T], used: set[Path]) -> list[T] | None:
         """Return the documents that MongoDB finds up to the limit, None if rules hide one and another is behind it."""
-        condition = self.condition(reading.filter)
-        sent = Reading(condition, trimming.sent, reading.sort, reading.limit, reading.skip)
+        condition = await self.condition(reading.filter)
+        sent = Reading(condition, trims.sent, reading.sort, reading.limit, reading.skip)
         if (reading.limit, reading.skip) == (1, 0):
             raw = await reads.first(self.target, sent, self.settings)
-            found = [] if raw is None else list(trimming.visible(raw, used, self.full.form))
+            found = [] if raw is None else list(trims.visible(raw, used, self.full.form))
         else:
             async with aclosing(reads.find(self.target, sent, self.settings)) as batches:
-                found = [each async for batch in batches for each in trimming.visible(batch, used, self.full.form)]
-        is_cut = trimming.hidden and 0 < reading.limit <= len(found) + trimming.hidden
+                found = [each async for batch in batches for each in trims.visible(batch, used, self.full.form)]
+        is_cut = trims.hidden and 0 < reading.limit <= len(found) + trims.hidden
         return None if is_cut else found
 
-    async def _first_visible(self, reading: Reading, trimming: Trimming, used: set[Path]) -> list[dict[str, Any]]:
+    async def _first_visible[T](self, reading: Reading, trims: _Trims[T], used: set[Path]) -> list[T]:
         """Return the documents that the rules leave of what MongoDB finds, up to the limit."""
-        sent = Reading(self.condition(reading.filter), trimming.sent, reading.sort, limit=0)
+        sent = Reading(await self.condition(reading.filter), trims.sent, reading.sort, limit=0)
         at_once = 0 if reading.end is None else batch_size(reading.end + 1)
-        found: list[dict[str, Any]] = []
+        found: list[T] = []
         async with aclosing(reads.find(self.target, sent, self.settings, at_once)) as batches:
             async for batch in batches:
-                found += trimming.visible(batch, used, self.full.form)
+                found += trims.visible(batch, used, self.full.form)
                 if reading.end is not None and len(found) >= reading.end:
                     break
         return found[reading.skip : reading.end]
-
-    async def _is_compared_exactly(self) -> bool:
-        """Tell whether MongoDB compares texts of the collection as rules do, so that it may skip what they show."""
-        if not self.rights.query.query:
-            return True
-        try:
-            return "collation" not in await self.target.options()
-        except PyMongoError:  # it may not say so to this deployment, or not now: the read will say what is wrong
-            return False

@@ -205,9 +205,9 @@ class RuledWrites(Ruled):
 
     async def _visible(self, session: Session, condition: Document, limit: int | None) -> list[bytes]:
         """Return the stored bytes of the first documents that match and that the caller sees."""
-        used = self.required(self.filter_paths(condition))
+        used = self.required(self._filter_paths(condition))
         cursor = self.target.find_raw_batches(
-            self.condition(condition), batch_size=batch_size(limit or _AT_ONCE), session=session
+            await self.condition(condition), batch_size=batch_size(limit or _AT_ONCE), session=session
         )
         found: list[bytes] = []
         async with aclosing(reads.batches(cursor, self.settings)) as batches:
@@ -218,6 +218,9 @@ class RuledWrites(Ruled):
                 if limit is not None and len(found) >= limit:
                     break
         return found[:limit]
+
+    def _filter_paths(self, condition: Document) -> set[Path]:
+        return set() if self.rights.is_full else field_paths.of_filter(condition).paths
 
     async def _stored(self, session: Session, condition: Document) -> list[bytes]:
         cursor = self.target.find_raw_batches(condition, session=session)

@@ -1,66 +1,75 @@
-"""Documents for a caller bound by rules: trimmed to what is visible, then cut to the caller's projection."""
+"""Documents for a caller bound by rules: trimmed to what is visible, for the reply or for MongoDB to compute on."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from shared.documents import replies
 from shared.documents.ejson import Document
-from shared.documents.elements import decoded_all
+from shared.documents.elements import decoded_all, split
 from shared.documents.rendered import values as stored_values
-from shared.errors import InvalidParameterError, NoRoleError
+from shared.errors import InvalidParameterError
 from shared.rules import field_paths
-from shared.rules.masks import WHOLE, Mask, cut
+from shared.rules.masks import WHOLE, Mask, cut, cut_stored
 from shared.rules.projections import Projection, Slice, chosen_part, slice_of
 from shared.rules.ruleset import Rights
 from shared.rules.values import Path
 
 _ROOT = "dozen_root"  # the whole document beside what a projection makes of it
 
+MOST_COMPUTED = 16 * 1024 * 1024 - 64 * 1024  # bytes of documents that one command holds beside its stages
+TOO_MUCH = (
+    "what you may see of the documents found is more than the 16 MB on which MongoDB can compute for you:"
+    " narrow the filter or the first $match by fields that you may read"
+)
+_ELEMENT = 8  # bytes of a document's place in an array: its type and its position
+
 type _Checked = tuple[list[dict[str, Any]], Iterable[Mask | None]]
 """Documents by which masks can be cut to a projection, and the mask of each."""
 
 
 class Trimming:
-    """Trims documents to what is visible, and cuts them to a projection.
+    """Trims documents to what is visible, and cuts them to a projection of the caller's.
 
-    A projection that computes is MongoDB's to apply; the whole document comes along, so that the rules can decide.
+    Elements of arrays are matched by MongoDB; the whole document comes along, so that the rules can decide.
     """
 
     def __init__(
-        self, rights: Rights, plain: Projection | None, computed: Document, sent: Document, slices: Sequence[Slice] = ()
+        self, rights: Rights, plain: Projection | None, matched: Document, slices: Sequence[Slice] = ()
     ) -> None:
-        """Take the parts of the projection that name fields and slice arrays, and the part that MongoDB computes."""
+        """Take the parts of the projection that name fields, that match elements of arrays and that slice arrays."""
         self._rights = rights
         self._plain = plain
-        self._computed = computed
+        self._matched = matched
         self._slices = slices
-        self.sent = sent
+        self.sent: Document = {_ROOT: "$$ROOT", **matched} if matched else {}
         self.hidden = 0  # documents that no role shows, so far
 
     @classmethod
-    def of(cls, projection: Document, rights: Rights) -> "Trimming":
-        """Raise NoRoleError for a computed projection that could rename what the caller may not read."""
+    def of(cls, projection: Document, rights: Rights) -> "Trimming | None":
+        """Return how a projection cuts documents; None for one that computes, which is MongoDB's."""
         if any(name.partition(".")[0] == _ROOT for name in projection):
             raise InvalidParameterError(f"projection: the name '{_ROOT}' is taken")
-        computed = {name: value for name, value in projection.items() if isinstance(value, dict | list | str)}
-        plain = {name: value for name, value in projection.items() if name not in computed}
-        slices = {name: found for name, value in computed.items() if (found := slice_of(name, value)) is not None}
-        matched = {name: value for name, value in computed.items() if name not in slices}
-        if all(_is_element_match(name, value) for name, value in matched.items()):
+        others = {name: value for name, value in projection.items() if isinstance(value, dict | list | str)}
+        plain = {name: value for name, value in projection.items() if name not in others}
+        if not others:
+            return cls(rights, Projection(plain) if plain else None, {})
+        slices = {name: found for name, value in others.items() if (found := slice_of(name, value)) is not None}
+        matched = {name: value for name, value in others.items() if _is_element_match(name, value)}
+        if len(slices) + len(matched) == len(others):
             for value in matched.values():
                 field_paths.of_filter({"part": value})
-            sent = {_ROOT: "$$ROOT", **matched} if matched else {}
-            if computed:
-                return cls(rights, chosen_part(plain, slices, matched), matched, sent, tuple(slices.values()))
-            return cls(rights, Projection(plain) if plain else None, {}, {})
-        if not rights.shows_everything:
-            raise NoRoleError("a projection that computes cannot be used with the rules of this collection")
-        return cls(rights, None, {}, {_ROOT: "$$ROOT", **projection})
+            return cls(rights, chosen_part(plain, slices, matched), matched, tuple(slices.values()))
+        if slices or matched:
+            raise InvalidParameterError(
+                "projection: where rules apply, $slice and $elemMatch cannot stand beside what is computed"
+            )
+        field_paths.refuse_expressions([projection])
+        return None
 
     @property
     def parts(self) -> set[Path]:
         """The arrays of which elements are matched: all of each must be readable."""
-        return {(name,) for name in self._computed}
+        return {(name,) for name in self._matched}
 
     @property
     def sliced(self) -> set[Path]:
@@ -100,7 +109,7 @@ class Trimming:
         if self.sent:
             document, made = self._composed(document), self._composed(made)
             if isinstance(mask, dict):  # a mask for all elements of an array does not fit some of them
-                mask = {name: WHOLE if name in self._computed else part for name, part in mask.items()}
+                mask = {name: WHOLE if name in self._matched else part for name, part in mask.items()}
         for projection in (self._rights.projection, self._plain, *self._slices):
             if projection is not None:
                 document, made = cut(document, mask), cut(made, mask)
@@ -108,13 +117,36 @@ class Trimming:
         return made if mask is WHOLE else cut(made, mask)
 
     def _composed(self, sent: dict[str, Any]) -> dict[str, Any]:
-        """Return the whole document with the requested parts of arrays, or what was computed of it."""
-        members = dict(sent.items())
-        root = members.pop(_ROOT)
-        if not self._computed:
-            return members
-        return {name: members[name] if name in self._computed else value for name, value in root.items()
-                if name not in self._computed or name in members}  # fmt: skip
+        """Return the whole document with the requested parts of arrays."""
+        return {name: sent[name] if name in self._matched else value for name, value in sent[_ROOT].items()
+                if name not in self._matched or name in sent}  # fmt: skip
+
+
+class StoredTrimming:
+    """Trims documents to what is visible, in the bytes in which they are stored."""
+
+    def __init__(self, rights: Rights) -> None:
+        """Take what the rules come to."""
+        self._rights = rights
+        self.sent: Document = {}
+        self.hidden = 0
+        self._size = 0
+
+    def visible(self, batch: bytes, used: Iterable[Path], _form: replies.Format) -> Iterator[bytes]:
+        """Give what is visible of a batch; raise InvalidParameterError where all of it is too much for a command."""
+        documents = decoded_all(batch)
+        masks = self._rights.masks(documents, used)
+        for stored, document, mask in zip(split(batch), documents, masks, strict=True):
+            if mask is None:
+                self.hidden += 1
+                continue
+            shown, projection = cut_stored(stored, mask), self._rights.projection
+            if projection is not None:
+                shown = cut_stored(shown, projection.mask(cut(document, mask)))
+            self._size += len(shown) + _ELEMENT
+            if self._size > MOST_COMPUTED:
+                raise InvalidParameterError(TOO_MUCH)
+            yield shown
 
 
 def _is_element_match(name: str, value: Any) -> bool:

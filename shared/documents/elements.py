@@ -190,21 +190,22 @@ def with_id_first(document: bytes) -> bytes:
 
 def valued(name: str, identified: bytes) -> bytes:
     """Return the document `{name: …}` with the value of an identity."""
-    return document_of(_renamed(identified, name))
+    kind, value = _value_of(identified)
+    return document_of(_named(kind, name) + value)
 
 
-def _array_of(identities: Iterable[bytes]) -> bytes:
-    """Return the array of the values of identities."""
-    return document_of(b"".join(_renamed(each, str(position)) for position, each in enumerate(identities)))
+def array_of(elements: Iterable[tuple[int, bytes]]) -> bytes:
+    """Return the array of these types and the bytes of their values."""
+    return document_of(b"".join(_named(kind, str(position)) + value for position, (kind, value) in enumerate(elements)))
 
 
 def among(identities: Iterable[bytes]) -> bytes:
     """Return the filter `{"_id": {"$in": […]}}` of the values of identities."""
-    return wrapped("_id", document_of(_named(ARRAY, "$in") + _array_of(identities)))
+    return wrapped("_id", document_of(_named(ARRAY, "$in") + array_of(map(_value_of, identities))))
 
 
-def _renamed(identified: bytes, name: str) -> bytes:
-    return _named(identified[_HEADER], name) + identified[_ID_VALUE:-1]
+def _value_of(identified: bytes) -> tuple[int, bytes]:
+    return identified[_HEADER], identified[_ID_VALUE:-1]
 
 
 def _named(kind: int, name: str) -> bytes:

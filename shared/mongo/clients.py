@@ -1,6 +1,6 @@
 """The driver's clients, one for each connection string, and the collections behind the names of data sources."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -22,9 +22,13 @@ RAW: CodecOptions[Any] = CodecOptions(
 )
 """How collections are read: documents stay the bytes that MongoDB sent."""
 
+SIMPLE: Mapping[str, Any] = {"locale": "simple"}
+"""The collation that compares texts as rules do."""
+
 _SERVER_SELECTION_MS = 5_000
 _LONGEST_NAME = 500  # characters of a name in an error's text
 _MOST_COLLECTIONS = 1_000
+_COLLATION_SECONDS = 60
 
 
 class Clients:
@@ -37,6 +41,7 @@ class Clients:
         self._clients: dict[str, Client] = {}
         self._collections: Cache[tuple[str, str, str], Collection] = Cache(_MOST_COLLECTIONS)  # the URI, and names
         self._known_collections: Cache[tuple[str, str, str], bool] = Cache(_MOST_COLLECTIONS)
+        self._collations: Cache[tuple[int, str, str], Mapping[str, Any]] = Cache(_MOST_COLLECTIONS)
 
     def collection(self, data_source: str, database: str, name: str) -> Collection:
         """Return a collection behind a dataSource name; raise UnknownDataSourceError if there is none of that name."""
@@ -66,6 +71,22 @@ class Clients:
         if names:
             self._known_collections.put(key, True)
         return bool(names)
+
+    async def collation(self, target: Collection) -> Mapping[str, Any] | None:
+        """Return the default collation of a collection, None if MongoDB cannot say now; known for a minute.
+
+        `{"locale": "simple"}` is that of a collection that compares texts byte by byte, as most do.
+        """
+        key = (id(target.database.client), target.database.name, target.name)
+        known = self._collations.get(key)
+        if known is None:
+            try:
+                options = await target.options()
+            except PyMongoError:  # the call itself will say what is wrong
+                return None
+            known = options.get("collation", SIMPLE)
+            self._collations.put(key, known, _COLLATION_SECONDS)
+        return known
 
     def client(self, uri: str) -> Client:
         """Return the client of a connection string; raise UnavailableError if the driver does not understand it."""

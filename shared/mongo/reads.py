@@ -5,7 +5,7 @@ batches makes an object of each document: docs/decisions/0011. They are used whe
 where a read failed for a reason that may pass.
 """
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterable, Mapping, Sequence
 from contextlib import aclosing
 from typing import Any, NamedTuple
 
@@ -16,7 +16,7 @@ from pymongo.errors import ConnectionFailure, OperationFailure
 
 from shared.documents.ejson import Document
 from shared.documents.elements import first_batch
-from shared.errors import ReadTooLargeError
+from shared.errors import NoRoleError, ReadTooLargeError
 from shared.mongo.clients import RAW, Collection
 from shared.mongo.refusals import may_pass
 from shared.settings import Settings
@@ -24,6 +24,7 @@ from shared.settings import Settings
 type RawCursor = AsyncRawBatchCursor[Any] | AsyncRawBatchCommandCursor[Any]
 
 _AT_ONCE = 1_000  # documents that are asked for in one reply
+_UNKNOWN_STAGE = 40324
 
 
 class Reading(NamedTuple):
@@ -84,6 +85,42 @@ async def batches(cursor: RawCursor, settings: Settings) -> AsyncGenerator[bytes
             size += len(batch)
             _refuse_too_large(size, settings)
             yield batch
+
+
+async def computed(
+    target: Collection,
+    documents: Sequence[bytes],
+    stages: list[Document],
+    settings: Settings,
+    collation: Mapping[str, Any] | None,
+) -> AsyncGenerator[bytes]:
+    """Give what stages make of these documents alone, in batches; nothing that is stored is read.
+
+    Raise NoRoleError where MongoDB cannot do that, as before version 5.1.
+    """
+    # $literal: a text in a document such as "$name" is no expression
+    given = {"$documents": {"$literal": [RawBSONDocument(each) for each in documents]}}
+    options: dict[str, Any] = {} if collation is None else {"collation": collation}
+    database = target.database.with_options(codec_options=RAW)
+    try:
+        cursor = await database.aggregate([given, *stages], maxTimeMS=settings.mongo_db_timeout_ms, **options)
+    except OperationFailure as error:
+        if error.code == _UNKNOWN_STAGE and "$documents" in str(error):
+            raise NoRoleError(
+                "rules let you compute only on what you may read, which this MongoDB cannot do: use find without"
+            ) from error
+        raise
+    size, batch = 0, []
+    made: AsyncIterable[Any] = cursor  # of raw documents, as the codec options say
+    async with cursor:
+        async for each in made:
+            batch.append(each.raw)
+            size += len(batch[-1])
+            _refuse_too_large(size, settings)
+            if len(batch) == _AT_ONCE:
+                yield b"".join(batch)
+                batch = []
+    yield b"".join(batch)
 
 
 async def _only_batch(target: Collection, reading: Reading, settings: Settings) -> bytes | None:

@@ -1,13 +1,15 @@
 """The paths of fields that the outcome of a call may depend on, and the operators that rules leave to callers."""
 
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
 
+from bson.max_key import MaxKey
+from bson.min_key import MinKey
 from bson.regex import Regex
 
 from shared.errors import InvalidParameterError
 from shared.guard.walk import nested
-from shared.rules.values import REFERENCE, Path, path
+from shared.rules.values import REFERENCE, Path, array_index, path
 
 _LOGICAL = frozenset({"$and", "$or", "$nor"})
 _CONDITIONS = frozenset({
@@ -22,16 +24,39 @@ _STAGES = frozenset({
 # $meta shows index and sort keys, which hold values of hidden fields
 _EXPRESSIONS = frozenset({"$accumulator", "$function", "$meta", "$setIsSubset"})
 _ROLES = "$$USER_ROLES"  # those of this deployment in MongoDB
+_POSITIVE = frozenset({"$all", "$elemMatch", "$eq", "$gt", "$gte", "$in", "$lt", "$lte", "$mod", "$size", "$type"})
 _SHOWN = 100
 _MOST_PARTS = 200  # of a path that a caller sends: each may be a call on the stack here
 
 
-def of_filter(condition: Mapping[str, Any]) -> set[Path]:
+class Uses(NamedTuple):
+    """What the outcome of a filter depends on."""
+
+    paths: set[Path]
+    gaps: set[Path]
+    """Those of which also counts that nothing is there, or where in an array something is."""
+
+
+def of_filter(condition: Mapping[str, Any]) -> Uses:
     """Return the paths that a filter asks about; `_id` compared by equality or `$in` is anybody's to ask.
 
     Raise InvalidParameterError for an operator that callers bound by rules may not use.
     """
-    return set(_filter_paths(condition, ()))
+    uses = list(_filter_uses(condition, (), is_negated=False))
+    return Uses({each.path for each in uses}, {each.path for each in uses if each.is_gap})
+
+
+def without(condition: Mapping[str, Any], unsure: Callable[[Uses], bool]) -> dict[str, Any]:
+    """Return a filter that finds no less than this one: what it demands, but what is unsure."""
+    kept: dict[str, Any] = {}
+    for name, operand in condition.items():
+        if name == "$and" and isinstance(operand, list) and all(isinstance(each, Mapping) for each in operand):
+            parts = [without(each, unsure) for each in operand]
+            if any(parts):
+                kept[name] = [each for each in parts if each]
+        elif not unsure(of_filter({name: operand})):
+            kept[name] = operand
+    return kept
 
 
 def of_sort(keys: Mapping[str, Any]) -> set[Path]:
@@ -84,6 +109,11 @@ def refuse_stages(pipeline: list[Any]) -> None:
     refuse_expressions(pipeline)
 
 
+def computes_matches(pipeline: list[Any]) -> bool:
+    """Tell whether a condition at any depth of a pipeline is an expression."""
+    return any("$expr" in each for each in nested(pipeline))
+
+
 def refuse_expressions(pipeline: list[Any]) -> None:
     """Raise InvalidParameterError for an operator in an expression that callers bound by rules may not use."""
     for value in nested(pipeline, texts=True):
@@ -95,41 +125,65 @@ def refuse_expressions(pipeline: list[Any]) -> None:
                 _refuse(name)
 
 
-def _filter_paths(condition: Mapping[str, Any], prefix: Path) -> Iterator[Path]:
+class _Use(NamedTuple):
+    path: Path
+    is_gap: bool
+
+
+def _filter_uses(condition: Mapping[str, Any], prefix: Path, *, is_negated: bool) -> Iterator[_Use]:
     for name, operand in condition.items():
         if name in _LOGICAL:
             for each in operand if isinstance(operand, list) else []:
                 if isinstance(each, Mapping):
-                    yield from _filter_paths(each, prefix)
+                    yield from _filter_uses(each, prefix, is_negated=is_negated or name == "$nor")
         elif name.startswith("$"):
             if name != "$comment":
                 _refuse(name)
         else:
-            yield from _condition_paths((*prefix, *path(name)), operand)
+            yield from _condition_uses((*prefix, *path(name)), operand, is_negated=is_negated)
 
 
-def _condition_paths(prefix: Path, operand: Any) -> Iterator[Path]:
+def _condition_uses(prefix: Path, operand: Any, *, is_negated: bool) -> Iterator[_Use]:
     _refuse_patterns(operand)
     if not _is_operators(operand):
         operand = {"$eq": operand}
     if prefix != ("_id",) or operand.keys() - {"$eq", "$in"}:
-        yield prefix
+        is_placed = any(array_index(part) is not None for part in prefix[1:])
+        is_gap = is_negated or is_placed or any(_finds_nothing_there(*each) for each in operand.items())
+        yield _Use(prefix, is_gap)
     for operator, value in operand.items():
         if operator not in _CONDITIONS:
             _refuse(operator)
-        if operator == "$elemMatch" and isinstance(value, Mapping):
-            yield from _element_paths(prefix, value)
-        elif operator == "$not" and isinstance(value, Mapping):
-            yield from _condition_paths(prefix, value)
-        elif operator == "$all" and isinstance(value, list):
-            yield from (path for each in value if _is_operators(each) for path in _condition_paths(prefix, each))
+        yield from _inner_uses(prefix, operator, value, is_negated=is_negated)
 
 
-def _element_paths(prefix: Path, condition: Mapping[str, Any]) -> Iterator[Path]:
+def _inner_uses(prefix: Path, operator: str, value: Any, *, is_negated: bool) -> Iterator[_Use]:
+    """Give what the conditions in an operator ask about."""
+    if operator == "$elemMatch" and isinstance(value, Mapping):
+        yield from _element_uses(prefix, value, is_negated=is_negated)
+    elif operator == "$not" and isinstance(value, Mapping):
+        yield from _condition_uses(prefix, value, is_negated=True)
+    elif operator == "$all" and isinstance(value, list):
+        for each in value:
+            if _is_operators(each):
+                yield from _condition_uses(prefix, each, is_negated=is_negated)
+
+
+def _element_uses(prefix: Path, condition: Mapping[str, Any], *, is_negated: bool) -> Iterator[_Use]:
     if _is_operators(condition) and not _LOGICAL & condition.keys():
-        yield from _condition_paths(prefix, condition)
+        yield from _condition_uses(prefix, condition, is_negated=is_negated)
     else:
-        yield from _filter_paths(condition, prefix)
+        yield from _filter_uses(condition, prefix, is_negated=is_negated)
+
+
+def _finds_nothing_there(operator: str, value: Any) -> bool:
+    """Tell whether a condition may hold where a path leads nowhere: what is not known to need a value does."""
+    if operator == "$exists":
+        return value not in (True, 1)
+    if operator not in _POSITIVE:
+        return True
+    values = value if operator in {"$in", "$all"} and isinstance(value, list) else [value]
+    return any(each is None or isinstance(each, MinKey | MaxKey) for each in values)
 
 
 def _is_operators(operand: Any) -> bool:
@@ -148,20 +202,20 @@ def _refuse_patterns(operand: Any) -> None:
 
 
 def _without_positions(parts: Path) -> Path:
-    return tuple(part for part in parts if not part.startswith("$"))
+    return tuple(part for part in parts if part != "$" and not part.startswith("$["))
 
 
 def _pulled(target: Path, condition: Any) -> set[Path]:
     if not isinstance(condition, Mapping):
         _refuse_patterns(condition)
         return set()
-    return set(_element_paths(target, condition))
+    return {use.path for use in _element_uses(target, condition, is_negated=False)}
 
 
 def _array_filter_paths(condition: Mapping[str, Any], names: list[str]) -> set[Path]:
     """Return what a condition on `identifier` asks about, in every array whose elements are named `$[identifier]`."""
     found: set[Path] = set()
-    for identifier, *rest in _filter_paths(condition, ()):
+    for identifier, *rest in of_filter(condition).paths:
         for name in names:
             parts = path(name)
             for position, part in enumerate(parts):

@@ -12,7 +12,7 @@ from shared.rules.filters import Filter
 from shared.rules.masks import Mask
 from shared.rules.projections import Projection
 from shared.rules.roles import Decision, Role
-from shared.rules.translations import EVERYTHING, NOTHING, Translation, all_of, any_of, negation
+from shared.rules.translations import EVERYTHING, NOTHING, Translation, all_of, any_of, negation, under_any_collation
 from shared.rules.values import Path, path
 
 NO_ROLE = "no matching role for document"
@@ -63,13 +63,20 @@ class Rights:
         self.is_full = is_one and not filters and self.roles[0].role.is_full
         # a filter's query is MongoDB's own, so nothing is lost by asking it
         self._filtered = all_of([Translation(query, exact=True) for each in filters if (query := each.query(context))])
-        # no less than what the caller sees, and if it is exact no more
-        self.query = EVERYTHING if self.is_full else all_of([self._filtered, any_of(self._visible())])
+        visible = any_of(self._visible())
+        # no less than what the caller sees, and if it is exact no more, where texts are compared as rules do
+        self.query = all_of([self._filtered, visible])
+        self.query_under_collation = all_of([self._filtered, under_any_collation(visible)])
 
     @property
     def shows_everything(self) -> bool:
         """Whether nothing is hidden in a document that the caller sees."""
         return self.reads_whole and self.projection is None
+
+    @property
+    def hides_nothing(self) -> bool:
+        """Whether the caller sees all of every document."""
+        return self.shows_everything and self.query == EVERYTHING
 
     def is_of(self, user: Mapping[str, Any]) -> bool:
         """Tell whether this is the very object that `%%user` shows."""
@@ -132,6 +139,18 @@ class Rights:
 
     def _always_covers(self, parts: Path) -> bool:
         return all(each.always_covers(parts) for each in self.roles)
+
+    def always_shows(self, parts: Path) -> bool:
+        """Tell whether, of every document of which something is visible, everything at a path is."""
+        is_left = self.projection is None or self.projection.part.always_covers_member(parts)
+        return is_left and self._always_covers(parts)
+
+    def drops_elements(self, parts: Path) -> bool:
+        """Tell whether a path leads through an array of which elements may be hidden, so that those after move up."""
+        if len(parts) < 2:
+            return False
+        projected = self.projection is not None and self.projection.part.drops_elements(parts[0])
+        return projected or any(each.drops_elements(parts[0]) for each in self.roles)
 
     def hidden(self, used: Iterable[Path]) -> Path | None:
         """Return the first of these paths that the caller could not read in any document."""
@@ -203,11 +222,16 @@ class Rights:
             exact = all_of([self._filtered, role.applied, role.filtered]).exact
         else:
             return None
-        if visible is None or not exact:
+        left = {} if self.projection is None else dict(self.projection.source)
+        if visible is None or not exact or any("." in name for name in left):
             return None
-        match = [{"$match": self.query.query}] if self.query.query else []
-        cuts = [{"$project": each} for each in (visible, self.projection and self.projection.source) if each]
-        return [*match, *cuts, *([{"$match": {"$expr": {"$ne": ["$$ROOT", {}]}}}] if cuts else [])]
+        stages: list[dict[str, Any]] = [{"$match": self.query.query}] if self.query.query else []
+        if visible:
+            stages += [{"$project": visible}, {"$match": {"$expr": {"$ne": ["$$ROOT", {}]}}}]
+        if left:
+            stages.append({"$project": left})
+        # made anew, else a field that is set later comes to the place of a hidden one of its name
+        return [*stages, {"$replaceWith": {"$mergeObjects": ["$$ROOT"]}}] if visible or left else stages
 
 
 def _candidates(roles: Sequence[Role], context: Context) -> list[tuple[Role, Translation]]:

@@ -49,3 +49,32 @@ def negation(translation: Translation) -> Translation:
     if translation == NOTHING:
         return EVERYTHING
     return Translation({"$nor": [translation.query]}, exact=True)
+
+
+def under_any_collation(translation: Translation) -> Translation:
+    """Return a query that finds no less where MongoDB compares texts in another way than rules do.
+
+    Equal texts are equal in every collation, so that equality finds no less; order is another, and what is not equal
+    may be more.
+    """
+    if translation == NOTHING:
+        return NOTHING
+    query = _kept(translation.query)
+    return Translation(query, exact=translation.exact and query == {} == translation.query)
+
+
+def _kept(query: dict[str, Any]) -> dict[str, Any]:
+    kept: dict[str, Any] = {}
+    for name, operand in query.items():
+        if name == "$nor":
+            continue
+        if name in {"$and", "$or"}:
+            parts = [_kept(each) for each in operand]
+            if name == "$and" or all(parts):
+                kept[name] = [each for each in parts if each]
+        elif not any(operator in _ORDERS and isinstance(value, str) for operator, value in operand.items()):
+            kept[name] = operand
+    return {name: operand for name, operand in kept.items() if operand}
+
+
+_ORDERS = frozenset({"$gt", "$gte", "$lt", "$lte"})

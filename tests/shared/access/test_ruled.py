@@ -8,7 +8,7 @@ import pytest
 from shared.access.full import FullAccess
 from shared.access.opening import RuledAccess
 from shared.access.protocol import Reply
-from shared.mongo.clients import RAW
+from shared.mongo.clients import RAW, Clients
 from shared.mongo.reads import Reading
 from shared.rules.compiler.operands import Constants
 from shared.rules.compiler.ruleset import compile_ruleset
@@ -36,8 +36,9 @@ async def test_a_limit_means_the_same_whether_rules_apply_or_not(
     expansions = Expansions({"id": "u1"})
     rules = compile_ruleset({"roles": [role]}, Constants(), Report())
     full = FullAccess(database.get_collection("items", codec_options=RAW), Settings(), "JSON", None)
+    clients = Clients(Settings())
     reading = Reading({}, {}, [("n", 1)], limit=limit, skip=skip)
 
-    ruled = await RuledAccess(full, rules.rights(expansions), None, expansions).find(reading)
+    ruled = await RuledAccess(full, rules.rights(expansions), None, expansions, clients.collation).find(reading)
 
     assert ids(ruled) == ids(await full.find(reading)) == [*range(70)][skip : skip + limit if limit else None]

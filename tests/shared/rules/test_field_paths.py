@@ -39,7 +39,7 @@ def paths(*names: str) -> set[tuple[str, ...]]:
     ],
 )
 def test_the_paths_of_a_filter(condition: Any, used: Any) -> None:
-    assert field_paths.of_filter(condition) == used
+    assert field_paths.of_filter(condition).paths == used
 
 
 REFUSED = [
@@ -135,6 +135,12 @@ def test_stages_that_are_allowed() -> None:
     field_paths.refuse_stages([{"$match": {"a": 1}}, {"$group": {"_id": "$a", "n": {"$sum": 1}}}, {"$sort": {"n": -1}}])
 
 
+def test_a_name_that_begins_with_a_dollar_is_no_position() -> None:
+    update = {"$pop": {"b.$ref.in.$id": 1}, "$set": {"a.$[].x": 1, "a.$[e].y": 1, "a.$.z": 1}}
+
+    assert field_paths.of_update(update, []) == paths("b.$ref.in.$id", "a.x", "a.y", "a.z")
+
+
 def test_a_sort_that_computes_is_refused() -> None:
     assert field_paths.of_sort({"a": 1, "b.c": -1}) == paths("a", "b.c")
     with pytest.raises(InvalidParameterError, match=r"'\$meta'"):
@@ -173,4 +179,4 @@ def test_deep_conditions_are_looked_at() -> None:
     condition: Any = {"secret": 1}
     for _ in range(48):
         condition = {"$and": [condition]}
-    assert field_paths.of_filter(condition) == paths("secret")
+    assert field_paths.of_filter(condition).paths == paths("secret")

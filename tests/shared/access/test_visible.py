@@ -1,0 +1,199 @@
+"""Reads of documents of which rules hide a part: as if the visible parts were all that there is."""
+
+import json
+from typing import Any, NamedTuple
+
+import pytest
+from bson.int64 import Int64
+
+from shared.access.full import FullAccess
+from shared.access.opening import RuledAccess
+from shared.errors import InvalidParameterError
+from shared.mongo.clients import RAW, Clients
+from shared.mongo.reads import Reading
+from shared.rules.compiler.operands import Constants
+from shared.rules.compiler.ruleset import compile_ruleset
+from shared.rules.expressions import Expansions
+from shared.rules.report import Report
+from shared.settings import Settings
+
+BY_DOCUMENT = {"name": "owner", "apply_when": {"%%prevRoot.owner": "%%user.id"}, "read": True}
+"""A role of which no query can say where it applies."""
+
+X_ALONE = {"name": "r", "apply_when": {}, "fields": {"a": {"fields": {"x": {"read": True}}}, "n": {"read": True}}}
+EXPANSIONS = Expansions({"id": "ann"})
+
+
+class Seen(NamedTuple):
+    """A collection as rules show it."""
+
+    collection: Any
+
+    def through(self, *roles: dict[str, Any], filters: Any = ()) -> RuledAccess:
+        source = {"roles": list(roles), "filters": list(filters)}
+        rules = compile_ruleset(source, Constants(), Report())
+        full = FullAccess(self.collection.with_options(codec_options=RAW), Settings(), "JSON", None)
+        return RuledAccess(full, rules.rights(EXPANSIONS), None, EXPANSIONS, Clients(Settings()).collation)
+
+
+@pytest.fixture
+def seen(database: Any) -> Seen:
+    return Seen(database["items"])
+
+
+async def found(
+    access: RuledAccess,
+    condition: Any = None,
+    projection: Any = None,
+    sort: list[tuple[str, Any]] | None = None,
+    limit: int = 0,
+    skip: int = 0,
+) -> Any:
+    reply = await access.find(Reading(condition or {}, projection or {}, sort, limit, skip))
+    return json.loads(reply.body)["documents"]
+
+
+async def piped(access: RuledAccess, *stages: Any) -> Any:
+    return json.loads((await access.aggregate(list(stages))).body)["documents"]
+
+
+IN_ARRAYS = [
+    {"a": [{"x": 1}], "n": 1},
+    {"a": [{"x": 1}, {"secret": 2}], "n": 2},
+    {"a": [5, {"x": 1}], "n": 3},
+    {"a": [{"x": 1}, {"x": None}], "n": 4},
+    {"a": {"x": 1}, "n": 5},
+    {"a": [{"secret": 1}, {"x": 2}], "n": 6},
+    {"a": 5, "n": 7},
+    {"n": 8},
+    {"a": [], "n": 9},
+]
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        {"a.x": 1}, {"a.x": None}, {"a.x": {"$ne": None}}, {"a.x": {"$exists": False}}, {"a.0.x": 1}, {"a.1.x": 1},
+        {"a.x": {"$in": [None, 2]}}, {"a.x": {"$nin": [1]}}, {"a.x": {"$not": {"$gt": 1}}}, {"$nor": [{"a.x": 1}]},
+        {"$or": [{"a.0.x": 2}, {"n": 1}]}, {"$and": [{"n": {"$gt": 1}}, {"a.x": {"$ne": 2}}]},
+        {"a.x": {"$all": [None]}}, {"a.x": {"$exists": True}}, {"n": {"$ne": 3}, "a.0.x": {"$gte": 1}},
+    ],
+    ids=str,
+)  # fmt: skip
+async def test_a_filter_matches_what_is_visible(seen: Seen, database: Any, condition: Any) -> None:
+    await seen.collection.insert_many(IN_ARRAYS)
+    shown = await found(seen.through(X_ALONE), sort=[("n", 1)])
+    await database["shown"].insert_many(shown)
+
+    matched = await found(seen.through(X_ALONE), condition, sort=[("n", 1)])
+    first = await piped(seen.through(X_ALONE), {"$match": condition}, {"$sort": {"n": 1}})
+
+    theirs = database["shown"].find(condition, {"_id": 0}, sort=[("n", 1)])
+    assert matched == first == [each async for each in theirs]
+
+
+@pytest.mark.parametrize(
+    "condition", [{"n": None}, {"n": {"$ne": 1}}, {"n": 1}, {"$and": [{"n": None}, {"share": False}]}]
+)
+async def test_a_field_that_is_hidden_is_missing_to_a_pipeline(seen: Seen, database: Any, condition: Any) -> None:
+    role = {"name": "r", "apply_when": {}, "fields": {"n": {"read": {"share": True}}, "share": {"read": True}}}
+    await seen.collection.insert_many([{"n": n, "share": share} for n in (None, 1, 2) for share in (True, False)])
+    await database["shown"].insert_many(await found(seen.through(role)))
+
+    matched = await piped(seen.through(role), {"$match": condition})
+
+    assert matched == [each async for each in database["shown"].find(condition, {"_id": 0})]
+
+
+@pytest.mark.parametrize("direction", [1, -1])
+async def test_a_sort_orders_what_is_visible(seen: Seen, database: Any, direction: int) -> None:
+    await seen.collection.insert_many(IN_ARRAYS)
+    await database["shown"].insert_many(await found(seen.through(X_ALONE)))
+    order = [("a.x", direction), ("n", 1)]
+
+    mine = await found(seen.through(X_ALONE), sort=order, limit=4, skip=1)
+
+    assert mine == [each async for each in database["shown"].find({}, {"_id": 0}, sort=order, limit=4, skip=1)]
+
+
+async def test_a_sort_never_fails_on_a_hidden_document(seen: Seen) -> None:
+    mine = [{"_id": n, "owner": "ann", "a": [{"x": n}]} for n in (2, 1)]
+    hidden = {"_id": 3, "owner": "bob", "a": [{"0": "RED", "secret": 1}], "b": [1], "c": [2]}
+    await seen.collection.insert_many([*mine, hidden])
+
+    assert [each["_id"] for each in await found(seen.through(BY_DOCUMENT), sort=[("a.0.x", 1)])] == [1, 2]
+    assert [each["_id"] for each in await found(seen.through(BY_DOCUMENT), sort=[("a.0", -1)], limit=1)] == [2]
+    assert len(await found(seen.through(BY_DOCUMENT), sort=[("b", 1), ("c", 1)])) == 2
+
+
+@pytest.mark.parametrize(
+    "role",
+    [
+        BY_DOCUMENT,
+        {"name": "r", "apply_when": {"%%root.owner": "%%root.holder"}, "read": True},
+        {"name": "r", "apply_when": {"deleted": None}, "read": True},
+    ],
+    ids=str,
+)
+async def test_nothing_is_computed_on_a_document_that_no_role_shows(seen: Seen, role: Any) -> None:
+    mine = {"_id": 1, "owner": "ann", "holder": "ann", "deleted": None, "text": "5"}
+    await seen.collection.insert_many([mine, {"_id": 2, "owner": "bob", "text": "BOBS HIDDEN VALUE"}])
+    to_int = {"x": {"$toInt": "$text"}}
+
+    assert await found(seen.through(role), projection=to_int) == [{"_id": 1, "x": 5}]
+    assert await piped(seen.through(role), {"$project": to_int}) == [{"_id": 1, "x": 5}]
+    assert await piped(seen.through(role), {"$match": {"_id": 2}}, {"$project": to_int}) == []
+
+
+async def test_texts_and_types_come_back_as_they_were_stored(seen: Seen) -> None:
+    document = {"_id": 1, "owner": "ann", "text": "$owner", "inner": {"$ref": "c", "$id": Int64(1)}, "n": Int64(5)}
+    await seen.collection.insert_one(document)
+    access = seen.through(BY_DOCUMENT)
+    access.full.form = "EJSON"
+
+    assert await piped(access) == [{
+        "_id": {"$numberInt": "1"}, "owner": "ann", "text": "$owner",
+        "inner": {"$ref": "c", "$id": {"$numberLong": "1"}}, "n": {"$numberLong": "5"},
+    }]  # fmt: skip
+
+
+@pytest.mark.parametrize("filters", [[], [{"name": "f", "apply_when": {}, "projection": {"b.secret": 0}}]])
+async def test_a_field_set_anew_is_the_last_whatever_was_hidden(seen: Seen, filters: Any) -> None:
+    role = {"name": "r", "apply_when": {}, "fields": {"s": {}}, "additional_fields": {"read": True}}
+    await seen.collection.insert_many([{"_id": 1, "s": 1, "b": {"secret": 1, "x": 1}}, {"_id": 2, "b": {"x": 1}}])
+
+    both = await piped(seen.through(role, filters=filters), {"$set": {"s": 5, "b.secret": 6}}, {"$unset": "_id"})
+
+    assert json.dumps(both[0]) == json.dumps(both[1]) or not filters
+    assert [list(each) for each in both] == [["b", "s"]] * 2
+
+
+async def test_what_is_too_much_to_compute_on_is_refused_with_what_to_do(seen: Seen) -> None:
+    await seen.collection.insert_many([{"_id": n, "owner": "ann", "text": "x" * 1_000_000} for n in range(17)])
+
+    with pytest.raises(InvalidParameterError, match=r"16 MB .*: narrow the filter"):
+        await piped(seen.through(BY_DOCUMENT), {"$count": "n"})
+    assert await piped(seen.through(BY_DOCUMENT), {"$match": {"_id": {"$lt": 3}}}, {"$count": "n"}) == [{"n": 3}]
+
+
+@pytest.mark.parametrize("role", [BY_DOCUMENT, {"name": "r", "apply_when": {"owner": "ann"}, "read": True}])
+async def test_a_collation_is_that_of_the_caller_and_never_that_of_rules(database: Any, role: Any) -> None:
+    await database.create_collection("items", collation={"locale": "en", "strength": 2})
+    owners = ["ANN", "ann", "Ann", "ann"]
+    await database["items"].insert_many([{"_id": n, "owner": each, "k": "A"} for n, each in enumerate(owners)])
+    access = Seen(database["items"]).through(role)
+
+    assert [each["_id"] for each in await found(access, {"k": "a"})] == [1, 3]
+    assert [each["_id"] for each in await piped(access, {"$match": {"k": "a"}})] == [1, 3]
+    assert await piped(access, {"$group": {"_id": "$k", "n": {"$sum": 1}}}) == [{"_id": "A", "n": 2}]
+
+
+@pytest.mark.parametrize(
+    "read", [{"k": {"%ne": "x"}}, {"k": {"%lt": "a"}}, {"%or": [{"k": {"%lt": "a"}}, {"_id": 5}]}, {"%not": {"k": "x"}}]
+)
+async def test_a_document_is_found_that_a_collation_takes_for_another(database: Any, read: Any) -> None:
+    await database.create_collection("items", collation={"locale": "en", "strength": 2})
+    await database["items"].insert_many([{"_id": 1, "k": "X"}, {"_id": 2, "k": "x"}])
+    role = {"name": "r", "apply_when": {}, "read": read}
+
+    assert [each["_id"] for each in await found(Seen(database["items"]).through(role))] == [1]
