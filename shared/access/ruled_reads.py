@@ -13,10 +13,9 @@ from pymongo.errors import OperationFailure
 from shared.access.full import LIMIT
 from shared.access.protocol import Reply
 from shared.access.ruled import Ruled, batch_size
-from shared.access.trimming import StoredTrimming, Trimming
+from shared.access.trimming import StoredTrimming, Trimming, Visible
 from shared.documents import replies
 from shared.documents.ejson import Document
-from shared.errors import InvalidParameterError
 from shared.mongo import reads
 from shared.mongo.clients import SIMPLE
 from shared.mongo.reads import Reading
@@ -87,7 +86,7 @@ class RuledReads(Ruled):
             used |= trimming.parts
             self.required(trimming.parts | trimming.sliced)
         if self.is_unsure(Uses(uses.paths, uses.gaps | sorted_by)):
-            return await self._matched_when_visible(reading, trimming, used)
+            return await self._selected(reading, trimming, used)
         try:
             if trimming is not None:
                 return await self._found(reading, trimming, used)
@@ -95,41 +94,34 @@ class RuledReads(Ruled):
         except OperationFailure as error:
             if may_pass(error) or not reading.sort:
                 raise
-            return await self._matched_when_visible(reading, trimming, used)
+            return await self._selected(reading, trimming, used)
         return await self._rendered_of(visible, [{"$project": reading.projection}])
 
-    async def _matched_when_visible(
-        self, reading: Reading, trimming: Trimming | None, used: set[Path]
-    ) -> list[dict[str, Any]]:
-        """Return what matches as it is visible, where stored documents may match by what is hidden."""
-        if trimming is not None and (trimming.parts or trimming.sliced):
-            raise InvalidParameterError(
-                "projection: $slice and $elemMatch cannot be used with this filter or sort where rules apply"
-            )
+    async def _selected(self, reading: Reading, trimming: Trimming | None, used: set[Path]) -> list[dict[str, Any]]:
+        """Return what MongoDB selects of the visible parts, where stored documents may match by what is hidden."""
+        trims = StoredTrimming(self.rights, None if trimming is None else trimming.sent)
         condition = field_paths.without(reading.filter, self.is_unsure)
-        found = Reading(condition, {}, None, limit=0)
-        visible = await self._found(found, StoredTrimming(self.rights), used)
+        visible = await self._found(Reading(condition, {}, None, limit=0), trims, used)
         stages: list[Document] = [{"$match": reading.filter}]
-        if reading.sort:
-            stages.append({"$sort": dict(reading.sort)})
-        if reading.skip:
-            stages.append({"$skip": reading.skip})
-        if reading.limit:
-            stages.append({"$limit": reading.limit})
-        if reading.projection:
-            stages.append({"$project": reading.projection})
-        return await self._rendered_of(visible, stages)
+        stages += [{"$sort": dict(reading.sort)}] if reading.sort else []
+        stages += [{"$skip": reading.skip}] if reading.skip else []
+        stages += [{"$limit": reading.limit}] if reading.limit else []
+        if trimming is None:
+            return await self._rendered_of(visible, [*stages, {"$project": reading.projection}])
+        shown = [each.shown for each in visible]
+        places = await reads.places(self.target, shown, stages, self.settings, await self.collation())
+        return list(trimming.visible(b"".join(visible[each].sent for each in places), used, self.full.form))
 
-    async def _computed(self, visible: list[bytes], stages: list[Document]) -> AsyncGenerator[bytes]:
+    async def _computed(self, visible: list[Visible], stages: list[Document]) -> AsyncGenerator[bytes]:
         """Give what stages make of visible documents."""
-        collation = await self.collation()
-        async with aclosing(reads.computed(self.target, visible, stages, self.settings, collation)) as made:
-            async for each in made:
-                yield each
+        shown, collation = [each.shown for each in visible], await self.collation()
+        async with aclosing(reads.computed(self.target, shown, stages, self.settings, collation)) as made:
+            async for batch in made:
+                yield batch
 
-    async def _rendered_of(self, visible: list[bytes], stages: list[Document]) -> list[dict[str, Any]]:
+    async def _rendered_of(self, visible: list[Visible], stages: list[Document]) -> list[dict[str, Any]]:
         """Return what stages make of visible documents, rendered."""
-        made = [each async for each in self._computed(visible, stages)]
+        made = [batch async for batch in self._computed(visible, stages)]
         return replies.rendered(b"".join(made), self.full.form)
 
     async def _found[T](self, reading: Reading, trims: _Trims[T], used: set[Path]) -> list[T]:

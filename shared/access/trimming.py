@@ -1,11 +1,11 @@
 """Documents for a caller bound by rules: trimmed to what is visible, for the reply or for MongoDB to compute on."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from shared.documents import replies
 from shared.documents.ejson import Document
-from shared.documents.elements import decoded_all, split
+from shared.documents.elements import decoded_all, elements, split
 from shared.documents.rendered import values as stored_values
 from shared.errors import InvalidParameterError
 from shared.rules import field_paths
@@ -16,8 +16,8 @@ from shared.rules.values import Path
 
 _ROOT = "dozen_root"  # the whole document beside what a projection makes of it
 
-MOST_COMPUTED = 16 * 1024 * 1024 - 64 * 1024  # bytes of documents that one command holds beside its stages
-TOO_MUCH = (
+_MOST_COMPUTED = 16 * 1024 * 1024 - 64 * 1024  # bytes of documents that one command holds beside its stages
+_TOO_MUCH = (
     "what you may see of the documents found is more than the 16 MB on which MongoDB can compute for you:"
     " narrow the filter or the first $match by fields that you may read"
 )
@@ -118,35 +118,45 @@ class Trimming:
 
     def _composed(self, sent: dict[str, Any]) -> dict[str, Any]:
         """Return the whole document with the requested parts of arrays."""
-        return {name: sent[name] if name in self._matched else value for name, value in sent[_ROOT].items()
+        root: dict[str, Any] = sent.get(_ROOT, {})  # what is rendered may hide its keys from []
+        return {name: sent.get(name) if name in self._matched else value for name, value in root.items()
                 if name not in self._matched or name in sent}  # fmt: skip
+
+
+class Visible(NamedTuple):
+    """A document as MongoDB sent it, and the bytes of what is visible of it as it is stored."""
+
+    sent: bytes
+    shown: bytes
 
 
 class StoredTrimming:
     """Trims documents to what is visible, in the bytes in which they are stored."""
 
-    def __init__(self, rights: Rights) -> None:
-        """Take what the rules come to."""
+    def __init__(self, rights: Rights, sent: Document | None = None) -> None:
+        """Take what the rules come to, and the projection of a Trimming by which MongoDB sends documents."""
         self._rights = rights
-        self.sent: Document = {}
+        self.sent: Document = sent or {}
         self.hidden = 0
         self._size = 0
 
-    def visible(self, batch: bytes, used: Iterable[Path], _form: replies.Format) -> Iterator[bytes]:
+    def visible(self, batch: bytes, used: Iterable[Path], _form: replies.Format) -> Iterator[Visible]:
         """Give what is visible of a batch; raise InvalidParameterError where all of it is too much for a command."""
-        documents = decoded_all(batch)
+        each_sent = split(batch)
+        stored = [elements(each)[_ROOT].value for each in each_sent] if self.sent else each_sent
+        documents = decoded_all(b"".join(stored))
         masks = self._rights.masks(documents, used)
-        for stored, document, mask in zip(split(batch), documents, masks, strict=True):
+        for sent, whole, document, mask in zip(each_sent, stored, documents, masks, strict=True):
             if mask is None:
                 self.hidden += 1
                 continue
-            shown, projection = cut_stored(stored, mask), self._rights.projection
+            shown, projection = cut_stored(whole, mask), self._rights.projection
             if projection is not None:
                 shown = cut_stored(shown, projection.mask(cut(document, mask)))
             self._size += len(shown) + _ELEMENT
-            if self._size > MOST_COMPUTED:
-                raise InvalidParameterError(TOO_MUCH)
-            yield shown
+            if self._size > _MOST_COMPUTED:
+                raise InvalidParameterError(_TOO_MUCH)
+            yield Visible(sent, shown)
 
 
 def _is_element_match(name: str, value: Any) -> bool:

@@ -9,13 +9,14 @@ from collections.abc import AsyncGenerator, AsyncIterable, Mapping, Sequence
 from contextlib import aclosing
 from typing import Any, NamedTuple
 
+import bson
 from bson.raw_bson import RawBSONDocument
 from pymongo.asynchronous.command_cursor import AsyncRawBatchCommandCursor
 from pymongo.asynchronous.cursor import AsyncRawBatchCursor
 from pymongo.errors import ConnectionFailure, OperationFailure
 
 from shared.documents.ejson import Document
-from shared.documents.elements import first_batch
+from shared.documents.elements import first_batch, with_member
 from shared.errors import NoRoleError, ReadTooLargeError
 from shared.mongo.clients import RAW, Collection
 from shared.mongo.refusals import may_pass
@@ -25,6 +26,7 @@ type RawCursor = AsyncRawBatchCursor[Any] | AsyncRawBatchCommandCursor[Any]
 
 _AT_ONCE = 1_000  # documents that are asked for in one reply
 _UNKNOWN_STAGE = 40324
+_PLACE = "place"
 
 
 class Reading(NamedTuple):
@@ -121,6 +123,23 @@ async def computed(
                 yield b"".join(batch)
                 batch = []
     yield b"".join(batch)
+
+
+async def places(
+    target: Collection,
+    documents: Sequence[bytes],
+    stages: list[Document],
+    settings: Settings,
+    collation: Mapping[str, Any] | None,
+) -> list[int]:
+    """Return which of these documents stages select, which take them or leave them, in their order."""
+    name = _PLACE
+    texts = [*documents, bson.encode({"stages": stages})]
+    while any(name.encode() in each for each in texts):
+        name += "_"
+    numbered = [with_member(each, name, number) for number, each in enumerate(documents)]
+    found = computed(target, numbered, [*stages, {"$project": {"_id": 0, name: 1}}], settings, collation)
+    return [each[name] async for batch in found for each in bson.decode_all(batch)]
 
 
 async def _only_batch(target: Collection, reading: Reading, settings: Settings) -> bytes | None:

@@ -126,6 +126,22 @@ async def test_a_sort_never_fails_on_a_hidden_document(seen: Seen) -> None:
     assert len(await found(seen.through(BY_DOCUMENT), sort=[("b", 1), ("c", 1)])) == 2
 
 
+async def test_parts_of_arrays_are_those_of_what_is_sorted_as_visible(seen: Seen) -> None:
+    mine = [{"_id": n, "owner": "ann", "a": [{"x": n}], "l": [n, 5], "r": {"$ref": "c", "$id": 1}} for n in (2, 1)]
+    await seen.collection.insert_many([*mine, {"_id": 3, "owner": "bob", "a": [{"0": "RED"}]}])
+    access = seen.through(BY_DOCUMENT)
+
+    async def shown(projection: Any) -> Any:
+        return await found(access, projection=projection, sort=[("a.0.x", 1)], limit=2)
+
+    assert await shown({"l": {"$slice": 1}, "a": 0, "r": 0}) == [
+        {"_id": 1, "owner": "ann", "l": [1]}, {"_id": 2, "owner": "ann", "l": [2]},
+    ]  # fmt: skip
+    assert await shown({"l": {"$elemMatch": {"$lt": 5}}}) == [{"_id": 1, "l": [1]}, {"_id": 2, "l": [2]}]
+    assert await shown({"x": {"$first": "$l"}}) == [{"_id": 1, "x": 1}, {"_id": 2, "x": 2}]
+    assert await shown({"_id": 1}) == [{"_id": 1}, {"_id": 2}]
+
+
 @pytest.mark.parametrize(
     "role",
     [
