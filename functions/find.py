@@ -7,8 +7,7 @@ from msgspec import field
 from shared.access.protocol import Reply
 from shared.documents.ejson import Document
 from shared.endpoint.actions import ACTION_ROUTE, ALL_METHODS, Actions, Call
-from shared.mongo.reads import Reading
-from shared.requests import Request, sort_keys, whole
+from shared.requests import Reading, Request, sort_keys, whole
 
 bp = Actions()
 

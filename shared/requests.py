@@ -1,6 +1,6 @@
 """A request's body -> a typed request (pure)."""
 
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import msgspec
 from bson.code import Code
@@ -34,6 +34,21 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
             return msgspec.convert(given, cls)
         except msgspec.ValidationError as error:
             raise _refusal(str(error)) from error
+
+
+class Reading(NamedTuple):
+    """What a call wants to read: a limit of 0 is none, as to MongoDB; a sort is a list of keys or None."""
+
+    filter: Document
+    projection: Document
+    sort: list[tuple[str, Any]] | None
+    limit: int = 1
+    skip: int = 0
+
+    @property
+    def end(self) -> int | None:
+        """How many documents are wanted together with those that are skipped; None for all."""
+        return self.skip + self.limit if self.limit else None
 
 
 class Upsertable(Request, frozen=True, kw_only=True):

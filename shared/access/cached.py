@@ -15,9 +15,8 @@ from shared.documents.ejson import Document
 from shared.errors import DataAPIError
 from shared.guard import dependencies
 from shared.mongo.clients import Clients
-from shared.mongo.reads import Reading
 from shared.mongo.refusals import translated
-from shared.requests import Request
+from shared.requests import Reading, Request
 
 _PRIMARY = 0  # the mode of a read preference
 _MARGIN_SECONDS = 60  # how much later than its deadline a write may still happen: MongoDB ends transactions then

@@ -10,7 +10,7 @@ from shared.documents.replies import Format
 from shared.mongo import reads
 from shared.mongo.clients import Collection
 from shared.mongo.deadlines import server_deadline
-from shared.mongo.reads import Reading
+from shared.requests import Reading
 from shared.settings import Settings
 
 MAX_RESULTS = 50_000

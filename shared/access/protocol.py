@@ -3,7 +3,7 @@
 from typing import Any, NamedTuple, Protocol
 
 from shared.documents.ejson import Document
-from shared.mongo.reads import Reading
+from shared.requests import Reading
 
 type Changes = Document | list[Document]
 """Update operators, or a pipeline."""

@@ -1,7 +1,7 @@
 """One collection as the rules of the app open it to one call: what its reads and its writes share."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from shared.access.full import FullAccess
 from shared.documents.ejson import Document
@@ -10,9 +10,11 @@ from shared.mongo.clients import SIMPLE, Collection
 from shared.rules import field_paths
 from shared.rules.expressions import Expansions
 from shared.rules.field_paths import Uses
-from shared.rules.ruleset import Rights
 from shared.rules.schema import Schema
 from shared.rules.values import Path
+
+if TYPE_CHECKING:
+    from shared.rules.ruleset import Rights
 
 _SMALLEST_BATCH, _LARGEST_BATCH = 32, 1_000
 
@@ -24,7 +26,7 @@ class Ruled:
     """The collection, and what the rules come to for this call."""
 
     def __init__(
-        self, full: FullAccess, rights: Rights, schema: Schema | None, expansions: Expansions, collation: Collation
+        self, full: FullAccess, rights: "Rights", schema: Schema | None, expansions: Expansions, collation: Collation
     ) -> None:
         """Take the unbound access, the rights of the caller, the schema of the collection, and what expansions mean."""
         self.full = full

@@ -18,8 +18,8 @@ from shared.documents import replies
 from shared.documents.ejson import Document
 from shared.mongo import reads
 from shared.mongo.clients import SIMPLE
-from shared.mongo.reads import Reading
 from shared.mongo.refusals import may_pass
+from shared.requests import Reading
 from shared.rules import field_paths
 from shared.rules.field_paths import Uses
 from shared.rules.values import Path

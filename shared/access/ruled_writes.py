@@ -5,7 +5,7 @@ transaction, so that no other write comes between the check and what was checked
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
-from contextlib import aclosing, contextmanager
+from contextlib import contextmanager
 from typing import Any, NamedTuple, NoReturn
 
 import bson
@@ -15,12 +15,11 @@ from pymongo import ReturnDocument
 from pymongo.errors import OperationFailure
 
 from shared.access.protocol import Changes, Reply
-from shared.access.ruled import Ruled, batch_size
+from shared.access.ruled_matches import AT_ONCE, RuledMatches
 from shared.documents import replies
 from shared.documents.ejson import Document
-from shared.documents.elements import decoded, decoded_all, split
+from shared.documents.elements import decoded
 from shared.errors import CommandFailedError, DataAPIError, DeniedWriteError, NoRoleError, SchemaFailedError
-from shared.mongo import reads
 from shared.mongo.deadlines import Session, transaction
 from shared.mongo.refusals import translated
 from shared.rules import field_paths
@@ -28,11 +27,10 @@ from shared.rules.roles import Decision
 from shared.rules.ruleset import NO_ROLE, Rights
 from shared.rules.values import Path
 
-_AT_ONCE = 1_000  # documents of an update that are read or changed with one command
 _NOBODY: Document = {"$nor": [{}]}
 
 
-class RuledWrites(Ruled):
+class RuledWrites(RuledMatches):
     """The writes of one collection as the rules open it to one call."""
 
     async def insert_one(self, document: Document) -> Reply:
@@ -117,32 +115,36 @@ class RuledWrites(Ruled):
         return field_paths.of_update(changes, array_filters or [])
 
     async def _update_one(self, session: Session, update: "_Update") -> dict[str, Any]:
-        found = await self._visible(session, update.condition, 1)
+        found = await self.visible(session, update.condition, 1)
         if not found:
             return await self._upserted(session, update)
         self._check_touched(found, update)
-        condition = {"$and": [{"_id": {"$eq": _id(found[0])}}, update.condition]}
+        update = update.of_existing()
+        if not update.changes and not update.is_replacement:
+            return {"matchedCount": 1, "modifiedCount": 0}
+        condition = self.again({"_id": {"$eq": _id(found[0])}}, update.condition)
         new = await self._changed(session, condition, update, upsert=False)
         self._check_update(found[0], new)
         return {"matchedCount": 1, "modifiedCount": int(found[0] != new)}
 
     async def _update_many(self, session: Session, update: "_Update") -> dict[str, Any]:
-        found = await self._visible(session, update.condition, None)
+        found = await self.visible(session, update.condition, None)
         if not found:
             return await self._upserted(session, update)
         self._check_touched(found, update)
+        update = update.of_existing()
         modified = 0
-        for start in range(0, len(found), _AT_ONCE):
-            old = {_key(each): each for each in found[start : start + _AT_ONCE]}
+        for start in range(0, len(found) if update.changes else 0, AT_ONCE):
+            old = {_key(each): each for each in found[start : start + AT_ONCE]}
             ids = {"_id": {"$in": [_id(each) for each in old.values()]}}
             with _without_text(self.rights):
                 await self.target.update_many(
-                    {"$and": [ids, update.condition]},
+                    self.again(ids, update.condition),
                     update.changes,
                     array_filters=update.array_filters,
                     session=session,
                 )
-            for new in await self._stored(session, ids):
+            for new in await self.stored(session, ids):
                 before = old.pop(_key(new))
                 self._check_update(before, new)
                 modified += before != new
@@ -192,40 +194,16 @@ class RuledWrites(Ruled):
 
     async def _delete(self, session: Session, condition: Document, limit: int | None) -> int:
         ids = []
-        for old in await self._visible(session, condition, limit):
+        for old in await self.visible(session, condition, limit):
             decision = self.rights.may_delete(old)
             if not decision.allowed:
                 _deny("delete", decision)
             ids.append(_id(old))
         count = 0
-        for start in range(0, len(ids), _AT_ONCE):
-            some = {"_id": {"$in": ids[start : start + _AT_ONCE]}}
+        for start in range(0, len(ids), AT_ONCE):
+            some = {"_id": {"$in": ids[start : start + AT_ONCE]}}
             count += (await self.target.delete_many(some, session=session)).deleted_count
         return count
-
-    async def _visible(self, session: Session, condition: Document, limit: int | None) -> list[bytes]:
-        """Return the stored bytes of the first documents that match and that the caller sees."""
-        used = self.required(self._filter_paths(condition))
-        cursor = self.target.find_raw_batches(
-            await self.condition(condition), batch_size=batch_size(limit or _AT_ONCE), session=session
-        )
-        found: list[bytes] = []
-        async with aclosing(reads.batches(cursor, self.settings)) as batches:
-            async for batch in batches:
-                documents = decoded_all(batch)
-                masks = self.rights.masks(documents, used)
-                found += [raw for raw, mask in zip(split(batch), masks, strict=True) if mask is not None]
-                if limit is not None and len(found) >= limit:
-                    break
-        return found[:limit]
-
-    def _filter_paths(self, condition: Document) -> set[Path]:
-        return set() if self.rights.is_full else field_paths.of_filter(condition).paths
-
-    async def _stored(self, session: Session, condition: Document) -> list[bytes]:
-        cursor = self.target.find_raw_batches(condition, session=session)
-        batches = reads.batches(cursor, self.settings)
-        return [raw async for batch in batches for raw in split(batch)]
 
 
 class _Update(NamedTuple):
@@ -235,6 +213,12 @@ class _Update(NamedTuple):
     touched: Iterable[Path] | None
     upsert: bool
     is_replacement: bool = False
+
+    def of_existing(self) -> "_Update":
+        """Return what it does to a document that is there, where $setOnInsert does nothing but tell by its errors."""
+        if self.is_replacement or not isinstance(self.changes, dict):
+            return self
+        return self._replace(changes={name: self.changes[name] for name in self.changes if name != "$setOnInsert"})
 
 
 @contextmanager

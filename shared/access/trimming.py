@@ -1,7 +1,7 @@
 """Documents for a caller bound by rules: trimmed to what is visible, for the reply or for MongoDB to compute on."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from shared.documents import replies
 from shared.documents.ejson import Document
@@ -11,8 +11,10 @@ from shared.errors import InvalidParameterError
 from shared.rules import field_paths
 from shared.rules.masks import WHOLE, Mask, cut, cut_stored
 from shared.rules.projections import Projection, Slice, chosen_part, slice_of
-from shared.rules.ruleset import Rights
 from shared.rules.values import Path
+
+if TYPE_CHECKING:
+    from shared.rules.ruleset import Rights
 
 _ROOT = "dozen_root"  # the whole document beside what a projection makes of it
 
@@ -34,7 +36,7 @@ class Trimming:
     """
 
     def __init__(
-        self, rights: Rights, plain: Projection | None, matched: Document, slices: Sequence[Slice] = ()
+        self, rights: "Rights", plain: Projection | None, matched: Document, slices: Sequence[Slice] = ()
     ) -> None:
         """Take the parts of the projection that name fields, that match elements of arrays and that slice arrays."""
         self._rights = rights
@@ -45,7 +47,7 @@ class Trimming:
         self.hidden = 0  # documents that no role shows, so far
 
     @classmethod
-    def of(cls, projection: Document, rights: Rights) -> "Trimming | None":
+    def of(cls, projection: Document, rights: "Rights") -> "Trimming | None":
         """Return how a projection cuts documents; None for one that computes, which is MongoDB's."""
         if any(name.partition(".")[0] == _ROOT for name in projection):
             raise InvalidParameterError(f"projection: the name '{_ROOT}' is taken")
@@ -133,7 +135,7 @@ class Visible(NamedTuple):
 class StoredTrimming:
     """Trims documents to what is visible, in the bytes in which they are stored."""
 
-    def __init__(self, rights: Rights, sent: Document | None = None) -> None:
+    def __init__(self, rights: "Rights", sent: Document | None = None) -> None:
         """Take what the rules come to, and the projection of a Trimming by which MongoDB sends documents."""
         self._rights = rights
         self.sent: Document = sent or {}

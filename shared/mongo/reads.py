@@ -7,7 +7,7 @@ where a read failed for a reason that may pass.
 
 from collections.abc import AsyncGenerator, AsyncIterable, Mapping, Sequence
 from contextlib import aclosing
-from typing import Any, NamedTuple
+from typing import Any
 
 import bson
 from bson.raw_bson import RawBSONDocument
@@ -20,6 +20,7 @@ from shared.documents.elements import first_batch, with_member
 from shared.errors import NoRoleError, ReadTooLargeError
 from shared.mongo.clients import RAW, Collection
 from shared.mongo.refusals import may_pass
+from shared.requests import Reading
 from shared.settings import Settings
 
 type RawCursor = AsyncRawBatchCursor[Any] | AsyncRawBatchCommandCursor[Any]
@@ -27,21 +28,6 @@ type RawCursor = AsyncRawBatchCursor[Any] | AsyncRawBatchCommandCursor[Any]
 _AT_ONCE = 1_000  # documents that are asked for in one reply
 _UNKNOWN_STAGE = 40324
 _PLACE = "place"
-
-
-class Reading(NamedTuple):
-    """What a call wants to read: a limit of 0 is none, as to MongoDB; a sort is a list of keys or None."""
-
-    filter: Document
-    projection: Document
-    sort: list[tuple[str, Any]] | None
-    limit: int = 1
-    skip: int = 0
-
-    @property
-    def end(self) -> int | None:
-        """How many documents are wanted together with those that are skipped; None for all."""
-        return self.skip + self.limit if self.limit else None
 
 
 async def first(target: Collection, reading: Reading, settings: Settings) -> bytes | None:

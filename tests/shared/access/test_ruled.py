@@ -9,7 +9,7 @@ from shared.access.full import FullAccess
 from shared.access.opening import RuledAccess
 from shared.access.protocol import Reply
 from shared.mongo.clients import RAW, Clients
-from shared.mongo.reads import Reading
+from shared.requests import Reading
 from shared.rules.compiler.operands import Constants
 from shared.rules.compiler.ruleset import compile_ruleset
 from shared.rules.expressions import Expansions

@@ -10,7 +10,7 @@ from shared.access.full import FullAccess
 from shared.access.opening import RuledAccess
 from shared.errors import InvalidParameterError
 from shared.mongo.clients import RAW, Clients
-from shared.mongo.reads import Reading
+from shared.requests import Reading
 from shared.rules.compiler.operands import Constants
 from shared.rules.compiler.ruleset import compile_ruleset
 from shared.rules.expressions import Expansions
@@ -20,7 +20,11 @@ from shared.settings import Settings
 BY_DOCUMENT = {"name": "owner", "apply_when": {"%%prevRoot.owner": "%%user.id"}, "read": True}
 """A role of which no query can say where it applies."""
 
-X_ALONE = {"name": "r", "apply_when": {}, "fields": {"a": {"fields": {"x": {"read": True}}}, "n": {"read": True}}}
+X_ALONE: dict[str, Any] = {
+    "name": "r",
+    "apply_when": {},
+    "fields": {"a": {"fields": {"x": {"read": True}}}, "n": {"read": True}},
+}
 EXPANSIONS = Expansions({"id": "ann"})
 
 
@@ -57,7 +61,7 @@ async def piped(access: RuledAccess, *stages: Any) -> Any:
     return json.loads((await access.aggregate(list(stages))).body)["documents"]
 
 
-IN_ARRAYS = [
+IN_ARRAYS: list[dict[str, Any]] = [
     {"a": [{"x": 1}], "n": 1},
     {"a": [{"x": 1}, {"secret": 2}], "n": 2},
     {"a": [5, {"x": 1}], "n": 3},
@@ -81,7 +85,7 @@ IN_ARRAYS = [
     ids=str,
 )  # fmt: skip
 async def test_a_filter_matches_what_is_visible(seen: Seen, database: Any, condition: Any) -> None:
-    await seen.collection.insert_many(IN_ARRAYS)
+    await seen.collection.insert_many([dict(each) for each in IN_ARRAYS])
     shown = await found(seen.through(X_ALONE), sort=[("n", 1)])
     await database["shown"].insert_many(shown)
 
@@ -107,7 +111,7 @@ async def test_a_field_that_is_hidden_is_missing_to_a_pipeline(seen: Seen, datab
 
 @pytest.mark.parametrize("direction", [1, -1])
 async def test_a_sort_orders_what_is_visible(seen: Seen, database: Any, direction: int) -> None:
-    await seen.collection.insert_many(IN_ARRAYS)
+    await seen.collection.insert_many([dict(each) for each in IN_ARRAYS])
     await database["shown"].insert_many(await found(seen.through(X_ALONE)))
     order = [("a.x", direction), ("n", 1)]
 
@@ -213,3 +217,48 @@ async def test_a_document_is_found_that_a_collation_takes_for_another(database: 
     role = {"name": "r", "apply_when": {}, "read": read}
 
     assert [each["_id"] for each in await found(Seen(database["items"]).through(role))] == [1]
+
+
+@pytest.mark.parametrize("secret", [[1], 5, {"x": 1}, None])
+async def test_what_is_set_on_insert_is_not_tried_on_a_document_that_is_there(seen: Seen, secret: Any) -> None:
+    role = {"name": "r", "apply_when": {}, "fields": {"_id": {"read": True}, "n": {"write": True}}}
+    await seen.collection.insert_one({"_id": 1, "n": 1, "secret": secret})
+
+    async def updated(changes: Any) -> Any:
+        access, many = seen.through(role), seen.through(role)
+        one = await access.update_one({"_id": 1}, changes, None, upsert=True)
+        return json.loads(one.body), json.loads((await many.update_many({}, changes, None, upsert=False)).body)
+
+    assert await updated({"$setOnInsert": {"secret.$[]": 1}}) == ({"matchedCount": 1, "modifiedCount": 0},) * 2
+    assert (
+        await updated({"$setOnInsert": {"secret.$[]": 1}, "$inc": {"n": 1}})
+        == ({"matchedCount": 1, "modifiedCount": 1},) * 2
+    )
+    assert await seen.collection.find_one() == {"_id": 1, "n": 3, "secret": secret}
+
+
+@pytest.mark.parametrize(
+    ("condition", "matched"),
+    [({"a.x": None}, [7, 8, 9, 4]), ({"a.0.x": 1}, [1, 2, 3, 4]), ({"a.x": {"$ne": 1}}, [6, 7, 8, 9])],
+)
+async def test_a_write_means_what_is_visible(seen: Seen, condition: Any, matched: list[int]) -> None:
+    role = X_ALONE | {"fields": X_ALONE["fields"] | {"m": {"write": True}, "_id": {"read": True}}}
+    await seen.collection.insert_many([{**each, "_id": each["n"]} for each in IN_ARRAYS])
+
+    one = await seen.through(role).update_one(
+        {"$and": [condition, {"n": {"$gt": 4}}]}, {"$inc": {"m": 1}}, None, upsert=False
+    )
+    await seen.through(role).update_many(condition, {"$inc": {"m": 10}}, None, upsert=False)
+
+    marked = {each["_id"]: each["m"] async for each in seen.collection.find({"m": {"$exists": True}})}
+    first = [each for each in sorted(matched) if each > 4][:1]
+    assert json.loads(one.body)["matchedCount"] == len(first)
+    assert marked == {each: 11 if each in first else 10 for each in matched}
+
+
+async def test_a_delete_means_what_is_visible(seen: Seen) -> None:
+    role = {"name": "r", "apply_when": {}, "fields": {"a": {"fields": {"x": {"write": True}}}, "_id": {"write": True}}}
+    await seen.collection.insert_many([{"_id": 1, "a": [{"x": 1}]}, {"_id": 2, "a": [{"x": None}]}])
+
+    assert json.loads((await seen.through(role).delete_many({"a.x": None})).body) == {"deletedCount": 1}
+    assert [each["_id"] async for each in seen.collection.find()] == [1]
