@@ -23,9 +23,9 @@ from shared.errors import CommandFailedError, DataAPIError, DeniedWriteError, No
 from shared.mongo.deadlines import Session, transaction
 from shared.mongo.refusals import translated
 from shared.rules import field_paths
-from shared.rules.roles import Decision
 from shared.rules.ruleset import NO_ROLE, Rights
 from shared.rules.values import Path
+from shared.rules.writing import Decision
 
 _NOBODY: Document = {"$nor": [{}]}
 
@@ -36,17 +36,18 @@ class RuledWrites(RuledMatches):
     async def insert_one(self, document: Document) -> Reply:
         """Insert a document if its role and the schema allow it."""
         new = self._insertable(document)
-        await self.target.insert_one(new)
-        return self._reply({"insertedId": new["_id"]}, 1)
+        await self.target.insert_one(new.document)
+        return self._reply({"insertedId": new.id}, 1)
 
     async def insert_many(self, documents: list[Document]) -> Reply:
         """Insert all documents, or none."""
         new = [self._insertable(each) for each in documents]
         if len(new) == 1:
-            await self.target.insert_one(new[0])
+            await self.target.insert_one(new[0].document)
         else:
-            await self._transaction(lambda session: self.target.insert_many(new, session=session))
-        return self._reply({"insertedIds": [each["_id"] for each in new]}, len(new))
+            stored = [each.document for each in new]
+            await self._transaction(lambda session: self.target.insert_many(stored, session=session))
+        return self._reply({"insertedIds": [each.id for each in new]}, len(new))
 
     async def update_one(self, condition: Document, changes: Changes, array_filters: Any, *, upsert: bool) -> Reply:
         """Change the first visible document that matches."""
@@ -82,16 +83,16 @@ class RuledWrites(RuledMatches):
     async def _transaction[T](self, work: Callable[[Session], Awaitable[T]]) -> T:
         return await transaction(self.target, work, self.settings.mongo_db_timeout_ms)
 
-    def _insertable(self, document: Document) -> RawBSONDocument:
+    def _insertable(self, document: Document) -> "_New":
         """Return a new document as the bytes that were checked."""
         if "_id" not in document:
             document = {"_id": ObjectId(), **document}
         raw = bson.encode(document)
-        self._check_insert(raw)
-        return RawBSONDocument(raw, self.target.codec_options)
+        self._check_insert(raw, document)
+        return _New(document["_id"], RawBSONDocument(raw, self.target.codec_options))
 
-    def _check_insert(self, new: bytes) -> None:
-        decision = self.rights.may_insert(new)
+    def _check_insert(self, new: bytes, values: Document | None = None) -> None:
+        decision = self.rights.may_insert(new, values)
         if not decision.allowed:
             _deny("insert", decision)
         self._check_schema("insert", None, new)
@@ -204,6 +205,11 @@ class RuledWrites(RuledMatches):
             some = {"_id": {"$in": ids[start : start + AT_ONCE]}}
             count += (await self.target.delete_many(some, session=session)).deleted_count
         return count
+
+
+class _New(NamedTuple):
+    id: Any
+    document: RawBSONDocument
 
 
 class _Update(NamedTuple):

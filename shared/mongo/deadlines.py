@@ -20,6 +20,7 @@ from shared.mongo.refusals import LATE, translated
 type Session = AsyncClientSession
 
 _ILLEGAL_OPERATION = 20
+_OF_TRANSACTIONS = "ransaction numbers"  # what the text begins with; other operations are illegal, too
 
 
 class driver_call:  # noqa: N801  used as a context manager; a class costs half of what a generator does
@@ -86,6 +87,6 @@ async def transaction[T](target: AsyncCollection[Any], work: Callable[[Session],
                 read_preference=ReadPreference.PRIMARY,
             )
     except OperationFailure as error:
-        if error.code == _ILLEGAL_OPERATION:
+        if error.code == _ILLEGAL_OPERATION and _OF_TRANSACTIONS in str(error):
             raise UnavailableError(Unavailable.NO_TRANSACTIONS) from error
         raise

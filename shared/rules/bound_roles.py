@@ -1,6 +1,7 @@
 """A role as it counts for one caller: to which documents it applies, and what it shows of them."""
 
 from collections.abc import Callable, Mapping
+from functools import cached_property
 from typing import Any
 
 from shared.rules.expressions import Context, Expression, Predicate, any_permission, permission, possible
@@ -10,6 +11,7 @@ from shared.rules.roles import Role
 from shared.rules.translations import EVERYTHING, NOTHING, UNKNOWN, Translation, all_of, any_of
 from shared.rules.values import Path
 from shared.rules.visibility import CLOSED, OPEN, Asked, Members, Part
+from shared.rules.writing import Writing
 
 type Shown = Callable[[Context, Mapping[str, Any]], Mask | None]
 """What may be read of a document whose values the context has; where names alone decide, it may be a rendered one."""
@@ -22,6 +24,7 @@ class BoundRole:
         """Take the query for the documents that it applies to."""
         self.role = role
         self.name = role.name
+        self._context = context
         self.applied = applied
         self.applies: Predicate | None = None if applied is EVERYTHING else role.apply_when.bound(context)
         """None if it applies to every document."""
@@ -51,6 +54,11 @@ class BoundRole:
             # every stored document has an _id
             by_field = EVERYTHING if self._fields.always_covers_member(("_id",)) else UNKNOWN
         return any_of([_either(self.role.read, self.role.write, context), by_field])
+
+    @cached_property
+    def writing(self) -> Writing:
+        """What it allows to write."""
+        return Writing(self.role, self._context)
 
     @property
     def _is_whole(self) -> bool:

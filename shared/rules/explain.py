@@ -7,12 +7,12 @@ import bson
 
 from shared.documents.elements import decoded, elements
 from shared.rules.expressions import Expansions, holds
-from shared.rules.fields import differences, first_unwritable
 from shared.rules.masks import Mask, cut
 from shared.rules.ruleset import NO_ROLE, Rights, Ruleset
 from shared.rules.schema import Schema
 from shared.rules.translations import EVERYTHING, NOTHING
 from shared.rules.values import MISSING, Path
+from shared.rules.writing import differences
 
 type Operation = Literal["read", "insert", "update", "delete"]
 
@@ -100,9 +100,9 @@ def explain_change(
     role = None if bound is None else bound.role
     if role is not None and role.write is not None:
         yield f"  the role's 'write' is {str(holds(role.write, context)).lower()} after the change"
-    elif role is not None:
+    elif bound is not None:
         for name, change in changes:
-            refused = first_unwritable("", [(name, change)], role.fields, role.other, context)
+            refused = bound.writing.fields.first_refused("", [(name, change)], context)
             yield f"  {name} may be written" if refused is None else f"  {refused} may not be written"
     yield str(rights.may_update(old, new))
     if schema is not None:

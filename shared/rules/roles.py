@@ -1,28 +1,13 @@
-"""A role of a ruleset as it is written, and what it lets its callers insert, change and delete."""
+"""A role of a ruleset as it is written."""
 
 from collections.abc import Mapping
 from functools import cached_property
-from typing import NamedTuple
 
 import msgspec
 
-from shared.documents.elements import Element
-from shared.rules.expressions import Constant, Context, Expression, holds, names_of
-from shared.rules.fields import FieldRule, differences, first_unwritable
+from shared.rules.expressions import Constant, Expression, names_of
+from shared.rules.fields import FieldRule
 from shared.rules.values import is_exact
-
-
-class Decision(NamedTuple):
-    """Whether something is allowed; the role that decided, if any applied, and which of its members said so."""
-
-    allowed: bool
-    role: str | None
-    reason: str
-
-    def __str__(self) -> str:
-        """Return one sentence for the log."""
-        outcome = "allowed" if self.allowed else "denied"
-        return f"{outcome} by role '{self.role}': {self.reason}" if self.role else f"{outcome}: {self.reason}"
 
 
 class Role(msgspec.Struct, kw_only=True, eq=False, dict=True):
@@ -75,47 +60,6 @@ class Role(msgspec.Struct, kw_only=True, eq=False, dict=True):
     def _fields_are_by_name(self) -> bool:
         rules = [*self.fields.values(), *([] if self.other is None else [self.other])]
         return all(each.is_constant for each in rules) and all(map(is_exact, self.fields))
-
-    def may_insert(self, new: Mapping[str, Element], context: Context) -> Decision:
-        """Decide on a new document, which is the context's root."""
-        decision = self._may_write({}, new, context)
-        if not decision.allowed:
-            return decision
-        return self._decision("insert", holds(self.insert, context))
-
-    def may_update(
-        self, old: Mapping[str, Element], new: Mapping[str, Element], stored: Context, context: Context
-    ) -> Decision:
-        """Decide on a change; document filters must let both documents be written, `stored` and the result."""
-        if self.is_filtered and not holds(self.filter_write, stored):
-            return self._decision("document_filters.write", False)
-        return self._may_write(old, new, context)
-
-    def may_delete(self, old: Mapping[str, Element], context: Context) -> Decision:
-        """Decide on the removal of a document: all its fields must be writable, unless the role names no fields."""
-        is_by_delete_alone = self.write is None and not self.fields and self.other is None
-        decision = self._may_be_filtered(context) if is_by_delete_alone else self._may_write(old, {}, context)
-        return self._decision("delete", holds(self.delete, context)) if decision.allowed else decision
-
-    def _may_write(self, old: Mapping[str, Element], new: Mapping[str, Element], context: Context) -> Decision:
-        decision = self._may_be_filtered(context)
-        if not decision.allowed:
-            return decision
-        if self.write is not None:
-            return self._decision("write", holds(self.write, context))
-        changes = differences(old, new, context.prev_root, context.root)
-        refused = first_unwritable("", changes, self.fields, self.other, context)
-        if refused is None:
-            return Decision(True, self.name, "the fields are writable")
-        return Decision(False, self.name, f"field '{refused}' is not writable")
-
-    def _may_be_filtered(self, context: Context) -> Decision:
-        if not self.is_filtered:
-            return Decision(True, self.name, "no document_filters")
-        return self._decision("document_filters.write", holds(self.filter_write, context))
-
-    def _decision(self, member: str, allowed: bool) -> Decision:
-        return Decision(allowed, self.name, f"'{member}' is {'true' if allowed else 'not true'}")
 
 
 def _is_true(*expressions: Expression | None, unset: bool = True) -> bool:

@@ -4,16 +4,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
-from shared.documents.elements import decoded, elements
+from shared.documents.elements import decoded
 from shared.memory import Cache
 from shared.rules.bound_roles import BoundRole
 from shared.rules.expressions import Context, Expansions, UnsupportedFunctionError, names_of
 from shared.rules.filters import Filter
 from shared.rules.masks import Mask
 from shared.rules.projections import Projection
-from shared.rules.roles import Decision, Role
+from shared.rules.roles import Role
 from shared.rules.translations import EVERYTHING, NOTHING, Translation, all_of, any_of, negation, under_any_collation
 from shared.rules.values import Path, path
+from shared.rules.writing import Decision
 
 NO_ROLE = "no matching role for document"
 
@@ -161,11 +162,11 @@ class Rights:
                 return parts
         return None
 
-    def may_insert(self, new: bytes) -> Decision:
-        """Decide on a new document, given as BSON."""
-        context = self._expansions.context(decoded(new))
+    def may_insert(self, new: bytes, values: Mapping[str, Any] | None = None) -> Decision:
+        """Decide on a new document, given as BSON; `values` are those that it was encoded from, if they are at hand."""
+        context = self._expansions.context(decoded(new) if values is None else values)
         role = self.role(context)
-        return Decision(False, None, NO_ROLE) if role is None else role.role.may_insert(elements(new), context)
+        return Decision(False, None, NO_ROLE) if role is None else role.writing.may_insert(new, context)
 
     def may_touch(self, old: bytes, touched: Iterable[Path] | None) -> Decision:
         """Decide whether a call may name these paths in a visible document to change them; None stands for any.
@@ -202,14 +203,14 @@ class Rights:
         if role is None:
             return Decision(False, None, NO_ROLE)
         changed = self._expansions.context(decoded(new), before)
-        return role.role.may_update(elements(old), elements(new), stored, changed)
+        return role.writing.may_update(old, new, stored, changed)
 
     def may_delete(self, old: bytes) -> Decision:
         """Decide on the removal of a document that is visible."""
         before = decoded(old)
         context = self._expansions.context(before, before)
         role = self.role(context)
-        return Decision(False, None, NO_ROLE) if role is None else role.role.may_delete(elements(old), context)
+        return Decision(False, None, NO_ROLE) if role is None else role.writing.may_delete(old, context)
 
     def readable_stages(self) -> list[dict[str, Any]] | None:
         """Return the stages that leave of a collection just what the caller may read, None if stages cannot say it."""

@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench import films
+from shared.documents import ejson, replies
 from shared.documents import rendered as kept
-from shared.documents import replies
 from shared.documents.elements import decoded, decoded_all, kinds_of
 from shared.documents.replies import Format
 from shared.rules.compiler.operands import Constants
@@ -30,6 +30,7 @@ from tests.depth import examples
 
 FORMS: list[Format] = ["JSON", "EJSON"]
 KEPT = {0x01, 0x02, 0x08, 0x0A, 0x10, 0x12}
+DEPRECATED = {0x06, 0x0C, 0x0E}  # they cannot be sent
 WRITTEN = {  # numbers that JSON has as texts of our own
     "double -0", "double 2**53 + 2", "double -2**53 - 2", "double 1e20", "double 1e21",
     "double 123456789012345680000", "double that is the largest", "double beyond int64", "double beyond uint64",
@@ -93,6 +94,19 @@ def test_what_is_kept_compares_as_the_stored_value_does(row: Row, form: Format) 
         ]  # fmt: skip
 
     assert compared(value) == compared(stored)
+
+
+@pytest.mark.parametrize("row", [row for row in ROWS if row.kind not in DEPRECATED], ids=str)
+def test_a_value_compares_as_it_will_when_it_is_stored(row: Row) -> None:
+    given = ejson.loads(f'{{"v": {row.as_ejson}}}'.encode())["v"]
+    stored = decoded(bson.encode({"v": given}))["v"]
+    others = [decoded(other.bson)["v"] for other in ROWS]
+
+    def compared(one: Any) -> list[Any]:
+        return [(matches(one, each), matches(each, one), contains([each], one), contains([one], each),
+                 ordered(one, "gt", each), ordered(each, "lte", one)) for each in others]  # fmt: skip
+
+    assert compared(given) == compared(stored)
 
 
 def test_an_id_is_not_the_text_that_shows_it() -> None:

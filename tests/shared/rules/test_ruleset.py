@@ -367,15 +367,18 @@ def test_a_mistake_is_found_when_the_rules_are_compiled(source: Any, path_: str,
     assert words in problems[0].sentence
 
 
+ANEW = {"$replaceWith": {"$mergeObjects": ["$$ROOT"]}}
+
+
 @pytest.mark.parametrize(
     ("roles", "stages"),
     [
         ([ALL], []),
         ([OWNER], [{"$match": {"owner": {"$eq": "u1"}}}]),
         ([PUBLIC | {"apply_when": {}}],
-         [{"$project": {"_id": 0, "title": 1, "votes": 1}}, {"$match": {"$expr": {"$ne": ["$$ROOT", {}]}}}]),
+         [{"$project": {"_id": 0, "title": 1, "votes": 1}}, {"$match": {"$expr": {"$ne": ["$$ROOT", {}]}}}, ANEW]),
         ([role(fields={"secret": {}}, additional_fields={"read": True})],
-         [{"$project": {"secret": 0}}, {"$match": {"$expr": {"$ne": ["$$ROOT", {}]}}}]),
+         [{"$project": {"secret": 0}}, {"$match": {"$expr": {"$ne": ["$$ROOT", {}]}}}, ANEW]),
         ([OWNER, PUBLIC], None),
         ([NESTED], None),
         ([role(read={"%%prevRoot.a": 1})], None),

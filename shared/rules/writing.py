@@ -1,0 +1,194 @@
+"""Which inserts, changes and deletions a role allows one caller."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+from shared.documents.elements import ARRAY, DOCUMENT, Element, elements
+from shared.rules.expressions import Context, Predicate, permission
+from shared.rules.fields import FieldRule
+from shared.rules.roles import Role
+from shared.rules.values import MISSING
+
+
+class Decision(NamedTuple):
+    """Whether something is allowed; the role that decided, if any applied, and which of its members said so."""
+
+    allowed: bool
+    role: str | None
+    reason: str
+
+    def __str__(self) -> str:
+        """Return one sentence for the log."""
+        outcome = "allowed" if self.allowed else "denied"
+        return f"{outcome} by role '{self.role}': {self.reason}" if self.role else f"{outcome}: {self.reason}"
+
+
+class Change:
+    """A value before and after, as stored and as rules see it; None and MISSING where there is none."""
+
+    __slots__ = ("after", "before", "new", "old")
+
+    def __init__(self, old: Element | None, new: Element | None, before: Any, after: Any) -> None:
+        """Take both sides of a difference."""
+        self.old = old
+        self.new = new
+        self.before = before
+        self.after = after
+
+    @property
+    def kinds(self) -> set[int]:
+        """The BSON types of the sides that are there."""
+        return {element.kind for element in (self.old, self.new) if element is not None}
+
+    def inner(self) -> "Iterator[tuple[str, Change]]":
+        """Give the differences inside a document or an array, by name or position."""
+        old = self.old.members if self.old else {}
+        new = self.new.members if self.new else {}
+        return differences(old, new, self.before, self.after)
+
+
+def differences(
+    old: Mapping[str, Element], new: Mapping[str, Element], before: Any, after: Any
+) -> Iterator[tuple[str, Change]]:
+    """Give what differs between two documents, name by name."""
+    for name in {**old, **new}:
+        if old.get(name) != new.get(name):
+            yield name, Change(old.get(name), new.get(name), _member(before, name), _member(after, name))
+
+
+def _member(value: Any, name: str) -> Any:
+    if type(value) is list:
+        index = int(name)
+        return value[index] if index < len(value) else MISSING
+    return value.get(name, MISSING) if isinstance(value, Mapping) else MISSING
+
+
+class Field:
+    """A field of one caller's role: its own permission covers all that is inside, else its inner fields count."""
+
+    __slots__ = ("_fields", "_may_write", "always")
+
+    def __init__(self, rule: FieldRule, context: Context) -> None:
+        """Bind its permissions to the call of the context."""
+        self._may_write: Predicate | None = permission(rule.write, context) if rule.is_own else None
+        self._fields = Fields(rule.fields, None, context) if rule.fields and not rule.is_own else None
+        self.always: bool | None = None
+        """Whether all of it may always be written, or never; None if that depends."""
+        if rule.is_own:
+            self.always = rule.write is not None and rule.write.constant
+        elif self._fields is None:
+            self.always = False
+
+    def refused(self, path: str, change: Change, context: Context) -> str | None:
+        """Return the path of the first difference that may not be written, None if all may be."""
+        if self._may_write is not None:
+            context.this, context.prev = change.after, change.before
+            return None if self._may_write(context) else path
+        kinds = change.kinds
+        if kinds not in ({DOCUMENT}, {ARRAY}) or self._fields is None:
+            return path
+        inner = list(change.inner())
+        if not inner:  # an empty document or array comes or goes
+            return path
+        if kinds == {DOCUMENT}:
+            return self._fields.first_refused(path, inner, context)
+        return next((found for each, step in inner if (found := self._element(f"{path}.{each}", step, context))), None)
+
+    def _element(self, path: str, change: Change, context: Context) -> str | None:
+        return self.refused(path, change, context) if change.kinds == {DOCUMENT} else path
+
+
+class Fields:
+    """The fields of a document, or of another field."""
+
+    __slots__ = ("_fields", "_other", "_plain")
+
+    def __init__(self, rules: Mapping[str, FieldRule], other: FieldRule | None, context: Context) -> None:
+        """Take the permissions by name, and those of all other fields, None to refuse them."""
+        self._fields = {name: Field(rule, context) for name, rule in rules.items()}
+        self._other = None if other is None else Field(other, context)
+        others = False if self._other is None else self._other.always
+        # the names that are unlike all others, where no permission depends on anything
+        self._plain: tuple[frozenset[str], bool] | None = None
+        if others is not None and all(each.always is not None for each in self._fields.values()):
+            self._plain = frozenset(name for name, each in self._fields.items() if each.always is not others), others
+
+    def first_refused(self, prefix: str, changes: Iterable[tuple[str, Change]], context: Context) -> str | None:
+        """Return the path of the first change that may not be written, None if all may be."""
+        for name, change in changes:
+            path = f"{prefix}.{name}" if prefix else name
+            field = self._fields.get(name, self._other)
+            refused = path if field is None else field.refused(path, change, context)
+            if refused is not None:
+                return refused
+        return None
+
+    def first_refused_of_new(self, new: bytes, document: Mapping[str, Any], context: Context) -> str | None:
+        """Return the same for a document of which every field is new."""
+        if self._plain is None:
+            return self.first_refused("", differences({}, elements(new), MISSING, document), context)
+        names, others = self._plain
+        if names.isdisjoint(document) if others else names.issuperset(document):
+            return None
+        return next(name for name in document if (name in names) is others)
+
+
+class Writing:
+    """What a role allows one caller to write."""
+
+    def __init__(self, role: Role, context: Context) -> None:
+        """Bind its permissions to the call of the context."""
+        self._role = role
+        self._passes_filter = permission(role.filter_write, context)
+        self._may_write = permission(role.write, context)
+        self._may_insert = permission(role.insert, context)
+        self._may_delete = permission(role.delete, context)
+        self.fields = Fields(role.fields, role.other, context)
+
+    def may_insert(self, new: bytes, context: Context) -> Decision:
+        """Decide on a new document, whose values are the context's root."""
+        refused = self._refused_by_role(context)
+        if refused is None and self._role.write is None:
+            refused = self._refused_field(self.fields.first_refused_of_new(new, context.root, context))
+        return refused or self._decision("insert", self._may_insert(context))
+
+    def may_update(self, old: bytes, new: bytes, stored: Context, context: Context) -> Decision:
+        """Decide on a change; document filters must let both documents be written, `stored` and the result."""
+        if self._role.is_filtered and not self._passes_filter(stored):
+            return self._decision("document_filters.write", False)
+        return self._refused_change(elements(old), elements(new), context) or self._written()
+
+    def may_delete(self, old: bytes, context: Context) -> Decision:
+        """Decide on the removal of a document: all its fields must be writable, unless the role names no fields."""
+        is_by_delete_alone = self._role.write is None and not self._role.fields and self._role.other is None
+        if is_by_delete_alone:
+            refused = self._refused_by_role(context)
+        else:
+            refused = self._refused_change(elements(old), {}, context)
+        return refused or self._decision("delete", self._may_delete(context))
+
+    def _refused_change(
+        self, old: Mapping[str, Element], new: Mapping[str, Element], context: Context
+    ) -> Decision | None:
+        refused = self._refused_by_role(context)
+        if refused is not None or self._role.write is not None:
+            return refused
+        changes = differences(old, new, context.prev_root, context.root)
+        return self._refused_field(self.fields.first_refused("", changes, context))
+
+    def _refused_by_role(self, context: Context) -> Decision | None:
+        """Return the refusal by what the role says of whole documents, None if it says nothing against it."""
+        if self._role.is_filtered and not self._passes_filter(context):
+            return self._decision("document_filters.write", False)
+        if self._role.write is not None and not self._may_write(context):
+            return self._decision("write", False)
+        return None
+
+    def _refused_field(self, path: str | None) -> Decision | None:
+        return None if path is None else Decision(False, self._role.name, f"field '{path}' is not writable")
+
+    def _written(self) -> Decision:
+        return Decision(True, self._role.name, "what changes is writable")
+
+    def _decision(self, member: str, allowed: bool) -> Decision:
+        return Decision(allowed, self._role.name, f"'{member}' is {'true' if allowed else 'not true'}")
