@@ -1,10 +1,13 @@
 """One collection as the rules of the app open it to one call: what its reads and its writes share."""
 
-from collections.abc import Awaitable, Callable, Mapping
-from typing import TYPE_CHECKING, Any
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Protocol
 
 from shared.access.full import FullAccess
+from shared.documents import replies
 from shared.documents.ejson import Document
+from shared.documents.elements import pieces
 from shared.errors import NoRoleError
 from shared.mongo.clients import SIMPLE, Collection
 from shared.rules import field_paths
@@ -17,9 +20,23 @@ if TYPE_CHECKING:
     from shared.rules.ruleset import Rights
 
 _SMALLEST_BATCH, _LARGEST_BATCH = 32, 1_000
+_PIECE = 64 * 1024  # bytes of documents that are decided on at once: some milliseconds
 
 type Collation = Callable[[Collection], Awaitable[Mapping[str, Any] | None]]
 """Says how MongoDB compares the texts of a collection: shared.mongo.clients.Clients.collation."""
+
+
+class Trims[T](Protocol):
+    """Makes of a batch what is visible of its documents."""
+
+    sent: Document
+    """The projection that MongoDB applies before."""
+
+    hidden: int
+    """How many documents no role has shown so far."""
+
+    def visible(self, batch: bytes, used: Iterable[Path], form: replies.Format) -> Iterable[T]:
+        """Give what is visible of a batch of documents, of which a call uses these paths."""
 
 
 class Ruled:
@@ -53,6 +70,15 @@ class Ruled:
         Where elements of arrays may be hidden, the others are at other places, and there is one less without a value.
         """
         return any(map(self.rights.drops_elements, uses.gaps))
+
+    async def seen[T](self, trims: Trims[T], batch: bytes, used: Iterable[Path]) -> list[T]:
+        """Return what is visible of a batch of documents; between its pieces others have their turn."""
+        found: list[T] = []
+        for piece in pieces(batch, _PIECE):
+            if found:
+                await asyncio.sleep(0)
+            found += trims.visible(piece, used, self.full.form)
+        return found
 
     async def condition(self, condition: Document) -> Document:
         """Return the caller's condition with what is known of the documents that are visible."""

@@ -4,9 +4,9 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
 from shared.access.ruled import Ruled, batch_size
-from shared.access.trimming import StoredTrimming, Visible
+from shared.access.trimming import Sighting, StoredTrimming, Visible
 from shared.documents.ejson import Document
-from shared.documents.elements import decoded_all, split
+from shared.documents.elements import split
 from shared.mongo import reads
 from shared.mongo.deadlines import Session
 from shared.rules import field_paths
@@ -23,10 +23,10 @@ class RuledMatches(Ruled):
             return (await self._selected_in(session, condition))[:limit]
         used = set() if self.rights.is_full else self.required(field_paths.of_filter(condition).paths)
         found: list[bytes] = []
+        seeing = Sighting(self.rights)
         async with aclosing(self._batches(session, condition, limit or AT_ONCE)) as batches:
             async for batch in batches:
-                masks = self.rights.masks(decoded_all(batch), used)
-                found += [raw for raw, mask in zip(split(batch), masks, strict=True) if mask is not None]
+                found += await self.seen(seeing, batch, used)
                 if limit is not None and len(found) >= limit:
                     break
         return found[:limit]
@@ -42,7 +42,7 @@ class RuledMatches(Ruled):
         asked = field_paths.without(condition, self.is_unsure)
         async with aclosing(self._batches(session, asked, AT_ONCE)) as batches:
             async for batch in batches:
-                found += trims.visible(batch, used, self.full.form)
+                found += await self.seen(trims, batch, used)
         shown, stages = [each.shown for each in found], [{"$match": condition}]
         places = await reads.places(self.target, shown, stages, self.settings, await self.collation())
         return [found[place].sent for place in places]

@@ -4,15 +4,15 @@ MongoDB finds documents, and the rules decide on each. What a call computes, by 
 could tell what is hidden, MongoDB computes on the visible part of those documents alone, which is sent to it.
 """
 
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from typing import Any, Protocol
+from typing import Any
 
 from pymongo.errors import OperationFailure
 
 from shared.access.full import LIMIT
 from shared.access.protocol import Reply
-from shared.access.ruled import Ruled, batch_size
+from shared.access.ruled import Ruled, Trims, batch_size
 from shared.access.trimming import StoredTrimming, Trimming, Visible
 from shared.documents import replies
 from shared.documents.ejson import Document
@@ -26,19 +26,6 @@ from shared.rules.values import Path
 
 _BARRIER = {"$limit": 2**63 - 1}
 """Keeps MongoDB from asking a later $match first, whose expressions may fail on what is hidden."""
-
-
-class _Trims[T](Protocol):
-    """Makes of a batch what is visible of its documents."""
-
-    sent: Document
-    """The projection that MongoDB applies before."""
-
-    hidden: int
-    """How many documents no role has shown so far."""
-
-    def visible(self, batch: bytes, used: Iterable[Path], form: replies.Format) -> Iterable[T]:
-        """Give what is visible of a batch of documents, of which a call uses these paths."""
 
 
 class RuledReads(Ruled):
@@ -124,7 +111,7 @@ class RuledReads(Ruled):
         made = [batch async for batch in self._computed(visible, stages)]
         return replies.rendered(b"".join(made), self.full.form)
 
-    async def _found[T](self, reading: Reading, trims: _Trims[T], used: set[Path]) -> list[T]:
+    async def _found[T](self, reading: Reading, trims: Trims[T], used: set[Path]) -> list[T]:
         """Return what is visible of the documents that match, up to the limit.
 
         Raise OperationFailure where MongoDB refuses; that may be for a document which is not visible.
@@ -135,27 +122,27 @@ class RuledReads(Ruled):
                 return found
         return await self._first_visible(reading, trims, used)
 
-    async def _first_found[T](self, reading: Reading, trims: _Trims[T], used: set[Path]) -> list[T] | None:
+    async def _first_found[T](self, reading: Reading, trims: Trims[T], used: set[Path]) -> list[T] | None:
         """Return the documents that MongoDB finds up to the limit, None if rules hide one and another is behind it."""
         condition = await self.condition(reading.filter)
         sent = Reading(condition, trims.sent, reading.sort, reading.limit, reading.skip)
         if (reading.limit, reading.skip) == (1, 0):
             raw = await reads.first(self.target, sent, self.settings)
-            found = [] if raw is None else list(trims.visible(raw, used, self.full.form))
+            found = [] if raw is None else await self.seen(trims, raw, used)
         else:
             async with aclosing(reads.find(self.target, sent, self.settings)) as batches:
-                found = [each async for batch in batches for each in trims.visible(batch, used, self.full.form)]
+                found = [each async for batch in batches for each in await self.seen(trims, batch, used)]
         is_cut = trims.hidden and 0 < reading.limit <= len(found) + trims.hidden
         return None if is_cut else found
 
-    async def _first_visible[T](self, reading: Reading, trims: _Trims[T], used: set[Path]) -> list[T]:
+    async def _first_visible[T](self, reading: Reading, trims: Trims[T], used: set[Path]) -> list[T]:
         """Return the documents that the rules leave of what MongoDB finds, up to the limit."""
         sent = Reading(await self.condition(reading.filter), trims.sent, reading.sort, limit=0)
         at_once = 0 if reading.end is None else batch_size(reading.end + 1)
         found: list[T] = []
         async with aclosing(reads.find(self.target, sent, self.settings, at_once)) as batches:
             async for batch in batches:
-                found += trims.visible(batch, used, self.full.form)
+                found += await self.seen(trims, batch, used)
                 if reading.end is not None and len(found) >= reading.end:
                     break
         return found[reading.skip : reading.end]

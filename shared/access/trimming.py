@@ -161,6 +161,21 @@ class StoredTrimming:
             yield Visible(sent, shown)
 
 
+class Sighting:
+    """Leaves of documents, as they are stored, those that are visible."""
+
+    def __init__(self, rights: "Rights") -> None:
+        """Take what the rules come to."""
+        self._rights = rights
+        self.sent: Document = {}
+        self.hidden = 0
+
+    def visible(self, batch: bytes, used: Iterable[Path], _form: replies.Format) -> Iterator[bytes]:
+        """Give the visible ones of a batch."""
+        masks = self._rights.masks(decoded_all(batch), used)
+        return (stored for stored, mask in zip(split(batch), masks, strict=True) if mask is not None)
+
+
 def _is_element_match(name: str, value: Any) -> bool:
     if not isinstance(value, Mapping) or value.keys() != {"$elemMatch"}:
         return False

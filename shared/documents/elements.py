@@ -131,6 +131,19 @@ def split(batch: bytes) -> list[bytes]:
     return found
 
 
+def pieces(batch: bytes, size: int) -> Iterator[bytes]:
+    """Give concatenated documents in pieces of not much more than a size, none of them torn."""
+    start = 0
+    while len(batch) - start > size:
+        end = start
+        while end - start < size:
+            end += _length(batch, end)
+        yield batch[start:end]
+        start = end
+    if start < len(batch) or not batch:
+        yield batch[start:]
+
+
 def first_batch(cursor: bytes) -> tuple[bytes, bool]:
     """Return the concatenated documents of a reply's cursor, and whether there are no others."""
     if cursor.startswith(_BATCH, _HEADER):

@@ -1,6 +1,6 @@
 """A role as it counts for one caller: to which documents it applies, and what it shows of them."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 from typing import Any
 
@@ -70,6 +70,10 @@ class BoundRole:
         if self._is_whole or self._writes(context):
             return True
         return self._fields.covers(parts, document, context, as_stored=as_stored)
+
+    def deciding(self, used: Iterable[Path]) -> frozenset[Path]:
+        """Return the paths that decide on these, of which many may have one permission."""
+        return frozenset(map(self._fields.decided_by, used))
 
     def always_covers(self, parts: Path) -> bool:
         """Tell whether, of every document of which something may be read, everything at a path may be."""

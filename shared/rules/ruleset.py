@@ -113,7 +113,8 @@ class Rights:
     ) -> list[Mask | None]:
         """Return the same for each of many documents; where `names` decide, `values` may hold these and no others."""
         # for what every role shows, no document has to be asked
-        paths = tuple(parts for parts in used if not self._always_covers(parts))
+        paths = [parts for parts in used if not self._always_covers(parts)]
+        asked = {each: each.deciding(paths) for each in self.roles} if paths else {}
         context = self._expansions.context()
         found: list[Mask | None] = []
         for document, own in zip(documents, documents if values is None else values, strict=True):
@@ -121,7 +122,7 @@ class Rights:
             role = self.role(context)
             mask = None if role is None else role.shown(context, document)
             if paths and role is not None and mask is not None:
-                mask = mask if all(role.covers(parts, document, context) for parts in paths) else None
+                mask = mask if all(role.covers(parts, document, context) for parts in asked[role]) else None
             found.append(mask)
         return found
 

@@ -165,6 +165,11 @@ class Members:
         part = self._members.get(parts[0], self._others)
         return part is not None and part.always_covers(parts[1:])
 
+    def decided_by(self, parts: Path) -> Path:
+        """Return the beginning of a path into a document by which it is decided on."""
+        part = self._members.get(parts[0], self._others)
+        return parts if type(part) is Members else parts[:1]
+
     def could_show(self, parts: Path) -> bool:
         """Tell whether there could be a document in which something that a path leads to is visible."""
         if not parts:

@@ -14,6 +14,7 @@ from shared.rules.masks import cut
 from shared.rules.report import Report
 from shared.rules.ruleset import Rights
 from shared.rules.values import path
+from shared.rules.visibility import Asked
 
 OWNER: dict[str, Any] = {
     "name": "owner", "apply_when": {"owner": "%%user.id"}, "insert": True, "delete": True, "read": True, "write": True,
@@ -493,3 +494,21 @@ def test_a_number_in_a_path_is_a_name_and_an_index(used: str, is_hidden: bool) -
 
     assert (bound.hidden([path(used)]) is not None) is is_hidden
     assert bound.may_touch(stored, [path(used)]).allowed is not is_hidden
+
+
+def test_a_permission_is_asked_once_for_all_paths_that_it_decides_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    bound = rights(role(fields={"phone": {"read": {"share": True}}}, additional_fields={"read": True}))
+    asked: list[Any] = []
+    real = Asked.mask
+
+    def counted(self: Asked, value: Any, context: Any) -> Any:
+        asked.append(value)
+        return real(self, value, context)
+
+    monkeypatch.setattr(Asked, "mask", counted)
+    documents = [{"_id": n, "share": True, "phone": n} for n in range(10)]
+
+    masks = bound.masks(documents, [path(f"phone.a{n}") for n in range(500)])
+
+    assert None not in masks
+    assert len(asked) == 10 * 2  # once to show it, once for the paths
