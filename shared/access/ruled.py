@@ -68,8 +68,10 @@ class Ruled:
         """Tell whether MongoDB may find less of the stored documents than of what is visible of them.
 
         Where elements of arrays may be hidden, the others are at other places, and there is one less without a value.
+        Never where RULES_ALLOW_HIDDEN_FIELD_QUERIES asks of what is stored.
         """
-        return any(map(self.rights.drops_elements, uses.gaps))
+        is_asked = not self.settings.rules_allow_hidden_field_queries
+        return is_asked and any(map(self.rights.drops_elements, uses.gaps))
 
     async def seen[T](self, trims: Trims[T], batch: bytes, used: Iterable[Path]) -> list[T]:
         """Return what is visible of a batch of documents; between its pieces others have their turn."""

@@ -61,7 +61,7 @@ class RuledReads(Ruled):
 
     def _could_tell(self, uses: Uses) -> bool:
         """Tell whether stored documents may match less than what is visible of them does."""
-        return self.is_unsure(uses) or not all(map(self.rights.always_shows, uses.gaps))
+        return any(self.rights.drops_elements(each) or not self.rights.always_shows(each) for each in uses.gaps)
 
     async def _rendered(self, reading: Reading) -> list[dict[str, Any]]:
         """Return the visible documents, rendered and trimmed."""

@@ -109,6 +109,16 @@ async def test_a_field_that_is_hidden_is_missing_to_a_pipeline(seen: Seen, datab
     assert matched == [each async for each in database["shown"].find(condition, {"_id": 0})]
 
 
+async def test_what_is_stored_is_asked_where_the_deployment_says_so(seen: Seen) -> None:
+    access = seen.through(X_ALONE)
+    access.settings = Settings(rules_allow_hidden_field_queries=True)
+    await seen.collection.insert_many([dict(each) for each in IN_ARRAYS])
+
+    assert [each["n"] for each in await found(access, {"a.secret": {"$ne": 2}})] == [1, 3, 4, 5, 6, 7, 8, 9]
+    assert [each["n"] for each in await found(access, {"a.1.x": 1})] == [3]
+    assert await piped(access, {"$match": {"a.secret": 2}}) == []
+
+
 @pytest.mark.parametrize("direction", [1, -1])
 async def test_a_sort_orders_what_is_visible(seen: Seen, database: Any, direction: int) -> None:
     await seen.collection.insert_many([dict(each) for each in IN_ARRAYS])
