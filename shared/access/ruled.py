@@ -14,7 +14,7 @@ from shared.rules import field_paths
 from shared.rules.expressions import Expansions
 from shared.rules.field_paths import Uses
 from shared.rules.schema import Schema
-from shared.rules.values import Path
+from shared.rules.values import Path, has_number
 
 if TYPE_CHECKING:
     from shared.rules.ruleset import Rights
@@ -72,6 +72,13 @@ class Ruled:
         """
         is_asked = not self.settings.rules_allow_hidden_field_queries
         return is_asked and any(map(self.rights.drops_elements, uses.gaps))
+
+    def asked_of_each(self, used: set[Path]) -> set[Path]:
+        """Return the paths that must be readable in a document before MongoDB selects by its visible part.
+
+        Which element a number in a path means is seen there alone.
+        """
+        return {each for each in used if not (has_number(each) and self.rights.drops_elements(each))}
 
     async def seen[T](self, trims: Trims[T], batch: bytes, used: Iterable[Path]) -> list[T]:
         """Return what is visible of a batch of documents; between its pieces others have their turn."""

@@ -36,7 +36,7 @@ class RuledMatches(Ruled):
 
     async def _selected_in(self, session: Session, condition: Document) -> list[bytes]:
         """Return the documents whose visible parts match, where stored documents may match by what is hidden."""
-        used = self.required(field_paths.of_filter(condition).paths)
+        used = self.asked_of_each(self.required(field_paths.of_filter(condition).paths))
         trims = StoredTrimming(self.rights)
         found: list[Visible] = []
         asked = field_paths.without(condition, self.is_unsure)

@@ -88,7 +88,7 @@ class RuledReads(Ruled):
         """Return what MongoDB selects of the visible parts, where stored documents may match by what is hidden."""
         trims = StoredTrimming(self.rights, None if trimming is None else trimming.sent)
         condition = field_paths.without(reading.filter, self.is_unsure)
-        visible = await self._found(Reading(condition, {}, None, limit=0), trims, used)
+        visible = await self._found(Reading(condition, {}, None, limit=0), trims, self.asked_of_each(used))
         stages: list[Document] = [{"$match": reading.filter}]
         stages += [{"$sort": dict(reading.sort)}] if reading.sort else []
         stages += [{"$skip": reading.skip}] if reading.skip else []
@@ -97,7 +97,7 @@ class RuledReads(Ruled):
             return await self._rendered_of(visible, [*stages, {"$project": reading.projection}])
         shown = [each.shown for each in visible]
         places = await reads.places(self.target, shown, stages, self.settings, await self.collation())
-        return list(trimming.visible(b"".join(visible[each].sent for each in places), used, self.full.form))
+        return list(trimming.visible(b"".join(visible[each].sent for each in places), (), self.full.form))
 
     async def _computed(self, visible: list[Visible], stages: list[Document]) -> AsyncGenerator[bytes]:
         """Give what stages make of visible documents."""

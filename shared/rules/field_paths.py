@@ -9,7 +9,7 @@ from bson.regex import Regex
 
 from shared.errors import InvalidParameterError
 from shared.guard.walk import nested
-from shared.rules.values import REFERENCE, Path, array_index, path
+from shared.rules.values import REFERENCE, Path, has_number, path
 
 _LOGICAL = frozenset({"$and", "$or", "$nor"})
 _CONDITIONS = frozenset({
@@ -148,8 +148,7 @@ def _condition_uses(prefix: Path, operand: Any, *, is_negated: bool) -> Iterator
     if not _is_operators(operand):
         operand = {"$eq": operand}
     if prefix != ("_id",) or operand.keys() - {"$eq", "$in"}:
-        is_placed = any(array_index(part) is not None for part in prefix[1:])
-        is_gap = is_negated or is_placed or any(_finds_nothing_there(*each) for each in operand.items())
+        is_gap = is_negated or has_number(prefix) or any(_finds_nothing_there(*each) for each in operand.items())
         yield _Use(prefix, is_gap)
     for operator, value in operand.items():
         if operator not in _CONDITIONS:
@@ -219,8 +218,9 @@ def _array_filter_paths(condition: Mapping[str, Any], names: list[str]) -> set[P
         for name in names:
             parts = path(name)
             for position, part in enumerate(parts):
-                if part == f"$[{identifier}]":
-                    found.add((*_without_positions(parts[:position]), *rest))
+                asked = (*_without_positions(parts[:position]), *rest)
+                if part == f"$[{identifier}]" and asked:  # else MongoDB refuses it
+                    found.add(asked)
     return found
 
 

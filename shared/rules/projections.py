@@ -140,6 +140,8 @@ def chosen_part(source: Mapping[str, Any], slices: Collection[str], matched: Ite
 
 def is_shown(name: str, value: Any) -> bool:
     """Return what 1, 0, true and false say of a field; raise InvalidParameterError for any other value."""
-    if not isinstance(value, _SWITCHES) or any(part.startswith("$") for part in path(name)):
-        raise InvalidParameterError(f"projection of '{name[:100]}' must be 0, 1, true or false, of a name without '$'")
+    if not isinstance(value, _SWITCHES) or any(part[:1] in {"", "$"} for part in path(name)):
+        raise InvalidParameterError(
+            f"projection of '{name[:100]}' must be 0, 1, true or false, of a path without '$' and empty names"
+        )
     return bool(value.to_decimal() if isinstance(value, Decimal128) else value)

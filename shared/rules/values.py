@@ -98,6 +98,11 @@ def array_index(part: str) -> int | None:
     return int(part) if part.isascii() and part.isdigit() and len(part) <= _LONGEST_INDEX else None
 
 
+def has_number(parts: Path) -> bool:
+    """Tell whether a path may name a place in an array."""
+    return any(array_index(part) is not None for part in parts[1:])
+
+
 def matches(key: Any, value: Any) -> bool:
     """Tell whether an expression's key holds its value: equal, or one of both is an array that contains the other."""
     if type(key) is type(value) and type(key) in _PLAIN:

@@ -96,6 +96,20 @@ async def test_a_filter_matches_what_is_visible(seen: Seen, database: Any, condi
     assert matched == first == [each async for each in theirs]
 
 
+@pytest.mark.parametrize("hidden", [[], "12", 5, None, {"secret": 1}, [5, {"secret": 1}]])
+@pytest.mark.parametrize("path", ["a.0", "a.0.x", "a.x.0"])
+async def test_whether_a_number_is_a_place_does_not_depend_on_what_is_hidden(
+    seen: Seen, hidden: Any, path: str
+) -> None:
+    fields = {"a": {"fields": {"0": {"read": True}, "x": {"read": True}}}, "n": {"read": True}}
+    role = {"name": "r", "apply_when": {}, "fields": fields}
+    await seen.collection.insert_one({"n": 1, "a": hidden})
+
+    assert await found(seen.through(role), {path: None}) == [{"n": 1}]
+    assert await found(seen.through(role), {path: {"$exists": True}}) == []
+    assert await found(seen.through(role), sort=[(path, 1)]) == [{"n": 1}]
+
+
 @pytest.mark.parametrize(
     "condition", [{"n": None}, {"n": {"$ne": 1}}, {"n": 1}, {"$and": [{"n": None}, {"share": False}]}]
 )

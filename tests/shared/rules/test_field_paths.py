@@ -141,6 +141,11 @@ def test_a_name_that_begins_with_a_dollar_is_no_position() -> None:
     assert field_paths.of_update(update, []) == paths("b.$ref.in.$id", "a.x", "a.y", "a.z")
 
 
+@pytest.mark.parametrize("name", ["$[e]", "$.$[e]", "$[e].$[e]"])
+def test_a_path_of_positions_alone_is_left_to_mongodb(name: str) -> None:
+    assert field_paths.of_update({"$set": {name: 1}}, [{"e": {}}, {"e": 1}]) == set()
+
+
 def test_a_sort_that_computes_is_refused() -> None:
     assert field_paths.of_sort({"a": 1, "b.c": -1}) == paths("a", "b.c")
     with pytest.raises(InvalidParameterError, match=r"'\$meta'"):

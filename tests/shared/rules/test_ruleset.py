@@ -357,6 +357,7 @@ def test_filters_that_include_and_exclude_fail_the_call() -> None:
          "fields"),
         ({"filters": [{"name": "f", "apply_when": {"a": 1}}]}, "filters[0].apply_when.a", "no document"),
         ({"filters": [{"name": "f", "apply_when": {}, "projection": {"a": "$b"}}]}, "filters[0].projection", "compute"),
+        ({"filters": [{"name": "f", "apply_when": {}, "projection": {"a.": 0}}]}, "filters[0].projection", "empty"),
         ({"filters": [{"name": "f"}]}, "filters[0]", "needs 'apply_when'"),
     ],
 )  # fmt: skip
