@@ -50,6 +50,7 @@ class RuledReads(Ruled):
 
     async def _found(self, reading: Reading) -> list[dict[str, Any]]:
         """Return the visible documents, rendered and trimmed."""
+        field_paths.refuse_projection(reading.projection)
         trimming = Trimming.of(reading.projection, self.rights)
         used = self.filter_paths(reading.filter) | field_paths.of_sort(dict(reading.sort or ()))
         used = self.required(used) | trimming.parts

@@ -6,22 +6,10 @@ from typing import Any
 from bson.regex import Regex
 
 from shared.errors import InvalidParameterError
-from shared.guard.walk import nested
-from shared.rules.values import REFERENCE, Path, path
+from shared.guard.walk import Placed, refused
+from shared.operators import CONDITIONS, LOGICAL, REFERENCE, Place, Standing
+from shared.rules.values import Path, path
 
-_LOGICAL = frozenset({"$and", "$or", "$nor"})
-_CONDITIONS = frozenset({
-    "$all", "$elemMatch", "$eq", "$exists", "$gt", "$gte", "$in", "$lt", "$lte", "$mod", "$ne", "$nin", "$not",
-    "$size", "$type",
-})  # fmt: skip
-_STAGES = frozenset({
-    "$addFields", "$bucket", "$bucketAuto", "$count", "$densify", "$fill", "$group", "$limit", "$match", "$project",
-    "$redact", "$replaceRoot", "$replaceWith", "$sample", "$set", "$setWindowFields", "$skip", "$sort", "$sortByCount",
-    "$unset", "$unwind",
-})  # fmt: skip
-# $meta shows index and sort keys, which hold values of hidden fields
-_EXPRESSIONS = frozenset({"$accumulator", "$function", "$meta", "$setIsSubset"})
-_ROLES = "$$USER_ROLES"  # those of this deployment in MongoDB
 _SHOWN = 100
 _MOST_PARTS = 200  # of a path that a caller sends: each may be a call on the stack here
 
@@ -76,28 +64,29 @@ def bounded(paths: set[Path]) -> set[Path]:
 def refuse_stages(pipeline: list[Any]) -> None:
     """Raise InvalidParameterError for a stage or an operator that callers bound by rules may not use."""
     for stage in pipeline:
-        for name, operand in stage.items():
-            if name not in _STAGES:
-                _refuse(name)
-            if name == "$match" and isinstance(operand, Mapping):
-                of_filter(operand)
+        if isinstance(condition := stage.get("$match"), Mapping):
+            of_filter(condition)
     refuse_expressions(pipeline)
 
 
 def refuse_expressions(pipeline: list[Any]) -> None:
-    """Raise InvalidParameterError for an operator in an expression that callers bound by rules may not use."""
-    for value in nested(pipeline, texts=True):
-        if isinstance(value, str):
-            if value.startswith(_ROLES):
-                _refuse(_ROLES)
-        else:
-            for name in value.keys() & _EXPRESSIONS:
-                _refuse(name)
+    """Raise InvalidParameterError for an operator in a pipeline that callers bound by rules may not use."""
+    _refuse_closed((Place.PIPELINE, pipeline))
+
+
+def refuse_projection(projection: Mapping[str, Any]) -> None:
+    """Raise InvalidParameterError for an operator in a projection that callers bound by rules may not use."""
+    _refuse_closed((Place.PROJECTION, projection))
+
+
+def _refuse_closed(placed: Placed) -> None:
+    if (name := refused([placed], Standing.RULED)) is not None:
+        _refuse(name)
 
 
 def _filter_paths(condition: Mapping[str, Any], prefix: Path) -> Iterator[Path]:
     for name, operand in condition.items():
-        if name in _LOGICAL:
+        if name in LOGICAL:
             for each in operand if isinstance(operand, list) else []:
                 if isinstance(each, Mapping):
                     yield from _filter_paths(each, prefix)
@@ -115,7 +104,7 @@ def _condition_paths(prefix: Path, operand: Any) -> Iterator[Path]:
     if prefix != ("_id",) or operand.keys() - {"$eq", "$in"}:
         yield prefix
     for operator, value in operand.items():
-        if operator not in _CONDITIONS:
+        if operator not in CONDITIONS:
             _refuse(operator)
         if operator == "$elemMatch" and isinstance(value, Mapping):
             yield from _element_paths(prefix, value)
@@ -126,7 +115,7 @@ def _condition_paths(prefix: Path, operand: Any) -> Iterator[Path]:
 
 
 def _element_paths(prefix: Path, condition: Mapping[str, Any]) -> Iterator[Path]:
-    if _is_operators(condition) and not _LOGICAL & condition.keys():
+    if _is_operators(condition) and not LOGICAL & condition.keys():
         yield from _condition_paths(prefix, condition)
     else:
         yield from _filter_paths(condition, prefix)

@@ -19,9 +19,6 @@ type Path = tuple[str, ...]
 type Predicate = Callable[[Mapping[str, Any]], bool]
 """A test of documents, of which only some fields have to be there."""
 
-REFERENCE = frozenset({"$ref", "$id", "$db"})
-"""The members of a DBRef, which is a value although their names look like operators."""
-
 _ORDERS: dict[Order, Callable[[Any, Any], bool]] = {
     "gt": operator.gt,
     "gte": operator.ge,

@@ -121,7 +121,7 @@ async def test_a_projection_cuts_and_never_shows_more(ann: Person, orders: Any, 
     "projection",
     [
         {"x": "$secret"}, {"x": {"$concat": ["$title"]}}, {"x": {"$slice": ["$secret", 1]}},
-        {"x": {"$meta": "textScore"}}, {"x": ["$secret"]},
+        {"x": ["$secret"]},
     ],
 )  # fmt: skip
 async def test_a_projection_that_computes_is_refused(ann: Person, orders: Any, projection: Any) -> None:
