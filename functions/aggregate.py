@@ -1,10 +1,10 @@
 """aggregate."""
 
-from typing import Any
-
 from shared.access.protocol import Reply
 from shared.documents.ejson import Document
 from shared.endpoint.actions import ACTION_ROUTE, ALL_METHODS, Actions, Call
+from shared.guard.walk import Placed
+from shared.operators import Place
 from shared.requests import Request
 
 bp = Actions()
@@ -15,9 +15,9 @@ class Aggregate(Request, frozen=True, kw_only=True):
 
     pipeline: list[Document]
 
-    def interpreted(self) -> tuple[Any, ...]:
+    def interpreted(self) -> tuple[Placed, ...]:
         """All of it is stages and expressions."""
-        return (self.pipeline,)
+        return ((Place.PIPELINE, self.pipeline),)
 
 
 @bp.route(ACTION_ROUTE + "aggregate", methods=ALL_METHODS)

@@ -1,10 +1,10 @@
 """deleteOne, deleteMany."""
 
-from typing import Any
-
 from shared.access.protocol import Reply
 from shared.documents.ejson import Document
 from shared.endpoint.actions import ACTION_ROUTE, ALL_METHODS, Actions, Call
+from shared.guard.walk import Placed
+from shared.operators import Place
 from shared.requests import Request
 
 bp = Actions()
@@ -15,9 +15,9 @@ class Delete(Request, frozen=True, kw_only=True):
 
     filter: Document
 
-    def interpreted(self) -> tuple[Any, ...]:
+    def interpreted(self) -> tuple[Placed, ...]:
         """The filter is a query."""
-        return (self.filter,)
+        return ((Place.QUERY, self.filter),)
 
 
 @bp.route(ACTION_ROUTE + "deleteOne", methods=ALL_METHODS)

@@ -1,12 +1,12 @@
 """findOne, find."""
 
-from typing import Any
-
 from msgspec import field
 
 from shared.access.protocol import Reply
 from shared.documents.ejson import Document
 from shared.endpoint.actions import ACTION_ROUTE, ALL_METHODS, Actions, Call
+from shared.guard.walk import Placed
+from shared.operators import Place
 from shared.requests import Reading, Request, sort_keys, whole
 
 bp = Actions()
@@ -22,9 +22,9 @@ class FindOne(Request, frozen=True, kw_only=True):
     projection: Document = field(default_factory=dict)
     sort: Document = field(default_factory=dict)
 
-    def interpreted(self) -> tuple[Any, ...]:
+    def interpreted(self) -> tuple[Placed, ...]:
         """Everything here is a query."""
-        return self.filter, self.projection, self.sort
+        return (Place.QUERY, self.filter), (Place.PROJECTION, self.projection), (Place.SORT, self.sort)
 
 
 class Find(FindOne, frozen=True, kw_only=True):

@@ -1,12 +1,12 @@
 """insertOne, insertMany."""
 
 from http import HTTPStatus
-from typing import Any
 
 from shared.access.protocol import Reply
 from shared.documents.ejson import Document
 from shared.endpoint.actions import ACTION_ROUTE, ALL_METHODS, Actions, Call
 from shared.errors import InvalidParameterError
+from shared.guard.walk import Placed
 from shared.requests import Request
 
 bp = Actions()
@@ -19,7 +19,7 @@ class InsertOne(Request, frozen=True, kw_only=True):
 
     document: Document
 
-    def interpreted(self) -> tuple[Any, ...]:
+    def interpreted(self) -> tuple[Placed, ...]:
         """Nothing: a document is stored as it is."""
         return ()
 
@@ -29,7 +29,7 @@ class InsertMany(Request, frozen=True, kw_only=True):
 
     documents: list[Document]
 
-    def interpreted(self) -> tuple[Any, ...]:
+    def interpreted(self) -> tuple[Placed, ...]:
         """Nothing: documents are stored as they are."""
         return ()
 

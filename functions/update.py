@@ -1,13 +1,13 @@
 """updateOne, updateMany, replaceOne."""
 
-from typing import Any
-
 from msgspec import field
 
 from shared.access.protocol import Reply
 from shared.documents.ejson import Document
 from shared.endpoint.actions import ACTION_ROUTE, ALL_METHODS, Actions, Call
 from shared.errors import InvalidParameterError
+from shared.guard.walk import Placed
+from shared.operators import Place
 from shared.requests import Upsertable
 
 bp = Actions()
@@ -26,10 +26,10 @@ class Update(Upsertable, frozen=True, kw_only=True):
         if not self.update or (isinstance(self.update, dict) and not all(key.startswith("$") for key in self.update)):
             raise InvalidParameterError("'update' must hold update operators only")
 
-    def interpreted(self) -> tuple[Any, ...]:
+    def interpreted(self) -> tuple[Placed, ...]:
         """A pipeline is all expressions; of the update operators only $pull takes a condition, the rest take data."""
-        changes = self.update if isinstance(self.update, list) else self.update.get("$pull")
-        return self.filter, self.array_filters, changes
+        changes = Place.PIPELINE if isinstance(self.update, list) else Place.UPDATE
+        return (Place.QUERY, self.filter), (Place.QUERY, self.array_filters), (changes, self.update)
 
 
 class ReplaceOne(Upsertable, frozen=True, kw_only=True):
@@ -44,9 +44,9 @@ class ReplaceOne(Upsertable, frozen=True, kw_only=True):
         if any(key.startswith("$") for key in self.replacement):
             raise InvalidParameterError("'replacement' must not hold update operators")
 
-    def interpreted(self) -> tuple[Any, ...]:
+    def interpreted(self) -> tuple[Placed, ...]:
         """The replacement is stored as it is."""
-        return (self.filter,)
+        return ((Place.QUERY, self.filter),)
 
 
 @bp.route(ACTION_ROUTE + "updateOne", methods=ALL_METHODS)

@@ -7,6 +7,7 @@ from bson.code import Code
 
 from shared.documents.ejson import Document
 from shared.errors import InvalidParameterError, MissingParameterError, WrongTypeError
+from shared.guard.walk import Placed
 
 _MISSING = "Object missing required field `"
 _MAX_INT64 = 2**63 - 1
@@ -19,8 +20,8 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     database: str
     collection: str
 
-    def interpreted(self) -> tuple[Any, ...]:
-        """Return what MongoDB will interpret rather than store: where operators are looked for, to refuse some."""
+    def interpreted(self) -> tuple[Placed, ...]:
+        """Return what MongoDB will interpret rather than store, with how: where operators are looked for."""
         raise NotImplementedError
 
     @classmethod

@@ -47,7 +47,7 @@ class Service:
         self.lazy_store = LazyStore(settings.redis_url)
         self.entries = Entries(self.lazy_store, settings)
         self.generations = Generations(self.entries, settings)
-        self.guard = Guard(settings.dozen_database)
+        self.guard = Guard(settings.dozen_database, settings.allowed_stages)
         # who calls
         self.passwords = Passwords()
         self.limits = LoginLimits(self.lazy_store, settings)

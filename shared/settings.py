@@ -10,6 +10,7 @@ from msgspec import Meta
 
 from shared import connection_strings as connections
 from shared.connection_strings import Auth, ConnectionStringError, Scheme
+from shared.operators import NAMED_STAGES
 
 VERSION = "0.1.0"
 DEFAULT_DATA_SOURCE = "mongodb-atlas"
@@ -78,6 +79,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="upper"):
     login_attempts: Positive = 10
     anonymous_logins: Positive = 1_000
     login_window_seconds: Positive = 300
+    guard_allowed_stages: str = ""
     rules_allow_hidden_field_queries: bool = False
     schema_null_type_validation: bool = False
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
@@ -105,6 +107,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="upper"):
         parsed = _converted({name: values[name] for name in (NAMES | PLATFORM_NAMES) & values.keys()}, cls)
         read = msgspec.structs.replace(parsed, data_sources=_data_sources(parsed, values), cached=_cached(parsed))
         read.pool_size  # noqa: B018  raises if the budget of connections is too small
+        read.allowed_stages  # noqa: B018  raises if a stage cannot be opened
         return read
 
     def data_source_uri(self, name: str) -> str | None:
@@ -142,6 +145,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="upper"):
         origins = (origin.strip().rstrip("/") for origin in self.cors_allowed_origins.split(","))
         allowed = frozenset(origin for origin in origins if origin)
         return frozenset() if "*" in allowed else allowed
+
+    @property
+    def allowed_stages(self) -> frozenset[str]:
+        """The stages that are opened to system keys; a `$` may be left out, which some shells take for their own."""
+        names = (name.strip().removeprefix("$") for name in self.guard_allowed_stages.split(","))
+        allowed = frozenset(f"${name}" for name in names if name)
+        if not allowed <= NAMED_STAGES:
+            raise SettingsError(f"GUARD_ALLOWED_STAGES must be a list of any of {', '.join(sorted(NAMED_STAGES))}")
+        return allowed
 
     @property
     def telemetry(self) -> Literal["none", "opencensus", "opentelemetry"]:

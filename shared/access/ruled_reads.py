@@ -65,6 +65,7 @@ class RuledReads(Ruled):
 
     async def _rendered(self, reading: Reading) -> list[dict[str, Any]]:
         """Return the visible documents, rendered and trimmed."""
+        field_paths.refuse_projection(reading.projection)
         trimming = Trimming.of(reading.projection, self.rights)
         uses = field_paths.of_filter(reading.filter)
         sorted_by = field_paths.of_sort(dict(reading.sort or ()))

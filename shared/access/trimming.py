@@ -65,7 +65,6 @@ class Trimming:
             raise InvalidParameterError(
                 "projection: where rules apply, $slice and $elemMatch cannot stand beside what is computed"
             )
-        field_paths.refuse_expressions([projection])
         return None
 
     @property

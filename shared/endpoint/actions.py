@@ -67,7 +67,7 @@ class Call:
         guard = self._exchange.service.guard
         guard.namespace(request.database, request.collection)
         self._exchange.line.namespace = f"{request.database}.{request.collection}"
-        guard.operators(request.interpreted(), request.database)
+        guard.operators(request.interpreted(), request.database, is_system=self._caller.is_system)
         return request
 
     def access(self, request: Request) -> Access:

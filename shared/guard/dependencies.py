@@ -1,22 +1,18 @@
 """Which collections a read depends on, if it always gives the same on the same documents (pure).
 
-Stages are named that are known to do so, because MongoDB gains stages; operators are named that do not.
+Only stages that are known to do so count; of other operators, those that are known not to.
 """
 
 from collections.abc import Iterable
 from typing import Any
 
-from shared.documents.ejson import Document
-from shared.guard.joins import JOINS, joined_by
-from shared.guard.walk import nested
+from shared.guard.joins import joined_by
+from shared.guard.walk import nested, pipelines_in
+from shared.operators import EXPRESSIONS, JOINS, QUERIES, STAGES, VARIABLES, Standing
 
-_STAGES = frozenset({
-    "$addFields", "$bucket", "$bucketAuto", "$count", "$densify", "$facet", "$fill", "$geoNear", "$graphLookup",
-    "$group", "$limit", "$lookup", "$match", "$project", "$redact", "$replaceRoot", "$replaceWith", "$set",
-    "$setWindowFields", "$skip", "$sort", "$sortByCount", "$unionWith", "$unset", "$unwind",
-})  # fmt: skip
-_VARYING = frozenset({"$createObjectId", "$currentDate", "$rand", "$sample", "$sampleRate"})
-_VARYING_VARIABLES = ("$$NOW", "$$CLUSTER_TIME", "$$USER_ROLES")
+_STEADY = frozenset(name for name, each in STAGES.items() if each.open_to < Standing.NAMED and not each.varies)
+_VARYING = frozenset(name for table in (QUERIES, EXPRESSIONS) for name, each in table.items() if each.varies)
+_VARYING_VARIABLES = tuple(name for name, each in VARIABLES.items() if each.varies)
 
 
 def is_steady(values: Iterable[Any]) -> bool:
@@ -39,7 +35,7 @@ def joined(pipeline: Any, database: str) -> set[str] | None:
         if not isinstance(stages, list):
             return None
         for stage in stages:
-            if not isinstance(stage, dict) or len(stage) != 1 or not _STAGES.issuperset(stage):
+            if not isinstance(stage, dict) or len(stage) != 1 or not _STEADY.issuperset(stage):
                 return None
             ((name, operand),) = stage.items()
             if name in JOINS:
@@ -47,14 +43,5 @@ def joined(pipeline: Any, database: str) -> set[str] | None:
                 if other is None:
                     return None
                 found.add(".".join(other))
-            pending += _pipelines(name, operand)
+            pending += pipelines_in(name, operand)
     return found
-
-
-def _pipelines(name: str, operand: Document) -> list[Any]:
-    """Return the pipelines in a stage."""
-    if not isinstance(operand, dict):
-        return []
-    if name == "$facet":
-        return list(operand.values())
-    return [operand["pipeline"]] if "pipeline" in operand else []

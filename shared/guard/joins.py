@@ -4,9 +4,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from shared.guard.walk import nested
-
-JOINS = {"$graphLookup": "from", "$lookup": "from", "$unionWith": "coll"}
-"""The member of each such stage that names the other collection."""
+from shared.operators import JOINS
 
 
 def joined(values: Iterable[Any], database: str) -> Iterator[tuple[str, str]]:

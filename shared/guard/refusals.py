@@ -1,40 +1,29 @@
 """What no caller may do, whatever the rules say (pure).
 
-Server-side JavaScript, stages that write or that show the server's inside, MongoDB's own databases and collections,
-and the control database, which holds the API keys. Names are looked for at every depth of a filter, projection,
-update or pipeline, because MongoDB accepts operators in places such as `$facet`, `$lookup.pipeline` and `$expr`.
+Operators that are not open, MongoDB's own databases and collections, and the control database, which holds the API
+keys. `shared/operators.py` says which operators are open, and what may stand in them.
 """
 
 from collections.abc import Iterable
-from typing import Any
 
 from shared.errors import InvalidParameterError, NoRuleError
-from shared.guard.joins import JOINS, joined_by
-from shared.guard.walk import nested
+from shared.guard.joins import joined_by
+from shared.guard.walk import Placed, operators
+from shared.operators import JOINS, Operator, Standing
 
-JAVASCRIPT = frozenset({"$where", "$function", "$accumulator"})
-WRITING_STAGES = frozenset({"$out", "$merge"})
-SERVER_STAGES = frozenset({
-    "$backupCursor", "$backupCursorExtend", "$changeStream", "$changeStreamSplitLargeEvent", "$currentOp",
-    "$indexStats", "$listCachedAndActiveUsers", "$listCatalog", "$listClusterCatalog", "$listLocalSessions",
-    "$listMqlEntities", "$listSampledQueries", "$listSessions", "$mergeCursors", "$operationMetrics",
-    "$planCacheStats", "$querySettings", "$queryStats", "$shardedDataDistribution",
-})  # fmt: skip
-DRIVER_COMMANDS = frozenset({"$query"})  # PyMongo takes such a filter for a find command, of any collection
-REFUSED_OPERATORS = JAVASCRIPT | WRITING_STAGES | SERVER_STAGES | DRIVER_COMMANDS
 REFUSED_DATABASES = frozenset({"admin", "local", "config"})
 
 _LONGEST_DATABASE, _LONGEST_NAMESPACE = 63, 255  # bytes, MongoDB's own limits
 _SHOWN = 100
-_INTERNAL_PREFIX = "$_"  # $_internalJsEmit and its like run JavaScript, too
 
 
 class Guard:
     """The refusals of one deployment."""
 
-    def __init__(self, control_database: str) -> None:
-        """Refuse MongoDB's own databases and the deployment's control database."""
+    def __init__(self, control_database: str, allowed_stages: frozenset[str] = frozenset()) -> None:
+        """Refuse MongoDB's own databases and the control database; open stages by name to who is bound by no rule."""
         self._databases = REFUSED_DATABASES | {control_database.lower()}
+        self._allowed_stages = allowed_stages
 
     def namespace(self, database: str, collection: str) -> None:
         """Raise NoRuleError for a namespace that is nobody's to touch, InvalidParameterError for one that is too long.
@@ -47,15 +36,22 @@ class Guard:
         if database.lower() in self._databases or collection.startswith("system.") or "$" in name:
             raise NoRuleError(f"no rule exists for namespace '{name}'")
 
-    def operators(self, values: Iterable[Any], database: str) -> None:
-        """Raise InvalidParameterError or NoRuleError if a refused operator or namespace stands at any depth."""
-        for document in nested(values):
-            for name in document:
-                if name.startswith("$"):
-                    self._operator(name, document[name], database)
+    def operators(self, placed: Iterable[Placed], database: str, *, is_system: bool) -> None:
+        """Raise InvalidParameterError or NoRuleError for an operator that is not open, or a namespace that is refused.
 
-    def _operator(self, name: str, operand: Any, database: str) -> None:
-        if name in REFUSED_OPERATORS or name.startswith(_INTERNAL_PREFIX):
-            raise InvalidParameterError(f"operator '{name[:_SHOWN]}' is not allowed")
-        if name in JOINS and (other := joined_by(name, operand, database)) is not None:
-            self.namespace(*other)
+        What rules further refuse to a caller whom they bind is theirs to say.
+        """
+        standing = Standing.SYSTEM if is_system else Standing.WHOLE
+        for name, operator, operand in operators(placed):
+            if operator is None or operator.open_to > standing:
+                self._refuse_closed(name, operator, is_system=is_system)
+            if name in JOINS and (other := joined_by(name, operand, database)) is not None:
+                self.namespace(*other)
+
+    def _refuse_closed(self, name: str, operator: Operator | None, *, is_system: bool) -> None:
+        """Raise unless the deployment opens the stage of this name to system callers."""
+        open_to = Standing.NOBODY if operator is None else operator.open_to
+        if is_system and open_to is Standing.NAMED and name in self._allowed_stages:
+            return
+        whom = " for callers that rules apply to" if open_to is Standing.SYSTEM else ""
+        raise InvalidParameterError(f"operator '{name[:_SHOWN]}' is not allowed{whom}")

@@ -1,7 +1,90 @@
-"""The one walk over what a caller sends, to whatever depth operators may stand in it (pure)."""
+"""The walks over what a caller sends: to operators by the place where they stand, and to all that is nested (pure)."""
 
 from collections.abc import Iterable
 from typing import Any
+
+from shared.operators import GRAMMAR, IN_DATA, METADATA, STAGES, VARIABLES, Operator, Place, Standing
+
+type Placed = tuple[Place, Any]
+"""A value that MongoDB interprets, and how it reads it."""
+
+_INTERNAL = "_"  # MongoDB's own names begin so: $_internalJsEmit runs JavaScript
+_SETTLED_BY_NAMES = frozenset({Place.FIELD, Place.EACH_FIELD, Place.PULLED, Place.PUSHED})
+_TO_PIPELINES = frozenset({Place.PIPELINE, Place.PIPELINES, Place.FUSED})
+_READ = frozenset({Place.EXPRESSION, Place.PROJECTION, Place.METADATA})  # where a text can be more than itself
+_ELEMENTS = {
+    Place.EACH_FIELD: Place.FIELD, Place.FIELD: Place.DATA, Place.PULLED: Place.DATA, Place.PUSHED: Place.STORED,
+}  # fmt: skip  # how the elements of a list are read, where that is another way
+
+type Found = tuple[str, Operator | None, Any]
+"""The name of an operator or a system variable, what is known of it, None if it may not stand there, its operand."""
+
+
+def operators(placed: Iterable[Placed]) -> list[Found]:
+    """Return every operator and system variable, and every name in data that counts there, too.
+
+    Values are of the types that JSON is read to.
+    """
+    found: list[Found] = []
+    pending = [each for each in placed if each[1]]
+    while pending:
+        place, value = pending.pop()
+        kind = type(value)
+        if kind is dict:
+            _look(place, value, found, pending)
+        elif kind is list or kind is tuple:
+            place = _ELEMENTS.get(place, place)
+            pending += [(place, each) for each in value]
+        elif kind is str and place in _READ:
+            found += _read(place, value)
+    return found
+
+
+def _look(place: Place, document: dict[str, Any], found: list[Found], pending: list[Placed]) -> None:
+    """Add the operators of a document to what was found, and their operands to what is to be looked at."""
+    if place in _SETTLED_BY_NAMES:
+        place = _settled(place, document)
+    if place is Place.STORED:
+        return
+    known, others, members = GRAMMAR[place]
+    for name, operand in document.items():
+        inner = others
+        if name[:1] == "$":
+            operator = known.get(name)
+            if operator is not None:
+                inner = operator.operand
+            if operator is not None or known is not IN_DATA or name[1:2] == _INTERNAL:
+                found.append((name, operator, operand))
+        elif members:
+            inner = members.get(name, others)
+        kind = type(operand)
+        if kind is dict or kind is list or (kind is str and inner in _READ):
+            pending.append((inner, operand))
+
+
+def refused(placed: Iterable[Placed], standing: Standing) -> str | None:
+    """Return the name of an operator that is not open to a caller of this standing."""
+    for name, operator, _ in operators(placed):
+        if operator is None or operator.open_to > standing:
+            return name
+    return None
+
+
+def _settled(place: Place, document: dict[str, Any]) -> Place:
+    """Return how a document is read, where that depends on its names."""
+    if place is Place.PULLED:
+        return Place.QUERY
+    if place is Place.PUSHED:
+        return Place.MODIFIERS if "$each" in document else Place.STORED
+    return Place.QUERY if next(iter(document), "")[:1] == "$" else Place.DATA
+
+
+def _read(place: Place, text: str) -> list[Found]:
+    """Return the system variable that a text names, or the metadata; a caller's own variables begin in lower case."""
+    if place is Place.METADATA:
+        return [("$meta", METADATA.get(text), None)]
+    name = text.partition(".")[0]
+    return [(name, VARIABLES.get(name), None)] if text[:2] == "$$" and "A" <= text[2:3] <= "Z" else []
 
 
 def nested(values: Iterable[Any], *, texts: bool = False) -> list[Any]:
@@ -22,4 +105,19 @@ def nested(values: Iterable[Any], *, texts: bool = False) -> list[Any]:
             pending += value
         elif texts and kind is str:
             found.append(value)
+    return found
+
+
+def pipelines_in(stage: str, operand: Any) -> list[Any]:
+    """Return what stands where a stage takes pipelines."""
+    found: list[Any] = []
+    pending = [(STAGES[stage].operand, operand)]
+    while pending:
+        place, value = pending.pop()
+        if place is Place.PIPELINE:
+            found.append(value)
+        elif type(value) is dict and place in GRAMMAR:
+            _, others, members = GRAMMAR[place]
+            inner = [(members.get(name, others), each) for name, each in value.items()]
+            pending += [each for each in inner if each[0] in _TO_PIPELINES]
     return found

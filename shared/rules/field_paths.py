@@ -8,23 +8,10 @@ from bson.min_key import MinKey
 from bson.regex import Regex
 
 from shared.errors import InvalidParameterError
-from shared.guard.walk import nested
-from shared.rules.values import REFERENCE, Path, has_number, path
+from shared.guard.walk import Placed, nested, refused
+from shared.operators import CONDITIONS, LOGICAL, NEEDING_VALUES, REFERENCE, Place, Standing
+from shared.rules.values import Path, has_number, path
 
-_LOGICAL = frozenset({"$and", "$or", "$nor"})
-_CONDITIONS = frozenset({
-    "$all", "$elemMatch", "$eq", "$exists", "$gt", "$gte", "$in", "$lt", "$lte", "$mod", "$ne", "$nin", "$not",
-    "$size", "$type",
-})  # fmt: skip
-_STAGES = frozenset({
-    "$addFields", "$bucket", "$bucketAuto", "$count", "$densify", "$fill", "$group", "$limit", "$match", "$project",
-    "$redact", "$replaceRoot", "$replaceWith", "$sample", "$set", "$setWindowFields", "$skip", "$sort", "$sortByCount",
-    "$unset", "$unwind",
-})  # fmt: skip
-# $meta shows index and sort keys, which hold values of hidden fields
-_EXPRESSIONS = frozenset({"$accumulator", "$function", "$meta", "$setIsSubset"})
-_ROLES = "$$USER_ROLES"  # those of this deployment in MongoDB
-_POSITIVE = frozenset({"$all", "$elemMatch", "$eq", "$gt", "$gte", "$in", "$lt", "$lte", "$mod", "$size", "$type"})
 _SHOWN = 100
 _MOST_PARTS = 200  # of a path that a caller sends: each may be a call on the stack here
 
@@ -101,11 +88,8 @@ def bounded[Paths: Iterable[Path]](paths: Paths) -> Paths:
 def refuse_stages(pipeline: list[Any]) -> None:
     """Raise InvalidParameterError for a stage or an operator that callers bound by rules may not use."""
     for stage in pipeline:
-        for name, operand in stage.items():
-            if name not in _STAGES:
-                _refuse(name)
-            if name == "$match" and isinstance(operand, Mapping):
-                of_filter(operand)
+        if isinstance(condition := stage.get("$match"), Mapping):
+            of_filter(condition)
     refuse_expressions(pipeline)
 
 
@@ -115,14 +99,18 @@ def computes_matches(pipeline: list[Any]) -> bool:
 
 
 def refuse_expressions(pipeline: list[Any]) -> None:
-    """Raise InvalidParameterError for an operator in an expression that callers bound by rules may not use."""
-    for value in nested(pipeline, texts=True):
-        if isinstance(value, str):
-            if value.startswith(_ROLES):
-                _refuse(_ROLES)
-        else:
-            for name in value.keys() & _EXPRESSIONS:
-                _refuse(name)
+    """Raise InvalidParameterError for an operator in a pipeline that callers bound by rules may not use."""
+    _refuse_closed((Place.PIPELINE, pipeline))
+
+
+def refuse_projection(projection: Mapping[str, Any]) -> None:
+    """Raise InvalidParameterError for an operator in a projection that callers bound by rules may not use."""
+    _refuse_closed((Place.PROJECTION, projection))
+
+
+def _refuse_closed(placed: Placed) -> None:
+    if (name := refused([placed], Standing.RULED)) is not None:
+        _refuse(name)
 
 
 class _Use(NamedTuple):
@@ -132,7 +120,7 @@ class _Use(NamedTuple):
 
 def _filter_uses(condition: Mapping[str, Any], prefix: Path, *, is_negated: bool) -> Iterator[_Use]:
     for name, operand in condition.items():
-        if name in _LOGICAL:
+        if name in LOGICAL:
             for each in operand if isinstance(operand, list) else []:
                 if isinstance(each, Mapping):
                     yield from _filter_uses(each, prefix, is_negated=is_negated or name == "$nor")
@@ -151,7 +139,7 @@ def _condition_uses(prefix: Path, operand: Any, *, is_negated: bool) -> Iterator
         is_gap = is_negated or has_number(prefix) or any(_finds_nothing_there(*each) for each in operand.items())
         yield _Use(prefix, is_gap)
     for operator, value in operand.items():
-        if operator not in _CONDITIONS:
+        if operator not in CONDITIONS:
             _refuse(operator)
         yield from _inner_uses(prefix, operator, value, is_negated=is_negated)
 
@@ -169,7 +157,7 @@ def _inner_uses(prefix: Path, operator: str, value: Any, *, is_negated: bool) ->
 
 
 def _element_uses(prefix: Path, condition: Mapping[str, Any], *, is_negated: bool) -> Iterator[_Use]:
-    if _is_operators(condition) and not _LOGICAL & condition.keys():
+    if _is_operators(condition) and not LOGICAL & condition.keys():
         yield from _condition_uses(prefix, condition, is_negated=is_negated)
     else:
         yield from _filter_uses(condition, prefix, is_negated=is_negated)
@@ -179,7 +167,7 @@ def _finds_nothing_there(operator: str, value: Any) -> bool:
     """Tell whether a condition may hold where a path leads nowhere: what is not known to need a value does."""
     if operator == "$exists":
         return value not in (True, 1)
-    if operator not in _POSITIVE:
+    if operator not in NEEDING_VALUES:
         return True
     values = value if operator in {"$in", "$all"} and isinstance(value, list) else [value]
     return any(each is None or isinstance(each, MinKey | MaxKey) for each in values)

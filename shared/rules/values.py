@@ -16,9 +16,6 @@ from bson.timestamp import Timestamp
 type Order = Literal["gt", "gte", "lt", "lte"]
 type Path = tuple[str, ...]
 
-REFERENCE = frozenset({"$ref", "$id", "$db"})
-"""The members of a DBRef, which is a value although their names look like operators."""
-
 _ORDERS: dict[Order, Callable[[Any, Any], bool]] = {
     "gt": operator.gt,
     "gte": operator.ge,

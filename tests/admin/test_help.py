@@ -39,7 +39,11 @@ def documented() -> set[str]:
 @pytest.mark.parametrize(
     ("option", "forbidden", "allowed"),
     [
-        ("--version", SERVICE | {"rich"}, {"shared", "shared.settings", "shared.connection_strings"}),
+        (
+            "--version",
+            SERVICE | {"rich"},
+            {"shared", "shared.settings", "shared.connection_strings", "shared.operators"},
+        ),
         ("--help", SERVICE, set()),
     ],
 )

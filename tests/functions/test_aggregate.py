@@ -67,10 +67,6 @@ async def test_the_cap_is_on_results_only(post: Post, crowded: str) -> None:
         pytest.param([{"$match": {"_id": {"$lt": 0}}}, {"$count": "n"}], [], id="$count of none"),
         pytest.param([{"$sample": {"size": 50}}, {"$count": "n"}], [{"n": 5}], id="$sample"),
         pytest.param(
-            [{"$collStats": {"count": {}}}, {"$group": {"_id": None, "n": {"$sum": "$count"}}}],
-            [{"_id": None, "n": 5}], id="$collStats",
-        ),
-        pytest.param(
             [{"$facet": {"few": [{"$limit": 1}], "n": [{"$count": "n"}]}}],
             [{"few": [{"_id": 0, "total": 0}], "n": [{"n": 5}]}], id="$facet",
         ),
@@ -122,7 +118,7 @@ async def test_the_stages_are_the_servers(post: Post, database: Any, pipeline: l
             id="a stage is text",
         ),
         pytest.param(
-            {"pipeline": [{"$foo": 1}]}, "MongoDBError", "(Location40324) Unrecognized pipeline stage name: '$foo'",
+            {"pipeline": [{"$foo": 1}]}, "InvalidParameter", "operator '$foo' is not allowed",
             id="unknown stage",
         ),
         pytest.param(
@@ -130,7 +126,7 @@ async def test_the_stages_are_the_servers(post: Post, database: Any, pipeline: l
             "(Location40323) A pipeline stage specification object must contain exactly one field.", id="empty stage",
         ),
         pytest.param(
-            {"pipeline": [{"$match": {"$foo": 1}}]}, "MongoDBError", "(BadValue) unknown top level operator: $foo",
+            {"pipeline": [{"$match": {"$foo": 1}}]}, "InvalidParameter", "operator '$foo' is not allowed",
             id="unknown operator",
         ),
         pytest.param(

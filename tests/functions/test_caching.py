@@ -230,7 +230,6 @@ VARYING = [
     ("aggregate", {"pipeline": [{"$sample": {"size": 3}}]}),
     ("aggregate", {"pipeline": [{"$match": {"$sampleRate": 1.0}}]}),
     ("aggregate", {"pipeline": [{"$facet": {"a": [{"$addFields": {"now": "$$NOW"}}]}}]}),
-    ("aggregate", {"pipeline": [{"$collStats": {"count": {}}}]}),
     ("aggregate", {"pipeline": [{"$unionWith": {"coll": "parts", "pipeline": [{"$sample": {"size": 1}}]}}]}),
     ("aggregate", {"pipeline": [{"$lookup": {"from": "others", "as": "a", "pipeline": []}}]}),
     ("aggregate", {"pipeline": [{"$unionWith": "others"}]}),

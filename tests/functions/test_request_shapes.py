@@ -212,12 +212,13 @@ SHAPES = {
         f'{{{NS},"pipeline":[{{"$facet":{{"total":[{{"$count":"n"}}]}}}}]}}',
         '{"documents":[{"total":[{"n":2}]}]}',
     ),
-    "30 $collStats in EJSON": Shape(
+    "30 $collStats in EJSON, which GUARD_ALLOWED_STAGES opens": Shape(
         "aggregate",
         f'{{{NS},"pipeline":[{{"$collStats":{{"count":{{}}}}}},'
         '{"$group":{"_id":{"$numberInt":"1"},"count":{"$sum":"$count"}}}]}',
-        '{"documents":[{"_id":{"$numberInt":"1"},"count":{"$numberInt":"2"}}]}',
+        '{"error":"operator \'$collStats\' is not allowed","error_code":"InvalidParameter"}',
         EJSON,
+        400,
     ),
     "31 a browser's Bearer token, until there are users": Shape(
         "find",

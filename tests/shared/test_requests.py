@@ -13,6 +13,7 @@ import function_app
 from functions.delete import Delete
 from functions.update import Update
 from shared.errors import DataAPIError, InvalidParameterError, MissingParameterError, WrongTypeError
+from shared.operators import Place
 from shared.requests import Request, sort_keys, whole
 
 NAMESPACE = {"dataSource": "s", "database": "d", "collection": "c"}
@@ -71,17 +72,16 @@ def test_an_empty_sort_is_none() -> None:
 
 
 @pytest.mark.parametrize(
-    ("update", "interpreted"),
+    ("update", "place"),
     [
-        pytest.param({"$set": {"a": 1}, "$push": {"b": 2}}, None, id="data"),
-        pytest.param({"$pull": {"a": {"$gt": 1}}}, {"a": {"$gt": 1}}, id="the condition of $pull"),
-        pytest.param([{"$set": {"a": 1}}], [{"$set": {"a": 1}}], id="a pipeline"),
+        pytest.param({"$set": {"a": 1}, "$push": {"b": 2}}, Place.UPDATE, id="operators"),
+        pytest.param([{"$set": {"a": 1}}], Place.PIPELINE, id="a pipeline"),
     ],
 )
-def test_only_what_mongodb_interprets_is_looked_at(update: Any, interpreted: Any) -> None:
+def test_an_update_is_looked_at_as_what_it_is(update: Any, place: Place) -> None:
     request = Update.from_body(NAMESPACE | {"filter": {"f": 1}, "update": update, "arrayFilters": [{"x": 1}]})
 
-    assert request.interpreted() == ({"f": 1}, [{"x": 1}], interpreted)
+    assert request.interpreted() == ((Place.QUERY, {"f": 1}), (Place.QUERY, [{"x": 1}]), (place, update))
 
 
 def sentinels(member: str, kind: Any) -> list[Any]:
@@ -115,10 +115,6 @@ def forms(kind: type[Request]) -> Iterator[dict[str, Any]]:
         yield dict(zip(members, values, strict=True))
 
 
-def is_data(name: str, value: Any) -> bool:
-    return name in DATA or (name == "update" and isinstance(value, dict))
-
-
 REQUESTS = sorted(set(kinds(Request)), key=lambda kind: kind.__name__)
 
 
@@ -136,7 +132,7 @@ def test_every_kind_of_request_is_looked_at() -> None:
 def test_all_that_is_not_data_is_interpreted(kind: type[Request], members: dict[str, Any]) -> None:
     request = msgspec.convert(NAMESPACE | members, kind)
 
-    looked_at = [value for value in request.interpreted() if value]
+    looked_at = [value for _, value in request.interpreted() if value]
 
-    expected = [value for name, value in members.items() if not is_data(name, value)]
+    expected = [value for name, value in members.items() if name not in DATA]
     assert sorted(map(repr, looked_at)) == sorted(map(repr, expected))

@@ -17,6 +17,10 @@ URI = {"MONGO_DB_URI": "mongodb://h/"}
 DATABASE_NAME = (
     "DOZEN_DATABASE is not usable: expected up to 63 letters, digits, _ and -, and no database of MongoDB's own"
 )
+STAGES = (
+    "GUARD_ALLOWED_STAGES must be a list of any of"
+    " $collStats, $indexStats, $listSearchIndexes, $planCacheStats, $rerank"
+)
 ODD_TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1).filter(
     lambda text: text.strip() != ""
 )
@@ -35,7 +39,8 @@ def test_the_defaults_are_those_of_the_table() -> None:
         "app_config_dir": "", "session_secret": "", "redis_url": "", "mail_webhook_url": "", "trusted_proxies": 0,
         "cached_collections": "",
         "anonymous_logins": 1_000, "jwt_leeway_seconds": 5,
-        "login_attempts": 10, "login_window_seconds": 300, "rules_allow_hidden_field_queries": False,
+        "login_attempts": 10, "login_window_seconds": 300, "guard_allowed_stages": "",
+        "rules_allow_hidden_field_queries": False,
         "schema_null_type_validation": False,
         "auth_cache_seconds": 30.0, "cors_allowed_origins": "", "cors_allow_credential_headers": False,
         "max_body_bytes": 33_554_432, "max_read_bytes": 350_000_000, "log_level": "INFO",
@@ -147,6 +152,13 @@ def test_a_setting_is_read(name: str, text: str, value: Any) -> None:
             {"REDIS_URL": "http://secret"},
             "REDIS_URL is not usable: expected redis://, rediss://, valkey:// or valkeys://", id="cache's address",
         ),
+        pytest.param(URI | {"GUARD_ALLOWED_STAGES": "$collStats, secret"}, STAGES, id="an unknown stage"),
+        pytest.param(URI | {"GUARD_ALLOWED_STAGES": "$collStats; $indexStats"}, STAGES, id="a list of another form"),
+        pytest.param(URI | {"GUARD_ALLOWED_STAGES": "$COLLSTATS"}, STAGES, id="a stage in capitals"),
+        pytest.param(URI | {"GUARD_ALLOWED_STAGES": "$merge"}, STAGES, id="a stage that writes"),
+        pytest.param(URI | {"GUARD_ALLOWED_STAGES": "$function"}, STAGES, id="JavaScript"),
+        pytest.param(URI | {"GUARD_ALLOWED_STAGES": "$currentOp"}, STAGES, id="a stage of the whole server"),
+        pytest.param(URI | {"GUARD_ALLOWED_STAGES": "$match"}, STAGES, id="a stage that is open"),
         pytest.param({"MAIL_WEBHOOK_URL": "secret"}, "MAIL_WEBHOOK_URL is not usable: expected https://", id="mail"),
         pytest.param(
             {"LOG_LEVEL": "secret"}, "LOG_LEVEL is not usable: expected DEBUG or ERROR or INFO or WARNING",

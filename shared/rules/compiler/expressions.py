@@ -5,12 +5,13 @@ from typing import Any
 
 from bson.code import Code
 
+from shared.operators import REFERENCE
 from shared.rules.comparisons import OPERATORS
 from shared.rules.compiler.operands import CONVERTERS, Constants, Scope, compile_key, compile_value, literal
 from shared.rules.conditions import All, AnyOf, Comparison, Exists, Function, Not
 from shared.rules.expressions import Constant, Expression, Operand
 from shared.rules.report import Report
-from shared.rules.values import MISSING, REFERENCE
+from shared.rules.values import MISSING
 
 _DEEPEST = 100
 _NEGATED = {"ne": "eq", "neq": "eq", "nin": "in"}

@@ -8,6 +8,7 @@ from bson.code import Code
 from bson.regex import Regex
 
 from shared.errors import InvalidParameterError
+from shared.operators import JAVASCRIPT
 from shared.rules.compiler.expressions import compile_expression
 from shared.rules.compiler.operands import CONVERTERS, Constants, Scope, compile_value
 from shared.rules.expressions import Context, Operand
@@ -16,7 +17,6 @@ from shared.rules.projections import is_shown
 from shared.rules.report import Report
 from shared.rules.values import MISSING
 
-_JAVASCRIPT = frozenset({"$where", "$function", "$accumulator"})
 _MEMBERS = frozenset({"name", "apply_when", "query", "projection", "project"})
 _LONGEST_NAME = 100
 
@@ -78,7 +78,7 @@ def _part(source: Any, constants: Constants, report: Report) -> Operand:
     for name in source:
         if name.startswith("%"):
             report.at(name).problem("the names in a filter's query are fields and MongoDB's operators, no expansions")
-        if name in _JAVASCRIPT:
+        if name in JAVASCRIPT:
             report.at(name).problem("JavaScript on the server is refused everywhere")
     members = [_part(each, constants, report.at(name)) for name, each in source.items()]
     return _assembled(members, lambda values: dict(zip(source, values, strict=True)))

@@ -16,6 +16,7 @@ from shared.guard.dependencies import is_steady, joined
         ([{"$lookup": {"from": {"db": "d", "coll": "b"}, "as": "x", "pipeline": []}}], {"d.b"}),
         ([{"$graphLookup": {"from": "b", "as": "x"}}], {"a.b"}),
         ([{"$unionWith": {"coll": "b", "db": "d"}}], {"d.b"}),
+        ([{"$documents": [{"a": 1}]}], set()),
         ([{"$facet": {"x": [{"$unionWith": "b"}], "y": [{"$unionWith": "c"}]}}], {"a.b", "a.c"}),
     ],
 )
@@ -32,7 +33,8 @@ def test_joins_are_found_at_any_depth(pipeline: Any, namespaces: set[str]) -> No
         [{}],
         [{"$match": {}, "$sort": {"a": 1}}],
         [{"$search": {"text": {}}}],
-        [{"$documents": [{"a": 1}]}],
+        [{"$collStats": {"count": {}}}],
+        [{"$rankFusion": {"input": {"pipelines": {"x": []}}}}],
         [{"$newInMongoDB9": {}}],
         [{"$facet": {"x": [{"$sample": {"size": 1}}]}}],
         [{"$facet": {"x": "no pipeline"}}],
@@ -61,6 +63,9 @@ def test_what_varies_is_found_at_any_depth(value: Any) -> None:
     assert not is_steady([{"steady": 1}, value])
 
 
-@pytest.mark.parametrize("value", [None, {}, {"a": "$$ROOT"}, {"$expr": {"$eq": ["$$this", "NOW"]}}, "$now", 1.5])
+@pytest.mark.parametrize(
+    "value",
+    [None, {}, {"a": "$$ROOT"}, {"$expr": {"$eq": ["$$this", "NOW"]}}, "$now", 1.5, {"$text": {"$search": "a"}}],
+)
 def test_what_is_always_the_same_is_steady(value: Any) -> None:
     assert is_steady([value])
