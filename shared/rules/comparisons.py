@@ -10,6 +10,8 @@ from shared.rules.values import (
     Order,
     Predicate,
     contains,
+    holds_any,
+    identity,
     is_scalar,
     matches,
     matching,
@@ -22,13 +24,22 @@ type Translate = Callable[[str, Any], Translation]
 
 
 def _is_in(key: Any, operand: Any) -> bool:
-    if type(operand) is Many:
-        return any(contains(each, key) for each in operand) or contains(list(operand), key)
-    return contains(operand, key)
+    return contains(_members(operand), key)
 
 
 def _among(name: str, operand: Any) -> Predicate:
-    return lambda document: _is_in(document.get(name, MISSING), operand)
+    members = _members(operand)
+    if not isinstance(members, list):
+        return lambda _document: False
+    identities = {identity(each) for each in members}
+    return lambda document: holds_any(identities, document.get(name, MISSING))
+
+
+def _members(operand: Any) -> Any:
+    """Return the array that a key may be in: of several at once, each counts, and all that they hold."""
+    if type(operand) is not Many:
+        return operand
+    return [*operand, *(member for each in operand if isinstance(each, list) for member in each)]
 
 
 class Operator(NamedTuple):

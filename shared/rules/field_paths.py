@@ -61,9 +61,7 @@ def of_update(update: Mapping[str, Any], array_filters: list[Any]) -> set[Path]:
             if operator == "$pull":
                 paths |= _pulled(target, value)
     names = [name for operand in update.values() if isinstance(operand, Mapping) for name in operand]
-    for each in array_filters:
-        paths |= _array_filter_paths(each, names) if isinstance(each, Mapping) else set()
-    return bounded(paths)
+    return bounded(paths | _array_filter_paths(array_filters, names))
 
 
 def bounded(paths: set[Path]) -> set[Path]:
@@ -158,16 +156,18 @@ def _pulled(target: Path, condition: Any) -> set[Path]:
     return set(_element_paths(target, condition))
 
 
-def _array_filter_paths(condition: Mapping[str, Any], names: list[str]) -> set[Path]:
-    """Return what a condition on `identifier` asks about, in every array whose elements are named `$[identifier]`."""
-    found: set[Path] = set()
-    for identifier, *rest in _filter_paths(condition, ()):
-        for name in names:
-            parts = path(name)
-            for position, part in enumerate(parts):
-                if part == f"$[{identifier}]":
-                    found.add((*_without_positions(parts[:position]), *rest))
-    return found
+def _array_filter_paths(conditions: list[Any], names: list[str]) -> set[Path]:
+    """Return what conditions on `identifier` ask about, in every array whose elements are named `$[identifier]`."""
+    places: dict[str, set[Path]] = {}
+    for name in names:
+        parts = path(name)
+        for position, part in enumerate(parts):
+            if part.startswith("$["):
+                places.setdefault(part, set()).add(_without_positions(parts[:position]))
+    asked = {
+        each for condition in conditions if isinstance(condition, Mapping) for each in _filter_paths(condition, ())
+    }
+    return {(*place, *rest) for identifier, *rest in asked for place in places.get(f"$[{identifier}]", ())}
 
 
 def _refuse(operator: str) -> None:

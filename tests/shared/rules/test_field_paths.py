@@ -1,6 +1,7 @@
 """What a call uses: paths however they are written, operators that are refused wherever they are nested."""
 
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from bson import Regex
 from shared.errors import InvalidParameterError
 from shared.rules import field_paths
 from shared.rules.values import path
+from tests.work import is_linear
 
 
 def paths(*names: str) -> set[tuple[str, ...]]:
@@ -174,3 +176,12 @@ def test_deep_conditions_are_looked_at() -> None:
     for _ in range(48):
         condition = {"$and": [condition]}
     assert field_paths.of_filter(condition) == paths("secret")
+
+
+def test_array_filters_are_read_in_time_that_grows_with_the_request() -> None:
+    def update(size: int) -> Callable[[], object]:
+        names = {f"a{number}.$[e{number}].x": 1 for number in range(size)}
+        filters = [{f"e{number}.y": 1} for number in range(size)]
+        return lambda: field_paths.of_update({"$set": names}, filters)
+
+    assert is_linear(update, 50)
