@@ -31,6 +31,14 @@ class Update(Upsertable, frozen=True, kw_only=True):
         changes = self.update if isinstance(self.update, list) else self.update.get("$pull")
         return self.filter, self.array_filters, changes
 
+    def targets(self) -> tuple[list[Document], list[Document]]:
+        """What operators change they name by paths, `$rename` on both sides; a pipeline is interpreted as a whole."""
+        operators = {} if isinstance(self.update, list) else self.update
+        named = [operand for operand in operators.values() if isinstance(operand, dict)]
+        if isinstance(renamed := operators.get("$rename"), dict):
+            named.append(dict.fromkeys(name for name in renamed.values() if isinstance(name, str)))
+        return named, self.array_filters
+
 
 class ReplaceOne(Upsertable, frozen=True, kw_only=True):
     """The members of replaceOne."""

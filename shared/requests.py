@@ -23,6 +23,10 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
         """Return what MongoDB will interpret rather than store: where operators are looked for, to refuse some."""
         raise NotImplementedError
 
+    def targets(self) -> tuple[list[Document], list[Document]]:
+        """Return documents whose names are paths to what a write changes, and the filters of arrays in those paths."""
+        return [], []
+
     @classmethod
     def from_body(cls, body: Document) -> Self:
         """Raise MissingParameterError or WrongTypeError naming the member. Null means absent, others are ignored."""

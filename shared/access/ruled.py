@@ -30,7 +30,6 @@ class Ruled:
 
     def required(self, used: set[Path]) -> set[Path]:
         """Return the paths that must be readable for a document to match; refuse those that never can be."""
-        field_paths.bounded(used)
         if self.settings.rules_allow_hidden_field_queries:
             return set()
         hidden = self.rights.hidden(used)

@@ -28,9 +28,11 @@ from shared.errors import (
     MethodNotAllowedError,
     NotCallableError,
 )
+from shared.guard.walk import nested
 from shared.mongo.deadlines import driver_call
 from shared.requests import Request
 from shared.rules.expressions import Expansions, holds
+from shared.service import Service
 from shared.settings import Settings
 
 __all__ = ["ACTION_ROUTE", "ALL_METHODS", "Action", "Actions", "Call", "answer"]
@@ -62,12 +64,15 @@ class Call:
         self.form: Format = form
 
     def typed[R: Request](self, kind: type[R]) -> R:
-        """Return the body as this kind of request; raise if it names a namespace or an operator that is refused."""
+        """Return the body as this kind of request; raise if it asks for too much or for what is refused."""
         request = kind.from_body(self.body)
-        guard = self._exchange.service.guard
-        guard.namespace(request.database, request.collection)
+        service = self._exchange.service
+        service.guard.namespace(request.database, request.collection)
         self._exchange.line.namespace = f"{request.database}.{request.collection}"
-        guard.operators(request.interpreted(), request.database)
+        interpreted = request.interpreted()
+        documents = nested(interpreted)
+        service.complexity.call(interpreted, documents, *request.targets())
+        service.guard.operators(documents, request.database)
         return request
 
     def access(self, request: Request) -> Access:
@@ -175,7 +180,7 @@ async def _call(exchange: Exchange, action: Action, body: bytes) -> Call:
     view = RequestView(req, action.name, address)
     if not caller.is_system:
         _refuse_uncallable(exchange.app, Expansions(caller.user, view))
-    document = _document(body)
+    document = _document(body, service)
     form = reply_format(req.headers.get("accept"), service.settings, exchange.app)
     return Call(exchange, document, caller, view, form)
 
@@ -207,8 +212,9 @@ def _body(req: func.HttpRequest, settings: Settings) -> bytes:
     return body
 
 
-def _document(body: bytes) -> Document:
+def _document(body: bytes, service: Service) -> Document:
+    service.complexity.body(body)
     try:
-        return ejson.loads(body)
+        return ejson.loads(body, service.settings.max_nesting, service.settings.max_members)
     except InvalidJSONError as error:
         raise error.in_body() from error

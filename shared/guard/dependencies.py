@@ -6,9 +6,8 @@ Stages are named that are known to do so, because MongoDB gains stages; operator
 from collections.abc import Iterable
 from typing import Any
 
-from shared.documents.ejson import Document
 from shared.guard.joins import JOINS, joined_by
-from shared.guard.walk import nested
+from shared.guard.walk import nested, pipelines_in
 
 _STAGES = frozenset({
     "$addFields", "$bucket", "$bucketAuto", "$count", "$densify", "$facet", "$fill", "$geoNear", "$graphLookup",
@@ -47,14 +46,5 @@ def joined(pipeline: Any, database: str) -> set[str] | None:
                 if other is None:
                     return None
                 found.add(".".join(other))
-            pending += _pipelines(name, operand)
+            pending += pipelines_in(name, operand)
     return found
-
-
-def _pipelines(name: str, operand: Document) -> list[Any]:
-    """Return the pipelines in a stage."""
-    if not isinstance(operand, dict):
-        return []
-    if name == "$facet":
-        return list(operand.values())
-    return [operand["pipeline"]] if "pipeline" in operand else []

@@ -8,9 +8,9 @@ update or pipeline, because MongoDB accepts operators in places such as `$facet`
 from collections.abc import Iterable
 from typing import Any
 
+from shared.documents.ejson import Document
 from shared.errors import InvalidParameterError, NoRuleError
 from shared.guard.joins import JOINS, joined_by
-from shared.guard.walk import nested
 
 JAVASCRIPT = frozenset({"$where", "$function", "$accumulator"})
 WRITING_STAGES = frozenset({"$out", "$merge"})
@@ -47,9 +47,9 @@ class Guard:
         if database.lower() in self._databases or collection.startswith("system.") or "$" in name:
             raise NoRuleError(f"no rule exists for namespace '{name}'")
 
-    def operators(self, values: Iterable[Any], database: str) -> None:
-        """Raise InvalidParameterError or NoRuleError if a refused operator or namespace stands at any depth."""
-        for document in nested(values):
+    def operators(self, documents: Iterable[Document], database: str) -> None:
+        """Raise InvalidParameterError or NoRuleError if a refused operator or namespace stands in these documents."""
+        for document in documents:
             for name in document:
                 if name.startswith("$"):
                     self._operator(name, document[name], database)

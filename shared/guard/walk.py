@@ -23,3 +23,12 @@ def nested(values: Iterable[Any], *, texts: bool = False) -> list[Any]:
         elif texts and kind is str:
             found.append(value)
     return found
+
+
+def pipelines_in(stage: str, operand: Any) -> list[Any]:
+    """Return the pipelines in a stage."""
+    if not isinstance(operand, dict):
+        return []
+    if stage == "$facet":
+        return list(operand.values())
+    return [operand["pipeline"]] if "pipeline" in operand else []

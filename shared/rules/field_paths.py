@@ -23,7 +23,6 @@ _STAGES = frozenset({
 _EXPRESSIONS = frozenset({"$accumulator", "$function", "$meta", "$setIsSubset"})
 _ROLES = "$$USER_ROLES"  # those of this deployment in MongoDB
 _SHOWN = 100
-_MOST_PARTS = 200  # of a path that a caller sends: each may be a call on the stack here
 
 
 def of_filter(condition: Mapping[str, Any]) -> set[Path]:
@@ -61,14 +60,7 @@ def of_update(update: Mapping[str, Any], array_filters: list[Any]) -> set[Path]:
             if operator == "$pull":
                 paths |= _pulled(target, value)
     names = [name for operand in update.values() if isinstance(operand, Mapping) for name in operand]
-    return bounded(paths | _array_filter_paths(array_filters, names))
-
-
-def bounded(paths: set[Path]) -> set[Path]:
-    """Return paths; raise InvalidParameterError if one has too many parts."""
-    if any(len(parts) > _MOST_PARTS for parts in paths):
-        raise InvalidParameterError(f"a path must not have more than {_MOST_PARTS} parts")
-    return paths
+    return paths | _array_filter_paths(array_filters, names)
 
 
 def refuse_stages(pipeline: list[Any]) -> None:

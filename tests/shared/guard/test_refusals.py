@@ -7,6 +7,7 @@ import pytest
 
 from shared.errors import DataAPIError, InvalidParameterError, NoRuleError
 from shared.guard.refusals import REFUSED_OPERATORS, Guard
+from shared.guard.walk import nested
 from tests.conftest import Post, errors_only
 
 guard = Guard("dozen")
@@ -184,7 +185,7 @@ async def test_the_profiler_sees_what_is_allowed(post: Post, watched: Any) -> No
 )
 def test_every_refused_operator_is_found_at_every_depth(operator: str, place: Any) -> None:
     with pytest.raises(InvalidParameterError, match=f"^operator '\\{operator}' is not allowed$"):
-        guard.operators(place({operator: {}}), "shop")
+        guard.operators(nested(place({operator: {}})), "shop")
 
 
 FOREIGN = [
@@ -252,7 +253,7 @@ async def test_a_stage_may_not_reach_a_refused_namespace(
     ],
 )
 def test_an_allowed_stage_passes(stage: dict[str, Any]) -> None:
-    guard.operators([[stage]], "shop")
+    guard.operators(nested([[stage]]), "shop")
 
 
 CALLS = [
