@@ -9,7 +9,7 @@ from shared.documents.ejson import Document
 from shared.documents.replies import Format
 from shared.mongo import reads
 from shared.mongo.clients import Collection
-from shared.mongo.deadlines import server_deadline
+from shared.mongo.deadlines import left_ms, server_deadline
 from shared.mongo.reads import Reading
 from shared.settings import Settings
 
@@ -47,7 +47,7 @@ class FullAccess:
     async def aggregate(self, pipeline: list[Document], **options: Any) -> Reply:
         self.refuse_joins(pipeline)
         cursor = await self.target.aggregate_raw_batches(
-            [*pipeline, {"$limit": MAX_RESULTS}], maxTimeMS=self.settings.mongo_db_timeout_ms, **options
+            [*pipeline, {"$limit": MAX_RESULTS}], maxTimeMS=left_ms(self.settings.mongo_db_timeout_ms), **options
         )
         return await self._documents(reads.batches(cursor, self.settings))
 

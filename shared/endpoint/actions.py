@@ -160,8 +160,9 @@ async def _run(exchange: Exchange, action: Action) -> func.HttpResponse:
     body, app = _body(req, service.settings), exchange.app
     if app is not None:
         verify(app.data_api, req.headers, req.params, body)
-    call = await _call(exchange, action, body)
-    with driver_call(service.settings.mongo_db_timeout_ms):
+    with driver_call(service.settings.mongo_db_timeout_ms, exchange.arrived) as deadline:
+        call = await _call(exchange, action, body)
+        deadline.refuse_late()
         reply = await action.handle(call)
     exchange.line.documents = reply.documents
     response = func.HttpResponse(
