@@ -16,7 +16,8 @@ from shared.settings import Settings
 
 _SEPARATORS = (b",", b":", b"[", b"{")
 _CHUNK_BYTES = 1 << 20
-_LISTS = frozenset({"$all", "$in", "$nin"})
+_VALUES = frozenset({"$in", "$nin"})
+_LISTS = _VALUES | {"$all"}
 _PATTERNS = frozenset({"$regexFind", "$regexFindAll", "$regexMatch"})
 _MEASURED = _LISTS | _PATTERNS | {"$regex"}
 _WITH_PIPELINES = frozenset({"$facet", "$lookup", "$unionWith"})
@@ -56,10 +57,9 @@ class Complexity:
             more, more_dots = _names(targets)
             conditions += more + _filtered(targets, array_filters)
             dots += more_dots
-        if conditions > self._settings.max_conditions:
-            raise InvalidParameterError(
-                f"the call has too many paths and conditions: MAX_CONDITIONS allows {self._settings.max_conditions}"
-            )
+        most = self._settings.max_conditions
+        if conditions > most and conditions - _listed(documents) > most:
+            raise InvalidParameterError(f"the call has too many paths and conditions: MAX_CONDITIONS allows {most}")
         if (
             conditions + dots > self._settings.max_path_parts
         ):  # else no path can be too long, whatever it is put together of
@@ -139,6 +139,12 @@ def _names(documents: Iterable[Document]) -> tuple[int, int]:
         names += len(document)
         dots += " ".join(document).count(".")
     return names, dots
+
+
+def _listed(documents: Iterable[Document]) -> int:
+    """Return how many names there are in the values of `$in` and `$nin`, which are no conditions."""
+    lists = (values for document in documents for name in _VALUES if type(values := document.get(name)) is list)
+    return sum(len(value) for values in lists for value in values if type(value) is dict)
 
 
 def _longest(values: Iterable[Any]) -> int:

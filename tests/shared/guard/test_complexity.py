@@ -59,7 +59,7 @@ def names_and_values(value: Any) -> int:
     return 1
 
 
-@settings(max_examples=examples(1_000))
+@settings(max_examples=examples(1_000), deadline=None)
 @given(JSON, st.booleans())
 def test_names_and_values_are_counted_as_a_parser_finds_them(value: Any, escaped: bool) -> None:
     body = json.dumps(value).encode() if escaped else orjson.dumps(value, option=orjson.OPT_INDENT_2)
@@ -135,6 +135,11 @@ CALLS = [
         id="places of an array filter",
     ),
     pytest.param("max_conditions", lambda n: aggregate({"$match": {f"a{i}": 1 for i in range(n - 1)}}), id="$match"),
+    pytest.param(
+        "max_conditions",
+        lambda n: find(filter={"a": {"$all": [{"$elemMatch": {"b": 1}}] * ((n - 2) // 2)}}),
+        id="conditions of $all",
+    ),
     pytest.param("max_stages", lambda n: aggregate(*[{"$skip": 1}] * n), id="stages"),
     pytest.param("max_stages", lambda n: update(update=[{"$set": {"a": 1}}] * n), id="stages of an update"),
     pytest.param("max_stages", lambda n: aggregate({"$facet": {"a": [{"$skip": 1}] * (n - 1)}}), id="$facet"),
@@ -208,6 +213,9 @@ def test_more_is_refused_by_the_name_of_the_setting(setting: str, request_of: Ca
     "request_of",
     [
         pytest.param(lambda: find(filter={"a": {"$in": list(range(50_000))}}), id="$in"),
+        pytest.param(
+            lambda: find(filter={"_id": {"$in": [{"a": n, "b": n} for n in range(50_000)]}}), id="$in of documents"
+        ),
         pytest.param(lambda: find(filter={"$or": [{"a": n, "b": n, "c": n} for n in range(3_000)]}), id="$or"),
         pytest.param(lambda: update(update={"$set": {f"a{n}": {"b": n} for n in range(5_000)}}), id="a wide $set"),
         pytest.param(

@@ -53,7 +53,7 @@ def test_an_identity_is_shared_by_equal_values_alone(one: Any) -> None:
         assert [other for other in [*NUMBERS, *OTHERS] if not agrees(one, other)] == []
 
 
-@settings(max_examples=examples(1_000))
+@settings(max_examples=examples(1_000), deadline=None)
 @given(documents, documents, st.data())
 def test_an_identity_agrees_with_equality_for_values_of_all_types(
     one: dict[str, Any], other: dict[str, Any], data: st.DataObject
@@ -88,7 +88,7 @@ def test_an_identity_is_made_of_what_is_nested_as_deep_as_mongodb_stores() -> No
     assert identity(arrays) != identity(objects)
 
 
-@settings(max_examples=examples(500))
+@settings(max_examples=examples(500), deadline=None)
 @given(st.lists(documents, max_size=4), documents, st.booleans())
 def test_an_array_contains_a_key_just_if_a_value_of_it_is_equal(
     held: list[dict[str, Any]], key: dict[str, Any], many: bool
