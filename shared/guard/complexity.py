@@ -154,7 +154,7 @@ def _longest(values: Iterable[Any]) -> int:
     while pending:
         value, parts = pending.pop()
         if type(value) is list:
-            pending += [(item, parts) for item in value]
+            pending += [(item, parts) for item in value if type(item) is dict or type(item) is list]
         elif type(value) is dict:
             for name, operand in value.items():
                 whole = parts if name.startswith("$") else parts + 1 + name.count(".")
