@@ -64,8 +64,11 @@ class Complexity:
             conditions + dots > self._settings.max_path_parts
         ):  # else no path can be too long, whatever it is put together of
             self._refuse_long_paths(interpreted, targets, array_filters)
-        pipelines = [value for value in interpreted if type(value) is list and value is not array_filters]
-        if self._stages(pipelines, documents) > self._settings.max_stages:
+        stages = self._nested_stages(documents)
+        for value in interpreted:
+            if type(value) is list and value is not array_filters:
+                stages += len(value)
+        if stages > self._settings.max_stages:
             raise InvalidParameterError(
                 f"the call has too many stages: MAX_STAGES allows {self._settings.max_stages}, with those in stages"
             )
@@ -80,9 +83,9 @@ class Complexity:
                 f"a path has too many parts: MAX_PATH_PARTS allows {self._settings.max_path_parts}"
             )
 
-    def _stages(self, pipelines: Iterable[list[Any]], documents: Iterable[Document]) -> int:
-        """Return how many stages pipelines have; raise for an operator whose operands or pattern are too much."""
-        found = sum(map(len, pipelines))
+    def _nested_stages(self, documents: Iterable[Document]) -> int:
+        """Return how many stages are in stages; raise for an operator whose operands or pattern are too much."""
+        found = 0
         for document in documents:
             for name, operand in document.items():
                 if name in _WITH_PIPELINES:
