@@ -36,8 +36,17 @@ def cpu_seconds(pids: list[int]) -> float:
 
 def resident_mb(pid: int) -> float:
     """Return the resident memory of a process in MB (of a million bytes)."""
+    return _memory_mb(pid, "VmRSS")
+
+
+def peak_mb(pid: int) -> float:
+    """Return the most that it has been."""
+    return _memory_mb(pid, "VmHWM")
+
+
+def _memory_mb(pid: int, name: str) -> float:
     status = Path(f"/proc/{pid}/status").read_text().splitlines()
-    kib = next(int(line.split()[1]) for line in status if line.startswith("VmRSS:"))
+    kib = next(int(line.split()[1]) for line in status if line.startswith(f"{name}:"))
     return kib * 1024 / 1e6
 
 

@@ -3,8 +3,7 @@
 from shared.access.protocol import Reply
 from shared.documents.ejson import Document
 from shared.endpoint.actions import ACTION_ROUTE, ALL_METHODS, Actions, Call
-from shared.guard.walk import Placed
-from shared.operators import Place
+from shared.operators import Place, Placed
 from shared.requests import Request
 
 bp = Actions()

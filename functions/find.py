@@ -5,8 +5,7 @@ from msgspec import field
 from shared.access.protocol import Reply
 from shared.documents.ejson import Document
 from shared.endpoint.actions import ACTION_ROUTE, ALL_METHODS, Actions, Call
-from shared.guard.walk import Placed
-from shared.operators import Place
+from shared.operators import Place, Placed
 from shared.requests import Reading, Request, sort_keys, whole
 
 bp = Actions()

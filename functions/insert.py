@@ -6,7 +6,7 @@ from shared.access.protocol import Reply
 from shared.documents.ejson import Document
 from shared.endpoint.actions import ACTION_ROUTE, ALL_METHODS, Actions, Call
 from shared.errors import InvalidParameterError
-from shared.guard.walk import Placed
+from shared.operators import Placed
 from shared.requests import Request
 
 bp = Actions()

@@ -6,8 +6,7 @@ from shared.access.protocol import Reply
 from shared.documents.ejson import Document
 from shared.endpoint.actions import ACTION_ROUTE, ALL_METHODS, Actions, Call
 from shared.errors import InvalidParameterError
-from shared.guard.walk import Placed
-from shared.operators import Place
+from shared.operators import Place, Placed
 from shared.requests import Upsertable
 
 bp = Actions()
@@ -30,6 +29,14 @@ class Update(Upsertable, frozen=True, kw_only=True):
         """A pipeline is all expressions; of the update operators only $pull takes a condition, the rest take data."""
         changes = Place.PIPELINE if isinstance(self.update, list) else Place.UPDATE
         return (Place.QUERY, self.filter), (Place.QUERY, self.array_filters), (changes, self.update)
+
+    def targets(self) -> tuple[list[Document], list[Document]]:
+        """What operators change they name by paths, `$rename` on both sides; a pipeline is interpreted as a whole."""
+        operators = {} if isinstance(self.update, list) else self.update
+        named = [operand for operand in operators.values() if isinstance(operand, dict)]
+        if isinstance(renamed := operators.get("$rename"), dict):
+            named.append(dict.fromkeys(name for name in renamed.values() if isinstance(name, str)))
+        return named, self.array_filters
 
 
 class ReplaceOne(Upsertable, frozen=True, kw_only=True):

@@ -86,6 +86,7 @@ class Request(func.HttpRequest):
             host = "localhost"
         url = f"{scope['scheme']}://{host}{scope['raw_path'].decode('latin-1')}"
         query = scope["query_string"].decode("latin-1")
+        self.arrived: float = scope["arrived"]
         self._method: str = scope["method"]
         self._url = f"{url}?{query}" if query else url
         self._headers = headers

@@ -1,6 +1,7 @@
 """How large the headers and the body of a request may be, and how long a body may take."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, NamedTuple, Self
 
@@ -49,8 +50,9 @@ class Protocol(DrainingProtocol):
             self.send_400_response("Request headers too large.")
 
     def on_headers_complete(self) -> None:
-        """Go on to the body."""
+        """Go on to the body; the time that the call may take begins."""
         self._in_head = False
+        self.scope["arrived"] = time.monotonic()  # type: ignore[typeddict-unknown-key]
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:

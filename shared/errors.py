@@ -28,7 +28,7 @@ DataAPIError                     500  InternalServerError         anything unexp
 ├── MethodNotAllowedError        405  BadRequest                  an action called with another method than POST
 ├── LengthRequiredError          411  BadRequest                  the platform dropped a chunked body
 ├── NameInUseError               409  AccountNameInUse            a user with this e-mail address exists
-├── BodyTooLargeError            413  BadRequest                  the body is larger than MAX_BODY_BYTES
+├── BodyTooLargeError            413  BadRequest                  the body is too large, in bytes or in values
 ├── TooManyLoginsError           429  TooManyRequests             too many failed logins, or registrations and the like
 ├── UnavailableError             503  InternalServerError         MongoDB cannot be reached, or a setting is wrong
 │   └── UnconfirmedWriteError    503  InternalServerError         a write that may have happened: no Retry-After
@@ -233,7 +233,7 @@ class NameInUseError(DataAPIError):
 
 
 class BodyTooLargeError(DataAPIError):
-    """The body is larger than MAX_BODY_BYTES."""
+    """The body is larger than MAX_BODY_BYTES, or holds more than MAX_BODY_VALUES."""
 
     status, code = HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "BadRequest"
 

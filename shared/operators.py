@@ -6,7 +6,7 @@ it does.
 
 from collections.abc import Iterable, Mapping
 from enum import IntEnum
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 
 class Standing(IntEnum):
@@ -56,6 +56,10 @@ class Place(IntEnum):
     GRAPH_LOOKUP = 22
     GEO_NEAR = 23
     VECTOR_SEARCH = 24
+
+
+type Placed = tuple[Place, Any]
+"""A value that MongoDB interprets, and how it reads it."""
 
 
 class Operator(NamedTuple):
@@ -220,6 +224,11 @@ _MODIFIERS = _all("$each $position $slice $sort", Operator(_RULED, Place.STORED)
 
 JOINS = {name: stage.other for name, stage in STAGES.items() if stage.other}
 """The member of each stage that reads another collection, which names it."""
+
+WITH_PIPELINES = frozenset(
+    name for name, stage in STAGES.items() if stage.operand in {Place.PIPELINES, Place.LOOKUP, Place.FUSION}
+)
+"""The stages that hold other stages."""
 
 NAMED_STAGES = frozenset(name for name, stage in STAGES.items() if stage.open_to == _NAMED)
 """The stages that GUARD_ALLOWED_STAGES may open."""

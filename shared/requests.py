@@ -7,7 +7,7 @@ from bson.code import Code
 
 from shared.documents.ejson import Document
 from shared.errors import InvalidParameterError, MissingParameterError, WrongTypeError
-from shared.guard.walk import Placed
+from shared.operators import Placed
 
 _MISSING = "Object missing required field `"
 _MAX_INT64 = 2**63 - 1
@@ -23,6 +23,10 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     def interpreted(self) -> tuple[Placed, ...]:
         """Return what MongoDB will interpret rather than store, with how: where operators are looked for."""
         raise NotImplementedError
+
+    def targets(self) -> tuple[list[Document], list[Document]]:
+        """Return documents whose names are paths to what a write changes, and the filters of arrays in those paths."""
+        return [], []
 
     @classmethod
     def from_body(cls, body: Document) -> Self:

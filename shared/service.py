@@ -21,6 +21,7 @@ from shared.auth.users import Users
 from shared.cache.entries import Entries
 from shared.cache.generations import Generations
 from shared.cache.store import LazyStore
+from shared.guard.complexity import Complexity
 from shared.guard.refusals import Guard
 from shared.mongo.clients import Clients
 from shared.mongo.control import Control
@@ -48,6 +49,7 @@ class Service:
         self.entries = Entries(self.lazy_store, settings)
         self.generations = Generations(self.entries, settings)
         self.guard = Guard(settings.dozen_database, settings.allowed_stages)
+        self.complexity = Complexity(settings)
         # who calls
         self.passwords = Passwords()
         self.limits = LoginLimits(self.lazy_store, settings)

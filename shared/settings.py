@@ -67,6 +67,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="upper"):
     cors_allow_credential_headers: bool = False
     max_body_bytes: Positive = 32 * 1024 * 1024
     max_read_bytes: Positive = 350_000_000
+    max_body_values: Positive = 4_000_000
+    max_nesting: Annotated[int, Meta(ge=1, le=100)] = 100
+    max_members: Positive = 100_000
+    max_conditions: Positive = 10_000
+    max_path_parts: Annotated[int, Meta(ge=1, le=200)] = 200
+    max_stages: Positive = 1_000
+    max_operands: Positive = 100_000
+    max_pattern_length: Positive = 32_764
     app_config_dir: str = ""
     session_secret: Annotated[str, Meta(pattern=r"^(.{32,})?$", description="32 characters or more")] = ""
     redis_url: Annotated[

@@ -72,7 +72,7 @@ def exchange(url: str, headers: Mapping[str, str] | None, body: bytes, reply: by
 def _members(text: bytes) -> Iterator[tuple[str, str]]:
     try:
         parsed = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):  # the service refuses it, too
         return
     waiting: list[Any] = [parsed]
     while waiting:

@@ -1,13 +1,15 @@
 """Bodies made to hurt, through both hosts: refused as the caller's error, briefly, and with nothing done."""
 
+from pathlib import Path
 from typing import Any
 
 import bson
 import pytest
 from bson.raw_bson import RawBSONDocument
 
+from local.mongod import Mongod
 from shared.errors import InvalidJSONError
-from tests.conftest import ACTION, Post, errors_only
+from tests.conftest import ACTION, Post, errors_only, request_body
 from tests.hosts import Answer, Host, Server, Worker
 
 MANY_DIGITS = "1" * 300_000
@@ -198,3 +200,107 @@ async def test_a_stored_document_that_cannot_be_read_is_no_error_of_the_caller(p
         assert answer.status == 500
         assert errors_only(answer)["error_code"] == "InternalServerError"
         assert answer.json["error"].startswith("internal error, logged with id ")
+
+
+def many(number: int, value: Any = 1) -> dict[str, Any]:
+    """Return an object of so many members."""
+    return {f"a{position}": value for position in range(number)}
+
+
+COMPLEX = [
+    pytest.param("insertOne", {"document": many(100_001)}, "MAX_MEMBERS", id="members"),
+    pytest.param("insertMany", {"documents": [{"a": [many(100_001)]}]}, "MAX_MEMBERS", id="members of one deep inside"),
+    pytest.param("find", {"unknown": many(100_001, {"$numberInt": "1"})}, "MAX_MEMBERS", id="members nobody reads"),
+    pytest.param("find", {"filter": many(10_001)}, "MAX_CONDITIONS", id="fields of a filter"),
+    pytest.param("deleteMany", {"filter": {"$or": [{"a": 1}] * 10_001}}, "MAX_CONDITIONS", id="a long $or"),
+    pytest.param("find", {"projection": many(10_001)}, "MAX_CONDITIONS", id="fields of a projection"),
+    pytest.param("find", {"filter": many(5_000), "sort": many(5_001)}, "MAX_CONDITIONS", id="filter and sort"),
+    pytest.param(
+        "updateOne", {"filter": {}, "update": {"$set": many(10_001)}, "upsert": True}, "MAX_CONDITIONS",
+        id="a wide $set",
+    ),
+    pytest.param(
+        "updateMany",
+        {
+            "filter": {},
+            "update": {"$set": {f"a{n}.$[e].x": 1 for n in range(500)}},
+            "arrayFilters": [{f"e.b{n}": 1 for n in range(500)}],
+            "upsert": True,
+        },
+        "MAX_CONDITIONS",
+        id="array filters",
+    ),
+    pytest.param(
+        "replaceOne", {"filter": many(10_001), "replacement": {}, "upsert": True}, "MAX_CONDITIONS", id="a replacement"
+    ),
+    pytest.param("aggregate", {"pipeline": [{"$skip": 1}] * 1_001}, "MAX_STAGES", id="stages"),
+    pytest.param(
+        "aggregate", {"pipeline": [{"$facet": {"a": [{"$skip": 1}] * 500, "b": [{"$skip": 1}] * 500}}]}, "MAX_STAGES",
+        id="stages of facets",
+    ),
+    pytest.param("find", {"filter": {"a": {"$in": [1] * 100_001}}}, "MAX_OPERANDS", id="$in"),
+    pytest.param("deleteOne", {"filter": {"a": {"$nin": [1] * 100_001}}}, "MAX_OPERANDS", id="$nin"),
+    pytest.param("find", {"filter": {"a": {"$all": [1] * 100_001}}}, "MAX_OPERANDS", id="$all"),
+    pytest.param("find", {"filter": {"a": {"$regex": "x" * 32_765}}}, "MAX_PATTERN_LENGTH", id="a pattern"),
+    pytest.param("find", {"filter": {"a." * 200 + "a": 1}}, "MAX_PATH_PARTS", id="a path"),
+    pytest.param("find", {"sort": {"0." * 1_100 + "a": 1}}, "MAX_PATH_PARTS", id="a path of a sort"),
+    pytest.param(
+        "updateOne", {"filter": {}, "update": {"$set": {"a." * 200 + "a": 1}}, "upsert": True}, "MAX_PATH_PARTS",
+        id="a path of an update",
+    ),
+    pytest.param("insertOne", {"document": {"a": [[]] * 2_000_000}}, "MAX_BODY_VALUES", id="empty arrays"),
+    pytest.param("find", {"unknown": [{"a": 1}] * 1_400_000}, "MAX_BODY_VALUES", id="values nobody reads"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("action", "members", "setting"), COMPLEX)
+async def test_too_much_is_refused_by_the_name_of_the_setting_and_nothing_is_done(
+    post: Post, database: Any, action: str, members: dict[str, Any], setting: str
+) -> None:
+    await database.kept.insert_one({"_id": 1})
+
+    answer = await post(action, **members)
+
+    assert answer.status == (413 if setting == "MAX_BODY_VALUES" else 400)
+    assert setting in brief(answer)
+    assert await database.list_collection_names() == ["kept"]
+
+
+@pytest.mark.both_hosts
+@pytest.mark.parametrize("levels", [900, 1_100, 30_000])
+async def test_a_deep_body_of_the_client_api_is_a_400(host: Host, levels: int) -> None:
+    deep = f'{{"key":{"[" * levels}{"]" * levels}}}'.encode()
+
+    answer = await host.request("POST", "/api/client/v2.0/app/shop-abcde/auth/providers/api-key/login", {}, deep)
+
+    assert answer.status == 400
+    assert brief(answer)
+
+
+@pytest.mark.parametrize(
+    ("one", "number", "status"),
+    [
+        pytest.param("[]", 5_000_000, 413, id="15 MB of empty arrays"),
+        pytest.param("[]", 10_000_000, 413, id="30 MB of empty arrays"),
+        pytest.param('{"a":1}', 1_875_000, 413, id="15 MB of small objects"),
+        pytest.param('{"a":1}', 1_333_000, 200, id="as many small objects as are read"),
+    ],
+)
+async def test_a_body_of_hardly_anything_takes_a_limited_memory(
+    mongod: Mongod, key: str, tmp_path: Path, one: str, number: int, status: int
+) -> None:
+    body = request_body()[:-1] + f',"unknown":[{",".join([one] * number)}]}}'.encode()
+    async with Server(tmp_path / "log", MONGO_DB_URI=mongod.uri) as server:
+        await Post(server, key)("find")
+        before = peak_bytes(server.process.pid)
+
+        answer = await Post(server, key)("find", body)
+
+        assert answer.status == status
+        assert peak_bytes(server.process.pid) - before < (100_000_000 if status == 413 else 400_000_000)
+
+
+def peak_bytes(pid: int) -> int:
+    """Return the most memory that a process has had."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM"))

@@ -9,7 +9,7 @@ from shared.documents.ejson import Document
 from shared.documents.replies import Format
 from shared.mongo import reads
 from shared.mongo.clients import Collection
-from shared.mongo.deadlines import server_deadline
+from shared.mongo.deadlines import left_ms, server_deadline
 from shared.requests import Reading
 from shared.settings import Settings
 
@@ -48,7 +48,7 @@ class FullAccess:
     async def aggregate(self, pipeline: list[Document], **options: Any) -> Reply:
         self.refuse_joins(pipeline)
         cursor = await self.target.aggregate_raw_batches(
-            [*pipeline, LIMIT], maxTimeMS=self.settings.mongo_db_timeout_ms, **options
+            [*pipeline, LIMIT], maxTimeMS=left_ms(self.settings.mongo_db_timeout_ms), **options
         )
         return await self.documents(reads.batches(cursor, self.settings))
 

@@ -10,7 +10,6 @@ from shared.documents.ejson import Document
 from shared.documents.elements import pieces
 from shared.errors import NoRoleError
 from shared.mongo.clients import SIMPLE, Collection
-from shared.rules import field_paths
 from shared.rules.expressions import Expansions
 from shared.rules.field_paths import Uses
 from shared.rules.schema import Schema
@@ -56,7 +55,6 @@ class Ruled:
 
     def required(self, used: set[Path]) -> set[Path]:
         """Return the paths that must be readable for a document to match; refuse those that never can be."""
-        field_paths.bounded(used)
         if self.settings.rules_allow_hidden_field_queries:
             return set()
         hidden = self.rights.hidden(used)

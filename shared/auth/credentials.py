@@ -23,7 +23,6 @@ from shared.errors import (
     ProviderNotFoundError,
 )
 from shared.memory import Cache
-from shared.mongo.deadlines import driver_call
 from shared.settings import Settings
 
 _KEY_HEADERS = ("apikey", "api-key")
@@ -79,8 +78,7 @@ class Credentials:
             return await self._acting(owner)
         if not self._custom_data.is_fetched:
             return owner
-        with driver_call(self._settings.mongo_db_timeout_ms):
-            data = await self._custom_data.of(owner.id)
+        data = await self._custom_data.of(owner.id)
         return owner if data is None else Caller(owner.id, owner.kind, {**owner.user, "custom_data": data})
 
     async def _with_other(self, headers: Mapping[str, str], address: str) -> Caller:
@@ -101,9 +99,8 @@ class Credentials:
 
     async def _with_custom_token(self, token: str) -> Caller:
         app = self._exported.app
-        with driver_call(self._settings.mongo_db_timeout_ms):
-            create = app is not None and app.data_api.create_user_on_auth
-            return await self._caller(await self._logins.with_custom_token(token, create=create))
+        create = app is not None and app.data_api.create_user_on_auth
+        return await self._caller(await self._logins.with_custom_token(token, create=create))
 
     async def _with_password(self, email: str, password: str, address: str) -> Caller:
         """Verify a password, which takes a while: the result is cached for AUTH_CACHE_SECONDS.
@@ -114,17 +111,16 @@ class Credentials:
             raise not_found(EMAIL_PASSWORD)
         key = sha256(self._salt + f"{len(email)} {email} {password}".encode(errors="surrogateescape")).digest()
         user_id, stamp = await self._cached(key, email, password)
-        with driver_call(self._settings.mongo_db_timeout_ms):
-            if user_id:
-                known = await self._users.find(user_id)
-                if known is not None and not known.disabled and _stamp(known) == stamp:
-                    return await self._caller(known)
-            user = await self._logins.with_password(email, password, address)
-            trusted = self._settings.auth_cache_seconds
-            self._verified.put(key, (user.id, _stamp(user)), trusted)
-            content = f"{user.id} {_stamp(user)}".encode()
-            await self._entries.put(_ENTRY, email, password, content=content, seconds=trusted)
-            return await self._caller(user)
+        if user_id:
+            known = await self._users.find(user_id)
+            if known is not None and not known.disabled and _stamp(known) == stamp:
+                return await self._caller(known)
+        user = await self._logins.with_password(email, password, address)
+        trusted = self._settings.auth_cache_seconds
+        self._verified.put(key, (user.id, _stamp(user)), trusted)
+        content = f"{user.id} {_stamp(user)}".encode()
+        await self._entries.put(_ENTRY, email, password, content=content, seconds=trusted)
+        return await self._caller(user)
 
     async def _cached(self, key: bytes, email: str, password: str) -> tuple[str, str]:
         """Return the id and the stamp of the user whose password this was, from this process or from the store."""
@@ -147,11 +143,10 @@ class Credentials:
         raise InvalidParameterError("no authentication methods were specified")
 
     async def _acting(self, user_id: str) -> Caller:
-        with driver_call(self._settings.mongo_db_timeout_ms):
-            user = await self._users.find(user_id) or await self._keys.server_user(user_id)
-            if user is None or user.disabled:
-                raise InvalidSessionError(_NOBODY)
-            return await self._caller(user)
+        user = await self._users.find(user_id) or await self._keys.server_user(user_id)
+        if user is None or user.disabled:
+            raise InvalidSessionError(_NOBODY)
+        return await self._caller(user)
 
     async def _caller(self, user: User) -> Caller:
         return caller(user, await self._custom_data.of(user.id) if self._custom_data.is_fetched else None)

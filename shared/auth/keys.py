@@ -17,7 +17,6 @@ from shared.cache.entries import Entries
 from shared.errors import BadRequestError, InvalidSessionError
 from shared.memory import Cache
 from shared.mongo.control import API_KEYS, Control
-from shared.mongo.deadlines import driver_call
 from shared.settings import Settings
 
 MOST_OF_USER = 20
@@ -125,8 +124,7 @@ class Keys:
         return found, trusted
 
     async def _stored(self, hashed: str) -> _Key:
-        with driver_call(self._settings.mongo_db_timeout_ms):
-            stored = await self._control.api_keys.find_one({"hash": hashed, "disabled": False})
+        stored = await self._control.api_keys.find_one({"hash": hashed, "disabled": False})
         if stored is None or not hmac.compare_digest(stored["hash"], hashed):
             raise InvalidSessionError("invalid session: error finding user for endpoint")
         user_id = str(stored["user_id"]) if stored.get("user_id") else None

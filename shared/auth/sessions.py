@@ -19,7 +19,6 @@ from shared.auth.users import ANONYMOUS, Users
 from shared.errors import InvalidSessionError
 from shared.memory import Cache
 from shared.mongo.control import SESSIONS, Control
-from shared.mongo.deadlines import driver_call
 from shared.settings import Settings
 
 _MOST_CACHED = 10_000
@@ -88,8 +87,7 @@ class Sessions:
         user, claims = await self._of_access(access_token)
         data = None if claims.get("user_data") is None else json_util.loads(claims["user_data"])
         if claims.get("user_data_omitted"):
-            with driver_call(self._settings.mongo_db_timeout_ms):
-                data = await self._custom_data.of(user.id)
+            data = await self._custom_data.of(user.id)
         found = caller(user, data)
         expires = min(now + self._settings.auth_cache_seconds, claims["exp"])
         self._callers.put(key, found, expires - time.time())
@@ -144,8 +142,7 @@ class Sessions:
     async def _of_access(self, access_token: str) -> tuple[User, dict[str, Any]]:
         """Return the user of an access token, and its claims."""
         claims = self._tokens.verified("access", access_token)
-        with driver_call(self._settings.mongo_db_timeout_ms):
-            user = await self._account(claims["sub"], claims.get("key_id", ""))
+        user = await self._account(claims["sub"], claims.get("key_id", ""))
         _refuse_ended(user, claims["iat"])
         return user, claims
 

@@ -11,6 +11,7 @@ and the legacy `{"$binary": "...", "$type": "05"}`. docs/types.md lists every ty
 """
 
 import re
+import sys
 from base64 import b64decode
 from binascii import Error as Base64Error
 from collections.abc import Callable
@@ -36,28 +37,42 @@ from shared.errors import InvalidJSONError
 MAX_DEPTH = 100
 """Levels of nesting that a request's document may have below itself: MongoDB's own documented limit."""
 
+_PARSER_TOO_DEEP = "depth limit exceeded"  # orjson's text, at a depth that is its own
 _INT64 = 2**63
 _UINT32 = 2**32
 _EXACT_DOUBLE = 2.0**53
-_HUGE_INTEGER = re.compile(rb"\d{19}")
+_DIGITS_AS_ZEROS = bytes.maketrans(b"123456789", b"000000000")
+_HUGE_INTEGER = b"0" * 19  # no integer of fewer digits is beyond int64
 
 type Document = dict[str, Any]
 
 
-def loads(body: bytes) -> Document:
+class _TooDeepError(Exception):
+    """Something is nested deeper than whoever reads it allows."""
+
+
+def loads(body: bytes, most_levels: int = MAX_DEPTH, most_members: int = sys.maxsize) -> Document:
     """Return the object in a request's body, its Extended JSON wrappers replaced by BSON values.
 
     Integers become int32 or int64 by size, numbers with a point or exponent double, as do integers beyond int64.
-    Raises InvalidJSONError for anything that is not UTF-8 JSON, not an object, too deep or a malformed wrapper.
+    Raises InvalidJSONError for anything that is not UTF-8 JSON, not an object, too deep, an object of too many members
+    or a malformed wrapper.
     """
-    members = _parsed(body)
-    if type(members) is not dict:
-        raise _invalid("it must be an object")
-    _refuse_nul_names(body, members)
-    read = _read if _needs_reading(body) else _check_depth
-    for name, member in members.items():
-        if type(member) in _TO_READ:
-            members[name] = _member(member, read)
+    try:
+        members = _parsed(body)
+        if type(members) is not dict:
+            raise _invalid("it must be an object")
+        _refuse_nul_names(body, members)
+        levels_left = most_levels
+        if _needs_reading(body):
+            for name, member in members.items():
+                if type(member) in _TO_READ:
+                    members[name] = _member(member, most_levels)
+            levels_left = sys.maxsize  # levels are counted, and a wrapper is none
+        if body.count(b":") > most_members or body.count(b"[") + body.count(b"{") > levels_left:
+            _check(members, levels_left, most_members)
+    except _TooDeepError:
+        raise _invalid(f"nested deeper than {most_levels} levels, the most that MAX_NESTING allows") from None
     return members
 
 
@@ -71,23 +86,28 @@ def document(text: bytes) -> Document:
 
 def value(text: bytes) -> Any:
     """Return whatever JSON a text holds, such as a file, read as `loads` reads the members of a body."""
-    parsed = _parsed(text)
-    _refuse_nul_names(text, parsed)
-    return _member(parsed, _read)
+    try:
+        parsed = _parsed(text)
+        _refuse_nul_names(text, parsed)
+        return _member(parsed, MAX_DEPTH)
+    except _TooDeepError:
+        raise _invalid(f"nested deeper than {MAX_DEPTH} levels") from None
 
 
 def _parsed(text: bytes) -> Any:
     try:
         return orjson.loads(text)
     except orjson.JSONDecodeError as error:
+        if error.msg.startswith(_PARSER_TOO_DEEP):
+            raise _TooDeepError from error
         raise _invalid(str(error)) from error
 
 
-def _member(parsed: Any, read: Callable[[Any, int], Any]) -> Any:
+def _member(parsed: Any, most_levels: int) -> Any:
     if type(parsed) is list:  # each of documents, and each stage of pipeline, counts its own depth
-        parsed[:] = [read(item, 0) for item in parsed]
+        parsed[:] = [_read(item, most_levels) if type(item) in _TO_READ else item for item in parsed]
         return parsed
-    return read(parsed, 0)
+    return _read(parsed, most_levels)
 
 
 def _refuse_nul_names(text: bytes, parsed: Any) -> None:
@@ -106,33 +126,45 @@ def _refuse_nul_names(text: bytes, parsed: Any) -> None:
 
 
 def _needs_reading(body: bytes) -> bool:
-    return b'"$' in body or b"\\u0024" in body or _HUGE_INTEGER.search(body) is not None
+    return b'"$' in body or b"\\u0024" in body or _HUGE_INTEGER in body.translate(_DIGITS_AS_ZEROS)
 
 
-def _check_depth(value: Any, depth: int) -> Any:
-    """Look only at the nesting, in a body that has neither a wrapper nor a huge integer."""
-    kind = type(value)
-    if kind is dict or kind is list:
-        _refuse_depth(depth)
-        for item in value.values() if kind is dict else value:
-            if type(item) is dict or type(item) is list:
-                _check_depth(item, depth + 1)
-    return value
+def _check(members: Document, most_levels: int, most_members: int) -> None:
+    """Look only at how deep a body is nested and how wide its objects are, a level at a time."""
+    level: list[Any] = [member for member in members.values() if type(member) is dict]
+    for member in members.values():
+        if type(member) is list:
+            level += [item for item in member if type(item) is dict or type(item) is list]
+    widest = len(members)
+    while level:
+        if most_levels < 0:
+            raise _TooDeepError
+        most_levels -= 1
+        widest = max([widest, *[len(value) for value in level if type(value) is dict]])
+        level = [
+            item
+            for value in level
+            for item in (value.values() if type(value) is dict else value)
+            if type(item) is dict or type(item) is list
+        ]
+    if widest > most_members:
+        raise _invalid(f"an object has more than {most_members} members, the most that MAX_MEMBERS allows")
 
 
-def _read(value: Any, depth: int) -> Any:
+def _read(value: Any, room: int) -> Any:
+    """Return a value with its wrappers replaced; it may have so many levels below itself."""
     kind = type(value)
     if kind is dict:
         if not _WRAPPER_NAMES.isdisjoint(value):
             wrapper = next(key for key in value if key in _WRAPPERS)
-            return _WRAPPERS[wrapper](value, depth)
-        _refuse_depth(depth)
+            return _WRAPPERS[wrapper](value, room)
+        _refuse_depth(room)
         for key, item in value.items():
             if type(item) in _TO_READ:
-                value[key] = _read(item, depth + 1)
+                value[key] = _read(item, room - 1)
     elif kind is list:
-        _refuse_depth(depth)
-        value[:] = [_read(item, depth + 1) if type(item) in _TO_READ else item for item in value]
+        _refuse_depth(room)
+        value[:] = [_read(item, room - 1) if type(item) in _TO_READ else item for item in value]
     elif kind is int and not -_INT64 <= value < _INT64:
         return float(value)
     return value
@@ -141,9 +173,9 @@ def _read(value: Any, depth: int) -> Any:
 _TO_READ = frozenset({dict, list, int})
 
 
-def _refuse_depth(depth: int) -> None:
-    if depth > MAX_DEPTH:
-        raise _invalid(f"nested deeper than {MAX_DEPTH} levels")
+def _refuse_depth(room: int) -> None:
+    if room < 0:
+        raise _TooDeepError
 
 
 def _invalid(reason: str) -> InvalidJSONError:
@@ -192,25 +224,25 @@ _SUBTYPE = re.compile(r"[0-9a-fA-F]{1,2}")
 _REGEX_OPTIONS = "ilmsux"
 
 
-def _oid(value: Document, _depth: int) -> ObjectId:
+def _oid(value: Document, _room: int) -> ObjectId:
     return ObjectId(_matched(value, "$oid", _OID))
 
 
-def _number_int(value: Document, _depth: int) -> int:
+def _number_int(value: Document, _room: int) -> int:
     number = int(_matched(value, "$numberInt", _INTEGER))
     if not -(2**31) <= number < 2**31:
         raise _malformed("$numberInt")
     return number
 
 
-def _number_long(value: Document, _depth: int) -> Int64:
+def _number_long(value: Document, _room: int) -> Int64:
     number = int(_matched(value, "$numberLong", _INTEGER))
     if not -_INT64 <= number < _INT64:
         raise _malformed("$numberLong")
     return Int64(number)
 
 
-def _number_double(value: Document, _depth: int) -> float:
+def _number_double(value: Document, _room: int) -> float:
     digits = _matched(value, "$numberDouble", _DOUBLE)
     number = float(digits)
     if number in {float("inf"), float("-inf")} and not digits.endswith("Infinity"):
@@ -218,14 +250,14 @@ def _number_double(value: Document, _depth: int) -> float:
     return number
 
 
-def _number_decimal(value: Document, _depth: int) -> Decimal128:
+def _number_decimal(value: Document, _room: int) -> Decimal128:
     try:
         return Decimal128(_matched(value, "$numberDecimal", _DECIMAL))
     except DecimalException as error:  # more digits or a larger exponent than a Decimal128 holds
         raise _malformed("$numberDecimal") from error
 
 
-def _binary(value: Document, _depth: int) -> Binary:
+def _binary(value: Document, _room: int) -> Binary:
     if type(value.get("$binary")) is str:
         data, subtype = _text(value, "$binary", "$type"), value["$type"]
     else:
@@ -238,29 +270,29 @@ def _binary(value: Document, _depth: int) -> Binary:
         raise _malformed("$binary") from error
 
 
-def _uuid(value: Document, _depth: int) -> Binary:
+def _uuid(value: Document, _room: int) -> Binary:
     return Binary(bytes.fromhex(_matched(value, "$uuid", _UUID).replace("-", "")), 4)
 
 
-def _code(value: Document, depth: int) -> Code:
+def _code(value: Document, room: int) -> Code:
     if "$scope" not in value:
         return Code(_text(value, "$code"))
     text = _text(value, "$code", "$scope")
-    _refuse_depth(depth)
-    scope = _read(value["$scope"], depth + 1)
+    _refuse_depth(room)
+    scope = _read(value["$scope"], room - 1)
     if type(scope) is not dict:
         raise _malformed("$scope")
     return Code(text, scope)
 
 
-def _timestamp(value: Document, _depth: int) -> Timestamp:
+def _timestamp(value: Document, _room: int) -> Timestamp:
     time, increment = _parts(value, "$timestamp", "t", "i")
     if any(type(part) is not int or not 0 <= part < _UINT32 for part in (time, increment)):
         raise _malformed("$timestamp")
     return Timestamp(time, increment)
 
 
-def _regular_expression(value: Document, _depth: int) -> Regex[str]:
+def _regular_expression(value: Document, _room: int) -> Regex[str]:
     pattern, options = _parts(value, "$regularExpression", "pattern", "options")
     if type(pattern) is not str or type(options) is not str or "\0" in pattern:
         raise _malformed("$regularExpression")
@@ -269,17 +301,17 @@ def _regular_expression(value: Document, _depth: int) -> Regex[str]:
     return Regex(pattern, options)
 
 
-def _db_pointer(value: Document, depth: int) -> DBRef:
+def _db_pointer(value: Document, room: int) -> DBRef:
     namespace, pointer = _parts(value, "$dbPointer", "$ref", "$id")
     if type(namespace) is not str or type(pointer) is not dict or "$oid" not in pointer:
         raise _malformed("$dbPointer")
-    return DBRef(namespace, _oid(pointer, depth))
+    return DBRef(namespace, _oid(pointer, room))
 
 
-def _date(value: Document, depth: int) -> DatetimeMS:
+def _date(value: Document, room: int) -> DatetimeMS:
     operand = _only(value, "$date")
     if type(operand) is dict and "$numberLong" in operand:
-        milliseconds: int | None = int(_number_long(operand, depth))  # a DatetimeMS of an Int64 warns when encoded
+        milliseconds: int | None = int(_number_long(operand, room))  # a DatetimeMS of an Int64 warns when encoded
     elif type(operand) is str:
         milliseconds = dates.from_iso(operand)
     elif type(operand) is int or (type(operand) is float and operand.is_integer() and abs(operand) <= _EXACT_DOUBLE):
@@ -291,12 +323,12 @@ def _date(value: Document, depth: int) -> DatetimeMS:
     return DatetimeMS(milliseconds)
 
 
-def _min_key(value: Document, _depth: int) -> MinKey:
+def _min_key(value: Document, _room: int) -> MinKey:
     _one(value, "$minKey")
     return MinKey()
 
 
-def _max_key(value: Document, _depth: int) -> MaxKey:
+def _max_key(value: Document, _room: int) -> MaxKey:
     _one(value, "$maxKey")
     return MaxKey()
 
@@ -307,11 +339,11 @@ def _one(value: Document, wrapper: str) -> None:
         raise _malformed(wrapper)
 
 
-def _symbol(value: Document, _depth: int) -> str:
+def _symbol(value: Document, _room: int) -> str:
     return _text(value, "$symbol")
 
 
-def _undefined(value: Document, _depth: int) -> None:
+def _undefined(value: Document, _room: int) -> None:
     if _only(value, "$undefined") is not True:
         raise _malformed("$undefined")
 

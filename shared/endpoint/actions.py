@@ -28,9 +28,11 @@ from shared.errors import (
     MethodNotAllowedError,
     NotCallableError,
 )
+from shared.guard.walk import walked
 from shared.mongo.deadlines import driver_call
 from shared.requests import Request
 from shared.rules.expressions import Expansions, holds
+from shared.service import Service
 from shared.settings import Settings
 
 __all__ = ["ACTION_ROUTE", "ALL_METHODS", "Action", "Actions", "Call", "answer"]
@@ -62,12 +64,15 @@ class Call:
         self.form: Format = form
 
     def typed[R: Request](self, kind: type[R]) -> R:
-        """Return the body as this kind of request; raise if it names a namespace or an operator that is refused."""
+        """Return the body as this kind of request; raise if it asks for too much or for what is refused."""
         request = kind.from_body(self.body)
-        guard = self._exchange.service.guard
-        guard.namespace(request.database, request.collection)
+        service = self._exchange.service
+        service.guard.namespace(request.database, request.collection)
         self._exchange.line.namespace = f"{request.database}.{request.collection}"
-        guard.operators(request.interpreted(), request.database, is_system=self._caller.is_system)
+        placed = request.interpreted()
+        met = walked(placed)
+        service.complexity.call(placed, met.documents, *request.targets())
+        service.guard.operators(met.operators, request.database, is_system=self._caller.is_system)
         return request
 
     def access(self, request: Request) -> Access:
@@ -155,8 +160,9 @@ async def _run(exchange: Exchange, action: Action) -> func.HttpResponse:
     body, app = _body(req, service.settings), exchange.app
     if app is not None:
         verify(app.data_api, req.headers, req.params, body)
-    call = await _call(exchange, action, body)
-    with driver_call(service.settings.mongo_db_timeout_ms):
+    with driver_call(service.settings.mongo_db_timeout_ms, exchange.arrived) as deadline:
+        call = await _call(exchange, action, body)
+        deadline.refuse_late()
         reply = await action.handle(call)
     exchange.line.documents = reply.documents
     response = func.HttpResponse(
@@ -175,7 +181,7 @@ async def _call(exchange: Exchange, action: Action, body: bytes) -> Call:
     view = RequestView(req, action.name, address)
     if not caller.is_system:
         _refuse_uncallable(exchange.app, Expansions(caller.user, view))
-    document = _document(body)
+    document = _document(body, service)
     form = reply_format(req.headers.get("accept"), service.settings, exchange.app)
     return Call(exchange, document, caller, view, form)
 
@@ -207,8 +213,9 @@ def _body(req: func.HttpRequest, settings: Settings) -> bytes:
     return body
 
 
-def _document(body: bytes) -> Document:
+def _document(body: bytes, service: Service) -> Document:
+    service.complexity.body(body)
     try:
-        return ejson.loads(body)
+        return ejson.loads(body, service.settings.max_nesting, service.settings.max_members)
     except InvalidJSONError as error:
         raise error.in_body() from error

@@ -119,7 +119,8 @@ async def _answer(exchange: Exchange, methods: tuple[str, ...], handle: ClientHa
     if req.method not in methods:
         raise MethodNotAllowedError("method not allowed", methods)
     call = ClientCall(exchange)
-    with driver_call(call.service.settings.mongo_db_timeout_ms):
+    with driver_call(call.service.settings.mongo_db_timeout_ms, exchange.arrived) as deadline:
+        deadline.refuse_late()
         status, members = await handle(call)
     headers = {**exchange.headers, "Cache-Control": "no-store"}  # tokens and keys are nobody's to keep
     if members is None:

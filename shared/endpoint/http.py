@@ -1,5 +1,6 @@
 """The frame of every call, for all APIs: a response whatever happens, CORS, and one log line."""
 
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
 from uuid import uuid4
@@ -34,11 +35,12 @@ _PREFLIGHT_SECONDS = "7200"
 class Exchange:
     """One request, the service and the app that answer it, its log line, and the headers of every response to it."""
 
-    __slots__ = ("app", "headers", "line", "request", "service")
+    __slots__ = ("app", "arrived", "headers", "line", "request", "service")
 
     def __init__(self, request: func.HttpRequest, service: Service, line: RequestLine) -> None:
         """Begin with no header but Vary."""
         self.request = request
+        self.arrived: float = getattr(request, "arrived", None) or time.monotonic()  # Azure's host passes it when whole
         self.service = service
         self.app = service.app
         self.line = line

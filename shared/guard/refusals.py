@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 from shared.errors import InvalidParameterError, NoRuleError
 from shared.guard.joins import joined_by
-from shared.guard.walk import Placed, operators
+from shared.guard.walk import Found
 from shared.operators import JOINS, Operator, Standing
 
 REFUSED_DATABASES = frozenset({"admin", "local", "config"})
@@ -36,13 +36,13 @@ class Guard:
         if database.lower() in self._databases or collection.startswith("system.") or "$" in name:
             raise NoRuleError(f"no rule exists for namespace '{name}'")
 
-    def operators(self, placed: Iterable[Placed], database: str, *, is_system: bool) -> None:
+    def operators(self, found: Iterable[Found], database: str, *, is_system: bool) -> None:
         """Raise InvalidParameterError or NoRuleError for an operator that is not open, or a namespace that is refused.
 
         What rules further refuse to a caller whom they bind is theirs to say.
         """
         standing = Standing.SYSTEM if is_system else Standing.WHOLE
-        for name, operator, operand in operators(placed):
+        for name, operator, operand in found:
             if operator is None or operator.open_to > standing:
                 self._refuse_closed(name, operator, is_system=is_system)
             if name in JOINS and (other := joined_by(name, operand, database)) is not None:

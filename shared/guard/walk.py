@@ -1,15 +1,14 @@
 """The walks over what a caller sends: to operators by the place where they stand, and to all that is nested (pure)."""
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
-from shared.operators import GRAMMAR, IN_DATA, METADATA, STAGES, VARIABLES, Operator, Place, Standing
-
-type Placed = tuple[Place, Any]
-"""A value that MongoDB interprets, and how it reads it."""
+from shared.documents.ejson import Document
+from shared.operators import GRAMMAR, IN_DATA, METADATA, STAGES, VARIABLES, Operator, Place, Placed, Standing
 
 _INTERNAL = "_"  # MongoDB's own names begin so: $_internalJsEmit runs JavaScript
 _SETTLED_BY_NAMES = frozenset({Place.FIELD, Place.EACH_FIELD, Place.PULLED, Place.PUSHED})
+_TARGETS = frozenset({Place.UPDATE, Place.PUSHES, Place.MODIFIERS})  # Request.targets has what these change
 _TO_PIPELINES = frozenset({Place.PIPELINE, Place.PIPELINES, Place.FUSED})
 _READ = frozenset({Place.EXPRESSION, Place.PROJECTION, Place.METADATA})  # where a text can be more than itself
 _ELEMENTS = {
@@ -20,32 +19,39 @@ type Found = tuple[str, Operator | None, Any]
 """The name of an operator or a system variable, what is known of it, None if it may not stand there, its operand."""
 
 
-def operators(placed: Iterable[Placed]) -> list[Found]:
-    """Return every operator and system variable, and every name in data that counts there, too.
+class Walked(NamedTuple):
+    """What was met in values that MongoDB interprets."""
 
-    Values are of the types that JSON is read to.
-    """
-    found: list[Found] = []
+    operators: list[Found]
+    """Every operator and system variable, and every name in data that counts there, too."""
+
+    documents: list[Document]
+    """Every document that asks something, not only says what is stored where."""
+
+
+def walked(placed: Iterable[Placed]) -> Walked:
+    """Walk through values, of the types that JSON is read to."""
+    found = Walked([], [])
     pending = [each for each in placed if each[1]]
     while pending:
         place, value = pending.pop()
         kind = type(value)
         if kind is dict:
-            _look(place, value, found, pending)
+            place = _settled(place, value)
+            if place is not Place.STORED:
+                _look(place, value, found, pending)
         elif kind is list or kind is tuple:
             place = _ELEMENTS.get(place, place)
             pending += [(place, each) for each in value]
         elif kind is str and place in _READ:
-            found += _read(place, value)
+            found.operators.extend(_read(place, value))
     return found
 
 
-def _look(place: Place, document: dict[str, Any], found: list[Found], pending: list[Placed]) -> None:
+def _look(place: Place, document: Document, found: Walked, pending: list[Placed]) -> None:
     """Add the operators of a document to what was found, and their operands to what is to be looked at."""
-    if place in _SETTLED_BY_NAMES:
-        place = _settled(place, document)
-    if place is Place.STORED:
-        return
+    if place not in _TARGETS:
+        found.documents.append(document)
     known, others, members = GRAMMAR[place]
     for name, operand in document.items():
         inner = others
@@ -54,7 +60,7 @@ def _look(place: Place, document: dict[str, Any], found: list[Found], pending: l
             if operator is not None:
                 inner = operator.operand
             if operator is not None or known is not IN_DATA or name[1:2] == _INTERNAL:
-                found.append((name, operator, operand))
+                found.operators.append((name, operator, operand))
         elif members:
             inner = members.get(name, others)
         kind = type(operand)
@@ -64,7 +70,7 @@ def _look(place: Place, document: dict[str, Any], found: list[Found], pending: l
 
 def refused(placed: Iterable[Placed], standing: Standing) -> str | None:
     """Return the name of an operator that is not open to a caller of this standing."""
-    for name, operator, _ in operators(placed):
+    for name, operator, _ in walked(placed).operators:
         if operator is None or operator.open_to > standing:
             return name
     return None
@@ -72,6 +78,8 @@ def refused(placed: Iterable[Placed], standing: Standing) -> str | None:
 
 def _settled(place: Place, document: dict[str, Any]) -> Place:
     """Return how a document is read, where that depends on its names."""
+    if place not in _SETTLED_BY_NAMES:
+        return place
     if place is Place.PULLED:
         return Place.QUERY
     if place is Place.PUSHED:

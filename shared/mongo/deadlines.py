@@ -1,10 +1,12 @@
 """MONGO_DB_TIMEOUT_MS: the deadline of a call, in this process and in MongoDB, and transactions within it."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from contextvars import ContextVar
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 import pymongo
 from bson.errors import BSONError
@@ -23,19 +25,23 @@ _ILLEGAL_OPERATION = 20
 _OF_TRANSACTIONS = "ransaction numbers"  # what the text begins with; other operations are illegal, too
 
 
+_ends: ContextVar[float | None] = ContextVar("ends", default=None)
+"""When the call ends that the task works on, by time.monotonic; a module's, because that is how they are made."""
+
+
 class driver_call:  # noqa: N801  used as a context manager; a class costs half of what a generator does
     """Give everything inside one deadline, and raise our errors for the driver's.
 
     What asyncio.timeout does, at a third of its cost: every call has a deadline, hardly any meets it.
     """
 
-    __slots__ = ("_cancellations", "_is_late", "_task", "_timeout_ms", "_timer")
+    __slots__ = ("_cancellations", "_ends", "_is_late", "_task", "_timer", "_token")
 
-    def __init__(self, timeout_ms: int) -> None:
-        """Take how long all of it may last."""
-        self._timeout_ms = timeout_ms
+    def __init__(self, timeout_ms: int, since: float | None = None) -> None:
+        """Take how long all of it may last, from a time of time.monotonic or from now."""
+        self._ends = (time.monotonic() if since is None else since) + timeout_ms / 1000
 
-    def __enter__(self) -> None:
+    def __enter__(self) -> Self:
         """Start the clock."""
         loop = asyncio.get_running_loop()
         task = asyncio.current_task(loop)
@@ -43,7 +49,14 @@ class driver_call:  # noqa: N801  used as a context manager; a class costs half 
         self._task = task
         self._cancellations = task.cancelling()
         self._is_late = False
-        self._timer = loop.call_later(self._timeout_ms / 1000, self._end)
+        self._timer = loop.call_later(self._ends - time.monotonic(), self._end)
+        self._token = _ends.set(self._ends)
+        return self
+
+    def refuse_late(self) -> None:
+        """Raise DeadlinePassedError if the deadline has passed without a pause: nothing is begun then."""
+        if time.monotonic() >= self._ends:
+            raise DeadlinePassedError(LATE)
 
     def _end(self) -> None:
         self._is_late = True
@@ -54,10 +67,17 @@ class driver_call:  # noqa: N801  used as a context manager; a class costs half 
     ) -> None:
         """Raise what the caller gets for what happened inside."""
         self._timer.cancel()
+        _ends.reset(self._token)
         if self._is_late and self._task.uncancel() <= self._cancellations and isinstance(error, asyncio.CancelledError):
             raise DeadlinePassedError(LATE) from error
         if isinstance(error, PyMongoError | BSONError):
             raise translated(error) from error
+
+
+def left_ms(timeout_ms: int) -> int:
+    """Return what is left of the call's time, of which it has so much; at least 1, as 0 is no limit to MongoDB."""
+    ends = _ends.get()
+    return timeout_ms if ends is None else max(1, min(timeout_ms, int((ends - time.monotonic()) * 1000)))
 
 
 @asynccontextmanager
@@ -69,7 +89,7 @@ async def server_deadline(target: AsyncCollection[Any], timeout_ms: int) -> Asyn
     client = target.database.client
     if not client.topology_description.has_writable_server():
         await client.admin.command("ping")  # waits for a server, or says in a few seconds that there is none
-    with pymongo.timeout(timeout_ms / 1000):
+    with pymongo.timeout(left_ms(timeout_ms) / 1000):
         yield
 
 

@@ -19,6 +19,7 @@ from shared.documents.ejson import Document
 from shared.documents.elements import first_batch, with_member
 from shared.errors import NoRoleError, ReadTooLargeError
 from shared.mongo.clients import RAW, Collection
+from shared.mongo.deadlines import left_ms
 from shared.mongo.refusals import may_pass
 from shared.requests import Reading
 from shared.settings import Settings
@@ -37,7 +38,10 @@ async def first(target: Collection, reading: Reading, settings: Settings) -> byt
     except (ConnectionFailure, OperationFailure) as error:
         _refuse_last(error, target)
         found: Any = await target.find_one(
-            reading.filter, reading.projection or None, sort=reading.sort, max_time_ms=settings.mongo_db_timeout_ms
+            reading.filter,
+            reading.projection or None,
+            sort=reading.sort,
+            max_time_ms=left_ms(settings.mongo_db_timeout_ms),
         )
         return None if found is None else found.raw
     return first_batch(bytes(cursor.raw))[0] or None
@@ -58,7 +62,7 @@ async def find(target: Collection, reading: Reading, settings: Settings, batch_s
         limit=reading.limit,
         skip=reading.skip,
         batch_size=batch_size,
-        max_time_ms=settings.mongo_db_timeout_ms,
+        max_time_ms=left_ms(settings.mongo_db_timeout_ms),
     )
     async with aclosing(batches(cursor, settings)) as all_of_them:  # closed with this, as its cursor must be
         async for batch in all_of_them:
@@ -91,7 +95,7 @@ async def computed(
     options: dict[str, Any] = {} if collation is None else {"collation": collation}
     database = target.database.with_options(codec_options=RAW)
     try:
-        cursor = await database.aggregate([given, *stages], maxTimeMS=settings.mongo_db_timeout_ms, **options)
+        cursor = await database.aggregate([given, *stages], maxTimeMS=left_ms(settings.mongo_db_timeout_ms), **options)
     except OperationFailure as error:
         if error.code == _UNKNOWN_STAGE and "$documents" in str(error):
             raise NoRoleError(
@@ -150,7 +154,12 @@ async def _asked(
     target: Collection, reading: Reading, settings: Settings, options: Mapping[str, Any]
 ) -> tuple[RawBSONDocument, Any]:
     """Return the cursor of a find's reply, with its first batch, and the address of the server that gave it."""
-    command = {"find": target.name, "filter": reading.filter, **options, "maxTimeMS": settings.mongo_db_timeout_ms}
+    command = {
+        "find": target.name,
+        "filter": reading.filter,
+        **options,
+        "maxTimeMS": left_ms(settings.mongo_db_timeout_ms),
+    }
     if reading.projection:
         command["projection"] = reading.projection
     if reading.sort:

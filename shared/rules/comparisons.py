@@ -4,16 +4,29 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from shared.rules.translations import NOTHING, UNKNOWN, Translation
-from shared.rules.values import Many, Order, contains, is_scalar, matches, ordered
+from shared.rules.values import Many, Order, contains, holds_any, identity, is_scalar, matches, ordered
 
 type Test = Callable[[Any, Any], bool]
 type Translate = Callable[[str, Any], Translation]
 
 
 def _is_in(key: Any, operand: Any) -> bool:
-    if type(operand) is Many:
-        return any(contains(each, key) for each in operand) or contains(list(operand), key)
-    return contains(operand, key)
+    return contains(_members(operand), key)
+
+
+def _within(operand: Any) -> Callable[[Any], bool]:
+    members = _members(operand)
+    if not isinstance(members, list):
+        return lambda _key: False
+    identities = {identity(each) for each in members}
+    return lambda key: holds_any(identities, key)
+
+
+def _members(operand: Any) -> Any:
+    """Return the array that a key may be in: of several at once, each counts, and all that they hold."""
+    if type(operand) is not Many:
+        return operand
+    return [*operand, *(member for each in operand if isinstance(each, list) for member in each)]
 
 
 class Operator(NamedTuple):
@@ -21,6 +34,8 @@ class Operator(NamedTuple):
 
     test: Test
     translate: Translate
+    against: Callable[[Any], Callable[[Any], bool]] | None = None
+    """How the keys of many documents are tested against one value, where that is sooner done together."""
 
 
 def _order(order: Order) -> Operator:
@@ -77,7 +92,7 @@ SWAPPED: dict[Test, Translate] = {matches: _equals_query, _is_in: _element_query
 _ORDERS: tuple[Order, ...] = ("gt", "gte", "lt", "lte")
 OPERATORS: dict[str, Operator] = {
     "eq": Operator(matches, _equals_query),
-    "in": Operator(_is_in, _in_query),
+    "in": Operator(_is_in, _in_query, _within),
     **{order: _order(order) for order in _ORDERS},
 }
 """What compares a field, or any other key, with a value."""

@@ -103,7 +103,7 @@ class Comparison:
     def __init__(self, key: Operand, value: Operand, operator: Operator) -> None:
         self.key = key
         self.value = value
-        self.test, self.translate = operator
+        self.test, self.translate, self._against = operator
         self.names = _names_of_operands(key, value)
 
     def bound(self, context: Context) -> Predicate:
@@ -113,7 +113,10 @@ class Comparison:
         known = value(context)
         if self.key.is_known:
             return always(test(key(context), known))
-        return lambda context: test(key(context), known)
+        if self._against is None:
+            return lambda context: test(key(context), known)
+        holds = self._against(known)
+        return lambda context: holds(key(context))
 
     def query(self, context: Context) -> Translation:
         if self.key.is_known and self.value.is_known:

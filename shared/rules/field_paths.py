@@ -1,6 +1,6 @@
 """The paths of fields that the outcome of a call may depend on, and the operators that rules leave to callers."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from bson.max_key import MaxKey
@@ -8,12 +8,11 @@ from bson.min_key import MinKey
 from bson.regex import Regex
 
 from shared.errors import InvalidParameterError
-from shared.guard.walk import Placed, nested, refused
-from shared.operators import CONDITIONS, LOGICAL, NEEDING_VALUES, REFERENCE, Place, Standing
+from shared.guard.walk import nested, refused
+from shared.operators import CONDITIONS, LOGICAL, NEEDING_VALUES, REFERENCE, Place, Placed, Standing
 from shared.rules.values import Path, has_number, path
 
 _SHOWN = 100
-_MOST_PARTS = 200  # of a path that a caller sends: each may be a call on the stack here
 
 
 class Uses(NamedTuple):
@@ -73,16 +72,7 @@ def of_update(update: Mapping[str, Any], array_filters: list[Any]) -> set[Path]:
             if operator == "$pull":
                 paths |= _pulled(target, value)
     names = [name for operand in update.values() if isinstance(operand, Mapping) for name in operand]
-    for each in array_filters:
-        paths |= _array_filter_paths(each, names) if isinstance(each, Mapping) else set()
-    return bounded(paths)
-
-
-def bounded[Paths: Iterable[Path]](paths: Paths) -> Paths:
-    """Return paths; raise InvalidParameterError if one has too many parts."""
-    if any(len(parts) > _MOST_PARTS for parts in paths):
-        raise InvalidParameterError(f"a path must not have more than {_MOST_PARTS} parts")
-    return paths
+    return paths | _array_filter_paths(array_filters, names)
 
 
 def refuse_stages(pipeline: list[Any]) -> None:
@@ -199,17 +189,17 @@ def _pulled(target: Path, condition: Any) -> set[Path]:
     return {use.path for use in _element_uses(target, condition, is_negated=False)}
 
 
-def _array_filter_paths(condition: Mapping[str, Any], names: list[str]) -> set[Path]:
-    """Return what a condition on `identifier` asks about, in every array whose elements are named `$[identifier]`."""
-    found: set[Path] = set()
-    for identifier, *rest in of_filter(condition).paths:
-        for name in names:
-            parts = path(name)
-            for position, part in enumerate(parts):
-                asked = (*_without_positions(parts[:position]), *rest)
-                if part == f"$[{identifier}]" and asked:  # else MongoDB refuses it
-                    found.add(asked)
-    return found
+def _array_filter_paths(conditions: list[Any], names: list[str]) -> set[Path]:
+    """Return what conditions on `identifier` ask about, in every array whose elements are named `$[identifier]`."""
+    places: dict[str, set[Path]] = {}
+    for name in names:
+        parts = path(name)
+        for position, part in enumerate(parts):
+            if part.startswith("$["):
+                places.setdefault(part, set()).add(_without_positions(parts[:position]))
+    asked = {each for condition in conditions if isinstance(condition, Mapping) for each in of_filter(condition).paths}
+    found = {(*place, *rest) for identifier, *rest in asked for place in places.get(f"$[{identifier}]", ())}
+    return found - {()}  # a path of positions alone MongoDB refuses
 
 
 def _refuse(operator: str) -> None:

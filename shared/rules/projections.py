@@ -9,7 +9,6 @@ from bson.int64 import Int64
 
 from shared.errors import InvalidParameterError
 from shared.rules.expressions import Expansions
-from shared.rules.field_paths import bounded
 from shared.rules.masks import WHOLE, Mask
 from shared.rules.values import Path, path
 from shared.rules.visibility import CLOSED, OPEN, Members
@@ -56,10 +55,8 @@ def _members(tree: Mapping[str, Any], *, is_inclusion: bool) -> Members:
 def _tree(names: Iterable[str]) -> dict[str, Any]:
     """Return the tree of paths, whose leaves are empty; raise InvalidParameterError if one is inside another."""
     root: dict[str, Any] = {}
-    paths = {name: path(name) for name in names}
-    bounded(paths.values())
-    for name, parts in paths.items():
-        tree = root
+    for name in names:
+        tree, parts = root, path(name)
         for position, part in enumerate(parts):
             is_last = position == len(parts) - 1
             if part in tree and (is_last or not tree[part]):

@@ -1,12 +1,13 @@
 """BSON values as rules compare them, and paths into documents."""
 
 import operator
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from datetime import datetime, timedelta
-from decimal import Decimal
+from decimal import Context, Decimal
 from typing import Any, Final, Literal, final
 
 from bson.binary import Binary
+from bson.code import Code
 from bson.datetime_ms import DatetimeMS
 from bson.decimal128 import Decimal128
 from bson.int64 import Int64
@@ -120,11 +121,21 @@ def contains(operand: Any, key: Any) -> bool:
     """Tell whether an array holds a key, or any element of a key that is an array itself: `%in`."""
     if key is MISSING or not isinstance(operand, list):
         return False
+    if type(key) is not list and type(key) is not Many:
+        return any(equal(key, each) for each in operand)
+    return holds_any({identity(each) for each in operand}, key)
+
+
+def holds_any(identities: Set[bytes | None], key: Any) -> bool:
+    """Tell whether a key, or any element of one that is an array, is among the values of these identities."""
     if type(key) is Many:
-        return any(contains(operand, each) for each in key)
-    if any(equal(key, each) for each in operand):
+        return any(holds_any(identities, each) for each in key)
+    own = identity(key)
+    if own is not None and own in identities:
         return True
-    return type(key) is list and any(equal(element, each) for element in key for each in operand)
+    return type(key) is list and any(
+        (found := identity(element)) is not None and found in identities for element in key
+    )
 
 
 def equal(one: Any, other: Any) -> bool:
@@ -194,6 +205,68 @@ def is_scalar(value: Any) -> bool:
     return comparable(value) is not None
 
 
+def identity(value: Any) -> bytes | None:
+    """Return bytes that are the same for two values just if they are equal; None for what is equal to nothing, as NaN.
+
+    Bytes, because Python hashes them with a secret: whoever sends values could have numbers or tuples all collide.
+    """
+    kind = type(value)
+    if kind is str:
+        return b"s%b" % value.encode(errors="surrogatepass")
+    if kind in _NUMBERS:
+        return _number_identity(comparable(value))
+    if kind is list:
+        return _joined_identity(b"[", value, identity)
+    if kind is Code:
+        return _joined_identity(b"c", [str(value), value.scope], _python_identity)
+    shared = family(value)
+    if shared is dict:
+        return _joined_identity(b"{", _in_order(value), identity)
+    return f"{shared.__name__} {comparable(value) if shared in _COMPARED else value!r}".encode()
+
+
+def _python_identity(value: Any) -> bytes | None:
+    """Return the identity of a value that Python itself compares: of one in the scope of a code."""
+    if isinstance(value, bool | int | float):
+        return _number_identity(comparable(int(value) if type(value) is bool else value))
+    if type(value) is list:
+        return _joined_identity(b"[", value, _python_identity)
+    if type(value) is dict:
+        return _joined_identity(b"{", _in_order(value), _python_identity)
+    if type(value) is Code:
+        return _joined_identity(b"c", [str(value), value.scope], _python_identity)
+    return f"{type(value).__name__} {value!r}".encode()
+
+
+def _number_identity(number: Any) -> bytes | None:
+    """Return the same for an int, a float and a Decimal of one size: as an int, else as a float, if it is one."""
+    if type(number) is int or type(number) is Int64:
+        return b"n%d" % number
+    if number is None:
+        return None
+    if _LEAST_INT64 <= number <= _MOST_INT64 and number == (whole := int(number)):
+        return b"n%d" % whole
+    near = float(number)
+    return f"n{near.hex() if near == number else number.normalize(_DECIMAL128)}".encode()
+
+
+def _joined_identity(kind: bytes, values: Iterable[Any], of: Callable[[Any], bytes | None]) -> bytes | None:
+    joined = [kind]
+    for value in values:
+        part = of(value)
+        if part is None:
+            return None
+        joined.append(b"%d:%b" % (len(part), part))
+    return b"".join(joined)
+
+
+def _in_order(document: Mapping[str, Any]) -> list[Any]:
+    """Return names and values of a document, by name."""
+    return [each for name in sorted(document) for each in (name, document[name])]
+
+
+_DECIMAL128 = Context(prec=34, Emin=-6176, Emax=6144)
+_LEAST_INT64, _MOST_INT64 = -(2**63), 2**63 - 1
 _PLAIN = {str, bool, int, ObjectId, type(None)}
 _QUICK = {int, float, str}  # what is not a number is neither more nor less than anything to Python, too
 _COMPARED = {int, datetime, bytes}

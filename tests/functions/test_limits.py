@@ -149,7 +149,7 @@ async def test_one_level_more_than_a_hundred_is_a_400(post: Post, database: Any)
     answer = await post("insertOne", body(document=f'{{"v":{nested("objects", 101)}}}'))
 
     assert errors_only(answer) == {
-        "error": "invalid JSON in request body: nested deeper than 100 levels",
+        "error": "invalid JSON in request body: nested deeper than 100 levels, the most that MAX_NESTING allows",
         "error_code": "InvalidJSON",
     }
     assert await database.list_collection_names() == []

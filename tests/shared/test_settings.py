@@ -44,6 +44,8 @@ def test_the_defaults_are_those_of_the_table() -> None:
         "schema_null_type_validation": False,
         "auth_cache_seconds": 30.0, "cors_allowed_origins": "", "cors_allow_credential_headers": False,
         "max_body_bytes": 33_554_432, "max_read_bytes": 350_000_000, "log_level": "INFO",
+        "max_body_values": 4_000_000, "max_nesting": 100, "max_members": 100_000, "max_conditions": 10_000,
+        "max_path_parts": 200, "max_stages": 1_000, "max_operands": 100_000, "max_pattern_length": 32_764,
             "slow_ms": 0, "applicationinsights_connection_string": "", "applicationinsights_authentication_string": "",
             "telemetry_backend": None, "telemetry_logs_to_appinsights": "auto",
         "data_sources": {"mongodb_atlas": "mongodb://h/"}, "cached": {},
@@ -139,6 +141,9 @@ def test_a_setting_is_read(name: str, text: str, value: Any) -> None:
             {"AUTH_CACHE_SECONDS": "-1"}, "AUTH_CACHE_SECONDS is not usable: expected `float` >= 0.0", id="cache"
         ),
         pytest.param({"MAX_BODY_BYTES": "1MB"}, "MAX_BODY_BYTES is not usable: expected `int`", id="body"),
+        pytest.param({"MAX_STAGES": "0"}, "MAX_STAGES is not usable: expected `int` >= 1", id="stages"),
+        pytest.param({"MAX_NESTING": "101"}, "MAX_NESTING is not usable: expected `int` <= 100", id="nesting"),
+        pytest.param({"MAX_PATH_PARTS": "201"}, "MAX_PATH_PARTS is not usable: expected `int` <= 200", id="parts"),
         pytest.param({"MAX_READ_BYTES": "0"}, "MAX_READ_BYTES is not usable: expected `int` >= 1", id="read"),
         pytest.param({"RETURN_TYPE": "secret"}, "RETURN_TYPE is not usable: expected EJSON or JSON", id="return type"),
         pytest.param(

@@ -10,7 +10,7 @@ from bson.decimal128 import Decimal128
 from shared.rules.compiler.types import is_number
 from shared.rules.report import Report
 from shared.rules.schema import Check, Failure, Place, Run
-from shared.rules.values import comparable, equal
+from shared.rules.values import comparable, equal, identity
 
 if TYPE_CHECKING:
     from regex import Pattern
@@ -139,19 +139,8 @@ def _unique(value: bool, _source: Mapping[str, Any], _report: Report) -> Check:
 
 
 def _is_unique(elements: list[Any]) -> bool:
-    seen: set[Any] = set()
-    others: list[Any] = []
-    for element in elements:
-        key = comparable(element)
-        if key is not None:
-            if (type(element) is bool, key) in seen:
-                return False
-            seen.add((type(element) is bool, key))
-        elif any(equal(element, other) for other in others):
-            return False
-        else:
-            others.append(element)
-    return True
+    identities = [found for element in elements if (found := identity(element)) is not None]
+    return len(set(identities)) == len(identities)
 
 
 def _matches(pattern: str, _source: Mapping[str, Any], report: Report) -> Check:

@@ -19,6 +19,7 @@ from shared.errors import InvalidJSONError
 from tests.bson_types import LEVELS, OID, ROWS, Row, cases, document, element, nested, text
 from tests.depth import examples
 from tests.shared.generated import documents
+from tests.work import is_linear
 
 FORMS = [
     pytest.param(form, row.bson, id=f"{row.name}, form {number}")
@@ -424,8 +425,41 @@ def test_a_hundred_levels_below_a_document_are_taken(kind: str, member: str) -> 
 def test_deeper_levels_are_refused(kind: str, member: str, levels: int) -> None:
     body = "{" + member.format(nested(kind, levels)) + "}"
 
-    with pytest.raises(InvalidJSONError):
+    with pytest.raises(InvalidJSONError, match="nested deeper than 100 levels, the most that MAX_NESTING allows"):
         ejson.loads(body.encode())
+
+
+@pytest.mark.parametrize("kind", LEVELS)
+@pytest.mark.parametrize("member", ['"document":{{"v":{}}}', '"documents":[{{}},{{"v":{}}}]'])
+def test_fewer_levels_can_be_allowed(member: str, kind: str) -> None:
+    fits, deeper = (("{" + member.format(nested(kind, levels)) + "}").encode() for levels in (10, 11))
+
+    assert ejson.loads(fits, most_levels=10)
+    with pytest.raises(InvalidJSONError, match="nested deeper than 10 levels"):
+        ejson.loads(deeper, most_levels=10)
+
+
+@pytest.mark.parametrize("leaf", ["1", '{"$numberInt":"1"}', '"a:b"'])
+@pytest.mark.parametrize(
+    "place", ["{}", '{{"document":{}}}', '{{"documents":[{{"a":1}},{}]}}', '{{"x":[[{{"a":[{}]}}]]}}']
+)
+def test_an_object_may_have_so_many_members(place: str, leaf: str) -> None:
+    fits, wider = (
+        place.format("{" + ",".join(f'"{name}":{leaf}' for name in range(number)) + "}").encode() for number in (9, 10)
+    )
+
+    assert ejson.loads(fits, most_members=9)
+    with pytest.raises(InvalidJSONError, match="an object has more than 9 members, the most that MAX_MEMBERS allows"):
+        ejson.loads(wider, most_members=9)
+
+
+@pytest.mark.parametrize("leaf", ['{"a":1}', '{"a":{"$numberInt":"1"}}', "[[1]]"])
+def test_bodies_are_read_in_time_that_grows_with_them(leaf: str) -> None:
+    def read(size: int) -> Callable[[], object]:
+        body = f'{{"documents":[{",".join([leaf] * size)}]}}'.encode()
+        return lambda: ejson.loads(body, most_members=100)
+
+    assert is_linear(read, 200)
 
 
 @pytest.mark.parametrize("levels", [100, 900])

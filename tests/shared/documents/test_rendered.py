@@ -213,8 +213,9 @@ def same(ours: list[Any], theirs: list[Any]) -> bool:
     )
 
 
-projections = st.dictionaries(st.sampled_from([*NAMES, "_id"]), st.just(True), min_size=1, max_size=3) | (
-    st.dictionaries(st.sampled_from([*NAMES, "_id"]), st.just(False), min_size=1, max_size=3)
+FIELDS_NAMED = [name for name in [*NAMES, "_id"] if name]
+projections = st.dictionaries(st.sampled_from(FIELDS_NAMED), st.just(True), min_size=1, max_size=3) | (
+    st.dictionaries(st.sampled_from(FIELDS_NAMED), st.just(False), min_size=1, max_size=3)
 )
 
 

@@ -133,7 +133,7 @@ CASES: list[tuple[Any, Any, bool]] = [
     ({"maxItems": 1}, [1, 2], False),
     ({"maxItems": 1}, {"a": 1, "b": 2}, True),
     ({"uniqueItems": True}, [1, 1.0], False),
-    ({"uniqueItems": True}, [1, True, "1"], True),
+    ({"uniqueItems": True}, [1, True, "1", datetime(1970, 1, 1, 0, 0, 0, 1_000)], True),
     ({"uniqueItems": True}, [{"a": 1, "b": 2}, {"b": 2, "a": 1}], False),
     ({"uniqueItems": False}, [1, 1], True),
     ({"items": {"bsonType": "int"}}, [1, 2], True),
