@@ -122,7 +122,10 @@ async def test_an_app_is_checked(admin: Admin, tmp_path: Any) -> None:
     assert "The app can be served. Providers: anon-user, api-key, local-userpass, custom-token." in good.stdout
     assert "Data source 'mongodb-atlas': 5 collections with rules, with default rules, 2 schemas." in good.stdout
     assert (bad.returncode, bad.stderr) == (1, "error: the app cannot be served: 1 problem to correct\n")
-    assert bad.stdout == "problem root_config.json at name\n  'name' must be a text\n"
+    assert bad.stdout == (
+        "To correct, as the app is not served before:\n1. root_config.json at name\n   'name' must be a text\n"
+        "   -> every call is refused with 503 until this is corrected\n1 problem, 0 warnings, 0 unsupported\n"
+    )
     assert as_json.returncode == 1
     assert json.loads(as_json.stdout)["findings"][0]["sentence"] == "'name' must be a text"
     assert without.returncode == 2

@@ -21,18 +21,23 @@ _MEMBERS = frozenset({"name", "apply_when", "query", "projection", "project"})
 _LONGEST_NAME = 100
 
 
-def compile_filter(source: Mapping[str, Any], constants: Constants, report: Report) -> Filter:
-    """Compile a filter; what is wrong with it goes into the report."""
+def compile_filter(source: Mapping[str, Any], constants: Constants, report: Report, whose: str) -> Filter:
+    """Compile a filter of the collection that `whose` names; what is wrong with it goes into the report."""
     name = source.get("name")
     if not isinstance(name, str) or not 1 <= len(name) <= _LONGEST_NAME:
         report.at("name").problem(f"a filter needs a name of 1 to {_LONGEST_NAME} characters")
-    for member in source.keys() - _MEMBERS:
-        report.at(member).warning("this member of a filter means nothing")
+    for member in (each for each in source if each not in _MEMBERS):
+        report.at(member).warning(
+            f"'{member}' means nothing in a filter: there are {', '.join(sorted(_MEMBERS))}",
+            "callers find no more and no less for it",
+        )
+    at = report.at("apply_when")
     if "apply_when" not in source:
-        report.problem("a filter needs 'apply_when': {} applies it to everybody")
+        at.problem("a filter needs 'apply_when': {} applies it to everybody")
+    denied = f"nobody finds or changes anything in {whose}"
     return Filter(
         str(name),
-        compile_expression(source.get("apply_when", {}), Scope.CALL, constants, report.at("apply_when")),
+        compile_expression(source.get("apply_when", {}), Scope.CALL, constants, at, denied),
         _compile_query(source.get("query"), constants, report.at("query")),
         _projection(source, report),
     )
