@@ -54,8 +54,8 @@ class Files:
         """Take the folder."""
         self.root = root
         self.environment: Mapping[str, Any] = {}
-        self.unread: tuple[str, ...] = ()
-        """What the expansions start with whose files are wrong: that they have no value follows from it."""
+        self.unread: dict[str, str] = {}
+        """What the expansions start with whose files are wrong, and these files: that others miss them follows."""
         self._reports: dict[str, Report] = {}
         self._read = sha256()
 
@@ -66,11 +66,19 @@ class Files:
         causes: set[str] = set()
         for file, report in self._reports.items():
             for finding in report.findings:
-                if finding.cause and (finding.cause in causes or finding.cause.startswith(self.unread)):
+                if finding.cause and (finding.cause in causes or self._follows(file, finding)):
                     continue
                 causes.add(finding.cause)
                 found.append(FileFinding.of(file, finding))
         return found
+
+    def _follows(self, file: str, finding: Finding) -> bool:
+        return any(finding.cause.startswith(prefix) and file != wrong for prefix, wrong in self.unread.items())
+
+    def miss(self, prefix: str, path: Path, report: Report) -> None:
+        """Take note that expansions may have no value because a file is wrong, if it is."""
+        if report.is_wrong:
+            self.unread[prefix] = self._name(path)
 
     def fingerprint(self, secrets: Mapping[str, str]) -> str:
         """Return a hash of all that was read so far, and of the secrets: it changes with what the app means."""
@@ -80,8 +88,11 @@ class Files:
 
     def report(self, path: Path) -> Report:
         """Return the report of a file."""
+        return self._reports.setdefault(self._name(path), Report())
+
+    def _name(self, path: Path) -> str:
         name = path.relative_to(self.root).as_posix() if path.is_relative_to(self.root) else path.as_posix()
-        return self._reports.setdefault(name or ".", Report())
+        return name or "."
 
     def has_problem(self) -> bool:
         """Tell whether something was found that keeps the app from being used."""

@@ -34,6 +34,7 @@ def load(folder: Path, secrets: Mapping[str, str], data_sources: frozenset[str] 
     config = files.object(root)
     report = files.report(root)
     tag, constants = _constants(files, _tag(files, config, report), secrets)
+    files.miss("%%environment", root, report.at("environment"))
     logins = providers.read_providers(files, secrets)
     constants = constants._replace(user_data=providers.user_data(logins))
     origins = typed(config, "allowed_request_origins", list, report, [])
@@ -89,8 +90,6 @@ def _tag(files: Files, config: Mapping[str, Any], report: Report) -> str:
     tag: str = typed(config, "environment", str, report, "")
     if tag and tag not in _ENVIRONMENTS and not _environment_file(files, tag).is_file():
         report.at("environment").problem(f"'environment' is one of {', '.join(_ENVIRONMENTS)}, or has a file")
-    if report.at("environment").is_wrong:
-        files.unread += ("%%environment",)
     return tag
 
 
@@ -104,8 +103,7 @@ def _constants(files: Files, tag: str, secrets: Mapping[str, str]) -> tuple[str,
     environment: dict[str, Any] = {"tag": tag, "values": {}}
     environment["values"] = typed(files.object(path), "values", dict, files.report(path), {})
     files.environment = environment
-    if files.report(path).is_wrong:
-        files.unread += ("%%environment.values",)
+    files.miss("%%environment.values", path, files.report(path))
     values: dict[str, Any] = {}
     for file in files.json_files(files.root / "values"):
         source, report = files.object(file), files.report(file)
@@ -114,6 +112,5 @@ def _constants(files: Files, tag: str, secrets: Mapping[str, str]) -> tuple[str,
             values[name] = secret(typed(source, "value", str, report, name), secrets, report.at("value"))
         else:
             values[name] = source.get("value")
-        if report.is_wrong:
-            files.unread += (f"%%values.{file.stem}",)
+        files.miss(f"%%values.{file.stem}", file, report)
     return tag, Constants(values, environment)

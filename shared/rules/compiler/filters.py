@@ -10,6 +10,7 @@ from bson.regex import Regex
 from shared.errors import InvalidParameterError
 from shared.operators import JAVASCRIPT
 from shared.rules.compiler.expressions import compile_expression
+from shared.rules.compiler.members import check_members
 from shared.rules.compiler.operands import CONVERTERS, Constants, Scope, compile_value
 from shared.rules.expressions import Context, Operand
 from shared.rules.filters import Filter
@@ -18,26 +19,16 @@ from shared.rules.report import Report
 from shared.rules.values import MISSING
 
 _MEMBERS = frozenset({"name", "apply_when", "query", "projection", "project"})
-_LONGEST_NAME = 100
 
 
 def compile_filter(source: Mapping[str, Any], constants: Constants, report: Report, whose: str) -> Filter:
     """Compile a filter of the collection that `whose` names; what is wrong with it goes into the report."""
-    name = source.get("name")
-    if not isinstance(name, str) or not 1 <= len(name) <= _LONGEST_NAME:
-        report.at("name").problem(f"a filter needs a name of 1 to {_LONGEST_NAME} characters")
-    for member in (each for each in source if each not in _MEMBERS):
-        report.at(member).warning(
-            f"'{member}' means nothing in a filter: there are {', '.join(sorted(_MEMBERS))}",
-            "callers find no more and no less for it",
-        )
-    at = report.at("apply_when")
-    if "apply_when" not in source:
-        at.problem("a filter needs 'apply_when': {} applies it to everybody")
+    check_members(source, "filter", _MEMBERS, "callers find no more and no less for it", report)
+    condition, at = source.get("apply_when"), report.at("apply_when")
     denied = f"nobody finds or changes anything in {whose}"
     return Filter(
-        str(name),
-        compile_expression(source.get("apply_when", {}), Scope.CALL, constants, at, denied),
+        str(source.get("name")),
+        compile_expression(False if condition is None else condition, Scope.CALL, constants, at, denied),
         _compile_query(source.get("query"), constants, report.at("query")),
         _projection(source, report),
     )

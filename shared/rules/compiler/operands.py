@@ -1,8 +1,7 @@
 """Operands compiled: literals, expansions such as `%%user.id`, and converters such as `%stringToOid`."""
 
 import re
-from collections.abc import Callable, Collection, Mapping
-from difflib import get_close_matches
+from collections.abc import Callable, Mapping
 from enum import IntEnum
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -11,6 +10,7 @@ from bson.binary import Binary
 from bson.errors import InvalidId
 from bson.objectid import ObjectId
 
+from shared.rules.compiler.members import like
 from shared.rules.expressions import Context, Operand
 from shared.rules.report import Report
 from shared.rules.values import MISSING, Path, array_index, path, walk
@@ -126,13 +126,8 @@ def _expansion(text: str, scope: Scope, constants: Constants, report: Report) ->
         if scope < needed:
             report.problem(f"'{text}' means nothing here: {_WHERE[needed]}")
         return _root(parts, ".".join(parts)) if name == "root" and parts else _slot(slot, parts)
-    report.problem(f"'{text}' is not an expansion that Dozen knows{_like(name, _EXPANSIONS, '%%')}")
+    report.problem(f"'{text}' is not an expansion that Dozen knows{like(name, _EXPANSIONS, '%%')}")
     return literal(MISSING)
-
-
-def _like(name: str, known: Collection[str], prefix: str) -> str:
-    found = get_close_matches(name, known, n=1)
-    return f": is '{prefix}{found[0]}' meant?" if found else f": there are {', '.join(sorted(known))}"
 
 
 def _constant(text: str, name: str, parts: Path, constants: Constants, report: Report) -> Operand:
@@ -146,15 +141,15 @@ def _constant(text: str, name: str, parts: Path, constants: Constants, report: R
 def _check_members(text: str, name: str, parts: Path, constants: Constants, report: Report) -> None:
     member, *inner = parts or ("",)
     if member and member not in _OF_CALL[name]:
-        report.problem(f"'{text}' is not a member of %%{name}{_like(member, _OF_CALL[name], f'%%{name}.')}")
+        report.problem(f"'{text}' is not a member of %%{name}{like(member, _OF_CALL[name], f'%%{name}.')}")
     elif inner and (member in _TEXTS if name == "user" else member != "requestHeaders"):
         report.problem(f"'{text}' means nothing: %%{name}.{member} is a text and has no members")
     elif member == "data" and inner and constants.user_data is not None and inner[0] not in constants.user_data:
-        like = _like(inner[0], constants.user_data, "%%user.data.")
-        report.warning(f"no provider gives users '{text}'{like}", _UNDEFINED)
+        hint = like(inner[0], constants.user_data, "%%user.data.")
+        report.warning(f"no provider gives users '{text}'{hint}", _UNDEFINED)
     elif member == "identities" and not _IDENTITY.issuperset(each for each in inner if array_index(each) is None):
         report.warning(
-            f"no identity of a user has '{text}'{_like(inner[-1], _IDENTITY, '%%user.identities.')}", _UNDEFINED
+            f"no identity of a user has '{text}'{like(inner[-1], _IDENTITY, '%%user.identities.')}", _UNDEFINED
         )
 
 

@@ -4,13 +4,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from shared.rules.compiler.expressions import compile_expression
+from shared.rules.compiler.members import check_members
 from shared.rules.compiler.operands import Constants, Scope
 from shared.rules.expressions import Constant, Expression
 from shared.rules.fields import FieldRule
 from shared.rules.report import Report
 from shared.rules.roles import Role
 
-_LONGEST_NAME = 100
 _MEMBERS = frozenset({
     "name", "apply_when", "document_filters", "read", "write", "insert", "delete", "search", "fields",
     "additional_fields",
@@ -48,21 +48,14 @@ class _Compiler:
         self.source = source
         self.constants = constants
         self.report = report
-        name = source.get("name")
-        self.name = str(name)
-        if not isinstance(name, str) or not 1 <= len(name) <= _LONGEST_NAME:
-            report.at("name").problem(f"a role needs a name of 1 to {_LONGEST_NAME} characters")
-        for member in (each for each in source if each not in _MEMBERS):
-            report.at(member).warning(
-                f"'{member}' means nothing in a role: there are {', '.join(sorted(_MEMBERS))}",
-                f"callers with the role '{self.name}' may do no more and no less for it",
-            )
+        self.name = str(source.get("name"))
+        effect = f"callers with the role '{self.name}' may do no more and no less for it"
+        check_members(source, "role", _MEMBERS, effect, report)
 
     def apply_when(self) -> Expression:
         """Compile the condition; whoever knows the other roles says what it means that a function is asked."""
         report = self.report.at("apply_when")
         if self.source.get("apply_when") is None:
-            report.problem("a role needs 'apply_when': {} applies it to everybody")
             return Constant(False)
         expression = compile_expression(self.source["apply_when"], Scope.DOCUMENT, self.constants, report, None)
         if expression.constant is False:
