@@ -106,7 +106,7 @@ def explain_change(
             yield f"  {name} may be written" if refused is None else f"  {refused} may not be written"
     yield str(rights.may_update(old, new))
     if schema is not None:
-        failures = schema.failures(after, before, expansions, null_allowed=null_allowed)
+        failures = list(map(str, schema.failures(after, before, expansions, null_allowed=null_allowed)))
         yield f"the schema refuses it: {'; '.join(failures)}" if failures else "the schema holds"
 
 
