@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from shared.app.files import Files, typed
 from shared.app.model import DataSource, Namespace
 from shared.rules.compiler.operands import Constants
+from shared.rules.compiler.oracles import report_oracles
 from shared.rules.compiler.ruleset import compile_ruleset
 from shared.rules.compiler.schema import compile_schema
 from shared.rules.report import Report
@@ -101,6 +102,9 @@ def _data_source(
             schema = compile_schema(each.schema, constants, each.schema_report)
             if schema is not None:
                 schemas[each.namespace] = schema
+                opened = rules.get(each.namespace, default)
+                if opened is not None:
+                    report_oracles(each.schema, opened, each.schema_report)
     return DataSource(name=name, cluster_name=cluster, default=default, rules=rules, schemas=schemas)
 
 

@@ -16,11 +16,16 @@ def disclosed(failures: Iterable[Failure], rights: Rights, documents: Sequence[M
     """
     readable: dict[Path, bool] = {}
     for failure in failures:
-        names = tuple(step for step in failure.path if isinstance(step, str))
-        if names not in readable:
-            readable[names] = _is_readable(names, rights, documents)
-        if readable[names]:
+        paths = [_names(each) for each in (failure.path, *failure.asked)]
+        for names in paths:
+            if names not in readable:
+                readable[names] = _is_readable(names, rights, documents)
+        if all(readable[names] for names in paths):
             yield failure
+
+
+def _names(steps: tuple[str | int, ...]) -> Path:
+    return tuple(step for step in steps if isinstance(step, str))
 
 
 def _is_readable(names: Path, rights: Rights, documents: Sequence[Mapping[str, Any]]) -> bool:

@@ -15,6 +15,8 @@ class Failure(NamedTuple):
 
     path: tuple[str | int, ...]
     sentence: str
+    asked: tuple[tuple[str | int, ...], ...] = ()
+    """What else of the document decided."""
 
     def __str__(self) -> str:
         """Return the sentence after the path."""

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from shared.rules.compiler.asked import asked_paths
 from shared.rules.compiler.expressions import compile_expression
 from shared.rules.compiler.keywords import KEYWORDS, compile_pattern, is_found, is_names, mapping, nothing, required
 from shared.rules.compiler.operands import Constants, Scope
@@ -100,11 +101,12 @@ class _Compiler:
         expression = compile_expression(value, Scope.FIELD, self.constants, report, denied)
         if isinstance(expression, Constant) and expression.constant:
             return None
+        asked = tuple(asked_paths(value))
 
         def run(place: Place, validation: Run) -> Iterator[Failure]:
             validation.context.this, validation.context.prev = place.value, place.previous
             if not holds(expression, validation.context):
-                yield Failure(place.path, "'validate' is not true")
+                yield Failure(place.path, "'validate' is not true", asked)
 
         return run
 
@@ -162,7 +164,8 @@ class _Compiler:
         def run(place: Place, validation: Run) -> Iterator[Failure]:
             for name, check in needed.items():
                 if isinstance(place.value, Mapping) and name in place.value:
-                    yield from check(place, validation)
+                    for failure in check(place, validation):
+                        yield failure._replace(asked=(*failure.asked, (*place.path, name)))
 
         return run
 
