@@ -14,7 +14,7 @@ from shared.rules.compiler.members import check_members
 from shared.rules.compiler.operands import CONVERTERS, Constants, Scope, compile_value
 from shared.rules.expressions import Context, Operand
 from shared.rules.filters import Filter
-from shared.rules.projections import is_shown
+from shared.rules.projections import Projection, is_shown
 from shared.rules.report import Report
 from shared.rules.values import MISSING
 
@@ -48,6 +48,10 @@ def _projection(source: Mapping[str, Any], report: Report) -> dict[str, bool]:
             visible[name] = is_shown(name, value)
         except InvalidParameterError as error:
             at.problem(f"{error}, because a filter's projection must not compute anything")
+    try:
+        Projection(visible)
+    except InvalidParameterError as error:
+        at.problem(f"{error}: every call that the filter applies to would be refused")
     return visible
 
 
