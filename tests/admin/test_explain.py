@@ -1,6 +1,7 @@
 """python -m admin access explain: what decides, whether the call is allowed, by which role, and the exit code."""
 
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -12,11 +13,12 @@ from local.mongod import Mongod
 from tests.admin.conftest import Told
 from tests.admin.test_users import Admin
 from tests.functions.rules.conftest import SETTINGS
+from tests.hosts import ROOT
+from tests.shared.app.test_findings import ADMIN, MANAGER, OWNER
+from tests.shared.app.test_loading import ORDERS
 
-ASKED = {"%%true": {"%function": {"name": "isManager", "arguments": ["%%user.id"]}}}
-ADMIN = {"name": "admin", "apply_when": {"%%user.custom_data.role": "admin"}, "read": True, "write": True}
-MANAGER = {"name": "manager", "apply_when": ASKED, "read": True, "write": True}
-OWNER = {"name": "owner", "apply_when": {"owner": "%%user.id"}, "read": True, "write": True}
+ASKED = MANAGER["apply_when"]
+NOTES = "data_sources/mongodb-atlas/shop/notes/rules.json"
 CANNOT_RUN = "asks the function 'isManager', which cannot run"
 
 type Explain = Callable[..., Told]
@@ -73,6 +75,24 @@ def test_a_function_that_ends_the_search_for_a_role_is_named(explain: Explain, u
     assert f"for this document, role 'manager' {CANNOT_RUN}: the search for a role ends here" in about.stdout
     assert (about.returncode, last(about)) == (1, f"denied: role 'manager' {CANNOT_RUN}")
     assert (before.returncode, last(before)) == (0, "allowed by role 'owner': it is visible")
+
+
+def blocks(page: str) -> list[list[str]]:
+    """Return what a page shows of outputs, line by line, without what is left out."""
+    texts = re.findall(r"^```text\n(.*?)^```$", (ROOT / "docs" / page).read_text(), re.DOTALL | re.MULTILINE)
+    return [[line for line in text.splitlines() if line != "…"] for text in texts]
+
+
+def test_the_pages_show_what_is_printed(explain: Explain, admin: Admin, user: str, folder: Path) -> None:
+    explained = explain("--action", "find", roles=[ADMIN, MANAGER, OWNER])
+    (folder / ORDERS).write_text(json.dumps({"roles": [ADMIN, MANAGER, OWNER]}))
+    (folder / NOTES).write_text("{}")
+    checked = admin("app", "check", str(folder))
+
+    (steps,), (findings,) = blocks("rules.md"), blocks("coming-from-atlas.md")
+    assert [line for line in explained.stdout.splitlines() if line in steps] == steps
+    assert [line for line in checked.stdout.splitlines() if line in findings] == findings
+    assert (explained.returncode, checked.returncode) == (1, 0)
 
 
 @pytest.mark.parametrize(

@@ -127,7 +127,12 @@ async def test_an_app_is_checked(admin: Admin, tmp_path: Any) -> None:
         "   -> every call is refused with 503 until this is corrected\n1 problem, 0 warnings, 0 unsupported\n"
     )
     assert as_json.returncode == 1
-    assert json.loads(as_json.stdout)["findings"][0]["sentence"] == "'name' must be a text"
+    (finding,) = json.loads(as_json.stdout).pop("findings")
+    assert finding["sentence"] == "'name' must be a text"
+    assert finding["effect"] == "every call is refused with 503 until this is corrected"
+    totals = {name: total for name, total in json.loads(as_json.stdout).items() if name != "findings"}
+    assert totals == {"servable": False, "problems": 1, "warnings": 0, "unsupported": 0}
+    assert good.stdout.endswith("\n0 problems, 0 warnings, 0 unsupported\n")
     assert without.returncode == 2
     assert no_database.returncode == 0
 
