@@ -107,12 +107,11 @@ def _collected(steps: Steps) -> tuple[list[str], Decision]:
 def _decided(found: _Found, question: "_Question", namespace: str) -> Steps:
     """Explain a call; where the credential makes a difference, that with each. Denied with one is denied."""
     refusals = list(found.about.refusals)
-    if found.about.is_system:
-        yield from refusals
-        return Decision(not refusals, None, refusals[0] if refusals else "no rules apply to a system key")
     if found.app is not None and found.app.data_api.disabled:
         refusals.append("the app's Data API is disabled: every call is refused with 404")
     yield from refusals
+    if found.about.is_system:
+        return Decision(not refusals, None, refusals[0] if refusals else "no rules apply to a system key")
     database, _, collection = namespace.partition(".")
     rules = None if found.source is None else found.source.ruleset(database, collection)
     if found.app is None or found.source is None or rules is None:

@@ -50,7 +50,7 @@ def _file(files: Files) -> Path:
 
 
 def _can_evaluate(source: Any, constants: Constants, report: Report) -> Expression:
-    refused = "every call is refused with 403"
+    refused = "every call is refused with 403, but for those with system keys"
     expression = compile_expression({} if source is None else source, Scope.CALL, constants, report, refused)
     if expression.constant is False:
         report.warning("'can_evaluate' is never true", refused)

@@ -7,6 +7,7 @@ from bson.code import Code
 
 from shared.operators import REFERENCE
 from shared.rules.comparisons import OPERATORS
+from shared.rules.compiler.members import quoted
 from shared.rules.compiler.operands import CONVERTERS, Constants, Scope, compile_key, compile_value, literal
 from shared.rules.conditions import All, AnyOf, Comparison, Exists, Function, Not
 from shared.rules.expressions import Constant, Expression, Operand
@@ -38,8 +39,8 @@ def compile_expression(
 
 def cannot_run(names: Sequence[str]) -> str:
     """Return the sentence that names functions which a condition asks."""
-    named = ", ".join(f"'{name}'" for name in names)
-    return f"function{'s' if len(names) > 1 else ''} {named}: JavaScript cannot run, so write the condition without it"
+    noun = "function" if len(names) == 1 else "functions"
+    return f"{noun} {quoted(names)}: JavaScript cannot run, so write the condition without it"
 
 
 def _operator(key: str) -> str | None:

@@ -1,6 +1,6 @@
 """The members of roles and filters: which there are, which must be there, and which are misspelled."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from difflib import get_close_matches
 from typing import Any
 
@@ -13,6 +13,11 @@ def like(name: str, known: Collection[str], prefix: str = "") -> str:
     """Return what to say after a name that is not known: which one is meant, or which there are."""
     found = get_close_matches(name, known, n=1)
     return f": is '{prefix}{found[0]}' meant?" if found else f": there are {', '.join(sorted(known))}"
+
+
+def quoted(names: Iterable[str]) -> str:
+    """Return names as a list in a sentence."""
+    return ", ".join(f"'{name}'" for name in names)
 
 
 def check_members(source: Mapping[str, Any], noun: str, known: frozenset[str], effect: str, report: Report) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from shared.rules.compiler.expressions import compile_expression
-from shared.rules.compiler.members import check_members
+from shared.rules.compiler.members import check_members, quoted
 from shared.rules.compiler.operands import Constants, Scope
 from shared.rules.expressions import Constant, Expression
 from shared.rules.fields import FieldRule
@@ -111,8 +111,9 @@ class _Compiler:
         if not isinstance(source, dict):
             report.problem("the permissions of a field are an object with 'read', 'write' or 'fields'")
             return FieldRule(None, None)
-        for name in (each for each in source if each not in _FIELD_MEMBERS):
-            report.at(name).problem("a field has 'read', 'write' and 'fields' only")
+        others = [name for name in source if name not in _FIELD_MEMBERS]
+        if others:
+            report.at(others[0]).problem(f"a field has 'read', 'write' and 'fields' only, not {quoted(others)}")
         read = self._permission(
             source, "read", Scope.FIELD, report, "do not see this field, unless its 'write' is true"
         )

@@ -6,6 +6,7 @@ from typing import Any
 
 from shared.rules.compiler.expressions import cannot_run
 from shared.rules.compiler.filters import compile_filter
+from shared.rules.compiler.members import quoted
 from shared.rules.compiler.operands import Constants
 from shared.rules.compiler.roles import compile_role
 from shared.rules.functions import functions_of, outcomes
@@ -38,20 +39,20 @@ def _check_order(roles: Sequence[tuple[Role, Report]], whose: str) -> None:
 
     It ends at a role that applies, and at one that asks a function, which has no answer.
     """
-    before: list[Role] = []
+    before: list[str] = []
     for position, (role, at) in enumerate(roles):
-        report, behind = at.at("apply_when"), [each for each, _ in roles[position + 1 :]]
+        report, behind = at.at("apply_when"), [each.name for each, _ in roles[position + 1 :]]
         if report.is_wrong:
-            before.append(role)
+            before.append(role.name)
             continue
         found = outcomes(role.apply_when)
-        before += [role] if found.holds else []
+        before += [role.name] if found.holds else []
         if found.is_open:
             are = "are not tried where it asks" if found.fails else "are never reached"
             names = cannot_run(functions_of(role.apply_when))
-            sentence = f"{names}; the roles behind '{role.name}' {are}: {_listed(behind)}" if behind else names
+            sentence = f"{names}; the roles behind '{role.name}' {are}: {quoted(behind)}" if behind else names
             where = "where it asks, " if found.fails else ""
-            others = f" but {_listed(before)}" if before else ""
+            others = f" but {quoted(before)}" if before else ""
             report.unsupported(sentence, f"{where}nobody{others} sees or changes anything in {whose}")
         elif behind and not found.fails:
             roles[position + 1][1].at("apply_when").problem(
@@ -59,10 +60,6 @@ def _check_order(roles: Sequence[tuple[Role, Report]], whose: str) -> None:
             )
         if not found.fails:
             return
-
-
-def _listed(roles: Sequence[Role]) -> str:
-    return ", ".join(f"'{role.name}'" for role in roles)
 
 
 def _members(source: Mapping[str, Any], name: str, report: Report) -> Iterable[tuple[Mapping[str, Any], Report]]:

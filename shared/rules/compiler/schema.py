@@ -6,6 +6,7 @@ from typing import Any
 from shared.rules.compiler.asked import asked_paths
 from shared.rules.compiler.expressions import compile_expression
 from shared.rules.compiler.keywords import KEYWORDS, compile_pattern, is_found, is_names, mapping, nothing, required
+from shared.rules.compiler.members import like, quoted
 from shared.rules.compiler.operands import Constants, Scope
 from shared.rules.compiler.types import BSON_TYPES, JSON_TYPES, Types
 from shared.rules.expressions import Constant, holds
@@ -22,6 +23,7 @@ _SHAPES: Mapping[str, tuple[Any, str]] = {
 _SCHEMAS = frozenset({
     "properties", "patternProperties", "additionalProperties", "dependencies", "items", "additionalItems",
 })  # fmt: skip
+_KNOWN = _IGNORED | _SCHEMAS | KEYWORDS.keys() | {"validate"}
 
 
 def compile_schema(source: Mapping[str, Any], constants: Constants, report: Report) -> Schema | None:
@@ -49,6 +51,10 @@ class _Compiler:
         if depth > _DEEPEST:
             report.problem(f"the schema is nested more than {_DEEPEST} levels deep")
             return nothing
+        others = [name for name in source if name not in _KNOWN]
+        if others:
+            sentence = f"a schema has no {quoted(others)}{like(others[0], _KNOWN)}"
+            report.at(others[0]).warning(sentence, "documents are written whatever it says")
         kinds = self._types(source, report)
         checks = [
             made
@@ -80,8 +86,6 @@ class _Compiler:
         return None
 
     def _member(self, name: str, value: Any, source: Mapping[str, Any], report: Report, depth: int) -> Check | None:
-        if name in _IGNORED:
-            return None
         if name in _SCHEMAS:
             return self._nested(name, value, source, report, depth)
         if name == "validate":
@@ -92,7 +96,6 @@ class _Compiler:
                 report.problem(f"'{name}' must be {kind}")
                 return None
             return make(value, source, report)
-        report.warning(f"'{name}' means nothing in a schema", "documents are written whatever it says")
         return None
 
     def _validate(self, value: Any, report: Report, depth: int) -> Check | None:
