@@ -260,7 +260,7 @@ async def test_a_change_is_explained_and_nothing_is_written(admin: Admin, driver
     assert (
         "MongoDB makes this change of it\n  votes: 1 -> 2\n  votes may be written\nthe schema holds" in allowed.stdout
     )
-    assert allowed.stdout.endswith("\nallowed by role 'visitor': the fields are writable\n")
+    assert allowed.stdout.endswith("\nallowed by role 'visitor': what changes is writable\n")
     assert "  title may not be written\n  votes may be written\n" in denied.stdout
     assert denied.stdout.endswith("\ndenied by role 'visitor': field 'title' is not writable\n")
     assert "denied by role 'visitor': field 'secret' is not readable" in hidden.stdout
