@@ -162,10 +162,6 @@ def _of_credential(
 
 def _of_question(question: "_Question", explanation: Explanation, *, has_schema: bool) -> Steps:
     decision = yield from explanation.of_call(question.operation, question.document)
-    rights = explanation.rights
-    if question.action == "aggregate" and not rights.is_full and rights.readable_stages() is None:
-        yield "the rules cannot be written as stages of a pipeline: aggregate is refused with 403"
-        return Decision(False, None, "the rules cannot be written as stages of a pipeline")
     if question.document is None or not decision.allowed:
         return decision
     if question.operation != "insert" and explanation.added:
@@ -173,7 +169,7 @@ def _of_question(question: "_Question", explanation: Explanation, *, has_schema:
         if not run(lambda service: is_found(service, document, added)):
             yield "the document does not match what the filters add: it is not found"
             return Decision(False, None, "the document does not match what the filters add")
-    if question.change is None or (rights.is_full and not has_schema):
+    if question.change is None or (explanation.rights.is_full and not has_schema):
         return decision
     return (yield from _of_change(explanation, question.document, question.change))
 
@@ -196,7 +192,6 @@ def _of_change(explanation: Explanation, document: Mapping[str, Any], change: Ch
 
 
 class _Question(NamedTuple):
-    action: str
     operation: Operation
     document: Mapping[str, Any] | None
     change: Change | None
@@ -223,7 +218,7 @@ class _Question(NamedTuple):
             raise fail(f"--action {name} is not what the other options ask about", WRONG_USAGE)
         if given and document is None:
             raise fail("a change is made of a document: give --document", WRONG_USAGE)
-        return cls(name, OPERATIONS[name], document, _change(update, array_filters, replacement))
+        return cls(OPERATIONS[name], document, _change(update, array_filters, replacement))
 
 
 def _change(update: str | None, array_filters: str | None, replacement: str | None) -> Change | None:

@@ -134,8 +134,6 @@ def test_functions_of_filters_and_permissions_are_named(explain: Explain, user: 
         (("--action", "updateOne"), {"roles": [OWNER | {"write": False}]}, False, None),
         (("--action", "find", "--document", '{"owner": "u2"}'), {"roles": [OWNER]}, False, None),
         (("--action", "insertOne", "--document", '{"owner": "u2"}'), {"roles": [OWNER]}, False, None),
-        (("--action", "aggregate"), {"roles": [OWNER, ADMIN | {"apply_when": {"a": 1}, "fields": {"b": {}},
-                                                              "read": None, "write": None}]}, False, None),
     ],
 )  # fmt: skip
 def test_scripts_read_the_decision(explain: Explain, options: Any, rules: Any, allowed: bool, role: str | None) -> None:
