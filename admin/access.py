@@ -1,24 +1,26 @@
 """`access`: why a caller may do something, or may not."""
 
-from collections.abc import Callable, Iterator, Mapping
-from itertools import chain
+from collections.abc import Mapping
 from typing import Annotated, Any, NamedTuple
 
 import bson
 import typer
 
-from admin.dry_run import Change, dry_run
+from admin.dry_run import Change, dry_run, is_found
 from admin.options import parsed
 from admin.output import AsJSON, console, show_json
-from admin.process import EXIT_CODES, WRONG_USAGE, NoSuchError, fail, run
+from admin.process import EXIT_CODES, FAILED, WRONG_USAGE, NoSuchError, fail, run
 from admin.subject import Subject, subject
+from shared.app.model import App
 from shared.app.model import DataSource as AppDataSource
 from shared.documents import ejson
+from shared.errors import InvalidParameterError
 from shared.rules import field_paths
-from shared.rules.explain import Operation, explain, explain_change, explain_touch
-from shared.rules.expressions import Expansions, Expression, holds
+from shared.rules.explain import Explanation, Operation, Steps, asks
+from shared.rules.expressions import Expansions, holds
 from shared.rules.ruleset import Ruleset
 from shared.rules.schema import Schema
+from shared.rules.writing import Decision
 from shared.service import Service
 
 app = typer.Typer(no_args_is_help=True, epilog=EXIT_CODES, add_completion=False)
@@ -65,83 +67,128 @@ def explain_(  # noqa: PLR0913, PLR0917  each is an option of the command
 ) -> None:
     """Print step by step which filters and roles count for a call, and what they decide on a document.
 
+    The last line says whether the call is allowed, and by which role; exit 1 if it is denied.
     With --update or --replacement MongoDB makes the change of the --document in a transaction that is always undone:
     nothing is written, whatever is decided.
     """
     question = _Question.of(action, _document("--document", document), update, array_filters, replacement, delete)
-    database, _, collection = namespace.partition(".")
     found = run(lambda service: _found(service, user, data_source))
-    rules = None if found.source is None else found.source.ruleset(database, collection)
-    if found.source is None or rules is None:
-        raise fail(f"no rule exists for namespace '{namespace}': every call is denied")
-    decided = _Rules(found.can_evaluate, rules, found.source.schema(database, collection), found.null_allowed)
-    steps = chain(
-        found.about.refusals, _of_credentials(found.about.views, lambda view: _steps(decided, question, view))
-    )
+    steps, decision = _collected(_decided(found, question, namespace))
     if as_json:
-        show_json({"steps": list(steps)})
-        return
-    out = console()
-    for step in steps:
-        out.print(step, markup=False)
-
-
-class _Rules(NamedTuple):
-    """What decides on a call of a collection."""
-
-    can_evaluate: Expression | None
-    ruleset: Ruleset
-    schema: Schema | None
-    null_allowed: bool
+        outcome = {"allowed": decision.allowed, "role": decision.role, "decision": str(decision)}
+        show_json({**outcome, "steps": steps})
+    else:
+        out = console()
+        for line in (*steps, str(decision)):
+            out.print(line, markup=False)
+    if not decision.allowed:
+        raise typer.Exit(FAILED)
 
 
 class _Found(NamedTuple):
-    """The app's data source, whom it is about, and what the app has every call pass first."""
+    """Whom it is about, the app and its data source, and what of the settings counts."""
 
-    source: AppDataSource | None
     about: Subject
-    can_evaluate: Expression | None
+    app: App | None
+    source: AppDataSource | None
     null_allowed: bool
 
 
-def _of_credentials(
-    views: Mapping[str, Mapping[str, Any]], steps_of: Callable[[Mapping[str, Any]], Iterator[str]]
-) -> Iterator[str]:
-    """Give the steps; where the credential makes a difference, those of each."""
-    if len(views) == 1:
-        yield from steps_of(next(iter(views.values())))
-        return
-    for credential, view in views.items():
+def _collected(steps: Steps) -> tuple[list[str], Decision]:
+    """Return all steps, and what is decided."""
+    found: list[str] = []
+    try:
+        while True:
+            found.append(next(steps))
+    except StopIteration as end:
+        return found, end.value
+
+
+def _decided(found: _Found, question: "_Question", namespace: str) -> Steps:
+    """Explain a call; where the credential makes a difference, that with each. Denied with one is denied."""
+    refusals = list(found.about.refusals)
+    if found.app is not None and found.app.data_api.disabled:
+        refusals.append("the app's Data API is disabled: every call is refused with 404")
+    yield from refusals
+    if found.about.is_system:
+        return Decision(not refusals, None, refusals[0] if refusals else "no rules apply to a system key")
+    database, _, collection = namespace.partition(".")
+    rules = None if found.source is None else found.source.ruleset(database, collection)
+    if found.app is None or found.source is None or rules is None:
+        sentence = f"no rule exists for namespace '{namespace}': every call is refused with 403"
+        yield sentence
+        return Decision(False, None, refusals[0] if refusals else sentence)
+    schema = found.source.schema(database, collection)
+    explained = {
+        credential: _of_credential(found, question, rules, schema, Expansions(view))
+        for credential, view in found.about.views.items()
+    }
+    decision = yield from _of_each(explained)
+    return Decision(False, None, refusals[0]) if refusals else decision
+
+
+def _of_each(explained: Mapping[str, Steps]) -> Steps:
+    if len(explained) == 1:
+        return (yield from next(iter(explained.values())))
+    decisions: dict[str, Decision] = {}
+    for credential, steps in explained.items():
+        told, decisions[credential] = _collected(steps)
         yield f"{credential}:"
-        for step in steps_of(view):
-            yield f"  {step}"
+        yield from (f"  {line}" for line in (*told, str(decisions[credential])))
+    for credential, decision in decisions.items():
+        if not decision.allowed:
+            return decision._replace(reason=f"{decision.reason} ({credential})")
+    first, *others = decisions.values()
+    return first if others == [first] else Decision(True, None, "with each credential")
 
 
-def _steps(decided: _Rules, question: "_Question", view: Mapping[str, Any]) -> Iterator[str]:
-    expansions = Expansions(view)
-    if decided.can_evaluate is not None and not holds(decided.can_evaluate, expansions.context()):
-        yield "the app's 'can_evaluate' is not true for this caller: every call is refused with 403"
-    rights = decided.ruleset.rights(expansions)
-    yield from explain(decided.ruleset, expansions, question.operation, question.document)
-    if question.document is not None and question.change is not None and not rights.is_full:
-        yield from _of_change(decided, expansions, question.document, question.change)
+def _of_credential(
+    found: _Found, question: "_Question", rules: Ruleset, schema: Schema | None, expansions: Expansions
+) -> Steps:
+    condition = None if found.app is None else found.app.data_api.can_evaluate
+    refusal = None
+    if condition is not None and not holds(condition, expansions.context()):
+        asked = f", as it {asks(condition)}" if condition.asks_function else ""
+        refusal = f"the app's 'can_evaluate' is not true for this caller{asked}: every call is refused with 403"
+        yield refusal
+    try:
+        explanation = Explanation(rules, schema, expansions, null_allowed=found.null_allowed)
+        decision = yield from _of_question(question, explanation, has_schema=schema is not None)
+    except InvalidParameterError as error:
+        yield f"the call is refused with 400: {error}"
+        decision = Decision(False, None, str(error))
+    return decision if refusal is None else Decision(False, None, refusal)
 
 
-def _of_change(decided: _Rules, expansions: Expansions, document: Mapping[str, Any], change: Change) -> Iterator[str]:
-    rights = decided.ruleset.rights(expansions)
+def _of_question(question: "_Question", explanation: Explanation, *, has_schema: bool) -> Steps:
+    decision = yield from explanation.of_call(question.operation, question.document)
+    if question.document is None or not decision.allowed:
+        return decision
+    if question.operation != "insert" and explanation.added:
+        document, added = question.document, {"$and": explanation.added}
+        if not run(lambda service: is_found(service, document, added)):
+            yield "the document does not match what the filters add: it is not found"
+            return Decision(False, None, "the document does not match what the filters add")
+    if question.change is None or (explanation.rights.is_full and not has_schema):
+        return decision
+    return (yield from _of_change(explanation, question.document, question.change))
+
+
+def _of_change(explanation: Explanation, document: Mapping[str, Any], change: Change) -> Steps:
+    raw = bson.encode(document)
     if change.is_replacement:
-        yield f"of what is replaced nothing may be hidden\n  {rights.may_replace(bson.encode(document))}"
+        touched = explanation.rights.may_replace(raw)
+        yield f"of what is replaced nothing may be hidden\n  {touched}"
     else:
         is_pipeline = isinstance(change.update, list)
-        touched = None if is_pipeline else field_paths.of_update(change.update, list(change.array_filters or []))
-        yield from explain_touch(rights, bson.encode(document), touched)
-    try:
-        old, new = run(lambda service: dry_run(service, document, change))
-    except typer.Exit:
-        yield "MongoDB refuses the change: nothing is decided on a result"
-        raise
-    null_allowed = decided.null_allowed
-    yield from explain_change(rights, expansions, decided.schema, old, new, null_allowed=null_allowed)
+        named = None if is_pipeline else field_paths.of_update(change.update, list(change.array_filters or []))
+        touched = yield from explanation.of_touch(raw, named)
+    made = run(lambda service: dry_run(service, document, change))
+    if isinstance(made, str):
+        yield f"MongoDB refuses the change: {made}"
+        return Decision(False, touched.role, "MongoDB refuses the change") if touched.allowed else touched
+    decision = yield from explanation.of_change(*made)
+    return decision if touched.allowed else touched
 
 
 class _Question(NamedTuple):
@@ -176,13 +223,18 @@ class _Question(NamedTuple):
 
 def _change(update: str | None, array_filters: str | None, replacement: str | None) -> Change | None:
     if replacement is not None:
-        return Change(parsed(ejson.document, "--replacement", replacement), is_replacement=True)
+        replacing = parsed(ejson.document, "--replacement", replacement)
+        if any(name.startswith("$") for name in replacing):
+            raise fail("--replacement must not hold update operators", WRONG_USAGE)
+        return Change(replacing, is_replacement=True)
     if update is None:
         return None
     changes = parsed(ejson.value, "--update", update)
     filters = None if array_filters is None else parsed(ejson.value, "--array-filters", array_filters)
     if not isinstance(changes, dict | list) or not isinstance(filters, list | None):
         raise fail("--update is an object or a pipeline, --array-filters an array", WRONG_USAGE)
+    if not changes or (isinstance(changes, dict) and not all(name.startswith("$") for name in changes)):
+        raise fail("--update must hold update operators only", WRONG_USAGE)
     return Change(changes, filters)
 
 
@@ -192,11 +244,11 @@ def _document(option: str, text: str | None) -> dict[str, Any] | None:
 
 async def _found(service: Service, user_id: str, data_source: str) -> _Found:
     about = await subject(service, user_id)
-    app = service.app
-    if app is None:
-        return _Found(None, about, None, null_allowed=False)
+    app, null_allowed = service.app, service.settings.schema_null_type_validation
+    if app is None or about.is_system:
+        return _Found(about, app, None, null_allowed)
     is_only = len(service.settings.data_sources) == 1
     source = app.data_source(data_source, is_only=is_only)
     if source is None or service.settings.data_source_uri(data_source) is None:
         raise NoSuchError(f"there is no data source '{data_source}': every call is refused with 400")
-    return _Found(source, about, app.data_api.can_evaluate, service.settings.schema_null_type_validation)
+    return _Found(about, app, source, null_allowed)

@@ -13,16 +13,17 @@ from shared import settings as environment
 from shared.app.files import AppError, FileFinding
 from shared.app.model import App
 from shared.app.reading import load
+from shared.rules.report import Level
 from shared.settings import SettingsError
 
 app = typer.Typer(no_args_is_help=True, epilog=EXIT_CODES, add_completion=False)
 
 Folder = Annotated[Path | None, typer.Argument(metavar="FOLDER", help="The app's folder; without it APP_CONFIG_DIR.")]
 
-_TITLES = {
-    "problem": "[bold red]problem[/]",
-    "warning": "[yellow]warning[/]",
-    "unsupported": "[cyan]not supported[/]",
+_GROUPS: dict[Level, tuple[str, str, str]] = {
+    "problem": ("[bold red]To correct[/], as the app is not served before", "problem", "problems"),
+    "warning": ("[yellow]To look at[/], as it is seldom meant", "warning", "warnings"),
+    "unsupported": ("[cyan]Not supported[/], to be replaced or done without", "unsupported", "unsupported"),
 }
 
 
@@ -33,22 +34,29 @@ def main() -> None:
 
 @app.command(epilog=EXIT_CODES)
 def check(folder: Folder = None, as_json: AsJSON = False) -> None:
-    """Read an app as the service would: what is wrong, and what Dozen cannot do. Exit 1 if it is wrong."""
+    """Read an app as the service would: what is wrong, and what Dozen cannot do. Exit 1 if it is wrong.
+
+    Each finding says what it means for the app's users; of one mistake there is one.
+    """
     path, data_sources = _configured(folder)
     try:
         loaded: App | None = load(path, environment.app_secrets(), data_sources)
         findings = loaded.findings if loaded else ()
     except AppError as error:
         loaded, findings = None, error.findings
+    totals = {level: sum(finding.level == level for finding in findings) for level in _GROUPS}
     if as_json:
-        show_json({"servable": loaded is not None, "findings": [finding._asdict() for finding in findings]})
+        counts = {_GROUPS[level][2]: total for level, total in totals.items()}
+        ordered = [finding._asdict() for level in _GROUPS for finding in findings if finding.level == level]
+        show_json({"servable": loaded is not None, **counts, "findings": ordered})
     else:
-        _show(console(), findings)
+        out = console()
+        _show(out, findings)
+        if loaded is not None:
+            _summarize(out, loaded)
+        out.print(", ".join(_counted(level, total) for level, total in totals.items()))
     if loaded is None:
-        problems = sum(finding.level == "problem" for finding in findings)
-        raise fail(f"the app cannot be served: {problems} problem{'s' * (problems > 1)} to correct")
-    if not as_json:
-        _summarize(console(), loaded)
+        raise fail(f"the app cannot be served: {_counted('problem', totals['problem'])} to correct")
 
 
 def _configured(folder: Path | None) -> tuple[Path, frozenset[str] | None]:
@@ -65,9 +73,21 @@ def _configured(folder: Path | None) -> tuple[Path, frozenset[str] | None]:
 
 
 def _show(out: Console, findings: tuple[FileFinding, ...]) -> None:
-    for finding in findings:
-        place = f"{finding.file} [dim]at[/] {escape(finding.path)}" if finding.path else finding.file
-        out.print(f"{_TITLES[finding.level]} {place}\n  {escape(finding.sentence)}")
+    """Print what is to be done: what keeps the app from being served comes first."""
+    for level, (title, *_) in _GROUPS.items():
+        found = [finding for finding in findings if finding.level == level]
+        if found:
+            out.print(f"{title}:")
+        for number, finding in enumerate(found, 1):
+            place = (
+                f"{escape(finding.file)} [dim]at[/] {escape(finding.path)}" if finding.path else escape(finding.file)
+            )
+            out.print(f"{number}. {place}\n   {escape(finding.sentence)}\n   -> {escape(finding.effect)}")
+
+
+def _counted(level: Level, total: int) -> str:
+    _, one, many = _GROUPS[level]
+    return f"{total} {one if total == 1 else many}"
 
 
 def _summarize(out: Console, loaded: App) -> None:

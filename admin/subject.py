@@ -13,10 +13,11 @@ from shared.service import Service
 
 
 class Subject(NamedTuple):
-    """`views` has `%%user` by credential, one without a name where that makes no difference."""
+    """`views` has `%%user` by credential, one without a name where that makes no difference; none of a system key."""
 
     views: Mapping[str, Mapping[str, Any]]
     refusals: tuple[str, ...]
+    is_system: bool = False
 
 
 async def subject(service: Service, account_id: str) -> Subject:
@@ -24,7 +25,15 @@ async def subject(service: Service, account_id: str) -> Subject:
     refusals: list[str] = []
     user = await service.users.find(account_id)
     if user is None:
-        user, refusals = await _of_key(service, account_id)
+        key = await service.keys.find({"_id": ObjectId(account_id) if ObjectId.is_valid(account_id) else account_id})
+        if key is None:
+            raise NoSuchError(f"there is no user and no key {account_id}")
+        refusals = ["the key is disabled: every call is refused with 401"] if key["disabled"] else []
+        if key.get("system"):
+            return Subject({}, tuple(refusals), is_system=True)
+        user = await _of_key(service, key)
+        if not service.exported.providers.api_key:
+            refusals.append("the app's provider 'api-key' is disabled: every call with the key is refused with 401")
     if user.disabled:
         refusals.append("the user is disabled: every call is refused with 401")
     return Subject(await _views(service, user), tuple(refusals))
@@ -40,17 +49,9 @@ async def _views(service: Service, user: User) -> dict[str, Mapping[str, Any]]:
     }
 
 
-async def _of_key(service: Service, key_id: str) -> tuple[User, list[str]]:
-    """Return the user that a key is by itself, or acts as, and what refuses the key."""
-    key = await service.keys.find({"_id": ObjectId(key_id) if ObjectId.is_valid(key_id) else key_id})
-    if key is None:
-        raise NoSuchError(f"there is no user and no key {key_id}")
-    if key.get("system"):
-        raise NoSuchError(f"the key {key_id} is a system key: no rules apply to it")
+async def _of_key(service: Service, key: Mapping[str, Any]) -> User:
+    """Return the user that a key is by itself, or acts as."""
     user = await service.users.find(str(key["user_id"])) if key.get("user_id") else as_user(key)
     if user is None:
-        raise NoSuchError(f"the key {key_id} acts as a user who is not there")
-    refusals = ["the key is disabled: every call is refused with 401"] if key["disabled"] else []
-    if not service.exported.providers.api_key:
-        refusals.append("the app's provider 'api-key' is disabled: every call with the key is refused with 401")
-    return user, refusals
+        raise NoSuchError(f"the key {key['_id']} acts as a user who is not there")
+    return user

@@ -6,6 +6,7 @@ transaction, so that no other write comes between the check and what was checked
 
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from itertools import chain, islice
 from typing import Any, NamedTuple, NoReturn
 
 import bson
@@ -23,7 +24,9 @@ from shared.errors import CommandFailedError, DataAPIError, DeniedWriteError, No
 from shared.mongo.deadlines import Session, transaction
 from shared.mongo.refusals import translated
 from shared.rules import field_paths
+from shared.rules.disclosure import disclosed
 from shared.rules.ruleset import NO_ROLE, Rights
+from shared.rules.schema import MOST_FAILURES
 from shared.rules.values import Path
 from shared.rules.writing import Decision
 
@@ -104,8 +107,13 @@ class RuledWrites(RuledMatches):
         before = None if old is None else decoded(old)
         allowed = self.settings.schema_null_type_validation
         failures = self.schema.failures(after, before, self.expansions, null_allowed=allowed)
-        if failures:
-            raise SchemaFailedError(f"{verb} not permitted: schema validation failed: {'; '.join(failures)}")
+        first = list(islice(failures, MOST_FAILURES))
+        if first:
+            documents = [after] if before is None else [before, after]
+            told = list(islice(disclosed(chain(first, failures), self.rights, documents), MOST_FAILURES))
+            reasons = f": {'; '.join(map(str, told))}" if told else ""
+            error = SchemaFailedError(f"{verb} not permitted: schema validation failed{reasons}")
+            raise error.because(f"denied by the schema: {'; '.join(map(str, first))}")
 
     def _touched(self, changes: Changes, array_filters: list[Any] | None) -> set[Path] | None:
         """Return the paths that an update names; None stands for all, as for a pipeline that may read any."""

@@ -8,6 +8,7 @@ from shared.app.files import Files, secret, typed
 from shared.app.model import DataAPI, Validation
 from shared.rules.compiler.expressions import compile_expression
 from shared.rules.compiler.operands import Constants, Scope
+from shared.rules.expressions import Expression
 from shared.rules.report import Report
 
 FOLDERS = ("http_endpoints", "https_endpoints")
@@ -22,7 +23,10 @@ def read_data_api(files: Files, constants: Constants, secrets: Mapping[str, str]
     run_as_user_id = typed(source, "run_as_user_id", str, report, None)
     if typed(source, "run_as_user_id_script_source", str, report, ""):
         at = report.at("run_as_user_id_script_source")
-        at.unsupported("a script cannot choose the user, as JavaScript cannot run: callers must send credentials")
+        at.unsupported(
+            "a script cannot choose the user, as JavaScript cannot run: callers must send credentials",
+            "every call without credentials is refused with 400",
+        )
     run_as_system = typed(source, "run_as_system", bool, report, False)
     if run_as_system and run_as_user_id:
         report.at("run_as_user_id").problem("run_as_system and run_as_user_id exclude each other")
@@ -32,9 +36,7 @@ def read_data_api(files: Files, constants: Constants, secrets: Mapping[str, str]
         return_type=_return_type(source, report),
         create_user_on_auth=typed(source, "create_user_on_auth", bool, report, False),
         fetch_custom_user_data=typed(source, "fetch_custom_user_data", bool, report, False),
-        can_evaluate=compile_expression(
-            source.get("can_evaluate") or {}, Scope.CALL, constants, report.at("can_evaluate")
-        ),
+        can_evaluate=_can_evaluate(source.get("can_evaluate"), constants, report.at("can_evaluate")),
         run_as_user_id=run_as_user_id,
         run_as_system=run_as_system,
         validation=validation,
@@ -45,6 +47,14 @@ def read_data_api(files: Files, constants: Constants, secrets: Mapping[str, str]
 def _file(files: Files) -> Path:
     paths = [files.root / folder / "data_api_config.json" for folder in FOLDERS]
     return next((path for path in paths if path.is_file()), paths[0])
+
+
+def _can_evaluate(source: Any, constants: Constants, report: Report) -> Expression:
+    refused = "every call is refused with 403, but for those with system keys"
+    expression = compile_expression({} if source is None else source, Scope.CALL, constants, report, refused)
+    if expression.constant is False:
+        report.warning("'can_evaluate' is never true", refused)
+    return expression
 
 
 def _validation(source: Mapping[str, Any], secrets: Mapping[str, str], report: Report) -> tuple[Validation, str | None]:

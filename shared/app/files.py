@@ -25,11 +25,13 @@ class FileFinding(NamedTuple):
     level: Level
     path: str
     sentence: str
+    effect: str
+    """What it means for the app's users."""
 
     @classmethod
     def of(cls, file: str, finding: Finding) -> "FileFinding":
         """Name the file of a finding."""
-        return cls(file, finding.level, finding.path, finding.sentence)
+        return cls(file, finding.level, finding.path, finding.sentence, finding.effect)
 
 
 class AppError(Exception):
@@ -52,13 +54,31 @@ class Files:
         """Take the folder."""
         self.root = root
         self.environment: Mapping[str, Any] = {}
+        self.unread: dict[str, str] = {}
+        """What the expansions start with whose files are wrong, and these files: that others miss them follows."""
         self._reports: dict[str, Report] = {}
         self._read = sha256()
 
     @property
     def findings(self) -> list[FileFinding]:
-        """All that was found, file by file."""
-        return [FileFinding.of(file, finding) for file, report in self._reports.items() for finding in report.findings]
+        """All that was found, file by file; what is missing for many places is one mistake."""
+        found: list[FileFinding] = []
+        causes: set[str] = set()
+        for file, report in self._reports.items():
+            for finding in report.findings:
+                if finding.cause and (finding.cause in causes or self._follows(file, finding)):
+                    continue
+                causes.add(finding.cause)
+                found.append(FileFinding.of(file, finding))
+        return found
+
+    def _follows(self, file: str, finding: Finding) -> bool:
+        return any(finding.cause.startswith(prefix) and file != wrong for prefix, wrong in self.unread.items())
+
+    def miss(self, prefix: str, path: Path, report: Report) -> None:
+        """Take note that expansions may have no value because a file is wrong, if it is."""
+        if report.is_wrong:
+            self.unread[prefix] = self._name(path)
 
     def fingerprint(self, secrets: Mapping[str, str]) -> str:
         """Return a hash of all that was read so far, and of the secrets: it changes with what the app means."""
@@ -68,12 +88,15 @@ class Files:
 
     def report(self, path: Path) -> Report:
         """Return the report of a file."""
+        return self._reports.setdefault(self._name(path), Report())
+
+    def _name(self, path: Path) -> str:
         name = path.relative_to(self.root).as_posix() if path.is_relative_to(self.root) else path.as_posix()
-        return self._reports.setdefault(name or ".", Report())
+        return name or "."
 
     def has_problem(self) -> bool:
         """Tell whether something was found that keeps the app from being used."""
-        return any(_is_problem(finding) for report in self._reports.values() for finding in report.findings)
+        return any(report.is_wrong for report in self._reports.values())
 
     def object(self, path: Path) -> dict[str, Any]:
         """Return the object in a file, {} if there is no file or it is wrong; templates in it are filled in."""
@@ -141,13 +164,10 @@ class Files:
     def _environment_value(self, name: str, report: Report) -> str:
         value = walk(self.environment, ("values", *name.split(".")))
         if value is MISSING:
-            report.problem(f"the environment has no value '{name}': add it to the environment's file")
+            sentence = f"the environment has no value '{name}': add it to the environment's file, or correct its name"
+            report.problem(sentence, cause=f"%%environment.values.{name}")
             return ""
         return str(value)
-
-
-def _is_problem(finding: Finding) -> bool:
-    return finding.level == "problem"
 
 
 def typed(source: Mapping[str, Any], name: str, kind: type, report: Report, default: Any) -> Any:
@@ -168,6 +188,7 @@ def secret(name: str, secrets: Mapping[str, str], report: Report) -> str:
     """Return a secret's value; without one it is a problem that names the variable to set."""
     value = secrets.get(folded(name))
     if value is None:
-        report.problem(f"the secret '{name}' has no value: set APP_SECRET_{folded(name).upper()}")
+        variable = f"APP_SECRET_{folded(name).upper()}"
+        report.problem(f"the secret '{name}' has no value: set {variable}", cause=variable)
         return ""
     return value

@@ -13,10 +13,10 @@ _MOST_KEYS = 3
 _HS256_KEY = re.compile(r"[A-Za-z0-9_-]{32,512}")
 _LONGEST_FIELD = 64
 _UNSUPPORTED = {
-    "custom-function": "a function cannot log users in, as JavaScript cannot run",
-    "oauth2-google": "logging in with Google is not supported: use custom-token",
-    "oauth2-facebook": "logging in with Facebook is not supported: use custom-token",
-    "oauth2-apple": "logging in with Apple is not supported: use custom-token",
+    "custom-function": ("a function cannot log users in, as JavaScript cannot run", "by the function"),
+    "oauth2-google": ("use custom-token", "with Google"),
+    "oauth2-facebook": ("use custom-token", "with Facebook"),
+    "oauth2-apple": ("use custom-token", "with Apple"),
 }
 _FILE = ("auth", "providers.json")
 _OLD_FOLDER = "auth_providers"
@@ -30,7 +30,8 @@ def read_providers(files: Files, secrets: Mapping[str, str]) -> Providers:
         if typed(source, "disabled", bool, report, False):
             continue
         if kind in _UNSUPPORTED:
-            report.unsupported(f"provider '{kind}': {_UNSUPPORTED[kind]}")
+            sentence, how = _UNSUPPORTED[kind]
+            report.unsupported(f"provider '{kind}': {sentence}", f"every login {how} is refused with 404")
         elif kind in _KNOWN:
             enabled[kind] = source, report
         else:
@@ -68,12 +69,13 @@ def _email_password(source: Mapping[str, Any], report: Report) -> EmailPassword:
         run_confirmation_function=typed(config, "runConfirmationFunction", bool, at, False),
         run_reset_function=typed(config, "runResetFunction", bool, at, False),
     )
-    for is_on, name in (
-        (made.run_confirmation_function, "confirmationFunctionName"),
-        (made.run_reset_function, "resetFunctionName"),
+    for is_on, name, effect in (
+        (made.run_confirmation_function, "confirmationFunctionName", "every registration by e-mail"),
+        (made.run_reset_function, "resetFunctionName", "every reset of a password by the function"),
     ):
         if is_on:
-            at.at(name).unsupported(f"function '{config.get(name)}': JavaScript cannot run, so this is refused")
+            sentence = f"function '{config.get(name)}': JavaScript cannot run, so let users confirm by mail"
+            at.at(name).unsupported(sentence, f"{effect} is refused with 400")
     return made
 
 
@@ -84,7 +86,8 @@ def _custom_token(source: Mapping[str, Any], report: Report, secrets: Mapping[st
         at.at("signingAlgorithm").problem("'signingAlgorithm' is HS256, RS256 or ES256")
         algorithm = "HS256"
     jwk_uri = _jwk_uri(config, at)
-    keys = () if jwk_uri else _signing_keys(source, algorithm, report, secrets)
+    has_keys = jwk_uri is None and not at.at("useJWKURI").is_wrong
+    keys = _signing_keys(source, algorithm, report, secrets) if has_keys else ()
     audience = config.get("audience")
     return CustomToken(
         audience=_audience(audience, at.at("audience")),
@@ -115,6 +118,8 @@ def _signing_keys(
     keys = []
     for position, name in enumerate(names):
         key = secret(str(name), secrets, at.at(position))
+        if report.at("config", "signingAlgorithm").is_wrong:  # of which algorithm the key must be is not known
+            continue
         if key and algorithm == "HS256" and not _HS256_KEY.fullmatch(key):
             at.at(position).problem(f"the secret '{name}' must have 32 to 512 letters, digits, '-' or '_'")
         if key and algorithm != "HS256" and "-----BEGIN PUBLIC KEY-----" not in key:
@@ -145,3 +150,9 @@ def _metadata(source: Mapping[str, Any], report: Report) -> tuple[MetadataField,
             at.at("field_name").problem(f"'field_name' must be shorter than {_LONGEST_FIELD} characters")
         found.append(MetadataField(typed(each, "required", bool, at, False), path, target))
     return tuple(found)
+
+
+def user_data(providers: Providers) -> frozenset[str]:
+    """Return the members that `%%user.data` has: those of an address, of a key, and of a token."""
+    fields = providers.custom_token.metadata_fields if providers.custom_token else ()
+    return frozenset({"email", "name", *(field.target for field in fields)})

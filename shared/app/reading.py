@@ -11,8 +11,10 @@ from shared.app.files import AppError, FileFinding, Files, secret, typed
 from shared.app.model import App, CustomUserData
 from shared.app.unsupported import list_unsupported
 from shared.rules.compiler.operands import Constants
+from shared.rules.report import NOT_SERVED, Report
 
 _NO_ENVIRONMENT = "no-environment"
+_ENVIRONMENTS = (_NO_ENVIRONMENT, "development", "testing", "qa", "production")
 _ROOTS = ("root_config.json", "realm_config.json", "config.json")
 
 
@@ -24,21 +26,24 @@ def load(folder: Path, secrets: Mapping[str, str], data_sources: frozenset[str] 
     """
     if not folder.is_dir():
         sentence = "this folder does not exist: APP_CONFIG_DIR must name that of an exported app"
-        raise AppError([FileFinding(str(folder), "problem", "", sentence)])
+        raise AppError([FileFinding(str(folder), "problem", "", sentence, NOT_SERVED)])
     files = Files(folder)
     root = next((folder / name for name in _ROOTS if (folder / name).is_file()), folder / _ROOTS[0])
     if not root.is_file():
         files.report(root).problem("the file is missing: is this the folder of an exported app?")
     config = files.object(root)
     report = files.report(root)
-    tag, constants = _constants(files, typed(config, "environment", str, report, ""), secrets)
+    tag, constants = _constants(files, _tag(files, config, report), secrets)
+    files.miss("%%environment", root, report.at("environment"))
+    logins = providers.read_providers(files, secrets)
+    constants = constants._replace(user_data=providers.user_data(logins))
     origins = typed(config, "allowed_request_origins", list, report, [])
     app = App(
         app_id=typed(config, "app_id", str, report, ""),
         name=typed(config, "name", str, report, ""),
         environment=tag,
         values=constants.values,
-        providers=providers.read_providers(files, secrets),
+        providers=logins,
         custom_user_data=_custom_user_data(files),
         data_api=read_data_api(files, constants, secrets),
         data_sources=sources.read_data_sources(files, constants, data_sources),
@@ -56,18 +61,22 @@ def _custom_user_data(files: Files) -> CustomUserData | None:
     source, report = files.object(path), files.report(path)
     if not typed(source, "enabled", bool, report, False):
         return None
-    members = {}
-    for name in ("mongo_service_name", "database_name", "collection_name", "user_id_field"):
-        members[name] = typed(source, name, str, report, "")
-        if not members[name]:
-            report.at(name).problem(f"'{name}' is missing: custom user data is enabled")
+    names = ("mongo_service_name", "database_name", "collection_name", "user_id_field")
+    members = {name: typed(source, name, str, report, "") for name in names}
+    missing = [name for name in names if not members[name] and not report.at(name).is_wrong]
+    if missing:
+        named = ", ".join(f"'{name}'" for name in missing)
+        report.at(missing[0]).problem(
+            f"{named} {'is' if len(missing) == 1 else 'are'} missing: custom user data is enabled"
+        )
     if members["user_id_field"] and not all(
         part and not part.startswith("$") for part in members["user_id_field"].split(".")
     ):
         report.at("user_id_field").problem("'user_id_field' must be the path of a field")
     if source.get("on_user_creation_function_name"):
         report.at("on_user_creation_function_name").unsupported(
-            f"function '{source['on_user_creation_function_name']}': JavaScript cannot run when a user is created"
+            f"function '{source['on_user_creation_function_name']}': JavaScript cannot run when a user is created",
+            "users are created without what it does for them",
         )
     return CustomUserData(
         service=members["mongo_service_name"],
@@ -77,14 +86,24 @@ def _custom_user_data(files: Files) -> CustomUserData | None:
     )
 
 
+def _tag(files: Files, config: Mapping[str, Any], report: Report) -> str:
+    tag: str = typed(config, "environment", str, report, "")
+    if tag and tag not in _ENVIRONMENTS and not _environment_file(files, tag).is_file():
+        report.at("environment").problem(f"'environment' is one of {', '.join(_ENVIRONMENTS)}, or has a file")
+    return tag
+
+
+def _environment_file(files: Files, tag: str) -> Path:
+    return files.root / "environments" / f"{tag or _NO_ENVIRONMENT}.json"
+
+
 def _constants(files: Files, tag: str, secrets: Mapping[str, str]) -> tuple[str, Constants]:
     """Return the environment's name and the constants; the files that are read later have its templates filled in."""
-    path = files.root / "environments" / f"{tag or _NO_ENVIRONMENT}.json"
+    path = _environment_file(files, tag)
     environment: dict[str, Any] = {"tag": tag, "values": {}}
-    if tag and not path.is_file():
-        files.report(path).warning(f"there is no file for the environment '{tag}', so it has no values")
     environment["values"] = typed(files.object(path), "values", dict, files.report(path), {})
     files.environment = environment
+    files.miss("%%environment.values", path, files.report(path))
     values: dict[str, Any] = {}
     for file in files.json_files(files.root / "values"):
         source, report = files.object(file), files.report(file)
@@ -93,4 +112,5 @@ def _constants(files: Files, tag: str, secrets: Mapping[str, str]) -> tuple[str,
             values[name] = secret(typed(source, "value", str, report, name), secrets, report.at("value"))
         else:
             values[name] = source.get("value")
+        files.miss(f"%%values.{file.stem}", file, report)
     return tag, Constants(values, environment)

@@ -1,37 +1,77 @@
-"""What an app holds that Dozen cannot do, by name."""
+"""What an app holds that Dozen cannot do, by name; what is empty, disabled or at its default is not listed."""
 
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from shared.app.data_api import FOLDERS
 from shared.app.files import Files
+from shared.rules.report import Report
 
-_FOLDERS = {
-    "triggers": "triggers do not run",
-    "sync": "Device Sync is not served",
-    "graphql": "GraphQL is not served",
-    "hosting": "static files are not hosted",
-    "log_forwarders": "logs are not forwarded: they go to standard output and Application Insights",
+_NOT_DONE = {
+    "DATABASE": "what it does when documents change is not done",
+    "AUTHENTICATION": "what it does when users come, log in or go is not done",
+    "SCHEDULED": "what it does at its times is not done",
 }
 
 
 def list_unsupported(files: Files) -> None:
-    """Add functions, triggers, sync, GraphQL, hosting and custom endpoints to the findings."""
-    functions = files.root / "functions"
-    for source in sorted(functions.rglob("*.js")) if functions.is_dir() else []:
-        if not source.is_symlink() and "node_modules" not in source.parts:
-            name = source.relative_to(functions).with_suffix("").as_posix()
-            files.report(source).unsupported(f"function '{name}': JavaScript cannot run")
-    for name, sentence in _FOLDERS.items():
-        if any((files.root / name).rglob("*.json")) if (files.root / name).is_dir() else False:
-            files.report(files.root / name).unsupported(sentence)
+    """Add functions, triggers, sync, GraphQL, hosting, log forwarders and custom endpoints to the findings."""
+    _functions(files)
+    for trigger, report in _objects(files, files.root / "triggers"):
+        effect = _NOT_DONE.get(str(trigger.get("type")), "what it does is not done")
+        report.unsupported(f"trigger '{trigger.get('name')}': triggers do not run", effect)
+    _sync(files)
+    for resolver, report in _objects(files, files.root / "graphql" / "custom_resolvers"):
+        name = f"{resolver.get('on_type', '?')}.{resolver.get('field_name', '?')}"
+        report.unsupported(f"resolver '{name}': GraphQL is not served", "every GraphQL query is refused with 404")
+    _hosting(files)
+    for forwarder, report in _objects(files, files.root / "log_forwarders"):
+        sentence = f"log forwarder '{forwarder.get('name')}': logs go to standard output and Application Insights"
+        report.unsupported(sentence, "users notice nothing; whoever read the forwarded logs finds them there")
     for folder in FOLDERS:
-        path = files.root / folder / "config.json"
-        for position, endpoint in enumerate(files.array(path)):
-            route = _route(endpoint)
-            files.report(path).at(position).unsupported(f"custom endpoint '{route}': its function cannot run")
+        _endpoints(files, files.root / folder / "config.json")
 
 
-def _route(endpoint: Any) -> str:
-    if not isinstance(endpoint, dict):
-        return "?"
-    return f"{endpoint.get('http_method', '*')} {endpoint.get('route', '?')}"
+def _functions(files: Files) -> None:
+    folder = files.root / "functions"
+    for source in sorted(folder.rglob("*.js")) if folder.is_dir() else []:
+        if source.is_symlink() or "node_modules" in source.parts or not source.stat().st_size:
+            continue
+        name = source.relative_to(folder).with_suffix("").as_posix()
+        files.report(source).unsupported(
+            f"function '{name}': JavaScript cannot run", "whoever calls it is refused with 404"
+        )
+
+
+def _objects(files: Files, folder: Path) -> Iterator[tuple[Mapping[str, Any], Report]]:
+    """Give what the files of a folder hold, if it is not disabled."""
+    for path in files.json_files(folder):
+        source = files.object(path)
+        if source and source.get("disabled") is not True:
+            yield source, files.report(path)
+
+
+def _sync(files: Files) -> None:
+    path = files.root / "sync" / "config.json"
+    config = files.object(path)
+    is_on = config["state"] == "enabled" if "state" in config else any(config.values())
+    if is_on:
+        files.report(path).unsupported("Device Sync is not served", "programs that sync with it cannot connect")
+
+
+def _hosting(files: Files) -> None:
+    folder = files.root / "hosting"
+    is_disabled = files.object(folder / "config.json").get("enabled") is False
+    if not is_disabled and any(path.is_file() for path in (folder / "files").rglob("*")):
+        files.report(folder).unsupported("static files are not hosted", "whoever opens one of the pages gets 404")
+
+
+def _endpoints(files: Files, path: Path) -> None:
+    for position, endpoint in enumerate(files.array(path)):
+        source = endpoint if isinstance(endpoint, dict) else {}
+        if source.get("disabled") is not True:
+            route = f"{source.get('http_method', '*')} {source.get('route', '?')}"
+            files.report(path).at(position).unsupported(
+                f"custom endpoint '{route}': its function cannot run", "whoever calls it is refused with 404"
+            )

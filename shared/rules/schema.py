@@ -6,33 +6,42 @@ from typing import Any, NamedTuple
 from shared.rules.expressions import Context, Expansions
 from shared.rules.values import MISSING
 
-_MOST_FAILURES = 20
+MOST_FAILURES = 20
+"""How many failures of a document are told; there are as many as it has values."""
 
 
 class Failure(NamedTuple):
-    """Where a document fails, and what was expected there; never what stands there."""
+    """Where a document fails, by names and positions, and what was expected there; never what stands there."""
 
-    path: str
+    path: tuple[str | int, ...]
     sentence: str
+    asked: tuple[tuple[str | int, ...], ...] = ()
+    """What else of the document decided."""
+
+    def __str__(self) -> str:
+        """Return the sentence after the path."""
+        path = ""
+        for step in self.path:
+            path += f"[{step}]" if isinstance(step, int) else f".{step}" if path else step
+        return f"{path or '(root)'}: {self.sentence}"
 
 
 class Place(NamedTuple):
     """A value of a document, where it is, and the value at the same place before."""
 
-    path: str
+    path: tuple[str | int, ...]
     value: Any
     previous: Any
 
     def member(self, name: str) -> "Place":
         """Return the place of a member of a document."""
-        path = f"{self.path}.{name}" if self.path else name
-        return Place(path, self.value[name], _get(self.previous, name))
+        return Place((*self.path, name), self.value[name], _get(self.previous, name))
 
     def element(self, position: int) -> "Place":
         """Return the place of an element of an array."""
         is_there = isinstance(self.previous, list) and position < len(self.previous)
         previous = self.previous[position] if is_there else MISSING
-        return Place(f"{self.path}[{position}]", self.value[position], previous)
+        return Place((*self.path, position), self.value[position], previous)
 
 
 class Run(NamedTuple):
@@ -59,16 +68,10 @@ class Schema:
         expansions: Expansions,
         *,
         null_allowed: bool = False,
-    ) -> list[str]:
-        """Return what keeps a document from following the schema, none if it does; `previous` is the stored one."""
-        place = Place("", document, MISSING if previous is None else previous)
-        run = Run(expansions.context(place.value, place.previous), null_allowed)
-        found: list[str] = []
-        for failure in self._check(place, run):
-            found.append(f"{failure.path or '(root)'}: {failure.sentence}")
-            if len(found) == _MOST_FAILURES:
-                break
-        return found
+    ) -> Iterator[Failure]:
+        """Give what keeps a document from following the schema, none if it does; `previous` is the stored one."""
+        place = Place((), document, MISSING if previous is None else previous)
+        return self._check(place, Run(expansions.context(place.value, place.previous), null_allowed))
 
 
 def _get(value: Any, name: str) -> Any:

@@ -122,9 +122,17 @@ async def test_an_app_is_checked(admin: Admin, tmp_path: Any) -> None:
     assert "The app can be served. Providers: anon-user, api-key, local-userpass, custom-token." in good.stdout
     assert "Data source 'mongodb-atlas': 5 collections with rules, with default rules, 2 schemas." in good.stdout
     assert (bad.returncode, bad.stderr) == (1, "error: the app cannot be served: 1 problem to correct\n")
-    assert bad.stdout == "problem root_config.json at name\n  'name' must be a text\n"
+    assert bad.stdout == (
+        "To correct, as the app is not served before:\n1. root_config.json at name\n   'name' must be a text\n"
+        "   -> every call is refused with 503 until this is corrected\n1 problem, 0 warnings, 0 unsupported\n"
+    )
     assert as_json.returncode == 1
-    assert json.loads(as_json.stdout)["findings"][0]["sentence"] == "'name' must be a text"
+    (finding,) = json.loads(as_json.stdout).pop("findings")
+    assert finding["sentence"] == "'name' must be a text"
+    assert finding["effect"] == "every call is refused with 503 until this is corrected"
+    totals = {name: total for name, total in json.loads(as_json.stdout).items() if name != "findings"}
+    assert totals == {"servable": False, "problems": 1, "warnings": 0, "unsupported": 0}
+    assert good.stdout.endswith("\n0 problems, 0 warnings, 0 unsupported\n")
     assert without.returncode == 2
     assert no_database.returncode == 0
 
@@ -162,7 +170,7 @@ async def test_a_decision_is_explained(admin: Admin) -> None:
     assert "role 'auditor' applies to no document for this caller" in read.stdout
     assert "for this document, role 'visitor' is the first that applies" in read.stdout
     assert "readable: title" in read.stdout
-    assert "denied by role 'visitor': field '_id' is not writable" in deleted.stdout
+    assert deleted.stdout.endswith("\ndenied by role 'visitor': field '_id' is not writable\n")
     assert "MongoDB is asked for at least the visible documents" in json.loads(without.stdout)["steps"][-1]
     assert broken.returncode == 2
 
@@ -183,13 +191,15 @@ async def test_what_refuses_every_call_is_explained(admin: Admin) -> None:
         admin("keys", "disable", key)
     disabled, both, key_only = explain(user), explain(of_user), explain(by_itself)
 
-    of_a_user, of_a_key = (f"the {what} is disabled: every call is refused with 401\n" for what in ("user", "key"))
+    of_a_user, of_a_key = (f"the {what} is disabled: every call is refused with 401" for what in ("user", "key"))
+    steps, of_the_key = (each.stdout.rpartition("allowed: ")[0] for each in (working, alone))
     assert as_user.stdout == working.stdout
     assert "every call" not in working.stdout + alone.stdout
-    assert (ruleless.returncode, "no rules apply to it" in ruleless.stderr) == (1, True)
-    assert disabled.stdout == of_a_user + working.stdout
-    assert both.stdout == of_a_key + of_a_user + working.stdout
-    assert key_only.stdout == of_a_key + alone.stdout
+    assert (ruleless.returncode, ruleless.stdout) == (0, "allowed: no rules apply to a system key\n")
+    assert disabled.stdout == f"{of_a_user}\n{steps}denied: {of_a_user}\n"
+    assert both.stdout == f"{of_a_key}\n{of_a_user}\n{steps}denied: {of_a_key}\n"
+    assert key_only.stdout == f"{of_a_key}\n{of_the_key}denied: {of_a_key}\n"
+    assert {done.returncode for done in (disabled, both, key_only)} == {1}
 
 
 async def test_what_the_app_asks_first_is_explained(admin: Admin, tmp_path: Any, driver: Any) -> None:
@@ -208,10 +218,13 @@ async def test_what_the_app_asks_first_is_explained(admin: Admin, tmp_path: Any,
     )  # fmt: skip
     await driver.shop.people.delete_one({"_id": "explained"})
 
-    with_token, with_header = done.stdout.split("with credentials in headers, ")
+    with_token, _, with_header = done.stdout.partition("\nwith credentials in headers, ")
     assert with_token.startswith("with an access token")
     assert "can_evaluate" not in with_token
     assert "the app's 'can_evaluate' is not true for this caller: every call is refused with 403" in with_header
+    *_, last = with_header.splitlines()
+    assert last.startswith("denied: the app's 'can_evaluate' is not true for this caller")
+    assert last.endswith(" (with credentials in headers, for which fetch_custom_user_data is off)")
 
 
 async def test_a_data_source_without_a_connection_is_said(admin: Admin, mongod: Mongod) -> None:
@@ -244,16 +257,20 @@ async def test_a_change_is_explained_and_nothing_is_written(admin: Admin, driver
     deleted = admin(*explain, own, "--delete")
 
     assert "the update names votes\n  allowed by role 'visitor': what the call names is readable" in allowed.stdout
-    assert "MongoDB makes this change of it\n  votes: 1 -> 2\n  votes may be written\nallowed by" in allowed.stdout
     assert (
-        "  title may not be written\n  votes may be written\ndenied by role 'visitor': field 'title'" in denied.stdout
+        "MongoDB makes this change of it\n  votes: 1 -> 2\n  votes may be written\nthe schema holds" in allowed.stdout
     )
+    assert allowed.stdout.endswith("\nallowed by role 'visitor': what changes is writable\n")
+    assert "  title may not be written\n  votes may be written\n" in denied.stdout
+    assert denied.stdout.endswith("\ndenied by role 'visitor': field 'title' is not writable\n")
     assert "denied by role 'visitor': field 'secret' is not readable" in hidden.stdout
     assert "the update is a pipeline" in piped.stdout
-    assert "lines: [{'sku': 'A'}] -> [{'sku': 'B'}]\n  lines may be written\nallowed by role 'owner'" in element.stdout
+    assert "lines: [{'sku': 'A'}] -> [{'sku': 'B'}]\n  lines may be written\n" in element.stdout
     assert "the schema refuses it: " in replaced.stdout
+    assert replaced.stdout.endswith("\ndenied by role 'owner': the schema refuses it\n")
     assert "denied by role 'owner': field '_id' is not writable" in deleted.stdout
-    assert {done.returncode for done in (allowed, denied, hidden, piped, element, replaced, deleted)} == {0}
+    assert [done.returncode for done in (allowed, denied, hidden, piped)] == [0, 1, 1, 1]
+    assert [done.returncode for done in (element, replaced, deleted)] == [0, 1, 1]
     assert await contents(driver) == before
 
 
@@ -276,6 +293,9 @@ async def contents(driver: Any) -> dict[str, list[str]]:
         (("--update", '{}, "x": {}', "--document", "{}"), "--update: invalid JSON: "),
         (("--replacement", "[]", "--document", "{}"), "--replacement: invalid JSON: it must be an object"),
         (("--action", "find", "--document", '{"a":'), "--document: invalid JSON: unexpected end of data"),
+        (("--update", '{"a": 1}', "--document", "{}"), "--update must hold update operators only"),
+        (("--update", "{}", "--document", "{}"), "--update must hold update operators only"),
+        (("--replacement", '{"$set": {}}', "--document", "{}"), "--replacement must not hold update operators"),
         (("--update", "1", "--document", "{}"), "--update is an object or a pipeline, --array-filters an array"),
         (("--update", "{}", "--delete", "--document", "{}"), "give one of --update, --replacement and --delete"),
         (("--action", "find", "--delete", "--document", "{}"), "--action find is not what the other options ask"),
@@ -298,7 +318,10 @@ async def test_a_change_that_mongodb_refuses_is_one_sentence(admin: Admin) -> No
     user = admin("users", "create", "--email", "a@b", "--password", "secret words").stdout.strip()
     explain = ("access", "explain", "--user", user, "--namespace", "shop.tickets")
 
-    done = admin(*explain, "--update", '{"$nonsense": {"a": 1}}', "--document", "{}")
+    document = f'{{"members": ["{user}"], "state": "open"}}'
+
+    done = admin(*explain, "--update", '{"$nonsense": {"a": 1}}', "--document", document)
 
     assert done.returncode == 1
-    assert done.stderr.startswith("error: (FailedToParse) Unknown modifier: $nonsense")
+    assert "\nMongoDB refuses the change: (FailedToParse) Unknown modifier: $nonsense" in done.stdout
+    assert done.stdout.endswith("\ndenied by role 'member': MongoDB refuses the change\n")

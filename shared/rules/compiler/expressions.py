@@ -7,9 +7,11 @@ from bson.code import Code
 
 from shared.operators import REFERENCE
 from shared.rules.comparisons import OPERATORS
+from shared.rules.compiler.members import quoted
 from shared.rules.compiler.operands import CONVERTERS, Constants, Scope, compile_key, compile_value, literal
 from shared.rules.conditions import All, AnyOf, Comparison, Exists, Function, Not
 from shared.rules.expressions import Constant, Expression, Operand
+from shared.rules.functions import functions_of, outcomes
 from shared.rules.report import Report
 from shared.rules.values import MISSING
 
@@ -19,9 +21,26 @@ _LISTS = frozenset({"and", "or", "nor"})
 _FIELD_OPERATORS = frozenset(OPERATORS) | frozenset(_NEGATED) | {"exists"}
 
 
-def compile_expression(source: Any, scope: Scope, constants: Constants, report: Report) -> Expression:
-    """Compile an expression: true, false, an expansion, or an object; what it cannot be is a problem in the report."""
-    return _Compiler(scope, constants).expression(source, report, 0)
+def compile_expression(
+    source: Any, scope: Scope, constants: Constants, report: Report, denied: str | None = "it counts as false"
+) -> Expression:
+    """Compile an expression: true, false, an expansion, or an object; what it cannot be is a problem in the report.
+
+    `denied` says what it means that it has no answer, as functions cannot run; None if the caller reports that.
+    """
+    expression = _Compiler(scope, constants).expression(source, report, 0)
+    names = functions_of(expression)
+    if names and denied is not None:
+        found = outcomes(expression)
+        limit = ", where the rest of the condition does not decide" if found.holds or found.fails else ""
+        report.unsupported(cannot_run(names), denied + limit)
+    return expression
+
+
+def cannot_run(names: Sequence[str]) -> str:
+    """Return the sentence that names functions which a condition asks."""
+    noun = "function" if len(names) == 1 else "functions"
+    return f"{noun} {quoted(names)}: JavaScript cannot run, so write the condition without it"
 
 
 def _operator(key: str) -> str | None:
@@ -94,16 +113,17 @@ class _Compiler:
                 report.problem("'exists' takes true or false")
             found: Expression = Exists(key)
             return found if operand in (True, "%%true") else _negated(found)
-        if name in OPERATORS:
-            return self._compared(name, key, operand, report)
-        if name in _NEGATED:
-            return _negated(self._compared(_NEGATED[name], key, operand, report))
+        if name in OPERATORS or name in _NEGATED:
+            compared = self._compared(_NEGATED.get(name, name), key, operand, report)
+            return _negated(compared) if name in _NEGATED else compared
+        if name == "function":
+            return self._function(operand, report)
         report.problem(f"'{written}' is not an operator that can stand here")
         return Constant(False)
 
     def _compared(self, name: str, key: Operand, operand: Any, report: Report) -> Expression:
         value = literal(operand) if type(operand) is bool else self._value(operand, report)
-        if name == "in" and not isinstance(operand, list | str):
+        if name == "in" and not isinstance(operand, list) and not str(operand).startswith("%%"):
             report.problem("'in' takes an array, or an expansion to one")
         return Comparison(key, value, OPERATORS[name])
 
@@ -132,7 +152,6 @@ class _Compiler:
         name = operand.get("name") if isinstance(operand, dict) else None
         if not isinstance(name, str):
             report.problem("'function' takes an object with the function's name and its arguments")
-        report.unsupported(f"function '{name}': JavaScript cannot run, so what depends on its answer is denied")
         return Function(str(name))
 
 

@@ -10,29 +10,25 @@ from bson.regex import Regex
 from shared.errors import InvalidParameterError
 from shared.operators import JAVASCRIPT
 from shared.rules.compiler.expressions import compile_expression
+from shared.rules.compiler.members import check_members
 from shared.rules.compiler.operands import CONVERTERS, Constants, Scope, compile_value
 from shared.rules.expressions import Context, Operand
 from shared.rules.filters import Filter
-from shared.rules.projections import is_shown
+from shared.rules.projections import Projection, is_shown
 from shared.rules.report import Report
 from shared.rules.values import MISSING
 
 _MEMBERS = frozenset({"name", "apply_when", "query", "projection", "project"})
-_LONGEST_NAME = 100
 
 
-def compile_filter(source: Mapping[str, Any], constants: Constants, report: Report) -> Filter:
-    """Compile a filter; what is wrong with it goes into the report."""
-    name = source.get("name")
-    if not isinstance(name, str) or not 1 <= len(name) <= _LONGEST_NAME:
-        report.at("name").problem(f"a filter needs a name of 1 to {_LONGEST_NAME} characters")
-    for member in source.keys() - _MEMBERS:
-        report.at(member).warning("this member of a filter means nothing")
-    if "apply_when" not in source:
-        report.problem("a filter needs 'apply_when': {} applies it to everybody")
+def compile_filter(source: Mapping[str, Any], constants: Constants, report: Report, whose: str) -> Filter:
+    """Compile a filter of the collection that `whose` names; what is wrong with it goes into the report."""
+    check_members(source, "filter", _MEMBERS, "callers find no more and no less for it", report)
+    condition, at = source.get("apply_when"), report.at("apply_when")
+    denied = f"nobody finds or changes anything in {whose}"
     return Filter(
-        str(name),
-        compile_expression(source.get("apply_when", {}), Scope.CALL, constants, report.at("apply_when")),
+        str(source.get("name")),
+        compile_expression(False if condition is None else condition, Scope.CALL, constants, at, denied),
         _compile_query(source.get("query"), constants, report.at("query")),
         _projection(source, report),
     )
@@ -52,6 +48,10 @@ def _projection(source: Mapping[str, Any], report: Report) -> dict[str, bool]:
             visible[name] = is_shown(name, value)
         except InvalidParameterError as error:
             at.problem(f"{error}, because a filter's projection must not compute anything")
+    try:
+        Projection(visible)
+    except InvalidParameterError as error:
+        at.problem(f"{error}: every call that the filter applies to would be refused")
     return visible
 
 

@@ -43,7 +43,7 @@ def required(names: list[str], source: Mapping[str, Any], _report: Report) -> Ch
         if not isinstance(place.value, Mapping):
             return
         for name in names:
-            path = f"{place.path}.{name}" if place.path else name
+            path = (*place.path, name)
             if name not in place.value:
                 yield Failure(path, "is required")
             elif place.value[name] is None and name not in may_be_null:

@@ -1,5 +1,6 @@
 """Operands compiled: literals, expansions such as `%%user.id`, and converters such as `%stringToOid`."""
 
+import re
 from collections.abc import Callable, Mapping
 from enum import IntEnum
 from typing import Any, NamedTuple
@@ -9,14 +10,21 @@ from bson.binary import Binary
 from bson.errors import InvalidId
 from bson.objectid import ObjectId
 
+from shared.rules.compiler.members import like
 from shared.rules.expressions import Context, Operand
 from shared.rules.report import Report
-from shared.rules.values import MISSING, Path, path, walk
+from shared.rules.values import MISSING, Path, array_index, path, walk
 
-REQUEST_MEMBERS = frozenset({
-    "httpMethod", "httpReferrer", "httpUserAgent", "rawQueryString", "remoteIPAddress", "requestHeaders", "service",
-    "action", "webhookUrl",
-})  # fmt: skip
+_TEXTS = ("id", "type")
+_OF_CALL = {
+    "user": frozenset({*_TEXTS, "data", "custom_data", "identities"}),
+    "request": frozenset({
+        "httpMethod", "httpReferrer", "httpUserAgent", "rawQueryString", "remoteIPAddress", "requestHeaders",
+        "service", "action", "webhookUrl",
+    }),
+}  # fmt: skip
+_IDENTITY = frozenset({"id", "provider_type", "providerType", "provider_id"})
+_UNDEFINED = "it is undefined for every caller and equals nothing: a condition that asks for it holds for nobody"
 _UUID_SUBTYPE = 4
 
 
@@ -33,6 +41,11 @@ class Constants(NamedTuple):
 
     values: Mapping[str, Any] = {}
     environment: Mapping[str, Any] = {}
+    is_complete: bool = True
+    """Whether they are all that the app says: no file of them is broken."""
+
+    user_data: frozenset[str] | None = None
+    """The members that logins give `%%user.data`, None if that is not known."""
 
 
 def literal(value: Any) -> Operand:
@@ -60,7 +73,17 @@ def compile_value(source: Any, scope: Scope, constants: Constants, report: Repor
             return _converted(name, source[name], scope, constants, report)
         members = [compile_value(each, scope, constants, report) for each in source.values()]
         return _built(members, lambda values: dict(zip(source, values, strict=True)))
+    if type(source) is str:
+        _check_text(source, report)
     return literal(source)
+
+
+def _check_text(text: str, report: Report) -> None:
+    if _ONE_PERCENT.match(text):
+        report.problem(f"'{text}' is a text: an expansion starts with two %")
+    elif _INSIDE.match(text):
+        sentence = f"'{text}' is taken as it stands: an expansion counts only if it is the whole text"
+        report.warning(sentence, "callers are compared with this very text")
 
 
 def _built(members: list[Operand], build: Callable[[list[Any]], Any]) -> Operand:
@@ -89,34 +112,49 @@ def _expansion(text: str, scope: Scope, constants: Constants, report: Report) ->
     name, *rest = text[2:].split(".")
     parts = tuple(rest)
     if text.endswith("%%"):
-        report.warning(f"'{text}' is no expansion: the %% at its end makes it undefined")
+        report.warning(f"'{text}' is no expansion: leave the %% at its end out", _UNDEFINED)
         return literal(MISSING)
     if name in {"true", "false"} and not parts:
         return literal(name == "true")
     if name in {"values", "environment"}:
-        return _constant(text, parts, constants.values if name == "values" else constants.environment, report)
+        return _constant(text, name, parts, constants, report)
     if name in _OF_CALL:
-        return _of_call(text, name, parts, report)
+        _check_members(text, name, parts, constants, report)
+        return _of_call(name, parts)
     if name in _OF_DOCUMENT:
         needed, slot = _OF_DOCUMENT[name]
         if scope < needed:
             report.problem(f"'{text}' means nothing here: {_WHERE[needed]}")
         return _root(parts, ".".join(parts)) if name == "root" and parts else _slot(slot, parts)
-    report.problem(f"'{text}' is not an expansion that Dozen knows")
+    report.problem(f"'{text}' is not an expansion that Dozen knows{like(name, _EXPANSIONS, '%%')}")
     return literal(MISSING)
 
 
-def _constant(text: str, parts: Path, constants: Mapping[str, Any], report: Report) -> Operand:
-    value = walk(constants, parts)
-    if value is MISSING:
-        report.problem(f"'{text}' has no value: add it to the app's values or environments")
+def _constant(text: str, name: str, parts: Path, constants: Constants, report: Report) -> Operand:
+    value = walk(constants.values if name == "values" else constants.environment, parts)
+    if value is MISSING and constants.is_complete:
+        sentence = f"'{text}' has no value: add it to the app's values or environments, or correct its name"
+        report.problem(sentence, cause=text)
     return literal(value)
 
 
-def _of_call(text: str, name: str, parts: Path, report: Report) -> Operand:
+def _check_members(text: str, name: str, parts: Path, constants: Constants, report: Report) -> None:
+    member, *inner = parts or ("",)
+    if member and member not in _OF_CALL[name]:
+        report.problem(f"'{text}' is not a member of %%{name}{like(member, _OF_CALL[name], f'%%{name}.')}")
+    elif inner and (member in _TEXTS if name == "user" else member != "requestHeaders"):
+        report.problem(f"'{text}' means nothing: %%{name}.{member} is a text and has no members")
+    elif member == "data" and inner and constants.user_data is not None and inner[0] not in constants.user_data:
+        hint = like(inner[0], constants.user_data, "%%user.data.")
+        report.warning(f"no provider gives users '{text}'{hint}", _UNDEFINED)
+    elif member == "identities" and not _IDENTITY.issuperset(each for each in inner if array_index(each) is None):
+        report.warning(
+            f"no identity of a user has '{text}'{like(inner[-1], _IDENTITY, '%%user.identities.')}", _UNDEFINED
+        )
+
+
+def _of_call(name: str, parts: Path) -> Operand:
     if name == "request":
-        if parts[:1] and parts[0] not in REQUEST_MEMBERS:
-            report.problem(f"'{text}' is not a member of %%request")
         if parts[:1] == ("requestHeaders",):  # names of headers have no case, and may have dots
             parts = ("requestHeaders", ".".join(parts[1:]).lower()) if parts[1:] else parts
         return Operand(lambda context: walk(context.request, parts), is_known=True)
@@ -171,13 +209,16 @@ CONVERTERS: dict[str, Callable[[Any], Any]] = {
     "stringToUuid": _string_to_uuid,
     "uuidToString": _uuid_to_string,
 }
-_OF_CALL = frozenset({"user", "request"})
 _OF_DOCUMENT = {
     "root": (Scope.DOCUMENT, "root"),
     "prevRoot": (Scope.DOCUMENT, "prev_root"),
     "this": (Scope.FIELD, "this"),
     "prev": (Scope.FIELD, "prev"),
 }
+_EXPANSIONS = ("true", "false", "values", "environment", *_OF_CALL, *_OF_DOCUMENT)
+_NAMED = rf"(?:{'|'.join(_EXPANSIONS)})"
+_ONE_PERCENT = re.compile(rf"%{_NAMED}(?:\.|$)")
+_INSIDE = re.compile(rf".+%%{_NAMED}\b", re.DOTALL)
 _WHERE = {
     Scope.DOCUMENT: "there is no document here",
     Scope.FIELD: "only the rules of a field and a schema's 'validate' have one",

@@ -4,13 +4,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from shared.rules.compiler.expressions import compile_expression
+from shared.rules.compiler.members import check_members, quoted
 from shared.rules.compiler.operands import Constants, Scope
 from shared.rules.expressions import Constant, Expression
 from shared.rules.fields import FieldRule
 from shared.rules.report import Report
 from shared.rules.roles import Role
 
-_LONGEST_NAME = 100
 _MEMBERS = frozenset({
     "name", "apply_when", "document_filters", "read", "write", "insert", "delete", "search", "fields",
     "additional_fields",
@@ -20,23 +20,20 @@ _DEEPEST = 100
 
 
 def compile_role(source: Mapping[str, Any], constants: Constants, report: Report) -> Role:
-    """Compile a role; what is wrong with it goes into the report."""
+    """Compile a role; what is wrong with it goes into the report, but for functions that its `apply_when` asks."""
     compiler = _Compiler(source, constants, report)
-    name = compiler.name()
-    apply_when = compiler.expression("apply_when") or Constant(False)
-    if source.get("apply_when") is None:
-        report.problem("a role needs 'apply_when': {} applies it to everybody")
+    apply_when = compiler.apply_when()
     filter_read, filter_write = compiler.document_filters()
     role = Role(
-        name=name,
+        name=compiler.name,
         apply_when=apply_when,
         filter_read=filter_read,
         filter_write=filter_write,
-        read=compiler.expression("read"),
-        write=compiler.expression("write"),
-        insert=compiler.expression("insert") or Constant(True),
-        delete=compiler.expression("delete") or Constant(True),
-        search=compiler.expression("search") or Constant(True),
+        read=compiler.expression("read", "may not read by it: documents are invisible, unless 'write' is true"),
+        write=compiler.expression("write", "may not write"),
+        insert=compiler.expression("insert", "may not insert") or Constant(True),
+        delete=compiler.expression("delete", "may not delete") or Constant(True),
+        search=compiler.expression("search", "may not search") or Constant(True),
         fields=compiler.fields(),
         other=compiler.additional_fields(),
     )
@@ -51,17 +48,22 @@ class _Compiler:
         self.source = source
         self.constants = constants
         self.report = report
-        for name in source.keys() - _MEMBERS:
-            report.at(name).warning("this member of a role means nothing")
+        self.name = str(source.get("name"))
+        effect = f"callers with the role '{self.name}' may do no more and no less for it"
+        check_members(source, "role", _MEMBERS, effect, report)
 
-    def name(self) -> str:
-        name = self.source.get("name")
-        if not isinstance(name, str) or not 1 <= len(name) <= _LONGEST_NAME:
-            self.report.at("name").problem(f"a role needs a name of 1 to {_LONGEST_NAME} characters")
-        return str(name)
+    def apply_when(self) -> Expression:
+        """Compile the condition; whoever knows the other roles says what it means that a function is asked."""
+        report = self.report.at("apply_when")
+        if self.source.get("apply_when") is None:
+            return Constant(False)
+        expression = compile_expression(self.source["apply_when"], Scope.DOCUMENT, self.constants, report, None)
+        if expression.constant is False:
+            report.problem("the role can never apply: remove it, or correct its condition")
+        return expression
 
-    def expression(self, member: str) -> Expression | None:
-        return self._permission(self.source, member, Scope.DOCUMENT, self.report)
+    def expression(self, member: str, denied: str) -> Expression | None:
+        return self._permission(self.source, member, Scope.DOCUMENT, self.report, denied)
 
     def document_filters(self) -> tuple[Expression | None, Expression | None]:
         source = self.source.get("document_filters")
@@ -71,10 +73,13 @@ class _Compiler:
         if not isinstance(source, dict):
             report.problem("document_filters is an object with 'read' and 'write'")
             return Constant(False), Constant(False)
-        read = self._permission(source, "read", Scope.DOCUMENT, report)
-        write = self._permission(source, "write", Scope.DOCUMENT, report)
+        read = self._permission(source, "read", Scope.DOCUMENT, report, "see only what document_filters.write opens")
+        write = self._permission(source, "write", Scope.DOCUMENT, report, "may not write")
         if read is None or write is None:
-            report.warning("give both 'read' and 'write': the one that is missing counts as false")
+            report.warning(
+                "give both 'read' and 'write': the one that is missing counts as false",
+                f"callers with the role '{self.name}' {_without(read, write)}",
+            )
         return read or Constant(False), write or Constant(False)
 
     def fields(self) -> dict[str, FieldRule]:
@@ -106,10 +111,13 @@ class _Compiler:
         if not isinstance(source, dict):
             report.problem("the permissions of a field are an object with 'read', 'write' or 'fields'")
             return FieldRule(None, None)
-        for name in source.keys() - _FIELD_MEMBERS:
-            report.at(name).problem("a field has 'read', 'write' and 'fields' only")
-        read = self._permission(source, "read", Scope.FIELD, report)
-        write = self._permission(source, "write", Scope.FIELD, report)
+        others = [name for name in source if name not in _FIELD_MEMBERS]
+        if others:
+            report.at(others[0]).problem(f"a field has 'read', 'write' and 'fields' only, not {quoted(others)}")
+        read = self._permission(
+            source, "read", Scope.FIELD, report, "do not see this field, unless its 'write' is true"
+        )
+        write = self._permission(source, "write", Scope.FIELD, report, "may not write this field")
         inner = self._fields(source.get("fields"), report.at("fields"), depth)
         if inner and (read is not None or write is not None):
             report.at("fields").problem(
@@ -117,21 +125,31 @@ class _Compiler:
             )
         return FieldRule(read, write, inner)
 
-    def _permission(self, source: Mapping[str, Any], name: str, scope: Scope, report: Report) -> Expression | None:
+    def _permission(
+        self, source: Mapping[str, Any], name: str, scope: Scope, report: Report, denied: str
+    ) -> Expression | None:
         if source.get(name) is None:
             return None
-        return compile_expression(source[name], scope, self.constants, report.at(name))
+        effect = f"callers with the role '{self.name}' {denied}"
+        return compile_expression(source[name], scope, self.constants, report.at(name), effect)
 
     def check(self, role: Role) -> None:
-        """Report what can never be asked and what can never apply."""
+        """Report what can never be asked."""
         rules = [*role.fields.values(), *([role.other] if role.other else [])]
-        for member, is_set, shadowed in (
-            ("read", role.read is not None, any(rule.read is not None for rule in rules)),
-            ("write", role.write is not None, any(rule.write is not None for rule in rules)),
-        ):
-            if is_set and shadowed:
-                self.report.at("fields").problem(
-                    f"the role's own '{member}' decides, so that of a field is never asked: remove one of both"
-                )
-        if role.apply_when.constant is False and self.source.get("apply_when") is not None:
-            self.report.at("apply_when").problem("the role can never apply: remove it, or correct its condition")
+        shadows = {
+            "read": role.read is not None and any(rule.read is not None for rule in rules),
+            "write": role.write is not None and any(rule.write is not None for rule in rules),
+        }
+        shadowing = [member for member, is_shadow in shadows.items() if is_shadow]
+        if shadowing:
+            decides = f"'{shadowing[0]}' decides" if len(shadowing) == 1 else "'read' and 'write' decide"
+            place = "fields" if role.fields else "additional_fields"
+            self.report.at(place).problem(
+                f"the role's own {decides}, so that of a field is never asked: remove one of both"
+            )
+
+
+def _without(read: Expression | None, write: Expression | None) -> str:
+    if write is not None:
+        return "see only what document_filters.write opens"
+    return "may not write" if read is not None else "neither see nor write any document"

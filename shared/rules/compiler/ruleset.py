@@ -1,34 +1,65 @@
 """The rules of a namespace compiled."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from shared.rules.compiler.expressions import cannot_run
 from shared.rules.compiler.filters import compile_filter
+from shared.rules.compiler.members import quoted
 from shared.rules.compiler.operands import Constants
 from shared.rules.compiler.roles import compile_role
+from shared.rules.functions import functions_of, outcomes
 from shared.rules.report import Report
+from shared.rules.roles import Role
 from shared.rules.ruleset import Ruleset
 
 _REQUEST = "%%request"  # no other text asks for what a request shows
 
 
 def compile_ruleset(
-    source: Mapping[str, Any], constants: Constants, report: Report, default: Ruleset | None = None
+    source: Mapping[str, Any],
+    constants: Constants,
+    report: Report,
+    default: Ruleset | None = None,
+    whose: str = "the collection",
 ) -> Ruleset:
-    """Compile a file of rules; one without roles has those of the default rules."""
-    roles = [compile_role(each, constants, at) for each, at in _members(source, "roles", report)]
-    filters = [compile_filter(each, constants, at) for each, at in _members(source, "filters", report)]
-    for position, role in enumerate(roles[:-1]):
-        if role.apply_when.constant is True:
-            report.at("roles", position + 1).problem(
-                f"the role can never apply, because '{role.name}' before it applies to everybody: remove one of both"
-            )
-            break
+    """Compile a file of rules; one without roles has those of the default rules. `whose` names what they open."""
+    roles = [(compile_role(each, constants, at), at) for each, at in _members(source, "roles", report)]
+    filters = [compile_filter(each, constants, at, whose) for each, at in _members(source, "filters", report)]
+    _check_order(roles, whose)
     asks_request = _REQUEST in json.dumps(source, default=str)
     if not roles and default is not None:
         return Ruleset(default.roles, filters, asks_request or default.asks_request)
-    return Ruleset(roles, filters, asks_request)
+    return Ruleset([role for role, _ in roles], filters, asks_request)
+
+
+def _check_order(roles: Sequence[tuple[Role, Report]], whose: str) -> None:
+    """Report where the search for a role ends for everybody, or for some: no role behind is tried.
+
+    It ends at a role that applies, and at one that asks a function, which has no answer.
+    """
+    before: list[str] = []
+    for position, (role, at) in enumerate(roles):
+        report, behind = at.at("apply_when"), [each.name for each, _ in roles[position + 1 :]]
+        if report.is_wrong:
+            before.append(role.name)
+            continue
+        found = outcomes(role.apply_when)
+        before += [role.name] if found.holds else []
+        if found.is_open:
+            are = "are not tried where it asks" if found.fails else "are never reached"
+            names = cannot_run(functions_of(role.apply_when))
+            sentence = f"{names}; the roles behind '{role.name}' {are}: {quoted(behind)}" if behind else names
+            where = "where it asks, " if found.fails else ""
+            others = f" but {quoted(before)}" if before else ""
+            report.unsupported(sentence, f"{where}nobody{others} sees or changes anything in {whose}")
+        elif behind and not found.fails:
+            roles[position + 1][1].at("apply_when").problem(
+                f"the role can never apply, because '{role.name}' before it applies to everybody: remove one of both"
+            )
+        if not found.fails:
+            return
 
 
 def _members(source: Mapping[str, Any], name: str, report: Report) -> Iterable[tuple[Mapping[str, Any], Report]]:

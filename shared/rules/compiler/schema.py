@@ -3,8 +3,10 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from shared.rules.compiler.asked import asked_paths
 from shared.rules.compiler.expressions import compile_expression
 from shared.rules.compiler.keywords import KEYWORDS, compile_pattern, is_found, is_names, mapping, nothing, required
+from shared.rules.compiler.members import like, quoted
 from shared.rules.compiler.operands import Constants, Scope
 from shared.rules.compiler.types import BSON_TYPES, JSON_TYPES, Types
 from shared.rules.expressions import Constant, holds
@@ -14,20 +16,25 @@ from shared.rules.schema import Check, Failure, Place, Run, Schema
 _DEEPEST = 100
 _PROPERTIES = ("properties", "patternProperties", "additionalProperties")
 _IGNORED = frozenset({"bsonType", "type", "title", "description", "$schema", "id"})
+_SHAPES: Mapping[str, tuple[Any, str]] = {
+    **dict.fromkeys(("properties", "patternProperties"), (Mapping, "an object")),
+    **dict.fromkeys(("additionalProperties", "additionalItems"), (bool | Mapping, "true, false or a schema")),
+}
 _SCHEMAS = frozenset({
     "properties", "patternProperties", "additionalProperties", "dependencies", "items", "additionalItems",
 })  # fmt: skip
+_KNOWN = _IGNORED | _SCHEMAS | KEYWORDS.keys() | {"validate"}
 
 
 def compile_schema(source: Mapping[str, Any], constants: Constants, report: Report) -> Schema | None:
     """Compile a schema; an empty one is none. What is wrong with it goes into the report."""
     if not source:
         return None
-    compiler = _Compiler(constants)
-    types = source.get("bsonType", source.get("type", "object"))
-    if types not in ("object", ["object"]):
-        report.problem("the root of a schema must be of type object")
-    return Schema(compiler.check(source, report, 0, is_root=True))
+    check = _Compiler(constants).check(source, report, 0, is_root=True)
+    member = "bsonType" if "bsonType" in source else "type"
+    if source.get(member, "object") not in ("object", ["object"]):
+        report.at(member).problem("the root of a schema must be of type object")
+    return Schema(check)
 
 
 class _Compiler:
@@ -44,6 +51,10 @@ class _Compiler:
         if depth > _DEEPEST:
             report.problem(f"the schema is nested more than {_DEEPEST} levels deep")
             return nothing
+        others = [name for name in source if name not in _KNOWN]
+        if others:
+            sentence = f"a schema has no {quoted(others)}{like(others[0], _KNOWN)}"
+            report.at(others[0]).warning(sentence, "documents are written whatever it says")
         kinds = self._types(source, report)
         checks = [
             made
@@ -75,49 +86,47 @@ class _Compiler:
         return None
 
     def _member(self, name: str, value: Any, source: Mapping[str, Any], report: Report, depth: int) -> Check | None:
-        if name in _IGNORED:
-            return None
         if name in _SCHEMAS:
             return self._nested(name, value, source, report, depth)
         if name == "validate":
-            return self._validate(value, report)
+            return self._validate(value, report, depth)
         if name in KEYWORDS:
             make, is_right, kind = KEYWORDS[name]
             if not is_right(value):
                 report.problem(f"'{name}' must be {kind}")
                 return None
             return make(value, source, report)
-        report.warning(f"'{name}' means nothing in a schema")
         return None
 
-    def _validate(self, value: Any, report: Report) -> Check | None:
-        expression = compile_expression(value, Scope.FIELD, self.constants, report)
+    def _validate(self, value: Any, report: Report, depth: int) -> Check | None:
+        where = "that has this field " if depth else ""
+        denied = f"every write of a document {where}is refused"
+        expression = compile_expression(value, Scope.FIELD, self.constants, report, denied)
         if isinstance(expression, Constant) and expression.constant:
             return None
+        asked = tuple(asked_paths(value))
 
         def run(place: Place, validation: Run) -> Iterator[Failure]:
             validation.context.this, validation.context.prev = place.value, place.previous
             if not holds(expression, validation.context):
-                yield Failure(place.path, "'validate' is not true")
+                yield Failure(place.path, "'validate' is not true", asked)
 
         return run
 
     def _nested(self, name: str, value: Any, source: Mapping[str, Any], report: Report, depth: int) -> Check | None:
+        kinds, shape = _SHAPES.get(name, (object, ""))
+        if not isinstance(value, kinds):
+            report.problem(f"'{name}' must be {shape}")
         if name == "items":
             return self._items(value, source, report, depth)
         if name == "dependencies":
             return self._dependencies(value, report, depth)
         if name == "additionalItems" or name != next((each for each in _PROPERTIES if each in source), name):
             return None  # goes with items, or with the first of its kind
-        if name == "additionalProperties":
-            return self._properties(source, report, depth)
-        if not isinstance(value, Mapping):
-            report.problem(f"'{name}' must be an object")
-            return None
         return self._properties(source, report, depth)
 
     def _properties(self, source: Mapping[str, Any], report: Report, depth: int) -> Check:
-        at = Report(report.findings, report.path.rpartition(".")[0])
+        at = report.parent
         named = {
             name: self.check(each, at.at("properties", name), depth + 1)
             for name, each in mapping(source.get("properties")).items()
@@ -158,7 +167,8 @@ class _Compiler:
         def run(place: Place, validation: Run) -> Iterator[Failure]:
             for name, check in needed.items():
                 if isinstance(place.value, Mapping) and name in place.value:
-                    yield from check(place, validation)
+                    for failure in check(place, validation):
+                        yield failure._replace(asked=(*failure.asked, (*place.path, name)))
 
         return run
 
@@ -169,7 +179,7 @@ class _Compiler:
         first = [self.check(each, report.at(position), depth + 1) for position, each in enumerate(value)]
         other = source.get("additionalItems", True)
         if isinstance(other, Mapping):
-            at = Report(report.findings, report.path.rpartition(".")[0]).at("additionalItems")
+            at = report.parent.at("additionalItems")
             return _each_element(first, self.check(other, at, depth + 1))
         return _each_element(first, None if other is not False else _no_more)
 

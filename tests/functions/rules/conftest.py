@@ -1,7 +1,9 @@
 """Both hosts serving the exported app of tests/apps/shop, and users who log in to it."""
 
 import json
+import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
@@ -9,7 +11,7 @@ from argon2 import PasswordHasher
 from bson.objectid import ObjectId
 
 from local.mongod import Mongod
-from tests.conftest import ACTION, request_body
+from tests.conftest import ACTION, request_body, restart
 from tests.depth import HOSTS
 from tests.hosts import ROOT, Answer, Host, Server, Worker
 
@@ -127,3 +129,18 @@ async def ann(app_host: Host, known: Known, database: Any) -> Person:
 async def bob(app_host: Host, ann: Person, known: Known) -> Person:
     """Another one."""
     return await known(app_host, "bob@shop.example")
+
+
+@pytest.fixture
+def changed(tmp_path: Path, configured: pytest.MonkeyPatch, worker: Worker, users: None, database: Any) -> Any:
+    """Serve the app of the tests with some members of its files changed."""
+    folder = Path(shutil.copytree(ROOT / "tests" / "apps" / "shop", tmp_path / "shop"))
+    for name, value in (SETTINGS | {"APP_CONFIG_DIR": str(folder)}).items():
+        configured.setenv(name, value)
+
+    def change(file: str, **members: Any) -> None:
+        path = folder / file
+        path.write_text(json.dumps(json.loads(path.read_text()) | members))
+        restart()
+
+    return change

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import shutil
 import threading
 from collections.abc import Awaitable, Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -15,29 +14,14 @@ from local.mongod import Mongod
 from shared.auth.keys import new_key
 from shared.mongo.control import API_KEYS
 from tests.conftest import ACTION, errors_only, request_body, restart
-from tests.functions.rules.conftest import CLIENT, SETTINGS, Known, log_in, send
+from tests.functions.rules.conftest import CLIENT, Known, log_in, send
 from tests.functions.rules.test_sessions import custom_token
-from tests.hosts import ROOT, Answer, Worker
+from tests.hosts import Answer, Worker
 
 PASSWORD = f"{CLIENT}/auth/providers/local-userpass"
 NOT_FOUND = "no endpoint found for '/app/shop-abcde/endpoint/data/v1/action/find'"
 
 type Call = Callable[..., Awaitable[Answer]]
-
-
-@pytest.fixture
-def changed(tmp_path: Path, configured: pytest.MonkeyPatch, worker: Worker, users: None, database: Any) -> Any:
-    """Serve the app of the tests with some members of its files changed."""
-    folder = Path(shutil.copytree(ROOT / "tests" / "apps" / "shop", tmp_path / "shop"))
-    for name, value in (SETTINGS | {"APP_CONFIG_DIR": str(folder)}).items():
-        configured.setenv(name, value)
-
-    def change(file: str, **members: Any) -> None:
-        path = folder / file
-        path.write_text(json.dumps(json.loads(path.read_text()) | members))
-        restart()
-
-    return change
 
 
 @pytest.fixture

@@ -338,11 +338,11 @@ def test_filters_that_include_and_exclude_fail_the_call() -> None:
 @pytest.mark.parametrize(
     ("source", "path_", "words"),
     [
-        ({"roles": [{"name": "r", "read": True}]}, "roles[0]", "needs 'apply_when'"),
+        ({"roles": [{"name": "r", "read": True}]}, "roles[0].apply_when", "needs 'apply_when'"),
         ({"roles": [role(name="")]}, "roles[0].name", "needs a name"),
         ({"roles": [role(name="x" * 101)]}, "roles[0].name", "needs a name"),
         ({"roles": [role(apply_when=False)]}, "roles[0].apply_when", "can never apply"),
-        ({"roles": [ALL, role(name="second", read=True)]}, "roles[1]", "can never apply"),
+        ({"roles": [ALL, role(name="second", read=True)]}, "roles[1].apply_when", "can never apply"),
         ({"roles": [role(read=True, fields={"a": {"read": False}})]}, "roles[0].fields", "never asked"),
         ({"roles": [role(write=False, fields={"a": {"write": True}})]}, "roles[0].fields", "never asked"),
         ({"roles": [role(fields={"a": {"read": True, "fields": {"b": {}}}})]}, "roles[0].fields.a.fields",
@@ -358,7 +358,7 @@ def test_filters_that_include_and_exclude_fail_the_call() -> None:
         ({"filters": [{"name": "f", "apply_when": {"a": 1}}]}, "filters[0].apply_when.a", "no document"),
         ({"filters": [{"name": "f", "apply_when": {}, "projection": {"a": "$b"}}]}, "filters[0].projection", "compute"),
         ({"filters": [{"name": "f", "apply_when": {}, "projection": {"a.": 0}}]}, "filters[0].projection", "empty"),
-        ({"filters": [{"name": "f"}]}, "filters[0]", "needs 'apply_when'"),
+        ({"filters": [{"name": "f"}]}, "filters[0].apply_when", "needs 'apply_when'"),
     ],
 )  # fmt: skip
 def test_a_mistake_is_found_when_the_rules_are_compiled(source: Any, path_: str, words: str) -> None:
