@@ -1,0 +1,83 @@
+"""Case after case until enough calls were asked."""
+
+import re
+from collections import Counter
+from collections.abc import AsyncIterator
+from random import Random
+
+from tests.twins.cases import calls_of, case
+from tests.twins.comparing import Case, Comparison, Difference
+from tests.twins.plain import Document
+from tests.twins.shrinking import Found, shrunk
+
+_REASON = re.compile(rb'"error":"([^"]{,60})')
+
+
+class Totals:
+    """What a run came to."""
+
+    def __init__(self, comparison: Comparison) -> None:
+        self.comparison = comparison
+        self.cases = 0
+        self.skipped = 0
+        self.calls = 0
+        self.kinds: Counter[str] = Counter()
+
+    def __str__(self) -> str:
+        statuses = self.comparison.statuses
+        answers = ", ".join(f"{count} of {status}" for status, count in sorted(statuses.items()))
+        kinds = "".join(f"\n{count:6} times {kind}" for kind, count in self.kinds.most_common())
+        return (
+            f"{self.calls} calls in {self.cases} cases, {self.skipped} more were none: {answers}; "
+            f"{self.comparison.changed} changed something; {self.kinds.total()} told twins apart{kinds}"
+        )
+
+    @property
+    def useful(self) -> float:
+        """The share of calls that were not refused."""
+        statuses = self.comparison.statuses
+        return sum(count for status, count in statuses.items() if status < 300) / max(statuses.total(), 1)
+
+
+async def run(totals: Totals, seed: str, calls: int, first: int = 0) -> AsyncIterator[Found]:
+    """Ask calls of cases, and give the first that tells twins apart of each kind, shrunk; the next case follows then."""
+    number, comparison = first, totals.comparison
+    while totals.calls < calls:
+        random = Random(f"{seed} {number}")
+        number += 1
+        made = await case(random, comparison)
+        if made is None:
+            totals.skipped += 1
+            continue
+        totals.cases += 1
+        for call in calls_of(random, made):
+            totals.calls += 1
+            different = await comparison.compare(made, call)
+            if different is None or not await _is_steady(comparison, made, call, different):
+                continue
+            kind = _kind(call, different)
+            totals.kinds[kind] += 1
+            if totals.kinds[kind] == 1:
+                before = comparison.statuses.copy(), comparison.changed
+                yield await shrunk(comparison, Found(number - 1, made, call, different))
+                comparison.statuses, comparison.changed = before
+            break
+
+
+async def _is_steady(comparison: Comparison, case: Case, call: Document, different: Difference) -> bool:
+    """Tell whether the same comes again: MongoDB may give groups in any order."""
+    for _ in range(3):
+        if repr(await comparison.compare(case, call)) != repr(different):
+            return False
+    return True
+
+
+def _kind(call: Document, different: Difference) -> str:
+    """Return what a difference has in common with others of its kind."""
+    sides = [different.one, different.other]
+    answers = [
+        f"{each.status} {(found := _REASON.search(each.body)) and found[1].decode()}"
+        for each in sides
+        if hasattr(each, "body")
+    ]
+    return f"{call['action']}: {different.kind}: {' / '.join(sorted(answers))}"
