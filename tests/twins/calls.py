@@ -125,42 +125,37 @@ def condition(random: Random, pool: Pool) -> Document:
 
 
 def _condition_of_path(random: Random, pool: Pool) -> Document:
-    return {pool.path(random): test(random, pool)}
+    return {pool.path(random): asked(random, pool)}
 
 
-def test(random: Random, pool: Pool, depth: int = 0) -> Any:
+def asked(random: Random, pool: Pool, depth: int = 0) -> Any:
     """Return what a filter asks of a field."""
-    operator = random.choice([
-        "", "$eq", "$ne", "$gt", "$gte", "$lt", "$lte", "$in", "$nin", "$exists", "$type", "$size", "$mod", "$all",
-        "$regex", "$elemMatch", "$not", "$bitsAnySet",
-    ])  # fmt: skip
     given = pool.value(random)
-    match operator:
-        case "":
-            return given
-        case "$in" | "$nin" | "$all":
-            return {operator: [given, random.choice([None, pool.value(random)])]}
-        case "$exists":
-            return {operator: random.choice([True, False])}
-        case "$type":
-            return {operator: random.choice(["int", "string", "object", "array", "null", ["double", "bool"], 18])}
-        case "$size":
-            return {operator: random.randrange(4)}
-        case "$mod":
-            return {operator: [random.choice([2, 3]), random.choice([0, 1])]}
-        case "$regex":
-            return {operator: "^r", "$options": "i"}
-        case "$bitsAnySet":
-            return {operator: 3}
-        case "$elemMatch" if depth < 2:
-            name = random.choice(["x", "secret", "0", "in.secret"])
-            inner = test(random, pool, depth + 1)
-            return {operator: {name: inner} if random.random() < 0.7 else inner if isinstance(inner, dict) else {}}
-        case "$not" if depth < 2:
-            inner = test(random, pool, depth + 1)
-            return {operator: inner if isinstance(inner, dict) else {"$eq": inner}}
-        case _:
-            return {operator: given}
+    operator = random.choice(["$eq", "$ne", "$gt", "$gte", "$lt", "$lte", "$in", "$nin", "$elemMatch", "$not", "", ""])
+    if operator == "":
+        return given if random.random() < 0.4 else _other_test(random, given)
+    if operator in {"$in", "$nin"}:
+        return {operator: [given, random.choice([None, pool.value(random)])]}
+    if operator in {"$elemMatch", "$not"}:
+        inner = asked(random, pool, depth + 1) if depth < 2 else given
+        if operator == "$elemMatch" and random.random() < 0.7:
+            return {operator: {random.choice(["x", "secret", "0", "in.secret"]): inner}}
+        return {operator: inner if isinstance(inner, dict) else {"$eq": inner}}
+    return {operator: given}
+
+
+def _other_test(random: Random, given: Any) -> Any:
+    return random.choice([
+        {"$exists": True},
+        {"$exists": False},
+        {"$type": random.choice(["int", "string", "object", "array", "null", ["double", "bool"], 18])},
+        {"$size": random.randrange(4)},
+        {"$mod": [2, random.choice([0, 1])]},
+        {"$all": [given]},
+        {"$all": [{"$elemMatch": {"secret": given}}]},
+        {"$regex": "^r", "$options": "i"},
+        {"$bitsAnySet": 3},
+    ])  # fmt: skip
 
 
 def _aggregate(random: Random, pool: Pool) -> Document:
@@ -168,7 +163,7 @@ def _aggregate(random: Random, pool: Pool) -> Document:
 
 
 def _update(random: Random, pool: Pool) -> Document:
-    body = {"filter": condition(random, pool), **updates.update(random, pool, lambda: test(random, pool))}
+    body = {"filter": condition(random, pool), **updates.update(random, pool, lambda: asked(random, pool))}
     return _upsert(random, body)
 
 

@@ -3,9 +3,10 @@
 from collections.abc import Iterator
 from random import Random
 
-from tests.twins import calls, rules, twin
+from tests.twins import calls, rules
 from tests.twins.comparing import Case, Comparison, oracle_of
 from tests.twins.documents import document
+from tests.twins.mutations import mutated
 from tests.twins.oracle import Oracle, cut
 from tests.twins.plain import Document
 
@@ -27,8 +28,7 @@ async def case(random: Random, comparison: Comparison) -> Case | None:
     matched = await comparison.matched(made, 0, oracle.queries)
     made = made._replace(
         others=[
-            twin.mutated(random, oracle, each, any(found), schema, mode)
-            for each, found in zip(ones, matched, strict=True)
+            mutated(random, oracle, each, any(found), schema, mode) for each, found in zip(ones, matched, strict=True)
         ]
     )
     is_other = repr(made.ones) != repr(made.others)

@@ -160,17 +160,15 @@ def plain(value: Any) -> Any:
     return [plain(each) for each in value] if isinstance(value, list) else value
 
 
-def _key(document: Document) -> str:
-    """Return what of an `_id` is the same for both twins."""
-    stored = document["_id"]
-    return repr(
-        {name: each for name, each in stored.items() if name != "secret"} if isinstance(stored, dict) else stored
-    )
+def _key(document: Document) -> bytes:
+    return bson.encode({"_id": document["_id"]})
 
 
 def _changes(before: list[Document], after: list[Document]) -> Document:
-    """Return what became of documents, path by path, without anything that stayed."""
-    olds, news = ({_key(each): each for each in documents} for documents in (before, after))
+    """Return what became of documents, path by path, without anything that stayed; old ones are named by position."""
+    names = {_key(each): str(position) for position, each in enumerate(before)}
+    olds = {names[_key(each)]: each for each in before}
+    news = {names.get(_key(each), f"new {each['_id']}"): each for each in after}
     found: Document = {}
     for key in {**olds, **news}:
         for path, value in _differences(olds.get(key, ...), news.get(key, ...)):
@@ -194,12 +192,18 @@ def _differences(old: Any, new: Any, path: str = "") -> Iterator[tuple[str, Any]
 
 def _is_kept(old: Any, new: Any, shown: Shown) -> bool:
     """Tell whether all that is hidden is as it was."""
-    if shown is True:
+    if not _hides(shown):
         return True
     if shown is False:
         return new is not ... and bson.encode({"": old}) == bson.encode({"": new})
     if isinstance(shown, dict):
         return isinstance(new, dict) and all(_is_kept(old[name], new.get(name, ...), shown[name]) for name in old)
-    if not isinstance(new, list) or len(new) < len(old):
+    if shown is True or not isinstance(new, list) or len(new) < len(old):
         return False
     return all(_is_kept(one, other, part) for one, other, part in zip(old, new, shown, strict=False))
+
+
+def _hides(shown: Shown) -> bool:
+    if isinstance(shown, bool):
+        return not shown
+    return any(map(_hides, shown.values() if isinstance(shown, dict) else shown))

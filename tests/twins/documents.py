@@ -40,21 +40,17 @@ def document(random: Random, number: int, *, composed_id: bool) -> Document:
 
 
 def _usual(random: Random, name: str) -> Any:
-    match name:
-        case "owner" | "holder":
-            return random.choice([CALLER, CALLER, CALLER, "u2", "u2", None, [CALLER, "u2"], ["u2"]])
-        case "team":
-            return random.choice(["red", "red", "RED", "blue", ["red", "blue"], None])
-        case "deleted":
-            return random.choice([None, None, False, True])
-        case "n":
-            return random.choice([0, 1, 2, 3, 5, 2.0, Int64(3)])
-        case "a":
-            return [inner(random) for _ in range(random.randrange(4))]
-        case "b":
-            return inner(random)
-        case _:
-            return scalar(random)
+    people = [CALLER, CALLER, CALLER, "u2", "u2", None, [CALLER, "u2"], ["u2"]]
+    usual: dict[str, list[Any]] = {
+        "owner": people,
+        "holder": people,
+        "team": ["red", "red", "RED", "blue", ["red", "blue"], None],
+        "deleted": [None, None, False, True],
+        "n": [0, 1, 2, 3, 5, 2.0, Int64(3)],
+        "a": [[inner(random) for _ in range(random.randrange(4))]],
+        "b": [inner(random)],
+    }
+    return random.choice(usual.get(name, SCALARS))
 
 
 def scalar(random: Random) -> Any:

@@ -17,7 +17,7 @@ from tests.twins.documents import CALLER, USER
 from tests.twins.plain import Document
 
 DATABASES = ("twin_a", "twin_b")
-COLLECTIONS = {"plain": None, "folded": {"locale": "en", "strength": 2}}
+COLLECTIONS: dict[str, dict[str, Any] | None] = {"plain": None, "folded": {"locale": "en", "strength": 2}}
 """The collections of both databases by name, each with its default collation."""
 
 _PEOPLE = ("twin_users", "people")
@@ -55,10 +55,10 @@ class Host:
         for database in DATABASES:
             await client.drop_database(database)
             for name, collation in COLLECTIONS.items():
-                await client[database].create_collection(name, **({"collation": collation} if collation else {}))
+                await client[database].create_collection(name, collation=collation)
         from function_app import app  # noqa: PLC0415  it reads the environment, and the app's folder
 
-        functions = {each.get_function_name(): each.get_user_function() for each in app.get_functions()}
+        functions = {str(each.get_function_name()): each.get_user_function() for each in app.get_functions()}
         return cls(folder, key, functions)
 
     def serve(self, collection: str, rules: Document, schema: Document) -> bool:

@@ -6,6 +6,8 @@ from typing import Any, Protocol
 
 from tests.twins.plain import Document
 
+_MEMBERS = {"$objectToArray": "$$ROOT"}
+
 
 class Paths(Protocol):
     """Where paths and values come from."""
@@ -41,10 +43,10 @@ def expression(random: Random, pool: Paths) -> Any:
         {"$cond": [{"$gt": [path, given]}, 1, 0]},
         {"$cond": [{"$eq": [path, given]}, {"$toInt": "x"}, 0]},
         {"$switch": {"branches": [{"case": {"$eq": [path, given]}, "then": 1}]}},
-        {"$objectToArray": "$$ROOT"},
+        _MEMBERS,
         {"$objectToArray": path},
         {"$mergeObjects": ["$$ROOT", {"made": 1}]},
-        {"$reduce": {"input": {"$objectToArray": "$$ROOT"}, "initialValue": "", "in": {"$concat": ["$$value", "$$this.k"]}}},
+        {"$reduce": {"input": _MEMBERS, "initialValue": "", "in": {"$concat": ["$$value", "$$this.k"]}}},
         {"$map": {"input": path, "in": "$$this.secret"}},
         {"$filter": {"input": path, "cond": {"$gt": ["$$this.secret", 1]}}},
         {"$getField": {"field": "secret", "input": "$$ROOT"}},
@@ -68,53 +70,49 @@ def pipeline(random: Random, pool: Paths, condition: Callable[[], Document]) -> 
 
 
 def _stages(random: Random, pool: Paths, condition: Callable[[], Document]) -> list[Document]:
-    path = pool.path(random, 0.45)
-    made = expression(random, pool)
-    match random.choice(
-        ["match", "project", "project", "group", "unwind", "sort", "sort", "count", "most", "set", "other", "other"]
-    ):
-        case "match":
-            return [{"$match": condition()}]
-        case "project":
-            return [{"$project": random.choice([{path: 1}, {path: 0}, {"made": made}, {path: made}])}]
-        case "group":
-            total = random.choice(
-                [{"$sum": 1}, {"$sum": made}, {"$push": made}, {"$max": f"${path}"}, {"$first": "$$ROOT"}]
-            )
-            return [{"$group": {"_id": random.choice([None, f"${path}", made]), "total": total}}, {"$sort": {"_id": 1}}]
-        case "unwind":
-            return [{"$unwind": random.choice([f"${path}", {"path": f"${path}", "preserveNullAndEmptyArrays": True}])}]
-        case "sort":
-            return [{"$sort": {path: random.choice([1, -1]), "_id": 1}}, {"$limit": random.choice([1, 2, 50])}]
-        case "count":
-            return [{"$count": "total"}]
-        case "set":
-            return [{"$set": {random.choice(["made", path]): made}}]
-        case "most":
-            return [{"$sortByCount": f"${path}"}, {"$sort": {"count": -1, "_id": 1}}]
-        case _:
-            return [_other(random, path, made, condition)]
+    path, made = pool.path(random, 0.45), expression(random, pool)
+    if random.random() < 0.2:
+        return [_other(random, path, made, condition)]
+    totals: list[Any] = [{"$sum": 1}, {"$sum": made}, {"$push": made}, {"$max": f"${path}"}, {"$first": "$$ROOT"}]
+    group = {"_id": random.choice([None, f"${path}", made]), "total": random.choice(totals)}
+    stages: list[list[Document]] = [
+        [{"$match": condition()}],
+        [{"$project": random.choice([{path: 1}, {path: 0}, {"made": made}, {path: made}])}],
+        [{"$project": {"made": made}}],
+        [{"$group": group}, {"$sort": {"_id": 1}}],
+        [{"$sortByCount": f"${path}"}, {"$sort": {"count": -1, "_id": 1}}],
+        [{"$unwind": random.choice([f"${path}", {"path": f"${path}", "preserveNullAndEmptyArrays": True}])}],
+        [{"$sort": {path: random.choice([1, -1]), "_id": 1}}, {"$limit": random.choice([1, 2, 50])}],
+        [{"$count": "total"}],
+        [{"$set": {random.choice(["made", path]): made}}],
+    ]
+    return random.choice(stages)
 
 
 def _other(random: Random, path: str, made: Any, condition: Callable[[], Document]) -> Document:
-    collection = random.choice(["plain", "folded"])
+    collection, named = random.choice(["plain", "folded"]), path or "a"
+    graph = {
+        "from": collection,
+        "startWith": f"${path}",
+        "connectFromField": "n",
+        "connectToField": "secret",
+        "as": "made",
+    }
     return random.choice([
         {"$facet": {"one": [{"$match": condition()}], "two": [{"$count": "total"}]}},
         {"$skip": 1},
         {"$limit": 2},
-        {"$unset": path or "a"},
+        {"$unset": named},
         {"$replaceRoot": {"newRoot": {"$ifNull": [f"${path}", {}]}}},
         {"$replaceWith": {"$mergeObjects": ["$$ROOT", {"made": made}]}},
         {"$redact": {"$cond": [{"$eq": [f"${path}", made]}, "$$PRUNE", "$$KEEP"]}},
         {"$bucket": {"groupBy": f"${path}", "boundaries": [0, 2, 5], "default": "other"}},
-        {"$setWindowFields": {"sortBy": {path or "a": 1}, "output": {"made": {"$sum": f"${path}", "window": {}}}}},
-        {"$densify": {"field": path or "a", "range": {"step": 1, "bounds": "full"}}},
-        {"$fill": {"sortBy": {"_id": 1}, "output": {path or "a": {"method": "locf"}}}},
+        {"$setWindowFields": {"sortBy": {named: 1}, "output": {"made": {"$sum": f"${path}", "window": {}}}}},
+        {"$densify": {"field": named, "range": {"step": 1, "bounds": "full"}}},
+        {"$fill": {"sortBy": {"_id": 1}, "output": {named: {"method": "locf"}}}},
         {"$lookup": {"from": collection, "localField": path, "foreignField": "secret", "as": "made"}},
         {"$unionWith": collection},
-        {"$graphLookup": {
-            "from": collection, "startWith": f"${path}", "connectFromField": "n", "connectToField": "secret", "as": "made",
-        }},
+        {"$graphLookup": graph},
         {"$collStats": {"count": {}}},
         {"$geoNear": {"near": [0, 0], "distanceField": "made"}},
     ])  # fmt: skip

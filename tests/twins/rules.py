@@ -52,7 +52,8 @@ _QUERIES: tuple[Document, ...] = (
     {"a.x": {"$exists": True}},
 )
 _EXCLUSIONS = (
-    "secret", "a.secret", "b.secret", "_id.secret", "a.in.secret", "b.in", "0", "a.0", "a.0.secret", "b.0", "n", "é", "",
+    "secret", "a.secret", "b.secret", "_id.secret", "a.in.secret", "b.in", "0", "a.0", "a.0.secret", "b.0", "n", "é",
+    "",
 )  # fmt: skip
 _INCLUSIONS = ("a.x", "a", "b.x", "n", "owner", "team", "_id.k", "a.in.x", "0", "holder", "deleted", "b")
 
@@ -86,7 +87,7 @@ def schema(random: Random) -> Document:
     made: Document = {"bsonType": "object", "properties": {name: properties[name] for name in kept}}
     if random.random() < 0.2:
         made["additionalProperties"] = False
-        made["properties"] |= dict.fromkeys(["_id", "a", "b", "n", "owner", "team"], {}) | made["properties"]
+        made["properties"] = {name: properties.get(name, {}) for name in ("_id", "a", "b", "n", "owner", "team", *kept)}
     return made
 
 

@@ -10,6 +10,7 @@ from tests.twins.comparing import Case, Comparison, Difference
 from tests.twins.plain import Document
 from tests.twins.shrinking import Found, shrunk
 
+_LOOKED_AT = 5  # of each kind: shrinking takes seconds
 _REASON = re.compile(rb'"error":"([^"]{,60})')
 
 
@@ -40,8 +41,9 @@ class Totals:
 
 
 async def run(totals: Totals, seed: str, calls: int, first: int = 0) -> AsyncIterator[Found]:
-    """Ask calls of cases, and give the first that tells twins apart of each kind, shrunk; the next case follows then."""
+    """Ask calls of cases, and give what tells twins apart, shrunk, each kind of it once; after one, the next case."""
     number, comparison = first, totals.comparison
+    signatures: set[str] = set()
     while totals.calls < calls:
         random = Random(f"{seed} {number}")
         number += 1
@@ -57,10 +59,13 @@ async def run(totals: Totals, seed: str, calls: int, first: int = 0) -> AsyncIte
                 continue
             kind = _kind(call, different)
             totals.kinds[kind] += 1
-            if totals.kinds[kind] == 1:
+            if totals.kinds[kind] <= _LOOKED_AT:
                 before = comparison.statuses.copy(), comparison.changed
-                yield await shrunk(comparison, Found(number - 1, made, call, different))
+                found = await shrunk(comparison, Found(number - 1, made, call, different))
                 comparison.statuses, comparison.changed = before
+                if found.signature not in signatures:
+                    signatures.add(found.signature)
+                    yield found
             break
 
 

@@ -1,6 +1,7 @@
 """A case with a difference made as small as it can be while the difference stays."""
 
 import copy
+import re
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -8,6 +9,8 @@ from bson import json_util
 
 from tests.twins.comparing import Case, Comparison, Difference
 from tests.twins.plain import Document
+
+_REASON = re.compile(r'"error":"\((\w+)\)')
 
 
 class Found(NamedTuple):
@@ -32,6 +35,28 @@ class Found(NamedTuple):
         lines = [f"{name:10} {_text(value)}" for name, value in parts.items() if value is not None]
         answers = [f"{'one':10} {_shown(different.one)}", f"{'other':10} {_shown(different.other)}"]
         return "\n".join([f"different: {different.kind}", *lines, *answers])
+
+    @property
+    def signature(self) -> str:
+        """What is the same for differences that have the same cause, most likely."""
+        case, call = self.case, self.call
+        reasons = {found[1] for found in _REASON.finditer(str(self.difference))}
+        if reasons:
+            return f"{call['action']} {self.difference.kind} {sorted(reasons)}"
+        members = {name for each in (*case.rules["roles"], *case.rules.get("filters", [])) for name in each}
+        return (
+            f"{call['action']} {self.difference.kind} {_skeleton(call['body'])} {sorted(members)} {bool(case.schema)}"
+        )
+
+
+def _skeleton(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {".".join(map(_part, name.split("."))): _skeleton(each) for name, each in value.items()}
+    return [_skeleton(each) for each in value] if isinstance(value, list) else ""
+
+
+def _part(name: str) -> str:
+    return "0" if name.isdecimal() else name if name.startswith("$") else "a"
 
 
 def _text(value: Any) -> str:
@@ -126,7 +151,7 @@ def _less_of_both(one: Document, other: Document) -> Iterator[tuple[Document, Do
         yield first, second
         if repr(one.get(name, ...)) != repr(other.get(name, ...)):
             yield one, {key: one.get(key, each) if key == name and key in one else each for key, each in other.items()}
-    for name in [name for name in one if name in other]:
+    for name in [name for name in one if name in other and name != "_id"]:
         inner, of_other = one[name], other[name]
         if repr(inner) == repr(of_other):
             yield from ((one | {name: each}, other | {name: each}) for each in _less(inner))

@@ -1,6 +1,5 @@
 """Nobody whom rules bind can tell apart what differs only in what they hide."""
 
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -17,9 +16,7 @@ SEEDS = 4  # tests, which workers share
 
 
 @pytest.fixture
-async def host(
-    configured: pytest.MonkeyPatch, driver: AsyncMongoClient[Document], tmp_path: Path
-) -> AsyncIterator[Host]:
+async def host(configured: pytest.MonkeyPatch, driver: AsyncMongoClient[Document], tmp_path: Path) -> Host:
     configured.setenv("APP_CONFIG_DIR", str(tmp_path))
     configured.setenv("LOG_LEVEL", "ERROR")
     restart()

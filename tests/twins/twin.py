@@ -1,28 +1,15 @@
-"""Documents that differ from others only in what rules hide, while every decision about them stays the same."""
+"""When two documents differ only in what rules hide from the caller, and every decision about them is the same."""
 
-import copy
 from collections.abc import Iterator
-from random import Random
 from typing import Any
 
 import bson
 
-from tests.twins.documents import INNER, NAMES, inner, scalar, value
-from tests.twins.oracle import Oracle, Shown, cut, is_own
-from tests.twins.plain import Document
+from tests.twins.oracle import Oracle, Shown, View, cut, holds, is_own
+from tests.twins.plain import NOTHING, Document
+from tests.twins.schemas import is_hidden_part_wrong
 
-_TRIES = 14
-
-
-def mutated(random: Random, oracle: Oracle, document: Document, matched: bool, schema: Document, mode: str) -> Document:
-    """Return the twin of a document, which may be the same; `matched` tells whether the filters' queries find it."""
-    twin = document
-    for _ in range(_TRIES):
-        changed = copy.deepcopy(twin)
-        _mutate(random, changed, oracle.shown(changed) if matched else False)
-        if are_twins(oracle, document, changed, matched, schema, mode):
-            twin = changed
-    return twin
+type _Seen = tuple[Document, Shown]
 
 
 def are_twins(oracle: Oracle, one: Document, other: Document, matched: bool, schema: Document, mode: str) -> bool:
@@ -31,26 +18,28 @@ def are_twins(oracle: Oracle, one: Document, other: Document, matched: bool, sch
     `mode` is "read", or "write": who may write learns, as the documentation says, whether something is hidden, and of
     what kind what he writes into is.
     """
-    if not _have_same_id(oracle, one, other, matched):
-        return False
-    names = _names(oracle, is_written=mode == "write")
-    if any(_encoded(one.get(name, ...)) != _encoded(other.get(name, ...)) for name in names):
-        return False
-    if oracle.decisions(one) != oracle.decisions(other) or oracle.may_delete(one) != oracle.may_delete(other):
-        return False
     shown, of_other = (oracle.shown(one), oracle.shown(other)) if matched else (False, False)
-    if _encoded(_visible(one, shown)) != _encoded(_visible(other, of_other)):
-        return False
-    if mode == "read":
-        return True
+    names = _names(oracle, is_written=mode == "write")
     return (
-        _holes(shown) == _holes(of_other)
-        and _kinds(oracle, one) == _kinds(oracle, other)
-        and is_hidden_part_wrong(schema, one, shown) == is_hidden_part_wrong(schema, other, of_other)
+        _have_same_id(one, other)
+        and all(_encoded(one.get(name, ...)) == _encoded(other.get(name, ...)) for name in names)
+        and _encoded(_visible(one, shown)) == _encoded(_visible(other, of_other))
+        and oracle.decisions(one) == oracle.decisions(other)
+        and oracle.may_delete(one) == oracle.may_delete(other)
+        and _decide_alike(oracle, one, other)
+        and (mode == "read" or _are_written_alike(oracle, (one, shown), (other, of_other), schema))
     )
 
 
-def _have_same_id(oracle: Oracle, one: Document, other: Document, matched: bool) -> bool:
+def _are_written_alike(oracle: Oracle, one: _Seen, other: _Seen, schema: Document) -> bool:
+    return (
+        _holes(_without_id(one[1])) == _holes(_without_id(other[1]))
+        and _kinds(oracle, one[0]) == _kinds(oracle, other[0])
+        and is_hidden_part_wrong(schema, *one) == is_hidden_part_wrong(schema, *other)
+    )
+
+
+def _have_same_id(one: Document, other: Document) -> bool:
     """Tell whether only a hidden part of a composed `_id` differs, which no call compares."""
     first, second = one["_id"], other.get("_id")
     if _encoded(first) == _encoded(second):
@@ -89,6 +78,39 @@ def _top_names(source: Any) -> Iterator[str]:
                 yield source.removeprefix(prefix).partition(".")[0]
 
 
+def _decide_alike(oracle: Oracle, one: Document, other: Document) -> bool:
+    """Tell whether what is decided of a field by its value is the same, be it there or not."""
+    views = oracle.view(one), oracle.view(other)
+    for role in oracle.roles:
+        rules, others = role.get("fields", {}), role.get("additional_fields") or {}
+        for name in {**one, **other, **rules}:
+            sides = [
+                _field_decisions(rules.get(name, others), each.get(name, NOTHING), view)
+                for each, view in zip((one, other), views, strict=True)
+            ]
+            if sides[0] != sides[1]:
+                return False
+    return True
+
+
+def _field_decisions(rule: Document, value: Any, view: View) -> Any:
+    if is_own(rule):
+        at = view._replace(this=value, previous=value)
+        return [holds(rule.get(name), at) for name in ("read", "write") if "%%" in str(rule.get(name))]
+    inner = rule.get("fields", {})
+    if isinstance(value, list):
+        return [decided for each in value if any(decided := _field_decisions(rule, each, view))]
+    members = value if isinstance(value, dict) else {}
+    return [
+        found for name, each in inner.items() if (found := _field_decisions(each, members.get(name, NOTHING), view))
+    ]
+
+
+def _without_id(shown: Shown) -> Shown:
+    """Leave out the `_id`, which stays whatever becomes of a document."""
+    return {name: part for name, part in shown.items() if name != "_id"} if isinstance(shown, dict) else shown
+
+
 def _holes(shown: Shown) -> Any:
     """Return where something is hidden beside what is visible."""
     if isinstance(shown, dict):
@@ -113,98 +135,3 @@ def _kind(rule: Document, value: Any) -> Any:
     if isinstance(value, list):
         return [_kind(rule, each) for each in value]
     return "missing" if value is ... else "value"
-
-
-def _mutate(random: Random, document: Document, shown: Shown) -> None:
-    """Change something that is hidden in a document."""
-    places = list(_hidden(document, shown))
-    if not places:
-        return
-    holder, key = random.choice(places)
-    if key is None:
-        _add(random, holder)
-    elif random.random() < 0.15 and not (isinstance(holder, dict) and key == "_id"):
-        del holder[key]
-    else:
-        holder[key] = _other(random, holder[key])
-
-
-def _hidden(value: Any, shown: Shown) -> Iterator[tuple[Any, Any]]:
-    """Give the places of hidden values, with those in them, and of what could be hidden beside them."""
-    items: Any = enumerate(value) if isinstance(value, list) else value.items() if isinstance(value, dict) else ()
-    if isinstance(value, dict | list) and shown is not True:
-        yield value, None
-    for key, each in items:
-        part = shown[key] if isinstance(shown, dict | list) else shown
-        if part is False:
-            yield value, key
-        if part is not True:
-            yield from _hidden(each, part)
-
-
-def _add(random: Random, holder: Any) -> None:
-    if isinstance(holder, list):
-        holder.insert(random.randrange(len(holder) + 1), value(random))
-        return
-    name = random.choice(NAMES if "_id" in holder else INNER)
-    members = [*holder.items()]
-    if name not in holder:
-        members.insert(random.randrange(len(members) + 1), (name, value(random)))
-    holder.clear()
-    holder.update(members)
-
-
-def _other(random: Random, old: Any) -> Any:
-    kind = random.random()
-    if isinstance(old, int | float) and not isinstance(old, bool) and kind < 0.3:
-        return old + random.choice([-1, 1, 5])
-    if kind < 0.65:
-        return scalar(random)
-    return inner(random) if kind < 0.8 else value(random)
-
-
-def is_hidden_part_wrong(schema: Document, document: Document, shown: Shown) -> bool:
-    """Tell whether what is hidden of a document does not follow the schema."""
-    return any(_failures(schema, document, shown))
-
-
-def _failures(schema: Document, value: Any, shown: Shown) -> Iterator[bool]:
-    if shown is False:
-        yield not follows(schema, value)
-        return
-    if isinstance(value, dict) and shown is not True:
-        for name, each in value.items():
-            part = shown[name] if isinstance(shown, dict) else shown
-            inner_schema = schema.get("properties", {}).get(name)
-            if inner_schema is not None:
-                yield from _failures(inner_schema, each, part)
-            elif part is False and schema.get("additionalProperties") is False:
-                yield True
-    if isinstance(value, list) and isinstance(shown, list):
-        for each, part in zip(value, shown, strict=True):
-            yield from _failures(schema.get("items", {}), each, part)
-
-
-_TYPES: dict[str, type] = {
-    "int": int, "double": float, "string": str, "null": type(None), "object": dict, "array": list, "bool": bool,
-    "long": bson.Int64, "decimal": bson.Decimal128, "date": bson.datetime.datetime,
-}  # fmt: skip
-
-
-def follows(schema: Document, value: Any) -> bool:
-    """Tell whether a value follows a schema of the few keywords that `rules.schema` uses."""
-    types = schema.get("bsonType")
-    if types is not None and type(value) not in [
-        _TYPES[each] for each in ([types] if isinstance(types, str) else types)
-    ]:
-        return False
-    if "enum" in schema and not any(type(each) is type(value) and each == value for each in schema["enum"]):
-        return False
-    if isinstance(value, str) and len(value) > schema.get("maxLength", len(value)):
-        return False
-    if isinstance(value, int | float) and not isinstance(value, bool) and value > schema.get("maximum", value):
-        return False
-    if isinstance(value, dict):
-        members, is_open = schema.get("properties", {}), schema.get("additionalProperties", True)
-        return all(follows(members[name], each) if name in members else is_open for name, each in value.items())
-    return not isinstance(value, list) or all(follows(schema.get("items", {}), each) for each in value)

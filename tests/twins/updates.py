@@ -8,8 +8,8 @@ from tests.twins.pipelines import Paths, expression
 from tests.twins.plain import Document
 
 _OPERATORS = (
-    "$set", "$set", "$set", "$unset", "$inc", "$mul", "$min", "$max", "$push", "$push", "$addToSet", "$pull", "$pullAll",
-    "$pop", "$rename", "$bit", "$currentDate", "$setOnInsert",
+    "$set", "$set", "$set", "$unset", "$inc", "$mul", "$min", "$max", "$push", "$push", "$addToSet", "$pull",
+    "$pullAll", "$pop", "$rename", "$bit", "$currentDate", "$setOnInsert",
 )  # fmt: skip
 
 
@@ -43,29 +43,20 @@ def _path(random: Random, pool: Paths) -> str:
 
 def _operand(random: Random, pool: Paths, operator: str, test: Callable[[], Any]) -> Any:
     given = pool.value(random)
-    match operator:
-        case "$inc" | "$mul":
-            return random.choice([1, -1, 2, 1.5, 0])
-        case "$push":
-            return random.choice([given, _each(random, given, pool)])
-        case "$addToSet":
-            return random.choice([given, {"$each": [given, pool.value(random)]}])
-        case "$pull":
-            return random.choice([given, {"secret": test()}, {"x": test()}, test()])
-        case "$pullAll":
-            return [given, pool.value(random)]
-        case "$pop":
-            return random.choice([1, -1])
-        case "$rename":
-            return random.choice([pool.path(random), "made", "n"]) or "made"
-        case "$bit":
-            return {random.choice(["and", "or", "xor"]): random.choice([1, 3, 7])}
-        case "$currentDate":
-            return random.choice([True, {"$type": "timestamp"}])
-        case "$unset":
-            return ""
-        case _:
-            return given
+    choices: dict[str, list[Any]] = {
+        "$inc": [1, -1, 2, 1.5, 0],
+        "$mul": [1, -1, 2, 1.5, 0],
+        "$push": [given, _each(random, given, pool)],
+        "$addToSet": [given, {"$each": [given, pool.value(random)]}],
+        "$pull": [given, {"secret": test()}, {"x": test()}, test()],
+        "$pullAll": [[given, pool.value(random)]],
+        "$pop": [1, -1],
+        "$rename": [pool.path(random) or "made", "made", "n"],
+        "$bit": [{name: number} for name in ("and", "or", "xor") for number in (1, 3)],
+        "$currentDate": [True, {"$type": "timestamp"}],
+        "$unset": [""],
+    }
+    return random.choice(choices.get(operator, [given]))
 
 
 def _each(random: Random, given: Any, pool: Paths) -> Document:
