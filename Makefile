@@ -41,12 +41,12 @@ test: export PYTHONDONTWRITEBYTECODE := # empty: else each of hundreds of proces
 test: $(READY) ## Run all tests against real servers; T=tests/test_log.py some, DEPTH=full as a commit must pass them
 	$(PYTHON) -m pytest $(WORKERS) --durations=10 $(COVERAGE) $(T)
 
-# Cases of tests/twins, each with 40 calls: the same for the same SEED.
+# The same calls for the same SEED.
 N ?= 20000
 SEED ?= 0
 
-twins: $(READY) ## Ask N=100000 calls of SEED=3 whether they tell hidden documents and fields apart
-	$(PYTHON) -m tests.twins --calls $(N) --seed $(SEED)
+twins: $(READY) ## Ask N=100000 random calls of SEED=3 whether they tell apart what rules hide; WRITES=--writes the model
+	$(PYTHON) -m tests.twins --calls $(N) --seed $(SEED) $(WRITES)
 
 test-mongo: $(READY) ## Run all tests against MONGO=7 or MONGO=8 from its container, with docker
 	infra/with_mongo.sh $(MONGO) $(MAKE) --no-print-directory test

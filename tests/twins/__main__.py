@@ -12,10 +12,12 @@ from pymongo import AsyncMongoClient
 
 from local.mongod import Mongod
 from shared.service import process
-from tests.twins.comparing import Comparison
 from tests.twins.host import Host
 from tests.twins.plain import Document
 from tests.twins.running import Totals, run
+from tests.twins.twins import Twins
+from tests.twins.world import World
+from tests.twins.writes import Writes
 
 
 def main() -> int:
@@ -25,6 +27,7 @@ def main() -> int:
     parser.add_argument("--seed", default="0")
     parser.add_argument("--first", type=int, default=0, help="the number of the first case")
     parser.add_argument("--most", type=int, default=10, help="differences after which it ends")
+    parser.add_argument("--writes", action="store_true", help="compare writes with the model in place of twins")
     options = parser.parse_args()
     memory = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108  a folder of its own is made in it
     with tempfile.TemporaryDirectory(dir=memory) as folder:
@@ -44,7 +47,8 @@ def main() -> int:
 async def _run(uri: str, folder: Path, options: argparse.Namespace) -> int:
     async with AsyncMongoClient[Document](uri) as client:
         host = await Host.start(folder, client)
-        totals = Totals(Comparison(host, client))
+        world = World(host, client)
+        totals = Totals(Writes(world) if options.writes else Twins(world))
         reporting = asyncio.create_task(_report(totals))
         async for found in run(totals, options.seed, options.calls, options.first):
             _say(f"\nseed {options.seed}, case {found.number}\n{found}\n")

@@ -163,7 +163,8 @@ def _aggregate(random: Random, pool: Pool) -> Document:
 
 
 def _update(random: Random, pool: Pool) -> Document:
-    body = {"filter": condition(random, pool), **updates.update(random, pool, lambda: asked(random, pool))}
+    found = {} if random.random() < 0.5 else condition(random, pool)
+    body = {"filter": found, **updates.update(random, pool, lambda: asked(random, pool))}
     return _upsert(random, body)
 
 

@@ -1,6 +1,6 @@
 """Random documents, of few names and few values, so that they meet those of rules and calls."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from random import Random
 from typing import Any
 
@@ -22,7 +22,7 @@ NAMES = ("a", "b", "n", "owner", "holder", "team", "deleted", "secret", "0", "",
 INNER = ("x", "secret", "in", "0")
 SCALARS: tuple[Any, ...] = (
     0, 1, 2, 3, 7, 12, -1, 1.5, 2.0, Int64(3), Decimal128("2"), "red", "RED", "blue", "12", "abc", "", CALLER, "u2",
-    None, True, False, datetime(1970, 1, 2, tzinfo=UTC), float("nan"),
+    None, True, False, datetime(1970, 1, 2), float("nan"),
 )  # fmt: skip
 _WHOLE = 0.15  # how often a name has a value of any shape in place of its usual one
 _MISSING = 0.12

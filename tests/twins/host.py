@@ -11,6 +11,7 @@ from pymongo import AsyncMongoClient
 
 from shared.app.files import AppError
 from shared.auth.keys import new_key
+from shared.endpoint.actions import Action, answer
 from shared.mongo.control import API_KEYS
 from shared.service import process
 from tests.twins.documents import CALLER, USER
@@ -32,13 +33,13 @@ class Answer(NamedTuple):
 
 
 class Host:
-    """The functions of the app, called as Azure's worker calls them."""
+    """The actions, answered from the request to the response; only the route is left out."""
 
-    def __init__(self, folder: Path, key: str, functions: dict[str, Any]) -> None:
-        """Take the folder of the exported app, the caller's key and the functions by name."""
+    def __init__(self, folder: Path, key: str, actions: dict[str, Action]) -> None:
+        """Take the folder of the exported app, the caller's key and the actions by name."""
         self._folder = folder
         self._key = key
-        self._functions = functions
+        self._actions = actions
 
     @classmethod
     async def start(cls, folder: Path, client: AsyncMongoClient[Document]) -> "Host":
@@ -56,10 +57,9 @@ class Host:
             await client.drop_database(database)
             for name, collation in COLLECTIONS.items():
                 await client[database].create_collection(name, collation=collation)
-        from function_app import app  # noqa: PLC0415  it reads the environment, and the app's folder
+        from function_app import ACTIONS  # noqa: PLC0415  it reads the environment, and the app's folder
 
-        functions = {str(each.get_function_name()): each.get_user_function() for each in app.get_functions()}
-        return cls(folder, key, functions)
+        return cls(folder, key, {name: action for each in ACTIONS for name, action in each.by_name.items()})
 
     def serve(self, collection: str, rules: Document, schema: Document) -> bool:
         """Swap the app for one with these rules of a collection, in both databases; tell whether it can be used."""
@@ -82,10 +82,9 @@ class Host:
             "POST",
             f"http://localhost/app/twin-abcde/endpoint/data/v1/action/{call['action']}",
             headers={"apikey": self._key, "content-type": "application/json", "accept": f"application/{call['form']}"},
-            route_params={"app_id": "twin-abcde", "version": "v1"},
             body=json_util.dumps(body, json_options=json_util.CANONICAL_JSON_OPTIONS).encode(),
         )
-        response = await self._functions[call["action"]](request)
+        response = await answer(request, self._actions[call["action"]], "twin-abcde")
         headers = {**response.headers, "content-type": response.mimetype}
         return Answer(response.status_code, headers, response.get_body())
 

@@ -17,6 +17,9 @@ class Nothing:
 
 
 NOTHING = Nothing()
+NEW = "<new>"
+"""Stands for ids and times that were made just now."""
+
 REFERENCE = ("$ref", "$id", "$db")
 
 

@@ -5,10 +5,9 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from random import Random
 
-from tests.twins.cases import calls_of, case
-from tests.twins.comparing import Case, Comparison, Difference
 from tests.twins.plain import Document
-from tests.twins.shrinking import Found, shrunk
+from tests.twins.shrinking import Check, Found, shrunk
+from tests.twins.world import Case, Difference
 
 _LOOKED_AT = 5  # of each kind: shrinking takes seconds
 _REASON = re.compile(rb'"error":"([^"]{,60})')
@@ -17,62 +16,62 @@ _REASON = re.compile(rb'"error":"([^"]{,60})')
 class Totals:
     """What a run came to."""
 
-    def __init__(self, comparison: Comparison) -> None:
-        self.comparison = comparison
+    def __init__(self, check: Check) -> None:
+        self.check = check
         self.cases = 0
         self.skipped = 0
         self.calls = 0
         self.kinds: Counter[str] = Counter()
 
     def __str__(self) -> str:
-        statuses = self.comparison.statuses
-        answers = ", ".join(f"{count} of {status}" for status, count in sorted(statuses.items()))
+        world = self.check.world
+        answers = ", ".join(f"{count} of {status}" for status, count in sorted(world.statuses.items()))
         kinds = "".join(f"\n{count:6} times {kind}" for kind, count in self.kinds.most_common())
         return (
             f"{self.calls} calls in {self.cases} cases, {self.skipped} more were none: {answers}; "
-            f"{self.comparison.changed} changed something; {self.kinds.total()} told twins apart{kinds}"
+            f"{world.changed} changed something; {self.kinds.total()} showed a difference{kinds}"
         )
 
     @property
     def useful(self) -> float:
         """The share of calls that were not refused."""
-        statuses = self.comparison.statuses
+        statuses = self.check.world.statuses
         return sum(count for status, count in statuses.items() if status < 300) / max(statuses.total(), 1)
 
 
 async def run(totals: Totals, seed: str, calls: int, first: int = 0) -> AsyncIterator[Found]:
-    """Ask calls of cases, and give what tells twins apart, shrunk, each kind of it once; after one, the next case."""
-    number, comparison = first, totals.comparison
+    """Ask calls of cases, and give the differences that they show, shrunk, each kind once."""
+    number, check = first, totals.check
     signatures: set[str] = set()
     while totals.calls < calls:
         random = Random(f"{seed} {number}")
         number += 1
-        made = await case(random, comparison)
-        if made is None:
+        case = await check.case(random)
+        if case is None:
             totals.skipped += 1
             continue
         totals.cases += 1
-        for call in calls_of(random, made):
+        for call in check.calls(random, case):
             totals.calls += 1
-            different = await comparison.compare(made, call)
-            if different is None or not await _is_steady(comparison, made, call, different):
+            different = await check.compare(case, call)
+            if different is None or not await _is_steady(check, case, call, different):
                 continue
             kind = _kind(call, different)
             totals.kinds[kind] += 1
             if totals.kinds[kind] <= _LOOKED_AT:
-                before = comparison.statuses.copy(), comparison.changed
-                found = await shrunk(comparison, Found(number - 1, made, call, different))
-                comparison.statuses, comparison.changed = before
+                before = check.world.statuses.copy(), check.world.changed
+                found = await shrunk(check, Found(number - 1, case, call, different))
+                check.world.statuses, check.world.changed = before
                 if found.signature not in signatures:
                     signatures.add(found.signature)
                     yield found
-            break
+                break  # shrinking serves other cases
 
 
-async def _is_steady(comparison: Comparison, case: Case, call: Document, different: Difference) -> bool:
+async def _is_steady(check: Check, case: Case, call: Document, different: Difference) -> bool:
     """Tell whether the same comes again: MongoDB may give groups in any order."""
     for _ in range(3):
-        if repr(await comparison.compare(case, call)) != repr(different):
+        if repr(await check.compare(case, call)) != repr(different):
             return False
     return True
 

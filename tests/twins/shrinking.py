@@ -3,18 +3,34 @@
 import copy
 import re
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from random import Random
+from typing import Any, NamedTuple, Protocol
 
 from bson import json_util
 
-from tests.twins.comparing import Case, Comparison, Difference
 from tests.twins.plain import Document
+from tests.twins.world import Case, Difference, World
 
+_NEEDED = {"update", "replacement", "document", "documents", "pipeline"}
 _REASON = re.compile(r'"error":"\((\w+)\)')
 
 
+class Check(Protocol):
+    """What cases are asked, and when an answer is wrong."""
+
+    world: World
+
+    async def case(self, random: Random) -> Case | None: ...
+
+    async def begin(self, case: Case) -> bool: ...
+
+    def calls(self, random: Random, case: Case) -> Iterator[Document]: ...
+
+    async def compare(self, case: Case, call: Document) -> Difference | None: ...
+
+
 class Found(NamedTuple):
-    """A call that tells twins apart, and the number of its case."""
+    """A call that shows a difference, and the number of its case."""
 
     number: int
     case: Case
@@ -30,7 +46,7 @@ class Found(NamedTuple):
             "schema": case.schema or None,
             "collection": None if case.collection == "plain" else case.collection,
             "documents": case.ones,
-            "twins": case.others,
+            "twins": case.others if repr(case.ones) != repr(case.others) else None,
         }
         lines = [f"{name:10} {_text(value)}" for name, value in parts.items() if value is not None]
         answers = [f"{'one':10} {_shown(different.one)}", f"{'other':10} {_shown(different.other)}"]
@@ -67,24 +83,24 @@ def _shown(side: Any) -> str:
     return f"{side.status} {side.body.decode()}" if hasattr(side, "body") else repr(side)
 
 
-async def shrunk(comparison: Comparison, found: Found, tries: int = 600) -> Found:
+async def shrunk(check: Check, found: Found, tries: int = 600) -> Found:
     """Return the smallest case that tries find: greedily, one part less at a time."""
     pending = _smaller(found)
     for _ in range(tries):
         candidate = next(pending, None)
         if candidate is None:
             break
-        different = await _difference(comparison, *candidate)
+        different = await _difference(check, *candidate)
         if different is not None and different.kind == found.difference.kind:
             found = Found(found.number, *candidate, different)
             pending = _smaller(found)
     return found
 
 
-async def _difference(comparison: Comparison, case: Case, call: Document) -> Difference | None:
-    if not case.rules.get("roles") or "body" not in call or not _is_whole(case):
+async def _difference(check: Check, case: Case, call: Document) -> Difference | None:
+    if not case.ones or not case.rules.get("roles") or not _is_whole(case):
         return None
-    return await comparison.compare(case, call) if await comparison.begin(case) else None
+    return await check.compare(case, call) if await check.begin(case) else None
 
 
 def _is_whole(case: Case) -> bool:
@@ -103,7 +119,10 @@ def _smaller(found: Found) -> Iterator[tuple[Case, Document]]:
     if case.collection != "plain":
         yield case._replace(collection="plain"), call
     for body in _less(call["body"]):
-        yield case, call | {"body": body}
+        if not (call["body"].keys() - body.keys()) & (
+            _NEEDED if call["action"].startswith("find") else {"filter", *_NEEDED}
+        ):
+            yield case, call | {"body": body}
     for rules in _less(case.rules):
         yield case._replace(rules=rules), call
     for schema in _less(case.schema):

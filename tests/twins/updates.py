@@ -8,8 +8,8 @@ from tests.twins.pipelines import Paths, expression
 from tests.twins.plain import Document
 
 _OPERATORS = (
-    "$set", "$set", "$set", "$unset", "$inc", "$mul", "$min", "$max", "$push", "$push", "$addToSet", "$pull",
-    "$pullAll", "$pop", "$rename", "$bit", "$currentDate", "$setOnInsert",
+    "$set", "$set", "$set", "$set", "$unset", "$unset", "$inc", "$mul", "$min", "$max", "$push", "$push", "$addToSet",
+    "$pull", "$pullAll", "$pop", "$rename", "$bit", "$currentDate", "$setOnInsert",
 )  # fmt: skip
 
 
@@ -31,7 +31,7 @@ def update(random: Random, pool: Paths, test: Callable[[], Any]) -> Document:
 
 
 def _path(random: Random, pool: Paths) -> str:
-    path = pool.path(random, 0.6)
+    path = pool.path(random, 0.8)
     kind = random.random()
     if kind < 0.6:
         return path or "a"
