@@ -27,6 +27,7 @@ def main() -> int:
     parser.add_argument("--seed", default="0")
     parser.add_argument("--first", type=int, default=0, help="the number of the first case")
     parser.add_argument("--most", type=int, default=10, help="differences after which it ends")
+    parser.add_argument("--looked-at", type=int, default=5, help="how many differences that look alike are shrunk")
     parser.add_argument("--writes", action="store_true", help="compare writes with the model in place of twins")
     options = parser.parse_args()
     memory = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108  a folder of its own is made in it
@@ -50,7 +51,7 @@ async def _run(uri: str, folder: Path, options: argparse.Namespace) -> int:
         world = World(host, client)
         totals = Totals(Writes(world) if options.writes else Twins(world))
         reporting = asyncio.create_task(_report(totals))
-        async for found in run(totals, options.seed, options.calls, options.first):
+        async for found in run(totals, options.seed, options.calls, options.first, options.looked_at):
             _say(f"\nseed {options.seed}, case {found.number}\n{found}\n")
             if len(totals.kinds) >= options.most:
                 break

@@ -9,7 +9,7 @@ from tests.twins.plain import Document
 from tests.twins.shrinking import Check, Found, shrunk
 from tests.twins.world import Case, Difference
 
-_LOOKED_AT = 5  # of each kind: shrinking takes seconds
+_LOOKED_AT = 5
 _REASON = re.compile(rb'"error":"([^"]{,60})')
 
 
@@ -39,8 +39,13 @@ class Totals:
         return sum(count for status, count in statuses.items() if status < 300) / max(statuses.total(), 1)
 
 
-async def run(totals: Totals, seed: str, calls: int, first: int = 0) -> AsyncIterator[Found]:
-    """Ask calls of cases, and give the differences that they show, shrunk, each kind once."""
+async def run(
+    totals: Totals, seed: str, calls: int, first: int = 0, looked_at: int = _LOOKED_AT
+) -> AsyncIterator[Found]:
+    """Ask calls of cases, and give the differences that they show, shrunk, each kind once.
+
+    Only so many that look alike are looked at, because shrinking takes seconds.
+    """
     number, check = first, totals.check
     signatures: set[str] = set()
     while totals.calls < calls:
@@ -58,7 +63,7 @@ async def run(totals: Totals, seed: str, calls: int, first: int = 0) -> AsyncIte
                 continue
             kind = _kind(call, different)
             totals.kinds[kind] += 1
-            if totals.kinds[kind] <= _LOOKED_AT:
+            if totals.kinds[kind] <= looked_at:
                 before = check.world.statuses.copy(), check.world.changed
                 found = await shrunk(check, Found(number - 1, case, call, different))
                 check.world.statuses, check.world.changed = before

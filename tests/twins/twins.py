@@ -77,7 +77,7 @@ class Twins:
 
     def _in_answers(self, one: Answer, other: Answer) -> Difference | None:
         if one.status >= 500 or other.status >= 500:
-            return Difference("a failure of the service's own", one, other)
+            return Difference("a failure of the service's own", one.status, other.status)  # with an id for each
         for kind in ("status", "headers"):
             if getattr(one, kind) != getattr(other, kind):
                 return Difference(kind, one, other)
@@ -151,11 +151,13 @@ def _is_kept(old: Any, new: Any, shown: Shown) -> bool:
     """Tell whether all that is hidden is as it was."""
     if not _hides(shown):
         return True
-    if shown is False:
+    if shown is False and old not in ({}, []):
         return new is not ... and bson.encode({"": old}) == bson.encode({"": new})
     if isinstance(shown, dict):
         return isinstance(new, dict) and all(_is_kept(old[name], new.get(name, ...), shown[name]) for name in old)
-    if shown is True or not isinstance(new, list) or len(new) < len(old):
+    if isinstance(shown, bool):
+        return new is not ...
+    if not isinstance(new, list) or len(new) < len(old):
         return False
     return all(_is_kept(one, other, part) for one, other, part in zip(old, new, shown, strict=False))
 
