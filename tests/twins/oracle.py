@@ -163,7 +163,7 @@ class Oracle:
         if rule is None:
             return False
         if is_own(rule):
-            return holds(rule.get("write"), view._replace(this=NOTHING, previous=value))
+            return holds(rule.get("write"), view._replace(this=value, previous=value))
         inner = rule.get("fields", {})
         if isinstance(value, dict) and value and inner:
             return all(self._is_removable(inner.get(name), each, view) for name, each in value.items())

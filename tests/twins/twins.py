@@ -149,20 +149,23 @@ def _differences(old: Any, new: Any, path: str = "") -> Iterator[tuple[str, Any]
 
 def _is_kept(old: Any, new: Any, shown: Shown) -> bool:
     """Tell whether all that is hidden is as it was."""
-    if not _hides(shown):
+    if not _hides(old, shown):
         return True
-    if shown is False and old not in ({}, []):
+    if shown is False:
         return new is not ... and bson.encode({"": old}) == bson.encode({"": new})
     if isinstance(shown, dict):
         return isinstance(new, dict) and all(_is_kept(old[name], new.get(name, ...), shown[name]) for name in old)
-    if isinstance(shown, bool):
-        return new is not ...
-    if not isinstance(new, list) or len(new) < len(old):
+    if shown is True or not isinstance(new, list) or len(new) < len(old):
         return False
     return all(_is_kept(one, other, part) for one, other, part in zip(old, new, shown, strict=False))
 
 
-def _hides(shown: Shown) -> bool:
-    if isinstance(shown, bool):
-        return not shown
-    return any(map(_hides, shown.values() if isinstance(shown, dict) else shown))
+def _hides(value: Any, shown: Shown) -> bool:
+    """Tell whether something is hidden that is no empty document or array."""
+    if shown is True:
+        return False
+    if isinstance(value, dict):
+        return any(_hides(each, shown[name] if isinstance(shown, dict) else shown) for name, each in value.items())
+    if isinstance(value, list):
+        return any(map(_hides, value, shown if isinstance(shown, list) else [False] * len(value)))
+    return not shown
