@@ -44,9 +44,10 @@ test: $(READY) ## Run all tests against real servers; T=tests/test_log.py some, 
 # The same calls for the same SEED.
 N ?= 20000
 SEED ?= 0
+CHECK ?= twins
 
-twins: $(READY) ## Ask N=100000 random calls of SEED=3 whether they tell apart what rules hide; WRITES=--writes the model
-	$(PYTHON) -m tests.twins --calls $(N) --seed $(SEED) $(WRITES)
+twins: $(READY) ## Ask N=100000 random calls of SEED=3 whether they tell apart what rules hide; CHECK=writes beside a model
+	$(PYTHON) -m tests.twins --calls $(N) --seed $(SEED) --check $(CHECK)
 
 test-mongo: $(READY) ## Run all tests against MONGO=7 or MONGO=8 from its container, with docker
 	infra/with_mongo.sh $(MONGO) $(MAKE) --no-print-directory test

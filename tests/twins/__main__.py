@@ -6,6 +6,7 @@ import os
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from pymongo import AsyncMongoClient
@@ -14,10 +15,14 @@ from local.mongod import Mongod
 from shared.service import process
 from tests.twins.host import Host
 from tests.twins.plain import Document
+from tests.twins.reads import Reads
 from tests.twins.running import Totals, run
+from tests.twins.shrinking import Check
 from tests.twins.twins import Twins
 from tests.twins.world import World
 from tests.twins.writes import Writes
+
+CHECKS: dict[str, Callable[[World], Check]] = {"twins": Twins, "reads": Reads, "writes": Writes}
 
 
 def main() -> int:
@@ -28,7 +33,7 @@ def main() -> int:
     parser.add_argument("--first", type=int, default=0, help="the number of the first case")
     parser.add_argument("--most", type=int, default=10, help="differences after which it ends")
     parser.add_argument("--looked-at", type=int, default=5, help="how many differences that look alike are shrunk")
-    parser.add_argument("--writes", action="store_true", help="compare writes with the model in place of twins")
+    parser.add_argument("--check", choices=CHECKS, default="twins", help="twins, or reads or writes beside a model")
     options = parser.parse_args()
     memory = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108  a folder of its own is made in it
     with tempfile.TemporaryDirectory(dir=memory) as folder:
@@ -49,7 +54,7 @@ async def _run(uri: str, folder: Path, options: argparse.Namespace) -> int:
     async with AsyncMongoClient[Document](uri) as client:
         host = await Host.start(folder, client)
         world = World(host, client)
-        totals = Totals(Writes(world) if options.writes else Twins(world))
+        totals = Totals(CHECKS[options.check](world))
         reporting = asyncio.create_task(_report(totals))
         async for found in run(totals, options.seed, options.calls, options.first, options.looked_at):
             _say(f"\nseed {options.seed}, case {found.number}\n{found}\n")

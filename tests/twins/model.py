@@ -78,7 +78,7 @@ class Model:
             _is_ever_open(role, name) for role in self._oracle.roles
         )
 
-    def _is_open(self, document: Document, path: list[str], *, stored: Any = NOTHING) -> bool:
+    def _is_open(self, document: Document, path: list[str], *, stored: bool = False) -> bool:
         """Tell whether what a path leads to may be read, were it there or not; `stored` asks about what is there."""
         if not is_shown_by(self._oracle.projection, path):
             return False
@@ -87,7 +87,7 @@ class Model:
         if holds(role.get("write"), view) or role.get("read") is not None:
             return True
         rule = role.get("fields", {}).get(path[0], role.get("additional_fields"))
-        return rule is not None and _opens(rule, path[1:], document.get(path[0], NOTHING), view, stored is not NOTHING)
+        return rule is not None and _opens(rule, path[1:], document.get(path[0], NOTHING), view, stored)
 
     def _inserted(self, documents: list[Document]) -> Outcome:
         documents = [each if "_id" in each else {"_id": NEW, **each} for each in documents]

@@ -53,7 +53,6 @@ _QUERIES: tuple[Document, ...] = (
 )
 _EXCLUSIONS = (
     "secret", "a.secret", "b.secret", "_id.secret", "a.in.secret", "b.in", "0", "a.0", "a.0.secret", "b.0", "n", "é",
-    "",
 )  # fmt: skip
 _INCLUSIONS = ("a.x", "a", "b.x", "n", "owner", "team", "_id.k", "a.in.x", "0", "holder", "deleted", "b")
 

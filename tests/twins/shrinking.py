@@ -142,23 +142,16 @@ def _less(value: Any) -> Iterator[Any]:
     """Give a value with one part less, or with less in one part."""
     if not isinstance(value, dict | list):
         return
-    for key in list(value) if isinstance(value, dict) else range(len(value)):
+    keys = list(value) if isinstance(value, dict) else range(len(value))
+    for key in keys:
         smaller = copy.copy(value)
         del smaller[key]
         yield smaller
-    for key in list(value) if isinstance(value, dict) else range(len(value)):
-        for each in [*_less(value[key]), *_simpler(value[key])]:
+    for key in keys:
+        for each in _less(value[key]):
             smaller = copy.copy(value)
             smaller[key] = each
             yield smaller
-
-
-def _simpler(value: Any) -> Iterator[Any]:
-    if isinstance(value, dict) and len(value) == 1:
-        (inner,) = value.values()
-        yield from [inner] if isinstance(inner, dict | list) else []
-    if isinstance(value, list) and len(value) == 1:
-        yield value[0]
 
 
 def _less_of_both(one: Document, other: Document) -> Iterator[tuple[Document, Document]]:

@@ -9,6 +9,7 @@ from tests.conftest import restart
 from tests.depth import examples
 from tests.twins.host import Host
 from tests.twins.plain import Document
+from tests.twins.reads import Reads
 from tests.twins.running import Totals, run
 from tests.twins.twins import Twins
 from tests.twins.world import World
@@ -32,6 +33,13 @@ async def test_twins_cannot_be_told_apart(world: World, seed: int) -> None:
     await refuse_differences(totals, seed, examples(20_000) // SEEDS)
     assert totals.useful > 0.3, str(totals)
     assert world.changed > totals.calls * 0.015, str(totals)
+
+
+@pytest.mark.parametrize("seed", range(SEEDS))
+async def test_what_is_read_is_what_the_rules_show(world: World, seed: int) -> None:
+    totals = Totals(Reads(world))
+    await refuse_differences(totals, seed, examples(6_000) // SEEDS)
+    assert totals.useful > 0.8, str(totals)
 
 
 @pytest.mark.parametrize("seed", range(SEEDS))
