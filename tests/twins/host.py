@@ -1,6 +1,7 @@
 """The service in this process: an app that can be swapped, and calls from bytes to bytes."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -64,8 +65,10 @@ class Host:
     def serve(self, collection: str, rules: Document, schema: Document) -> bool:
         """Swap the app for one with these rules of a collection, in both databases; tell whether it can be used."""
         for database in DATABASES:
-            place = self._folder / "data_sources" / "mongodb-atlas" / database / collection
-            place.mkdir(parents=True, exist_ok=True)
+            folder = self._folder / "data_sources" / "mongodb-atlas" / database
+            shutil.rmtree(folder, ignore_errors=True)
+            place = folder / collection
+            place.mkdir(parents=True)
             (place / "rules.json").write_text(json.dumps(rules))
             (place / "schema.json").write_text(json.dumps(schema))
         exported = process.service().exported

@@ -71,7 +71,8 @@ class Model:
         if not self._is_open(document, [name]):
             return False
         found = document.get(name)
-        return equal(found, value) or (isinstance(found, list) and any(equal(each, value) for each in found))
+        candidates = [found, *found] if isinstance(found, list) else [found]
+        return any(equal(each, value) or repr(each) == repr(value) == "nan" for each in candidates)
 
     def _is_ever_open(self, name: str) -> bool:
         return is_shown_by(self._oracle.projection, [name]) and any(

@@ -32,10 +32,10 @@ class Twins:
 
     async def case(self, random: Random) -> Case | None:
         """Return a case, None if its rules hide nothing or cannot be used."""
-        composed_id = random.random() < 0.15
+        composed_id = random.random() < 0.25
         ones = [document(random, number + 1, composed_id=composed_id) for number in range(random.randrange(2, 7))]
         mode = random.choice(["read", "read", "write", "write", "write"])
-        collection = "folded" if random.random() < 0.15 else "plain"
+        collection = "folded" if random.random() < 0.25 else "plain"
         schema = rules.schema(random) if mode == "write" and random.random() < 0.2 else {}
         made = Case(collection, mode, rules.rules(random), schema, ones, ones)
         if not await self.world.begin(made):
