@@ -7,15 +7,11 @@ import copy
 from typing import Any, NamedTuple
 
 import bson
-from bson.decimal128 import Decimal128
 
+from tests.twins.operators import Refused, apply
 from tests.twins.oracle import Oracle, Shown, View, holds, is_own, projected
-from tests.twins.plain import NEW, NOTHING, Document, equal, number
+from tests.twins.plain import NEW, NOTHING, Document, equal
 from tests.twins.schemas import follows
-
-
-class Refused(Exception):  # noqa: N818  no mistake: an outcome
-    """The whole call is refused, and nothing is changed."""
 
 
 class Outcome(NamedTuple):
@@ -266,37 +262,3 @@ def _members(value: Any) -> dict[Any, Any]:
 
 def _encoded(value: Any) -> bytes:
     return bson.encode({} if value is NOTHING else {"": value})
-
-
-def apply(document: Document, operator: str, path: list[str], operand: Any) -> None:
-    """Change a document as MongoDB does; raise Refused where it would."""
-    *parents, name = path
-    for part in parents:
-        if operator == "$unset" and not isinstance(document.get(part), dict):
-            return
-        document = document.setdefault(part, {})
-        if not isinstance(document, dict):
-            raise Refused
-    if operator == "$unset":
-        document.pop(name, None)
-    elif operator == "$inc":
-        document[name] = _sum(document.get(name, NOTHING), operand)
-    elif operator == "$push":
-        if not isinstance(document.setdefault(name, []), list):
-            raise Refused
-        document[name] = [*document[name], operand]
-    else:
-        document[name] = operand
-
-
-def _sum(old: Any, operand: Any) -> Any:
-    if old is NOTHING:
-        return operand
-    is_number = isinstance(old, int | float | Decimal128) and not isinstance(old, bool)
-    if not is_number:
-        raise Refused
-    if number(old) is None:
-        return old
-    if isinstance(old, Decimal128):
-        return Decimal128(old.to_decimal() + operand)
-    return type(old)(old + operand)

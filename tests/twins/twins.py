@@ -148,16 +148,17 @@ def _differences(old: Any, new: Any, path: str = "") -> Iterator[tuple[str, Any]
 
 
 def _is_kept(old: Any, new: Any, shown: Shown) -> bool:
-    """Tell whether all that is hidden is as it was."""
+    """Tell whether all that is hidden is as it was; what may be written can have come beside it."""
     if not _hides(old, shown):
         return True
-    if shown is False:
-        return new is not ... and bson.encode({"": old}) == bson.encode({"": new})
-    if isinstance(shown, dict):
-        return isinstance(new, dict) and all(_is_kept(old[name], new.get(name, ...), shown[name]) for name in old)
-    if shown is True or not isinstance(new, list) or len(new) < len(old):
-        return False
-    return all(_is_kept(one, other, part) for one, other, part in zip(old, new, shown, strict=False))
+    if isinstance(old, dict):
+        parts = shown if isinstance(shown, dict) else dict.fromkeys(old, False)
+        return isinstance(new, dict) and all(_is_kept(old[name], new.get(name, ...), parts[name]) for name in old)
+    if isinstance(old, list):
+        elements = shown if isinstance(shown, list) else [False] * len(old)
+        is_as_long = isinstance(new, list) and len(new) >= len(old)
+        return is_as_long and all(_is_kept(*each) for each in zip(old, new, elements, strict=False))
+    return new is not ... and bson.encode({"": old}) == bson.encode({"": new})
 
 
 def _hides(value: Any, shown: Shown) -> bool:
