@@ -24,7 +24,7 @@ READY := $(VENV)/requirements-dev.txt
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run func test test-mongo check check-bicep check-locks check-tag fix bench bench-connections lock clean
+.PHONY: help run func test twins test-mongo check check-bicep check-locks check-tag fix bench bench-connections lock clean
 .PHONY: package package-twice package-azd sbom audit smoke admin image image-smoke image-test image-scan image-push
 
 help: ## Show this list
@@ -40,6 +40,14 @@ test: export DEPTH := $(DEPTH)
 test: export PYTHONDONTWRITEBYTECODE := # empty: else each of hundreds of processes compiles all modules anew
 test: $(READY) ## Run all tests against real servers; T=tests/test_log.py some, DEPTH=full as a commit must pass them
 	$(PYTHON) -m pytest $(WORKERS) --durations=10 $(COVERAGE) $(T)
+
+# The same calls for the same SEED.
+N ?= 20000
+SEED ?= 0
+CHECK ?= twins
+
+twins: $(READY) ## Ask N=100000 random calls of SEED=3 whether they tell apart what rules hide; CHECK=writes beside a model
+	$(PYTHON) -m tests.twins --calls $(N) --seed $(SEED) --check $(CHECK)
 
 test-mongo: $(READY) ## Run all tests against MONGO=7 or MONGO=8 from its container, with docker
 	infra/with_mongo.sh $(MONGO) $(MAKE) --no-print-directory test

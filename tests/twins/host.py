@@ -1,0 +1,107 @@
+"""The service in this process: an app that can be swapped, and calls from bytes to bytes."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import azure.functions as func
+from bson import json_util
+from bson.objectid import ObjectId
+from pymongo import AsyncMongoClient
+
+from shared.app.files import AppError
+from shared.auth.keys import new_key
+from shared.endpoint.actions import Action, answer
+from shared.mongo.control import API_KEYS
+from shared.service import process
+from tests.twins.documents import CALLER, USER
+from tests.twins.plain import Document
+
+DATABASES = ("twin_a", "twin_b")
+COLLECTIONS: dict[str, dict[str, Any] | None] = {"plain": None, "folded": {"locale": "en", "strength": 2}}
+"""The collections of both databases by name, each with its default collation."""
+
+_PEOPLE = ("twin_users", "people")
+
+
+class Answer(NamedTuple):
+    """What a caller gets."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+
+class Host:
+    """The actions, answered from the request to the response; only the route is left out."""
+
+    def __init__(self, folder: Path, key: str, actions: dict[str, Action]) -> None:
+        """Take the folder of the exported app, the caller's key and the actions by name."""
+        self._folder = folder
+        self._key = key
+        self._actions = actions
+
+    @classmethod
+    async def start(cls, folder: Path, client: AsyncMongoClient[Document]) -> "Host":
+        """Store the caller and the empty collections; the environment must name the folder, and MongoDB."""
+        for name, content in _APP.items():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_text(json.dumps(content))
+        key, stored = new_key(USER["data"]["name"])
+        await client["dozen"][API_KEYS].delete_many({"_id": ObjectId(CALLER)})
+        await client["dozen"][API_KEYS].insert_one(stored | {"_id": ObjectId(CALLER)})
+        people = client[_PEOPLE[0]][_PEOPLE[1]]
+        await people.delete_many({})
+        await people.insert_one({"_id": 1, **USER["custom_data"]})
+        for database in DATABASES:
+            await client.drop_database(database)
+            for name, collation in COLLECTIONS.items():
+                await client[database].create_collection(name, collation=collation)
+        from function_app import ACTIONS  # noqa: PLC0415  it reads the environment, and the app's folder
+
+        return cls(folder, key, {name: action for each in ACTIONS for name, action in each.by_name.items()})
+
+    def serve(self, collection: str, rules: Document, schema: Document) -> bool:
+        """Swap the app for one with these rules of a collection, in both databases; tell whether it can be used."""
+        for database in DATABASES:
+            folder = self._folder / "data_sources" / "mongodb-atlas" / database
+            shutil.rmtree(folder, ignore_errors=True)
+            place = folder / collection
+            place.mkdir(parents=True)
+            (place / "rules.json").write_text(json.dumps(rules))
+            (place / "schema.json").write_text(json.dumps(schema))
+        exported = process.service().exported
+        exported._read = None
+        try:
+            return exported.app is not None
+        except AppError:
+            return False
+
+    async def call(self, database: str, collection: str, call: Document) -> Answer:
+        """Send a call, of an action with members and the format of its answer."""
+        body = {"dataSource": "mongodb-atlas", "database": database, "collection": collection, **call["body"]}
+        request = func.HttpRequest(
+            "POST",
+            f"http://localhost/app/twin-abcde/endpoint/data/v1/action/{call['action']}",
+            headers={"apikey": self._key, "content-type": "application/json", "accept": f"application/{call['form']}"},
+            body=json_util.dumps(body, json_options=json_util.CANONICAL_JSON_OPTIONS).encode(),
+        )
+        response = await answer(request, self._actions[call["action"]], "twin-abcde")
+        headers = {**response.headers, "content-type": response.mimetype}
+        return Answer(response.status_code, headers, response.get_body())
+
+
+_APP: dict[str, Document] = {
+    "root_config.json": {"app_id": "twin-abcde", "name": "twin"},
+    "auth/providers.json": {"api-key": {"name": "api-key", "type": "api-key", "disabled": False}},
+    "auth/custom_user_data.json": {
+        "enabled": True,
+        "mongo_service_name": "mongodb-atlas",
+        "database_name": _PEOPLE[0],
+        "collection_name": _PEOPLE[1],
+        "user_id_field": "uid",
+    },
+    "http_endpoints/data_api_config.json": {"fetch_custom_user_data": True},
+    "data_sources/mongodb-atlas/config.json": {"name": "mongodb-atlas", "type": "mongodb-atlas", "config": {}},
+}

@@ -1,0 +1,58 @@
+"""Whether values follow a schema of the few keywords that random schemas use."""
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+from bson.decimal128 import Decimal128
+from bson.int64 import Int64
+
+from tests.twins.oracle import Shown
+from tests.twins.plain import Document
+
+
+def is_hidden_part_wrong(schema: Document, document: Document, shown: Shown) -> bool:
+    """Tell whether what is hidden of a document does not follow the schema."""
+    return any(_failures(schema, document, shown))
+
+
+def _failures(schema: Document, value: Any, shown: Shown) -> Iterator[bool]:
+    if shown is False:
+        yield not follows(schema, value)
+        return
+    if isinstance(value, dict) and shown is not True:
+        for name, each in value.items():
+            part = shown[name] if isinstance(shown, dict) else shown
+            inner_schema = schema.get("properties", {}).get(name)
+            if inner_schema is not None:
+                yield from _failures(inner_schema, each, part)
+            elif part is False and schema.get("additionalProperties") is False:
+                yield True
+    if isinstance(value, list) and isinstance(shown, list):
+        for each, part in zip(value, shown, strict=True):
+            yield from _failures(schema.get("items", {}), each, part)
+
+
+_TYPES: dict[str, type] = {
+    "int": int, "double": float, "string": str, "null": type(None), "object": dict, "array": list, "bool": bool,
+    "long": Int64, "decimal": Decimal128, "date": datetime,
+}  # fmt: skip
+
+
+def follows(schema: Document, value: Any) -> bool:
+    """Tell whether a value follows a schema of the few keywords that random schemas use."""
+    types = schema.get("bsonType")
+    if types is not None and type(value) not in [
+        _TYPES[each] for each in ([types] if isinstance(types, str) else types)
+    ]:
+        return False
+    if "enum" in schema and not any(type(each) is type(value) and each == value for each in schema["enum"]):
+        return False
+    if isinstance(value, str) and len(value) > schema.get("maxLength", len(value)):
+        return False
+    if isinstance(value, int | float) and not isinstance(value, bool) and value > schema.get("maximum", value):
+        return False
+    if isinstance(value, dict):
+        members, is_open = schema.get("properties", {}), schema.get("additionalProperties", True)
+        return all(follows(members[name], each) if name in members else is_open for name, each in value.items())
+    return not isinstance(value, list) or all(follows(schema.get("items", {}), each) for each in value)
