@@ -100,19 +100,29 @@ QUERIES = (
     | _all("$elemMatch $not", Operator(_RULED, Place.QUERY))
     | _all("$all", Operator(_RULED, Place.EACH_FIELD))
     | _all("$eq $exists $gt $gte $in $lt $lte $mod $ne $nin $size $type", Operator(_RULED, Place.DATA))
+    | _all("$bitsAllClear $bitsAllSet $bitsAnyClear $bitsAnySet $options $regex", Operator(_RULED, Place.DATA))
+    | _all("$maxDistance $minDistance", Operator(_RULED, Place.DATA))
+    | _all("$geoIntersects $geoWithin $near $nearSphere", Operator(_RULED, Place.GEOMETRY))
+    | _all("$jsonSchema", Operator(_RULED, Place.DATA))
+    | _all("$expr", Operator(_RULED))
     | _all("$comment", Operator(_RULED, Place.DATA))
     | _all(REFERENCE, Operator(_RULED, Place.DATA))
-    | _all("$alwaysFalse $alwaysTrue $bitsAllClear $bitsAllSet $bitsAnyClear $bitsAnySet", Operator(_WHOLE, Place.DATA))
-    | _all("$jsonSchema $maxDistance $minDistance $options $regex $uniqueDocs", Operator(_WHOLE, Place.DATA))
-    | _all("$geoIntersects $geoWithin $near $nearSphere $within", Operator(_WHOLE, Place.GEOMETRY))
+    | _all("$alwaysFalse $alwaysTrue $uniqueDocs", Operator(_WHOLE, Place.DATA))
+    | _all("$within", Operator(_WHOLE, Place.GEOMETRY))
     | _all("$text", Operator(_WHOLE, Place.TEXT))
-    | _all("$expr", Operator(_WHOLE))
     | _all("$sampleRate", Operator(_WHOLE, Place.DATA, varies=True))
     | _all(JAVASCRIPT | {"$query"}, Operator(_NOBODY))  # PyMongo takes $query for a find command, of any collection
 )
 
+COMPUTED = frozenset({"$expr", "$jsonSchema"})
+"""What a query asks of whole documents."""
+
 CONDITIONS = (
-    frozenset(name for name, each in QUERIES.items() if each.open_to == _RULED) - LOGICAL - REFERENCE - {"$comment"}
+    frozenset(name for name, each in QUERIES.items() if each.open_to == _RULED)
+    - LOGICAL
+    - COMPUTED
+    - REFERENCE
+    - {"$comment"}
 )
 """What callers from whom rules may hide something may ask of a field."""
 
@@ -121,7 +131,7 @@ NEEDING_VALUES = CONDITIONS - {"$exists", "$ne", "$nin", "$not"}
 
 _TEXT = _all("$caseSensitive $diacriticSensitive $language $search", Operator(_WHOLE, Place.DATA))
 _GEOMETRY = _all(
-    "$box $center $centerSphere $geometry $maxDistance $minDistance $polygon $uniqueDocs", Operator(_WHOLE, Place.DATA)
+    "$box $center $centerSphere $geometry $maxDistance $minDistance $polygon $uniqueDocs", Operator(_RULED, Place.DATA)
 )
 
 EXPRESSIONS = (
@@ -132,7 +142,7 @@ EXPRESSIONS = (
         $tanh $bitAnd $bitNot $bitOr $bitXor $and $not $or $cmp $eq $gt $gte $lt $lte $ne $cond $ifNull $switch $let
         $arrayElemAt $arrayToObject $concatArrays $filter $firstN $in $indexOfArray $isArray $lastN $map $maxN $minN
         $objectToArray $range $reduce $reverseArray $size $slice $sortArray $zip $allElementsTrue $anyElementTrue
-        $setDifference $setEquals $setIntersection $setUnion $getField $mergeObjects $setField $unsetField
+        $setDifference $setEquals $setIntersection $setIsSubset $setUnion $getField $mergeObjects $setField $unsetField
         $dateAdd $dateDiff $dateFromParts $dateFromString $dateSubtract $dateToParts $dateToString $dateTrunc
         $dayOfMonth $dayOfWeek $dayOfYear $hour $isoDayOfWeek $isoWeek $isoWeekYear $millisecond $minute $month $second
         $week $year $tsIncrement $tsSecond $concat $indexOfBytes $indexOfCP $ltrim $regexFind $regexFindAll $regexMatch
@@ -149,7 +159,7 @@ EXPRESSIONS = (
     | _all("$literal", Operator(_RULED, Place.DATA))
     | _all(REFERENCE, Operator(_RULED))  # the projection of a DBRef's members
     | _all("$createObjectId $rand", Operator(_RULED, varies=True))
-    | _all("$encStrContains $encStrEndsWith $encStrNormalizedEq $encStrStartsWith $setIsSubset", Operator(_WHOLE))
+    | _all("$encStrContains $encStrEndsWith $encStrNormalizedEq $encStrStartsWith", Operator(_WHOLE))
     | _all("$meta", Operator(_WHOLE, Place.METADATA))
     | _all(JAVASCRIPT, Operator(_NOBODY))
 )
@@ -180,7 +190,7 @@ STAGES = (
     | _all("$match", Operator(_RULED, Place.QUERY))
     | _all("$sample", Operator(_RULED, varies=True))
     | _all("$documents", Operator(_WHOLE))
-    | _all("$facet", Operator(_WHOLE, Place.PIPELINES))
+    | _all("$facet", Operator(_RULED, Place.PIPELINES))
     | _all("$geoNear", Operator(_WHOLE, Place.GEO_NEAR))
     | _all("$graphLookup", Operator(_WHOLE, Place.GRAPH_LOOKUP, other="from"))
     | _all("$lookup", Operator(_WHOLE, Place.LOOKUP, other="from"))

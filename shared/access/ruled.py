@@ -66,10 +66,11 @@ class Ruled:
         """Tell whether MongoDB may find less of the stored documents than of what is visible of them.
 
         Where elements of arrays may be hidden, the others are at other places, and there is one less without a value.
-        Never where RULES_ALLOW_HIDDEN_FIELD_QUERIES asks of what is stored.
+        RULES_ALLOW_HIDDEN_FIELD_QUERIES asks of what is stored, where nothing is computed.
         """
-        is_asked = not self.settings.rules_allow_hidden_field_queries
-        return is_asked and any(map(self.rights.drops_elements, uses.gaps))
+        if self.settings.rules_allow_hidden_field_queries:
+            return uses.is_computed
+        return uses.is_computed or any(map(self.rights.drops_elements, uses.gaps))
 
     def asked_of_each(self, used: set[Path]) -> set[Path]:
         """Return the paths that must be readable in a document before MongoDB selects by its visible part.

@@ -61,7 +61,9 @@ class RuledReads(Ruled):
 
     def _could_tell(self, uses: Uses) -> bool:
         """Tell whether stored documents may match less than what is visible of them does."""
-        return any(self.rights.drops_elements(each) or not self.rights.always_shows(each) for each in uses.gaps)
+        return uses.is_computed or any(
+            self.rights.drops_elements(each) or not self.rights.always_shows(each) for each in uses.gaps
+        )
 
     async def _rendered(self, reading: Reading) -> list[dict[str, Any]]:
         """Return the visible documents, rendered and trimmed."""
@@ -73,7 +75,7 @@ class RuledReads(Ruled):
         if trimming is not None:
             used |= trimming.parts
             self.required(trimming.parts | trimming.sliced)
-        if self.is_unsure(Uses(uses.paths, uses.gaps | sorted_by)):
+        if self.is_unsure(uses._replace(gaps=uses.gaps | sorted_by)):
             return await self._selected(reading, trimming, used)
         try:
             if trimming is not None:

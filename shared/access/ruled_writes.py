@@ -119,7 +119,7 @@ class RuledWrites(RuledMatches):
         """Return the paths that an update names; None stands for all, as for a pipeline that may read any."""
         if isinstance(changes, list):
             if not self.rights.is_full:
-                field_paths.refuse_expressions(changes)
+                field_paths.refuse_stages(changes)
             return None
         return field_paths.of_update(changes, array_filters or [])
 

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import bson
 from bson import _array_of_documents_to_buffer
+from bson.code import Code
 from bson.codec_options import CodecOptions, DatetimeConversion
 
 DBREF_MARK = b"$ref\0"
@@ -68,6 +69,8 @@ def decoded_all(batch: bytes) -> list[dict[str, Any]]:
 def _plain(value: Any) -> Any:
     if type(value) is UnreadDocument:
         return {name: _plain(each) for name, each in value.items()}
+    if type(value) is Code and value.scope is not None:
+        return Code(str(value), _plain(value.scope))
     return [_plain(each) for each in value] if type(value) is list else value
 
 

@@ -9,7 +9,7 @@ from bson.regex import Regex
 
 from shared.errors import InvalidParameterError
 from shared.guard.walk import nested, refused
-from shared.operators import CONDITIONS, LOGICAL, NEEDING_VALUES, REFERENCE, Place, Placed, Standing
+from shared.operators import COMPUTED, CONDITIONS, LOGICAL, NEEDING_VALUES, REFERENCE, Place, Placed, Standing
 from shared.rules.values import Path, has_number, path
 
 _SHOWN = 100
@@ -22,6 +22,9 @@ class Uses(NamedTuple):
     gaps: set[Path]
     """Those of which also counts that nothing is there, or where in an array something is."""
 
+    is_computed: bool = False
+    """Whether an expression or a schema asks for anything else, which must be of what is visible."""
+
 
 def of_filter(condition: Mapping[str, Any]) -> Uses:
     """Return the paths that a filter asks about; `_id` compared by equality or `$in` is anybody's to ask.
@@ -29,7 +32,9 @@ def of_filter(condition: Mapping[str, Any]) -> Uses:
     Raise InvalidParameterError for an operator that callers bound by rules may not use.
     """
     uses = list(_filter_uses(condition, (), is_negated=False))
-    return Uses({each.path for each in uses}, {each.path for each in uses if each.is_gap})
+    paths = {each.path for each in uses} - {_WHOLE}
+    gaps = {each.path for each in uses if each.is_gap} - {_WHOLE}
+    return Uses(paths, gaps, is_computed=any(each.path == _WHOLE for each in uses))
 
 
 def without(condition: Mapping[str, Any], unsure: Callable[[Uses], bool]) -> dict[str, Any]:
@@ -75,21 +80,13 @@ def of_update(update: Mapping[str, Any], array_filters: list[Any]) -> set[Path]:
     return paths | _array_filter_paths(array_filters, names)
 
 
-def refuse_stages(pipeline: list[Any]) -> None:
-    """Raise InvalidParameterError for a stage or an operator that callers bound by rules may not use."""
-    for stage in pipeline:
-        if isinstance(condition := stage.get("$match"), Mapping):
-            of_filter(condition)
-    refuse_expressions(pipeline)
-
-
 def computes_matches(pipeline: list[Any]) -> bool:
     """Tell whether a condition at any depth of a pipeline is an expression."""
     return any("$expr" in each for each in nested(pipeline))
 
 
-def refuse_expressions(pipeline: list[Any]) -> None:
-    """Raise InvalidParameterError for an operator in a pipeline that callers bound by rules may not use."""
+def refuse_stages(pipeline: list[Any]) -> None:
+    """Raise InvalidParameterError for a stage or an operator that callers bound by rules may not use."""
     _refuse_closed((Place.PIPELINE, pipeline))
 
 
@@ -103,8 +100,13 @@ def _refuse_closed(placed: Placed) -> None:
         _refuse(name)
 
 
+_WHOLE: Path = ()
+
+
 class _Use(NamedTuple):
     path: Path
+    """_WHOLE for all of a document."""
+
     is_gap: bool
 
 
@@ -114,6 +116,8 @@ def _filter_uses(condition: Mapping[str, Any], prefix: Path, *, is_negated: bool
             for each in operand if isinstance(operand, list) else []:
                 if isinstance(each, Mapping):
                     yield from _filter_uses(each, prefix, is_negated=is_negated or name == "$nor")
+        elif name in COMPUTED and not prefix:
+            yield _Use(_WHOLE, is_gap=True)
         elif name.startswith("$"):
             if name != "$comment":
                 _refuse(name)
@@ -122,16 +126,21 @@ def _filter_uses(condition: Mapping[str, Any], prefix: Path, *, is_negated: bool
 
 
 def _condition_uses(prefix: Path, operand: Any, *, is_negated: bool) -> Iterator[_Use]:
-    _refuse_patterns(operand)
     if not _is_operators(operand):
         operand = {"$eq": operand}
-    if prefix != ("_id",) or operand.keys() - {"$eq", "$in"}:
+    if prefix != ("_id",) or not _compares_values(operand):
         is_gap = is_negated or has_number(prefix) or any(_finds_nothing_there(*each) for each in operand.items())
         yield _Use(prefix, is_gap)
     for operator, value in operand.items():
         if operator not in CONDITIONS:
             _refuse(operator)
         yield from _inner_uses(prefix, operator, value, is_negated=is_negated)
+
+
+def _compares_values(operand: Mapping[str, Any]) -> bool:
+    """Tell whether values are named that are looked for, which whoever names them knows; patterns are none."""
+    values = [operand.get("$eq"), *(named if isinstance(named := operand.get("$in"), list) else [named])]
+    return operand.keys() <= {"$eq", "$in"} and not any(isinstance(each, Regex) for each in values)
 
 
 def _inner_uses(prefix: Path, operator: str, value: Any, *, is_negated: bool) -> Iterator[_Use]:
@@ -170,21 +179,12 @@ def _is_operators(operand: Any) -> bool:
     return first.startswith("$") and first not in REFERENCE
 
 
-def _refuse_patterns(operand: Any) -> None:
-    values = operand if isinstance(operand, list) else [operand]
-    if isinstance(operand, Mapping):
-        values = [each for value in operand.values() for each in (value if isinstance(value, list) else [value])]
-    if any(isinstance(each, Regex) for each in values):
-        _refuse("$regex")
-
-
 def _without_positions(parts: Path) -> Path:
     return tuple(part for part in parts if part != "$" and not part.startswith("$["))
 
 
 def _pulled(target: Path, condition: Any) -> set[Path]:
     if not isinstance(condition, Mapping):
-        _refuse_patterns(condition)
         return set()
     return {use.path for use in _element_uses(target, condition, is_negated=False)}
 
@@ -197,7 +197,11 @@ def _array_filter_paths(conditions: list[Any], names: list[str]) -> set[Path]:
         for position, part in enumerate(parts):
             if part.startswith("$["):
                 places.setdefault(part, set()).add(_without_positions(parts[:position]))
-    asked = {each for condition in conditions if isinstance(condition, Mapping) for each in of_filter(condition).paths}
+    asked: set[Path] = set()
+    for uses in [of_filter(condition) for condition in conditions if isinstance(condition, Mapping)]:
+        if uses.is_computed:
+            _refuse("$expr")
+        asked |= uses.paths
     found = {(*place, *rest) for identifier, *rest in asked for place in places.get(f"$[{identifier}]", ())}
     return found - {()}  # a path of positions alone MongoDB refuses
 
