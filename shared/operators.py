@@ -192,9 +192,9 @@ STAGES = (
     | _all("$documents", Operator(_WHOLE))
     | _all("$facet", Operator(_RULED, Place.PIPELINES))
     | _all("$geoNear", Operator(_WHOLE, Place.GEO_NEAR))
-    | _all("$graphLookup", Operator(_WHOLE, Place.GRAPH_LOOKUP, other="from"))
-    | _all("$lookup", Operator(_WHOLE, Place.LOOKUP, other="from"))
-    | _all("$unionWith", Operator(_WHOLE, Place.LOOKUP, other="coll"))
+    | _all("$graphLookup", Operator(_RULED, Place.GRAPH_LOOKUP, other="from"))
+    | _all("$lookup", Operator(_RULED, Place.LOOKUP, other="from"))
+    | _all("$unionWith", Operator(_RULED, Place.LOOKUP, other="coll"))
     # search indexes lag behind the documents
     | _all("$search $searchMeta", Operator(_WHOLE, Place.DATA, varies=True))
     | _all("$vectorSearch", Operator(_WHOLE, Place.VECTOR_SEARCH, varies=True))

@@ -109,9 +109,11 @@ class CachedAccess:
         return await self._read(tuple(reading), lambda: self._inner.find(reading), [self._namespace])
 
     async def aggregate(self, pipeline: list[Document]) -> Reply:
-        self._full.refuse_joins(pipeline)  # a cached reply may be of a caller who may read the other collections
+        # a reply that is cached for all may be of a caller who may read more of the other collections
+        bound = await self._full.bound(pipeline)
         others = dependencies.joined(pipeline, self._request.database)
-        sources = None if others is None else [self._namespace, *sorted(others - {self._namespace})]
+        is_shared = self._scope.user is None and not bound.is_whole
+        sources = None if others is None or is_shared else [self._namespace, *sorted(others - {self._namespace})]
         return await self._read((pipeline,), lambda: self._inner.aggregate(pipeline), sources)
 
     async def insert_one(self, document: Document) -> Reply:

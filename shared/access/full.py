@@ -1,14 +1,15 @@
 """Everything that MongoDB allows: for system callers, and where a caller's one role allows all of it."""
 
-from collections.abc import AsyncIterable, Callable, Mapping
+from collections.abc import AsyncIterable, Mapping
 from typing import Any
 
+from shared.access.joins import Bound, Joins
 from shared.access.protocol import Changes, Reply
 from shared.documents import replies
 from shared.documents.ejson import Document
 from shared.documents.replies import Format
 from shared.mongo import reads
-from shared.mongo.clients import Collection
+from shared.mongo.clients import SIMPLE, Collection
 from shared.mongo.deadlines import left_ms, server_deadline
 from shared.requests import Reading
 from shared.settings import Settings
@@ -20,23 +21,20 @@ LIMIT = {"$limit": MAX_RESULTS}
 class FullAccess:
     """One collection, and the format of the replies; every method is one call of the driver."""
 
-    __slots__ = ("_refuse_joins", "form", "settings", "target")
+    __slots__ = ("_joins", "form", "settings", "target")
 
     def __init__(
         self,
         target: Collection,
         settings: Settings,
         form: Format,
-        refuse_joins: Callable[[list[Document]], None] | None = None,
+        joins: Joins | None = None,
     ) -> None:
-        """Take the collection whose documents are read as the bytes that MongoDB sends.
-
-        `refuse_joins` raises for a pipeline that reads another collection which the caller may not read all of.
-        """
+        """Take the collection whose documents are read as the bytes that MongoDB sends, and what binds its joins."""
         self.target = target
         self.settings = settings
         self.form: Format = form
-        self._refuse_joins = refuse_joins
+        self._joins = joins
 
     async def find_one(self, reading: Reading) -> Reply:
         found = await reads.first(self.target, reading, self.settings)
@@ -46,16 +44,17 @@ class FullAccess:
         return await self.documents(reads.find(self.target, reading, self.settings))
 
     async def aggregate(self, pipeline: list[Document], **options: Any) -> Reply:
-        self.refuse_joins(pipeline)
+        pipeline, is_whole = await self.bound(pipeline)
+        if not is_whole:
+            options["collation"] = SIMPLE
         cursor = await self.target.aggregate_raw_batches(
             [*pipeline, LIMIT], maxTimeMS=left_ms(self.settings.mongo_db_timeout_ms), **options
         )
         return await self.documents(reads.batches(cursor, self.settings))
 
-    def refuse_joins(self, pipeline: list[Document]) -> None:
-        """Raise for a pipeline that reads another collection which the caller may not read all of."""
-        if self._refuse_joins is not None:
-            self._refuse_joins(pipeline)
+    async def bound(self, pipeline: list[Document]) -> Bound:
+        """Return a pipeline whose joins are bound by the rules; raise NoRoleError for one that they do not open."""
+        return Bound(pipeline, is_whole=True) if self._joins is None else await self._joins.bound(pipeline)
 
     async def insert_one(self, document: Document) -> Reply:
         result = await self.target.insert_one(document)

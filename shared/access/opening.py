@@ -5,19 +5,19 @@ from typing import Any, Protocol
 
 from shared.access.cached import CachedAccess, CacheScope, Caching, WatchedRequest
 from shared.access.full import FullAccess
+from shared.access.joins import Joins
 from shared.access.protocol import Access
 from shared.access.ruled_reads import RuledReads
 from shared.access.ruled_writes import RuledWrites
 from shared.app.model import App, DataSource
 from shared.auth.accounts import Caller
 from shared.cache.generations import Generations
-from shared.documents.ejson import Document
 from shared.documents.replies import Format
-from shared.errors import NoRoleError, NoRuleError, UnknownDataSourceError
-from shared.guard.joins import joined
-from shared.mongo.clients import Clients
+from shared.errors import NoRuleError, UnknownDataSourceError
+from shared.mongo.clients import SIMPLE, Clients
 from shared.requests import Request
 from shared.rules.expressions import Expansions
+from shared.rules.ruleset import Rights
 from shared.settings import Settings
 
 
@@ -68,15 +68,16 @@ def _uncached(
         raise NoRuleError(f"no rule exists for namespace '{request.database}.{request.collection}'")
     expansions = Expansions(caller.user, request_view)
 
-    def refuse_joins(pipeline: list[Document]) -> None:
-        for database, name in joined(pipeline, request.database):
-            other = source.ruleset(database, name)
-            if other is None or not other.rights(expansions).hides_nothing:
-                raise NoRoleError("a stage reads another collection that rules do not open to you as a whole").because(
-                    f"the stage reads '{database}.{name}'"
-                )
+    def rights_of(database: str, name: str) -> Rights | None:
+        other = source.ruleset(database, name)
+        return None if other is None else other.rights(expansions)
 
-    access = full = FullAccess(target, deployment.settings, form, refuse_joins)
+    async def are_simple(*others: tuple[str, str]) -> bool:
+        collections = [deployment.clients.collection(request.data_source, *each) for each in others]
+        return all([await deployment.clients.collation(each) == SIMPLE for each in [target, *collections]])
+
+    joins = Joins(request.database, rights_of, are_simple)
+    access = full = FullAccess(target, deployment.settings, form, joins)
     rights = rules.rights(expansions)
     schema = source.schema(request.database, request.collection)
     if not rights.is_full or schema is not None:

@@ -11,6 +11,7 @@ from typing import Any
 from pymongo.errors import OperationFailure
 
 from shared.access.full import LIMIT
+from shared.access.joins import behind
 from shared.access.protocol import Reply
 from shared.access.ruled import Ruled, Trims, batch_size
 from shared.access.trimming import StoredTrimming, Trimming, Visible
@@ -23,9 +24,6 @@ from shared.requests import Reading
 from shared.rules import field_paths
 from shared.rules.field_paths import Uses
 from shared.rules.values import Path
-
-_BARRIER = {"$limit": 2**63 - 1}
-"""Keeps MongoDB from asking a later $match first, whose expressions may fail on what is hidden."""
 
 
 class RuledReads(Ruled):
@@ -52,8 +50,8 @@ class RuledReads(Ruled):
         field_paths.refuse_stages(pipeline)
         stages = self.rights.readable_stages()
         if stages is not None and await self.is_compared_exactly():
-            barrier = [_BARRIER] if stages and field_paths.computes_matches(pipeline) else []
-            return await self.full.aggregate([*stages, *barrier, *pipeline], collation=SIMPLE)
+            return await self.full.aggregate([*behind(stages, pipeline), *pipeline], collation=SIMPLE)
+        pipeline = (await self.full.bound(pipeline)).pipeline
         first = pipeline[0].get("$match") if pipeline else None
         condition = field_paths.without(first, self._could_tell) if isinstance(first, dict) else {}
         found = await self._found(Reading(condition, {}, None, limit=0), StoredTrimming(self.rights), set())

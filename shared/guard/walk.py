@@ -3,7 +3,6 @@
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from shared.documents.ejson import Document
 from shared.operators import GRAMMAR, IN_DATA, METADATA, STAGES, VARIABLES, Operator, Place, Placed, Standing
 
 _INTERNAL = "_"  # MongoDB's own names begin so: $_internalJsEmit runs JavaScript
@@ -25,7 +24,7 @@ class Walked(NamedTuple):
     operators: list[Found]
     """Every operator and system variable, and every name in data that counts there, too."""
 
-    documents: list[Document]
+    documents: list[dict[str, Any]]
     """Every document that asks something, not only says what is stored where."""
 
 
@@ -48,7 +47,7 @@ def walked(placed: Iterable[Placed]) -> Walked:
     return found
 
 
-def _look(place: Place, document: Document, found: Walked, pending: list[Placed]) -> None:
+def _look(place: Place, document: dict[str, Any], found: Walked, pending: list[Placed]) -> None:
     """Add the operators of a document to what was found, and their operands to what is to be looked at."""
     if place not in _TARGETS:
         found.documents.append(document)

@@ -218,6 +218,24 @@ async def test_a_kept_join_is_no_answer_for_one_who_may_not_read_the_other_colle
     assert (denied.status, denied.json["error_code"]) == (403, "NoMatchingRoleFound")
 
 
+async def test_a_join_that_shows_less_is_neither_kept_for_all_nor_answered_from_there(
+    ann: Person, worker: Worker, key: str, database: Any, valkey: Valkey
+) -> None:
+    await database.public.insert_one({"_id": 0})
+    await database.notes.insert_one({"_id": 1, "team": "blue", "internal": "the hidden value"})
+    join: dict[str, Any] = {"collection": "public", "pipeline": [{"$unionWith": "notes"}]}
+
+    async def everything() -> Any:
+        answer = await worker.request("POST", ACTION + "aggregate", {"apiKey": key}, request_body(**join))
+        return answer.json["documents"]
+
+    assert (await ann("aggregate", **join)).json == {"documents": [{"_id": 0}]}
+    assert await replies(valkey) == 0
+    assert [len(await everything()), await replies(valkey)] == [2, 1]
+    assert (await ann("aggregate", **join)).json == {"documents": [{"_id": 0}]}
+    assert len(await everything()) == 2
+
+
 async def test_two_names_of_one_data_source_keep_their_own_rules_apart(
     ann: Person, change: Change, configured: pytest.MonkeyPatch, mongod: Mongod, tmp_path: Path, database: Any
 ) -> None:

@@ -13,7 +13,6 @@ from shared.operators import (
     EXPRESSIONS,
     GRAMMAR,
     JAVASCRIPT,
-    JOINS,
     METADATA,
     NAMED_STAGES,
     QUERIES,
@@ -279,7 +278,6 @@ def test_what_reveals_writes_or_runs_code_is_open_to_nobody_unless_it_is_named()
     assert {table[name].open_to for table in TABLES for name in JAVASCRIPT & table.keys()} == {Standing.NOBODY}
     assert {STAGES[name].open_to for name in revealing & STAGES.keys()} == {Standing.NAMED, Standing.NOBODY}
     assert VARIABLES["$$USER_ROLES"].open_to == METADATA["recordId"].open_to == Standing.SYSTEM
-    assert {name for name in JOINS if STAGES[name].open_to == Standing.RULED} == set()
     assert {"$collStats", "$indexStats"} < NAMED_STAGES
 
 

@@ -142,11 +142,11 @@ def test_a_pull_takes_no_more_than_a_filter(update: Any) -> None:
     "pipeline",
     [
         [{"$out": "x"}],
-        [{"$match": {}}, {"$lookup": {}}],
+        [{"$match": {}}, {"$geoNear": {}}],
         [{"$search": {}}],
         [{"$documents": []}],
         [{"$match": {"$or": [{"$text": {}}]}}],
-        [{"$facet": {"a": [{"$lookup": {}}]}}],
+        [{"$facet": {"a": [{"$searchMeta": {}}]}}],
         [{"$group": {"_id": {"$cond": [{"$encStrContains": [[], []]}, 1, 2]}}}],
         [{"$set": {"a": [{"b": {"$function": {}}}]}}],
         [{"$project": {"a": {"$meta": "indexKey"}}}],
