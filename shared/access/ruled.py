@@ -1,7 +1,7 @@
 """One collection as the rules of the app open it to one call: what its reads and its writes share."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from shared.access.full import FullAccess
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from shared.rules.ruleset import Rights
 
 _SMALLEST_BATCH, _LARGEST_BATCH = 32, 1_000
+_AT_A_TURN = 200  # documents
 _PIECE = 64 * 1024  # bytes of documents that are decided on at once: some milliseconds
 
 type Collation = Callable[[Collection], Awaitable[Mapping[str, Any] | None]]
@@ -102,6 +103,14 @@ class Ruled:
     async def collation(self) -> Mapping[str, Any] | None:
         """Return how MongoDB compares the texts of the collection, None if it cannot say so now."""
         return await self._collation(self.target)
+
+
+async def turns[T](items: Sequence[T]) -> AsyncIterator[Sequence[T]]:
+    """Give many items in parts of some milliseconds of work each, between which others have their turn."""
+    for start in range(0, len(items), _AT_A_TURN):
+        if start:
+            await asyncio.sleep(0)
+        yield items[start : start + _AT_A_TURN]
 
 
 def batch_size(wanted: int) -> int:

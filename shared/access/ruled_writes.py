@@ -4,7 +4,7 @@ A write that changes or removes documents reads them, checks what becomes of the
 transaction, so that no other write comes between the check and what was checked.
 """
 
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import chain, islice
 from typing import Any, NamedTuple, NoReturn
@@ -16,6 +16,7 @@ from pymongo import ReturnDocument
 from pymongo.errors import OperationFailure
 
 from shared.access.protocol import Changes, Reply
+from shared.access.ruled import turns
 from shared.access.ruled_matches import AT_ONCE, RuledMatches
 from shared.documents import replies
 from shared.documents.ejson import Document
@@ -44,7 +45,7 @@ class RuledWrites(RuledMatches):
 
     async def insert_many(self, documents: list[Document]) -> Reply:
         """Insert all documents, or none."""
-        new = [self._insertable(each) for each in documents]
+        new = [each async for some in turns(documents) for each in map(self._insertable, some)]
         if len(new) == 1:
             await self.target.insert_one(new[0].document)
         else:
@@ -127,7 +128,7 @@ class RuledWrites(RuledMatches):
         found = await self.visible(session, update.condition, 1)
         if not found:
             return await self._upserted(session, update)
-        self._check_touched(found, update)
+        await self._check_touched(found, update)
         update = update.of_existing()
         if not update.changes and not update.is_replacement:
             return {"matchedCount": 1, "modifiedCount": 0}
@@ -140,7 +141,7 @@ class RuledWrites(RuledMatches):
         found = await self.visible(session, update.condition, None)
         if not found:
             return await self._upserted(session, update)
-        self._check_touched(found, update)
+        await self._check_touched(found, update)
         update = update.of_existing()
         modified = 0
         for start in range(0, len(found) if update.changes else 0, AT_ONCE):
@@ -153,10 +154,11 @@ class RuledWrites(RuledMatches):
                     array_filters=update.array_filters,
                     session=session,
                 )
-            for new in await self.stored(session, ids):
-                before = old.pop(_key(new))
-                self._check_update(before, new)
-                modified += before != new
+            async for some in turns(await self.stored(session, ids)):
+                for new in some:
+                    before = old.pop(_key(new))
+                    self._check_update(before, new)
+                    modified += before != new
         return {"matchedCount": len(found), "modifiedCount": modified}
 
     async def _upserted(self, session: Session, update: "_Update") -> dict[str, Any]:
@@ -186,14 +188,14 @@ class RuledWrites(RuledMatches):
                 )
         return bytes(new.raw)
 
-    def _check_touched(self, found: Iterable[bytes], update: "_Update") -> None:
+    async def _check_touched(self, found: Sequence[bytes], update: "_Update") -> None:
         """Deny before MongoDB tries: its refusals name the type of what they refuse."""
-        for old in found:
-            decision = (
-                self.rights.may_replace(old) if update.is_replacement else self.rights.may_touch(old, update.touched)
-            )
-            if not decision.allowed:
-                _deny("update", decision)
+        rights = self.rights
+        async for some in turns(found):
+            for old in some:
+                decision = rights.may_replace(old) if update.is_replacement else rights.may_touch(old, update.touched)
+                if not decision.allowed:
+                    _deny("update", decision)
 
     def _check_update(self, old: bytes, new: bytes) -> None:
         decision = self.rights.may_update(old, new)
@@ -203,11 +205,12 @@ class RuledWrites(RuledMatches):
 
     async def _delete(self, session: Session, condition: Document, limit: int | None) -> int:
         ids = []
-        for old in await self.visible(session, condition, limit):
-            decision = self.rights.may_delete(old)
-            if not decision.allowed:
-                _deny("delete", decision)
-            ids.append(_id(old))
+        async for part in turns(await self.visible(session, condition, limit)):
+            for old in part:
+                decision = self.rights.may_delete(old)
+                if not decision.allowed:
+                    _deny("delete", decision)
+                ids.append(_id(old))
         count = 0
         for start in range(0, len(ids), AT_ONCE):
             some = {"_id": {"$in": ids[start : start + AT_ONCE]}}

@@ -1,5 +1,7 @@
 """Reads of documents of which rules hide a part: as if the visible parts were all that there is."""
 
+import asyncio
+import itertools
 import json
 from typing import Any, NamedTuple
 
@@ -286,3 +288,42 @@ async def test_a_delete_means_what_is_visible(seen: Seen) -> None:
 
     assert json.loads((await seen.through(role).delete_many({"a.x": None})).body) == {"deletedCount": 1}
     assert [each["_id"] async for each in seen.collection.find()] == [1]
+
+
+@pytest.mark.parametrize("action", ["insert", "find", "update", "delete"])
+async def test_many_documents_do_not_keep_the_loop_from_others(seen: Seen, action: str) -> None:
+    documents = [{"_id": n, "owner": "ann", "text": "x" * 500} for n in range(1_000)]
+    everything = BY_DOCUMENT | {"apply_when": {"owner": "ann"}, "write": True, "insert": {"owner": "ann"}}
+    access = seen.through(everything, filters=[{"name": "f", "apply_when": {}, "projection": {"none": 0}}])
+    if action != "insert":
+        await seen.collection.insert_many(documents)
+    decided: list[int] = []
+    count = 0
+    for name in ("masks", "may_insert", "may_touch", "may_update", "may_delete"):
+        real = getattr(access.rights, name)
+
+        def counted(*given: Any, _real: Any = real, **more: Any) -> Any:
+            nonlocal count
+            count += len(given[0]) if isinstance(given[0], list) else 1
+            return _real(*given, **more)
+
+        setattr(access.rights, name, counted)
+
+    async def watch() -> None:
+        while True:
+            decided.append(count)
+            await asyncio.sleep(0)
+
+    watching = asyncio.create_task(watch())
+    if action == "insert":
+        await access.insert_many(documents)
+    elif action == "find":
+        await found(access)
+    elif action == "update":
+        await access.update_many({}, {"$set": {"n": 1}}, None, upsert=False)
+    else:
+        await access.delete_many({})
+    watching.cancel()
+
+    assert count >= 1_000
+    assert max(after - before for before, after in itertools.pairwise([*decided, count])) <= 200
