@@ -108,13 +108,24 @@ def matches(key: Any, value: Any) -> bool:
     if key is MISSING or value is MISSING:
         return False
     if type(key) is Many or type(value) is Many:
-        values = value if type(value) is Many else [value]
-        return any(matches(one, other) for one in (key if type(key) is Many else [key]) for other in values)
+        return _any_matches(key, value)
     if type(key) is list:
         return any(equal(each, value) for each in key) or equal(key, value)
     if type(value) is list:
         return any(equal(key, each) for each in value)
     return equal(key, value)
+
+
+def _any_matches(key: Any, value: Any) -> bool:
+    if type(value) is not Many:
+        return any(matches(each, value) for each in key)
+    if type(key) is not Many:
+        return any(matches(key, each) for each in value)
+    wholes = {identity(each) for each in value}
+    members = {identity(each) for inner in value if type(inner) is list for each in inner}
+    return holds_any(wholes, key) or any(
+        type(each) is not list and (own := identity(each)) is not None and own in members for each in key
+    )
 
 
 def contains(operand: Any, key: Any) -> bool:

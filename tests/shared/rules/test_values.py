@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from shared.documents.elements import decoded
 from shared.rules.comparisons import OPERATORS
 from shared.rules.compiler.keywords import _is_unique
-from shared.rules.values import MISSING, Many, contains, equal, identity
+from shared.rules.values import MISSING, Many, contains, equal, identity, matches
 from tests.depth import examples
 from tests.shared.generated import documents
 from tests.work import is_linear
@@ -127,6 +127,15 @@ def test_every_array_that_a_path_leads_to_counts(key: Any, operand: Any, is_in: 
     assert within(operand)(key) is is_in
 
 
+@settings(max_examples=examples(500), deadline=None)
+@given(st.lists(documents, max_size=3), st.lists(documents, max_size=3))
+def test_many_match_many_just_if_one_matches_one(one: list[dict[str, Any]], other: list[dict[str, Any]]) -> None:
+    keys = Many([each for document in one for each in document.values()])
+    values = Many([each for document in other for each in document.values()])
+
+    assert matches(keys, values) is any(matches(key, value) for key in keys for value in values)
+
+
 OBJECTS: Callable[[int], list[Any]] = lambda size: [{"a": number, "b": [number]} for number in range(size)]  # noqa: E731
 
 
@@ -136,6 +145,8 @@ OBJECTS: Callable[[int], list[Any]] = lambda size: [{"a": number, "b": [number]}
         pytest.param(lambda size: lambda: _is_unique(OBJECTS(size)), id="unique objects"),
         pytest.param(lambda size: lambda: _is_unique([Code("f", each) for each in OBJECTS(size)]), id="unique codes"),
         pytest.param(lambda size: lambda: contains(OBJECTS(size), ["x"] * size), id="an array in an array"),
+        pytest.param(lambda size: lambda: matches(Many(OBJECTS(size)), Many(["x"] * size)), id="many and many"),
+        pytest.param(lambda size: lambda: matches(Many(["x"] * size), Many([["y"]] * size)), id="many and many arrays"),
         pytest.param(lambda size: lambda: contains(OBJECTS(size), Many(["x"] * size)), id="many in an array"),
         pytest.param(lambda size: lambda: contains(OBJECTS(size), Many([["x"]] * size)), id="many arrays in an array"),
         pytest.param(
