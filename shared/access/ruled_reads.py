@@ -25,6 +25,8 @@ from shared.rules import field_paths
 from shared.rules.field_paths import Uses
 from shared.rules.values import Path
 
+_ID: Path = ("_id",)
+
 
 class RuledReads(Ruled):
     """The reads of one collection as the rules open it to one call."""
@@ -59,9 +61,10 @@ class RuledReads(Ruled):
 
     def _could_tell(self, uses: Uses) -> bool:
         """Tell whether stored documents may match less than what is visible of them does."""
-        return uses.is_computed or any(
-            self.rights.drops_elements(each) or not self.rights.always_shows(each) for each in uses.gaps
-        )
+        rights = self.rights
+        is_partly_hidden = not all(map(rights.is_decided, uses.paths | ({_ID} if uses.compares_id else set())))
+        is_missed = any(rights.drops_elements(each) or not rights.always_shows(each) for each in uses.gaps)
+        return uses.is_computed or is_partly_hidden or is_missed
 
     async def _rendered(self, reading: Reading) -> list[dict[str, Any]]:
         """Return the visible documents, rendered and trimmed."""

@@ -5,6 +5,7 @@ batches makes an object of each document: docs/decisions/0011. They are used whe
 where a read failed for a reason that may pass.
 """
 
+import secrets
 from collections.abc import AsyncGenerator, AsyncIterable, Mapping, Sequence
 from contextlib import aclosing
 from typing import Any
@@ -28,7 +29,6 @@ type RawCursor = AsyncRawBatchCursor[Any] | AsyncRawBatchCommandCursor[Any]
 
 _AT_ONCE = 1_000  # documents that are asked for in one reply
 _UNKNOWN_STAGE = 40324
-_PLACE = "place"
 
 
 async def first(target: Collection, reading: Reading, settings: Settings) -> bytes | None:
@@ -123,10 +123,7 @@ async def places(
     collation: Mapping[str, Any] | None,
 ) -> list[int]:
     """Return which of these documents stages select, which take them or leave them, in their order."""
-    name = _PLACE
-    texts = [*documents, bson.encode({"stages": stages})]
-    while any(name.encode() in each for each in texts):
-        name += "_"
+    name = f"place_{secrets.token_hex(8)}"  # no caller can name it, and no document has it
     numbered = [with_member(each, name, number) for number, each in enumerate(documents)]
     found = computed(target, numbered, [*stages, {"$project": {"_id": 0, name: 1}}], settings, collation)
     return [each[name] async for batch in found for each in bson.decode_all(batch)]

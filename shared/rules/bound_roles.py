@@ -71,6 +71,10 @@ class BoundRole:
             return True
         return self._fields.covers(parts, document, context, as_stored=as_stored)
 
+    def is_decided(self, parts: Path) -> bool:
+        """Tell whether of every document what a path leads to may be read unchanged or not at all."""
+        return self._is_whole or self._fields.is_decided(parts)
+
     def deciding(self, used: Iterable[Path]) -> frozenset[Path]:
         """Return the paths that decide on these, of which many may have one permission."""
         return frozenset(map(self._fields.decided_by, used))

@@ -1,6 +1,7 @@
 """The paths of fields that the outcome of a call may depend on, and the operators that rules leave to callers."""
 
 from collections.abc import Callable, Iterator, Mapping
+from enum import Enum
 from typing import Any, NamedTuple
 
 from bson.max_key import MaxKey
@@ -25,16 +26,23 @@ class Uses(NamedTuple):
     is_computed: bool = False
     """Whether an expression or a schema asks for anything else, which must be of what is visible."""
 
+    compares_id: bool = False
+    """Whether `_id` is compared with values by equality or `$in`, which is anybody's to ask."""
+
 
 def of_filter(condition: Mapping[str, Any]) -> Uses:
-    """Return the paths that a filter asks about; `_id` compared by equality or `$in` is anybody's to ask.
+    """Return the paths that a filter asks about.
 
     Raise InvalidParameterError for an operator that callers bound by rules may not use.
     """
     uses = list(_filter_uses(condition, (), is_negated=False))
-    paths = {each.path for each in uses} - {_WHOLE}
-    gaps = {each.path for each in uses if each.is_gap} - {_WHOLE}
-    return Uses(paths, gaps, is_computed=any(each.path == _WHOLE for each in uses))
+    of_paths = [each for each in uses if type(each) is _Use]
+    return Uses(
+        {each.path for each in of_paths},
+        {each.path for each in of_paths if each.is_gap},
+        is_computed=_Whole.COMPUTED in uses,
+        compares_id=_Whole.ID in uses,
+    )
 
 
 def without(condition: Mapping[str, Any], unsure: Callable[[Uses], bool]) -> dict[str, Any]:
@@ -100,24 +108,26 @@ def _refuse_closed(placed: Placed) -> None:
         _refuse(name)
 
 
-_WHOLE: Path = ()
+class _Whole(Enum):
+    """What a filter asks beside paths."""
+
+    COMPUTED = 0
+    ID = 1
 
 
 class _Use(NamedTuple):
     path: Path
-    """_WHOLE for all of a document."""
-
     is_gap: bool
 
 
-def _filter_uses(condition: Mapping[str, Any], prefix: Path, *, is_negated: bool) -> Iterator[_Use]:
+def _filter_uses(condition: Mapping[str, Any], prefix: Path, *, is_negated: bool) -> Iterator[_Use | _Whole]:
     for name, operand in condition.items():
         if name in LOGICAL:
             for each in operand if isinstance(operand, list) else []:
                 if isinstance(each, Mapping):
                     yield from _filter_uses(each, prefix, is_negated=is_negated or name == "$nor")
         elif name in COMPUTED and not prefix:
-            yield _Use(_WHOLE, is_gap=True)
+            yield _Whole.COMPUTED
         elif name.startswith("$"):
             if name != "$comment":
                 _refuse(name)
@@ -125,12 +135,14 @@ def _filter_uses(condition: Mapping[str, Any], prefix: Path, *, is_negated: bool
             yield from _condition_uses((*prefix, *path(name)), operand, is_negated=is_negated)
 
 
-def _condition_uses(prefix: Path, operand: Any, *, is_negated: bool) -> Iterator[_Use]:
+def _condition_uses(prefix: Path, operand: Any, *, is_negated: bool) -> Iterator[_Use | _Whole]:
     if not _is_operators(operand):
         operand = {"$eq": operand}
     if prefix != ("_id",) or not _compares_values(operand):
         is_gap = is_negated or has_number(prefix) or any(_finds_nothing_there(*each) for each in operand.items())
         yield _Use(prefix, is_gap)
+    else:
+        yield _Whole.ID
     for operator, value in operand.items():
         if operator not in CONDITIONS:
             _refuse(operator)
@@ -143,7 +155,7 @@ def _compares_values(operand: Mapping[str, Any]) -> bool:
     return operand.keys() <= {"$eq", "$in"} and not any(isinstance(each, Regex) for each in values)
 
 
-def _inner_uses(prefix: Path, operator: str, value: Any, *, is_negated: bool) -> Iterator[_Use]:
+def _inner_uses(prefix: Path, operator: str, value: Any, *, is_negated: bool) -> Iterator[_Use | _Whole]:
     """Give what the conditions in an operator ask about."""
     if operator == "$elemMatch" and isinstance(value, Mapping):
         yield from _element_uses(prefix, value, is_negated=is_negated)
@@ -155,7 +167,7 @@ def _inner_uses(prefix: Path, operator: str, value: Any, *, is_negated: bool) ->
                 yield from _condition_uses(prefix, each, is_negated=is_negated)
 
 
-def _element_uses(prefix: Path, condition: Mapping[str, Any], *, is_negated: bool) -> Iterator[_Use]:
+def _element_uses(prefix: Path, condition: Mapping[str, Any], *, is_negated: bool) -> Iterator[_Use | _Whole]:
     if _is_operators(condition) and not LOGICAL & condition.keys():
         yield from _condition_uses(prefix, condition, is_negated=is_negated)
     else:
@@ -186,7 +198,7 @@ def _without_positions(parts: Path) -> Path:
 def _pulled(target: Path, condition: Any) -> set[Path]:
     if not isinstance(condition, Mapping):
         return set()
-    return {use.path for use in _element_uses(target, condition, is_negated=False)}
+    return {use.path for use in _element_uses(target, condition, is_negated=False) if type(use) is _Use}
 
 
 def _array_filter_paths(conditions: list[Any], names: list[str]) -> set[Path]:

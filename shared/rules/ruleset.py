@@ -147,6 +147,11 @@ class Rights:
         is_left = self.projection is None or self.projection.part.always_covers_member(parts)
         return is_left and self._always_covers(parts)
 
+    def is_decided(self, parts: Path) -> bool:
+        """Tell whether of every document what a path leads to is visible unchanged or not at all."""
+        is_left = self.projection is None or self.projection.part.is_decided(parts)
+        return is_left and all(each.is_decided(parts) for each in self.roles)
+
     def drops_elements(self, parts: Path) -> bool:
         """Tell whether a path leads through an array of which elements may be hidden, so that those after move up."""
         if len(parts) < 2:

@@ -165,6 +165,11 @@ class Members:
         part = self._members.get(parts[0], self._others)
         return part is not None and part.always_covers(parts[1:])
 
+    def is_decided(self, parts: Path) -> bool:
+        """Tell whether what a path leads to is visible unchanged or not at all, never in part."""
+        part = self._members.get(parts[0], self._others)
+        return type(part) is not Members or (len(parts) > 1 and part.is_decided(parts[1:]))
+
     def decided_by(self, parts: Path) -> Path:
         """Return the beginning of a path into a document by which it is decided on."""
         part = self._members.get(parts[0], self._others)

@@ -18,6 +18,7 @@ from shared.rules.compiler.ruleset import compile_ruleset
 from shared.rules.expressions import Expansions
 from shared.rules.report import Report
 from shared.settings import Settings
+from tests.work import counting
 
 BY_DOCUMENT = {"name": "owner", "apply_when": {"%%prevRoot.owner": "%%user.id"}, "read": True}
 """A role of which no query can say where it applies."""
@@ -135,6 +136,45 @@ async def test_what_is_stored_is_asked_where_the_deployment_says_so(seen: Seen) 
     assert await piped(access, {"$match": {"a.secret": 2}}) == []
 
 
+IN_PART = {"name": "r", "apply_when": {}, "fields": {
+    "_id": {"fields": {"k": {"read": True}}}, "n": {"read": True},
+    "address": {"fields": {"city": {"read": True}}}, "lines": {"fields": {"sku": {"read": True}}},
+    "place": {"fields": {"type": {"read": True}, "coordinates": {"read": True}}},
+}}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        {"address": {"$lt": {"city": "Porto", "door": "5"}}}, {"address": {"$lt": {"city": "Porto", "door": "9"}}},
+        {"address": {"$gte": {"city": "Porto", "door": "5"}}}, {"address": {"city": "Porto"}},
+        {"address": {"city": "Porto", "door": "7"}}, {"address": {"$in": [{"city": "Porto"}, 1]}},
+        {"lines": {"$size": 2}}, {"lines": {"$size": 3}}, {"lines": {"$elemMatch": {"$lt": {"sku": "A", "cost": 5}}}},
+        {"lines": {"$all": [{"sku": "A"}]}}, {"lines.sku": "A"}, {"lines": {"$type": "array"}}, {"_id": {"k": 1}},
+        {"_id": {"k": 1, "secret": 2}}, {"_id": {"$in": [{"k": 1}]}}, {"_id.k": 1}, {"_id": {"$gt": {"k": 1}}},
+        {"place": {"$geoWithin": {"$box": [[0, 0], [2, 2]]}}}, {"$or": [{"address": {"city": "Porto"}}, {"n": 5}]},
+        {"$and": [{"n": 1}, {"address": {"city": "Porto"}}]},
+    ],
+    ids=str,
+)  # fmt: skip
+@pytest.mark.parametrize("hiding", ["a role", "a filter"])
+async def test_a_pipeline_compares_what_is_visible_of_a_value(
+    seen: Seen, database: Any, condition: Any, hiding: str
+) -> None:
+    lines = [{"sku": "A", "cost": 9}, {"sku": "B"}, {"cost": 3}]
+    place = {"secret": [9, 9], "type": "Point", "coordinates": [1, 1]}
+    document = {"address": {"city": "Porto", "door": "7"}, "lines": lines, "n": 1, "place": place}
+    await seen.collection.insert_one({"_id": {"k": 1, "secret": 2}, **document})
+    hidden = dict.fromkeys(["_id.secret", "address.door", "lines.cost", "place.secret"], 0)
+    whole = [{"name": "r", "apply_when": {}, "read": True}]
+    hiding_filter = [{"name": "f", "apply_when": {}, "projection": hidden}]
+    access = seen.through(IN_PART) if hiding == "a role" else seen.through(*whole, filters=hiding_filter)
+    shown = await piped(access)
+    await database["shown"].insert_many([dict(each) for each in shown])
+
+    assert await piped(access, {"$match": condition}) == [each async for each in database["shown"].find(condition)]
+
+
 @pytest.mark.parametrize("direction", [1, -1])
 async def test_a_sort_orders_what_is_visible(seen: Seen, database: Any, direction: int) -> None:
     await seen.collection.insert_many([dict(each) for each in IN_ARRAYS])
@@ -144,6 +184,20 @@ async def test_a_sort_orders_what_is_visible(seen: Seen, database: Any, directio
     mine = await found(seen.through(X_ALONE), sort=order, limit=4, skip=1)
 
     assert mine == [each async for each in database["shown"].find({}, {"_id": 0}, sort=order, limit=4, skip=1)]
+
+
+async def test_no_text_of_a_caller_is_searched_for_a_name(seen: Seen) -> None:
+    await seen.collection.insert_many([{"n": "place_" * 10}, {"n": "_"}])
+
+    async def selected(size: int) -> int:
+        condition = {"$expr": {"$ne": ["$n", "place" + "_" * size]}}
+        with counting() as counted:
+            assert len(await found(seen.through(X_ALONE), condition)) == 2
+        return counted()
+
+    few, many = [await selected(size) for size in (1_000, 20_000)]
+
+    assert many < 3 * few
 
 
 async def test_a_sort_never_fails_on_a_hidden_document(seen: Seen) -> None:

@@ -91,7 +91,10 @@ def test_an_operator_is_refused_by_name_wherever_it_is_nested(operator: str, nes
 def test_what_a_condition_asks_about_and_whether_nothing_there_satisfies_it(
     condition: Any, used: list[str], gaps: list[str]
 ) -> None:
-    assert field_paths.of_filter(condition) == field_paths.Uses(paths(*used), paths(*gaps))
+    found = field_paths.of_filter(condition)
+
+    assert (found.paths, found.gaps, found.is_computed) == (paths(*used), paths(*gaps), False)
+    assert found.compares_id is (not used)
 
 
 @pytest.mark.parametrize("computed", [{"$expr": {"$eq": ["$a", 1]}}, {"$jsonSchema": {"required": ["a"]}}], ids=str)

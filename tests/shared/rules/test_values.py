@@ -136,6 +136,12 @@ def test_many_match_many_just_if_one_matches_one(one: list[dict[str, Any]], othe
     assert matches(keys, values) is any(matches(key, value) for key in keys for value in values)
 
 
+def test_an_array_is_not_matched_by_the_members_of_another() -> None:
+    assert not matches(Many([[1]]), Many([[[1]]]))
+    assert matches(Many([1]), Many([[1]]))
+    assert matches(Many([[1]]), Many([1]))
+
+
 OBJECTS: Callable[[int], list[Any]] = lambda size: [{"a": number, "b": [number]} for number in range(size)]  # noqa: E731
 
 
