@@ -1,5 +1,6 @@
 """Everything that MongoDB allows: for system callers, and where a caller's one role allows all of it."""
 
+import asyncio
 from collections.abc import AsyncIterable, Mapping
 from typing import Any
 
@@ -7,6 +8,7 @@ from shared.access.joins import Bound, Joins
 from shared.access.protocol import Changes, Reply
 from shared.documents import replies
 from shared.documents.ejson import Document
+from shared.documents.elements import pieces
 from shared.documents.replies import Format
 from shared.mongo import reads
 from shared.mongo.clients import SIMPLE, Collection
@@ -16,6 +18,7 @@ from shared.settings import Settings
 
 MAX_RESULTS = 50_000
 LIMIT = {"$limit": MAX_RESULTS}
+_PIECE = 256 * 1024  # bytes of documents
 
 
 class FullAccess:
@@ -94,14 +97,25 @@ class FullAccess:
         return server_deadline(self.target, self.settings.mongo_db_timeout_ms)
 
     async def documents(self, batches: AsyncIterable[bytes]) -> Reply:
-        """Return the reply with all batches, each made text while MongoDB prepares the next."""
+        """Return the reply with all batches."""
+        texts, documents = await self.texts(batches)
+        return Reply(replies.many_documents(texts), documents)
+
+    async def texts(self, batches: AsyncIterable[bytes]) -> tuple[list[bytes], int]:
+        """Return all batches, each made text while MongoDB prepares the next, and how many documents they are.
+
+        Of a large one only a piece is objects at a time, which take many times its bytes; then others have their turn.
+        """
         texts: list[bytes] = []
         documents = 0
         async for batch in batches:
-            text, count = replies.batch_of_documents(batch, self.form)
-            texts.append(text)
-            documents += count
-        return Reply(replies.many_documents(texts), documents)
+            for piece in pieces(batch, _PIECE):
+                text, count = replies.batch_of_documents(piece, self.form)
+                texts.append(text)
+                documents += count
+                if len(piece) < len(batch):
+                    await asyncio.sleep(0)
+        return texts, documents
 
     def _updated(self, raw: Mapping[str, Any]) -> Reply:
         """Return the counters of an update, and upsertedId only if a document was inserted, whatever its _id."""

@@ -20,10 +20,14 @@ if TYPE_CHECKING:
 
 _SMALLEST_BATCH, _LARGEST_BATCH = 32, 1_000
 _AT_A_TURN = 200  # documents
+_MANY_PATHS = 20
 _PIECE = 64 * 1024  # bytes of documents that are decided on at once: some milliseconds
 
 type Collation = Callable[[Collection], Awaitable[Mapping[str, Any] | None]]
 """Says how MongoDB compares the texts of a collection: shared.mongo.clients.Clients.collation."""
+
+
+type Paths = set[Path] | tuple[()]
 
 
 class Trims[T](Protocol):
@@ -80,10 +84,13 @@ class Ruled:
         """
         return {each for each in used if not (has_number(each) and self.rights.drops_elements(each))}
 
-    async def seen[T](self, trims: Trims[T], batch: bytes, used: Iterable[Path]) -> list[T]:
-        """Return what is visible of a batch of documents; between its pieces others have their turn."""
+    async def seen[T](self, trims: Trims[T], batch: bytes, used: Paths) -> list[T]:
+        """Return what is visible of a batch of documents; between its pieces others have their turn.
+
+        They are the smaller the more paths each document is asked about.
+        """
         found: list[T] = []
-        for piece in pieces(batch, _PIECE):
+        for piece in pieces(batch, _PIECE // (1 + len(used) // _MANY_PATHS)):
             if found:
                 await asyncio.sleep(0)
             found += trims.visible(piece, used, self.full.form)
@@ -105,12 +112,16 @@ class Ruled:
         return await self._collation(self.target)
 
 
-async def turns[T](items: Sequence[T]) -> AsyncIterator[Sequence[T]]:
-    """Give many items in parts of some milliseconds of work each, between which others have their turn."""
-    for start in range(0, len(items), _AT_A_TURN):
+async def turns[T](items: Sequence[T], paths: int = 0) -> AsyncIterator[Sequence[T]]:
+    """Give many items in parts of some milliseconds of work each, between which others have their turn.
+
+    They are the smaller the more paths each item is asked about.
+    """
+    at_a_turn = max(1, _AT_A_TURN // (1 + paths // _MANY_PATHS))
+    for start in range(0, len(items), at_a_turn):
         if start:
             await asyncio.sleep(0)
-        yield items[start : start + _AT_A_TURN]
+        yield items[start : start + at_a_turn]
 
 
 def batch_size(wanted: int) -> int:

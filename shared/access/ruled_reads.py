@@ -25,6 +25,9 @@ from shared.rules import field_paths
 from shared.rules.field_paths import Uses
 from shared.rules.values import Path
 
+type _Texts = tuple[list[bytes], int]
+"""Documents as text, in parts with commas between, and how many they are."""
+
 _ID: Path = ("_id",)
 
 
@@ -35,15 +38,15 @@ class RuledReads(Ruled):
         """Return the first visible document that matches, or null."""
         if self.rights.hides_nothing:
             return await self.full.find_one(reading)
-        found = await self._rendered(reading)
-        return Reply(replies.rendered_document(found[0] if found else None), min(len(found), 1))
+        texts, documents = await self._texts(reading)
+        return Reply(replies.only_document(texts), documents)
 
     async def find(self, reading: Reading) -> Reply:
         """Return the visible documents that match, in the order of the sort; the others do not count."""
         if self.rights.hides_nothing:
             return await self.full.find(reading)
-        found = await self._rendered(reading)
-        return Reply(replies.rendered_documents(found), len(found))
+        texts, documents = await self._texts(reading)
+        return Reply(replies.many_documents(texts), documents)
 
     async def aggregate(self, pipeline: list[Document]) -> Reply:
         """Run a pipeline on what is visible of the collection."""
@@ -66,8 +69,8 @@ class RuledReads(Ruled):
         is_missed = any(rights.drops_elements(each) or not rights.always_shows(each) for each in uses.gaps)
         return uses.is_computed or is_partly_hidden or is_missed
 
-    async def _rendered(self, reading: Reading) -> list[dict[str, Any]]:
-        """Return the visible documents, rendered and trimmed."""
+    async def _texts(self, reading: Reading) -> _Texts:
+        """Return the visible documents, trimmed."""
         field_paths.refuse_projection(reading.projection)
         trimming = Trimming.of(reading.projection, self.rights)
         uses = field_paths.of_filter(reading.filter)
@@ -80,15 +83,15 @@ class RuledReads(Ruled):
             return await self._selected(reading, trimming, used)
         try:
             if trimming is not None:
-                return await self._found(reading, trimming, used)
+                return _texts_of(await self._found(reading, trimming, used))
             visible = await self._found(reading, StoredTrimming(self.rights), used)
         except OperationFailure as error:
             if may_pass(error) or not reading.sort:
                 raise
             return await self._selected(reading, trimming, used)
-        return await self._rendered_of(visible, [{"$project": reading.projection}])
+        return await self.full.texts(self._computed(visible, [{"$project": reading.projection}]))
 
-    async def _selected(self, reading: Reading, trimming: Trimming | None, used: set[Path]) -> list[dict[str, Any]]:
+    async def _selected(self, reading: Reading, trimming: Trimming | None, used: set[Path]) -> _Texts:
         """Return what MongoDB selects of the visible parts, where stored documents may match by what is hidden."""
         trims = StoredTrimming(self.rights, None if trimming is None else trimming.sent)
         condition = field_paths.without(reading.filter, self.is_unsure)
@@ -98,10 +101,10 @@ class RuledReads(Ruled):
         stages += [{"$skip": reading.skip}] if reading.skip else []
         stages += [{"$limit": reading.limit}] if reading.limit else []
         if trimming is None:
-            return await self._rendered_of(visible, [*stages, {"$project": reading.projection}])
+            return await self.full.texts(self._computed(visible, [*stages, {"$project": reading.projection}]))
         shown = [each.shown for each in visible]
         places = await reads.places(self.target, shown, stages, self.settings, await self.collation())
-        return list(trimming.visible(b"".join(visible[each].sent for each in places), (), self.full.form))
+        return _texts_of(await self.seen(trimming, b"".join(visible[each].sent for each in places), ()))
 
     async def _computed(self, visible: list[Visible], stages: list[Document]) -> AsyncGenerator[bytes]:
         """Give what stages make of visible documents."""
@@ -109,11 +112,6 @@ class RuledReads(Ruled):
         async with aclosing(reads.computed(self.target, shown, stages, self.settings, collation)) as made:
             async for batch in made:
                 yield batch
-
-    async def _rendered_of(self, visible: list[Visible], stages: list[Document]) -> list[dict[str, Any]]:
-        """Return what stages make of visible documents, rendered."""
-        made = [batch async for batch in self._computed(visible, stages)]
-        return replies.rendered(b"".join(made), self.full.form)
 
     async def _found[T](self, reading: Reading, trims: Trims[T], used: set[Path]) -> list[T]:
         """Return what is visible of the documents that match, up to the limit.
@@ -150,3 +148,7 @@ class RuledReads(Ruled):
                 if reading.end is not None and len(found) >= reading.end:
                     break
         return found[reading.skip : reading.end]
+
+
+def _texts_of(rendered: list[dict[str, Any]]) -> _Texts:
+    return replies.texts(rendered), len(rendered)

@@ -4,7 +4,7 @@ A write that changes or removes documents reads them, checks what becomes of the
 transaction, so that no other write comes between the check and what was checked.
 """
 
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import chain, islice
 from typing import Any, NamedTuple, NoReturn
@@ -191,7 +191,7 @@ class RuledWrites(RuledMatches):
     async def _check_touched(self, found: Sequence[bytes], update: "_Update") -> None:
         """Deny before MongoDB tries: its refusals name the type of what they refuse."""
         rights = self.rights
-        async for some in turns(found):
+        async for some in turns(found, 0 if update.touched is None else len(update.touched)):
             for old in some:
                 decision = rights.may_replace(old) if update.is_replacement else rights.may_touch(old, update.touched)
                 if not decision.allowed:
@@ -227,7 +227,7 @@ class _Update(NamedTuple):
     condition: Document
     changes: Any
     array_filters: list[Any] | None
-    touched: Iterable[Path] | None
+    touched: set[Path] | None
     upsert: bool
     is_replacement: bool = False
 

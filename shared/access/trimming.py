@@ -1,6 +1,6 @@
 """Documents for a caller bound by rules: trimmed to what is visible, for the reply or for MongoDB to compute on."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from shared.documents import replies
@@ -10,7 +10,7 @@ from shared.documents.rendered import values as stored_values
 from shared.errors import InvalidParameterError
 from shared.rules import field_paths
 from shared.rules.masks import WHOLE, Mask, cut, cut_stored
-from shared.rules.projections import Projection, Slice, chosen_part, slice_of
+from shared.rules.projections import Projection, Slice, Slices, chosen_part, slice_of
 from shared.rules.values import Path
 
 if TYPE_CHECKING:
@@ -36,13 +36,13 @@ class Trimming:
     """
 
     def __init__(
-        self, rights: "Rights", plain: Projection | None, matched: Document, slices: Sequence[Slice] = ()
+        self, rights: "Rights", plain: Projection | None, matched: Document, slices: Mapping[str, Slice]
     ) -> None:
         """Take the parts of the projection that name fields, that match elements of arrays and that slice arrays."""
         self._rights = rights
         self._plain = plain
         self._matched = matched
-        self._slices = slices
+        self._slices = Slices(slices) if slices else None
         self.sent: Document = {_ROOT: "$$ROOT", **matched} if matched else {}
         self.hidden = 0  # documents that no role shows, so far
 
@@ -54,13 +54,13 @@ class Trimming:
         others = {name: value for name, value in projection.items() if isinstance(value, dict | list | str)}
         plain = {name: value for name, value in projection.items() if name not in others}
         if not others:
-            return cls(rights, Projection(plain) if plain else None, {})
-        slices = {name: found for name, value in others.items() if (found := slice_of(name, value)) is not None}
+            return cls(rights, Projection(plain) if plain else None, {}, {})
+        slices = {name: found for name, value in others.items() if (found := slice_of(value)) is not None}
         matched = {name: value for name, value in others.items() if _is_element_match(name, value)}
         if len(slices) + len(matched) == len(others):
             for value in matched.values():
                 field_paths.of_filter({"part": value})
-            return cls(rights, chosen_part(plain, slices, matched), matched, tuple(slices.values()))
+            return cls(rights, chosen_part(plain, slices, matched), matched, slices)
         if slices or matched:
             raise InvalidParameterError(
                 "projection: where rules apply, $slice and $elemMatch cannot stand beside what is computed"
@@ -75,7 +75,7 @@ class Trimming:
     @property
     def sliced(self) -> set[Path]:
         """The arrays of which some elements are returned, counted among those that are visible."""
-        return {each.parts for each in self._slices}
+        return set() if self._slices is None else self._slices.paths
 
     def visible(self, batch: bytes, used: Iterable[Path], form: replies.Format) -> Iterator[dict[str, Any]]:
         """Give what is visible of a batch of documents."""
@@ -111,7 +111,7 @@ class Trimming:
             document, made = self._composed(document), self._composed(made)
             if isinstance(mask, dict):  # a mask for all elements of an array does not fit some of them
                 mask = {name: WHOLE if name in self._matched else part for name, part in mask.items()}
-        for projection in (self._rights.projection, self._plain, *self._slices):
+        for projection in (self._rights.projection, self._plain, self._slices):
             if projection is not None:
                 document, made = cut(document, mask), cut(made, mask)
                 mask = projection.mask(document)

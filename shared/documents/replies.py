@@ -5,7 +5,7 @@ JSON lacks, by the table of the wanted format, to a function below; orjson then 
 """
 
 from base64 import b64encode
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from math import copysign
@@ -62,18 +62,18 @@ def rendered(batch: bytes, form: Format) -> list[dict[str, Any]]:
     return _decode_all(batch, form)
 
 
-def rendered_document(document: Mapping[str, Any] | None) -> bytes:
-    """Return findOne's reply for a rendered document, or for none."""
-    return orjson.dumps({"document": document})
+def texts(rendered: Sequence[Mapping[str, Any]]) -> list[bytes]:
+    """Return rendered documents as text, with commas between."""
+    return [orjson.dumps(rendered)[1:-1]] if rendered else []
 
 
-def rendered_documents(documents: Iterable[Mapping[str, Any]]) -> bytes:
-    """Return find's reply for rendered documents."""
-    return orjson.dumps({"documents": list(documents)})
+def only_document(found: Iterable[bytes]) -> bytes:
+    """Return findOne's reply for at most one document that is text already."""
+    return b'{"document":%b}' % (b"".join(found) or b"null")
 
 
 def many_documents(batches: Iterable[bytes]) -> bytes:
-    """Return the reply for batches that are text already."""
+    """Return find's reply for documents that are text already, in batches."""
     return b'{"documents":[%b]}' % b",".join(batch for batch in batches if batch)
 
 

@@ -29,6 +29,7 @@ type RawCursor = AsyncRawBatchCursor[Any] | AsyncRawBatchCommandCursor[Any]
 
 _AT_ONCE = 1_000  # documents that are asked for in one reply
 _UNKNOWN_STAGE = 40324
+_BATCH_BYTES = 1024 * 1024
 
 
 async def first(target: Collection, reading: Reading, settings: Settings) -> bytes | None:
@@ -102,16 +103,16 @@ async def computed(
                 "rules let you compute only on what you may read, which this MongoDB cannot do: use find without"
             ) from error
         raise
-    size, batch = 0, []
+    size, sent, batch = 0, 0, []
     made: AsyncIterable[Any] = cursor  # of raw documents, as the codec options say
     async with cursor:
         async for each in made:
             batch.append(each.raw)
             size += len(batch[-1])
             _refuse_too_large(size, settings)
-            if len(batch) == _AT_ONCE:
+            if size - sent >= _BATCH_BYTES:
                 yield b"".join(batch)
-                batch = []
+                batch, sent = [], size
     yield b"".join(batch)
 
 

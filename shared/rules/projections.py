@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Collection, Iterable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from bson.decimal128 import Decimal128
 from bson.int64 import Int64
@@ -10,7 +10,7 @@ from bson.int64 import Int64
 from shared.errors import InvalidParameterError
 from shared.rules.expressions import Expansions
 from shared.rules.masks import WHOLE, Mask
-from shared.rules.values import Path, path
+from shared.rules.values import path
 from shared.rules.visibility import CLOSED, OPEN, Members
 
 _SWITCHES = (bool, int, float, Int64, Decimal128)
@@ -65,53 +65,66 @@ def _tree(names: Iterable[str]) -> dict[str, Any]:
     return root
 
 
-class Slice:
-    """Some elements of the arrays at a path: `$slice` of find."""
+class Slice(NamedTuple):
+    """So many elements of the arrays at a path, after so many others that are skipped, from the end if negative."""
 
-    __slots__ = ("_limit", "_skip", "parts")
+    skip: int
+    limit: int
 
-    def __init__(self, name: str, skip: int, limit: int) -> None:
-        """Skip so many elements, from the end if it is negative, and keep so many after them."""
-        self.parts = path(name)
-        if any(part.startswith("$") for part in self.parts):
-            raise InvalidParameterError(f"projection of '{name[:100]}' must be of a name without '$'")
-        self._skip = skip
-        self._limit = limit
+    def mask(self, elements: list[Any]) -> Mask:
+        """Return what is left of an array."""
+        start = self.skip if self.skip >= 0 else max(0, len(elements) + self.skip)
+        return [WHOLE if start <= position < start + self.limit else None for position in range(len(elements))]
+
+
+class Slices:
+    """The slices of one projection: `$slice` of find."""
+
+    __slots__ = ("_tree", "paths")
+
+    def __init__(self, slices: Mapping[str, Slice]) -> None:
+        """Take them by path, none inside another; raise InvalidParameterError for a path that is no name."""
+        self.paths = {path(name) for name in slices}
+        self._tree: dict[str, Any] = {}
+        for name, each in slices.items():
+            *outer, last = parts = path(name)
+            if any(part.startswith("$") for part in parts):
+                raise InvalidParameterError(f"projection of '{name[:100]}' must be of a name without '$'")
+            tree = self._tree
+            for part in outer:
+                tree = tree.setdefault(part, {})
+            tree[last] = each
 
     def mask(self, document: Mapping[str, Any]) -> Mask:
         """Return what is left of a document."""
-        return self._members(document, self.parts)
-
-    def _members(self, document: Mapping[str, Any], parts: Path) -> Mask:
-        name, *inner = parts
-        if name not in document:
-            return WHOLE
-        return {**dict.fromkeys(document, WHOLE), name: self._value(document[name], tuple(inner))}
-
-    def _value(self, value: Any, parts: Path) -> Mask:
-        if not parts:
-            return self._elements(value) if isinstance(value, list) else WHOLE
-        if isinstance(value, Mapping):
-            return self._members(value, parts)
-        if isinstance(value, list):  # of arrays in arrays MongoDB slices none
-            return [self._members(each, parts) if isinstance(each, Mapping) else WHOLE for each in value]
-        return WHOLE
-
-    def _elements(self, value: list[Any]) -> Mask:
-        start = self._skip if self._skip >= 0 else max(0, len(value) + self._skip)
-        return [WHOLE if start <= position < start + self._limit else None for position in range(len(value))]
+        return _sliced_members(document, self._tree)
 
 
-def slice_of(name: str, value: Any) -> Slice | None:
+def _sliced_members(document: Mapping[str, Any], tree: Mapping[str, Any]) -> Mask:
+    cut = {name: _sliced(document[name], inner) for name, inner in tree.items() if name in document}
+    return {**dict.fromkeys(document, WHOLE), **cut} if cut else WHOLE
+
+
+def _sliced(value: Any, inner: Any) -> Mask:
+    if type(inner) is Slice:
+        return inner.mask(value) if isinstance(value, list) else WHOLE
+    if isinstance(value, Mapping):
+        return _sliced_members(value, inner)
+    if isinstance(value, list):  # of arrays in arrays MongoDB slices none
+        return [_sliced_members(each, inner) if isinstance(each, Mapping) else WHOLE for each in value]
+    return WHOLE
+
+
+def slice_of(value: Any) -> Slice | None:
     """Return what `{"$slice": n}` and `{"$slice": [skip, n]}` ask for; None for others, such as an expression."""
     if not isinstance(value, Mapping) or value.keys() != {"$slice"}:
         return None
     operand = value["$slice"]
     counts = [_count(each) for each in (operand if isinstance(operand, list) else [operand])]
     if len(counts) == 1 and counts[0] is not None and not isinstance(operand, list):
-        return Slice(name, min(0, counts[0]), abs(counts[0]))
+        return Slice(min(0, counts[0]), abs(counts[0]))
     if len(counts) == 2 and counts[0] is not None and counts[1] is not None and counts[1] > 0:
-        return Slice(name, counts[0], counts[1])
+        return Slice(counts[0], counts[1])
     return None
 
 

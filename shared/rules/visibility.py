@@ -171,9 +171,13 @@ class Members:
         return type(part) is not Members or (len(parts) > 1 and part.is_decided(parts[1:]))
 
     def decided_by(self, parts: Path) -> Path:
-        """Return the beginning of a path into a document by which it is decided on."""
+        """Return the beginning of a path into a document on which a permission decides, and so on all of it."""
         part = self._members.get(parts[0], self._others)
-        return parts if type(part) is Members else parts[:1]
+        if len(parts) == 1 or type(part) is Always or type(part) is Asked:
+            return parts[:1]
+        if type(part) is Members:
+            return parts[:1] + part.decided_by(parts[1:])
+        return parts[:1] + self.decided_by(parts[1:]) if array_index(parts[0]) is not None else parts[:1]
 
     def could_show(self, parts: Path) -> bool:
         """Tell whether there could be a document in which something that a path leads to is visible."""

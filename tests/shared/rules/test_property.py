@@ -11,7 +11,7 @@ from shared.rules.compiler.operands import Constants
 from shared.rules.compiler.ruleset import compile_ruleset
 from shared.rules.expressions import Expansions
 from shared.rules.masks import cut
-from shared.rules.projections import Projection, chosen_part, slice_of
+from shared.rules.projections import Projection, Slices, chosen_part, slice_of
 from shared.rules.report import Report
 from shared.rules.ruleset import Rights
 from shared.rules.values import path
@@ -271,6 +271,40 @@ def test_a_document_never_matches_by_what_it_hides(
     assert bound.hidden([parts]) is None
 
 
+PATHS = [
+    "a",
+    "inner.x",
+    "a.x",
+    "a.x.y",
+    "a.x.y.z",
+    "a.0",
+    "a.0.x",
+    "a.0.x.y",
+    "b.none.x",
+    "none",
+    "none.x",
+    "inner.0.1.y",
+]
+
+
+@settings(max_examples=examples(1_000), deadline=None)
+@given(rulesets, documents, st.lists(st.sampled_from(PATHS), min_size=1, max_size=4))
+def test_what_decides_on_paths_decides_as_they_do(
+    given_roles: list[dict[str, Any]], document: dict[str, Any], used: list[str]
+) -> None:
+    bound = rights(given_roles)
+    context = Expansions(USER).context(document, document)
+    role = bound.role(context)
+    if role is None or bound.mask(document) is None:
+        return
+    paths = [path(each) for each in used]
+    decided = role.deciding(paths)
+
+    assert all(role.covers(each, document, context) for each in decided) is all(
+        role.covers(each, document, context) for each in paths
+    )
+
+
 static_rules = st.recursive(
     st.fixed_dictionaries({}, optional={"read": st.booleans(), "write": st.booleans()}),
     lambda inner: st.fixed_dictionaries({"fields": st.dictionaries(st.sampled_from(["x", "y"]), inner, max_size=2)}),
@@ -416,8 +450,8 @@ def test_slices_are_those_that_mongodb_makes_of_what_is_visible(
         theirs = list(items.find({"_id": {"$ne": "one"}}, given_projection[0] | given_projection[1]).sort("_id"))
 
     plain, parts = given_projection
-    found = [slice_of(name, value) for name, value in parts.items()]
-    steps = [chosen_part(plain, parts, []), *found]
+    found = {name: slice_of(value) for name, value in parts.items()}
+    steps = [chosen_part(plain, parts, []), Slices({name: each for name, each in found.items() if each is not None})]
     assert [reduced(document, steps) for document in visible] == theirs
 
 
