@@ -35,7 +35,7 @@ class Update(Upsertable, frozen=True, kw_only=True):
         operators = {} if isinstance(self.update, list) else self.update
         named = [operand for operand in operators.values() if isinstance(operand, dict)]
         if isinstance(renamed := operators.get("$rename"), dict):
-            named.append(dict.fromkeys(name for name in renamed.values() if isinstance(name, str)))
+            named.append(dict.fromkeys(name for name in renamed.values() if type(name) is str))
         return named, self.array_filters
 
 

@@ -14,7 +14,7 @@ from shared.auth.accounts import Caller
 from shared.cache.generations import Generations
 from shared.documents.replies import Format
 from shared.errors import NoRuleError, UnknownDataSourceError
-from shared.mongo.clients import SIMPLE, Clients
+from shared.mongo.clients import Clients
 from shared.requests import Request
 from shared.rules.expressions import Expansions
 from shared.rules.ruleset import Rights
@@ -74,14 +74,15 @@ def _uncached(
 
     async def are_simple(*others: tuple[str, str]) -> bool:
         collections = [deployment.clients.collection(request.data_source, *each) for each in others]
-        return all([await deployment.clients.collation(each) == SIMPLE for each in [target, *collections]])
+        options = [await deployment.clients.options(each) for each in [target, *collections]]
+        return all(each is not None and each.is_simple for each in options)
 
     joins = Joins(request.database, rights_of, are_simple)
     access = full = FullAccess(target, deployment.settings, form, joins)
     rights = rules.rights(expansions)
     schema = source.schema(request.database, request.collection)
     if not rights.is_full or schema is not None:
-        access = RuledAccess(full, rights, schema, expansions, deployment.clients.collation)
+        access = RuledAccess(full, rights, schema, expansions, deployment.clients.options)
     return access, full
 
 

@@ -9,7 +9,7 @@ from shared.documents import replies
 from shared.documents.ejson import Document
 from shared.documents.elements import pieces
 from shared.errors import NoRoleError
-from shared.mongo.clients import SIMPLE, Collection
+from shared.mongo.clients import Collection, Options
 from shared.rules.expressions import Expansions
 from shared.rules.field_paths import Uses
 from shared.rules.schema import Schema
@@ -23,8 +23,8 @@ _AT_A_TURN = 200  # documents
 _MANY_PATHS = 20
 _PIECE = 64 * 1024  # bytes of documents that are decided on at once: some milliseconds
 
-type Collation = Callable[[Collection], Awaitable[Mapping[str, Any] | None]]
-"""Says how MongoDB compares the texts of a collection: shared.mongo.clients.Clients.collation."""
+type OptionsOf = Callable[[Collection], Awaitable[Options | None]]
+"""Says what a collection is: shared.mongo.clients.Clients.options."""
 
 
 type Paths = set[Path] | tuple[()]
@@ -47,7 +47,7 @@ class Ruled:
     """The collection, and what the rules come to for this call."""
 
     def __init__(
-        self, full: FullAccess, rights: "Rights", schema: Schema | None, expansions: Expansions, collation: Collation
+        self, full: FullAccess, rights: "Rights", schema: Schema | None, expansions: Expansions, options: OptionsOf
     ) -> None:
         """Take the unbound access, the rights of the caller, the schema of the collection, and what expansions mean."""
         self.full = full
@@ -56,7 +56,7 @@ class Ruled:
         self.rights = rights
         self.schema = schema
         self.expansions = expansions
-        self._collation = collation
+        self._options = options
 
     def required(self, used: set[Path]) -> set[Path]:
         """Return the paths that must be readable for a document to match; refuse those that never can be."""
@@ -105,11 +105,20 @@ class Ruled:
 
     async def is_compared_exactly(self) -> bool:
         """Tell whether MongoDB compares texts of the collection as rules do."""
-        return not self.rights.query.query or await self._collation(self.target) == SIMPLE
+        if not self.rights.query.query:
+            return True
+        options = await self._options(self.target)
+        return options is not None and options.is_simple
+
+    async def is_counted_exactly(self) -> bool:
+        """Tell whether MongoDB may skip what it finds by rules that find just what is visible."""
+        options = await self._options(self.target)
+        return options is not None and options.is_simple and not options.is_view
 
     async def collation(self) -> Mapping[str, Any] | None:
         """Return how MongoDB compares the texts of the collection, None if it cannot say so now."""
-        return await self._collation(self.target)
+        options = await self._options(self.target)
+        return None if options is None else options.collation
 
 
 async def turns[T](items: Sequence[T], paths: int = 0) -> AsyncIterator[Sequence[T]]:

@@ -118,7 +118,7 @@ class RuledReads(Ruled):
 
         Raise OperationFailure where MongoDB refuses; that may be for a document which is not visible.
         """
-        if self.rights.finds_just_visible(used) and (not reading.skip or await self.is_compared_exactly()):
+        if self.rights.finds_just_visible(used) and (not reading.skip or await self.is_counted_exactly()):
             found = await self._first_found(reading, trims, used)
             if found is not None:
                 return found

@@ -6,28 +6,28 @@ transaction, so that no other write comes between the check and what was checked
 
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from itertools import chain, islice
+from functools import cached_property
 from typing import Any, NamedTuple, NoReturn
 
 import bson
 from bson.objectid import ObjectId
 from bson.raw_bson import RawBSONDocument
+from bson.timestamp import Timestamp
 from pymongo import ReturnDocument
 from pymongo.errors import OperationFailure
 
 from shared.access.protocol import Changes, Reply
 from shared.access.ruled import turns
 from shared.access.ruled_matches import AT_ONCE, RuledMatches
+from shared.access.schema_check import SchemaCheck
 from shared.documents import replies
 from shared.documents.ejson import Document
-from shared.documents.elements import decoded
-from shared.errors import CommandFailedError, DataAPIError, DeniedWriteError, NoRoleError, SchemaFailedError
+from shared.documents.elements import DBREF_MARK, decoded
+from shared.errors import CommandFailedError, DataAPIError, DeniedWriteError, NoRoleError
 from shared.mongo.deadlines import Session, transaction
 from shared.mongo.refusals import translated
 from shared.rules import field_paths
-from shared.rules.disclosure import disclosed
 from shared.rules.ruleset import NO_ROLE, Rights
-from shared.rules.schema import MOST_FAILURES
 from shared.rules.values import Path
 from shared.rules.writing import Decision
 
@@ -40,17 +40,19 @@ class RuledWrites(RuledMatches):
     async def insert_one(self, document: Document) -> Reply:
         """Insert a document if its role and the schema allow it."""
         new = self._insertable(document)
-        await self.target.insert_one(new.document)
+        if new.is_dated:
+            await self._transaction(lambda session: self._inserted(session, [new]))
+        else:
+            await self.target.insert_one(new.document)
         return self._reply({"insertedId": new.id}, 1)
 
     async def insert_many(self, documents: list[Document]) -> Reply:
         """Insert all documents, or none."""
         new = [each async for some in turns(documents) for each in map(self._insertable, some)]
-        if len(new) == 1:
+        if len(new) == 1 and not new[0].is_dated:
             await self.target.insert_one(new[0].document)
         else:
-            stored = [each.document for each in new]
-            await self._transaction(lambda session: self.target.insert_many(stored, session=session))
+            await self._transaction(lambda session: self._inserted(session, new))
         return self._reply({"insertedIds": [each.id for each in new]}, len(new))
 
     async def update_one(self, condition: Document, changes: Changes, array_filters: Any, *, upsert: bool) -> Reply:
@@ -87,34 +89,33 @@ class RuledWrites(RuledMatches):
     async def _transaction[T](self, work: Callable[[Session], Awaitable[T]]) -> T:
         return await transaction(self.target, work, self.settings.mongo_db_timeout_ms)
 
+    @cached_property
+    def _schema_check(self) -> SchemaCheck:
+        return SchemaCheck(self.schema, self.rights, self.expansions, self.settings)
+
     def _insertable(self, document: Document) -> "_New":
         """Return a new document as the bytes that were checked."""
         if "_id" not in document:
             document = {"_id": ObjectId(), **document}
         raw = bson.encode(document)
-        self._check_insert(raw, document)
-        return _New(document["_id"], RawBSONDocument(raw, self.target.codec_options))
+        # a reference is an object here that is stored as a document
+        self._check_insert(raw, None if DBREF_MARK in raw else document)
+        return _New(
+            document["_id"], RawBSONDocument(raw, self.target.codec_options), any(map(_is_now, document.values()))
+        )
+
+    async def _inserted(self, session: Session, new: "Sequence[_New]") -> None:
+        """Insert documents inside the transaction, and check again what MongoDB has stored in place of some."""
+        await self.target.insert_many([each.document for each in new], session=session)
+        dated = [each.id for each in new if each.is_dated]
+        for stored in await self.stored(session, {"_id": {"$in": dated}}) if dated else ():
+            self._check_insert(stored)
 
     def _check_insert(self, new: bytes, values: Document | None = None) -> None:
         decision = self.rights.may_insert(new, values)
         if not decision.allowed:
             _deny("insert", decision)
-        self._check_schema("insert", None, new)
-
-    def _check_schema(self, verb: str, old: bytes | None, new: bytes) -> None:
-        if self.schema is None:
-            return
-        after = decoded(new)
-        before = None if old is None else decoded(old)
-        allowed = self.settings.schema_null_type_validation
-        failures = self.schema.failures(after, before, self.expansions, null_allowed=allowed)
-        first = list(islice(failures, MOST_FAILURES))
-        if first:
-            documents = [after] if before is None else [before, after]
-            told = list(islice(disclosed(chain(first, failures), self.rights, documents), MOST_FAILURES))
-            reasons = f": {'; '.join(map(str, told))}" if told else ""
-            error = SchemaFailedError(f"{verb} not permitted: schema validation failed{reasons}")
-            raise error.because(f"denied by the schema: {'; '.join(map(str, first))}")
+        self._schema_check.refuse("insert", None, new)
 
     def _touched(self, changes: Changes, array_filters: list[Any] | None) -> set[Path] | None:
         """Return the paths that an update names; None stands for all, as for a pipeline that may read any."""
@@ -201,7 +202,7 @@ class RuledWrites(RuledMatches):
         decision = self.rights.may_update(old, new)
         if not decision.allowed:
             _deny("update", decision)
-        self._check_schema("update", old, new)
+        self._schema_check.refuse("update", old, new)
 
     async def _delete(self, session: Session, condition: Document, limit: int | None) -> int:
         ids = []
@@ -221,6 +222,8 @@ class RuledWrites(RuledMatches):
 class _New(NamedTuple):
     id: Any
     document: RawBSONDocument
+    is_dated: bool
+    """Whether MongoDB will put its own time into it, so that what is stored is not what was checked."""
 
 
 class _Update(NamedTuple):
@@ -249,6 +252,11 @@ def _without_text(rights: Rights) -> Iterator[None]:
             raise
         name = str(refusal).partition(")")[0]
         raise CommandFailedError(f"{name}) MongoDB cannot make this change of the document") from error
+
+
+def _is_now(value: Any) -> bool:
+    """Tell whether MongoDB stores its own time in place of a value at the top of a new document."""
+    return type(value) is Timestamp and value.time == value.inc == 0
 
 
 def _id(raw: bytes) -> Any:

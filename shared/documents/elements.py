@@ -27,7 +27,7 @@ class UnreadDocument(dict[str, Any]):
 _OPTIONS: CodecOptions[dict[str, Any]] = CodecOptions(datetime_conversion=DatetimeConversion.DATETIME_AUTO)
 _EXACT_OPTIONS: CodecOptions[Any] = _OPTIONS.with_options(document_class=UnreadDocument)
 
-DOCUMENT, ARRAY, INT32, TIMESTAMP, MAX_KEY = 0x03, 0x04, 0x10, 0x11, 0x7F
+DOCUMENT, ARRAY, TIMESTAMP, MAX_KEY = 0x03, 0x04, 0x11, 0x7F
 
 _INT32 = struct.Struct("<i")
 _HEADER = 4  # bytes, the length before the elements of a document or an array
@@ -194,11 +194,6 @@ def with_identity(identified: bytes, document: bytes) -> bytes:
     return document_of(identified[_HEADER:-1] + document[_HEADER:-1])
 
 
-def with_member(document: bytes, name: str, number: int) -> bytes:
-    """Return a document with an int32 after all other members."""
-    return document_of(document[_HEADER:-1] + _named(INT32, name) + _INT32.pack(number))
-
-
 def with_id_first(document: bytes) -> bytes:
     """Return a document with its _id, if it has one, in front of all other members."""
     for name, start, _, end in spans(document):
@@ -268,7 +263,7 @@ _SIZES: dict[int, Callable[[bytes, int], int]] = {
     0x0D: _prefixed(4),  # JavaScript
     0x0E: _prefixed(4),  # symbol
     0x0F: _prefixed(0),  # JavaScript with scope
-    INT32: _fixed(4),
+    0x10: _fixed(4),  # int32
     TIMESTAMP: _fixed(8),
     0x12: _fixed(8),  # int64
     0x13: _fixed(16),  # Decimal128

@@ -1,7 +1,7 @@
 """The driver's clients, one for each connection string, and the collections behind the names of data sources."""
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, urlsplit
 
 from bson.codec_options import CodecOptions, DatetimeConversion
@@ -28,7 +28,19 @@ SIMPLE: Mapping[str, Any] = {"locale": "simple"}
 _SERVER_SELECTION_MS = 5_000
 _LONGEST_NAME = 500  # characters of a name in an error's text
 _MOST_COLLECTIONS = 1_000
-_COLLATION_SECONDS = 60
+_OPTIONS_SECONDS = 60
+
+
+class Options(NamedTuple):
+    """How a collection compares texts, and whether it is a view, whose documents may have no `_id`."""
+
+    collation: Mapping[str, Any]
+    is_view: bool
+
+    @property
+    def is_simple(self) -> bool:
+        """Whether it compares texts byte by byte, as rules do and most collections."""
+        return self.collation == SIMPLE
 
 
 class Clients:
@@ -41,7 +53,7 @@ class Clients:
         self._clients: dict[str, Client] = {}
         self._collections: Cache[tuple[str, str, str], Collection] = Cache(_MOST_COLLECTIONS)  # the URI, and names
         self._known_collections: Cache[tuple[str, str, str], bool] = Cache(_MOST_COLLECTIONS)
-        self._collations: Cache[tuple[int, str, str], Mapping[str, Any]] = Cache(_MOST_COLLECTIONS)
+        self._options: Cache[tuple[int, str, str], Options] = Cache(_MOST_COLLECTIONS)
 
     def collection(self, data_source: str, database: str, name: str) -> Collection:
         """Return a collection behind a dataSource name; raise UnknownDataSourceError if there is none of that name."""
@@ -72,20 +84,17 @@ class Clients:
             self._known_collections.put(key, True)
         return bool(names)
 
-    async def collation(self, target: Collection) -> Mapping[str, Any] | None:
-        """Return the default collation of a collection, None if MongoDB cannot say now; known for a minute.
-
-        `{"locale": "simple"}` is that of a collection that compares texts byte by byte, as most do.
-        """
+    async def options(self, target: Collection) -> Options | None:
+        """Return what a collection is, None if MongoDB cannot say now; known for a minute."""
         key = (id(target.database.client), target.database.name, target.name)
-        known = self._collations.get(key)
+        known = self._options.get(key)
         if known is None:
             try:
-                options = await target.options()
+                found = await target.options()
             except PyMongoError:  # the call itself will say what is wrong
                 return None
-            known = options.get("collation", SIMPLE)
-            self._collations.put(key, known, _COLLATION_SECONDS)
+            known = Options(found.get("collation", SIMPLE), "viewOn" in found)
+            self._options.put(key, known, _OPTIONS_SECONDS)
         return known
 
     def client(self, uri: str) -> Client:

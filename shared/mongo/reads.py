@@ -5,19 +5,17 @@ batches makes an object of each document: docs/decisions/0011. They are used whe
 where a read failed for a reason that may pass.
 """
 
-import secrets
 from collections.abc import AsyncGenerator, AsyncIterable, Mapping, Sequence
 from contextlib import aclosing
 from typing import Any
 
-import bson
 from bson.raw_bson import RawBSONDocument
 from pymongo.asynchronous.command_cursor import AsyncRawBatchCommandCursor
 from pymongo.asynchronous.cursor import AsyncRawBatchCursor
 from pymongo.errors import ConnectionFailure, OperationFailure
 
 from shared.documents.ejson import Document
-from shared.documents.elements import first_batch, with_member
+from shared.documents.elements import first_batch, split
 from shared.errors import NoRoleError, ReadTooLargeError
 from shared.mongo.clients import RAW, Collection
 from shared.mongo.deadlines import left_ms
@@ -123,11 +121,15 @@ async def places(
     settings: Settings,
     collation: Mapping[str, Any] | None,
 ) -> list[int]:
-    """Return which of these documents stages select, which take them or leave them, in their order."""
-    name = f"place_{secrets.token_hex(8)}"  # no caller can name it, and no document has it
-    numbered = [with_member(each, name, number) for number, each in enumerate(documents)]
-    found = computed(target, numbered, [*stages, {"$project": {"_id": 0, name: 1}}], settings, collation)
-    return [each[name] async for batch in found for each in bson.decode_all(batch)]
+    """Return which of these documents stages select, which take them or leave them, in their order.
+
+    They come back byte for byte, without a mark that a condition could see; of equal ones one is as good as another.
+    """
+    known: dict[bytes, list[int]] = {}
+    for place in range(len(documents) - 1, -1, -1):
+        known.setdefault(documents[place], []).append(place)
+    found = computed(target, documents, stages, settings, collation)
+    return [known[each].pop() async for batch in found for each in split(batch)]
 
 
 async def _only_batch(target: Collection, reading: Reading, settings: Settings) -> bytes | None:

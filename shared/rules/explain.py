@@ -17,7 +17,7 @@ from shared.rules.functions import functions_of, outcomes
 from shared.rules.masks import Mask, cut
 from shared.rules.roles import Role
 from shared.rules.ruleset import NO_ROLE, Ruleset
-from shared.rules.schema import MOST_FAILURES, Schema
+from shared.rules.schema import MOST_FAILURES, Schema, SlowPatternError
 from shared.rules.translations import NOTHING
 from shared.rules.values import MISSING, Path
 from shared.rules.writing import Change, Decision, differences
@@ -132,7 +132,10 @@ class Explanation:
         if self._schema is None:
             return decision
         failures = self._schema.failures(after, before, self._expansions, null_allowed=self._null_allowed)
-        found = "; ".join(map(str, islice(failures, MOST_FAILURES)))
+        try:
+            found = "; ".join(map(str, islice(failures, MOST_FAILURES)))
+        except SlowPatternError:
+            found = "its patterns take too long"
         yield f"the schema refuses it: {found}" if found else "the schema holds"
         return Decision(False, decision.role, "the schema refuses it") if found and decision.allowed else decision
 

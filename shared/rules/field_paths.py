@@ -80,7 +80,7 @@ def of_update(update: Mapping[str, Any], array_filters: list[Any]) -> set[Path]:
             if not target:  # MongoDB refuses it
                 continue
             paths.add(target)
-            if operator == "$rename" and isinstance(value, str):
+            if operator == "$rename" and type(value) is str:
                 paths.add(path(value))
             if operator == "$pull":
                 paths |= _pulled(target, value)

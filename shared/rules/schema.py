@@ -1,10 +1,17 @@
 """Schemas of an exported app, a dialect of JSON Schema draft 4 with BSON types: whether documents follow them."""
 
+import time
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from shared.rules.expressions import Context, Expansions
 from shared.rules.values import MISSING
+
+if TYPE_CHECKING:
+    from regex import Pattern
+
+_PATTERN_SECONDS = 0.2
+_LEAST_SECONDS = 0.000_001  # none at all would be no limit
 
 MOST_FAILURES = 20
 """How many failures of a document are told; there are as many as it has values."""
@@ -44,11 +51,34 @@ class Place(NamedTuple):
         return Place((*self.path, position), self.value[position], previous)
 
 
+class SlowPatternError(Exception):
+    """The patterns of a schema take too long on what a caller sent; it is not known whether they match."""
+
+
+class PatternTime:
+    """The time that patterns may take in one call, whatever the number of texts: it grows fast with a text's length."""
+
+    def __init__(self, seconds: float = _PATTERN_SECONDS) -> None:
+        """Take the time for all of them."""
+        self._left = seconds
+
+    def finds(self, pattern: "Pattern[str]", text: str) -> bool:
+        """Tell whether a pattern is found in a text; raise SlowPatternError when the time is over."""
+        started = time.perf_counter()
+        try:
+            return pattern.search(text, timeout=self._left) is not None
+        except TimeoutError:
+            raise SlowPatternError from None
+        finally:
+            self._left = max(_LEAST_SECONDS, self._left - (time.perf_counter() - started))
+
+
 class Run(NamedTuple):
     """What one validation needs beside the document."""
 
     context: Context
     null_allowed: bool
+    patterns: PatternTime
 
 
 type Check = Callable[[Place, Run], Iterator[Failure]]
@@ -68,10 +98,15 @@ class Schema:
         expansions: Expansions,
         *,
         null_allowed: bool = False,
+        patterns: PatternTime | None = None,
     ) -> Iterator[Failure]:
-        """Give what keeps a document from following the schema, none if it does; `previous` is the stored one."""
+        """Give what keeps a document from following the schema, none if it does; `previous` is the stored one.
+
+        Raise SlowPatternError when the time for `patterns` is over, which documents of one call share.
+        """
         place = Place((), document, MISSING if previous is None else previous)
-        return self._check(place, Run(expansions.context(place.value, place.previous), null_allowed))
+        context = expansions.context(place.value, place.previous)
+        return self._check(place, Run(context, null_allowed, patterns or PatternTime()))
 
 
 def _get(value: Any, name: str) -> Any:

@@ -353,3 +353,13 @@ async def test_a_rejected_update_is_the_servers_400(
     assert error in answer.json["error"]
     assert re.match(r"\(\w+\) ", answer.json["error"])
     assert (await stored(database))[1] == {"_id": 1, "sku": "A", "name": "x", "a": []}
+
+
+@pytest.mark.parametrize("name", [{"$code": "x"}, {"$code": "x", "$scope": {}}, 5, {"a": 1}, None, {"$symbol": "x"}])
+async def test_a_field_is_renamed_to_a_text_alone(post: Post, database: Any, name: Any) -> None:
+    await database.items.insert_one({"_id": 1, "title": "a"})
+
+    answer = await post("updateOne", filter={"_id": 1}, update={"$rename": {"title": name}})
+
+    assert answer.status in {200, 400}
+    assert answer.status == 400 or name == {"$symbol": "x"}

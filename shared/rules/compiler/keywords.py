@@ -15,8 +15,6 @@ from shared.rules.values import comparable, equal, identity
 if TYPE_CHECKING:
     from regex import Pattern
 
-_PATTERN_SECONDS = 0.1  # a pattern may take time that grows fast with the text it is asked about; a caller chooses that
-
 type Maker = Callable[[Any, Mapping[str, Any], Report], Check]
 """Makes the check of a keyword from its value and the schema around it."""
 
@@ -147,9 +145,12 @@ def _matches(pattern: str, _source: Mapping[str, Any], report: Report) -> Check:
     compiled = compile_pattern(pattern, report)
     if compiled is None:
         return nothing
-    return _test(
-        "does not match the schema's pattern", lambda value: type(value) is not str or is_found(compiled, value)
-    )
+
+    def run(place: Place, validation: Run) -> Iterator[Failure]:
+        if type(place.value) is str and not validation.patterns.finds(compiled, place.value):
+            yield Failure(place.path, "does not match the schema's pattern")
+
+    return run
 
 
 def compile_pattern(source: str, report: Report) -> "Pattern[str] | None":
@@ -160,14 +161,6 @@ def compile_pattern(source: str, report: Report) -> "Pattern[str] | None":
     except (regex.error, RecursionError, OverflowError) as error:
         report.problem(f"the pattern is not a regular expression: {error}")
         return None
-
-
-def is_found(pattern: "Pattern[str]", text: str) -> bool:
-    """Search, for a limited time: what takes longer is not found."""
-    try:
-        return pattern.search(text, timeout=_PATTERN_SECONDS) is not None
-    except TimeoutError:
-        return False
 
 
 def mapping(value: Any) -> Mapping[str, Any]:

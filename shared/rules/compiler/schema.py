@@ -5,7 +5,7 @@ from typing import Any
 
 from shared.rules.compiler.asked import asked_paths
 from shared.rules.compiler.expressions import compile_expression
-from shared.rules.compiler.keywords import KEYWORDS, compile_pattern, is_found, is_names, mapping, nothing, required
+from shared.rules.compiler.keywords import KEYWORDS, compile_pattern, is_names, mapping, nothing, required
 from shared.rules.compiler.members import like, quoted
 from shared.rules.compiler.operands import Constants, Scope
 from shared.rules.compiler.types import BSON_TYPES, JSON_TYPES, Types
@@ -143,7 +143,7 @@ class _Compiler:
         def run(place: Place, validation: Run) -> Iterator[Failure]:
             for name in place.value if isinstance(place.value, Mapping) else ():
                 checks = [named[name]] if name in named else []
-                checks += [check for pattern, check in patterns if is_found(pattern, name)]
+                checks += [check for pattern, check in patterns if validation.patterns.finds(pattern, name)]
                 if not checks and not is_open:
                     yield Failure(place.member(name).path, "is not a property that the schema allows")
                 for check in checks or ([rest] if rest is not None else []):

@@ -39,6 +39,6 @@ async def test_a_limit_means_the_same_whether_rules_apply_or_not(
     clients = Clients(Settings())
     reading = Reading({}, {}, [("n", 1)], limit=limit, skip=skip)
 
-    ruled = await RuledAccess(full, rules.rights(expansions), None, expansions, clients.collation).find(reading)
+    ruled = await RuledAccess(full, rules.rights(expansions), None, expansions, clients.options).find(reading)
 
     assert ids(ruled) == ids(await full.find(reading)) == [*range(70)][skip : skip + limit if limit else None]

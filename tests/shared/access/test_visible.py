@@ -3,14 +3,19 @@
 import asyncio
 import itertools
 import json
+from struct import pack
 from typing import Any, NamedTuple
 
 import pytest
+from bson.dbref import DBRef
 from bson.int64 import Int64
+from bson.objectid import ObjectId
+from bson.raw_bson import RawBSONDocument
+from bson.timestamp import Timestamp
 
 from shared.access.full import FullAccess
 from shared.access.opening import RuledAccess
-from shared.errors import InvalidParameterError
+from shared.errors import DeniedWriteError, InvalidParameterError
 from shared.mongo.clients import RAW, Clients
 from shared.requests import Reading
 from shared.rules.compiler.operands import Constants
@@ -18,7 +23,7 @@ from shared.rules.compiler.ruleset import compile_ruleset
 from shared.rules.expressions import Expansions
 from shared.rules.report import Report
 from shared.settings import Settings
-from tests.work import counting
+from tests.bson_types import ROWS, document, element
 
 BY_DOCUMENT = {"name": "owner", "apply_when": {"%%prevRoot.owner": "%%user.id"}, "read": True}
 """A role of which no query can say where it applies."""
@@ -40,7 +45,7 @@ class Seen(NamedTuple):
         source = {"roles": list(roles), "filters": list(filters)}
         rules = compile_ruleset(source, Constants(), Report())
         full = FullAccess(self.collection.with_options(codec_options=RAW), Settings(), "JSON", None)
-        return RuledAccess(full, rules.rights(EXPANSIONS), None, EXPANSIONS, Clients(Settings()).collation)
+        return RuledAccess(full, rules.rights(EXPANSIONS), None, EXPANSIONS, Clients(Settings()).options)
 
 
 @pytest.fixture
@@ -186,18 +191,42 @@ async def test_a_sort_orders_what_is_visible(seen: Seen, database: Any, directio
     assert mine == [each async for each in database["shown"].find({}, {"_id": 0}, sort=order, limit=4, skip=1)]
 
 
-async def test_no_text_of_a_caller_is_searched_for_a_name(seen: Seen) -> None:
-    await seen.collection.insert_many([{"n": "place_" * 10}, {"n": "_"}])
+@pytest.mark.parametrize(
+    ("condition", "ids"),
+    [
+        ({"$jsonSchema": {"maxProperties": 2}}, [1, 2]),
+        ({"$jsonSchema": {"additionalProperties": False, "properties": {"_id": {}, "n": {}}}}, [1, 2]),
+        ({"$expr": {"$eq": [{"$size": {"$objectToArray": "$$ROOT"}}, 2]}}, [1, 2]),
+        ({"$expr": {"$eq": ["$$ROOT", {"_id": 1, "n": 1}]}}, [1]),
+        ({"$nor": [{"$jsonSchema": {"maxProperties": 2}}]}, []),
+    ],
+    ids=str,
+)
+async def test_a_condition_on_the_whole_document_sees_nothing_else(seen: Seen, condition: Any, ids: list[int]) -> None:
+    role = {"name": "r", "apply_when": {}, "fields": {"secret": {}}, "additional_fields": {"write": True}}
+    await seen.collection.insert_many([{"_id": 1, "n": 1, "secret": 1}, {"_id": 2, "n": 2}])
+    await seen.collection.insert_one({"_id": 3, "n": 2, "m": 1})
 
-    async def selected(size: int) -> int:
-        condition = {"$expr": {"$ne": ["$n", "place" + "_" * size]}}
-        with counting() as counted:
-            assert len(await found(seen.through(X_ALONE), condition)) == 2
-        return counted()
+    shown = await found(seen.through(role), condition, {"n": 0}, [("_id", -1)])
+    await seen.through(role).update_many(condition, {"$set": {"met": True}}, None, upsert=False)
 
-    few, many = [await selected(size) for size in (1_000, 20_000)]
+    expected = ids if ids != [] else [3]
+    assert [each["_id"] for each in shown] == expected[::-1]
+    assert [each["_id"] async for each in seen.collection.find({"met": True}, sort=[("_id", 1)])] == expected
 
-    assert many < 3 * few
+
+async def test_documents_of_every_type_are_known_again(seen: Seen) -> None:
+    stored = [
+        document(element(0x10, pack("<i", n), "_id"), element(row.kind, row.payload)) for n, row in enumerate(ROWS)
+    ]
+    await seen.collection.with_options(codec_options=RAW).insert_many(
+        [RawBSONDocument(each, RAW) for each in stored * 1]
+    )
+    role = {"name": "r", "apply_when": {}, "fields": {"secret": {}, "_id": {}}, "additional_fields": {"read": True}}
+
+    shown = await found(seen.through(role), {"$expr": {"$ne": ["$none", 1]}}, sort=[("v", 1)])
+
+    assert len(shown) == len(ROWS)
 
 
 async def test_a_sort_never_fails_on_a_hidden_document(seen: Seen) -> None:
@@ -274,6 +303,17 @@ async def test_what_is_too_much_to_compute_on_is_refused_with_what_to_do(seen: S
     with pytest.raises(InvalidParameterError, match=r"16 MB .*: narrow the filter"):
         await piped(seen.through(BY_DOCUMENT), {"$count": "n"})
     assert await piped(seen.through(BY_DOCUMENT), {"$match": {"_id": {"$lt": 3}}}, {"$count": "n"}) == [{"n": 3}]
+
+
+async def test_a_skip_counts_what_is_visible_of_a_view_without_ids(seen: Seen, database: Any) -> None:
+    fields = {"_id": {"read": True}, "name": {"read": True}, "n": {"read": True}}
+    await seen.collection.insert_many([{"n": n, **({"secret": 1} if n % 2 else {"name": str(n)})} for n in range(6)])
+    await database.create_collection("view", viewOn="items", pipeline=[{"$sort": {"n": 1}}, {"$unset": ["_id", "n"]}])
+    access = Seen(database["view"]).through({"name": "r", "apply_when": {}, "fields": fields})
+
+    names = [[each["name"] for each in await found(access, skip=skip)] for skip in range(4)]
+
+    assert names == [["0", "2", "4"], ["2", "4"], ["4"], []]
 
 
 @pytest.mark.parametrize("role", [BY_DOCUMENT, {"name": "r", "apply_when": {"owner": "ann"}, "read": True}])
@@ -381,3 +421,38 @@ async def test_many_documents_do_not_keep_the_loop_from_others(seen: Seen, actio
 
     assert count >= 1_000
     assert max(after - before for before, after in itertools.pairwise([*decided, count])) <= 200
+
+
+@pytest.mark.parametrize(
+    ("permission", "value"),
+    [
+        ({"%%this.$id": {"%exists": False}}, DBRef("c", ObjectId())),
+        ({"%%this": Timestamp(0, 0)}, Timestamp(0, 0)),
+    ],
+    ids=["a reference", "MongoDB's own time"],
+)
+@pytest.mark.parametrize("many", [False, True])
+async def test_an_insert_is_decided_on_what_is_stored(seen: Seen, permission: Any, value: Any, many: bool) -> None:
+    fields = {"_id": {"write": True}, "value": {"write": permission}}
+    access = seen.through({"name": "r", "apply_when": {}, "fields": fields})
+
+    document = {"_id": 1, "value": value}
+
+    with pytest.raises(DeniedWriteError):
+        await (access.insert_many([{"_id": 2}, document]) if many else access.insert_one(document))
+
+    assert await seen.collection.count_documents({}) == 0
+
+
+async def test_mongodbs_own_time_is_inserted_where_rules_allow_it(seen: Seen) -> None:
+    access = seen.through({"name": "r", "apply_when": {}, "write": {"value": {"%gt": Timestamp(0, 1)}}, "read": True})
+    later = seen.through({"name": "r", "apply_when": {}, "write": True, "read": {"none": {"%exists": False}}})
+
+    with pytest.raises(DeniedWriteError):  # as it is sent
+        await access.insert_one({"_id": 1, "value": Timestamp(0, 0)})
+    await later.insert_many([{"_id": 2, "value": Timestamp(0, 0)}, {"_id": 3}])
+    await later.insert_one({"_id": 4, "value": Timestamp(0, 0)})
+
+    stored = [each.get("value") async for each in seen.collection.find(sort=[("_id", 1)])]
+    assert stored[1] is None
+    assert min(stored[0], stored[2]) > Timestamp(1, 0)

@@ -12,7 +12,7 @@ from shared.rules.compiler.operands import Constants
 from shared.rules.compiler.schema import compile_schema
 from shared.rules.expressions import Expansions
 from shared.rules.report import Report
-from shared.rules.schema import Schema
+from shared.rules.schema import PatternTime, Schema, SlowPatternError
 from tests.depth import examples
 
 USER = {"id": "u1"}
@@ -288,3 +288,28 @@ def test_hostile_documents_and_schemas() -> None:
 
     slow = {"properties": {"a": {"pattern": "^(a|b|ab)*c$"}}}
     assert failures(slow, {"a": "ab" * 40}) == ["a: does not match the schema's pattern"]
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        {"patternProperties": {"^(z|z)*$": {}}},
+        {"properties": {name: {"pattern": "^(z|z)*$"} for name in map(str, range(50))}},
+    ],
+    ids=["names", "texts"],
+)
+def test_patterns_that_take_too_long_together_refuse_the_document(source: Any) -> None:
+    slow = "z" * 40 + "!"
+    document = {f"{slow}{number}": 1 for number in range(50)} | {str(number): slow for number in range(50)}
+
+    with pytest.raises(SlowPatternError):
+        list(compiled(source).failures(document, None, Expansions(USER), patterns=PatternTime(0.05)))
+
+
+def test_patterns_share_the_time_of_a_call() -> None:
+    schema, patterns = compiled({"patternProperties": {"^(z|z)*$": {}}}), PatternTime(0.05)
+    with pytest.raises(SlowPatternError):
+        list(schema.failures({"z" * 40 + "!": 1}, None, Expansions(USER), patterns=patterns))
+
+    with pytest.raises(SlowPatternError):  # although it takes no time to speak of, more than what is left
+        list(schema.failures({"z" * 22 + "!": 1}, None, Expansions(USER), patterns=patterns))
