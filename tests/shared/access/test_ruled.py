@@ -1,13 +1,16 @@
-"""What the rules let through, where no request can say it: a limit of 0."""
+"""What the rules let through where no request can say it, a limit of 0, and whom many documents keep waiting."""
 
+import asyncio
 import json
 from typing import Any
 
+import bson
 import pytest
 
 from shared.access.full import FullAccess
 from shared.access.opening import RuledAccess
 from shared.access.protocol import Reply
+from shared.access.trimming import Sighting, StoredTrimming, Trimming
 from shared.mongo.clients import RAW, Clients
 from shared.requests import Reading
 from shared.rules.compiler.operands import Constants
@@ -42,3 +45,25 @@ async def test_a_limit_means_the_same_whether_rules_apply_or_not(
     ruled = await RuledAccess(full, rules.rights(expansions), None, expansions, clients.collation).find(reading)
 
     assert ids(ruled) == ids(await full.find(reading)) == [*range(70)][skip : skip + limit if limit else None]
+
+
+@pytest.mark.parametrize("trims", [Sighting, StoredTrimming, lambda rights: Trimming(rights, None, {})])
+async def test_others_have_their_turn_while_many_documents_are_decided_on(database: Any, trims: Any) -> None:
+    expansions = Expansions({"id": "u1"})
+    rights = compile_ruleset({"roles": [BY_DOCUMENT]}, Constants(), Report()).rights(expansions)
+    full = FullAccess(database.get_collection("items", codec_options=RAW), Settings(), "JSON", None)
+    access = RuledAccess(full, rights, None, expansions, Clients(Settings()).collation)
+    batch = bson.encode({"n": 1, "text": "x" * 1_000}) * 1_000
+    turns = 0
+
+    async def other() -> None:
+        nonlocal turns
+        while True:
+            await asyncio.sleep(0)
+            turns += 1
+
+    waiting = asyncio.create_task(other())
+    seen = await access.seen(trims(rights), batch, [])
+    waiting.cancel()
+
+    assert (len(seen), turns >= 10) == (1_000, True)
