@@ -118,3 +118,36 @@ async def test_without_a_sort_an_index_may_tell_an_order(ann: Person, changed: A
 
     assert [each["n"] for each in unsorted.json["documents"]] == [3, 2, 1]  # the order of what is hidden
     assert [each["n"] for each in ordered.json["documents"]] == [1, 2, 3]
+
+
+async def test_who_may_write_finds_out_that_something_is_hidden_and_not_what(
+    ann: Person, changed: Any, database: Any
+) -> None:
+    writable = {"_id": {"write": True}, "lines": {"fields": {"sku": {"write": True}}}}
+    changed(RULES, roles=[{"name": "r", "apply_when": {}, "fields": writable}], filters=[])
+    push = {"filter": {}, "update": {"$push": {"lines": {"sku": "B"}}}}
+    calls: Any = [("updateOne", push), ("replaceOne", {"filter": {}, "replacement": {}}), ("deleteOne", {"filter": {}})]
+    outcomes = []
+    for hidden in ({}, {"cost": 1}, {"cost": 9999}):
+        for action, members in calls:
+            await database.notes.delete_many({})
+            await database.notes.insert_one({"_id": 1, "lines": [{"sku": "A", **hidden}]})
+            outcomes.append((await ann(action, **members, **NOTES)).body)
+
+    assert [b"not permitted" in each for each in outcomes] == [False] * 3 + [True] * 6
+    assert outcomes[3:6] == outcomes[6:]
+
+
+async def test_the_size_of_what_is_invisible_may_be_told(
+    ann: Person, changed: Any, database: Any, configured: pytest.MonkeyPatch
+) -> None:
+    configured.setenv("MAX_READ_BYTES", "5000")
+    changed(RULES, roles=[{"name": "r", "apply_when": {"%%prevRoot.owner": "%%user.id"}, "read": True}], filters=[])
+    outcomes = []
+    for size in (1_000, 5_000):
+        await database.notes.delete_many({})
+        await database.notes.insert_one({"text": "x" * size})
+        outcomes.append((await ann("find", **NOTES)).json)
+
+    assert outcomes[0] == {"documents": []}
+    assert outcomes[1]["error_code"] == "ReadSizeLimitExceeded"
