@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections.abc import Callable
 from typing import Any
 
 import bson
@@ -17,7 +18,9 @@ from shared.rules.compiler.operands import Constants
 from shared.rules.compiler.ruleset import compile_ruleset
 from shared.rules.expressions import Expansions
 from shared.rules.report import Report
+from shared.rules.values import path
 from shared.settings import Settings
+from tests.work import work
 
 DOCUMENTS = [{"_id": number, "n": number, "secret": number % 2} for number in range(70)]
 BY_QUERY = {"name": "r", "apply_when": {}, "read": True, "write": False}
@@ -67,3 +70,33 @@ async def test_others_have_their_turn_while_many_documents_are_decided_on(databa
     waiting.cancel()
 
     assert (len(seen), turns >= 10) == (1_000, True)
+
+
+SLICES = {"apply_when": {}, "name": "r", "fields": {"n": {}}, "additional_fields": {"read": True}}
+INNER = {
+    "apply_when": {},
+    "name": "r",
+    "fields": {"a": {"fields": {"x": {"read": {"share": True}}}}, "share": {"read": True}},
+}
+
+
+def trimmed(role: dict[str, Any], projection: dict[str, Any], used: list[str]) -> Callable[[], object]:
+    """Return what trims 200 documents that hold nothing of what is named."""
+    rights = compile_ruleset({"roles": [role]}, Constants(), Report()).rights(Expansions({"id": "u1"}))
+    trimming, paths = Trimming.of(projection, rights), [path(each) for each in used]
+    assert trimming is not None
+    return lambda: list(trimming.visible(bson.encode({"share": True}) * 200, paths, "JSON"))
+
+
+@pytest.mark.xfail(reason="each slice goes through each document")
+def test_a_document_costs_no_more_for_slices_of_what_it_has_not() -> None:
+    one, many = ({f"a{n}": {"$slice": 1} for n in range(size)} for size in (1, 500))
+
+    assert work(trimmed(SLICES, many, [])) < 5 * work(trimmed(SLICES, one, []))
+
+
+@pytest.mark.xfail(reason="a permission in a field is asked for each path")
+def test_a_document_costs_no_more_for_paths_into_one_field_in_another() -> None:
+    one, many = ([f"a.x.b{n}" for n in range(size)] for size in (1, 500))
+
+    assert work(trimmed(INNER, {}, many)) < 5 * work(trimmed(INNER, {}, one))
