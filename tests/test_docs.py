@@ -247,6 +247,26 @@ def test_every_decision_is_linked_from_the_architecture() -> None:
     assert {f"decisions/{path.name}" for path in DECISIONS} <= links
 
 
+def test_every_path_of_attack_has_its_tests() -> None:
+    _, *tables = read("docs/security.md").split("\n| path | what stops it | shown by |\n|---|---|---|\n")
+    paths = [line for table in tables for line in table.partition("\n\n")[0].splitlines()]
+
+    assert [
+        path for path in paths if not re.search(r"\| `tests/\S+::test_\w+`(, `tests/\S+::test_\w+`)* \|$", path)
+    ] == []
+
+
+def test_every_test_that_the_page_on_security_names_exists() -> None:
+    named = re.findall(r"`(tests/\S+)::(\w+)`", read("docs/security.md"))
+
+    assert [each for each in named if each[1] not in defined_in(each[0])] == []
+
+
+def defined_in(path: str) -> set[str]:
+    nodes = ast.walk(ast.parse(read(path))) if (ROOT / path).is_file() else []
+    return {node.name for node in nodes if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}
+
+
 def test_the_newest_changes_stand_on_top() -> None:
     first, *_ = re.findall(r"^## (.+)$", read("CHANGELOG.md"), re.MULTILINE)
 

@@ -9,6 +9,8 @@ import jwt
 import pytest
 
 from shared.app.reading import load
+from shared.mongo import reads
+from shared.operators import TABLES, Standing
 from tests.functions.rules.conftest import SETTINGS, Known, Person, log_in
 from tests.hosts import ROOT, Worker
 
@@ -17,8 +19,22 @@ BLOCK = re.compile(r"```json\n(.*?)```", re.DOTALL)
 
 
 def examples() -> list[dict[str, Any]]:
-    section = (ROOT / "docs" / "rules.md").read_text().partition("## Examples")[2].partition("\n## ")[0]
-    return [json.loads(block) for block in BLOCK.findall(section)]
+    return [json.loads(block) for block in BLOCK.findall(section("Examples"))]
+
+
+def staff() -> list[Any]:
+    """Return the rules and the documents of the examples of calls."""
+    return [json.loads(block) for block in BLOCK.findall(section("What may a call use"))[:2]]
+
+
+def calls() -> list[tuple[str, str, str, str]]:
+    """Return action, body, status and reply of each example of a call."""
+    call = re.compile(r"^(find|aggregate|updateOne|replaceOne) (\{.*\})\n(\d{3}) (\{.*\})$", re.MULTILINE)
+    return call.findall((ROOT / "docs" / "rules.md").read_text())
+
+
+def section(beginning: str) -> str:
+    return (ROOT / "docs" / "rules.md").read_text().partition(f"\n## {beginning}")[2].partition("\n## ")[0]
 
 
 def write(folder: Path, **files: Any) -> Path:
@@ -39,7 +55,7 @@ async def ann(tmp_path: Path, configured: pytest.MonkeyPatch, worker: Worker, kn
         "owners": owners, "visitor": visitor, "clerk": clerk,
         "once": {"roles": [{"name": "r", "apply_when": {}, **once, "additional_fields": OPEN}]},
         "team": {"roles": [{"name": "r", "apply_when": {}, **OPEN}], **team},
-        "taken": {"roles": [taken_over]}, "kept": {"roles": [kept]},
+        "taken": {"roles": [taken_over]}, "kept": {"roles": [kept]}, "staff": staff()[0],
     }  # fmt: skip
     data = {"enabled": True, "mongo_service_name": "mongodb-atlas", "database_name": "shop",
             "collection_name": "people", "user_id_field": "user_id"}  # fmt: skip
@@ -128,6 +144,83 @@ async def test_what_the_page_warns_of_and_what_it_advises(ann: Person, database:
 
     assert await status(ann, "updateOne", "taken", **take) == 200
     assert await status(ann, "updateOne", "kept", **take) == 400
+
+
+@pytest.mark.parametrize(("action", "body", "status", "reply"), calls())
+async def test_a_call_gets_the_reply_of_the_page(
+    ann: Person, database: Any, action: str, body: str, status: str, reply: str
+) -> None:
+    await database.staff.insert_many(staff()[1])
+
+    answer = await ann(action, collection="staff", **json.loads(body))
+
+    assert (answer.status, answer.body.decode()) == (int(status), reply)
+
+
+async def test_more_than_is_computed_on_is_refused_in_the_words_of_the_page(ann: Person, database: Any) -> None:
+    await database.staff.insert_many([{"_id": n, "name": "x" * 1_000_000} for n in range(17)])
+    await database.staff.insert_one({"name": "short"})
+    length: Any = {"projection": {"length": {"$strLenCP": "$name"}}}
+
+    refused = await ann("find", collection="staff", **length)
+    narrowed = await ann("find", collection="staff", filter={"name": "short"}, **length)
+
+    assert (refused.status, refused.json["error_code"]) == (400, "InvalidParameter")
+    assert f"\n```console\n{refused.json['error']}\n```\n" in section("What may a call use")
+    assert narrowed.json == {"documents": [{"length": 5}]}
+
+
+@pytest.fixture
+async def sent(ann: Person, database: Any, monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
+    """The documents that are sent to MongoDB to compute on."""
+    await database.staff.insert_many(staff()[1])
+    await database.visitor.insert_one({"published": True, "title": "t", "draft": "d"})
+    noted: list[bytes] = []
+    computed = reads.computed
+
+    def noting(target: Any, documents: list[bytes], *arguments: Any) -> Any:
+        noted.extend(documents)
+        return computed(target, documents, *arguments)
+
+    monkeypatch.setattr(reads, "computed", noting)
+    return noted
+
+
+@pytest.mark.parametrize(
+    ("collection", "action", "members", "is_computed"),
+    [
+        ("staff", "find", {"filter": {"name": {"$regex": "^A"}, "votes": {"$bitsAllSet": 1}}}, False),
+        ("staff", "find", {"filter": {"phones.place": "work"}, "sort": {"votes": 1}}, False),
+        ("visitor", "aggregate", {"pipeline": [{"$set": {"x": {"$toUpper": "$title"}}}]}, False),
+        ("staff", "aggregate", {"pipeline": [{"$match": {"votes": 1}}]}, True),
+        ("staff", "find", {"projection": {"x": {"$toUpper": "$name"}}}, True),
+        ("staff", "find", {"filter": {"$expr": {"$gt": ["$votes", 1]}}}, True),
+        ("staff", "find", {"filter": {"$jsonSchema": {"required": ["votes"]}}}, True),
+        ("staff", "find", {"filter": {"phones.place": None}}, True),
+        ("staff", "find", {"filter": {"phones.0.place": "work"}}, True),
+        ("staff", "find", {"sort": {"phones.place": 1}}, True),
+    ],
+    ids=str,
+)
+async def test_a_call_runs_where_the_page_says(
+    ann: Person, sent: list[bytes], collection: str, action: str, members: Any, is_computed: bool
+) -> None:
+    answer = await ann(action, collection=collection, **members)
+
+    assert (answer.status, len(sent) > 0) == (200, is_computed)
+    assert not any(hidden in each for each in sent for hidden in (b"salary", b"number", b"_id", b"Eve"))
+
+
+def test_the_page_names_what_is_closed_where_rules_apply() -> None:
+    part = section("What may a call use").partition("### What is closed where rules apply?")[2].partition("```")[0]
+    rest = section("What may a call use").partition("But no caller to whom rules apply may use")[2].partition("###")[0]
+    closed = {
+        name for table in TABLES for name, each in table.items() if Standing.RULED < each.open_to < Standing.NAMED
+    }
+
+    named = {*re.findall(r"`(\$+\w+)`", part), *re.findall(r"`(\$\$\w+)`", rest)}
+
+    assert named == closed | {"$expr"}  # which is closed in arrayFilters alone
 
 
 async def test_tokens_live_as_long_as_the_page_says(ann: Person) -> None:

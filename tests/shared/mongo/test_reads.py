@@ -1,7 +1,14 @@
 """Documents read with as little of the driver as is enough, whatever the server's replies look like."""
 
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, NoReturn
 
+import pytest
+from pymongo.errors import OperationFailure
+
+from shared.errors import NoRoleError
+from shared.mongo import reads
+from shared.settings import Settings
 from tests.conftest import Post
 from tests.hosts import Host
 
@@ -24,3 +31,16 @@ async def test_what_one_reply_cannot_hold_is_read_whole_and_leaves_no_cursor_ope
     assert [each["_id"] for each in found.json["documents"]] == [2, 1, 0]
     assert {len(each["text"]) for each in found.json["documents"]} == {7_000_000}
     assert after["metrics"]["cursor"]["open"]["total"] == before["metrics"]["cursor"]["open"]["total"]
+
+
+@pytest.mark.parametrize(
+    ("stage", "expected"), [("$documents", NoRoleError), ("$later", OperationFailure)], ids=["before 5.1", "any other"]
+)
+async def test_a_mongodb_that_cannot_compute_on_what_is_sent_is_said(stage: str, expected: type[Exception]) -> None:
+    async def aggregate(*_: Any, **__: Any) -> NoReturn:
+        raise OperationFailure(f"Unrecognized pipeline stage name: '{stage}'", 40324)
+
+    old: Any = SimpleNamespace(database=SimpleNamespace(with_options=lambda **_: SimpleNamespace(aggregate=aggregate)))
+
+    with pytest.raises(expected):
+        _ = [batch async for batch in reads.computed(old, [], [], Settings(), None)]
