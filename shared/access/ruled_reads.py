@@ -55,7 +55,8 @@ class RuledReads(Ruled):
         field_paths.refuse_stages(pipeline)
         stages = self.rights.readable_stages()
         if stages is not None and await self.is_compared_exactly():
-            return await self.full.aggregate([*behind(stages, pipeline), *pipeline], collation=SIMPLE)
+            options = {"collation": SIMPLE} if self.rights.query.query else {}
+            return await self.full.aggregate([*behind(stages, pipeline), *pipeline], **options)
         pipeline = (await self.full.bound(pipeline)).pipeline
         first = pipeline[0].get("$match") if pipeline else None
         condition = field_paths.without(first, self._could_tell) if isinstance(first, dict) else {}

@@ -1,6 +1,6 @@
 """The rules of a namespace, and what they come to for one call."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -125,6 +125,14 @@ class Rights:
                 mask = mask if all(role.covers(parts, document, context) for parts in asked[role]) else None
             found.append(mask)
         return found
+
+    def reader(self, document: Mapping[str, Any]) -> Callable[[Path], bool]:
+        """Return what tells whether everything at a path may be read of a document, were it there or not."""
+        context = self._expansions.context(document, document)
+        role = self.role(context)
+        if role is None or role.shown(context, document) is None:
+            return lambda _parts: False
+        return lambda parts: role.covers(parts, document, context)
 
     def names(self, used: Iterable[Path] = ()) -> frozenset[str] | None:
         """Return the top-level fields whose values decide what is visible; None if they are many, or more decides."""

@@ -305,6 +305,21 @@ async def test_what_is_too_much_to_compute_on_is_refused_with_what_to_do(seen: S
     assert await piped(seen.through(BY_DOCUMENT), {"$match": {"_id": {"$lt": 3}}}, {"$count": "n"}) == [{"n": 3}]
 
 
+async def test_a_pipeline_compares_as_the_collection_where_rules_ask_nothing_of_it(database: Any) -> None:
+    role = {"name": "r", "apply_when": {}, "fields": {"_id": {"read": True}, "name": {"read": True}}}
+    await database.create_collection("items", collation={"locale": "en", "strength": 2})
+    await database.create_collection("view", viewOn="items", pipeline=[], collation={"locale": "en", "strength": 2})
+    await database["items"].insert_one({"_id": 1, "name": "a", "secret": 1})
+
+    for name in ("items", "view"):
+        access = Seen(database[name]).through(role)
+        assert (
+            await piped(access, {"$match": {"name": "A"}})
+            == await found(access, {"name": "A"})
+            == [{"_id": 1, "name": "a"}]
+        )
+
+
 async def test_a_skip_counts_what_is_visible_of_a_view_without_ids(seen: Seen, database: Any) -> None:
     fields = {"_id": {"read": True}, "name": {"read": True}, "n": {"read": True}}
     await seen.collection.insert_many([{"n": n, **({"secret": 1} if n % 2 else {"name": str(n)})} for n in range(6)])

@@ -1,5 +1,6 @@
 """Which failures of a schema are told to a caller: those at paths that may be read, whatever the others are."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from shared.rules.disclosure import disclosed
 from shared.rules.expressions import Expansions
 from shared.rules.report import Report
 from tests.depth import examples
+from tests.work import is_linear
 
 CALLER = Expansions({"id": "u1"})
 SHOWN = {"read": True, "write": True}
@@ -113,3 +115,17 @@ def test_what_is_told_is_the_same_whatever_is_hidden(shown: Any, hidden: Any, ot
     once, again = (told(role, SHAPE, {"_id": 1} | shown | part) for part in (hidden, other))
 
     assert once == again
+
+
+def test_failures_that_may_not_be_told_take_time_in_proportion() -> None:
+    once = {"write": {"%%prev": {"%exists": False}}}
+    role = {"name": "r", "apply_when": {}, "fields": {"_id": SHOWN}, "additional_fields": once}
+    rights = compile_ruleset({"roles": [role]}, Constants(), Report()).rights(CALLER)
+    schema = compile_schema({"additionalProperties": INT}, Constants(), Report())
+    assert schema is not None
+
+    def refused(size: int) -> Callable[[], object]:
+        document = {f"a{number}": "text" for number in range(size)}
+        return lambda: list(disclosed(schema.failures(document, None, CALLER), rights, [document]))
+
+    assert is_linear(refused, 50)
