@@ -9,7 +9,8 @@ from tests.twins.plain import Document
 
 _OPERATORS = (
     "$set", "$set", "$set", "$set", "$unset", "$unset", "$inc", "$mul", "$min", "$max", "$push", "$push", "$addToSet",
-    "$pull", "$pullAll", "$pop", "$rename", "$bit", "$currentDate", "$setOnInsert",
+    "$pull", "$pullAll", "$pop", "$rename", "$bit", "$currentDate",
+    "$setOnInsert", "$setOnInsert",
 )  # fmt: skip
 
 
@@ -21,6 +22,8 @@ def update(random: Random, pool: Paths, test: Callable[[], Any]) -> Document:
     for _ in range(random.choice([1, 1, 1, 2])):
         operator = random.choice(_OPERATORS)
         path = _path(random, pool)
+        if operator == "$setOnInsert" and random.random() < 0.5:  # it fails by what is there, and does nothing to it
+            path = f"{pool.path(random, 0.8) or 'secret'}.$[]"
         changes.setdefault(operator, {})[path] = _operand(random, pool, operator, test)
     body: Document = {"update": changes}
     named = {part for operand in changes.values() for path in operand for part in path.split(".") if part == "$[e]"}
