@@ -37,7 +37,7 @@ class RuledMatches(Ruled):
     async def _selected_in(self, session: Session, condition: Document) -> list[bytes]:
         """Return the documents whose visible parts match, where stored documents may match by what is hidden."""
         used = self.asked_of_each(self.required(field_paths.of_filter(condition).paths))
-        trims = StoredTrimming(self.rights)
+        trims = StoredTrimming(self.rights, keeps_sent=True)
         found: list[Visible] = []
         asked = field_paths.without(condition, self.is_unsure)
         async with aclosing(self._batches(session, asked, AT_ONCE)) as batches:

@@ -4,6 +4,7 @@ MongoDB finds documents, and the rules decide on each. What a call computes, by 
 could tell what is hidden, MongoDB computes on the visible part of those documents alone, which is sent to it.
 """
 
+import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any
@@ -13,10 +14,11 @@ from pymongo.errors import OperationFailure
 from shared.access.full import LIMIT
 from shared.access.joins import behind
 from shared.access.protocol import Reply
-from shared.access.ruled import Ruled, Trims, batch_size
+from shared.access.ruled import PIECE, Ruled, Trims, batch_size
 from shared.access.trimming import StoredTrimming, Trimming, Visible
 from shared.documents import replies
 from shared.documents.ejson import Document
+from shared.documents.elements import pieces
 from shared.mongo import reads
 from shared.mongo.clients import SIMPLE
 from shared.mongo.refusals import may_pass
@@ -105,7 +107,21 @@ class RuledReads(Ruled):
             return await self.full.texts(self._computed(visible, [*stages, {"$project": reading.projection}]))
         shown = [each.shown for each in visible]
         places = await reads.places(self.target, shown, stages, self.settings, await self.collation())
-        return _texts_of(await self.seen(trimming, b"".join(visible[each].sent for each in places), ()))
+        if trimming.sent:
+            return _texts_of(await self.seen(trimming, b"".join(visible[each].sent for each in places), ()))
+        return await self._projected(b"".join(shown[each] for each in places), trimming)
+
+    async def _projected(self, batch: bytes, trimming: Trimming) -> _Texts:
+        """Return what is visible already of documents, cut to the caller's projection and made text piece by piece."""
+        texts: list[bytes] = []
+        documents = 0
+        for piece in pieces(batch, PIECE):
+            if texts:
+                await asyncio.sleep(0)
+            rendered = trimming.projected(piece, self.full.form)
+            texts += replies.texts(rendered)
+            documents += len(rendered)
+        return texts, documents
 
     async def _computed(self, visible: list[Visible], stages: list[Document]) -> AsyncGenerator[bytes]:
         """Give what stages make of visible documents."""

@@ -123,9 +123,23 @@ class Trimming:
         return {name: sent.get(name) if name in self._matched else value for name, value in root.items()
                 if name not in self._matched or name in sent}  # fmt: skip
 
+    def projected(self, batch: bytes, form: replies.Format) -> list[dict[str, Any]]:
+        """Return what is visible already of a batch of documents, rendered and cut to the caller's projection."""
+        rendered = replies.rendered(batch, form)
+        cuts = [each for each in (self._plain, self._slices) if each is not None]
+        if not cuts:
+            return rendered
+        found = []
+        for document, made in zip(decoded_all(batch), rendered, strict=True):
+            for each in cuts:
+                mask = each.mask(document)
+                document, made = cut(document, mask), cut(made, mask)  # noqa: PLW2901
+            found.append(made)
+        return found
+
 
 class Visible(NamedTuple):
-    """A document as MongoDB sent it, and the bytes of what is visible of it as it is stored."""
+    """A document as MongoDB sent it, if that is needed again, and the bytes of what is visible of it."""
 
     sent: bytes
     shown: bytes
@@ -134,10 +148,14 @@ class Visible(NamedTuple):
 class StoredTrimming:
     """Trims documents to what is visible, in the bytes in which they are stored."""
 
-    def __init__(self, rights: "Rights", sent: Document | None = None) -> None:
-        """Take what the rules come to, and the projection of a Trimming by which MongoDB sends documents."""
+    def __init__(self, rights: "Rights", sent: Document | None = None, *, keeps_sent: bool = False) -> None:
+        """Take what the rules come to, and the projection of a Trimming by which MongoDB sends documents.
+
+        `keeps_sent` keeps them as they are sent, where they are needed again.
+        """
         self._rights = rights
         self.sent: Document = sent or {}
+        self._keeps_sent = keeps_sent or bool(sent)
         self.hidden = 0
         self._size = 0
 
@@ -157,7 +175,7 @@ class StoredTrimming:
             self._size += len(shown) + _ELEMENT
             if self._size > _MOST_COMPUTED:
                 raise InvalidParameterError(_TOO_MUCH)
-            yield Visible(sent, shown)
+            yield Visible(sent if self._keeps_sent else b"", shown)
 
 
 class Sighting:

@@ -193,7 +193,7 @@ def comparable(value: Any) -> Any:
     if kind in _DATES:
         return int(value) if kind is DatetimeMS else (value - _EPOCH) // _MILLISECOND
     if kind in _BYTES:
-        return getattr(value, "subtype", 0), bytes(value)
+        return len(value), getattr(value, "subtype", 0), bytes(value)  # the order of MongoDB
     return value if kind in _ORDERED else None
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from shared.documents.elements import decoded
 from shared.rules.comparisons import OPERATORS
 from shared.rules.compiler.keywords import _is_unique
-from shared.rules.values import MISSING, Many, contains, equal, identity, matches
+from shared.rules.values import MISSING, Many, contains, equal, identity, matches, ordered
 from tests.depth import examples
 from tests.shared.generated import documents
 from tests.work import is_linear
@@ -183,3 +183,10 @@ def test_values_whose_hashes_collide_are_told_apart_by_bytes(kind: str) -> None:
     values = decimals if kind == "decimals" else [[each] for each in decimals]
 
     assert len({hash(identity(each)) for each in values}) == len(values)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"), [(b"\x02", b"\x01\x01"), (Binary(b"\x01", 5), b"\x01\x01"), (Binary(b"\x01", 128), b"\x01\x01")]
+)
+def test_binaries_are_ordered_by_length_first_as_mongodb_orders_them(one: Any, other: Any) -> None:
+    assert (ordered(one, "lt", other), ordered(one, "gt", other)) == (True, False)
