@@ -27,8 +27,8 @@ from shared.errors import CommandFailedError, DataAPIError, DeniedWriteError, No
 from shared.mongo.deadlines import Session, transaction
 from shared.mongo.refusals import translated
 from shared.rules import field_paths
+from shared.rules.field_paths import Touched
 from shared.rules.ruleset import NO_ROLE, Rights
-from shared.rules.values import Path
 from shared.rules.writing import Decision
 
 _NOBODY: Document = {"$nor": [{}]}
@@ -117,7 +117,7 @@ class RuledWrites(RuledMatches):
             _deny("insert", decision)
         self._schema_check.refuse("insert", None, new)
 
-    def _touched(self, changes: Changes, array_filters: list[Any] | None) -> set[Path] | None:
+    def _touched(self, changes: Changes, array_filters: list[Any] | None) -> Touched | None:
         """Return the paths that an update names; None stands for all, as for a pipeline that may read any."""
         if isinstance(changes, list):
             if not self.rights.is_full:
@@ -192,7 +192,7 @@ class RuledWrites(RuledMatches):
     async def _check_touched(self, found: Sequence[bytes], update: "_Update") -> None:
         """Deny before MongoDB tries: its refusals name the type of what they refuse."""
         rights = self.rights
-        async for some in turns(found, 0 if update.touched is None else len(update.touched)):
+        async for some in turns(found, 0 if update.touched is None else len(update.touched.paths)):
             for old in some:
                 decision = rights.may_replace(old) if update.is_replacement else rights.may_touch(old, update.touched)
                 if not decision.allowed:
@@ -230,7 +230,7 @@ class _Update(NamedTuple):
     condition: Document
     changes: Any
     array_filters: list[Any] | None
-    touched: set[Path] | None
+    touched: Touched | None
     upsert: bool
     is_replacement: bool = False
 

@@ -9,7 +9,7 @@ from shared.rules.fields import FieldRule
 from shared.rules.masks import WHOLE, Mask
 from shared.rules.roles import Role
 from shared.rules.translations import EVERYTHING, NOTHING, UNKNOWN, Translation, all_of, any_of
-from shared.rules.values import Path
+from shared.rules.values import Path, Use
 from shared.rules.visibility import CLOSED, OPEN, Asked, Members, Part
 from shared.rules.writing import Writing
 
@@ -65,11 +65,11 @@ class BoundRole:
         """Whether of every document that it shows it shows all."""
         return self.role.read is not None or self.role.is_full_read
 
-    def covers(self, parts: Path, document: Mapping[str, Any], context: Context, *, as_stored: bool = False) -> bool:
+    def covers(self, parts: Path, document: Mapping[str, Any], context: Context, use: Use = Use.READ) -> bool:
         """Tell whether everything at a path may be read of a visible document: see Members.covers."""
         if self._is_whole or self._writes(context):
             return True
-        return self._fields.covers(parts, document, context, as_stored=as_stored)
+        return self._fields.covers(parts, document, context, use)
 
     def is_decided(self, parts: Path) -> bool:
         """Tell whether of every document what a path leads to may be read unchanged or not at all."""

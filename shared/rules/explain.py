@@ -3,7 +3,7 @@
 Each part gives its steps, one sentence each, and returns what is decided.
 """
 
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, Literal
 
@@ -12,6 +12,7 @@ import bson
 from shared.documents.elements import decoded, elements
 from shared.rules.bound_roles import BoundRole
 from shared.rules.expressions import Context, Expansions, Expression, UnsupportedFunctionError, holds, possible
+from shared.rules.field_paths import Touched
 from shared.rules.filters import Filter
 from shared.rules.functions import functions_of, outcomes
 from shared.rules.masks import Mask, cut
@@ -19,7 +20,7 @@ from shared.rules.roles import Role
 from shared.rules.ruleset import NO_ROLE, Ruleset
 from shared.rules.schema import MOST_FAILURES, Schema, SlowPatternError
 from shared.rules.translations import NOTHING
-from shared.rules.values import MISSING, Path
+from shared.rules.values import MISSING
 from shared.rules.writing import Change, Decision, differences
 
 type Operation = Literal["read", "insert", "update", "delete"]
@@ -103,13 +104,13 @@ class Explanation:
         shown: Mapping[str, Any] = cut(document, mask)
         return shown if self.rights.projection is None else cut(shown, self.rights.projection.mask(shown))
 
-    def of_touch(self, document: bytes, touched: Iterable[Path] | None) -> Steps:
+    def of_touch(self, document: bytes, touched: Touched | None) -> Steps:
         """Explain what is asked before MongoDB makes a change: whether all that the call names may be read."""
         decision = self.rights.may_touch(document, touched)
         if touched is None:
             yield "the update is a pipeline: it could read every field"
         else:
-            yield f"the update names {', '.join(sorted('.'.join(parts) for parts in touched)) or 'no field'}"
+            yield f"the update names {', '.join(sorted('.'.join(parts) for parts in touched.paths)) or 'no field'}"
         yield f"  {decision}"
         return decision
 

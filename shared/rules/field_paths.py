@@ -11,7 +11,7 @@ from bson.regex import Regex
 from shared.errors import InvalidParameterError
 from shared.guard.walk import nested, refused
 from shared.operators import COMPUTED, CONDITIONS, LOGICAL, NEEDING_VALUES, REFERENCE, Place, Placed, Standing
-from shared.rules.values import Path, has_number, path
+from shared.rules.values import Path, Use, has_number, path
 
 _SHOWN = 100
 
@@ -66,12 +66,31 @@ def of_sort(keys: Mapping[str, Any]) -> set[Path]:
     return {path(name) for name in keys}
 
 
-def of_update(update: Mapping[str, Any], array_filters: list[Any]) -> set[Path]:
+class Touched(NamedTuple):
+    """What an update names."""
+
+    written: set[Path]
+    asked: frozenset[Path] = frozenset()
+    """What its conditions on elements of arrays ask about."""
+
+    @property
+    def paths(self) -> set[Path]:
+        """All of it."""
+        return self.written | self.asked
+
+    def uses(self) -> Iterator[tuple[Path, Use]]:
+        """Give each path with what it is used for."""
+        yield from ((parts, Use.WRITTEN) for parts in self.written)
+        yield from ((parts, Use.ASKED) for parts in self.asked)
+
+
+def of_update(update: Mapping[str, Any], array_filters: list[Any]) -> Touched:
     """Return the paths that an update's operators name, and those that their conditions ask about.
 
     `$setOnInsert` is none of them: it does nothing to a document that is there.
     """
-    paths: set[Path] = set()
+    written: set[Path] = set()
+    asked: set[Path] = set()
     for operator, operand in update.items():
         if operator == "$setOnInsert" or not isinstance(operand, Mapping):
             continue
@@ -79,13 +98,13 @@ def of_update(update: Mapping[str, Any], array_filters: list[Any]) -> set[Path]:
             target = _without_positions(path(name))
             if not target:  # MongoDB refuses it
                 continue
-            paths.add(target)
+            written.add(target)
             if operator == "$rename" and type(value) is str:
-                paths.add(path(value))
+                written.add(path(value))
             if operator == "$pull":
-                paths |= _pulled(target, value)
+                asked |= _pulled(target, value)
     names = [name for operand in update.values() if isinstance(operand, Mapping) for name in operand]
-    return paths | _array_filter_paths(array_filters, names)
+    return Touched(written, frozenset(asked | _array_filter_paths(array_filters, names)))
 
 
 def computes_matches(pipeline: list[Any]) -> bool:

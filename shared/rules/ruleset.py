@@ -8,12 +8,13 @@ from shared.documents.elements import decoded
 from shared.memory import Cache
 from shared.rules.bound_roles import BoundRole
 from shared.rules.expressions import Context, Expansions, UnsupportedFunctionError, names_of
+from shared.rules.field_paths import Touched
 from shared.rules.filters import Filter
 from shared.rules.masks import Mask
 from shared.rules.projections import Projection
 from shared.rules.roles import Role
 from shared.rules.translations import EVERYTHING, NOTHING, Translation, all_of, any_of, negation, under_any_collation
-from shared.rules.values import Path, path
+from shared.rules.values import Path, Use, path
 from shared.rules.writing import Decision
 
 NO_ROLE = "no matching role for document"
@@ -182,7 +183,7 @@ class Rights:
         role = self.role(context)
         return Decision(False, None, NO_ROLE) if role is None else role.writing.may_insert(new, context)
 
-    def may_touch(self, old: bytes, touched: Iterable[Path] | None) -> Decision:
+    def may_touch(self, old: bytes, touched: Touched | None) -> Decision:
         """Decide whether a call may name these paths in a visible document to change them; None stands for any.
 
         What they lead to must be readable even if it does not change, else a caller could guess it and see from the
@@ -194,20 +195,20 @@ class Rights:
         mask = None if role is None else role.shown(context, before)
         if role is None or mask is None:
             return Decision(False, None, NO_ROLE)
-        for parts in self._any_field(role, before) if touched is None else touched:
+        for parts, use in self._any_field(role, before) if touched is None else touched.uses():
             is_shown = self.projection is None or self.projection.part.always_covers_member(parts)
-            if not is_shown or not role.covers(parts, before, context, as_stored=touched is not None):
+            if not is_shown or not role.covers(parts, before, context, use):
                 return Decision(False, role.name, f"field '{'.'.join(parts)}' is not readable")
         return Decision(True, role.name, "what the call names is readable")
 
-    def _any_field(self, role: BoundRole, document: Mapping[str, Any]) -> Iterable[Path]:
+    def _any_field(self, role: BoundRole, document: Mapping[str, Any]) -> Iterable[tuple[Path, Use]]:
         """Give what a pipeline may read: whatever is there, and what is not but has a say of its own in the rules."""
         hidden = () if self.projection is None else (path(name)[0] for name in self.projection.source)
-        return ((name,) for name in (*document, *role.role.fields, *hidden, _UNNAMED))
+        return (((name,), Use.READ) for name in (*document, *role.role.fields, *hidden, _UNNAMED))
 
     def may_replace(self, old: bytes) -> Decision:
         """Decide whether a call may put another document in the place of a visible one, of which nothing is hidden."""
-        return self.may_touch(old, [(name,) for name in decoded(old) if name != "_id"])
+        return self.may_touch(old, Touched({(name,) for name in decoded(old) if name != "_id"}))
 
     def may_update(self, old: bytes, new: bytes) -> Decision:
         """Decide on the change of a visible document, which the call was allowed to touch."""

@@ -4,6 +4,7 @@ import operator
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from datetime import datetime, timedelta
 from decimal import Context, Decimal
+from enum import Enum
 from typing import Any, Final, Literal, final
 
 from bson.binary import Binary
@@ -29,6 +30,19 @@ _BYTES = {bytes, Binary}
 _ORDERED = {str, bool, ObjectId, Timestamp}
 _EPOCH, _MILLISECOND = datetime(1970, 1, 1), timedelta(milliseconds=1)
 _LONGEST_INDEX = 7  # digits: no array in a document has more elements
+
+
+class Use(Enum):
+    """For what a path is used."""
+
+    READ = 0
+    """By a condition or an order on documents, were it there or not."""
+
+    ASKED = 1
+    """By a condition of a write on what is there."""
+
+    WRITTEN = 2
+    """By a write, to which a number in it is a place where an array is, never a name."""
 
 
 @final

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from shared.rules.expressions import Context, Predicate
 from shared.rules.masks import WHOLE, Mask, is_complete
-from shared.rules.values import MISSING, Path, array_index, is_exact
+from shared.rules.values import MISSING, Path, Use, array_index, is_exact
 
 
 class Always:
@@ -26,7 +26,7 @@ class Always:
     def mask(self, _value: Any, _context: Context) -> Mask | None:
         return self._mask
 
-    def covers(self, _parts: Path, _value: Any, _context: Context, *, as_stored: bool = False) -> bool:  # noqa: ARG002
+    def covers(self, _parts: Path, _value: Any, _context: Context, _use: Use = Use.READ) -> bool:
         return self.is_open
 
     def always_covers(self, _parts: Path) -> bool:
@@ -54,7 +54,7 @@ class Asked:
         context.this = context.prev = value
         return WHOLE if self._holds(context) else None
 
-    def covers(self, _parts: Path, value: Any, context: Context, *, as_stored: bool = False) -> bool:  # noqa: ARG002
+    def covers(self, _parts: Path, value: Any, context: Context, _use: Use = Use.READ) -> bool:
         return self.mask(value, context) is WHOLE
 
     def always_covers(self, _parts: Path) -> bool:
@@ -127,32 +127,34 @@ class Members:
             return self.mask(element, context)
         return WHOLE if self.keeps_values else None
 
-    def covers(self, parts: Path, value: Any, context: Context, *, as_stored: bool = False) -> bool:
+    def covers(self, parts: Path, value: Any, context: Context, use: Use = Use.READ) -> bool:
         """Tell whether all that a path leads to inside the value at this place is visible, were it there or not.
 
         That nothing there is hidden is no answer: it would tell that what is hidden elsewhere is not there.
-        `as_stored` asks about what is there: of a document whose members have permissions of their own, others may be
+        A write asks about what is there: of a document whose members have permissions of their own, others may be
         hidden, so that its outcome tells whether there are any.
         """
         if not parts:
-            return as_stored and is_complete(self.mask(value, context), value)
+            return use is not Use.READ and is_complete(self.mask(value, context), value)
         if type(value) is list:
-            return self._covers_elements(parts, value, context, as_stored=as_stored)
-        if as_stored and type(value) is not dict and value is not MISSING:
+            return self._covers_elements(parts, value, context, use)
+        if use is not Use.READ and type(value) is not dict and value is not MISSING:
             return self.keeps_values  # else in its place stands what is hidden
         part = self._members.get(parts[0], self._others)
         member = value.get(parts[0], MISSING) if type(value) is dict else MISSING
-        return part is not None and part.covers(parts[1:], member, context, as_stored=as_stored)
+        return part is not None and part.covers(parts[1:], member, context, use)
 
-    def _covers_elements(self, parts: Path, elements: list[Any], context: Context, *, as_stored: bool) -> bool:
+    def _covers_elements(self, parts: Path, elements: list[Any], context: Context, use: Use) -> bool:
         index = array_index(parts[0])
         if index is not None:
             chosen = elements[index] if index < len(elements) else MISSING
+            if use is Use.WRITTEN:
+                return self.covers(parts[1:], chosen, context, use)
             others = [each for each in elements if type(each) is dict and parts[0] in each]
-            return self.covers(parts[1:], chosen, context, as_stored=as_stored) and all(
-                self.covers(parts, each, context, as_stored=as_stored) for each in others
+            return self.covers(parts[1:], chosen, context, use) and all(
+                self.covers(parts, each, context, use) for each in others
             )
-        return all(self.covers(parts, each, context, as_stored=as_stored) for each in elements or [MISSING])
+        return all(self.covers(parts, each, context, use) for each in elements or [MISSING])
 
     def always_covers(self, parts: Path) -> bool:
         """Tell whether all that a path leads to is visible, whatever is at this place."""

@@ -10,6 +10,7 @@ from shared.errors import InvalidParameterError
 from shared.rules.compiler.operands import Constants
 from shared.rules.compiler.ruleset import compile_ruleset
 from shared.rules.expressions import Expansions
+from shared.rules.field_paths import Touched
 from shared.rules.masks import cut
 from shared.rules.report import Report
 from shared.rules.ruleset import Rights
@@ -78,7 +79,7 @@ def test_the_worked_cases_of_updates(
     before: dict[str, Any], changes: dict[str, Any], touched: list[str], allowed: bool
 ) -> None:
     bound, stored = rights(OWNER, PUBLIC), bson.encode(before)
-    touches = bound.may_touch(stored, [path(each) for each in touched])
+    touches = bound.may_touch(stored, Touched({path(each) for each in touched}))
     assert (touches.allowed and bound.may_update(stored, bson.encode(before | changes)).allowed) is allowed
 
 
@@ -494,7 +495,19 @@ def test_a_number_in_a_path_is_a_name_and_an_index(used: str, is_hidden: bool) -
     bound, stored = rights(role(read=True, write=True), filters=hiding), bson.encode(DEEP)
 
     assert (bound.hidden([path(used)]) is not None) is is_hidden
-    assert bound.may_touch(stored, [path(used)]).allowed is not is_hidden
+    assert bound.may_touch(stored, Touched({path(used)})).allowed is not is_hidden
+
+
+@pytest.mark.parametrize(
+    "element", [{"sku": 1}, {"sku": 1, "0": 2}, {"sku": 1, "hidden": 2}, {"sku": 1, "0": {"x": 1}}]
+)
+def test_a_number_in_an_update_is_a_place_in_an_array(element: Any) -> None:
+    bound = rights(role(fields={"lines": {"fields": {"sku": {"write": True}}}}))
+    stored = bson.encode({"lines": [element]})
+
+    assert bound.may_touch(stored, Touched({path("lines.0.sku")})).allowed
+    assert not bound.may_touch(stored, Touched({path("lines.0.hidden")})).allowed
+    assert not bound.may_touch(bson.encode({"lines": {"0": element}}), Touched({path("lines.0.sku")})).allowed
 
 
 def test_a_permission_is_asked_once_for_all_paths_that_it_decides_on(monkeypatch: pytest.MonkeyPatch) -> None:
