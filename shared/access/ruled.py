@@ -33,9 +33,6 @@ type Paths = set[Path] | tuple[()]
 class Trims[T](Protocol):
     """Makes of a batch what is visible of its documents."""
 
-    sent: Document
-    """The projection that MongoDB applies before."""
-
     hidden: int
     """How many documents no role has shown so far."""
 

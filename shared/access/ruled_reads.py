@@ -18,7 +18,7 @@ from shared.access.ruled import PIECE, Ruled, Trims, batch_size
 from shared.access.trimming import StoredTrimming, Trimming, Visible
 from shared.documents import replies
 from shared.documents.ejson import Document
-from shared.documents.elements import pieces
+from shared.documents.elements import decoded, identity, pieces, split
 from shared.mongo import reads
 from shared.mongo.clients import SIMPLE
 from shared.mongo.refusals import may_pass
@@ -85,20 +85,23 @@ class RuledReads(Ruled):
         if self.is_unsure(uses._replace(gaps=uses.gaps | sorted_by)):
             return await self._selected(reading, trimming, used)
         try:
-            if trimming is not None:
+            if trimming is not None and not trimming.sent:
                 return _texts_of(await self._found(reading, trimming, used))
-            visible = await self._found(reading, StoredTrimming(self.rights), used)
+            visible = await self._found(reading, StoredTrimming(self.rights, keeps_sent=trimming is not None), used)
         except OperationFailure as error:
             if may_pass(error) or not reading.sort:
                 raise
             return await self._selected(reading, trimming, used)
+        if trimming is not None:
+            return await self._matched(visible, trimming, used)
         return await self.full.texts(self._computed(visible, [{"$project": reading.projection}]))
 
     async def _selected(self, reading: Reading, trimming: Trimming | None, used: set[Path]) -> _Texts:
         """Return what MongoDB selects of the visible parts, where stored documents may match by what is hidden."""
-        trims = StoredTrimming(self.rights, None if trimming is None else trimming.sent)
+        asked = self.asked_of_each(used)
+        trims = StoredTrimming(self.rights, keeps_sent=trimming is not None and bool(trimming.sent))
         condition = field_paths.without(reading.filter, self.is_unsure)
-        visible = await self._found(Reading(condition, {}, None, limit=0), trims, self.asked_of_each(used))
+        visible = await self._found(Reading(condition, {}, None, limit=0), trims, asked)
         stages: list[Document] = [{"$match": reading.filter}]
         stages += [{"$sort": dict(reading.sort)}] if reading.sort else []
         stages += [{"$skip": reading.skip}] if reading.skip else []
@@ -108,8 +111,22 @@ class RuledReads(Ruled):
         shown = [each.shown for each in visible]
         places = await reads.places(self.target, shown, stages, self.settings, await self.collation())
         if trimming.sent:
-            return _texts_of(await self.seen(trimming, b"".join(visible[each].sent for each in places), ()))
-        return await self._projected(b"".join(shown[each] for each in places), trimming)
+            return await self._matched([visible[place] for place in places], trimming, asked)
+        return await self._projected(b"".join(shown[place] for place in places), trimming)
+
+    async def _matched(self, visible: list[Visible], trimming: Trimming, used: set[Path]) -> _Texts:
+        """Return visible documents with the elements of arrays that MongoDB matches, of these documents alone.
+
+        They are read again with what is matched, and decided on again: they may have changed.
+        """
+        identities = [identity(each.sent) for each in visible]
+        ids = [decoded(each)["_id"] for each in identities if each is not None]
+        sent: dict[bytes | None, bytes] = {}
+        reading = Reading(await self.condition({"_id": {"$in": ids}}), trimming.sent, None, limit=0)
+        async with aclosing(reads.find(self.target, reading, self.settings)) as batches:
+            async for batch in batches:
+                sent |= {identity(trimming.root(each)): each for each in split(batch)}
+        return _texts_of(await self.seen(trimming, b"".join(sent.get(each, b"") for each in identities), used))
 
     async def _projected(self, batch: bytes, trimming: Trimming) -> _Texts:
         """Return what is visible already of documents, cut to the caller's projection and made text piece by piece."""
@@ -144,7 +161,7 @@ class RuledReads(Ruled):
     async def _first_found[T](self, reading: Reading, trims: Trims[T], used: set[Path]) -> list[T] | None:
         """Return the documents that MongoDB finds up to the limit, None if rules hide one and another is behind it."""
         condition = await self.condition(reading.filter)
-        sent = Reading(condition, trims.sent, reading.sort, reading.limit, reading.skip)
+        sent = Reading(condition, {}, reading.sort, reading.limit, reading.skip)
         if (reading.limit, reading.skip) == (1, 0):
             raw = await reads.first(self.target, sent, self.settings)
             found = [] if raw is None else await self.seen(trims, raw, used)
@@ -156,7 +173,7 @@ class RuledReads(Ruled):
 
     async def _first_visible[T](self, reading: Reading, trims: Trims[T], used: set[Path]) -> list[T]:
         """Return the documents that the rules leave of what MongoDB finds, up to the limit."""
-        sent = Reading(await self.condition(reading.filter), trims.sent, reading.sort, limit=0)
+        sent = Reading(await self.condition(reading.filter), {}, reading.sort, limit=0)
         at_once = 0 if reading.end is None else batch_size(reading.end + 1)
         found: list[T] = []
         async with aclosing(reads.find(self.target, sent, self.settings, at_once)) as batches:

@@ -90,6 +90,11 @@ class Trimming:
             else:
                 self.hidden += 1
 
+    @staticmethod
+    def root(sent: bytes) -> bytes:
+        """Return the whole document of one that was sent by `sent`."""
+        return elements(sent)[_ROOT].value
+
     def _seen(
         self, batch: bytes, rendered: list[dict[str, Any]], used: Iterable[Path], form: replies.Format
     ) -> _Checked | None:
@@ -148,28 +153,22 @@ class Visible(NamedTuple):
 class StoredTrimming:
     """Trims documents to what is visible, in the bytes in which they are stored."""
 
-    def __init__(self, rights: "Rights", sent: Document | None = None, *, keeps_sent: bool = False) -> None:
-        """Take what the rules come to, and the projection of a Trimming by which MongoDB sends documents.
-
-        `keeps_sent` keeps them as they are sent, where they are needed again.
-        """
+    def __init__(self, rights: "Rights", *, keeps_sent: bool = False) -> None:
+        """Take what the rules come to; `keeps_sent` keeps documents as they are sent, where they are needed again."""
         self._rights = rights
-        self.sent: Document = sent or {}
-        self._keeps_sent = keeps_sent or bool(sent)
+        self._keeps_sent = keeps_sent
         self.hidden = 0
         self._size = 0
 
     def visible(self, batch: bytes, used: Iterable[Path], _form: replies.Format) -> Iterator[Visible]:
         """Give what is visible of a batch; raise InvalidParameterError where all of it is too much for a command."""
-        each_sent = split(batch)
-        stored = [elements(each)[_ROOT].value for each in each_sent] if self.sent else each_sent
-        documents = decoded_all(b"".join(stored))
+        documents = decoded_all(batch)
         masks = self._rights.masks(documents, used)
-        for sent, whole, document, mask in zip(each_sent, stored, documents, masks, strict=True):
+        for sent, document, mask in zip(split(batch), documents, masks, strict=True):
             if mask is None:
                 self.hidden += 1
                 continue
-            shown, projection = cut_stored(whole, mask), self._rights.projection
+            shown, projection = cut_stored(sent, mask), self._rights.projection
             if projection is not None:
                 shown = cut_stored(shown, projection.mask(cut(document, mask)))
             self._size += len(shown) + _ELEMENT
@@ -184,7 +183,6 @@ class Sighting:
     def __init__(self, rights: "Rights") -> None:
         """Take what the rules come to."""
         self._rights = rights
-        self.sent: Document = {}
         self.hidden = 0
 
     def visible(self, batch: bytes, used: Iterable[Path], _form: replies.Format) -> Iterator[bytes]:

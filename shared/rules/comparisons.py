@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from shared.rules.translations import NOTHING, UNKNOWN, Translation
-from shared.rules.values import Many, Order, contains, holds_any, identity, is_scalar, matches, ordered
+from shared.rules.values import Many, Order, contains, holds_any, identity, is_scalar, matches, matching, ordered
 
 type Test = Callable[[Any, Any], bool]
 type Translate = Callable[[str, Any], Translation]
@@ -91,7 +91,7 @@ SWAPPED: dict[Test, Translate] = {matches: _equals_query, _is_in: _element_query
 
 _ORDERS: tuple[Order, ...] = ("gt", "gte", "lt", "lte")
 OPERATORS: dict[str, Operator] = {
-    "eq": Operator(matches, _equals_query),
+    "eq": Operator(matches, _equals_query, matching),
     "in": Operator(_is_in, _in_query, _within),
     **{order: _order(order) for order in _ORDERS},
 }

@@ -1,6 +1,6 @@
 """Expressions as they are compiled: comparisons, and what joins them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from shared.rules.comparisons import SWAPPED, Operator, Translate
@@ -109,6 +109,8 @@ class Comparison:
     def bound(self, context: Context) -> Predicate:
         test, key, value = self.test, self.key.get, self.value.get
         if not self.value.is_known:
+            if self._against is not None and self.key.is_of_field and not self.value.is_of_field:
+                return self._asked_by_fields(self._against)
             return lambda context: test(key(context), value(context))
         known = value(context)
         if self.key.is_known:
@@ -117,6 +119,18 @@ class Comparison:
             return lambda context: test(key(context), known)
         holds = self._against(known)
         return lambda context: holds(key(context))
+
+    def _asked_by_fields(self, against: Callable[[Any], Callable[[Any], bool]]) -> Predicate:
+        """Return the test of fields against what is in the document, which is prepared once for each document."""
+        key, value = self.key.get, self.value.get
+
+        def holds(context: Context) -> bool:
+            prepared = context.memo.get(self)
+            if prepared is None:
+                prepared = context.memo[self] = against(value(context))
+            return bool(prepared(key(context)))
+
+        return holds
 
     def query(self, context: Context) -> Translation:
         if self.key.is_known and self.value.is_known:

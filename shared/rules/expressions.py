@@ -20,7 +20,7 @@ class UnsupportedFunctionError(Exception):
 class Context:
     """What expansions mean at one evaluation: who calls, how, and the document before and after."""
 
-    __slots__ = ("prev", "prev_root", "request", "root", "this", "user")
+    __slots__ = ("memo", "prev", "prev_root", "request", "root", "this", "user")
 
     def __init__(self, user: Mapping[str, Any], request: Mapping[str, Any], root: Any, prev_root: Any) -> None:
         """Made by Expansions alone."""
@@ -30,6 +30,14 @@ class Context:
         self.prev_root = prev_root
         self.this: Any = MISSING
         self.prev: Any = MISSING
+        self.memo: dict[Any, Any] = {}
+        """What was found in the documents already, for the many elements of their arrays that may ask for it."""
+
+    def see(self, document: Any) -> None:
+        """Turn to another document, which is the same before and after."""
+        self.root = self.prev_root = document
+        if self.memo:
+            self.memo = {}
 
 
 class Expansions(NamedTuple):
@@ -56,13 +64,24 @@ It raises UnsupportedFunctionError if the answer depends on a function.
 class Operand:
     """One side of a comparison."""
 
-    __slots__ = ("field", "get", "is_known")
+    __slots__ = ("field", "get", "is_known", "is_of_field")
 
-    def __init__(self, get: Callable[[Context], Any], *, is_known: bool, field: str | None = None) -> None:
-        """Take how to get the value, whether it is known before a document is, and the document's field it is."""
+    def __init__(
+        self,
+        get: Callable[[Context], Any],
+        *,
+        is_known: bool,
+        field: str | None = None,
+        is_of_field: bool = False,
+    ) -> None:
+        """Take how to get the value, whether it is known before a document is, and the document's field it is.
+
+        `is_of_field` tells that it is another for each field that asks: of `%%this` or `%%prev`.
+        """
         self.get = get
         self.is_known = is_known
         self.field = field
+        self.is_of_field = is_of_field
 
 
 class Expression(Protocol):

@@ -119,7 +119,7 @@ class Rights:
         context = self._expansions.context()
         found: list[Mask | None] = []
         for document, own in zip(documents, documents if values is None else values, strict=True):
-            context.root = context.prev_root = own
+            context.see(own)
             role = self.role(context)
             mask = None if role is None else role.shown(context, document)
             if paths and role is not None and mask is not None:

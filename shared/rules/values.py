@@ -107,7 +107,8 @@ def _collect(found: Many, value: Any) -> None:
 
 def array_index(part: str) -> int | None:
     """Return a path's part as the position in an array, if it can be one."""
-    return int(part) if part.isascii() and part.isdigit() and len(part) <= _LONGEST_INDEX else None
+    is_number = part.isascii() and part.isdigit() and len(part) <= _LONGEST_INDEX
+    return int(part) if is_number and (part[0] != "0" or part == "0") else None
 
 
 def has_number(parts: Path) -> bool:
@@ -122,7 +123,7 @@ def matches(key: Any, value: Any) -> bool:
     if key is MISSING or value is MISSING:
         return False
     if type(key) is Many or type(value) is Many:
-        return _any_matches(key, value)
+        return matching(value)(key)
     if type(key) is list:
         return any(equal(each, value) for each in key) or equal(key, value)
     if type(value) is list:
@@ -130,16 +131,25 @@ def matches(key: Any, value: Any) -> bool:
     return equal(key, value)
 
 
-def _any_matches(key: Any, value: Any) -> bool:
-    if type(value) is not Many:
-        return any(matches(each, value) for each in key)
-    if type(key) is not Many:
-        return any(matches(key, each) for each in value)
-    wholes = {identity(each) for each in value}
-    members = {identity(each) for inner in value if type(inner) is list for each in inner}
-    return holds_any(wholes, key) or any(
-        type(each) is not list and (own := identity(each)) is not None and own in members for each in key
-    )
+def matching(value: Any) -> Callable[[Any], bool]:
+    """Return `matches` for many keys and one value, of which what is in its arrays is prepared."""
+    if type(value) is not list and type(value) is not Many:
+        return lambda key: any(matches(each, value) for each in key) if type(key) is Many else matches(key, value)
+    values = value if type(value) is Many else [value]
+    wholes = {found for each in values if (found := identity(each)) is not None}
+    members = {
+        found for inner in values if type(inner) is list for each in inner if (found := identity(each)) is not None
+    }
+
+    def holds(key: Any) -> bool:
+        return any(
+            (own := identity(each)) in wholes
+            or (any(identity(inner) in wholes for inner in each) if type(each) is list else own in members)
+            for each in (key if type(key) is Many else [key])
+            if each is not MISSING
+        )
+
+    return holds
 
 
 def contains(operand: Any, key: Any) -> bool:
@@ -177,7 +187,9 @@ def equal(one: Any, other: Any) -> bool:
         return len(one) == len(other) and all(map(equal, one, other))
     if kind is dict:
         return _equal_documents(one, other)
-    return type(one) is type(other) and bool(one == other)
+    if kind is Code:  # a NaN in its scope is equal to nothing, not even to itself
+        one, other = identity(one), identity(other)
+    return one is not None and type(one) is type(other) and bool(one == other)
 
 
 def _equal_documents(one: Any, other: Any) -> bool:

@@ -145,6 +145,8 @@ class Members:
         return part is not None and part.covers(parts[1:], member, context, use)
 
     def _covers_elements(self, parts: Path, elements: list[Any], context: Context, use: Use) -> bool:
+        if use is not Use.READ and any(self._element_mask(each, context) is None for each in elements):
+            return False  # a write would meet it, and count others from it
         index = array_index(parts[0])
         if index is not None:
             chosen = elements[index] if index < len(elements) else MISSING

@@ -91,7 +91,8 @@ def _built(members: list[Operand], build: Callable[[list[Any]], Any]) -> Operand
         values = [member.get(context) for member in members]
         return MISSING if any(value is MISSING for value in values) else build(values)
 
-    return Operand(get, is_known=all(member.is_known for member in members))
+    is_of_field = any(member.is_of_field for member in members)
+    return Operand(get, is_known=all(member.is_known for member in members), is_of_field=is_of_field)
 
 
 def _converted(name: str, source: Any, scope: Scope, constants: Constants, report: Report) -> Operand:
@@ -105,7 +106,7 @@ def _converted(name: str, source: Any, scope: Scope, constants: Constants, repor
         if converted is MISSING:
             report.problem(f"'{name}' cannot convert its operand")
         return literal(converted)
-    return Operand(lambda context: convert(given.get(context)), is_known=given.is_known)
+    return Operand(lambda context: convert(given.get(context)), is_known=given.is_known, is_of_field=given.is_of_field)
 
 
 def _expansion(text: str, scope: Scope, constants: Constants, report: Report) -> Operand:
@@ -166,7 +167,7 @@ def _of_call(name: str, parts: Path) -> Operand:
 def _root(parts: Path, name: str) -> Operand:
     if len(parts) == 1:
         return Operand(_member(parts[0]), is_known=False, field=name)
-    return Operand(lambda context: walk(context.root, parts), is_known=False, field=name)
+    return Operand(_walked("root", parts), is_known=False, field=name)
 
 
 def _member(name: str) -> Callable[[Context], Any]:
@@ -177,7 +178,21 @@ def _member(name: str) -> Callable[[Context], Any]:
 
 
 def _slot(slot: str, parts: Path) -> Operand:
-    return Operand(lambda context: walk(getattr(context, slot), parts), is_known=False)
+    if slot in {"root", "prev_root"}:
+        return Operand(_walked(slot, parts), is_known=False)
+    return Operand(lambda context: walk(getattr(context, slot), parts), is_known=False, is_of_field=True)
+
+
+def _walked(slot: str, parts: Path) -> Callable[[Context], Any]:
+    """Return what follows a path into a document, once for each document."""
+    asked = (slot, parts)
+
+    def get(context: Context) -> Any:
+        if asked not in context.memo:
+            context.memo[asked] = walk(getattr(context, slot), parts)
+        return context.memo[asked]
+
+    return get
 
 
 def _string_to_oid(value: Any) -> Any:

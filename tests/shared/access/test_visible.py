@@ -274,6 +274,32 @@ async def test_nothing_is_computed_on_a_document_that_no_role_shows(seen: Seen, 
     assert await piped(seen.through(role), {"$match": {"_id": 2}}, {"$project": to_int}) == []
 
 
+async def test_elements_are_not_matched_in_a_document_that_no_role_shows(seen: Seen) -> None:
+    hidden = {"_id": 1, "owner": "bob", "list": [{"k": 42, "pad": "z" * 9_000_000}]}
+    await seen.collection.insert_many([hidden, {"_id": 2, "owner": "ann", "list": [{"k": 41}, {"k": 42, "n": 1}]}])
+
+    for sort in (None, [("_id", -1)], [("a.0.x", 1)]):
+        matched = await found(seen.through(BY_DOCUMENT), projection={"list": {"$elemMatch": {"k": 42}}}, sort=sort)
+        assert matched == [{"_id": 2, "list": [{"k": 42, "n": 1}]}]
+
+
+@pytest.mark.parametrize(
+    "update",
+    [{"$set": {"lines.0.sku": "Z"}}, {"$set": {"lines.1.sku": "Z"}}, {"$set": {"lines.$[].sku": "Z"}}], ids=str,
+)  # fmt: skip
+async def test_an_update_does_not_meet_a_hidden_element(seen: Seen, update: Any) -> None:
+    role = {"name": "r", "apply_when": {}, "fields": {"lines": {"fields": {"sku": {"write": True}}}}}
+    stored = [{"_id": 1, "lines": [{"cost": 3}, {"sku": "A"}]}, {"_id": 2, "lines": [{"sku": "A", "cost": 1}] * 2}]
+    await seen.collection.insert_many(stored)
+
+    with pytest.raises(DeniedWriteError):
+        await seen.through(role).update_one({"_id": 1}, update, None, upsert=False)
+    await seen.through(role).update_one({"_id": 2}, update, None, upsert=False)
+
+    assert [await seen.collection.find_one({"_id": 1}), await seen.collection.find_one({"_id": 2})][0] == stored[0]
+    assert await seen.collection.find_one({"_id": 2}) != stored[1]
+
+
 async def test_texts_and_types_come_back_as_they_were_stored(seen: Seen) -> None:
     document = {"_id": 1, "owner": "ann", "text": "$owner", "inner": {"$ref": "c", "$id": Int64(1)}, "n": Int64(5)}
     await seen.collection.insert_one(document)

@@ -1,5 +1,6 @@
 """Roles, fields and filters: which part of which document a caller may read, and which change to it is allowed."""
 
+from collections.abc import Callable
 from typing import Any
 
 import bson
@@ -16,6 +17,7 @@ from shared.rules.report import Report
 from shared.rules.ruleset import Rights
 from shared.rules.values import path
 from shared.rules.visibility import Asked
+from tests.work import is_linear
 
 OWNER: dict[str, Any] = {
     "name": "owner", "apply_when": {"owner": "%%user.id"}, "insert": True, "delete": True, "read": True, "write": True,
@@ -526,3 +528,38 @@ def test_a_permission_is_asked_once_for_all_paths_that_it_decides_on(monkeypatch
 
     assert None not in masks
     assert len(asked) == 10 * 2  # once to show it, once for the paths
+
+
+@pytest.mark.parametrize(
+    "permission",
+    [
+        {"%%root.lines.sku": {"%gt": -1}},
+        {"%%this": {"%in": "%%root.allowed"}},
+        {"%%this": "%%root.allowed"},
+        {"%%prevRoot.lines.sku": {"%exists": False}},
+    ],
+    ids=str,
+)
+def test_a_permission_of_many_elements_asks_the_document_once(permission: Any) -> None:
+    bound = rights(
+        role(fields={"lines": {"fields": {"sku": {"write": permission}}}}, additional_fields={"write": True})
+    )
+
+    def inserted(size: int) -> Callable[[], object]:
+        document = {"lines": [{"sku": number} for number in range(size)], "allowed": list(range(size))}
+        raw = bson.encode(document)
+        return lambda: (bound.may_insert(raw).allowed, bound.masks([document, document]))
+
+    assert is_linear(inserted, 50)
+    assert bound.may_insert(bson.encode({"lines": [{"sku": 1}], "allowed": [1]})).allowed
+
+
+def test_what_a_permission_found_in_one_document_is_not_taken_for_another() -> None:
+    bound = rights(role(fields={"a": {"fields": {"x": {"read": {"%%this": "%%root.own.k"}}}}}))
+    documents = [{"own": {"k": number}, "a": [{"x": 1}, {"x": 2}]} for number in (1, 2, 3, 1)]
+
+    shown = [
+        None if mask is None else cut(each, mask) for each, mask in zip(documents, bound.masks(documents), strict=True)
+    ]
+
+    assert shown == [{"a": [{"x": 1}]}, {"a": [{"x": 2}]}, None, {"a": [{"x": 1}]}]

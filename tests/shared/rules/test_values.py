@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from shared.documents.elements import decoded
 from shared.rules.comparisons import OPERATORS
 from shared.rules.compiler.keywords import _is_unique
-from shared.rules.values import MISSING, Many, contains, equal, identity, matches, ordered
+from shared.rules.values import MISSING, Many, contains, equal, identity, matches, matching, ordered
 from tests.depth import examples
 from tests.shared.generated import documents
 from tests.work import is_linear
@@ -134,6 +134,21 @@ def test_many_match_many_just_if_one_matches_one(one: list[dict[str, Any]], othe
     values = Many([each for document in other for each in document.values()])
 
     assert matches(keys, values) is any(matches(key, value) for key in keys for value in values)
+
+
+@settings(max_examples=examples(500), deadline=None)
+@given(documents, documents, st.booleans(), st.booleans())
+def test_a_value_that_is_prepared_matches_as_it_does_itself(
+    one: dict[str, Any], other: dict[str, Any], many_keys: bool, many: bool
+) -> None:
+    keys, values = [*one.values(), *other.values(), one, other], [*other.values(), *one.values(), other]
+    value: Any = Many(values) if many else values
+
+    for key in [Many(keys)] if many_keys else [*keys, MISSING, Many()]:
+        each_key = key if type(key) is Many else [key]
+        expected = any(matches(one, each) for one in each_key for each in (value if many else [value]))
+        assert matching(value)(key) is expected
+    assert all(matching(each)(key) is matches(key, each) for each in values for key in keys)
 
 
 def test_an_array_is_not_matched_by_the_members_of_another() -> None:
