@@ -23,7 +23,7 @@ def update(random: Random, pool: Paths, test: Callable[[], Any]) -> Document:
         operator = random.choice(_OPERATORS)
         path = _path(random, pool)
         if operator == "$setOnInsert" and random.random() < 0.5:  # it fails by what is there, and does nothing to it
-            path = f"{pool.path(random, 0.8) or 'secret'}.$[]"
+            path = f"{pool.path(random, 0.1) or 'secret'}.$[]"
         changes.setdefault(operator, {})[path] = _operand(random, pool, operator, test)
     body: Document = {"update": changes}
     named = {part for operand in changes.values() for path in operand for part in path.split(".") if part == "$[e]"}
