@@ -15,10 +15,11 @@ from shared.access.full import LIMIT
 from shared.access.joins import behind
 from shared.access.protocol import Reply
 from shared.access.ruled import PIECE, Ruled, Trims, batch_size
-from shared.access.trimming import StoredTrimming, Trimming, Visible
+from shared.access.trimming import Sighting, StoredTrimming, Trimming, Visible
 from shared.documents import replies
 from shared.documents.ejson import Document
 from shared.documents.elements import decoded, identity, pieces, split
+from shared.errors import InvalidParameterError
 from shared.mongo import reads
 from shared.mongo.clients import SIMPLE
 from shared.mongo.refusals import may_pass
@@ -85,15 +86,16 @@ class RuledReads(Ruled):
         if self.is_unsure(uses._replace(gaps=uses.gaps | sorted_by)):
             return await self._selected(reading, trimming, used)
         try:
-            if trimming is not None and not trimming.sent:
+            if trimming is None:
+                visible = await self._found(reading, StoredTrimming(self.rights), used)
+            elif trimming.sent:
+                return await self._matched(await self._found(reading, Sighting(self.rights), used), trimming, used)
+            else:
                 return _texts_of(await self._found(reading, trimming, used))
-            visible = await self._found(reading, StoredTrimming(self.rights, keeps_sent=trimming is not None), used)
         except OperationFailure as error:
             if may_pass(error) or not reading.sort:
                 raise
             return await self._selected(reading, trimming, used)
-        if trimming is not None:
-            return await self._matched(visible, trimming, used)
         return await self.full.texts(self._computed(visible, [{"$project": reading.projection}]))
 
     async def _selected(self, reading: Reading, trimming: Trimming | None, used: set[Path]) -> _Texts:
@@ -111,16 +113,18 @@ class RuledReads(Ruled):
         shown = [each.shown for each in visible]
         places = await reads.places(self.target, shown, stages, self.settings, await self.collation())
         if trimming.sent:
-            return await self._matched([visible[place] for place in places], trimming, asked)
+            return await self._matched([visible[place].sent for place in places], trimming, asked)
         return await self._projected(b"".join(shown[place] for place in places), trimming)
 
-    async def _matched(self, visible: list[Visible], trimming: Trimming, used: set[Path]) -> _Texts:
+    async def _matched(self, visible: list[bytes], trimming: Trimming, used: set[Path]) -> _Texts:
         """Return visible documents with the elements of arrays that MongoDB matches, of these documents alone.
 
         They are read again with what is matched, and decided on again: they may have changed.
         """
-        identities = [identity(each.sent) for each in visible]
+        identities = [identity(each) for each in visible]
         ids = [decoded(each)["_id"] for each in identities if each is not None]
+        if len(ids) < len(visible):
+            raise InvalidParameterError("projection: $elemMatch needs documents with an _id where rules apply")
         sent: dict[bytes | None, bytes] = {}
         reading = Reading(await self.condition({"_id": {"$in": ids}}), trimming.sent, None, limit=0)
         async with aclosing(reads.find(self.target, reading, self.settings)) as batches:

@@ -283,6 +283,15 @@ async def test_elements_are_not_matched_in_a_document_that_no_role_shows(seen: S
         assert matched == [{"_id": 2, "list": [{"k": 42, "n": 1}]}]
 
 
+async def test_elements_are_matched_in_more_than_a_command_holds(seen: Seen) -> None:
+    documents = [{"_id": n, "owner": "ann", "pad": "z" * 2_000_000, "list": [{"k": n}, {"k": -1}]} for n in range(10)]
+    await seen.collection.insert_many(documents)
+
+    matched = await found(seen.through(BY_DOCUMENT), projection={"list": {"$elemMatch": {"k": {"$gte": 0}}}})
+
+    assert matched == [{"_id": n, "list": [{"k": n}]} for n in range(10)]
+
+
 @pytest.mark.parametrize(
     "update",
     [{"$set": {"lines.0.sku": "Z"}}, {"$set": {"lines.1.sku": "Z"}}, {"$set": {"lines.$[].sku": "Z"}}], ids=str,
