@@ -188,6 +188,7 @@ class Sighting:
     def visible(self, batch: bytes, used: Iterable[Path], _form: replies.Format) -> Iterator[bytes]:
         """Give the visible ones of a batch."""
         masks = self._rights.masks(decoded_all(batch), used)
+        self.hidden += masks.count(None)
         return (stored for stored, mask in zip(split(batch), masks, strict=True) if mask is not None)
 
 

@@ -283,6 +283,17 @@ async def test_elements_are_not_matched_in_a_document_that_no_role_shows(seen: S
         assert matched == [{"_id": 2, "list": [{"k": 42, "n": 1}]}]
 
 
+async def test_a_limit_is_filled_with_documents_whose_elements_are_matched(database: Any) -> None:
+    await database.create_collection("items", collation={"locale": "en", "strength": 2})
+    owners = ["ANN", "ann", "ANN", "ann"]
+    await database["items"].insert_many([{"_id": n, "owner": each, "l": [n]} for n, each in enumerate(owners)])
+    access = Seen(database["items"]).through({"name": "r", "apply_when": {"owner": "ann"}, "read": True})
+
+    for limit, expected in ((1, [1]), (2, [1, 3])):
+        matched = await found(access, projection={"l": {"$elemMatch": {"$gte": 0}}}, limit=limit)
+        assert [each["_id"] for each in matched] == expected
+
+
 async def test_elements_are_matched_in_more_than_a_command_holds(seen: Seen) -> None:
     documents = [{"_id": n, "owner": "ann", "pad": "z" * 2_000_000, "list": [{"k": n}, {"k": -1}]} for n in range(10)]
     await seen.collection.insert_many(documents)
