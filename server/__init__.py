@@ -13,7 +13,8 @@ import uvicorn
 
 from server.adapter import Functions
 from server.draining import DrainingServer
-from server.limits import Limits, Protocol
+from server.limits import Limits
+from server.protocol import Protocol
 from server.routes import Route, Routes
 from shared import settings
 from shared.service import process
@@ -22,8 +23,6 @@ from shared.telemetry.log import event, log_to_stdout
 
 log_to_stdout()
 import function_app  # noqa: E402  it says at its import whether the settings are right
-
-KEEP_ALIVE_SECONDS = 75  # longer than the proxies in front keep their connections, so that they end them, not we
 
 
 def _routes() -> Iterator[Route]:
@@ -58,7 +57,7 @@ def _config() -> uvicorn.Config:
         server_header=False,
         workers=1,  # else Uvicorn reads WEB_CONCURRENCY by itself
         timeout_graceful_shutdown=LIMITS.grace_seconds,
-        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_keep_alive=LIMITS.keep_alive_seconds,
     )
 
 
@@ -67,7 +66,7 @@ def serve(sockets: list[socket.socket] | None = None) -> None:
     # once all is answered, Uvicorn raises the signal again for whoever waits for it: an orderly end, so exit code 0
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: sys.exit(0))
-    DrainingServer(_config()).run(sockets)
+    DrainingServer(_config(), LIMITS).run(sockets)
 
 
 def main() -> None:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Awaitable, Callable, Mapping
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -9,6 +10,7 @@ import azure.functions as func
 
 from server import limits
 from server.limits import Receive
+from server.refusals import RefusedError
 from server.routes import Routes
 
 type Scope = Mapping[str, Any]
@@ -34,6 +36,10 @@ class Functions:
             return
         function, parameters = self.routes.find(scope["method"], scope["path"])
         headers = _headers(scope)
+        refused = _refused(scope, headers)
+        if refused is not None:
+            await refused.answer(scope, receive, send)
+            return
         body = await limits.body(headers, receive, self._max_body_bytes)
         if body is None:
             return
@@ -41,6 +47,8 @@ class Functions:
         content = response.get_body()
         sent = [(name.lower().encode(), value.encode("latin-1")) for name, value in response.headers.items()]
         sent += ((b"content-type", _content_type(response)), _NOSNIFF)
+        if response.status_code == HTTPStatus.REQUEST_ENTITY_TOO_LARGE and "expect" in headers:
+            sent.append((b"connection", b"close"))  # a client that waits may leave out its body, which would be awaited
         if response.status_code not in (204, 304):
             sent.append((b"content-length", str(len(content)).encode()))
         await send({"type": "http.response.start", "status": response.status_code, "headers": sent})
@@ -58,12 +66,30 @@ class Functions:
 def _headers(scope: Scope) -> dict[str, str]:
     headers: dict[str, str] = {}
     for raw_name, raw_value in scope["headers"]:
-        name, value = raw_name.decode("latin-1"), raw_value.strip(b" \t").decode("latin-1")
+        name = raw_name.decode("latin-1")
+        try:
+            value = raw_value.strip(b" \t").decode()
+        except UnicodeDecodeError:  # Latin-1 is what headers were in before everything was UTF-8
+            value = raw_value.strip(b" \t").decode("latin-1")
         headers[name] = f"{headers[name]},{value}" if name in headers else value
     if scope["client"]:  # as a proxy does, and Azure's front end
         chain = headers.get("x-forwarded-for")
         headers["x-forwarded-for"] = f"{chain},{scope['client'][0]}" if chain else scope["client"][0]
     return headers
+
+
+def _refused(scope: Scope, headers: Mapping[str, str]) -> RefusedError | None:
+    """Return why a request that could be read is no request of HTTP/1.0 or 1.1 that two readers read alike."""
+    if scope["http_version"] not in ("1.1", "1.0"):
+        return RefusedError(HTTPStatus.HTTP_VERSION_NOT_SUPPORTED, "Send HTTP/1.1.")
+    if "transfer-encoding" in headers:
+        if scope["http_version"] == "1.0":
+            return RefusedError(HTTPStatus.BAD_REQUEST, "HTTP/1.0 has no Transfer-Encoding.")
+        if headers["transfer-encoding"].lower() != "chunked":
+            return RefusedError(HTTPStatus.NOT_IMPLEMENTED, "The only Transfer-Encoding is chunked.")
+    if "," in headers.get("host", ""):
+        return RefusedError(HTTPStatus.BAD_REQUEST, "There must be one Host.")
+    return None
 
 
 def _content_type(response: func.HttpResponse) -> bytes:

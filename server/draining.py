@@ -3,8 +3,12 @@
 import asyncio
 import socket
 
+from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import Server, ServerState
+
+from server.connections import Connections, most_connections
+from server.limits import Limits
 
 SETTLE_SECONDS = 0.2
 """How long connections that the kernel has taken already are still accepted."""
@@ -18,16 +22,27 @@ class DrainingState(ServerState):
 
     draining = False
 
+    def __init__(self, limits: Limits) -> None:
+        """Take the limits of connections."""
+        super().__init__()
+        self.limits = limits
+        self.open_connections = Connections(most_connections(limits.max_client_connections))
+
 
 class DrainingServer(Server):
     """Uvicorn's server, whose own end drops what is accepted but not read yet."""
 
     server_state: DrainingState
 
-    def __init__(self, *args: object, **keywords: object) -> None:
-        """Take what Uvicorn's server takes."""
-        super().__init__(*args, **keywords)  # type: ignore[arg-type]
-        self.server_state = DrainingState()
+    def __init__(self, config: Config, limits: Limits) -> None:
+        """Take what Uvicorn's server takes, and the limits of connections."""
+        super().__init__(config)
+        self.server_state = DrainingState(limits)
+
+    async def on_tick(self, counter: int) -> bool:
+        """Do what is due ten times a second; tell whether to end."""
+        self.server_state.open_connections.see_descriptors()
+        return await super().on_tick(counter)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Take in what has arrived, tell every connection that its next answer is its last, and wait for them."""
@@ -51,7 +66,7 @@ class DrainingProtocol(HttpToolsProtocol):
         """Take a request; in the end it is the connection's last, which the answer says."""
         super().on_headers_complete()
         if self.server_state.draining:
-            _make_last(self.cycle)
+            make_last(self.cycle)
 
     def shutdown(self) -> None:
         """Answer what is there, else close after a quiet while."""
@@ -59,12 +74,13 @@ class DrainingProtocol(HttpToolsProtocol):
         if newest is None or newest.response_complete:
             self.loop.call_later(QUIET_SECONDS, self._close_if_idle)
         else:
-            _make_last(newest)
+            make_last(newest)
 
     def _close_if_idle(self) -> None:
         if (self.cycle is None or self.cycle.response_complete) and not self.transport.is_closing():
             self.transport.close()
 
 
-def _make_last(cycle: RequestResponseCycle) -> None:
-    cycle.keep_alive = False  # the answer carries "Connection: close", and the connection is closed behind it
+def make_last(cycle: RequestResponseCycle) -> None:
+    """Have the answer carry "Connection: close", and close the connection behind it."""
+    cycle.keep_alive = False

@@ -4,6 +4,7 @@ DataAPIError                     500  InternalServerError         anything unexp
 ├── InvalidParameterError        400  InvalidParameter            a member has a value that cannot be used
 ├── MissingParameterError        400  MissingParameter            a required member or half of a credential is missing
 ├── InvalidJSONError             400  InvalidJSON                 the body is not (Extended) JSON
+├── MalformedEncodingError       400  BadRequest                  the body is not what its Content-Encoding says
 ├── WrongTypeError               400  InvalidJSONFieldType        a member has the wrong type
 ├── UnknownDataSourceError       400  ServiceNotFound             no data source of that name
 ├── CommandFailedError           400  MongoDBError                MongoDB rejected the command
@@ -29,6 +30,7 @@ DataAPIError                     500  InternalServerError         anything unexp
 ├── LengthRequiredError          411  BadRequest                  the platform dropped a chunked body
 ├── NameInUseError               409  AccountNameInUse            a user with this e-mail address exists
 ├── BodyTooLargeError            413  BadRequest                  the body is too large, in bytes or in values
+├── UnsupportedEncodingError     415  BadRequest                  a Content-Encoding that is not decoded
 ├── TooManyLoginsError           429  TooManyRequests             too many failed logins, or registrations and the like
 ├── UnavailableError             503  InternalServerError         MongoDB cannot be reached, or a setting is wrong
 │   └── UnconfirmedWriteError    503  InternalServerError         a write that may have happened: no Retry-After
@@ -81,6 +83,12 @@ class InvalidJSONError(DataAPIError):
     def in_body(self) -> Self:
         """Return the same for the body of a request."""
         return type(self)(self._reason, " in request body")
+
+
+class MalformedEncodingError(DataAPIError):
+    """The body is not what its Content-Encoding says."""
+
+    status, code = HTTPStatus.BAD_REQUEST, "BadRequest"
 
 
 class WrongTypeError(DataAPIError):
@@ -236,6 +244,18 @@ class BodyTooLargeError(DataAPIError):
     """The body is larger than MAX_BODY_BYTES, or holds more than MAX_BODY_VALUES."""
 
     status, code = HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "BadRequest"
+
+
+class UnsupportedEncodingError(DataAPIError):
+    """The body has a Content-Encoding that is not decoded."""
+
+    status, code = HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "BadRequest"
+
+    def __init__(self, supported: Iterable[str]) -> None:
+        """Take the encodings that are decoded: the header Accept-Encoding lists them."""
+        names = ", ".join(supported)
+        super().__init__(f"the Content-Encoding of the request is not supported: send {names} or none")
+        self.headers = {"Accept-Encoding": names}
 
 
 class TooManyLoginsError(DataAPIError):

@@ -50,6 +50,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="upper"):
     mongo_db_max_pool_size: Positive | None = None
     mongo_db_max_connections: Positive | None = None
     expected_processes: Positive | None = None
+    request_head_seconds: Annotated[int, Meta(ge=1, le=3600)] = 10
+    keep_alive_seconds: Annotated[int, Meta(ge=1, le=3600)] = 75
+    max_client_connections: Positive | None = None
     web_concurrency: Annotated[int, Meta(ge=1, le=1_000)] = 1
     listen_host: str = "0.0.0.0"  # noqa: S104  a container is reached from outside itself
     listen_port: Port = 7071

@@ -145,10 +145,10 @@ async def test_both_hosts_answer_alike(
 
 async def test_repeated_headers_are_joined(server: Server, worker: Worker, key: str) -> None:
     repeated = await server.raw(
-        b"POST /action/find HTTP/1.1\r\nHost: x\r\napiKey: %b\r\napiKey: %b\r\nContent-Length: 2\r\n"
-        b"Connection: close\r\n\r\n{}" % (key.encode(), key.encode())
+        b"POST /action/find HTTP/1.1\r\nHost: x\r\napiKey: %b\r\napiKey: other\r\nContent-Length: 2\r\n"
+        b"Connection: close\r\n\r\n{}" % key.encode()
     )
-    joined = await worker.request("POST", "/action/find", {"apiKey": f"{key},{key}"}, b"{}")
+    joined = await worker.request("POST", "/action/find", {"apiKey": f"{key},other"}, b"{}")
 
-    assert repeated.startswith(b"HTTP/1.1 401 ")
+    assert repeated.startswith(b"HTTP/1.1 400 ")
     assert repeated.endswith(joined.body)

@@ -363,7 +363,7 @@ def flood(port: int, data: bytes) -> tuple[bytes, bool]:
 async def test_an_unfinished_header_is_not_kept_for_ever(server: Server, start: bytes) -> None:
     received, closed = await asyncio.to_thread(flood, server.port, start + b"a" * 200_000)
 
-    assert received.startswith(b"HTTP/1.1 400 ")
+    assert received.startswith(b"HTTP/1.1 431 ")
     assert closed
 
 
@@ -372,7 +372,7 @@ async def test_endless_headers_are_not_kept_for_ever(server: Server) -> None:
 
     received, closed = await asyncio.to_thread(flood, server.port, b"GET /health/live HTTP/1.1\r\nHost: x\r\n" + lines)
 
-    assert received.startswith(b"HTTP/1.1 400 ")
+    assert received.startswith(b"HTTP/1.1 431 ")
     assert closed
 
 

@@ -10,6 +10,7 @@ from shared.auth.accounts import Caller, User
 from shared.auth.custom_data import CustomData
 from shared.auth.keys import Keys
 from shared.auth.logins import Logins, not_found
+from shared.auth.sent_once import bearer_token, halved, sent_once
 from shared.auth.sessions import Sessions
 from shared.auth.user_view import caller
 from shared.auth.users import EMAIL_PASSWORD, Users
@@ -27,6 +28,7 @@ from shared.settings import Settings
 
 _KEY_HEADERS = ("apikey", "api-key")
 _NOBODY = "invalid session: error finding user for endpoint"
+_SENT_TWICE = " (an email or password that was sent more than once counts as one value with commas)"
 _MOST_CACHED = 10_000
 _ENTRY = "password"  # the purpose of an entry in the store
 
@@ -60,12 +62,12 @@ class Credentials:
         app says that runs its Data API.
         """
         if "authorization" in headers:
-            scheme, *token = headers["authorization"].split(None, 1) or [""]
-            if scheme.lower() == "bearer":
-                return await self._sessions.caller(token[0].strip() if token else "")
+            token = bearer_token(headers["authorization"])
+            if token is not None:
+                return await self._sessions.caller(token)
         for header in _KEY_HEADERS:
             if header in headers and (key := headers[header]):
-                return await self._with_key(key)
+                return await self._with_key(sent_once(header, key))
         return await self._with_other(headers, address)
 
     async def _with_key(self, key: str) -> Caller:
@@ -87,9 +89,10 @@ class Credentials:
             if email and password:
                 return await self._with_password(email, password, address)
             if token:
-                return await self._with_custom_token(token)
+                return await self._with_custom_token(sent_once("jwtTokenString", token))
         except (InvalidPasswordError, LoginRefusedError, ProviderNotFoundError):
-            raise InvalidSessionError(_NOBODY) from None
+            has_comma = "," in f"{email}{password}"
+            raise InvalidSessionError(_NOBODY + _SENT_TWICE if has_comma else _NOBODY) from None
         if email or password:
             raise MissingParameterError(
                 "must specify some form of authentication (either email+password, api-key, or jwt) "
@@ -109,18 +112,27 @@ class Credentials:
         """
         if self._exported.providers.email_password is None:
             raise not_found(EMAIL_PASSWORD)
+        email = halved(email) or email
         key = sha256(self._salt + f"{len(email)} {email} {password}".encode(errors="surrogateescape")).digest()
         user_id, stamp = await self._cached(key, email, password)
         if user_id:
             known = await self._users.find(user_id)
             if known is not None and not known.disabled and _stamp(known) == stamp:
                 return await self._caller(known)
-        user = await self._logins.with_password(email, password, address)
+        user = await self._logged_in(email, password, address)
         trusted = self._settings.auth_cache_seconds
         self._verified.put(key, (user.id, _stamp(user)), trusted)
         content = f"{user.id} {_stamp(user)}".encode()
         await self._entries.put(_ENTRY, email, password, content=content, seconds=trusted)
         return await self._caller(user)
+
+    async def _logged_in(self, email: str, password: str, address: str) -> User:
+        try:
+            return await self._logins.with_password(email, password, address)
+        except InvalidPasswordError:
+            if (half := halved(password)) is None:
+                raise
+        return await self._logins.with_password(email, half, address)
 
     async def _cached(self, key: bytes, email: str, password: str) -> tuple[str, str]:
         """Return the id and the stamp of the user whose password this was, from this process or from the store."""

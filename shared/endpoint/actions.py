@@ -18,6 +18,7 @@ from shared.documents.replies import Format
 from shared.endpoint import etags
 from shared.endpoint.accept import reply_format
 from shared.endpoint.addresses import client_address
+from shared.endpoint.content_encoding import decoded
 from shared.endpoint.http import ALL_METHODS, NO_CONTEXT, Exchange, Function, path_of, respond
 from shared.endpoint.request_view import RequestView
 from shared.errors import (
@@ -181,6 +182,8 @@ async def _call(exchange: Exchange, action: Action, body: bytes) -> Call:
     view = RequestView(req, action.name, address)
     if not caller.is_system:
         _refuse_uncallable(exchange.app, Expansions(caller.user, view))
+    if "content-encoding" in req.headers:
+        body = await decoded(body, req.headers["content-encoding"], service.settings.max_body_bytes)
     document = _document(body, service)
     form = reply_format(req.headers.get("accept"), service.settings, exchange.app)
     return Call(exchange, document, caller, view, form)

@@ -8,7 +8,9 @@ import azure.functions as func
 import orjson
 
 from shared.auth.accounts import User
+from shared.auth.sent_once import bearer_token
 from shared.endpoint.addresses import client_address
+from shared.endpoint.content_encoding import decoded
 from shared.endpoint.http import ALL_METHODS, NO_CONTEXT, Exchange, Function, json_response, respond
 from shared.errors import (
     BadRequestError,
@@ -33,8 +35,8 @@ type ClientHandler = Callable[[ClientCall], Awaitable[Answer]]
 class ClientCall:
     """One call of the client API."""
 
-    def __init__(self, exchange: Exchange) -> None:
-        """Take the exchange, whose log line gets the user's id."""
+    def __init__(self, exchange: Exchange, body: bytes) -> None:
+        """Take the exchange, whose log line gets the user's id, and the decoded body."""
         req = exchange.request
         self.service = exchange.service
         self.method: str = req.method
@@ -44,6 +46,7 @@ class ClientCall:
         self.query: Mapping[str, str] = req.params
         self.address = client_address(req.headers, self.service.settings.trusted_proxies)
         self._req = req
+        self._body = body
         self._line = exchange.line
         self._members: dict[str, Any] | None = None
 
@@ -51,7 +54,7 @@ class ClientCall:
     def members(self) -> dict[str, Any]:
         """The members of the body; an empty one has none. Raise InvalidJSONError for anything but an object."""
         if self._members is None:
-            body: bytes = self._req.get_body()
+            body = self._body
             if len(body) > MAX_BODY_BYTES:
                 raise BodyTooLargeError(f"request body too large: the limit is {MAX_BODY_BYTES} bytes")
             try:
@@ -76,10 +79,10 @@ class ClientCall:
     @property
     def token(self) -> str:
         """The Bearer token; raise InvalidSessionError without one."""
-        scheme, _, token = self._req.headers.get("authorization", "").partition(" ")
-        if scheme.lower() != "bearer" or not token.strip():
+        token = bearer_token(self._req.headers.get("authorization", ""))
+        if not token:
             raise InvalidSessionError("must authenticate first")
-        return str(token.strip())
+        return token
 
     async def user_of_refresh(self) -> User:
         """Return the user whose refresh token came along."""
@@ -118,8 +121,11 @@ async def _answer(exchange: Exchange, methods: tuple[str, ...], handle: ClientHa
         return exchange.preflight(", ".join([*methods, "OPTIONS"]), _ALLOWED_HEADERS)
     if req.method not in methods:
         raise MethodNotAllowedError("method not allowed", methods)
-    call = ClientCall(exchange)
-    with driver_call(call.service.settings.mongo_db_timeout_ms, exchange.arrived) as deadline:
+    body: bytes = req.get_body()
+    with driver_call(exchange.service.settings.mongo_db_timeout_ms, exchange.arrived) as deadline:
+        if "content-encoding" in req.headers:
+            body = await decoded(body, req.headers["content-encoding"], MAX_BODY_BYTES)
+        call = ClientCall(exchange, body)
         deadline.refuse_late()
         status, members = await handle(call)
     headers = {**exchange.headers, "Cache-Control": "no-store"}  # tokens and keys are nobody's to keep

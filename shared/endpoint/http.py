@@ -136,6 +136,6 @@ def _cors(headers: Mapping[str, str], settings: Settings, app: App | None) -> di
         return {}
     origin = headers["origin"]
     allowed = settings.allowed_origins or (app.allowed_request_origins if app else frozenset())
-    if allowed and origin not in allowed:
+    if (allowed and origin not in allowed) or not origin.isascii():  # no browser sends it, and it would be sent back
         raise OriginRefusedError("origin not allowed")
     return {"Access-Control-Allow-Origin": origin}

@@ -94,7 +94,7 @@ class Twins:
 
 
 def _are_equally_sorted(sort: Document | None, one: Answer, other: Answer) -> bool:
-    """Tell whether answers differ in nothing but the order of documents that the sort leaves equal: docs/security.md."""
+    """Tell whether answers differ only in the order of documents that a sort leaves equal: docs/security.md."""
     if not sort or {one.status, other.status} != {200}:
         return False
     found = [json.loads(each.body).get("documents", []) for each in (one, other)]
