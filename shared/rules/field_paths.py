@@ -11,7 +11,7 @@ from bson.regex import Regex
 from shared.errors import InvalidParameterError
 from shared.guard.walk import nested, refused
 from shared.operators import COMPUTED, CONDITIONS, LOGICAL, NEEDING_VALUES, REFERENCE, Place, Placed, Standing
-from shared.rules.values import Path, Use, has_number, path
+from shared.rules.values import Path, Use, has_number, is_index, path
 
 _SHOWN = 100
 
@@ -71,7 +71,7 @@ class Touched(NamedTuple):
 
     written: set[Path]
     asked: frozenset[Path] = frozenset()
-    """What its conditions on elements of arrays ask about."""
+    """What conditions on elements of arrays ask about by numbers, which are names or places there."""
 
     @property
     def paths(self) -> set[Path]:
@@ -90,7 +90,7 @@ def of_update(update: Mapping[str, Any], array_filters: list[Any]) -> Touched:
     `$setOnInsert` is none of them: it does nothing to a document that is there.
     """
     written: set[Path] = set()
-    asked: set[Path] = set()
+    conditions: set[_Condition] = set()
     for operator, operand in update.items():
         if operator == "$setOnInsert" or not isinstance(operand, Mapping):
             continue
@@ -102,9 +102,11 @@ def of_update(update: Mapping[str, Any], array_filters: list[Any]) -> Touched:
             if operator == "$rename" and type(value) is str:
                 written.add(path(value))
             if operator == "$pull":
-                asked |= _pulled(target, value)
+                conditions |= _pulled(target, value)
     names = [name for operand in update.values() if isinstance(operand, Mapping) for name in operand]
-    return Touched(written, frozenset(asked | _array_filter_paths(array_filters, names)))
+    conditions |= _array_filter_paths(array_filters, names)
+    asked = frozenset(target + rest for target, rest in conditions if any(map(is_index, rest)))
+    return Touched(written | {target + rest for target, rest in conditions} - asked, asked)
 
 
 def computes_matches(pipeline: list[Any]) -> bool:
@@ -214,13 +216,18 @@ def _without_positions(parts: Path) -> Path:
     return tuple(part for part in parts if part != "$" and not part.startswith("$["))
 
 
-def _pulled(target: Path, condition: Any) -> set[Path]:
+type _Condition = tuple[Path, Path]
+"""The path to an array in an update, and one that a condition asks about in its elements."""
+
+
+def _pulled(target: Path, condition: Any) -> set[_Condition]:
     if not isinstance(condition, Mapping):
         return set()
-    return {use.path for use in _element_uses(target, condition, is_negated=False) if type(use) is _Use}
+    uses = [use for use in _element_uses(target, condition, is_negated=False) if type(use) is _Use]
+    return {(target, use.path[len(target) :]) for use in uses}
 
 
-def _array_filter_paths(conditions: list[Any], names: list[str]) -> set[Path]:
+def _array_filter_paths(conditions: list[Any], names: list[str]) -> set[_Condition]:
     """Return what conditions on `identifier` ask about, in every array whose elements are named `$[identifier]`."""
     places: dict[str, set[Path]] = {}
     for name in names:
@@ -233,8 +240,8 @@ def _array_filter_paths(conditions: list[Any], names: list[str]) -> set[Path]:
         if uses.is_computed:
             _refuse("$expr")
         asked |= uses.paths
-    found = {(*place, *rest) for identifier, *rest in asked for place in places.get(f"$[{identifier}]", ())}
-    return found - {()}  # a path of positions alone MongoDB refuses
+    found = {(place, (*rest,)) for identifier, *rest in asked for place in places.get(f"$[{identifier}]", ())}
+    return found - {((), ())}  # a path of positions alone MongoDB refuses
 
 
 def _refuse(operator: str) -> None:

@@ -111,9 +111,14 @@ def array_index(part: str) -> int | None:
     return int(part) if is_number and (part[0] != "0" or part == "0") else None
 
 
+def is_index(part: str) -> bool:
+    """Tell whether a path's part can be a position in an array."""
+    return array_index(part) is not None
+
+
 def has_number(parts: Path) -> bool:
     """Tell whether a path may name a place in an array."""
-    return any(array_index(part) is not None for part in parts[1:])
+    return any(map(is_index, parts[1:]))
 
 
 def matches(key: Any, value: Any) -> bool:

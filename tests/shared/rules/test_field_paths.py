@@ -170,6 +170,21 @@ def test_a_name_that_begins_with_a_dollar_is_no_position() -> None:
     assert field_paths.of_update(update, []).paths == paths("b.$ref.in.$id", "a.x", "a.y", "a.z")
 
 
+@pytest.mark.parametrize(
+    ("update", "filters", "written", "asked"),
+    [
+        ({"$pull": {"a.0.$.x": {"x": {}}}}, [], ["a.0.x", "a.0.x.x"], []),
+        ({"$pull": {"a.0": {"x.1": 1}}}, [], ["a.0"], ["a.0.x.1"]),
+        ({"$set": {"a.0.$[e].x": 1}}, [{"e.y": 1}], ["a.0.x", "a.0.y"], []),
+        ({"$set": {"a.0.$[e].x": 1}}, [{"e.0": 1}], ["a.0.x"], ["a.0.0"]),
+    ],
+)
+def test_a_number_is_a_name_only_where_a_condition_asks_by_it(
+    update: Any, filters: Any, written: list[str], asked: list[str]
+) -> None:
+    assert field_paths.of_update(update, filters) == field_paths.Touched(paths(*written), frozenset(paths(*asked)))
+
+
 @pytest.mark.parametrize("name", ["$[e]", "$.$[e]", "$[e].$[e]"])
 def test_a_path_of_positions_alone_is_left_to_mongodb(name: str) -> None:
     assert field_paths.of_update({"$set": {name: 1}}, [{"e": {}}, {"e": 1}]).paths == set()
