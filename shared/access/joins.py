@@ -54,6 +54,8 @@ class Joins:
         return Bound([document for document, _ in stages], all(is_whole for _, is_whole in stages))
 
     async def _stage(self, stage: Document) -> tuple[Document, bool]:
+        if not isinstance(stage, dict):
+            raise InvalidParameterError("a stage must be an object")
         name, operand = next(iter(stage.items()), ("", None))
         if name == "$facet" and isinstance(operand, dict):
             parts = {each: await self.bound(part) for each, part in operand.items() if isinstance(part, list)}
@@ -64,9 +66,13 @@ class Joins:
                 self._refuse_hidden(each)
             return stage, True
         within = Bound([], is_whole=True)
-        if isinstance(operand, dict) and isinstance(inner := operand.get("pipeline"), list):
-            within = await self.bound(inner)
+        if isinstance(operand, dict) and "pipeline" in operand:
+            if not isinstance(operand["pipeline"], list):
+                raise InvalidParameterError(f"'pipeline' of {name} must be an array")
+            within = await self.bound(operand["pipeline"])
             operand = operand | {"pipeline": within.pipeline}
+        elif not isinstance(operand, dict) and name != "$unionWith":
+            raise InvalidParameterError(f"{name} takes an object")
         other = joined_by(name, operand, self._database)
         cut = None if other is None else await self._cut(name, operand, other)
         return {name: operand if cut is None else cut}, within.is_whole and cut is None
@@ -82,8 +88,8 @@ class Joins:
         if name == "$graphLookup":
             return operand | {"restrictSearchWithMatch": _restriction(operand, rights, other)}
         if name == "$lookup" and (by := operand.get("foreignField")) is not None:
-            parts = path(str(by))
-            if not rights.always_shows(parts) or rights.drops_elements(parts):
+            parts = path(by) if type(by) is str else ()
+            if not parts or not rights.always_shows(parts) or rights.drops_elements(parts):
                 raise NoRoleError(f"$lookup: rules do not let you join by the field '{str(by)[:200]}'")
         named = operand if isinstance(operand, dict) else {"coll": operand}
         inner = named.get("pipeline", [])
@@ -106,6 +112,8 @@ def _restriction(operand: Document, rights: "Rights", other: tuple[str, str]) ->
     if not rights.shows_everything:
         raise _closed(other)
     given = operand.get("restrictSearchWithMatch", {})
+    if not isinstance(given, dict):
+        raise InvalidParameterError("'restrictSearchWithMatch' of $graphLookup must be an object")
     if field_paths.computes_matches([given]):
         raise InvalidParameterError("$graphLookup: $expr cannot be used where rules apply")
     return {"$and": [rights.query.query, given]} if given else rights.query.query

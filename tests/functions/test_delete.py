@@ -69,8 +69,8 @@ async def test_an_empty_filter_deletes_all_when_written(post: Post, database: An
         pytest.param({"filter": "{}"}, "InvalidJSONFieldType", "'filter': expected `object`, got `str`", id="text"),
         pytest.param(
             {"filter": {"$foo": 1}},
-            "MongoDBError",
-            "unknown top level operator: $foo",
+            "InvalidParameter",
+            "operator '$foo' is not allowed",
             id="unknown operator",
         ),
     ],

@@ -194,12 +194,26 @@ def _opens(rule: Document, path: list[str], value: Any, view: View, stored: bool
         # stricter: what has members with permissions of their own is only named while all of it is there to be read
         return stored and _is_whole(rule, value, view)
     if isinstance(value, list):
+        # stricter: a write meets no element that is hidden as a whole, and counts none from it
+        if stored and not all(isinstance(each, dict) and _shows_some(rule, each, view) for each in value):
+            return False
         return all(_opens(rule, path, each, view, stored) for each in value or [NOTHING])
     if stored and not isinstance(value, dict) and value is not NOTHING:
         return False
     inner = rule.get("fields", {}).get(path[0])
     member = value.get(path[0], NOTHING) if isinstance(value, dict) else NOTHING
     return inner is not None and _opens(inner, path[1:], member, view, stored)
+
+
+def _shows_some(rule: Document | None, value: Any, view: View) -> bool:
+    if rule is None:
+        return False
+    if is_own(rule):
+        at = view._replace(this=value, previous=value)
+        return holds(rule.get("read"), at) or holds(rule.get("write"), at)
+    if isinstance(value, dict):
+        return any(_shows_some(rule.get("fields", {}).get(name), each, view) for name, each in value.items())
+    return isinstance(value, list) and any(isinstance(each, dict) and _shows_some(rule, each, view) for each in value)
 
 
 def _is_whole(rule: Document | None, value: Any, view: View) -> bool:

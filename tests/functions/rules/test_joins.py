@@ -102,3 +102,27 @@ async def test_operators_that_rules_close_are_closed_inside_a_join(ann: Person, 
     answer = await ann("aggregate", collection="public", pipeline=[{"$lookup": lookup}])
 
     assert (answer.status, errors_only(answer)["error_code"]) == (400, "InvalidParameter")
+
+
+@pytest.mark.parametrize(
+    "stage",
+    [
+        {"$lookup": "other"}, {"$lookup": 5}, {"$lookup": ["other"]}, {"$graphLookup": "other"}, {"$graphLookup": None},
+        {"$lookup": {"from": "other", "pipeline": "x", "as": "x"}}, {"$unionWith": 5}, {"$unionWith": {"coll": 5}},
+        {"$lookup": {"from": "other", "pipeline": None, "as": "x"}}, {"$unionWith": {"coll": "other", "pipeline": {}}},
+        {"$lookup": {"from": "other", "pipeline": ["x"], "as": "x"}}, {"$facet": {"a": ["x"]}}, {"$facet": {"a": 5}},
+        {"$lookup": {"from": "other", "pipeline": [[{"$match": {}}]], "as": "x"}}, {"$facet": []},
+        {"$lookup": {"from": "other", "localField": 5, "foreignField": {"a": 1}, "as": "x"}}, {},
+        {"$graphLookup": {"from": "other", "startWith": 1, "connectFromField": "a", "connectToField": "b", "as": "x",
+                          "restrictSearchWithMatch": 5}},
+        {"$match": {}, "$lookup": {"from": "other", "pipeline": [], "as": "x"}},
+        {"$lookup": {"from": "other", "pipeline": [{}], "as": "x"}},
+    ],
+    ids=str,
+)  # fmt: skip
+@pytest.mark.parametrize("local", ["public", "other", "orders"])
+async def test_a_malformed_join_is_refused(ann: Person, stored: Any, stage: Any, local: str) -> None:
+    answer = await ann("aggregate", collection=local, pipeline=[stage])
+
+    assert answer.status in {400, 403}
+    assert b"HIDDEN" not in answer.body
