@@ -124,7 +124,18 @@ def _holes(shown: Shown) -> Any:
 def _kinds(oracle: Oracle, document: Document) -> Any:
     """Return of what kind each value is whose members have permissions of their own."""
     role = oracle.role(document) or {}
-    return {name: _kind(rule, document.get(name, ...)) for name, rule in role.get("fields", {}).items()}
+    rules = [*role.get("fields", {}).items(), *_as_fields(oracle.projection).items()]
+    return [_kind(rule, document.get(name, ...)) for name, rule in rules]
+
+
+def _as_fields(projection: Document) -> Document:
+    """Return the names of a projection as fields of a role are written."""
+    fields: Document = {}
+    for path in projection:
+        inner = fields
+        for name in path.split("."):
+            inner = inner.setdefault(name, {}).setdefault("fields", {})
+    return fields
 
 
 def _kind(rule: Document, value: Any) -> Any:

@@ -138,6 +138,35 @@ async def test_who_may_write_finds_out_that_something_is_hidden_and_not_what(
     assert outcomes[3:6] == outcomes[6:]
 
 
+@pytest.mark.parametrize("hidden", [3, "text", None, [3], [{"x": 1}, 3]], ids=repr)
+async def test_a_write_through_what_a_filter_hides_is_denied(
+    ann: Person, changed: Any, database: Any, hidden: Any
+) -> None:
+    role = {"name": "r", "apply_when": {}, **ALL}
+    changed(RULES, roles=[role], filters=[{"name": "f", "apply_when": {}, "projection": {"b.x": 1}}])
+    await database.notes.delete_many({})
+    await database.notes.insert_one({"_id": 1, "b": hidden})
+
+    for action in ("updateOne", "updateMany"):
+        reply = await ann(action, filter={}, update={"$set": {"b.x": 1}}, **NOTES)
+
+        assert (reply.status, reply.json["error"]) == (400, "update not permitted")
+    assert await database.notes.find_one() == {"_id": 1, "b": hidden}
+
+
+async def test_a_write_into_what_is_not_there_is_no_write_through_what_a_filter_hides(
+    ann: Person, changed: Any, database: Any
+) -> None:
+    role = {"name": "r", "apply_when": {}, **ALL}
+    changed(RULES, roles=[role], filters=[{"name": "f", "apply_when": {}, "projection": {"b.x": 1}}])
+    await database.notes.delete_many({})
+    await database.notes.insert_many([{"_id": 1}, {"_id": 2, "b": {}}, {"_id": 3, "b": {"x": 2, "y": 1}}])
+
+    reply = await ann("updateMany", filter={}, update={"$set": {"b.x": 1}}, **NOTES)
+
+    assert reply.json == {"matchedCount": 3, "modifiedCount": 3}
+
+
 async def test_the_size_of_what_is_invisible_may_be_told(
     ann: Person, changed: Any, database: Any, configured: pytest.MonkeyPatch
 ) -> None:
