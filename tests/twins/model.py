@@ -255,7 +255,8 @@ def _is_writable(rule: Document | None, old: Any, new: Any, view: View) -> bool:
     if not inner or len(kinds) > 1 or None in kinds:
         return False
     first, second = (_members(each) for each in (old, new))
-    changed = [name for name in {**first, **second} if _encoded(first.get(name)) != _encoded(second.get(name))]
+    names = {**first, **second}
+    changed = [name for name in names if _encoded(first.get(name, NOTHING)) != _encoded(second.get(name, NOTHING))]
     if list in kinds:
         return bool(changed) and all(
             _is_element_writable(rule, first.get(name, NOTHING), second.get(name, NOTHING), view) for name in changed
