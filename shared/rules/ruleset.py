@@ -196,16 +196,11 @@ class Rights:
         if role is None or mask is None:
             return Decision(False, None, NO_ROLE)
         for parts, use in self._any_field(role, before) if touched is None else touched.uses():
-            if not self._is_open_to(parts, before, context, use) or not role.covers(parts, before, context, use):
+            if not _leaves(self.projection, parts, before, context, use) or not role.covers(
+                parts, before, context, use
+            ):
                 return Decision(False, role.name, f"field '{'.'.join(parts)}' is not readable")
         return Decision(True, role.name, "what the call names is readable")
-
-    def _is_open_to(self, parts: Path, document: Mapping[str, Any], context: Context, use: Use) -> bool:
-        """Tell whether filters leave all that a path leads to, and hide nothing that stands in its way."""
-        if self.projection is None:
-            return True
-        part = self.projection.part
-        return part.always_covers_member(parts) and (use is Use.READ or part.covers(parts, document, context, use))
 
     def _any_field(self, role: BoundRole, document: Mapping[str, Any]) -> Iterable[tuple[Path, Use]]:
         """Give what a pipeline may read: whatever is there, and what is not but has a say of its own in the rules."""
@@ -273,3 +268,13 @@ def _merged(filters: Sequence[Filter]) -> Projection | None:
     for each in filters:
         merged |= each.projection
     return Projection(merged) if merged else None
+
+
+def _leaves(
+    projection: Projection | None, parts: Path, document: Mapping[str, Any], context: Context, use: Use
+) -> bool:
+    """Tell whether filters leave all that a path leads to, and hide nothing that stands in the way of a write."""
+    if projection is None:
+        return True
+    part = projection.part
+    return part.always_covers_member(parts) and (use is Use.READ or part.covers(parts, document, context, use))
