@@ -50,8 +50,8 @@ def follows(schema: Document, value: Any) -> bool:
         return False
     if isinstance(value, str) and len(value) > schema.get("maxLength", len(value)):
         return False
-    if isinstance(value, int | float) and not isinstance(value, bool) and value > schema.get("maximum", value):
-        return False
+    if "maximum" in schema and isinstance(value, int | float) and not isinstance(value, bool):
+        return bool(value <= schema["maximum"])  # which no NaN is
     if isinstance(value, dict):
         members, is_open = schema.get("properties", {}), schema.get("additionalProperties", True)
         return all(follows(members[name], each) if name in members else is_open for name, each in value.items())
