@@ -12,6 +12,7 @@ from server import limits
 from server.limits import Receive
 from server.refusals import RefusedError
 from server.routes import Routes
+from shared.admission import Departure
 
 type Scope = Mapping[str, Any]
 type Send = Callable[[dict[str, Any]], Awaitable[None]]
@@ -113,6 +114,7 @@ class Request(func.HttpRequest):
         url = f"{scope['scheme']}://{host}{scope['raw_path'].decode('latin-1')}"
         query = scope["query_string"].decode("latin-1")
         self.arrived: float = scope["arrived"]
+        self.departure: Departure = scope["departure"]
         self._method: str = scope["method"]
         self._url = f"{url}?{query}" if query else url
         self._headers = headers

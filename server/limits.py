@@ -3,8 +3,8 @@
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, NamedTuple, Self
 
-from shared.service import Process
-from shared.settings import Settings, SettingsError
+from shared.admission import Admission
+from shared.settings import Settings
 
 type Receive = Callable[[], Awaitable[Mapping[str, Any]]]
 
@@ -17,21 +17,20 @@ class Limits(NamedTuple):
     head_seconds: int
     keep_alive_seconds: int
     max_client_connections: int | None
+    admission: Admission
+    overloaded: bytes  # what answers a plain call that gets no place
 
     @classmethod
-    def of(cls, process: Process) -> Self:
-        """Take its settings; if one is wrong, every call is answered with the sentence, whatever the body, at once."""
-        try:
-            settings = process.service().settings
-            max_body_bytes, grace_seconds = settings.max_body_bytes, settings.mongo_db_timeout_ms // 1000 + 2
-        except SettingsError:
-            settings, max_body_bytes, grace_seconds = Settings(), 0, 1
+    def of(cls, settings: Settings, admission: Admission, overloaded: bytes) -> Self:
+        """Take what the settings say, the places for calls, and the answer without one."""
         return cls(
-            max_body_bytes,
-            grace_seconds,
+            settings.max_body_bytes,
+            settings.mongo_db_timeout_ms // 1000 + 2,
             settings.request_head_seconds,
             settings.keep_alive_seconds,
             settings.max_client_connections,
+            admission,
+            overloaded,
         )
 
 

@@ -164,6 +164,8 @@ async def _run(exchange: Exchange, action: Action) -> func.HttpResponse:
     with driver_call(service.settings.mongo_db_timeout_ms, exchange.arrived) as deadline:
         call = await _call(exchange, action, body)
         deadline.refuse_late()
+        if action.reads:
+            deadline.end_at(exchange.departure)
         reply = await action.handle(call)
     exchange.line.documents = reply.documents
     response = func.HttpResponse(

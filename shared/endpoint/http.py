@@ -9,9 +9,17 @@ import azure.functions as func
 import orjson
 
 from shared import service as services
+from shared.admission import Departure
 from shared.app.files import AppError
 from shared.app.model import App
-from shared.errors import DataAPIError, OriginRefusedError, Unavailable, UnavailableError, UnknownAppError
+from shared.errors import (
+    DataAPIError,
+    OriginRefusedError,
+    OverloadedError,
+    Unavailable,
+    UnavailableError,
+    UnknownAppError,
+)
 from shared.service import Service
 from shared.settings import Settings, SettingsError
 from shared.telemetry.requests import RequestLine
@@ -35,12 +43,13 @@ _PREFLIGHT_SECONDS = "7200"
 class Exchange:
     """One request, the service and the app that answer it, its log line, and the headers of every response to it."""
 
-    __slots__ = ("app", "arrived", "headers", "line", "request", "service")
+    __slots__ = ("app", "arrived", "departure", "headers", "line", "request", "service")
 
     def __init__(self, request: func.HttpRequest, service: Service, line: RequestLine) -> None:
         """Begin with no header but Vary."""
         self.request = request
         self.arrived: float = getattr(request, "arrived", None) or time.monotonic()  # Azure's host passes it when whole
+        self.departure: Departure | None = getattr(request, "departure", None)
         self.service = service
         self.app = service.app
         self.line = line
@@ -76,7 +85,12 @@ async def respond(
         exchange = Exchange(request, current_service(), line)
         exchange.headers |= _cors(request.headers, exchange.service.settings, exchange.app)
         headers = exchange.headers
-        response = await work(exchange)
+        admission = exchange.service.admission
+        await admission.enter(exchange.departure)
+        try:
+            response = await work(exchange)
+        finally:
+            admission.leave()
     except Exception as error:  # noqa: BLE001  the one place that turns any failure into a response
         response = failed(error, line, headers)
     reporting.request(line, response.status_code, len(request.get_body()), len(response.get_body()))
@@ -123,8 +137,13 @@ def error_response(error: DataAPIError, headers: Mapping[str, str]) -> func.Http
     return json_response(members, error.status, {**headers, **error.headers})
 
 
+def overloaded() -> func.HttpResponse:
+    """Return the response to a call that gets no place."""
+    return error_response(OverloadedError(), HEADERS)
+
+
 def json_response(
-    members: Mapping[str, object] | list[object], status: HTTPStatus, headers: Mapping[str, str]
+    members: Mapping[str, object] | list[object], status: int, headers: Mapping[str, str]
 ) -> func.HttpResponse:
     """Return plain JSON members that hold no BSON types."""
     return func.HttpResponse(orjson.dumps(members), status_code=status, headers=headers, mimetype="application/json")

@@ -1,0 +1,128 @@
+"""How many calls a process works on at a time, how many wait, and whether somebody still waits for the answer."""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable
+from typing import NamedTuple
+
+from shared.errors import CallerLeftError, OverloadedError
+from shared.telemetry.log import event
+
+WAITING = 128
+"""How many calls wait at most."""
+
+WAIT_SECONDS = 1.0
+"""How long one waits at most."""
+
+DEPARTURE_SECONDS = 0.2
+"""How long a read goes on without its caller: one that ends by itself leaves its connection to MongoDB whole."""
+
+_LOOK_SECONDS = 0.1
+_LOG_SECONDS = 10.0
+
+
+class Departure:
+    """Whether the caller has left, as far as a server can tell."""
+
+    __slots__ = ("_callback", "has_happened")
+
+    def __init__(self) -> None:
+        """Begin with a caller who waits for the answer."""
+        self.has_happened = False
+        self._callback: Callable[[], object] | None = None
+
+    def tell(self, callback: Callable[[], object] | None) -> None:
+        """Have this called soon after the caller has left; None for nobody."""
+        self._callback = callback
+        if self.has_happened:
+            self._call()
+
+    def happen(self) -> None:
+        """Note that the caller has left."""
+        self.has_happened = True
+        asyncio.get_running_loop().call_later(DEPARTURE_SECONDS, self._call)
+
+    def _call(self) -> None:
+        if self._callback is not None:
+            self._callback()
+
+
+class _Waiting(NamedTuple):
+    begun: asyncio.Future[None]
+    since: float
+    departure: Departure | None
+
+
+class Admission:
+    """Places for so many calls, and a queue behind them: short, so that whoever is served is served in time.
+
+    It belongs to the event loop in which it is used.
+    """
+
+    def __init__(self, places: int) -> None:
+        """Take how many calls may be worked on at a time."""
+        self._free = places
+        self._waiting: deque[_Waiting] = deque()
+        self._looking: asyncio.TimerHandle | None = None
+        self._refused = 0
+        self._log_again = 0.0
+
+    @property
+    def is_full(self) -> bool:
+        """Whether the next call is refused."""
+        return len(self._waiting) >= WAITING
+
+    async def enter(self, departure: Departure | None = None) -> None:
+        """Take a place, now or when one is left; raise OverloadedError if there is none, CallerLeftError for nobody."""
+        if self._free:
+            self._free -= 1
+            return
+        if self.is_full:
+            raise self.refusal()
+        loop = asyncio.get_running_loop()
+        begun = loop.create_future()
+        self._waiting.append(_Waiting(begun, loop.time(), departure))
+        if self._looking is None:
+            self._looking = loop.call_later(_LOOK_SECONDS, self._look, loop)
+        try:
+            await begun
+        except asyncio.CancelledError:
+            if not begun.cancelled() and begun.exception() is None:  # it was begun in the same moment
+                self.leave()
+            raise
+
+    def leave(self) -> None:
+        """Give a place back, which the call that has waited longest gets."""
+        while self._waiting:
+            if self._begin(self._waiting.popleft()):
+                return
+        self._free += 1
+
+    def refusal(self) -> OverloadedError:
+        """Count a call that is refused, and return the error; the log says now and then how many were."""
+        self._refused += 1
+        now = asyncio.get_running_loop().time()
+        if now >= self._log_again:
+            event(logging.WARNING, "calls are refused: there are too many", refused=self._refused)
+            self._refused, self._log_again = 0, now + _LOG_SECONDS
+        return OverloadedError()
+
+    @staticmethod
+    def _begin(waiting: _Waiting) -> bool:
+        begun, _, departure = waiting
+        if begun.done():
+            return False
+        if departure is not None and departure.has_happened:
+            begun.set_exception(CallerLeftError())
+            return False
+        begun.set_result(None)
+        return True
+
+    def _look(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Refuse what has waited too long."""
+        while self._waiting and loop.time() - self._waiting[0].since >= WAIT_SECONDS:
+            begun = self._waiting.popleft().begun
+            if not begun.done():
+                begun.set_exception(self.refusal())
+        self._looking = loop.call_later(_LOOK_SECONDS, self._look, loop) if self._waiting else None
