@@ -39,7 +39,8 @@ class InsertMany(Request, frozen=True, kw_only=True):
 async def insert_one(call: Call) -> Reply:
     """Insert a document and return its _id, made here if it brought none."""
     request = call.typed(InsertOne)
-    return await call.access(request).insert_one(request.document)
+    async with call.access(request) as access:
+        return await access.insert_one(request.document)
 
 
 @bp.route(ACTION_ROUTE + "insertMany", methods=ALL_METHODS)
@@ -49,4 +50,5 @@ async def insert_many(call: Call) -> Reply:
     request = call.typed(InsertMany)
     if not 1 <= len(request.documents) <= MAX_DOCUMENTS:
         raise InvalidParameterError(f"'documents' must hold 1 to {MAX_DOCUMENTS} documents")
-    return await call.access(request).insert_many(request.documents)
+    async with call.access(request) as access:
+        return await access.insert_many(request.documents)

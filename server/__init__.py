@@ -18,7 +18,7 @@ from server.protocol import Protocol
 from server.refusals import rendered
 from server.routes import Route, Routes
 from shared import settings
-from shared.admission import Admission
+from shared.admission import Places
 from shared.endpoint.http import overloaded
 from shared.service import process
 from shared.settings import Settings, SettingsError
@@ -48,7 +48,7 @@ def _limits() -> Limits:
         service = process.service()
     except SettingsError:
         settings = Settings()
-        limits = Limits.of(settings, Admission(settings.calls_at_once), no_place)
+        limits = Limits.of(settings, Places.for_calls(settings.calls_at_once), no_place)
         return limits._replace(max_body_bytes=0, grace_seconds=1)
     return Limits.of(service.settings, service.admission, no_place)
 

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, NamedTuple, Self
 
-from shared.admission import Admission
+from shared.admission import Places
 from shared.settings import Settings
 
 type Receive = Callable[[], Awaitable[Mapping[str, Any]]]
@@ -17,11 +17,11 @@ class Limits(NamedTuple):
     head_seconds: int
     keep_alive_seconds: int
     max_client_connections: int | None
-    admission: Admission
+    admission: Places
     overloaded: bytes  # what answers a plain call that gets no place
 
     @classmethod
-    def of(cls, settings: Settings, admission: Admission, overloaded: bytes) -> Self:
+    def of(cls, settings: Settings, admission: Places, overloaded: bytes) -> Self:
         """Take what the settings say, the places for calls, and the answer without one."""
         return cls(
             settings.max_body_bytes,

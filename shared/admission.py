@@ -1,19 +1,19 @@
-"""How many calls a process works on at a time, how many wait, and whether somebody still waits for the answer."""
+"""How many calls have a place at a time, how many wait for one, and whether somebody still waits for the answer."""
 
 import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
-from shared.errors import CallerLeftError, OverloadedError
+from shared.errors import CallerLeftError, OverloadedError, Unavailable
 from shared.telemetry.log import event
 
 WAITING = 128
-"""How many calls wait at most."""
+"""How many calls wait at most for their turn in a process."""
 
 WAIT_SECONDS = 1.0
-"""How long one waits at most."""
+"""How long a call waits at most for its turn."""
 
 DEPARTURE_SECONDS = 0.2
 """How long a read goes on without its caller: one that ends by itself leaves its connection to MongoDB whole."""
@@ -54,24 +54,32 @@ class _Waiting(NamedTuple):
     departure: Departure | None
 
 
-class Admission:
+class Places:
     """Places for so many calls, and a queue behind them: short, so that whoever is served is served in time.
 
-    It belongs to the event loop in which it is used.
+    They belong to the event loop in which they are used.
     """
 
-    def __init__(self, places: int) -> None:
-        """Take how many calls may be worked on at a time."""
+    def __init__(self, places: int, waiting: int, seconds: float, text: Unavailable) -> None:
+        """Take how many calls have a place at a time, how many wait, how long, and what the others are told."""
         self._free = places
+        self._most_waiting = waiting
+        self._seconds = seconds
+        self._text = text
         self._waiting: deque[_Waiting] = deque()
         self._looking: asyncio.TimerHandle | None = None
         self._refused = 0
         self._log_again = 0.0
 
+    @classmethod
+    def for_calls(cls, places: int) -> Self:
+        """Return the places for the calls of a process."""
+        return cls(places, WAITING, WAIT_SECONDS, Unavailable.TOO_MANY_CALLS)
+
     @property
     def is_full(self) -> bool:
         """Whether the next call is refused."""
-        return len(self._waiting) >= WAITING
+        return len(self._waiting) >= self._most_waiting
 
     async def enter(self, departure: Departure | None = None) -> None:
         """Take a place, now or when one is left; raise OverloadedError if there is none, CallerLeftError for nobody."""
@@ -104,9 +112,9 @@ class Admission:
         self._refused += 1
         now = asyncio.get_running_loop().time()
         if now >= self._log_again:
-            event(logging.WARNING, "calls are refused: there are too many", refused=self._refused)
+            event(logging.WARNING, "calls are refused", reason=self._text.value, refused=self._refused)
             self._refused, self._log_again = 0, now + _LOG_SECONDS
-        return OverloadedError()
+        return OverloadedError(self._text)
 
     @staticmethod
     def _begin(waiting: _Waiting) -> bool:
@@ -121,7 +129,7 @@ class Admission:
 
     def _look(self, loop: asyncio.AbstractEventLoop) -> None:
         """Refuse what has waited too long."""
-        while self._waiting and loop.time() - self._waiting[0].since >= WAIT_SECONDS:
+        while self._waiting and loop.time() - self._waiting[0].since >= self._seconds:
             begun = self._waiting.popleft().begun
             if not begun.done():
                 begun.set_exception(self.refusal())

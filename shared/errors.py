@@ -275,6 +275,7 @@ class Unavailable(StrEnum):
     """The texts of a 503."""
 
     TOO_MANY_CALLS = "too many calls at once"
+    CONNECTIONS_IN_USE = "all connections to MongoDB are in use"
     UNREACHABLE = "MongoDB cannot be reached"
     NO_ANSWER = "MongoDB does not answer"
     CONNECTION_LOST = "the connection to MongoDB was lost"
@@ -314,10 +315,6 @@ class OverloadedError(UnavailableError):
     """More than this process can take on: nothing was begun, and another may be free."""
 
     headers: Mapping[str, str] = {"Retry-After": "1"}
-
-    def __init__(self, text: Unavailable = Unavailable.TOO_MANY_CALLS) -> None:
-        """Take what there is too much of."""
-        super().__init__(text)
 
 
 class CallerLeftError(DataAPIError):

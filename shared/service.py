@@ -4,7 +4,7 @@ import logging
 from collections.abc import Mapping
 
 from shared import settings as environment
-from shared.admission import Admission
+from shared.admission import Places
 from shared.app.exported import ExportedApp
 from shared.app.files import AppError
 from shared.app.model import App
@@ -51,7 +51,7 @@ class Service:
         self.generations = Generations(self.entries, settings)
         self.guard = Guard(settings.dozen_database, settings.allowed_stages)
         self.complexity = Complexity(settings)
-        self.admission = Admission(settings.calls_at_once)
+        self.admission = Places.for_calls(settings.calls_at_once)
         # who calls
         self.passwords = Passwords()
         self.limits = LoginLimits(self.lazy_store, settings)

@@ -110,7 +110,7 @@ async def test_when_the_queue_is_full_plain_calls_are_refused_like_all_others(
     assert (await first).status == 200
     assert {reply.status for found in await asyncio.gather(*crowd) for reply in found} <= {200, 503}
     assert await database.items.count_documents({}) == 0
-    logged = [line for line in narrow.log_lines if line["message"] == "calls are refused: there are too many"]
+    logged = [line for line in narrow.log_lines if line["message"] == "calls are refused"]
     assert logged
     assert logged[0]["level"] == "WARNING"
 
@@ -238,3 +238,45 @@ def test_what_is_plain_is_one_request_that_ends_with_its_bytes(inserted: bytes, 
         lengths = [line.partition(b":")[2].strip() for line in lines if line.startswith(b"content-length")]
         assert [int(length) for length in lengths] == [len(body)]
         assert b"\n" not in head.replace(b"\r\n", b"")
+
+
+@pytest.fixture(scope="module")
+async def four(mongod: Mongod, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Server]:
+    """A server with four connections, one of which is kept."""
+    log = tmp_path_factory.mktemp("four") / "log"
+    env = {"MONGO_DB_MAX_POOL_SIZE": "4", "MONGO_DB_TIMEOUT_MS": "9000", "AUTH_CACHE_SECONDS": "0"}
+    async with Server(log, MONGO_DB_URI=mongod.uri, **env) as running:
+        yield running
+
+
+ACTIONS: list[tuple[str, dict[str, Any]]] = [
+    ("findOne", {}),
+    ("find", {}),
+    ("aggregate", {"pipeline": []}),
+    ("insertOne", {"document": {"_id": "new"}}),
+    ("insertMany", {"documents": [{"_id": "new"}]}),
+    ("updateOne", {"filter": {}, "update": {"$set": {"a": 1}}}),
+    ("updateMany", {"filter": {}, "update": {"$set": {"a": 1}}}),
+    ("replaceOne", {"filter": {}, "replacement": {"a": 1}}),
+    ("deleteOne", {"filter": {}}),
+    ("deleteMany", {"filter": {}}),
+]
+
+
+async def test_when_all_connections_are_in_use_every_action_waits_as_long_and_says_so(
+    four: Server, key: str, database: Any, fail_point: FailPoint
+) -> None:
+    await database.items.insert_one({"_id": 1})
+    await fail_point("find", times=3, blockConnection=True, blockTimeMS=3_000, namespace="shop.items")
+    slow = [asyncio.create_task(Post(four, key)("findOne")) for _ in range(3)]
+    await asyncio.sleep(0.2)
+    began = time.monotonic()
+
+    answers = await asyncio.gather(*(Post(four, key)(name, **members) for name, members in ACTIONS))
+
+    assert 1.9 < time.monotonic() - began < 2.7
+    assert {(each.status, each.headers["retry-after"]) for each in answers} == {(503, "1")}
+    assert {errors_only(each)["error"] for each in answers} == {"all connections to MongoDB are in use"}
+    assert (await four.request("GET", "/health/ready")).status == 200
+    assert [each.status for each in await asyncio.gather(*slow)] == [200] * 3
+    assert await database.items.find().to_list() == [{"_id": 1}]

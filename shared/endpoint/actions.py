@@ -1,7 +1,8 @@
 """The actions of the Data API: request -> Call, Reply -> response."""
 
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from http import HTTPStatus
 from typing import NamedTuple
 
@@ -76,9 +77,20 @@ class Call:
         service.guard.operators(met.operators, request.database, is_system=self._caller.is_system)
         return request
 
-    def access(self, request: Request) -> Access:
-        """Return what the caller may do to the collection that a request names."""
-        return open_access(self._exchange.service, request, self._caller, self._request_view, self.form)
+    @asynccontextmanager
+    async def access(self, request: Request) -> AsyncIterator[Access]:
+        """Give what the caller may do to the collection that a request names, as soon as a connection is left for it.
+
+        Raise OverloadedError if none is left in time.
+        """
+        exchange = self._exchange
+        access = open_access(exchange.service, request, self._caller, self._request_view, self.form)
+        places = exchange.service.clients.places(request.data_source)
+        await places.enter(exchange.departure)
+        try:
+            yield access
+        finally:
+            places.leave()
 
 
 class Action(NamedTuple):

@@ -139,7 +139,7 @@ def error_response(error: DataAPIError, headers: Mapping[str, str]) -> func.Http
 
 def overloaded() -> func.HttpResponse:
     """Return the response to a call that gets no place."""
-    return error_response(OverloadedError(), HEADERS)
+    return error_response(OverloadedError(Unavailable.TOO_MANY_CALLS), HEADERS)
 
 
 def json_response(

@@ -1,6 +1,7 @@
 """The driver's clients, one for each connection string, and the collections behind the names of data sources."""
 
 from collections.abc import Callable, Mapping
+from math import inf
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, urlsplit
 
@@ -10,6 +11,7 @@ from pymongo import AsyncMongoClient
 from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.errors import PyMongoError
 
+from shared.admission import Places
 from shared.errors import Unavailable, UnavailableError, UnknownDataSourceError
 from shared.memory import Cache
 from shared.settings import VERSION, Settings
@@ -25,7 +27,12 @@ RAW: CodecOptions[Any] = CodecOptions(
 SIMPLE: Mapping[str, Any] = {"locale": "simple"}
 """The collation that compares texts as rules do."""
 
+MOST_KEPT = 4
+"""How many connections of a pool are kept at most for what calls need beside their data, and for readiness."""
+
 _SERVER_SELECTION_MS = 5_000
+_WAIT_SECONDS = 2.0  # for a connection
+_MOST_WAITING = 10_000
 _LONGEST_NAME = 500  # characters of a name in an error's text
 _MOST_COLLECTIONS = 1_000
 _OPTIONS_SECONDS = 60
@@ -51,6 +58,7 @@ class Clients:
         self._settings = settings
         self._listeners = listeners
         self._clients: dict[str, Client] = {}
+        self._places: dict[str, Places] = {}
         self._collections: Cache[tuple[str, str, str], Collection] = Cache(_MOST_COLLECTIONS)  # the URI, and names
         self._known_collections: Cache[tuple[str, str, str], bool] = Cache(_MOST_COLLECTIONS)
         self._options: Cache[tuple[int, str, str], Options] = Cache(_MOST_COLLECTIONS)
@@ -65,6 +73,10 @@ class Clients:
             found = self.client(uri)[database].get_collection(name, codec_options=RAW)
             self._collections.put((uri, database, name), found)
         return found
+
+    def places(self, data_source: str) -> Places:
+        """Return the places for calls at the connections of a data source that there is."""
+        return self._places[self._settings.data_source_uri(data_source) or ""]
 
     async def is_collection(self, data_source: str, database: str, name: str) -> bool:
         """Tell whether a namespace is no view, whose documents change by writes that do not name it.
@@ -100,7 +112,8 @@ class Clients:
     def client(self, uri: str) -> Client:
         """Return the client of a connection string; raise UnavailableError if the driver does not understand it."""
         if uri not in self._clients:
-            self._clients[uri] = self._new_client(uri)
+            client = self._clients[uri] = self._new_client(uri)
+            self._places[uri] = _places(int(min(client.options.pool_options.max_pool_size or inf, _MOST_WAITING)))
         return self._clients[uri]
 
     async def close(self) -> None:
@@ -117,6 +130,11 @@ class Clients:
             raise UnavailableError(Unavailable.WRONG_URI) from None
 
 
+def _places(pool: int) -> Places:
+    kept = min(MOST_KEPT, pool // 4)
+    return Places(pool - kept, _MOST_WAITING, _WAIT_SECONDS, Unavailable.CONNECTIONS_IN_USE)
+
+
 def client_options(uri: str, settings: Settings) -> dict[str, Any]:
     """Return the options of every client, less those that the connection string sets itself."""
     options = {
@@ -129,7 +147,7 @@ def client_options(uri: str, settings: Settings) -> dict[str, Any]:
         "maxPoolSize": settings.pool_size,
         "serverSelectionTimeoutMS": min(_SERVER_SELECTION_MS, settings.mongo_db_timeout_ms // 2),
         "w": "majority",  # an acknowledged write survives the loss of the primary
-        "waitQueueTimeoutMS": 2_000,
+        "waitQueueTimeoutMS": int(_WAIT_SECONDS * 1000),
     }
     if settings.mongo_db_auth == "entra":
         from shared.mongo import entra  # noqa: PLC0415  for those alone who ask for it

@@ -8,15 +8,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared import admission
-from shared.admission import WAITING, Admission, Departure
-from shared.errors import CallerLeftError, OverloadedError
+from shared.admission import WAITING, Departure, Places
+from shared.errors import CallerLeftError, OverloadedError, Unavailable
 from shared.settings import Settings
 from tests.depth import examples
 
 type Outcomes = list[tuple[int, str]]
 
 
-async def call(places: Admission, number: int, outcomes: Outcomes, departure: Departure | None = None) -> None:
+async def call(places: Places, number: int, outcomes: Outcomes, departure: Departure | None = None) -> None:
     try:
         await places.enter(departure)
     except (OverloadedError, CallerLeftError) as error:
@@ -25,30 +25,29 @@ async def call(places: Admission, number: int, outcomes: Outcomes, departure: De
         outcomes.append((number, "begun"))
 
 
-async def started(places: Admission, numbers: range, outcomes: Outcomes) -> list[asyncio.Task[None]]:
+async def started(places: Places, numbers: range, outcomes: Outcomes) -> list[asyncio.Task[None]]:
     tasks = [asyncio.create_task(call(places, number, outcomes)) for number in numbers]
     await asyncio.sleep(0)
     return tasks
 
 
 async def test_so_many_are_begun_so_many_wait_and_the_next_is_refused_at_once() -> None:
-    places = Admission(2)
+    places = Places.for_calls(2)
     outcomes: Outcomes = []
 
     await started(places, range(WAITING + 3), outcomes)
 
     assert places.is_full
     assert outcomes == [(0, "begun"), (1, "begun"), (WAITING + 2, "OverloadedError")]
-    assert OverloadedError().headers == {"Retry-After": "1"}
+    assert OverloadedError.headers == {"Retry-After": "1"}
     places.leave()
     await asyncio.sleep(0)
     assert outcomes[-1] == (2, "begun")
     assert not places.is_full
 
 
-async def test_who_waits_too_long_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(admission, "WAIT_SECONDS", 0.05)
-    places = Admission(1)
+async def test_who_waits_too_long_is_refused() -> None:
+    places = Places(1, 10, 0.05, Unavailable.TOO_MANY_CALLS)
     outcomes: Outcomes = []
 
     await asyncio.gather(*await started(places, range(3), outcomes))
@@ -59,7 +58,7 @@ async def test_who_waits_too_long_is_refused(monkeypatch: pytest.MonkeyPatch) ->
 
 
 async def test_who_has_left_is_not_begun_and_the_next_one_is() -> None:
-    places, left = Admission(1), Departure()
+    places, left = Places.for_calls(1), Departure()
     outcomes: Outcomes = []
     await places.enter()
     tasks = [
@@ -76,7 +75,7 @@ async def test_who_has_left_is_not_begun_and_the_next_one_is() -> None:
 
 
 async def test_a_call_that_is_cancelled_in_the_moment_of_its_turn_gives_its_place_on() -> None:
-    places = Admission(1)
+    places = Places.for_calls(1)
     await places.enter()
     waiting = asyncio.create_task(places.enter())
     await asyncio.sleep(0)
@@ -91,13 +90,13 @@ async def test_a_call_that_is_cancelled_in_the_moment_of_its_turn_gives_its_plac
 
 async def test_the_log_says_how_many_were_refused_and_seldom(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.WARNING)
-    places = Admission(1)
+    places = Places.for_calls(1)
 
     for _ in range(100):
         places.refusal()
 
     messages = [record.getMessage() for record in caplog.records]
-    assert len([message for message in messages if "calls are refused: there are too many" in message]) == 1
+    assert len([message for message in messages if "calls are refused" in message]) == 1
 
 
 async def test_a_departure_is_told_a_little_later_and_only_to_who_still_wants_to_know() -> None:
@@ -129,7 +128,7 @@ def test_places_are_never_exceeded_and_never_lost(most: int, steps: list[tuple[s
 class Visit:
     """A call that stays until it is told to end."""
 
-    def __init__(self, places: Admission, inside: set["Visit"]) -> None:
+    def __init__(self, places: Places, inside: set["Visit"]) -> None:
         self.places, self.inside = places, inside
         self.departure, self.end = Departure(), asyncio.Event()
         self.task = asyncio.create_task(self.run())
@@ -156,7 +155,7 @@ class Visit:
 
 
 async def _walk(most: int, steps: list[tuple[str, int]]) -> None:
-    places = Admission(most)
+    places = Places.for_calls(most)
     visits: list[Visit] = []
     inside: set[Visit] = set()
     for name, number in steps:
