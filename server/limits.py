@@ -1,12 +1,9 @@
-"""What the settings limit in the server itself, and the body of a request within its limit."""
+"""What the settings limit in the server itself."""
 
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, NamedTuple, Self
+from typing import NamedTuple, Self
 
 from shared.admission import Places
 from shared.settings import Settings
-
-type Receive = Callable[[], Awaitable[Mapping[str, Any]]]
 
 
 class Limits(NamedTuple):
@@ -32,21 +29,3 @@ class Limits(NamedTuple):
             admission,
             overloaded,
         )
-
-
-async def body(headers: Mapping[str, str], receive: Receive, limit: int) -> bytes | None:
-    """Return the body; of one that is too large no more than shows that it is; None if the client left meanwhile."""
-    declared = headers.get("content-length", "")
-    if declared.isdecimal() and int(declared) > limit:
-        return b""
-    parts: list[bytes] = []
-    size = 0
-    while size <= limit:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            return None
-        parts.append(message.get("body", b""))
-        size += len(parts[-1])
-        if not message.get("more_body", False):
-            break
-    return b"".join(parts)

@@ -275,6 +275,7 @@ class Unavailable(StrEnum):
     """The texts of a 503."""
 
     TOO_MANY_CALLS = "too many calls at once"
+    TOO_MUCH = "too many large calls at once"
     CONNECTIONS_IN_USE = "all connections to MongoDB are in use"
     UNREACHABLE = "MongoDB cannot be reached"
     NO_ANSWER = "MongoDB does not answer"

@@ -19,6 +19,7 @@ from shared.auth.passwords import Passwords
 from shared.auth.sessions import Sessions
 from shared.auth.tokens import Tokens
 from shared.auth.users import Users
+from shared.budget import Budget, bytes_of
 from shared.cache.entries import Entries
 from shared.cache.generations import Generations
 from shared.cache.store import LazyStore
@@ -52,6 +53,7 @@ class Service:
         self.guard = Guard(settings.dozen_database, settings.allowed_stages)
         self.complexity = Complexity(settings)
         self.admission = Places.for_calls(settings.calls_at_once)
+        self.budget = Budget(bytes_of(settings))
         # who calls
         self.passwords = Passwords()
         self.limits = LoginLimits(self.lazy_store, settings)

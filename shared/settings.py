@@ -55,6 +55,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="upper"):
     keep_alive_seconds: Annotated[int, Meta(ge=1, le=3600)] = 75
     max_client_connections: Positive | None = None
     max_calls: Positive | None = None
+    memory_budget_bytes: Positive | None = None
     web_concurrency: Annotated[int, Meta(ge=1, le=1_000)] = 1
     listen_host: str = "0.0.0.0"  # noqa: S104  a container is reached from outside itself
     listen_port: Port = 7071
@@ -141,7 +142,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="upper"):
             return self.mongo_db_max_pool_size
         if self.mongo_db_max_connections is None:
             return connections.DEFAULT_POOL_SIZE
-        here = max(self.web_concurrency, self.functions_worker_process_count or 1)
+        here = self.processes_here
         expected = self.expected_processes or here
         if expected < here:
             raise SettingsError(f"EXPECTED_PROCESSES must count all processes: one instance alone has {here}")
@@ -151,6 +152,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="upper"):
             least = expected * (monitors + 1)
             raise SettingsError(f"MONGO_DB_MAX_CONNECTIONS is too small: {expected} processes need at least {least}")
         return size
+
+    @property
+    def processes_here(self) -> int:
+        """How many processes this instance has."""
+        return max(self.web_concurrency, self.functions_worker_process_count or 1)
 
     @property
     def calls_at_once(self) -> int:

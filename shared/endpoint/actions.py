@@ -35,7 +35,6 @@ from shared.mongo.deadlines import driver_call
 from shared.requests import Request
 from shared.rules.expressions import Expansions, holds
 from shared.service import Service
-from shared.settings import Settings
 
 __all__ = ["ACTION_ROUTE", "ALL_METHODS", "Action", "Actions", "Call", "answer"]
 
@@ -170,11 +169,9 @@ async def _run(exchange: Exchange, action: Action) -> func.HttpResponse:
     req, service = exchange.request, exchange.service
     if req.method != "POST":
         raise MethodNotAllowedError("method not allowed")
-    body, app = _body(req, service.settings), exchange.app
-    if app is not None:
-        verify(app.data_api, req.headers, req.params, body)
+    _refuse_body(exchange)
     with driver_call(service.settings.mongo_db_timeout_ms, exchange.arrived) as deadline:
-        call = await _call(exchange, action, body)
+        call = await _call(exchange, action)
         deadline.refuse_late()
         if action.reads:
             deadline.end_at(exchange.departure)
@@ -188,18 +185,21 @@ async def _run(exchange: Exchange, action: Action) -> func.HttpResponse:
     return response
 
 
-async def _call(exchange: Exchange, action: Action, body: bytes) -> Call:
-    req, service = exchange.request, exchange.service
+async def _call(exchange: Exchange, action: Action) -> Call:
+    req, service, app = exchange.request, exchange.service, exchange.app
     address = client_address(req.headers, service.settings.trusted_proxies)
     caller = await service.credentials.authenticate(req.headers, address)
     exchange.line.caller = caller.id
+    body = await exchange.body(service.settings.max_body_bytes)
+    if app is not None:
+        verify(app.data_api, req.headers, req.params, body)
     view = RequestView(req, action.name, address)
     if not caller.is_system:
-        _refuse_uncallable(exchange.app, Expansions(caller.user, view))
+        _refuse_uncallable(app, Expansions(caller.user, view))
     if "content-encoding" in req.headers:
         body = await decoded(body, req.headers["content-encoding"], service.settings.max_body_bytes)
     document = _document(body, service)
-    form = reply_format(req.headers.get("accept"), service.settings, exchange.app)
+    form = reply_format(req.headers.get("accept"), service.settings, app)
     return Call(exchange, document, caller, view, form)
 
 
@@ -220,14 +220,15 @@ def _preflight(exchange: Exchange) -> func.HttpResponse:
     return exchange.preflight("POST, OPTIONS", ", ".join(allowed))
 
 
-def _body(req: func.HttpRequest, settings: Settings) -> bytes:
-    body: bytes = req.get_body()
+def _refuse_body(exchange: Exchange) -> None:
+    """Refuse a body by what is known of it before all of it is read."""
+    req, limit = exchange.request, exchange.service.settings.max_body_bytes
+    size = len(req.get_body())
     declared = req.headers.get("content-length", "")
-    if len(body) > settings.max_body_bytes or (declared.isdecimal() and int(declared) > settings.max_body_bytes):
-        raise BodyTooLargeError(f"request body too large: the limit is {settings.max_body_bytes} bytes")
-    if not body and "chunked" in req.headers.get("transfer-encoding", "").lower():
+    if size > limit or (declared.isdecimal() and int(declared) > limit):
+        raise BodyTooLargeError(f"request body too large: the limit is {limit} bytes")
+    if not size and exchange.is_whole and "chunked" in req.headers.get("transfer-encoding", "").lower():
         raise LengthRequiredError("request body must be sent with a Content-Length")
-    return body
 
 
 def _document(body: bytes, service: Service) -> Document:

@@ -14,6 +14,7 @@ from pymongo.asynchronous.command_cursor import AsyncRawBatchCommandCursor
 from pymongo.asynchronous.cursor import AsyncRawBatchCursor
 from pymongo.errors import ConnectionFailure, OperationFailure
 
+from shared import budget
 from shared.documents.ejson import Document
 from shared.documents.elements import first_batch, split
 from shared.errors import NoRoleError, ReadTooLargeError
@@ -51,7 +52,7 @@ async def find(target: Collection, reading: Reading, settings: Settings, batch_s
     if 0 < reading.limit <= _AT_ONCE:
         batch = await _only_batch(target, reading, settings)
         if batch is not None:
-            _refuse_too_large(len(batch), settings)
+            await _hold(len(batch), len(batch), settings)
             yield batch
             return
     cursor = target.find_raw_batches(
@@ -74,7 +75,7 @@ async def batches(cursor: RawCursor, settings: Settings) -> AsyncGenerator[bytes
     async with cursor:
         async for batch in cursor:
             size += len(batch)
-            _refuse_too_large(size, settings)
+            await _hold(len(batch), size, settings)
             yield batch
 
 
@@ -107,10 +108,11 @@ async def computed(
         async for each in made:
             batch.append(each.raw)
             size += len(batch[-1])
-            _refuse_too_large(size, settings)
             if size - sent >= _BATCH_BYTES:
+                await _hold(size - sent, size, settings)
                 yield b"".join(batch)
                 batch, sent = [], size
+    await _hold(size - sent, size, settings)
     yield b"".join(batch)
 
 
@@ -178,6 +180,8 @@ def _refuse_last(error: ConnectionFailure | OperationFailure, target: Collection
         raise error
 
 
-def _refuse_too_large(size: int, settings: Settings) -> None:
+async def _hold(more: int, size: int, settings: Settings) -> None:
+    """Hold so many bytes more of what is read, and what is made of them; raise if all together are too many."""
     if size > settings.max_read_bytes:
         raise ReadTooLargeError(f"the documents found exceed {settings.max_read_bytes} bytes")
+    await budget.work_on(2 * more)
