@@ -2,8 +2,6 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Iterator
-from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
 from typing import NamedTuple
@@ -130,15 +128,23 @@ _share: ContextVar[Share | None] = ContextVar("share", default=None)
 """The share of the call that the task works on; a module's, because that is how they are made."""
 
 
-@contextmanager
-def held_by(share: Share) -> Iterator[None]:
-    """Have what is read inside be held by this share, and end its work behind it."""
-    token = _share.set(share)
-    try:
-        yield
-    finally:
-        _share.reset(token)
-        share.end_work()
+class held_by:  # noqa: N801  used as a context manager; a class costs half of what a generator does
+    """Have what is read inside be held by a share, and end its work behind it."""
+
+    __slots__ = ("_share", "_token")
+
+    def __init__(self, share: Share) -> None:
+        """Take the share."""
+        self._share = share
+
+    def __enter__(self) -> None:
+        """Begin."""
+        self._token = _share.set(self._share)
+
+    def __exit__(self, *_: object) -> None:
+        """End."""
+        _share.reset(self._token)
+        self._share.end_work()
 
 
 async def work_on(size: int) -> None:

@@ -1,8 +1,7 @@
 """The actions of the Data API: request -> Call, Reply -> response."""
 
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from typing import NamedTuple
 
@@ -10,6 +9,7 @@ import azure.functions as func
 
 from shared.access.opening import open_access
 from shared.access.protocol import Access, Reply
+from shared.admission import Departure, Places
 from shared.app.model import App
 from shared.app.signatures import verify
 from shared.auth.accounts import Caller
@@ -76,20 +76,35 @@ class Call:
         service.guard.operators(met.operators, request.database, is_system=self._caller.is_system)
         return request
 
-    @asynccontextmanager
-    async def access(self, request: Request) -> AsyncIterator[Access]:
+    def access(self, request: Request) -> "Opening":
         """Give what the caller may do to the collection that a request names, as soon as a connection is left for it.
 
         Raise OverloadedError if none is left in time.
         """
         exchange = self._exchange
         access = open_access(exchange.service, request, self._caller, self._request_view, self.form)
-        places = exchange.service.clients.places(request.data_source)
-        await places.enter(exchange.departure)
-        try:
-            yield access
-        finally:
-            places.leave()
+        return Opening(access, exchange.service.clients.places(request.data_source), exchange.departure)
+
+
+class Opening:
+    """A collection that is open while a call has a place at its data source's connections."""
+
+    __slots__ = ("_access", "_departure", "_places")
+
+    def __init__(self, access: Access, places: Places, departure: Departure | None) -> None:
+        """Take what is opened, the places, and whether the caller is still there."""
+        self._access = access
+        self._places = places
+        self._departure = departure
+
+    async def __aenter__(self) -> Access:
+        """Take a place."""
+        await self._places.enter(self._departure)
+        return self._access
+
+    async def __aexit__(self, *_: object) -> None:
+        """Give it back."""
+        self._places.leave()
 
 
 class Action(NamedTuple):
