@@ -18,6 +18,9 @@ WAIT_SECONDS = 1.0
 DEPARTURE_SECONDS = 0.2
 """How long a read goes on without its caller: one that ends by itself leaves its connection to MongoDB whole."""
 
+PATIENT_SECONDS = 0.1
+"""How long the queue may be for the first to come to be the first; behind it the newest is, whom somebody awaits."""
+
 _LOOK_SECONDS = 0.1
 _LOG_SECONDS = 10.0
 
@@ -56,6 +59,9 @@ class _Waiting(NamedTuple):
 
 class Places:
     """Places for so many calls, and a queue behind them: short, so that whoever is served is served in time.
+
+    The first to come is the first to be served, until somebody has waited so long that more come than can be served.
+    Then it is the last: those who waited may have given up, and if not, are soon told that there is no place.
 
     They belong to the event loop in which they are used.
     """
@@ -101,10 +107,13 @@ class Places:
             raise
 
     def leave(self) -> None:
-        """Give a place back, which the call that has waited longest gets."""
-        while self._waiting:
-            if self._begin(self._waiting.popleft()):
-                return
+        """Give a place back, which the next call gets."""
+        if self._waiting:
+            is_late = asyncio.get_running_loop().time() - self._waiting[0].since > PATIENT_SECONDS
+            following = self._waiting.pop if is_late else self._waiting.popleft
+            while self._waiting:
+                if self._begin(following()):
+                    return
         self._free += 1
 
     def refusal(self) -> OverloadedError:

@@ -161,7 +161,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="upper"):
     @property
     def calls_at_once(self) -> int:
         """How many calls a process works on at a time: not all of them hold a connection all the time."""
-        return self.max_calls or min(max(2 * self.pool_size, _LEAST_CALLS), _MOST_CALLS)
+        return self.max_calls or min(max(self.pool_size * 5 // 4, _LEAST_CALLS), _MOST_CALLS)
 
     @property
     def allowed_origins(self) -> frozenset[str]:

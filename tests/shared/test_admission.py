@@ -57,6 +57,20 @@ async def test_who_waits_too_long_is_refused() -> None:
     await places.enter()
 
 
+async def test_who_came_first_is_first_until_more_come_than_can_be_served(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(admission, "PATIENT_SECONDS", 0.05)
+    places = Places.for_calls(1)
+    outcomes: Outcomes = []
+    await started(places, range(5), outcomes)
+
+    for pause in (0, 0, 0.06, 0):
+        await asyncio.sleep(pause)
+        places.leave()
+    await asyncio.sleep(0)
+
+    assert [number for number, _ in outcomes] == [0, 1, 2, 4, 3]
+
+
 async def test_who_has_left_is_not_begun_and_the_next_one_is() -> None:
     places, left = Places.for_calls(1), Departure()
     outcomes: Outcomes = []
@@ -180,15 +194,15 @@ async def _walk(most: int, steps: list[tuple[str, int]]) -> None:
 @pytest.mark.parametrize(
     ("environ", "places"),
     [
-        ({}, 100),
+        ({}, 62),
         ({"MONGO_DB_MAX_POOL_SIZE": "4"}, 16),
-        ({"MONGO_DB_MAX_POOL_SIZE": "20"}, 40),
+        ({"MONGO_DB_MAX_POOL_SIZE": "20"}, 25),
         ({"MONGO_DB_MAX_POOL_SIZE": "500"}, 200),
         ({"MONGO_DB_MAX_POOL_SIZE": "500", "MAX_CALLS": "3"}, 3),
     ],
     ids=str,
 )
-def test_there_are_twice_as_many_places_as_connections_unless_they_are_set(
+def test_there_are_a_quarter_more_places_than_connections_unless_they_are_set(
     environ: dict[str, str], places: int
 ) -> None:
     assert Settings.from_environ({"MONGO_DB_URI": "mongodb://h/", **environ}).calls_at_once == places
