@@ -307,7 +307,7 @@ class UnavailableError(DataAPIError):
 
 
 class UnconfirmedWriteError(UnavailableError):
-    """A write that no majority of the replica set confirmed: it may have happened, so there is no Retry-After."""
+    """A write that may have happened: its answer was lost, or no majority confirmed it. So there is no Retry-After."""
 
     headers: Mapping[str, str] = {}
 

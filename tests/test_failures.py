@@ -26,6 +26,14 @@ from tests.hosts import Answer, Server, Worker, eventually
 INTERNAL = "InternalServerError"
 
 
+READS = [
+    pytest.param("find", "findOne", {}, id="findOne"),
+    pytest.param("find", "find", {}, id="find"),
+    pytest.param("find", "find", {"limit": 2_000}, id="find, more"),
+    pytest.param("aggregate", "aggregate", {"pipeline": []}, id="aggregate"),
+]
+
+
 @pytest.fixture(scope="module")
 def own_mongod(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mongod]:
     """A mongod that a test may kill."""
@@ -245,6 +253,30 @@ async def test_a_find_one_that_the_server_could_not_do_just_then_is_tried_again(
     assert answer.json == {"document": {"_id": 2, "b": 1}}
 
 
+OVERLOADED = ["SystemOverloadedError", "RetryableError"]
+
+
+@pytest.mark.parametrize(("command", "name", "members"), READS)
+async def test_a_read_that_an_overloaded_server_refuses_unread_is_tried_again(
+    reliable: Reliable, command: str, name: str, members: dict[str, Any]
+) -> None:
+    await reliable.fail(command, times=2, errorCode=462, errorLabels=OVERLOADED)
+
+    assert (await reliable.post(name, **members)).status == 200
+
+
+@pytest.mark.parametrize(("command", "name", "members"), READS)
+async def test_a_read_that_an_overloaded_server_does_not_want_again_is_not(
+    reliable: Reliable, command: str, name: str, members: dict[str, Any]
+) -> None:
+    await reliable.fail(command, errorCode=462, errorLabels=OVERLOADED[:1])
+
+    refused, allowed = [await reliable.post(name, **members) for _ in range(2)]
+
+    assert (refused.status, refused.headers["retry-after"], allowed.status) == (503, "5", 200)
+    assert errors_only(refused) == {"error": "MongoDB is overloaded", "error_code": INTERNAL}
+
+
 async def test_a_find_one_is_not_tried_again_where_the_uri_forbids_it(
     worker: Worker, configured: pytest.MonkeyPatch, mongod: Mongod, key: str, fail_point: FailPoint
 ) -> None:
@@ -299,6 +331,7 @@ REFUSED = "MongoDB refuses the credentials of this deployment"
         pytest.param(13, (403, "NoMatchingRuleFound", "MongoDB does not let"), id="Unauthorized"),
         pytest.param(112, (503, INTERNAL, ""), id="WriteConflict"),
         pytest.param(14031, (503, INTERNAL, ""), id="OutOfDiskSpace"),
+        pytest.param(388, (503, INTERNAL, "MongoDB is overloaded"), id="the cache is full"),
         pytest.param(59, (400, "MongoDBError", "(CommandNotFound) "), id="CommandNotFound"),
         pytest.param(96, (400, "MongoDBError", "(OperationFailed) "), id="OperationFailed"),
         pytest.param(1, (500, INTERNAL, "internal error, logged with id "), id="InternalError"),

@@ -7,16 +7,15 @@ from urllib.parse import parse_qsl, urlsplit
 
 from bson.codec_options import CodecOptions, DatetimeConversion
 from bson.raw_bson import RawBSONDocument
-from pymongo import AsyncMongoClient
 from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.errors import PyMongoError
 
 from shared.admission import Places
 from shared.errors import Unavailable, UnavailableError, UnknownDataSourceError
 from shared.memory import Cache
+from shared.mongo.outcomes import Client
 from shared.settings import VERSION, Settings
 
-type Client = AsyncMongoClient[dict[str, Any]]
 type Collection = AsyncCollection[dict[str, Any]]
 
 RAW: CodecOptions[Any] = CodecOptions(
@@ -124,7 +123,7 @@ class Clients:
     def _new_client(self, uri: str) -> Client:
         options = client_options(uri, self._settings)
         try:
-            return AsyncMongoClient(uri, **options, event_listeners=self._listeners())
+            return Client(uri, **options, event_listeners=self._listeners())
         except (PyMongoError, ValueError):  # ValueError: a URI option of the wrong type
             # from None: the driver's text may hold a piece of the password
             raise UnavailableError(Unavailable.WRONG_URI) from None
