@@ -1,9 +1,11 @@
 """What a caller sees when something fails: real failures, of a real mongod or by the server's own failCommand."""
 
+import asyncio
 import json
 import time
 from collections.abc import AsyncIterator, Iterator
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import azure.functions as func
@@ -21,6 +23,7 @@ from shared.mongo.control import API_KEYS
 from shared.mongo.readiness import Readiness
 from shared.service import process
 from tests.conftest import ACTION, FailPoint, Post, errors_only, request_body
+from tests.functions.rules.test_every_action import CALLS
 from tests.hosts import Answer, Server, Worker, eventually
 
 INTERNAL = "InternalServerError"
@@ -318,6 +321,23 @@ async def test_a_call_during_an_election_waits_for_the_new_primary(
     assert answer.status in {200, 201}
 
 
+async def test_calls_of_every_action_outlast_an_outage_as_long_as_an_election(
+    own_mongod: Mongod, own_key: str, tmp_path: Path
+) -> None:
+    async with Server(tmp_path / "log", MONGO_DB_URI=own_mongod.uri) as server:
+        await call(server, own_key)
+        own_mongod.kill()
+        await asyncio.sleep(0.5)  # the driver has noticed
+        calls = [
+            asyncio.create_task(call(server, own_key, name, collection=name, **each)) for name, each in CALLS.items()
+        ]
+        await asyncio.sleep(6)
+        await asyncio.to_thread(own_mongod.start)
+        answers = await asyncio.gather(*calls)
+
+    assert {answer.status for answer in answers} == {200, 201}
+
+
 REFUSED = "MongoDB refuses the credentials of this deployment"
 
 
@@ -483,6 +503,17 @@ async def test_readiness_tells_that_mongodb_is_away_and_keeps_it_for_a_moment(
     assert errors_only(first) == {"error": "MongoDB cannot be reached", "error_code": INTERNAL}
     assert first.headers["retry-after"] == "5"
     assert time.monotonic() - started < 0.09
+
+
+async def test_a_server_starts_and_is_not_ready_soon_while_mongodb_is_away(tmp_path: Path) -> None:
+    async with Server(tmp_path / "log", MONGO_DB_URI=f"mongodb://127.0.0.1:{free_port()}/") as server:
+        started = time.monotonic()
+        live = await server.request("GET", "/health/live")
+        ready = await server.request("GET", "/health/ready")
+        took = time.monotonic() - started
+
+    assert (live.status, ready.status) == (200, 503)
+    assert took < readiness.PING_SECONDS + 1
 
 
 async def test_readiness_is_cached(worker: Worker, configured: pytest.MonkeyPatch, fail_point: FailPoint) -> None:

@@ -29,7 +29,7 @@ SIMPLE: Mapping[str, Any] = {"locale": "simple"}
 MOST_KEPT = 4
 """How many connections of a pool are kept at most for what calls need beside their data, and for readiness."""
 
-_SERVER_SELECTION_MS = 5_000
+_SERVER_SELECTION_MS = 15_000  # an election takes 10 to 12 seconds
 _WAIT_SECONDS = 2.0  # for a connection
 _MOST_WAITING = 10_000
 _LONGEST_NAME = 500  # characters of a name in an error's text
@@ -144,7 +144,7 @@ def client_options(uri: str, settings: Settings) -> dict[str, Any]:
         "maxConnecting": 4,
         "maxIdleTimeMS": 120_000,  # below the four minutes after which Azure drops idle connections
         "maxPoolSize": settings.pool_size,
-        "serverSelectionTimeoutMS": min(_SERVER_SELECTION_MS, settings.mongo_db_timeout_ms // 2),
+        "serverSelectionTimeoutMS": min(_SERVER_SELECTION_MS, settings.mongo_db_timeout_ms * 3 // 4),
         "w": "majority",  # an acknowledged write survives the loss of the primary
         "waitQueueTimeoutMS": int(_WAIT_SECONDS * 1000),
     }

@@ -108,7 +108,7 @@ async def server_deadline(target: AsyncCollection[Any], timeout_ms: int) -> Asyn
     """
     client = target.database.client
     if not client.topology_description.has_writable_server():
-        await client.admin.command("ping")  # waits for a server, or says in a few seconds that there is none
+        await client.admin.command("ping")  # waits for a server as a read would, not for all the time that is left
     with pymongo.timeout(left_ms(timeout_ms) / 1000):
         yield
 

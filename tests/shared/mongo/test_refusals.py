@@ -249,5 +249,12 @@ def test_the_page_about_settings_lists_the_options_of_every_client() -> None:
     }
 
 
+@pytest.mark.parametrize(("timeout_ms", "expected"), [(30_000, 15_000), (20_000, 15_000), (10_000, 7_500)])
+def test_a_server_is_waited_for_within_the_deadline(timeout_ms: int, expected: int) -> None:
+    options = clients.client_options("mongodb://h/", Settings(mongo_db_timeout_ms=timeout_ms))
+
+    assert options["serverSelectionTimeoutMS"] == expected
+
+
 def test_the_pool_is_a_setting() -> None:
     assert clients.client_options("mongodb://h/", Settings(mongo_db_max_pool_size=7))["maxPoolSize"] == 7
