@@ -329,6 +329,6 @@ class CallerLeftError(DataAPIError):
 
 
 class DeadlinePassedError(DataAPIError):
-    """The call took longer than MONGO_DB_TIMEOUT_MS; a write may or may not have happened."""
+    """The call took longer than MONGO_DB_TIMEOUT_MS; the text says so if a write may have happened."""
 
     status, code = HTTPStatus.GATEWAY_TIMEOUT, "ExecutionTimeLimitExceeded"

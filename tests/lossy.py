@@ -27,6 +27,9 @@ class Fate(Enum):
     UNANSWERED = "unanswered"
     """The connection breaks when mongod has done it."""
 
+    UNHEARD = "unheard"
+    """Mongod does it, but no answer comes, and the connection stays open."""
+
     LAST = "last"
     """As UNANSWERED, and there are no more connections after it."""
 
@@ -104,9 +107,10 @@ class _Line:
 
     async def answers(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while data := await reader.read(1 << 20):
-            if self.fate is not Fate.DONE:
+            if self.fate is Fate.DONE:
+                writer.write(data)
+            elif self.fate is not Fate.UNHEARD:
                 return
-            writer.write(data)
 
     async def commands(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         async for message in _messages(reader):

@@ -4,17 +4,16 @@ The error that the driver raises in the end does not tell. It may be about a ret
 the attempt before it lost its answer.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
 
 from pymongo import AsyncMongoClient
 from pymongo.asynchronous.client_session import AsyncClientSession
-from pymongo.errors import OperationFailure, PyMongoError
+from pymongo.errors import PyMongoError
 
 _UNKNOWN = "UnknownWriteOutcome"  # ours, beside the labels of MongoDB and of the driver
-_UNKNOWN_COMMIT = "UnknownTransactionCommitResult"
-_NO_TRANSACTION = "TransientTransactionError"
 
 _NOT_BEGUN_LABELS = ("NoWritesPerformed", "RetryableError")
 _NOT_BEGUN_CODES = frozenset({
@@ -33,7 +32,7 @@ type _Run = Callable[[_Attempt], Awaitable[Any]]
 
 
 class Client(AsyncMongoClient[dict[str, Any]]):
-    """The driver's client; the errors of writes that may have happened carry a label, whoever wrote."""
+    """The driver's client; what ends a write that may have happened says so, whoever wrote."""
 
     def _retry_internal(  # type: ignore[override]  # options that it does not look at are passed on
         self,
@@ -54,14 +53,17 @@ class Client(AsyncMongoClient[dict[str, Any]]):
 
 
 async def _labelled(run: _Run, func: _Attempt, bulk: Any, operation: str) -> Any:
-    is_unknown = False
+    is_unknown = operation == _COMMIT  # it may be the second, after one without an answer
 
     async def attempt(*arguments: Any) -> Any:
         nonlocal is_unknown
         try:
             return await func(*arguments)
         except PyMongoError as error:
-            is_unknown = is_unknown or not _is_certain(error, bulk, operation)
+            is_unknown = is_unknown or not _is_certain(error, bulk)
+            raise
+        except asyncio.CancelledError:
+            is_unknown = True
             raise
 
     try:
@@ -70,17 +72,21 @@ async def _labelled(run: _Run, func: _Attempt, bulk: Any, operation: str) -> Any
         if is_unknown:
             error._add_error_label(_UNKNOWN)
         raise
+    except asyncio.CancelledError as error:
+        if is_unknown:
+            error.add_note(_UNKNOWN)
+        raise
 
 
-def _is_certain(error: PyMongoError, bulk: Any, operation: str) -> bool:
+def _is_certain(error: PyMongoError, bulk: Any) -> bool:
     """Tell whether the answer to a command proves that nothing was written."""
-    if operation == _COMMIT:
-        return isinstance(error, OperationFailure) and error.has_error_label(_NO_TRANSACTION)
     if bulk is not None and bulk.current_run is not None and bulk.current_run.idx_offset:
         return False  # commands before this one have written
     return any(map(error.has_error_label, _NOT_BEGUN_LABELS)) or getattr(error, "code", None) in _NOT_BEGUN_CODES
 
 
-def may_have_written(error: PyMongoError) -> bool:
-    """Tell whether what failed was a write that may have happened, wholly or in part."""
-    return error.has_error_label(_UNKNOWN) or error.has_error_label(_UNKNOWN_COMMIT)
+def may_have_written(error: BaseException | None) -> bool:
+    """Tell whether what failed or was cancelled was a write that may have happened, wholly or in part."""
+    if isinstance(error, PyMongoError):
+        return error.has_error_label(_UNKNOWN)
+    return _UNKNOWN in getattr(error, "__notes__", ())

@@ -100,6 +100,11 @@ def may_pass(error: ConnectionFailure | OperationFailure) -> bool:
     return not isinstance(error, _NO_CONNECTION)  # the driver waited already
 
 
+def late(error: BaseException | None) -> DeadlinePassedError:
+    """Return the caller's error for a deadline that passed, which says so if a write may have happened."""
+    return DeadlinePassedError(f"{LATE}: {CHECK_FIRST}" if may_have_written(error) else LATE)
+
+
 def is_overload(error: PyMongoError) -> bool:
     """Tell whether MongoDB, or the driver for it, says that there is too much to do."""
     return error.has_error_label(_OVERLOADED)
@@ -109,7 +114,7 @@ def _of_server(error: ConnectionFailure | OperationFailure) -> Exception:
     details = _details(error)
     code: int = details.get("code") or getattr(error, "code", None) or 0
     if error.timeout and not _is_unreachable(error):
-        return DeadlinePassedError(LATE)
+        return late(error)
     if isinstance(error, WriteConcernError) or (isinstance(error, BulkWriteError) and not details.get("code")):
         return UnconfirmedWriteError(Unavailable.UNCONFIRMED)
     if reason := _passing_reason(error, code):
