@@ -307,7 +307,7 @@ class UnavailableError(DataAPIError):
 
 
 class UnconfirmedWriteError(UnavailableError):
-    """A write that no majority of the replica set confirmed: it may have happened, so there is no Retry-After."""
+    """A write that may have happened: its answer was lost, or no majority confirmed it. So there is no Retry-After."""
 
     headers: Mapping[str, str] = {}
 
@@ -329,6 +329,6 @@ class CallerLeftError(DataAPIError):
 
 
 class DeadlinePassedError(DataAPIError):
-    """The call took longer than MONGO_DB_TIMEOUT_MS; a write may or may not have happened."""
+    """The call took longer than MONGO_DB_TIMEOUT_MS; the text says so if a write may have happened."""
 
     status, code = HTTPStatus.GATEWAY_TIMEOUT, "ExecutionTimeLimitExceeded"

@@ -19,10 +19,10 @@ from shared.access.trimming import Sighting, StoredTrimming, Trimming, Visible
 from shared.documents import replies
 from shared.documents.ejson import Document
 from shared.documents.elements import decoded, identity, pieces, split
-from shared.errors import InvalidParameterError
+from shared.errors import InvalidParameterError, UnavailableError
 from shared.mongo import reads
 from shared.mongo.clients import SIMPLE
-from shared.mongo.refusals import may_pass
+from shared.mongo.refusals import translated
 from shared.requests import Reading
 from shared.rules import field_paths
 from shared.rules.field_paths import Uses
@@ -93,7 +93,7 @@ class RuledReads(Ruled):
             else:
                 return _texts_of(await self._found(reading, trimming, used))
         except OperationFailure as error:
-            if may_pass(error) or not reading.sort:
+            if not reading.sort or isinstance(translated(error), UnavailableError):
                 raise
             return await self._selected(reading, trimming, used)
         return await self.full.texts(self._computed(visible, [{"$project": reading.projection}]))

@@ -7,16 +7,15 @@ from urllib.parse import parse_qsl, urlsplit
 
 from bson.codec_options import CodecOptions, DatetimeConversion
 from bson.raw_bson import RawBSONDocument
-from pymongo import AsyncMongoClient
 from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.errors import PyMongoError
 
 from shared.admission import Places
 from shared.errors import Unavailable, UnavailableError, UnknownDataSourceError
 from shared.memory import Cache
+from shared.mongo.outcomes import Client
 from shared.settings import VERSION, Settings
 
-type Client = AsyncMongoClient[dict[str, Any]]
 type Collection = AsyncCollection[dict[str, Any]]
 
 RAW: CodecOptions[Any] = CodecOptions(
@@ -30,7 +29,7 @@ SIMPLE: Mapping[str, Any] = {"locale": "simple"}
 MOST_KEPT = 4
 """How many connections of a pool are kept at most for what calls need beside their data, and for readiness."""
 
-_SERVER_SELECTION_MS = 5_000
+_SERVER_SELECTION_MS = 15_000  # an election takes 10 to 12 seconds
 _WAIT_SECONDS = 2.0  # for a connection
 _MOST_WAITING = 10_000
 _LONGEST_NAME = 500  # characters of a name in an error's text
@@ -124,7 +123,7 @@ class Clients:
     def _new_client(self, uri: str) -> Client:
         options = client_options(uri, self._settings)
         try:
-            return AsyncMongoClient(uri, **options, event_listeners=self._listeners())
+            return Client(uri, **options, event_listeners=self._listeners())
         except (PyMongoError, ValueError):  # ValueError: a URI option of the wrong type
             # from None: the driver's text may hold a piece of the password
             raise UnavailableError(Unavailable.WRONG_URI) from None
@@ -145,7 +144,7 @@ def client_options(uri: str, settings: Settings) -> dict[str, Any]:
         "maxConnecting": 4,
         "maxIdleTimeMS": 120_000,  # below the four minutes after which Azure drops idle connections
         "maxPoolSize": settings.pool_size,
-        "serverSelectionTimeoutMS": min(_SERVER_SELECTION_MS, settings.mongo_db_timeout_ms // 2),
+        "serverSelectionTimeoutMS": min(_SERVER_SELECTION_MS, settings.mongo_db_timeout_ms * 3 // 4),
         "w": "majority",  # an acknowledged write survives the loss of the primary
         "waitQueueTimeoutMS": int(_WAIT_SECONDS * 1000),
     }

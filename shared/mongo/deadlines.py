@@ -18,7 +18,7 @@ from pymongo.read_concern import ReadConcern
 
 from shared.admission import Departure
 from shared.errors import CallerLeftError, DeadlinePassedError, Unavailable, UnavailableError
-from shared.mongo.refusals import LATE, translated
+from shared.mongo.refusals import LATE, late, translated
 
 type Session = AsyncClientSession
 
@@ -83,7 +83,7 @@ class driver_call:  # noqa: N801  used as a context manager; a class costs half 
         if self._departure is not None:
             self._departure.tell(None)
         if self._is_late and self._is_ours(error):
-            raise DeadlinePassedError(LATE) from error
+            raise late(error) from error
         if self._has_left and self._is_ours(error):
             raise CallerLeftError() from error
         if isinstance(error, PyMongoError | BSONError):
@@ -108,7 +108,7 @@ async def server_deadline(target: AsyncCollection[Any], timeout_ms: int) -> Asyn
     """
     client = target.database.client
     if not client.topology_description.has_writable_server():
-        await client.admin.command("ping")  # waits for a server, or says in a few seconds that there is none
+        await client.admin.command("ping")  # waits for a server as a read would, not for all the time that is left
     with pymongo.timeout(left_ms(timeout_ms) / 1000):
         yield
 

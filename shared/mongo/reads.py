@@ -5,6 +5,8 @@ batches makes an object of each document: docs/decisions/0011. They are used whe
 where a read failed for a reason that may pass.
 """
 
+import asyncio
+import random
 from collections.abc import AsyncGenerator, AsyncIterable, Mapping, Sequence
 from contextlib import aclosing
 from typing import Any
@@ -20,13 +22,14 @@ from shared.documents.elements import first_batch, split
 from shared.errors import NoRoleError, ReadTooLargeError
 from shared.mongo.clients import RAW, Collection
 from shared.mongo.deadlines import left_ms
-from shared.mongo.refusals import may_pass
+from shared.mongo.refusals import is_overload, may_pass
 from shared.requests import Reading
 from shared.settings import Settings
 
 type RawCursor = AsyncRawBatchCursor[Any] | AsyncRawBatchCommandCursor[Any]
 
 _AT_ONCE = 1_000  # documents that are asked for in one reply
+_OVERLOAD_SECONDS = 0.2  # what the driver waits at most before its own second attempt
 _UNKNOWN_STAGE = 40324
 _BATCH_BYTES = 1024 * 1024
 
@@ -36,7 +39,7 @@ async def first(target: Collection, reading: Reading, settings: Settings) -> byt
     try:
         cursor, _ = await _asked(target, reading, settings, {"limit": 1, "singleBatch": True})
     except (ConnectionFailure, OperationFailure) as error:
-        _refuse_last(error, target)
+        await _wait_or_raise(error, target)
         found: Any = await target.find_one(
             reading.filter,
             reading.projection or None,
@@ -142,7 +145,7 @@ async def _only_batch(target: Collection, reading: Reading, settings: Settings) 
     try:
         cursor, address = await _asked(target, reading, settings, options)
     except (ConnectionFailure, OperationFailure) as error:
-        _refuse_last(error, target)
+        await _wait_or_raise(error, target)
         return None
     batch, is_whole = first_batch(bytes(cursor.raw))
     if is_whole:
@@ -174,10 +177,15 @@ async def _asked(
         return reply["cursor"], connection.address
 
 
-def _refuse_last(error: ConnectionFailure | OperationFailure, target: Collection) -> None:
-    """Raise an error that there is nothing to do about; the driver's own operation may still do for another."""
+async def _wait_or_raise(error: ConnectionFailure | OperationFailure, target: Collection) -> None:
+    """Raise an error that there is nothing to do about; else the driver's own operation may still do.
+
+    It waits longer each time that MongoDB is overloaded, beginning after its own first attempt, which is our second.
+    """
     if not may_pass(error) or not target.database.client.options.retry_reads:
         raise error
+    if is_overload(error):
+        await asyncio.sleep(random.uniform(0, _OVERLOAD_SECONDS))  # noqa: S311  so that not all come back at once
 
 
 async def _hold(more: int, size: int, settings: Settings) -> None:
