@@ -41,6 +41,7 @@ from tests.hosts import ROOT
 GONE = "the connection to MongoDB was lost"
 LATE = "the call took longer than its time limit"
 AWAY = "MongoDB cannot be reached"
+IN_USE = "all connections to MongoDB are in use"
 UNCONFIRMED = "the write may have happened, but no majority of the replica set confirmed it"
 PLANTED = {"errmsg": "not authorized on shop to execute command { find: planted }", "code": 13}
 DUPLICATE = {"index": 0, "code": 11000, "errmsg": "E11000 duplicate key error"}
@@ -56,7 +57,9 @@ def bulk(*errors: dict[str, Any], **details: Any) -> BulkWriteError:
         pytest.param(
             ServerSelectionTimeoutError("planted:27017"), UnavailableError, AWAY, id="no server"
         ),
-        pytest.param(WaitQueueTimeoutError("planted"), UnavailableError, AWAY, id="pool is full"),
+        pytest.param(
+            WaitQueueTimeoutError("planted"), UnavailableError, IN_USE, id="pool is full"
+        ),
         pytest.param(AutoReconnect("planted"), UnavailableError, GONE, id="connection closed"),
         pytest.param(ConnectionFailure("planted"), UnavailableError, GONE, id="connection failed"),
         pytest.param(CursorNotFound("planted", 43), UnavailableError, GONE, id="cursor lost"),
