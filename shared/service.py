@@ -30,6 +30,7 @@ from shared.mongo.readiness import Readiness
 from shared.settings import VERSION, Settings, SettingsError
 from shared.telemetry.log import LOGGER, event, is_standalone
 from shared.telemetry.reporting import Reporting
+from shared.turns import FullCollections
 
 
 class Service:
@@ -50,6 +51,7 @@ class Service:
         self.generations = Generations(self.entries, settings)
         self.guard = Guard(settings.dozen_database, settings.allowed_stages)
         self.complexity = Complexity(settings)
+        self.full_collections = FullCollections()
         # who calls
         self.passwords = Passwords()
         self.limits = LoginLimits(self.lazy_store, settings)

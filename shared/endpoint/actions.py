@@ -2,17 +2,19 @@
 
 import re
 from collections.abc import Awaitable, Callable
+from contextlib import nullcontext
 from http import HTTPStatus
 from typing import NamedTuple
 
 import azure.functions as func
 
+from shared import turns
 from shared.access.opening import open_access
 from shared.access.protocol import Access, Reply
 from shared.app.model import App
 from shared.app.signatures import verify
 from shared.auth.accounts import Caller
-from shared.documents import ejson, replies
+from shared.documents import ejson, large_bodies, replies
 from shared.documents.ejson import Document
 from shared.documents.replies import Format
 from shared.endpoint import etags
@@ -46,6 +48,7 @@ type Handler = Callable[[Call], Awaitable[Reply]]
 _ALLOWED_HEADERS = "Authorization, Content-Type, Accept"
 _CREDENTIAL_HEADERS = "apiKey, api-key, email, password, jwtTokenString"
 _CACHE_HEADERS = "Cache-Control, If-None-Match"
+_NOTHING = nullcontext()
 _LONGEST_PATH = 200  # characters of what a caller sent, in an error's text
 
 
@@ -161,7 +164,11 @@ async def _run(exchange: Exchange, action: Action) -> func.HttpResponse:
     body, app = _body(req, service.settings), exchange.app
     if app is not None:
         verify(app.data_api, req.headers, req.params, body)
-    with driver_call(service.settings.mongo_db_timeout_ms, exchange.arrived) as deadline:
+    is_large = len(body) >= large_bodies.LARGE or "content-encoding" in req.headers
+    with (
+        service.full_collections if is_large else _NOTHING,
+        driver_call(service.settings.mongo_db_timeout_ms, exchange.arrived) as deadline,
+    ):
         call = await _call(exchange, action, body)
         deadline.refuse_late()
         reply = await action.handle(call)
@@ -184,7 +191,7 @@ async def _call(exchange: Exchange, action: Action, body: bytes) -> Call:
         _refuse_uncallable(exchange.app, Expansions(caller.user, view))
     if "content-encoding" in req.headers:
         body = await decoded(body, req.headers["content-encoding"], service.settings.max_body_bytes)
-    document = _document(body, service)
+    document = await _document(body, service)
     form = reply_format(req.headers.get("accept"), service.settings, exchange.app)
     return Call(exchange, document, caller, view, form)
 
@@ -216,9 +223,13 @@ def _body(req: func.HttpRequest, settings: Settings) -> bytes:
     return body
 
 
-def _document(body: bytes, service: Service) -> Document:
-    service.complexity.body(body)
+async def _document(body: bytes, service: Service) -> Document:
+    settings = service.settings
+    if not service.complexity.is_few(body):
+        await turns.taken(service.complexity.body(body))
     try:
-        return ejson.loads(body, service.settings.max_nesting, service.settings.max_members)
+        if len(body) < large_bodies.LARGE:
+            return ejson.loads(body, settings.max_nesting, settings.max_members)
+        return await turns.taken(large_bodies.loads(body, settings.max_nesting, settings.max_members))
     except InvalidJSONError as error:
         raise error.in_body() from error
