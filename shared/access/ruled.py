@@ -118,7 +118,7 @@ class Ruled:
         return None if options is None else options.collation
 
 
-async def turns[T](items: Sequence[T], paths: int = 0) -> AsyncIterator[Sequence[T]]:
+async def in_parts[T](items: Sequence[T], paths: int = 0) -> AsyncIterator[Sequence[T]]:
     """Give many items in parts of some milliseconds of work each, between which others have their turn.
 
     They are the smaller the more paths each item is asked about.

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Awaitable, Callable
-from contextlib import nullcontext
 from http import HTTPStatus
 from typing import NamedTuple
 
@@ -48,7 +47,6 @@ type Handler = Callable[[Call], Awaitable[Reply]]
 _ALLOWED_HEADERS = "Authorization, Content-Type, Accept"
 _CREDENTIAL_HEADERS = "apiKey, api-key, email, password, jwtTokenString"
 _CACHE_HEADERS = "Cache-Control, If-None-Match"
-_NOTHING = nullcontext()
 _LONGEST_PATH = 200  # characters of what a caller sent, in an error's text
 
 
@@ -135,7 +133,10 @@ async def answer(
         served = _served(exchange, action, app_id, version)
         if req.method == "OPTIONS":
             return _preflight(exchange)
-        return await _run(exchange, served)
+        if len(req.get_body()) < large_bodies.LARGE and "content-encoding" not in req.headers:
+            return await _run(exchange, served)
+        with exchange.service.full_collections:  # until what was read is gone
+            return await _run(exchange, served)
 
     return await respond(req, context, action.name if action else "unknown", work)
 
@@ -164,11 +165,7 @@ async def _run(exchange: Exchange, action: Action) -> func.HttpResponse:
     body, app = _body(req, service.settings), exchange.app
     if app is not None:
         verify(app.data_api, req.headers, req.params, body)
-    is_large = len(body) >= large_bodies.LARGE or "content-encoding" in req.headers
-    with (
-        service.full_collections if is_large else _NOTHING,
-        driver_call(service.settings.mongo_db_timeout_ms, exchange.arrived) as deadline,
-    ):
+    with driver_call(service.settings.mongo_db_timeout_ms, exchange.arrived) as deadline:
         call = await _call(exchange, action, body)
         deadline.refuse_late()
         reply = await action.handle(call)
