@@ -59,6 +59,8 @@ def calls() -> Iterator[BigCall]:
         yield BigCall(
             f"insertOne 15 MB of {name}", "insertOne", _body(_WRITTEN, document={"title": value, "rating": 9})
         )
+    operands = {"n": -1, "$or": [{"n": {"$in": list(range(100_000))}}] * 10}
+    yield BigCall("1,000,000 operands of $in", "find", _body(films.READ, filter=operands), rules=False)
     yield BigCall(
         "10 x insertOne 15 MB", "insertOne", _body(_WRITTEN, document={"title": "x" * 15_000_000}), 10, rules=False
     )

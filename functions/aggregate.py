@@ -23,5 +23,5 @@ class Aggregate(Request, frozen=True, kw_only=True):
 @bp.action("aggregate", reads=True)
 async def aggregate(call: Call) -> Reply:
     """Run a pipeline and return what comes out, cut off at the cap."""
-    request = call.typed(Aggregate)
+    request = await call.typed(Aggregate)
     return await call.access(request).aggregate(request.pipeline)

@@ -23,7 +23,7 @@ class Delete(Request, frozen=True, kw_only=True):
 @bp.action("deleteOne", reads=False)
 async def delete_one(call: Call) -> Reply:
     """Delete the first document that matches."""
-    request = call.typed(Delete)
+    request = await call.typed(Delete)
     return await call.access(request).delete_one(request.filter)
 
 
@@ -31,5 +31,5 @@ async def delete_one(call: Call) -> Reply:
 @bp.action("deleteMany", reads=False)
 async def delete_many(call: Call) -> Reply:
     """Delete all documents that match."""
-    request = call.typed(Delete)
+    request = await call.typed(Delete)
     return await call.access(request).delete_many(request.filter)

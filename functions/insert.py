@@ -47,7 +47,7 @@ class InsertMany(Request, frozen=True, kw_only=True):
 @bp.action("insertOne", reads=False, success=HTTPStatus.CREATED)
 async def insert_one(call: Call) -> Reply:
     """Insert a document and return its _id, made here if it brought none."""
-    request = call.typed(InsertOne)
+    request = await call.typed(InsertOne)
     return await call.access(request).insert_one(request.document)
 
 
@@ -55,5 +55,5 @@ async def insert_one(call: Call) -> Reply:
 @bp.action("insertMany", reads=False, success=HTTPStatus.CREATED)
 async def insert_many(call: Call) -> Reply:
     """Insert documents in order and return their _ids."""
-    request = call.typed(InsertMany)
+    request = await call.typed(InsertMany)
     return await call.access(request).insert_many(request.documents)

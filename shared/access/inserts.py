@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-import bson
 from bson.objectid import ObjectId
 from bson.raw_bson import RawBSONDocument
 
@@ -13,8 +12,12 @@ from shared.mongo.clients import RAW, Collection
 from shared.mongo.deadlines import Session
 from shared.turns import Steps
 
-_MOST_DOCUMENTS = 2_000  # of one command: the driver and MongoDB need some milliseconds for them
-_MOST_BYTES = 4 * 1024 * 1024  # of one command, unless a document has more
+MOST_DOCUMENTS = 2_000
+"""Of one command: the driver needs some milliseconds for them."""
+
+MOST_BYTES = 4 * 1024 * 1024
+"""Of one command, unless a document has more."""
+
 _MOST_OF_ONE = 16 * 1024 * 1024 + 16 * 1024  # MongoDB refuses a whole command with a larger document
 
 
@@ -29,8 +32,7 @@ def encoded(document: Document) -> Steps[New]:
     """Return a new document as it is sent."""
     if "_id" not in document:
         document = {"_id": ObjectId(), **document}
-    raw = (yield from elements.encoded(document)) if elements.has_many(document) else bson.encode(document)
-    return New(document["_id"], raw)
+    return New(document["_id"], (yield from elements.encoded(document)))
 
 
 def all_encoded(documents: Sequence[Document]) -> Steps[list[New]]:
@@ -55,7 +57,7 @@ async def insert(target: Collection, documents: Sequence[bytes], session: Sessio
 def _commands(documents: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
     start, size = 0, 0
     for place, document in enumerate(documents):
-        if place - start == _MOST_DOCUMENTS or (size and size + len(document) > _MOST_BYTES):
+        if place - start == MOST_DOCUMENTS or (size and size + len(document) > MOST_BYTES):
             yield documents[start:place]
             start, size = place, 0
         size += len(document)

@@ -14,7 +14,7 @@ from shared import turns
 from shared.access.full import LIMIT
 from shared.access.joins import behind
 from shared.access.protocol import Reply
-from shared.access.ruled import PIECE, Ruled, Trims, batch_size, in_parts
+from shared.access.ruled import Ruled, Trims, batch_size, in_parts
 from shared.access.trimming import Sighting, StoredTrimming, Trimming, Visible
 from shared.documents import replies
 from shared.documents.ejson import Document
@@ -136,7 +136,7 @@ class RuledReads(Ruled):
     async def _projected(self, batch: bytes, trimming: Trimming) -> _Texts:
         """Return what is visible already of documents, cut to the caller's projection and made text piece by piece."""
         texts: list[bytes] = []
-        for piece in pieces(batch, PIECE):
+        for piece in pieces(batch, replies.PIECE):
             if texts:
                 await asyncio.sleep(0)
             texts += trimming.projected(piece, self.full.form)

@@ -57,12 +57,14 @@ class Element(NamedTuple):
 
 
 def encoded(document: dict[str, Any]) -> Steps[bytes]:
-    """Return the bytes of a document, its _id in front, as the driver sends it; lists and objects of many in parts."""
+    """Return the bytes of a document as the driver sends it; lists and objects of many members in parts."""
+    if not has_many(document):
+        return bson.encode(document)
     if "_id" in document:
         document = {"_id": document["_id"], **document}
     parts: list[bytes] = []
     for name, value in document.items():
-        if (type(value) is list or type(value) is dict) and len(value) > _MANY:
+        if has_many({name: value}):
             kind = ARRAY if type(value) is list else DOCUMENT
             parts += (_named(kind, name), (yield from _encoded_members(value)))
         else:

@@ -1,5 +1,6 @@
 """The actions of the Data API: request -> Call, Reply -> response."""
 
+import asyncio
 import re
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
@@ -30,7 +31,7 @@ from shared.errors import (
     MethodNotAllowedError,
     NotCallableError,
 )
-from shared.guard.walk import walked
+from shared.guard.walk import walk, walked
 from shared.mongo.deadlines import driver_call
 from shared.requests import Request
 from shared.rules.expressions import Expansions, holds
@@ -53,26 +54,34 @@ _LONGEST_PATH = 200  # characters of what a caller sent, in an error's text
 class Call:
     """One authenticated and parsed call of an action."""
 
-    __slots__ = ("_caller", "_exchange", "_request_view", "body", "form")
+    __slots__ = ("_caller", "_exchange", "_is_large", "_request_view", "body", "form")
 
     def __init__(
-        self, exchange: Exchange, body: Document, caller: Caller, request_view: RequestView, form: Format
+        self,
+        exchange: Exchange,
+        body: Document,
+        caller: Caller,
+        request_view: RequestView,
+        form: Format,
+        *,
+        is_large: bool = False,
     ) -> None:
         """Take the exchange, whose log line gets the namespace once the request is typed."""
+        self._is_large = is_large
         self._exchange = exchange
         self._caller = caller
         self._request_view = request_view
         self.body = body
         self.form: Format = form
 
-    def typed[R: Request](self, kind: type[R]) -> R:
+    async def typed[R: Request](self, kind: type[R]) -> R:
         """Return the body as this kind of request; raise if it asks for too much or for what is refused."""
         request = kind.from_body(self.body)
         service = self._exchange.service
         service.guard.namespace(request.database, request.collection)
         self._exchange.line.namespace = f"{request.database}.{request.collection}"
         placed = request.interpreted()
-        met = walked(placed)
+        met = await turns.taken(walk(placed)) if self._is_large else walked(placed)
         service.complexity.call(placed, met.documents, *request.targets())
         service.guard.operators(met.operators, request.database, is_system=self._caller.is_system)
         return request
@@ -163,8 +172,10 @@ async def _run(exchange: Exchange, action: Action) -> func.HttpResponse:
     if req.method != "POST":
         raise MethodNotAllowedError("method not allowed")
     body, app = _body(req, service.settings), exchange.app
-    if app is not None:
+    if app is not None and len(body) < large_bodies.LARGE:
         verify(app.data_api, req.headers, req.params, body)
+    elif app is not None:
+        await asyncio.to_thread(verify, app.data_api, req.headers, req.params, body)
     with driver_call(service.settings.mongo_db_timeout_ms, exchange.arrived) as deadline:
         call = await _call(exchange, action, body)
         deadline.refuse_late()
@@ -174,7 +185,10 @@ async def _run(exchange: Exchange, action: Action) -> func.HttpResponse:
         reply.body, status_code=action.success, headers=exchange.headers, mimetype=replies.CONTENT_TYPES[call.form]
     )
     if action.reads and exchange.line.namespace in service.settings.cached:
-        return etags.tagged(response, req.headers.get("if-none-match", ""))
+        if_none_match = req.headers.get("if-none-match", "")
+        if len(reply.body) < large_bodies.LARGE:
+            return etags.tagged(response, if_none_match)
+        return await asyncio.to_thread(etags.tagged, response, if_none_match)
     return response
 
 
@@ -190,7 +204,7 @@ async def _call(exchange: Exchange, action: Action, body: bytes) -> Call:
         body = await decoded(body, req.headers["content-encoding"], service.settings.max_body_bytes)
     document = await _document(body, service)
     form = reply_format(req.headers.get("accept"), service.settings, exchange.app)
-    return Call(exchange, document, caller, view, form)
+    return Call(exchange, document, caller, view, form, is_large=len(body) >= large_bodies.LARGE)
 
 
 def _refuse_uncallable(app: App | None, expansions: Expansions) -> None:

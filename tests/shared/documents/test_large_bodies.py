@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from shared.documents import ejson, json_slices, large_bodies
 from shared.errors import InvalidJSONError
-from shared.turns import FullCollections, Steps, at_once
+from shared.turns import FullCollections, at_once
 from tests.depth import examples
+from tests.steps import longest_step
 
 MOST_LEVELS, MOST_MEMBERS = 3, 4
 
@@ -118,18 +119,6 @@ def test_nesting_is_limited_alike(opening: str, closing: str, levels: int, inner
     assert sliced == _outcome(lambda: ejson.loads(body, 100, 100))
 
 
-def _longest(steps: Steps[Any]) -> float:
-    """Return the most seconds of processor that one step takes."""
-    longest = 0.0
-    while True:
-        started = time.thread_time()
-        try:
-            next(steps)
-        except (StopIteration, InvalidJSONError):
-            return max(longest, time.thread_time() - started)
-        longest = max(longest, time.thread_time() - started)
-
-
 LARGE = {
     "documents": b'{"documents":[%b]}' % b",".join([b'{"a":1,"b":"text","c":[1,2.5],"d":{"e":null}}'] * 300_000),
     "dates": b'{"documents":[%b]}' % b",".join([b'{"a":{"$date":"2020-01-01T00:00:00Z"},"n":5}'] * 100_000),
@@ -147,7 +136,7 @@ LARGE = {
 @pytest.mark.parametrize("body", LARGE.values(), ids=LARGE.keys())
 def test_no_step_of_reading_takes_long(body: bytes) -> None:
     with FullCollections():
-        assert min(_longest(large_bodies.loads(body, 100, 100_000)) for _ in range(3)) < 0.05
+        assert min(longest_step(large_bodies.loads(body, 100, 100_000)) for _ in range(3)) < 0.05
 
 
 def test_brackets_at_any_depth_are_read_in_time_that_grows_with_them() -> None:
