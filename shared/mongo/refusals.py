@@ -137,6 +137,8 @@ def _is_unreachable(error: PyMongoError) -> bool:
 
 def _passing_reason(error: PyMongoError, code: int) -> Unavailable | None:
     """Return why MongoDB cannot do it now, None if that is not what is wrong."""
+    if isinstance(error, WaitQueueTimeoutError):
+        return Unavailable.CONNECTIONS_IN_USE
     if _is_unreachable(error):
         return Unavailable.UNREACHABLE
     if isinstance(error, ConnectionFailure | CursorNotFound):

@@ -56,7 +56,9 @@ def bulk(*errors: dict[str, Any], **details: Any) -> BulkWriteError:
         pytest.param(
             ServerSelectionTimeoutError("planted:27017"), UnavailableError, AWAY, id="no server"
         ),
-        pytest.param(WaitQueueTimeoutError("planted"), UnavailableError, AWAY, id="pool is full"),
+        pytest.param(
+            WaitQueueTimeoutError("planted"), UnavailableError, "all connections to MongoDB are in use", id="pool is full"
+        ),
         pytest.param(AutoReconnect("planted"), UnavailableError, GONE, id="connection closed"),
         pytest.param(ConnectionFailure("planted"), UnavailableError, GONE, id="connection failed"),
         pytest.param(CursorNotFound("planted", 43), UnavailableError, GONE, id="cursor lost"),
