@@ -24,4 +24,5 @@ class Aggregate(Request, frozen=True, kw_only=True):
 async def aggregate(call: Call) -> Reply:
     """Run a pipeline and return what comes out, cut off at the cap."""
     request = await call.typed(Aggregate)
-    return await call.access(request).aggregate(request.pipeline)
+    async with call.access(request) as access:
+        return await access.aggregate(request.pipeline)

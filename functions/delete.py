@@ -24,7 +24,8 @@ class Delete(Request, frozen=True, kw_only=True):
 async def delete_one(call: Call) -> Reply:
     """Delete the first document that matches."""
     request = await call.typed(Delete)
-    return await call.access(request).delete_one(request.filter)
+    async with call.access(request) as access:
+        return await access.delete_one(request.filter)
 
 
 @bp.route(ACTION_ROUTE + "deleteMany", methods=ALL_METHODS)
@@ -32,4 +33,5 @@ async def delete_one(call: Call) -> Reply:
 async def delete_many(call: Call) -> Reply:
     """Delete all documents that match."""
     request = await call.typed(Delete)
-    return await call.access(request).delete_many(request.filter)
+    async with call.access(request) as access:
+        return await access.delete_many(request.filter)

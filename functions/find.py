@@ -38,7 +38,8 @@ class Find(FindOne, frozen=True, kw_only=True):
 async def find_one(call: Call) -> Reply:
     """Return the first document that matches, or null."""
     request = await call.typed(FindOne)
-    return await call.access(request).find_one(Reading(request.filter, request.projection, sort_keys(request.sort)))
+    async with call.access(request) as access:
+        return await access.find_one(Reading(request.filter, request.projection, sort_keys(request.sort)))
 
 
 @bp.route(ACTION_ROUTE + "find", methods=ALL_METHODS)
@@ -53,4 +54,5 @@ async def find(call: Call) -> Reply:
         limit=min(whole("limit", request.limit) or MAX_LIMIT, MAX_LIMIT),
         skip=whole("skip", request.skip),
     )
-    return await call.access(request).find(reading)
+    async with call.access(request) as access:
+        return await access.find(reading)

@@ -48,7 +48,8 @@ class InsertMany(Request, frozen=True, kw_only=True):
 async def insert_one(call: Call) -> Reply:
     """Insert a document and return its _id, made here if it brought none."""
     request = await call.typed(InsertOne)
-    return await call.access(request).insert_one(request.document)
+    async with call.access(request) as access:
+        return await access.insert_one(request.document)
 
 
 @bp.route(ACTION_ROUTE + "insertMany", methods=ALL_METHODS)
@@ -56,4 +57,5 @@ async def insert_one(call: Call) -> Reply:
 async def insert_many(call: Call) -> Reply:
     """Insert documents in order and return their _ids."""
     request = await call.typed(InsertMany)
-    return await call.access(request).insert_many(request.documents)
+    async with call.access(request) as access:
+        return await access.insert_many(request.documents)

@@ -61,9 +61,10 @@ class ReplaceOne(Upsertable, frozen=True, kw_only=True):
 async def update_one(call: Call) -> Reply:
     """Change the first document that matches."""
     request = await call.typed(Update)
-    return await call.access(request).update_one(
-        request.filter, request.update, request.array_filters or None, upsert=bool(request.upsert)
-    )
+    async with call.access(request) as access:
+        return await access.update_one(
+            request.filter, request.update, request.array_filters or None, upsert=bool(request.upsert)
+        )
 
 
 @bp.route(ACTION_ROUTE + "updateMany", methods=ALL_METHODS)
@@ -71,9 +72,10 @@ async def update_one(call: Call) -> Reply:
 async def update_many(call: Call) -> Reply:
     """Change all documents that match."""
     request = await call.typed(Update)
-    return await call.access(request).update_many(
-        request.filter, request.update, request.array_filters or None, upsert=bool(request.upsert)
-    )
+    async with call.access(request) as access:
+        return await access.update_many(
+            request.filter, request.update, request.array_filters or None, upsert=bool(request.upsert)
+        )
 
 
 @bp.route(ACTION_ROUTE + "replaceOne", methods=ALL_METHODS)
@@ -81,4 +83,5 @@ async def update_many(call: Call) -> Reply:
 async def replace_one(call: Call) -> Reply:
     """Put another document in the place of the first that matches; its _id stays."""
     request = await call.typed(ReplaceOne)
-    return await call.access(request).replace_one(request.filter, request.replacement, upsert=bool(request.upsert))
+    async with call.access(request) as access:
+        return await access.replace_one(request.filter, request.replacement, upsert=bool(request.upsert))

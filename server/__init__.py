@@ -15,10 +15,13 @@ from server.adapter import Functions
 from server.draining import DrainingServer
 from server.limits import Limits
 from server.protocol import Protocol
+from server.refusals import rendered
 from server.routes import Route, Routes
 from shared import settings
+from shared.admission import Places
+from shared.endpoint.http import overloaded
 from shared.service import process
-from shared.settings import SettingsError
+from shared.settings import Settings, SettingsError
 from shared.telemetry.log import event, log_to_stdout
 
 log_to_stdout()
@@ -38,7 +41,19 @@ async def _close() -> None:
     await asyncio.to_thread(process.reporting.flush, 5.0)
 
 
-LIMITS = Limits.of(process)
+def _limits() -> Limits:
+    """Return what is limited; if a setting is wrong, every call gets the sentence, whatever its body, at once."""
+    no_place = rendered(overloaded())
+    try:
+        service = process.service()
+    except SettingsError:
+        settings = Settings()
+        limits = Limits.of(settings, Places.for_calls(settings.calls_at_once), no_place)
+        return limits._replace(max_body_bytes=0, grace_seconds=1)
+    return Limits.of(service.settings, service.admission, no_place)
+
+
+LIMITS = _limits()
 app = Functions(Routes(_routes()), LIMITS.max_body_bytes, _close)
 
 

@@ -8,10 +8,11 @@ from urllib.parse import parse_qsl
 
 import azure.functions as func
 
-from server import limits
-from server.limits import Receive
+from server.bodies import FIRST_BYTES, Body, Receive
 from server.refusals import RefusedError
 from server.routes import Routes
+from shared.admission import Departure
+from shared.budget import Share
 
 type Scope = Mapping[str, Any]
 type Send = Callable[[dict[str, Any]], Awaitable[None]]
@@ -26,7 +27,7 @@ class Functions:
     def __init__(self, routes: Routes, max_body_bytes: int, close: Callable[[], Awaitable[None]]) -> None:
         """Take the table of the functions, how large a body may be, and what ends the process."""
         self.routes = routes
-        self._max_body_bytes = max_body_bytes
+        self._first_bytes = min(FIRST_BYTES, max_body_bytes)
         self._close = close
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -40,14 +41,27 @@ class Functions:
         if refused is not None:
             await refused.answer(scope, receive, send)
             return
-        body = await limits.body(headers, receive, self._max_body_bytes)
-        if body is None:
-            return
-        response = await function(Request(scope, headers, parameters, body))
+        body = Body(receive)
+        if self._is_read_first(headers):
+            await body.begin(self._first_bytes)
+            if body.has_left:
+                return
+        request = Request(scope, headers, parameters, body)
+        try:
+            await self._send(await function(request), request, send)
+        finally:
+            request.end()
+
+    def _is_read_first(self, headers: Mapping[str, str]) -> bool:
+        """Tell whether a body is read before its function is called, which says whether it may be sent."""
+        declared = headers.get("content-length", "0")
+        return "expect" not in headers and declared.isdecimal() and int(declared) <= self._first_bytes
+
+    async def _send(self, response: func.HttpResponse, request: "Request", send: Send) -> None:
         content = response.get_body()
         sent = [(name.lower().encode(), value.encode("latin-1")) for name, value in response.headers.items()]
         sent += ((b"content-type", _content_type(response)), _NOSNIFF)
-        if response.status_code == HTTPStatus.REQUEST_ENTITY_TOO_LARGE and "expect" in headers:
+        if "expect" in request.headers and not request.is_whole:
             sent.append((b"connection", b"close"))  # a client that waits may leave out its body, which would be awaited
         if response.status_code not in (204, 304):
             sent.append((b"content-length", str(len(content)).encode()))
@@ -105,20 +119,22 @@ class Request(func.HttpRequest):
     The headers of one name are joined, and members of the query without a value are left out, as by Azure's host.
     """
 
-    def __init__(self, scope: Scope, headers: dict[str, str], parameters: Mapping[str, str], body: bytes) -> None:
-        """Take the parts of a request."""
+    def __init__(self, scope: Scope, headers: dict[str, str], parameters: Mapping[str, str], body: Body) -> None:
+        """Take the parts of a request, of whose body more may come."""
         host = headers.get("host", "")
         if not _HOST.fullmatch(host):  # a path or a query in it would be taken for the request's own
             host = "localhost"
         url = f"{scope['scheme']}://{host}{scope['raw_path'].decode('latin-1')}"
         query = scope["query_string"].decode("latin-1")
         self.arrived: float = scope["arrived"]
+        self.departure: Departure = scope["departure"]
         self._method: str = scope["method"]
         self._url = f"{url}?{query}" if query else url
         self._headers = headers
         self._params = dict(parse_qsl(query)) if query else {}
         self._route_params = parameters
         self._body = body
+        self._share: Share | None = None
 
     @property
     def method(self) -> str:
@@ -145,6 +161,24 @@ class Request(func.HttpRequest):
         """The route's members."""
         return self._route_params
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether the body is there."""
+        return self._body.is_whole
+
     def get_body(self) -> bytes:
-        """Return the body."""
-        return self._body
+        """Return the body, as far as it is there."""
+        return self._body.content()
+
+    async def read_body(self, limit: int, share: Share) -> None:
+        """Read the rest of the body, as `Body.read`."""
+        await self._body.read(limit, share.hold)
+
+    def keep(self, share: Share) -> None:
+        """Hold a share until the request is answered."""
+        self._share = share
+
+    def end(self) -> None:
+        """Give back what was held."""
+        if self._share is not None:
+            self._share.end()

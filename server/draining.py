@@ -2,6 +2,9 @@
 
 import asyncio
 import socket
+from contextlib import suppress
+from functools import partial
+from typing import Any
 
 from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
@@ -15,6 +18,9 @@ SETTLE_SECONDS = 0.2
 
 QUIET_SECONDS = 2.0
 """How long an idle connection may still bring a request: one that crossed the signal on its way."""
+
+
+_CLOSING_SECONDS = 0.01  # the event loop has closed by then what it was told to
 
 
 class DrainingState(ServerState):
@@ -48,7 +54,26 @@ class DrainingServer(Server):
         """Take in what has arrived, tell every connection that its next answer is its last, and wait for them."""
         self.server_state.draining = True
         await asyncio.sleep(SETTLE_SECONDS)
+        await self._close_port(sockets or [])
         await super().shutdown(sockets)
+
+    async def _close_port(self, sockets: list[socket.socket]) -> None:
+        """Close the port, and take the connections that the kernel has made since the event loop last accepted.
+
+        With the last descriptor of the port the kernel resets those that nobody has accepted, so it is one of ours,
+        closed in the moment in which none is left.
+        """
+        ours = [each.dup() for server in self.servers for each in server.sockets]
+        for server in self.servers:
+            server.close()
+        for each in sockets:
+            each.close()
+        await asyncio.sleep(_CLOSING_SECONDS)
+        accepted = [connection for listener in ours for connection in _accepted(listener)]
+        kind: Any = self.config.http_protocol_class
+        protocol = partial(kind, self.config, self.server_state, self.lifespan.state)
+        for connection in accepted:
+            await asyncio.get_running_loop().connect_accepted_socket(protocol, connection)
 
 
 class DrainingProtocol(HttpToolsProtocol):
@@ -79,6 +104,18 @@ class DrainingProtocol(HttpToolsProtocol):
     def _close_if_idle(self) -> None:
         if (self.cycle is None or self.cycle.response_complete) and not self.transport.is_closing():
             self.transport.close()
+
+
+def _accepted(listener: socket.socket) -> list[socket.socket]:
+    """Take all connections that wait, and close the listener."""
+    connections = []
+    with listener, suppress(OSError):  # none waits any more, or no file descriptor is left
+        listener.setblocking(False)
+        while True:
+            connection, _ = listener.accept()
+            connection.setblocking(False)
+            connections.append(connection)
+    return connections
 
 
 def make_last(cycle: RequestResponseCycle) -> None:

@@ -26,7 +26,7 @@ _spawn = multiprocessing.get_context("spawn")  # a fork would copy the parent's 
 
 
 class Supervisor:
-    """Keeps so many processes serving one socket, which outlives each: connections in its queue are not lost."""
+    """Keeps so many processes serving one socket, which outlives each until the end of all: its queue is not lost."""
 
     def __init__(self, serve: Serve, listener: socket.socket, count: int, grace_seconds: float) -> None:
         """Take what each process runs; serve must be importable, as each is a fresh interpreter."""
@@ -78,11 +78,11 @@ class Supervisor:
         deadline = time.monotonic() + self._grace_seconds + _AFTER_GRACE_SECONDS
         for process in self._processes:
             process.terminate()
+        self._listener.close()  # each has a copy of its own; with ours open, new connections would wait for nobody
         for process in self._processes:
             process.join(max(0.0, deadline - time.monotonic()))
             process.kill()
             process.join()
-        self._listener.close()
         return all(process.exitcode in _IN_ORDER for process in self._processes)
 
 

@@ -50,6 +50,9 @@ class Protocol(WatchedProtocol):
         """Read what arrives, within the limits of size and time."""
         if self._is_refused:
             return
+        if self._is_idle and self.is_refused_whole(data):
+            self._stop_timer()
+            return
         self._packet_bytes = len(data)
         if self._in_head:
             self._head_bytes += self._packet_bytes
@@ -65,6 +68,10 @@ class Protocol(WatchedProtocol):
             seconds = self.server_state.limits.head_seconds if self._in_head else BODY_SECONDS
             self._timer = self.loop.call_later(seconds, self._end_late)
             self.server_state.open_connections.begun(self)
+
+    @property
+    def _is_idle(self) -> bool:
+        return not self._head_bytes and (self.cycle is None or self.timeout_keep_alive_task is not None)
 
     def _read(self, data: bytes) -> None:
         """Have the parser call the methods below; raise RefusedError for what it cannot read."""

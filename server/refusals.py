@@ -1,7 +1,9 @@
-"""Why a request is refused by the server itself, before any function: a status and a line of text."""
+"""What the server answers by itself, before any function: why this is no request, or that there is no place."""
 
 from http import HTTPStatus
 from typing import Any
+
+import azure.functions as func
 
 
 class RefusedError(Exception):
@@ -36,3 +38,12 @@ class RefusedError(Exception):
         if self.status is HTTPStatus.SERVICE_UNAVAILABLE:
             headers.append(("retry-after", "5"))
         return headers
+
+
+def rendered(response: func.HttpResponse) -> bytes:
+    """Return the bytes of a response on a connection that stays open."""
+    status, body = HTTPStatus(response.status_code), response.get_body()
+    lines = [f"HTTP/1.1 {status} {status.phrase}"]
+    lines += [f"{name.lower()}: {value}" for name, value in response.headers.items()]
+    lines += [f"content-type: {response.mimetype}", "x-content-type-options: nosniff", f"content-length: {len(body)}"]
+    return "\r\n".join([*lines, "", ""]).encode() + body

@@ -2,10 +2,10 @@
 
 import asyncio
 
-from server.draining import DrainingProtocol
+from server.admission import AdmittingProtocol
 
 
-class WatchedProtocol(DrainingProtocol):
+class WatchedProtocol(AdmittingProtocol):
     """A protocol that drops a client who stops reading, and leaves its time to one who is slow."""
 
     _watch: asyncio.TimerHandle | None = None

@@ -33,7 +33,9 @@ DataAPIError                     500  InternalServerError         anything unexp
 ├── UnsupportedEncodingError     415  BadRequest                  a Content-Encoding that is not decoded
 ├── TooManyLoginsError           429  TooManyRequests             too many failed logins, or registrations and the like
 ├── UnavailableError             503  InternalServerError         MongoDB cannot be reached, or a setting is wrong
-│   └── UnconfirmedWriteError    503  InternalServerError         a write that may have happened: no Retry-After
+│   ├── UnconfirmedWriteError    503  InternalServerError         a write that may have happened: no Retry-After
+│   └── OverloadedError          503  InternalServerError         more calls than this process can work on
+├── CallerLeftError              499  (none)                      nobody waits for the answer: logged, never sent
 └── DeadlinePassedError          504  ExecutionTimeLimitExceeded  the call took longer than MONGO_DB_TIMEOUT_MS
 """
 
@@ -46,7 +48,7 @@ from typing import ClassVar, Self
 class DataAPIError(Exception):
     """A failure with the status and the stable code that callers may rely on; its text is for the caller."""
 
-    status: ClassVar[HTTPStatus] = HTTPStatus.INTERNAL_SERVER_ERROR
+    status: ClassVar[int] = HTTPStatus.INTERNAL_SERVER_ERROR
     code: ClassVar[str | None] = "InternalServerError"
     headers: Mapping[str, str] = {}
     detail: str | None = None
@@ -272,6 +274,9 @@ class TooManyLoginsError(DataAPIError):
 class Unavailable(StrEnum):
     """The texts of a 503."""
 
+    TOO_MANY_CALLS = "too many calls at once"
+    TOO_MUCH = "too many large calls at once"
+    CONNECTIONS_IN_USE = "all connections to MongoDB are in use"
     UNREACHABLE = "MongoDB cannot be reached"
     NO_ANSWER = "MongoDB does not answer"
     CONNECTION_LOST = "the connection to MongoDB was lost"
@@ -302,12 +307,28 @@ class UnavailableError(DataAPIError):
 
 
 class UnconfirmedWriteError(UnavailableError):
-    """A write that no majority of the replica set confirmed: it may have happened, so there is no Retry-After."""
+    """A write that may have happened: its answer was lost, or no majority confirmed it. So there is no Retry-After."""
 
     headers: Mapping[str, str] = {}
 
 
+class OverloadedError(UnavailableError):
+    """More than this process can take on: nothing was begun, and another may be free."""
+
+    headers: Mapping[str, str] = {"Retry-After": "1"}
+
+
+class CallerLeftError(DataAPIError):
+    """Nobody waits for the answer: it is only logged, with the status that nginx has for it."""
+
+    status, code = 499, None
+
+    def __init__(self) -> None:
+        """Say it."""
+        super().__init__("the caller has left")
+
+
 class DeadlinePassedError(DataAPIError):
-    """The call took longer than MONGO_DB_TIMEOUT_MS; a write may or may not have happened."""
+    """The call took longer than MONGO_DB_TIMEOUT_MS; the text says so if a write may have happened."""
 
     status, code = HTTPStatus.GATEWAY_TIMEOUT, "ExecutionTimeLimitExceeded"

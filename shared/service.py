@@ -4,6 +4,7 @@ import logging
 from collections.abc import Mapping
 
 from shared import settings as environment
+from shared.admission import Places
 from shared.app.exported import ExportedApp
 from shared.app.files import AppError
 from shared.app.model import App
@@ -18,6 +19,7 @@ from shared.auth.passwords import Passwords
 from shared.auth.sessions import Sessions
 from shared.auth.tokens import Tokens
 from shared.auth.users import Users
+from shared.budget import Budget, bytes_of
 from shared.cache.entries import Entries
 from shared.cache.generations import Generations
 from shared.cache.store import LazyStore
@@ -51,6 +53,8 @@ class Service:
         self.generations = Generations(self.entries, settings)
         self.guard = Guard(settings.dozen_database, settings.allowed_stages)
         self.complexity = Complexity(settings)
+        self.admission = Places.for_calls(settings.calls_at_once)
+        self.budget = Budget(bytes_of(settings))
         self.full_collections = FullCollections()
         # who calls
         self.passwords = Passwords()

@@ -20,6 +20,7 @@ _URI_PREFIX = "MONGO_DB_URI__"
 _AZURE_DOCUMENTDB_AUDIENCE = "https://ossrdbms-aad.database.windows.net"
 _SECRET_PREFIX = "APP_SECRET_"  # noqa: S105
 _MOST_CACHED_SECONDS = 86_400
+_LEAST_CALLS, _MOST_CALLS = 16, 200
 _TELEMETRY_PREFIX = "APPLICATIONINSIGHTS_"
 _UNRESOLVED_REFERENCE = "@microsoft.keyvault("
 
@@ -53,6 +54,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="upper"):
     request_head_seconds: Annotated[int, Meta(ge=1, le=3600)] = 10
     keep_alive_seconds: Annotated[int, Meta(ge=1, le=3600)] = 75
     max_client_connections: Positive | None = None
+    max_calls: Positive | None = None
+    memory_budget_bytes: Positive | None = None
     web_concurrency: Annotated[int, Meta(ge=1, le=1_000)] = 1
     listen_host: str = "0.0.0.0"  # noqa: S104  a container is reached from outside itself
     listen_port: Port = 7071
@@ -139,7 +142,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="upper"):
             return self.mongo_db_max_pool_size
         if self.mongo_db_max_connections is None:
             return connections.DEFAULT_POOL_SIZE
-        here = max(self.web_concurrency, self.functions_worker_process_count or 1)
+        here = self.processes_here
         expected = self.expected_processes or here
         if expected < here:
             raise SettingsError(f"EXPECTED_PROCESSES must count all processes: one instance alone has {here}")
@@ -149,6 +152,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="upper"):
             least = expected * (monitors + 1)
             raise SettingsError(f"MONGO_DB_MAX_CONNECTIONS is too small: {expected} processes need at least {least}")
         return size
+
+    @property
+    def processes_here(self) -> int:
+        """How many processes this instance has."""
+        return max(self.web_concurrency, self.functions_worker_process_count or 1)
+
+    @property
+    def calls_at_once(self) -> int:
+        """How many calls a process works on at a time: not all of them hold a connection all the time."""
+        return self.max_calls or min(max(self.pool_size * 5 // 4, _LEAST_CALLS), _MOST_CALLS)
 
     @property
     def allowed_origins(self) -> frozenset[str]:

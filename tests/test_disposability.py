@@ -15,6 +15,7 @@ from pymongo import MongoClient
 from local.mongod import Mongod
 from shared.auth.keys import new_key
 from shared.mongo.control import API_KEYS
+from tests.conftest import FailPoint
 from tests.hosts import Server, eventually
 from tests.traffic import Connection, Proxy, Traffic
 
@@ -72,6 +73,22 @@ async def ids(database: Any) -> set[str]:
 async def answered(connection: Connection, action: str, **members: Any) -> tuple[int, Any]:
     await connection.send(action, **members)
     return await connection.receive()
+
+
+async def outcome(server: Server, key: str) -> str:
+    """Tell what becomes of a call on a connection of its own."""
+    connection = Connection(server.port, key)
+    try:
+        async with asyncio.timeout(1):
+            await connection.open()
+            status, _ = await answered(connection, "insertOne", document={})
+    except ConnectionRefusedError:
+        return "refused"
+    except (OSError, EOFError, TimeoutError) as error:
+        return type(error).__name__
+    finally:
+        await connection.close()
+    return "answered" if status == 201 else str(status)
 
 
 def signal_all(server: Server, number: signal.Signals) -> None:
@@ -146,6 +163,34 @@ async def test_a_request_that_crosses_the_signal_is_answered_and_told_to_be_the_
     assert last == ((201, {"insertedId": "after"}), True)
     assert endings == [True, True]
     assert code == 0
+
+
+async def test_a_new_connection_during_the_end_is_answered_or_refused_at_once(
+    fresh: Server, key: str, database: Any, fail_point: FailPoint, opened: Opened
+) -> None:
+    [busy] = await opened(fresh, key, 1)
+    assert (await answered(busy, "findOne"))[0] == 200
+    await fail_point("find", blockConnection=True, blockTimeMS=4_000)  # a call in flight holds the end up
+    await busy.send("findOne")
+    outcomes: list[str] = []
+    ends = time.monotonic() + 3
+
+    async def connect_again_and_again() -> None:
+        while time.monotonic() < ends:
+            outcomes.append(await outcome(fresh, key))
+            await asyncio.sleep(0.001)
+
+    async with asyncio.TaskGroup() as clients:
+        for _ in range(CLIENTS):
+            clients.create_task(connect_again_and_again())
+        await asyncio.sleep(0.5)
+        fresh.process.send_signal(signal.SIGTERM)
+    status, _ = await busy.receive()
+    code = await ended(fresh)
+
+    assert set(outcomes) == {"answered", "refused"}
+    assert set(outcomes[-100:]) == {"refused"}
+    assert (status, code) == (200, 0)
 
 
 async def test_a_server_killed_again_and_again_loses_no_acknowledged_insert(

@@ -79,7 +79,7 @@ def raised_errors() -> list[tuple[str, int, str]]:
     """Return every class of shared/errors.py with its status and code, in the order of the file."""
     classes = [each for _, each in inspect.getmembers(errors, inspect.isclass) if issubclass(each, DataAPIError)]
     classes.sort(key=lambda each: inspect.getsourcelines(each)[1])
-    return [(each.__name__, each.status.value, each.code or "(none)") for each in classes]
+    return [(each.__name__, int(each.status), each.code or "(none)") for each in classes]
 
 
 def registered(worker: Worker) -> list[tuple[str, str, str]]:

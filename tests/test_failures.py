@@ -1,9 +1,11 @@
 """What a caller sees when something fails: real failures, of a real mongod or by the server's own failCommand."""
 
+import asyncio
 import json
 import time
 from collections.abc import AsyncIterator, Iterator
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import azure.functions as func
@@ -21,9 +23,18 @@ from shared.mongo.control import API_KEYS
 from shared.mongo.readiness import Readiness
 from shared.service import process
 from tests.conftest import ACTION, FailPoint, Post, errors_only, request_body
+from tests.functions.rules.test_every_action import CALLS
 from tests.hosts import Answer, Server, Worker, eventually
 
 INTERNAL = "InternalServerError"
+
+
+READS = [
+    pytest.param("find", "findOne", {}, id="findOne"),
+    pytest.param("find", "find", {}, id="find"),
+    pytest.param("find", "find", {"limit": 2_000}, id="find, more"),
+    pytest.param("aggregate", "aggregate", {"pipeline": []}, id="aggregate"),
+]
 
 
 @pytest.fixture(scope="module")
@@ -245,6 +256,30 @@ async def test_a_find_one_that_the_server_could_not_do_just_then_is_tried_again(
     assert answer.json == {"document": {"_id": 2, "b": 1}}
 
 
+OVERLOADED = ["SystemOverloadedError", "RetryableError"]
+
+
+@pytest.mark.parametrize(("command", "name", "members"), READS)
+async def test_a_read_that_an_overloaded_server_refuses_unread_is_tried_again(
+    reliable: Reliable, command: str, name: str, members: dict[str, Any]
+) -> None:
+    await reliable.fail(command, times=2, errorCode=462, errorLabels=OVERLOADED)
+
+    assert (await reliable.post(name, **members)).status == 200
+
+
+@pytest.mark.parametrize(("command", "name", "members"), READS)
+async def test_a_read_that_an_overloaded_server_does_not_want_again_is_not(
+    reliable: Reliable, command: str, name: str, members: dict[str, Any]
+) -> None:
+    await reliable.fail(command, errorCode=462, errorLabels=OVERLOADED[:1])
+
+    refused, allowed = [await reliable.post(name, **members) for _ in range(2)]
+
+    assert (refused.status, refused.headers["retry-after"], allowed.status) == (503, "5", 200)
+    assert errors_only(refused) == {"error": "MongoDB is overloaded", "error_code": INTERNAL}
+
+
 async def test_a_find_one_is_not_tried_again_where_the_uri_forbids_it(
     worker: Worker, configured: pytest.MonkeyPatch, mongod: Mongod, key: str, fail_point: FailPoint
 ) -> None:
@@ -286,6 +321,23 @@ async def test_a_call_during_an_election_waits_for_the_new_primary(
     assert answer.status in {200, 201}
 
 
+async def test_calls_of_every_action_outlast_an_outage_as_long_as_an_election(
+    own_mongod: Mongod, own_key: str, tmp_path: Path
+) -> None:
+    async with Server(tmp_path / "log", MONGO_DB_URI=own_mongod.uri) as server:
+        await call(server, own_key)
+        own_mongod.kill()
+        await asyncio.sleep(0.5)  # the driver has noticed
+        calls = [
+            asyncio.create_task(call(server, own_key, name, collection=name, **each)) for name, each in CALLS.items()
+        ]
+        await asyncio.sleep(6)
+        await asyncio.to_thread(own_mongod.start)
+        answers = await asyncio.gather(*calls)
+
+    assert {answer.status for answer in answers} == {200, 201}
+
+
 REFUSED = "MongoDB refuses the credentials of this deployment"
 
 
@@ -299,6 +351,7 @@ REFUSED = "MongoDB refuses the credentials of this deployment"
         pytest.param(13, (403, "NoMatchingRuleFound", "MongoDB does not let"), id="Unauthorized"),
         pytest.param(112, (503, INTERNAL, ""), id="WriteConflict"),
         pytest.param(14031, (503, INTERNAL, ""), id="OutOfDiskSpace"),
+        pytest.param(388, (503, INTERNAL, "MongoDB is overloaded"), id="the cache is full"),
         pytest.param(59, (400, "MongoDBError", "(CommandNotFound) "), id="CommandNotFound"),
         pytest.param(96, (400, "MongoDBError", "(OperationFailed) "), id="OperationFailed"),
         pytest.param(1, (500, INTERNAL, "internal error, logged with id "), id="InternalError"),
@@ -450,6 +503,17 @@ async def test_readiness_tells_that_mongodb_is_away_and_keeps_it_for_a_moment(
     assert errors_only(first) == {"error": "MongoDB cannot be reached", "error_code": INTERNAL}
     assert first.headers["retry-after"] == "5"
     assert time.monotonic() - started < 0.09
+
+
+async def test_a_server_starts_and_is_not_ready_soon_while_mongodb_is_away(tmp_path: Path) -> None:
+    async with Server(tmp_path / "log", MONGO_DB_URI=f"mongodb://127.0.0.1:{free_port()}/") as server:
+        started = time.monotonic()
+        live = await server.request("GET", "/health/live")
+        ready = await server.request("GET", "/health/ready")
+        took = time.monotonic() - started
+
+    assert (live.status, ready.status) == (200, 503)
+    assert took < readiness.PING_SECONDS + 1
 
 
 async def test_readiness_is_cached(worker: Worker, configured: pytest.MonkeyPatch, fail_point: FailPoint) -> None:

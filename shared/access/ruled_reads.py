@@ -19,10 +19,10 @@ from shared.access.trimming import Sighting, StoredTrimming, Trimming, Visible
 from shared.documents import replies
 from shared.documents.ejson import Document
 from shared.documents.elements import decoded, identity, pieces, split
-from shared.errors import InvalidParameterError
+from shared.errors import InvalidParameterError, UnavailableError
 from shared.mongo import reads
 from shared.mongo.clients import SIMPLE
-from shared.mongo.refusals import may_pass
+from shared.mongo.refusals import translated
 from shared.requests import Reading
 from shared.rules import field_paths
 from shared.rules.field_paths import Uses
@@ -95,25 +95,30 @@ class RuledReads(Ruled):
                 texts = await self._found(reading, trimming, used)
                 return texts, len(texts)
         except OperationFailure as error:
-            if may_pass(error) or not reading.sort:
+            if not reading.sort or isinstance(translated(error), UnavailableError):
                 raise
             return await self._selected(reading, trimming, used)
         return await self.full.texts(self._computed(visible, [{"$project": reading.projection}]))
 
     async def _selected(self, reading: Reading, trimming: Trimming | None, used: set[Path]) -> _Texts:
-        """Return what MongoDB selects of the visible parts, where stored documents may match by what is hidden."""
+        """Return what MongoDB selects of the visible parts, where stored documents may match by what is hidden.
+
+        A sort with a limit would leave those that it finds equal in another order than `_first_visible` does, which
+        would tell which of the two it was.
+        """
         asked = self.asked_of_each(used)
         trims = StoredTrimming(self.rights, keeps_sent=trimming is not None and bool(trimming.sent))
         condition = field_paths.without(reading.filter, self.is_unsure)
         visible = await self._found(Reading(condition, {}, None, limit=0), trims, asked)
         stages: list[Document] = [{"$match": reading.filter}]
         stages += [{"$sort": dict(reading.sort)}] if reading.sort else []
-        stages += [{"$skip": reading.skip}] if reading.skip else []
-        stages += [{"$limit": reading.limit}] if reading.limit else []
-        if trimming is None:
-            return await self.full.texts(self._computed(visible, [*stages, {"$project": reading.projection}]))
         shown = [each.shown for each in visible]
         places = await reads.places(self.target, shown, stages, self.settings, await self.collation())
+        places = places[reading.skip : reading.end]
+        if trimming is None:
+            return await self.full.texts(
+                self._computed([visible[place] for place in places], [{"$project": reading.projection}])
+            )
         if trimming.sent:
             return await self._matched([visible[place].sent for place in places], trimming, asked)
         return await self._projected(b"".join(shown[place] for place in places), trimming)
@@ -154,7 +159,8 @@ class RuledReads(Ruled):
 
         Raise OperationFailure where MongoDB refuses; that may be for a document which is not visible.
         """
-        if self.rights.finds_just_visible(used) and (not reading.skip or await self.is_counted_exactly()):
+        is_placed = reading.skip or (reading.sort and reading.limit)
+        if self.rights.finds_just_visible(used) and (not is_placed or await self.is_counted_exactly()):
             found = await self._first_found(reading, trims, used)
             if found is not None:
                 return found

@@ -3,6 +3,7 @@
 import hmac
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from hashlib import sha256
 from secrets import token_urlsafe
 from typing import Any
@@ -13,9 +14,9 @@ from bson.objectid import ObjectId
 from shared.auth.accounts import Caller, User, server_key
 from shared.auth.printable import is_printable
 from shared.auth.user_view import caller
+from shared.auth.verified import Finding, Verified
 from shared.cache.entries import Entries
 from shared.errors import BadRequestError, InvalidSessionError
-from shared.memory import Cache
 from shared.mongo.control import API_KEYS, Control
 from shared.settings import Settings
 
@@ -23,7 +24,6 @@ MOST_OF_USER = 20
 """How many API keys a user may have."""
 
 _KEY_BYTES = 48  # 384 random bits, 64 characters like Atlas's keys
-_MOST_CACHED = 10_000
 _ENTRY = "key"  # the purpose of an entry in the store
 
 
@@ -44,7 +44,7 @@ class Keys:
         self._control = control
         self._entries = entries
         self._settings = settings
-        self._owners: Cache[str, Caller | str] = Cache(_MOST_CACHED)
+        self._owners: Verified[str, Caller | str] = Verified()
 
     async def create(
         self, name: str, *, system: bool = False, user_id: ObjectId | None = None
@@ -67,11 +67,7 @@ class Keys:
         """
         hashed = _hash(key)
         owner = self._owners.get(hashed)
-        if owner is None:
-            found, seconds = await self._found(hashed)
-            owner = found.user_id or _caller(found)
-            self._owners.put(hashed, owner, seconds)
-        return owner
+        return owner or await self._owners.find(hashed, partial(self._found, hashed))
 
     async def working(self, key_id: str) -> dict[str, Any] | None:
         """Return what is stored of a key that is not disabled; not cached, so that the key ends at once."""
@@ -110,18 +106,18 @@ class Keys:
 
     async def drop_cached(self, hashed: str) -> None:
         """Drop a key by its hash from the caches of this process and of the store; others do in AUTH_CACHE_SECONDS."""
-        self._owners.pop(hashed)
+        self._owners.drop(hashed)
         await self._entries.drop(_ENTRY, hashed)
 
-    async def _found(self, hashed: str) -> tuple[_Key, float]:
-        """Return a key from the store, else from MongoDB, and for how many seconds it is trusted."""
+    async def _found(self, hashed: str) -> Finding[Caller | str]:
+        """Return whose a key is, from the store, else from MongoDB."""
         trusted = self._settings.auth_cache_seconds
         entry = await self._entries.get(_ENTRY, hashed)
         if entry is not None:
-            return msgspec.msgpack.decode(entry.content, type=_Key), min(trusted, entry.seconds)
+            return Finding(_owner(msgspec.msgpack.decode(entry.content, type=_Key)), min(trusted, entry.seconds))
         found = await self._stored(hashed)
         await self._entries.put(_ENTRY, hashed, content=msgspec.msgpack.encode(found), seconds=trusted)
-        return found, trusted
+        return Finding(_owner(found), trusted)
 
     async def _stored(self, hashed: str) -> _Key:
         stored = await self._control.api_keys.find_one({"hash": hashed, "disabled": False})
@@ -146,7 +142,10 @@ def as_user(stored: Mapping[str, Any]) -> User:
     return server_key(str(stored["_id"]), stored["name"], stored.get("created"))
 
 
-def _caller(key: _Key) -> Caller:
+def _owner(key: _Key) -> Caller | str:
+    """Return the id of the user that a key acts as, else the caller that it is by itself."""
+    if key.user_id:
+        return key.user_id
     return Caller(key.id, "system") if key.system else caller(server_key(key.id, key.name), None)
 
 

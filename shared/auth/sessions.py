@@ -3,6 +3,7 @@
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from hashlib import sha256
 from typing import Any
 
@@ -16,12 +17,11 @@ from shared.auth.keys import Keys
 from shared.auth.tokens import ACCESS_SECONDS, ANONYMOUS_SECONDS, DEVICE, REFRESH_SECONDS, Tokens
 from shared.auth.user_view import caller
 from shared.auth.users import ANONYMOUS, Users
+from shared.auth.verified import Finding, Verified
 from shared.errors import InvalidSessionError
-from shared.memory import Cache
 from shared.mongo.control import SESSIONS, Control
 from shared.settings import Settings
 
-_MOST_CACHED = 10_000
 _LONGEST_USER_DATA = 4_000  # characters: a token travels in a header
 _REFUSED = "invalid session"
 
@@ -52,7 +52,7 @@ class Sessions:
         self._users = users
         self._keys = keys
         self._custom_data = custom_data
-        self._callers: Cache[bytes, Caller] = Cache(_MOST_CACHED, time.time)  # by the hash of their access token
+        self._callers: Verified[bytes, Caller] = Verified(time.time)  # by the hash of their access token
 
     async def start(self, user: User, provider_type: str, key_id: str = "") -> Login:
         """Log a user in; with an API key, the session ends with the key."""
@@ -80,18 +80,17 @@ class Sessions:
         The same object is returned for AUTH_CACHE_SECONDS, after which a user who was disabled or deleted is refused.
         """
         key = sha256(access_token.encode(errors="surrogateescape")).digest()
-        cached = self._callers.get(key)
-        if cached is not None:
-            return cached
+        return self._callers.get(key) or await self._callers.find(key, partial(self._found, access_token))
+
+    async def _found(self, access_token: str) -> Finding[Caller]:
         now = time.time()  # what is found may be as old as this
         user, claims = await self._of_access(access_token)
         data = None if claims.get("user_data") is None else json_util.loads(claims["user_data"])
         if claims.get("user_data_omitted"):
             data = await self._custom_data.of(user.id)
-        found = caller(user, data)
-        expires = min(now + self._settings.auth_cache_seconds, claims["exp"])
-        self._callers.put(key, found, expires - time.time())
-        return found
+        left = claims["exp"] - time.time()
+        trusted = min(now + self._settings.auth_cache_seconds - time.time(), left)
+        return Finding(caller(user, data), trusted, left)
 
     async def user_of_access(self, access_token: str) -> User:
         """Return the user of an access token as MongoDB has it now: what changes an account asks no cache."""

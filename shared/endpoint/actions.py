@@ -11,6 +11,7 @@ import azure.functions as func
 from shared import turns
 from shared.access.opening import open_access
 from shared.access.protocol import Access, Reply
+from shared.admission import Departure, Places
 from shared.app.model import App
 from shared.app.signatures import verify
 from shared.auth.accounts import Caller
@@ -36,7 +37,6 @@ from shared.mongo.deadlines import driver_call
 from shared.requests import Request
 from shared.rules.expressions import Expansions, holds
 from shared.service import Service
-from shared.settings import Settings
 
 __all__ = ["ACTION_ROUTE", "ALL_METHODS", "Action", "Actions", "Call", "answer"]
 
@@ -48,6 +48,7 @@ type Handler = Callable[[Call], Awaitable[Reply]]
 _ALLOWED_HEADERS = "Authorization, Content-Type, Accept"
 _CREDENTIAL_HEADERS = "apiKey, api-key, email, password, jwtTokenString"
 _CACHE_HEADERS = "Cache-Control, If-None-Match"
+_ENCODINGS = frozenset({"content-encoding", "transfer-encoding"})
 _LONGEST_PATH = 200  # characters of what a caller sent, in an error's text
 
 
@@ -86,9 +87,35 @@ class Call:
         service.guard.operators(met.operators, request.database, is_system=self._caller.is_system)
         return request
 
-    def access(self, request: Request) -> Access:
-        """Return what the caller may do to the collection that a request names."""
-        return open_access(self._exchange.service, request, self._caller, self._request_view, self.form)
+    def access(self, request: Request) -> "Opening":
+        """Give what the caller may do to the collection that a request names, as soon as a connection is left for it.
+
+        Raise OverloadedError if none is left in time.
+        """
+        exchange = self._exchange
+        access = open_access(exchange.service, request, self._caller, self._request_view, self.form)
+        return Opening(access, exchange.service.clients.places(request.data_source), exchange.departure)
+
+
+class Opening:
+    """A collection that is open while a call has a place at its data source's connections."""
+
+    __slots__ = ("_access", "_departure", "_places")
+
+    def __init__(self, access: Access, places: Places, departure: Departure | None) -> None:
+        """Take what is opened, the places, and whether the caller is still there."""
+        self._access = access
+        self._places = places
+        self._departure = departure
+
+    async def __aenter__(self) -> Access:
+        """Take a place."""
+        await self._places.enter(self._departure)
+        return self._access
+
+    async def __aexit__(self, *_: object) -> None:
+        """Give it back."""
+        self._places.leave()
 
 
 class Action(NamedTuple):
@@ -142,7 +169,7 @@ async def answer(
         served = _served(exchange, action, app_id, version)
         if req.method == "OPTIONS":
             return _preflight(exchange)
-        if len(req.get_body()) < large_bodies.LARGE and "content-encoding" not in req.headers:
+        if not _may_be_large(req):
             return await _run(exchange, served)
         with exchange.service.full_collections:  # until what was read is gone
             return await _run(exchange, served)
@@ -171,14 +198,12 @@ async def _run(exchange: Exchange, action: Action) -> func.HttpResponse:
     req, service = exchange.request, exchange.service
     if req.method != "POST":
         raise MethodNotAllowedError("method not allowed")
-    body, app = _body(req, service.settings), exchange.app
-    if app is not None and len(body) < large_bodies.LARGE:
-        verify(app.data_api, req.headers, req.params, body)
-    elif app is not None:
-        await asyncio.to_thread(verify, app.data_api, req.headers, req.params, body)
+    _refuse_body(exchange)
     with driver_call(service.settings.mongo_db_timeout_ms, exchange.arrived) as deadline:
-        call = await _call(exchange, action, body)
+        call = await _call(exchange, action)
         deadline.refuse_late()
+        if action.reads:
+            deadline.end_at(exchange.departure)
         reply = await action.handle(call)
     exchange.line.documents = reply.documents
     response = func.HttpResponse(
@@ -192,18 +217,23 @@ async def _run(exchange: Exchange, action: Action) -> func.HttpResponse:
     return response
 
 
-async def _call(exchange: Exchange, action: Action, body: bytes) -> Call:
-    req, service = exchange.request, exchange.service
+async def _call(exchange: Exchange, action: Action) -> Call:
+    req, service, app = exchange.request, exchange.service, exchange.app
     address = client_address(req.headers, service.settings.trusted_proxies)
     caller = await service.credentials.authenticate(req.headers, address)
     exchange.line.caller = caller.id
+    body = await exchange.body(service.settings.max_body_bytes)
+    if app is not None and len(body) < large_bodies.LARGE:
+        verify(app.data_api, req.headers, req.params, body)
+    elif app is not None:
+        await asyncio.to_thread(verify, app.data_api, req.headers, req.params, body)
     view = RequestView(req, action.name, address)
     if not caller.is_system:
-        _refuse_uncallable(exchange.app, Expansions(caller.user, view))
+        _refuse_uncallable(app, Expansions(caller.user, view))
     if "content-encoding" in req.headers:
         body = await decoded(body, req.headers["content-encoding"], service.settings.max_body_bytes)
     document = await _document(body, service)
-    form = reply_format(req.headers.get("accept"), service.settings, exchange.app)
+    form = reply_format(req.headers.get("accept"), service.settings, app)
     return Call(exchange, document, caller, view, form, is_large=len(body) >= large_bodies.LARGE)
 
 
@@ -224,14 +254,23 @@ def _preflight(exchange: Exchange) -> func.HttpResponse:
     return exchange.preflight("POST, OPTIONS", ", ".join(allowed))
 
 
-def _body(req: func.HttpRequest, settings: Settings) -> bytes:
-    body: bytes = req.get_body()
+def _may_be_large(req: func.HttpRequest) -> bool:
+    """Tell whether a body may be large once it is read and decoded."""
+    if not req.headers.keys().isdisjoint(_ENCODINGS) or len(req.get_body()) >= large_bodies.LARGE:
+        return True
     declared = req.headers.get("content-length", "")
-    if len(body) > settings.max_body_bytes or (declared.isdecimal() and int(declared) > settings.max_body_bytes):
-        raise BodyTooLargeError(f"request body too large: the limit is {settings.max_body_bytes} bytes")
-    if not body and "chunked" in req.headers.get("transfer-encoding", "").lower():
+    return declared.isdecimal() and int(declared) >= large_bodies.LARGE
+
+
+def _refuse_body(exchange: Exchange) -> None:
+    """Refuse a body by what is known of it before all of it is read."""
+    req, limit = exchange.request, exchange.service.settings.max_body_bytes
+    size = len(req.get_body())
+    declared = req.headers.get("content-length", "")
+    if size > limit or (declared.isdecimal() and int(declared) > limit):
+        raise BodyTooLargeError(f"request body too large: the limit is {limit} bytes")
+    if not size and exchange.is_whole and "chunked" in req.headers.get("transfer-encoding", "").lower():
         raise LengthRequiredError("request body must be sent with a Content-Length")
-    return body
 
 
 async def _document(body: bytes, service: Service) -> Document:

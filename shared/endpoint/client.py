@@ -121,8 +121,8 @@ async def _answer(exchange: Exchange, methods: tuple[str, ...], handle: ClientHa
         return exchange.preflight(", ".join([*methods, "OPTIONS"]), _ALLOWED_HEADERS)
     if req.method not in methods:
         raise MethodNotAllowedError("method not allowed", methods)
-    body: bytes = req.get_body()
     with driver_call(exchange.service.settings.mongo_db_timeout_ms, exchange.arrived) as deadline:
+        body = await exchange.body(MAX_BODY_BYTES)
         if "content-encoding" in req.headers:
             body = await decoded(body, req.headers["content-encoding"], MAX_BODY_BYTES)
         call = ClientCall(exchange, body)

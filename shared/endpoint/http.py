@@ -3,15 +3,26 @@
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
+from typing import Protocol, cast
 from uuid import uuid4
 
 import azure.functions as func
 import orjson
 
 from shared import service as services
+from shared.admission import Departure
 from shared.app.files import AppError
 from shared.app.model import App
-from shared.errors import DataAPIError, OriginRefusedError, Unavailable, UnavailableError, UnknownAppError
+from shared.budget import Share, held_by
+from shared.errors import (
+    BodyTooLargeError,
+    DataAPIError,
+    OriginRefusedError,
+    OverloadedError,
+    Unavailable,
+    UnavailableError,
+    UnknownAppError,
+)
 from shared.service import Service
 from shared.settings import Settings, SettingsError
 from shared.telemetry.requests import RequestLine
@@ -32,19 +43,87 @@ _LONGEST_NAME = 200  # characters of what a caller sent, in an error's text
 _PREFLIGHT_SECONDS = "7200"
 
 
+class Arriving(Protocol):
+    """A request as `server` has it: its function may be called before its body is there."""
+
+    arrived: float  # by time.monotonic
+    departure: Departure
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the body is there."""
+
+    async def read_body(self, limit: int, share: Share) -> None:
+        """Read the rest of the body, or what shows that it is larger than the limit."""
+
+    def keep(self, share: Share) -> None:
+        """Hold a share until the request is answered."""
+
+
 class Exchange:
     """One request, the service and the app that answer it, its log line, and the headers of every response to it."""
 
-    __slots__ = ("app", "arrived", "headers", "line", "request", "service")
+    __slots__ = (
+        "_arriving",
+        "_has_place",
+        "app",
+        "arrived",
+        "departure",
+        "headers",
+        "line",
+        "request",
+        "service",
+        "share",
+    )
 
     def __init__(self, request: func.HttpRequest, service: Service, line: RequestLine) -> None:
         """Begin with no header but Vary."""
         self.request = request
-        self.arrived: float = getattr(request, "arrived", None) or time.monotonic()  # Azure's host passes it when whole
+        self._arriving: Arriving | None = cast(Arriving, request) if hasattr(request, "arrived") else None
+        self.arrived = self._arriving.arrived if self._arriving else time.monotonic()
+        self.departure = self._arriving.departure if self._arriving else None
+        self.share = Share(service.budget, self.departure)
+        self._has_place = False
         self.service = service
         self.app = service.app
         self.line = line
         self.headers = dict(HEADERS)
+
+    async def enter(self) -> None:
+        """Take a place among the calls that the process works on."""
+        await self.service.admission.enter(self.departure)
+        self._has_place = True
+
+    def _leave(self) -> None:
+        if self._has_place:
+            self._has_place = False
+            self.service.admission.leave()
+
+    def end(self) -> None:
+        """Give back the place, and the share as soon as the response is sent."""
+        self._leave()
+        if self._arriving is None:
+            self.share.end()
+        else:
+            self._arriving.keep(self.share)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the body is there."""
+        return self._arriving is None or self._arriving.is_whole
+
+    async def body(self, limit: int) -> bytes:
+        """Return the body, whose rest is read now, without a place; raise BodyTooLargeError if it is too large."""
+        if self._arriving is not None and not self._arriving.is_whole:
+            self._leave()
+            await self._arriving.read_body(limit, self.share)
+            await self.enter()
+        body: bytes = self.request.get_body()
+        if len(body) > limit:
+            raise BodyTooLargeError(f"request body too large: the limit is {limit} bytes")
+        if self._arriving is None:
+            await self.share.hold(len(body))
+        return body
 
     def preflight(self, methods: str, headers: str) -> func.HttpResponse:
         """Return the response to OPTIONS."""
@@ -76,7 +155,12 @@ async def respond(
         exchange = Exchange(request, current_service(), line)
         exchange.headers |= _cors(request.headers, exchange.service.settings, exchange.app)
         headers = exchange.headers
-        response = await work(exchange)
+        try:
+            await exchange.enter()
+            with held_by(exchange.share):
+                response = await work(exchange)
+        finally:
+            exchange.end()
     except Exception as error:  # noqa: BLE001  the one place that turns any failure into a response
         response = failed(error, line, headers)
     reporting.request(line, response.status_code, len(request.get_body()), len(response.get_body()))
@@ -123,8 +207,13 @@ def error_response(error: DataAPIError, headers: Mapping[str, str]) -> func.Http
     return json_response(members, error.status, {**headers, **error.headers})
 
 
+def overloaded() -> func.HttpResponse:
+    """Return the response to a call that gets no place."""
+    return error_response(OverloadedError(Unavailable.TOO_MANY_CALLS), HEADERS)
+
+
 def json_response(
-    members: Mapping[str, object] | list[object], status: HTTPStatus, headers: Mapping[str, str]
+    members: Mapping[str, object] | list[object], status: int, headers: Mapping[str, str]
 ) -> func.HttpResponse:
     """Return plain JSON members that hold no BSON types."""
     return func.HttpResponse(orjson.dumps(members), status_code=status, headers=headers, mimetype="application/json")

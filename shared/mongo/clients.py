@@ -1,20 +1,21 @@
 """The driver's clients, one for each connection string, and the collections behind the names of data sources."""
 
 from collections.abc import Callable, Mapping
+from math import inf
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, urlsplit
 
 from bson.codec_options import CodecOptions, DatetimeConversion
 from bson.raw_bson import RawBSONDocument
-from pymongo import AsyncMongoClient
 from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.errors import PyMongoError
 
+from shared.admission import Places
 from shared.errors import Unavailable, UnavailableError, UnknownDataSourceError
 from shared.memory import Cache
+from shared.mongo.outcomes import Client
 from shared.settings import VERSION, Settings
 
-type Client = AsyncMongoClient[dict[str, Any]]
 type Collection = AsyncCollection[dict[str, Any]]
 
 RAW: CodecOptions[Any] = CodecOptions(
@@ -25,7 +26,12 @@ RAW: CodecOptions[Any] = CodecOptions(
 SIMPLE: Mapping[str, Any] = {"locale": "simple"}
 """The collation that compares texts as rules do."""
 
-_SERVER_SELECTION_MS = 5_000
+MOST_KEPT = 4
+"""How many connections of a pool are kept at most for what calls need beside their data, and for readiness."""
+
+_SERVER_SELECTION_MS = 15_000  # an election takes 10 to 12 seconds
+_WAIT_SECONDS = 2.0  # for a connection
+_MOST_WAITING = 10_000
 _LONGEST_NAME = 500  # characters of a name in an error's text
 _MOST_COLLECTIONS = 1_000
 _OPTIONS_SECONDS = 60
@@ -51,6 +57,7 @@ class Clients:
         self._settings = settings
         self._listeners = listeners
         self._clients: dict[str, Client] = {}
+        self._places: dict[str, Places] = {}
         self._collections: Cache[tuple[str, str, str], Collection] = Cache(_MOST_COLLECTIONS)  # the URI, and names
         self._known_collections: Cache[tuple[str, str, str], bool] = Cache(_MOST_COLLECTIONS)
         self._options: Cache[tuple[int, str, str], Options] = Cache(_MOST_COLLECTIONS)
@@ -65,6 +72,10 @@ class Clients:
             found = self.client(uri)[database].get_collection(name, codec_options=RAW)
             self._collections.put((uri, database, name), found)
         return found
+
+    def places(self, data_source: str) -> Places:
+        """Return the places for calls at the connections of a data source that there is."""
+        return self._places[self._settings.data_source_uri(data_source) or ""]
 
     async def is_collection(self, data_source: str, database: str, name: str) -> bool:
         """Tell whether a namespace is no view, whose documents change by writes that do not name it.
@@ -100,7 +111,8 @@ class Clients:
     def client(self, uri: str) -> Client:
         """Return the client of a connection string; raise UnavailableError if the driver does not understand it."""
         if uri not in self._clients:
-            self._clients[uri] = self._new_client(uri)
+            client = self._clients[uri] = self._new_client(uri)
+            self._places[uri] = _places(int(min(client.options.pool_options.max_pool_size or inf, _MOST_WAITING)))
         return self._clients[uri]
 
     async def close(self) -> None:
@@ -111,10 +123,15 @@ class Clients:
     def _new_client(self, uri: str) -> Client:
         options = client_options(uri, self._settings)
         try:
-            return AsyncMongoClient(uri, **options, event_listeners=self._listeners())
+            return Client(uri, **options, event_listeners=self._listeners())
         except (PyMongoError, ValueError):  # ValueError: a URI option of the wrong type
             # from None: the driver's text may hold a piece of the password
             raise UnavailableError(Unavailable.WRONG_URI) from None
+
+
+def _places(pool: int) -> Places:
+    kept = min(MOST_KEPT, pool // 4)
+    return Places(pool - kept, _MOST_WAITING, _WAIT_SECONDS, Unavailable.CONNECTIONS_IN_USE)
 
 
 def client_options(uri: str, settings: Settings) -> dict[str, Any]:
@@ -127,9 +144,9 @@ def client_options(uri: str, settings: Settings) -> dict[str, Any]:
         "maxConnecting": 4,
         "maxIdleTimeMS": 120_000,  # below the four minutes after which Azure drops idle connections
         "maxPoolSize": settings.pool_size,
-        "serverSelectionTimeoutMS": min(_SERVER_SELECTION_MS, settings.mongo_db_timeout_ms // 2),
+        "serverSelectionTimeoutMS": min(_SERVER_SELECTION_MS, settings.mongo_db_timeout_ms * 3 // 4),
         "w": "majority",  # an acknowledged write survives the loss of the primary
-        "waitQueueTimeoutMS": 2_000,
+        "waitQueueTimeoutMS": int(_WAIT_SECONDS * 1000),
     }
     if settings.mongo_db_auth == "entra":
         from shared.mongo import entra  # noqa: PLC0415  for those alone who ask for it

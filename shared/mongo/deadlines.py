@@ -16,8 +16,9 @@ from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.errors import OperationFailure, PyMongoError
 from pymongo.read_concern import ReadConcern
 
-from shared.errors import DeadlinePassedError, Unavailable, UnavailableError
-from shared.mongo.refusals import LATE, translated
+from shared.admission import Departure
+from shared.errors import CallerLeftError, DeadlinePassedError, Unavailable, UnavailableError
+from shared.mongo.refusals import LATE, late, translated
 
 type Session = AsyncClientSession
 
@@ -35,7 +36,7 @@ class driver_call:  # noqa: N801  used as a context manager; a class costs half 
     What asyncio.timeout does, at a third of its cost: every call has a deadline, hardly any meets it.
     """
 
-    __slots__ = ("_cancellations", "_ends", "_is_late", "_task", "_timer", "_token")
+    __slots__ = ("_cancellations", "_departure", "_ends", "_has_left", "_is_late", "_task", "_timer", "_token")
 
     def __init__(self, timeout_ms: int, since: float | None = None) -> None:
         """Take how long all of it may last, from a time of time.monotonic or from now."""
@@ -48,7 +49,8 @@ class driver_call:  # noqa: N801  used as a context manager; a class costs half 
         assert task is not None  # noqa: S101  every call is part of a task
         self._task = task
         self._cancellations = task.cancelling()
-        self._is_late = False
+        self._is_late = self._has_left = False
+        self._departure: Departure | None = None
         self._timer = loop.call_later(self._ends - time.monotonic(), self._end)
         self._token = _ends.set(self._ends)
         return self
@@ -58,8 +60,18 @@ class driver_call:  # noqa: N801  used as a context manager; a class costs half 
         if time.monotonic() >= self._ends:
             raise DeadlinePassedError(LATE)
 
+    def end_at(self, departure: Departure | None) -> None:
+        """Give it up as soon as the caller has left: for what only reads."""
+        if departure is not None:
+            self._departure = departure
+            departure.tell(self._give_up)
+
     def _end(self) -> None:
         self._is_late = True
+        self._task.cancel()
+
+    def _give_up(self) -> None:
+        self._has_left = True
         self._task.cancel()
 
     def __exit__(
@@ -68,10 +80,18 @@ class driver_call:  # noqa: N801  used as a context manager; a class costs half 
         """Raise what the caller gets for what happened inside."""
         self._timer.cancel()
         _ends.reset(self._token)
-        if self._is_late and self._task.uncancel() <= self._cancellations and isinstance(error, asyncio.CancelledError):
-            raise DeadlinePassedError(LATE) from error
+        if self._departure is not None:
+            self._departure.tell(None)
+        if self._is_late and self._is_ours(error):
+            raise late(error) from error
+        if self._has_left and self._is_ours(error):
+            raise CallerLeftError() from error
         if isinstance(error, PyMongoError | BSONError):
             raise translated(error) from error
+
+    def _is_ours(self, error: BaseException | None) -> bool:
+        """Tell whether it was this that cancelled the task, and nobody else meanwhile."""
+        return self._task.uncancel() <= self._cancellations and isinstance(error, asyncio.CancelledError)
 
 
 def left_ms(timeout_ms: int) -> int:
@@ -88,7 +108,7 @@ async def server_deadline(target: AsyncCollection[Any], timeout_ms: int) -> Asyn
     """
     client = target.database.client
     if not client.topology_description.has_writable_server():
-        await client.admin.command("ping")  # waits for a server, or says in a few seconds that there is none
+        await client.admin.command("ping")  # waits for a server as a read would, not for all the time that is left
     with pymongo.timeout(left_ms(timeout_ms) / 1000):
         yield
 

@@ -5,6 +5,8 @@ batches makes an object of each document: docs/decisions/0011. They are used whe
 where a read failed for a reason that may pass.
 """
 
+import asyncio
+import random
 from collections.abc import AsyncGenerator, AsyncIterable, Mapping, Sequence
 from contextlib import aclosing
 from typing import Any
@@ -14,13 +16,13 @@ from pymongo.asynchronous.command_cursor import AsyncRawBatchCommandCursor
 from pymongo.asynchronous.cursor import AsyncRawBatchCursor
 from pymongo.errors import ConnectionFailure, OperationFailure
 
-from shared import turns
+from shared import budget, turns
 from shared.documents.ejson import Document
 from shared.documents.elements import ARRAY, array_in_steps, first_batch, split, wrapped
 from shared.errors import NoRoleError, ReadTooLargeError
 from shared.mongo.clients import RAW, Collection
 from shared.mongo.deadlines import left_ms
-from shared.mongo.refusals import may_pass
+from shared.mongo.refusals import is_overload, may_pass
 from shared.requests import Reading
 from shared.settings import Settings
 
@@ -29,6 +31,7 @@ type RawCursor = AsyncRawBatchCursor[Any] | AsyncRawBatchCommandCursor[Any]
 AT_ONCE = 1_000
 """Documents that are asked for in one reply: the driver makes an object of each, before others have their turn."""
 
+_OVERLOAD_SECONDS = 0.2  # what the driver waits at most before its own second attempt
 _UNKNOWN_STAGE = 40324
 _BATCH_BYTES = 1024 * 1024
 
@@ -38,7 +41,7 @@ async def first(target: Collection, reading: Reading, settings: Settings) -> byt
     try:
         cursor, _ = await _asked(target, reading, settings, {"limit": 1, "singleBatch": True})
     except (ConnectionFailure, OperationFailure) as error:
-        _refuse_last(error, target)
+        await _wait_or_raise(error, target)
         found: Any = await target.find_one(
             reading.filter,
             reading.projection or None,
@@ -56,7 +59,7 @@ async def find(
     if 0 < reading.limit <= AT_ONCE:
         batch = await _only_batch(target, reading, settings)
         if batch is not None:
-            _refuse_too_large(len(batch), settings)
+            await _hold(len(batch), len(batch), settings)
             yield batch
             return
     cursor = target.find_raw_batches(
@@ -79,7 +82,7 @@ async def batches(cursor: RawCursor, settings: Settings) -> AsyncGenerator[bytes
     async with cursor:
         async for batch in cursor:
             size += len(batch)
-            _refuse_too_large(size, settings)
+            await _hold(len(batch), size, settings)
             yield batch
 
 
@@ -113,10 +116,11 @@ async def computed(
         async for each in made:
             batch.append(each.raw)
             size += len(batch[-1])
-            _refuse_too_large(size, settings)
             if size - sent >= _BATCH_BYTES:
+                await _hold(size - sent, size, settings)
                 yield b"".join(batch)
                 batch, sent = [], size
+    await _hold(size - sent, size, settings)
     yield b"".join(batch)
 
 
@@ -146,7 +150,7 @@ async def _only_batch(target: Collection, reading: Reading, settings: Settings) 
     try:
         cursor, address = await _asked(target, reading, settings, options)
     except (ConnectionFailure, OperationFailure) as error:
-        _refuse_last(error, target)
+        await _wait_or_raise(error, target)
         return None
     batch, is_whole = first_batch(bytes(cursor.raw))
     if is_whole:
@@ -178,12 +182,19 @@ async def _asked(
         return reply["cursor"], connection.address
 
 
-def _refuse_last(error: ConnectionFailure | OperationFailure, target: Collection) -> None:
-    """Raise an error that there is nothing to do about; the driver's own operation may still do for another."""
+async def _wait_or_raise(error: ConnectionFailure | OperationFailure, target: Collection) -> None:
+    """Raise an error that there is nothing to do about; else the driver's own operation may still do.
+
+    It waits longer each time that MongoDB is overloaded, beginning after its own first attempt, which is our second.
+    """
     if not may_pass(error) or not target.database.client.options.retry_reads:
         raise error
+    if is_overload(error):
+        await asyncio.sleep(random.uniform(0, _OVERLOAD_SECONDS))  # noqa: S311  so that not all come back at once
 
 
-def _refuse_too_large(size: int, settings: Settings) -> None:
+async def _hold(more: int, size: int, settings: Settings) -> None:
+    """Hold so many bytes more of what is read, and what is made of them; raise if all together are too many."""
     if size > settings.max_read_bytes:
         raise ReadTooLargeError(f"the documents found exceed {settings.max_read_bytes} bytes")
+    await budget.work_on(2 * more)

@@ -106,6 +106,36 @@ async def test_a_member_that_a_filter_hides_is_not_written(
     assert await database.notes.find_one() == before
 
 
+@pytest.mark.parametrize(
+    "members", [{}, {"limit": 5}, {"limit": 3, "skip": 1}, {"projection": {"n": {"$add": ["$n", 0]}}}]
+)
+@pytest.mark.parametrize(
+    ("apply_when", "collation"),
+    [
+        ({"deleted": {"$ne": True}}, None),
+        ({"%%prevRoot.deleted": {"%ne": True}}, None),
+        ({"kind": "open"}, {"locale": "en", "strength": 2}),
+    ],
+    ids=str,
+)
+async def test_what_a_sort_finds_equal_stands_in_an_order_that_tells_nothing_of_an_invisible_document(
+    ann: Person, changed: Any, database: Any, apply_when: Any, collation: Any, members: Any
+) -> None:
+    changed(RULES, roles=[{"name": "r", "apply_when": apply_when, **ALL}], filters=[])
+    bodies = []
+    for hidden in ({"a": 1}, {"a": [], "b": {"in": []}}, {"a": [{"in": [1]}, {"in": [2]}], "b": {"in": [1, 2]}}):
+        await database.drop_collection("notes")
+        await database.create_collection("notes", **({"collation": collation} if collation else {}))
+        visible = [{"_id": number, "n": number, "kind": "open"} for number in (1, 3, 4, 5, 6)]
+        stored = [visible[0], {"_id": 2, "kind": "OPEN", "deleted": True} | hidden, *visible[1:]]
+        await database.notes.insert_many(stored)
+        found = await ann("find", sort={"a.1.in.0": 1, "b.in.2": -1}, **members, **NOTES)
+        bodies.append((found.status, found.body))
+
+    assert bodies[0][0] == 200
+    assert bodies == [bodies[0]] * 3
+
+
 async def test_without_a_sort_an_index_may_tell_an_order(ann: Person, changed: Any, database: Any) -> None:
     changed(
         RULES, roles=[{"name": "r", "apply_when": {}, "fields": {"n": {"read": True}, "k": {"read": True}}}], filters=[]

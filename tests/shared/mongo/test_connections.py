@@ -228,8 +228,8 @@ async def test_a_process_opens_its_pool_and_its_monitors_and_no_more(
     block = {"failCommands": ["find"], "appName": "counted", "blockConnection": True, "blockTimeMS": 100}
     settings = {"MONGO_DB_URI": f"{mongod.uri}&appName=counted", "MONGO_DB_MAX_POOL_SIZE": "4"} | environ
     async with Server(tmp_path / "log", **settings) as server:
-        await driver.admin.command({"configureFailPoint": "failCommand", "mode": {"times": 40}, "data": block})
-        calls = [server.request("POST", ACTION + "find", {"apiKey": key}, request_body()) for _ in range(40)]
+        await driver.admin.command({"configureFailPoint": "failCommand", "mode": {"times": 24}, "data": block})
+        calls = [server.request("POST", ACTION + "find", {"apiKey": key}, request_body()) for _ in range(24)]
         answers = await asyncio.gather(*calls)
         running = await driver.admin.aggregate([
             {"$currentOp": {"allUsers": True, "idleConnections": True}},

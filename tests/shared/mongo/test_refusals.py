@@ -13,6 +13,7 @@ from pymongo.errors import (
     CursorNotFound,
     DocumentTooLarge,
     DuplicateKeyError,
+    ExecutionTimeout,
     InvalidName,
     InvalidOperation,
     NetworkTimeout,
@@ -55,7 +56,9 @@ def bulk(*errors: dict[str, Any], **details: Any) -> BulkWriteError:
         pytest.param(
             ServerSelectionTimeoutError("planted:27017"), UnavailableError, AWAY, id="no server"
         ),
-        pytest.param(WaitQueueTimeoutError("planted"), UnavailableError, AWAY, id="pool is full"),
+        pytest.param(
+            WaitQueueTimeoutError("planted"), UnavailableError, "all connections to MongoDB are in use", id="pool is full"
+        ),
         pytest.param(AutoReconnect("planted"), UnavailableError, GONE, id="connection closed"),
         pytest.param(ConnectionFailure("planted"), UnavailableError, GONE, id="connection failed"),
         pytest.param(CursorNotFound("planted", 43), UnavailableError, GONE, id="cursor lost"),
@@ -72,7 +75,10 @@ def bulk(*errors: dict[str, Any], **details: Any) -> BulkWriteError:
             pytest.param(OperationFailure("x", code), UnavailableError, "MongoDB cannot do this now", id=f"code {code}")
             for code in refusals._PASSING
         ],
-        pytest.param(OperationFailure("planted", 462), UnavailableError, "MongoDB is overloaded", id="code 462"),
+        *[
+            pytest.param(OperationFailure("x", code), UnavailableError, "MongoDB is overloaded", id=f"code {code}")
+            for code in refusals._OVERLOAD
+        ],
         pytest.param(
             OperationFailure("x", 96, {"code": 96, "codeName": "OperationFailed", "errmsg": "no"}),
             CommandFailedError, "(OperationFailed) no", id="a command's own error",
@@ -120,7 +126,7 @@ def shapes(code: int, text: str = "planted") -> list[PyMongoError]:
 
 
 @pytest.mark.parametrize(
-    "code", [112, 133, 134, 175, 202, 237, 246, 290, 314, 317, 365, 391, 14031, 64, 100]
+    "code", [112, 133, 134, 175, 202, 237, 246, 290, 314, 317, 365, 388, 391, 14031, 64, 100]
 )  # fmt: skip
 @pytest.mark.parametrize("shape", range(3), ids=["command", "write", "bulk"])
 def test_what_passes_is_no_error_of_the_caller(code: int, shape: int) -> None:
@@ -128,6 +134,54 @@ def test_what_passes_is_no_error_of_the_caller(code: int, shape: int) -> None:
 
     assert isinstance(shown, UnavailableError)
     assert "planted" not in str(shown)
+
+
+@pytest.mark.parametrize(
+    ("labels", "text"),
+    [
+        (["SystemOverloadedError"], "MongoDB is overloaded"),
+        (["SystemOverloadedError", "RetryableError"], "MongoDB is overloaded"),
+        (["RetryableError"], "MongoDB cannot do this now"),
+        (["RetryableWriteError"], "MongoDB cannot do this now"),
+        (["TransientTransactionError"], "MongoDB cannot do this now"),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("code", [1, 13, 96, 262, 424_242])
+def test_a_label_counts_more_than_a_code(code: int, labels: list[str], text: str) -> None:
+    shown = refusals.translated(OperationFailure("planted", code, {"code": code, "errorLabels": labels}))
+
+    assert type(shown) is UnavailableError
+    assert str(shown) == text
+
+
+def test_a_deadline_counts_more_than_a_label() -> None:
+    late = ExecutionTimeout("planted", 50, {"code": 50, "errorLabels": ["TransientTransactionError"]})
+
+    assert type(refusals.translated(late)) is DeadlinePassedError
+
+
+@pytest.mark.parametrize("kind", [AutoReconnect, NetworkTimeout])
+def test_a_connection_that_could_not_be_opened_is_no_deadline(kind: type[AutoReconnect]) -> None:
+    shown = refusals.translated(kind("planted", {"errorLabels": ["SystemOverloadedError", "RetryableError"]}))
+
+    assert type(shown) is UnavailableError
+    assert str(shown) == AWAY
+
+
+@pytest.mark.parametrize(
+    ("labels", "code", "expected"),
+    [
+        (["SystemOverloadedError", "RetryableError"], 462, True),
+        (["SystemOverloadedError"], 134, False),
+        (["RetryableError"], 424_242, True),
+        ([], 134, True),
+        ([], 462, False),
+        ([], 96, False),
+    ],
+)
+def test_a_read_is_tried_again_as_the_server_wants(labels: list[str], code: int, expected: bool) -> None:
+    assert refusals.may_pass(OperationFailure("x", code, {"code": code, "errorLabels": labels})) is expected
 
 
 @pytest.mark.parametrize("code", [1, 8])
@@ -195,6 +249,13 @@ def test_the_page_about_settings_lists_the_options_of_every_client() -> None:
     assert {name: value for name, value in stated if value} == {
         name: str(options[name]).lower() for name, value in stated if value
     }
+
+
+@pytest.mark.parametrize(("timeout_ms", "expected"), [(30_000, 15_000), (20_000, 15_000), (10_000, 7_500)])
+def test_a_server_is_waited_for_within_the_deadline(timeout_ms: int, expected: int) -> None:
+    options = clients.client_options("mongodb://h/", Settings(mongo_db_timeout_ms=timeout_ms))
+
+    assert options["serverSelectionTimeoutMS"] == expected
 
 
 def test_the_pool_is_a_setting() -> None:

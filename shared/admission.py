@@ -1,0 +1,145 @@
+"""How many calls have a place at a time, how many wait for one, and whether somebody still waits for the answer."""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable
+from typing import NamedTuple, Self
+
+from shared.errors import CallerLeftError, OverloadedError, Unavailable
+from shared.telemetry.log import event
+
+WAITING = 128
+"""How many calls wait at most for their turn in a process."""
+
+WAIT_SECONDS = 1.0
+"""How long a call waits at most for its turn."""
+
+DEPARTURE_SECONDS = 0.2
+"""How long a read goes on without its caller: one that ends by itself leaves its connection to MongoDB whole."""
+
+PATIENT_SECONDS = 0.1
+"""How long the queue may be for the first to come to be the first; behind it the newest is, whom somebody awaits."""
+
+_LOOK_SECONDS = 0.1
+_LOG_SECONDS = 10.0
+
+
+class Departure:
+    """Whether the caller has left, as far as a server can tell."""
+
+    __slots__ = ("_callback", "has_happened")
+
+    def __init__(self) -> None:
+        """Begin with a caller who waits for the answer."""
+        self.has_happened = False
+        self._callback: Callable[[], object] | None = None
+
+    def tell(self, callback: Callable[[], object] | None) -> None:
+        """Have this called soon after the caller has left; None for nobody."""
+        self._callback = callback
+        if self.has_happened:
+            self._call()
+
+    def happen(self) -> None:
+        """Note that the caller has left."""
+        self.has_happened = True
+        asyncio.get_running_loop().call_later(DEPARTURE_SECONDS, self._call)
+
+    def _call(self) -> None:
+        if self._callback is not None:
+            self._callback()
+
+
+class _Waiting(NamedTuple):
+    begun: asyncio.Future[None]
+    since: float
+    departure: Departure | None
+
+
+class Places:
+    """Places for so many calls, and a queue behind them: short, so that whoever is served is served in time.
+
+    The first to come is the first to be served, until somebody has waited so long that more come than can be served.
+    Then it is the last: those who waited may have given up, and if not, are soon told that there is no place.
+
+    They belong to the event loop in which they are used.
+    """
+
+    def __init__(self, places: int, waiting: int, seconds: float, text: Unavailable) -> None:
+        """Take how many calls have a place at a time, how many wait, how long, and what the others are told."""
+        self._free = places
+        self._most_waiting = waiting
+        self._seconds = seconds
+        self._text = text
+        self._waiting: deque[_Waiting] = deque()
+        self._looking: asyncio.TimerHandle | None = None
+        self._refused = 0
+        self._log_again = 0.0
+
+    @classmethod
+    def for_calls(cls, places: int) -> Self:
+        """Return the places for the calls of a process."""
+        return cls(places, WAITING, WAIT_SECONDS, Unavailable.TOO_MANY_CALLS)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether the next call is refused."""
+        return len(self._waiting) >= self._most_waiting
+
+    async def enter(self, departure: Departure | None = None) -> None:
+        """Take a place, now or when one is left; raise OverloadedError if there is none, CallerLeftError for nobody."""
+        if self._free:
+            self._free -= 1
+            return
+        if self.is_full:
+            raise self.refusal()
+        loop = asyncio.get_running_loop()
+        begun = loop.create_future()
+        self._waiting.append(_Waiting(begun, loop.time(), departure))
+        if self._looking is None:
+            self._looking = loop.call_later(_LOOK_SECONDS, self._look, loop)
+        try:
+            await begun
+        except asyncio.CancelledError:
+            if not begun.cancelled() and begun.exception() is None:  # it was begun in the same moment
+                self.leave()
+            raise
+
+    def leave(self) -> None:
+        """Give a place back, which the next call gets."""
+        if self._waiting:
+            is_late = asyncio.get_running_loop().time() - self._waiting[0].since > PATIENT_SECONDS
+            following = self._waiting.pop if is_late else self._waiting.popleft
+            while self._waiting:
+                if self._begin(following()):
+                    return
+        self._free += 1
+
+    def refusal(self) -> OverloadedError:
+        """Count a call that is refused, and return the error; the log says now and then how many were."""
+        self._refused += 1
+        now = asyncio.get_running_loop().time()
+        if now >= self._log_again:
+            event(logging.WARNING, "calls are refused", reason=self._text.value, refused=self._refused)
+            self._refused, self._log_again = 0, now + _LOG_SECONDS
+        return OverloadedError(self._text)
+
+    @staticmethod
+    def _begin(waiting: _Waiting) -> bool:
+        begun, _, departure = waiting
+        if begun.done():
+            return False
+        if departure is not None and departure.has_happened:
+            begun.set_exception(CallerLeftError())
+            return False
+        begun.set_result(None)
+        return True
+
+    def _look(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Refuse what has waited too long."""
+        while self._waiting and loop.time() - self._waiting[0].since >= self._seconds:
+            begun = self._waiting.popleft().begun
+            if not begun.done():
+                begun.set_exception(self.refusal())
+        self._looking = loop.call_later(_LOOK_SECONDS, self._look, loop) if self._waiting else None

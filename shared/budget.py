@@ -1,0 +1,173 @@
+"""The memory that the large calls of a process share: what does not fit waits shortly, and is refused then."""
+
+import asyncio
+from collections import deque
+from contextvars import ContextVar
+from pathlib import Path
+from typing import NamedTuple
+
+from shared.admission import Departure, Places
+from shared.errors import Unavailable
+from shared.settings import Settings
+
+UNCOUNTED = 64 * 1024
+"""Bytes up to which a call holds what it needs without being counted."""
+
+LARGE = 1024 * 1024
+"""Bytes from which on a call is large."""
+
+LARGE_AT_ONCE = 2
+"""How many large calls are worked on at a time."""
+
+WAIT_SECONDS = 5.0
+"""How long a call waits at most for memory, or for its turn among the large ones."""
+
+_MOST_WAITING = 128
+_LEAST, _MOST = 32 << 20, 256 << 20  # unless it is set
+_BASE = 128 << 20  # what a process takes beside it
+_LIMITS = ("memory.max", "memory/memory.limit_in_bytes")  # of a container, in version 2 and in version 1
+
+
+class _Waiting(NamedTuple):
+    share: "Share"
+    size: int
+    granted: asyncio.Future[None]
+
+
+class Budget:
+    """So many bytes for what calls hold. It belongs to the event loop in which it is used."""
+
+    def __init__(self, most: int) -> None:
+        """Take how many bytes all calls may hold together; one that is alone may hold more."""
+        self.large = Places(LARGE_AT_ONCE, _MOST_WAITING, WAIT_SECONDS, Unavailable.TOO_MUCH)
+        self._most = most
+        self._held = 0
+        self._waiting: deque[_Waiting] = deque()
+
+    async def take(self, share: "Share", size: int) -> None:
+        """Give a share so many bytes more, as soon as they are free; raise OverloadedError if they are not in time."""
+        if not self._waiting and self._fits(share, size):
+            self._grant(share, size)
+            return
+        waiting = _Waiting(share, size, asyncio.get_running_loop().create_future())
+        self._waiting.append(waiting)
+        if self._held == sum(each.share.counted for each in self._waiting):  # nobody is left who gives any back
+            self._waiting.remove(waiting)
+            raise self.large.refusal()
+        try:
+            async with asyncio.timeout(WAIT_SECONDS):
+                await waiting.granted
+        except TimeoutError:
+            raise self.large.refusal() from None
+        finally:
+            if waiting in self._waiting:
+                self._waiting.remove(waiting)
+                self._serve()
+
+    def give_back(self, size: int) -> None:
+        """Take back so many bytes, and give them to those who wait, in their order."""
+        self._held -= size
+        self._serve()
+
+    def _serve(self) -> None:
+        while self._waiting and self._fits(*self._waiting[0][:2]):
+            share, size, granted = self._waiting.popleft()
+            if not granted.done():
+                self._grant(share, size)
+                granted.set_result(None)
+
+    def _fits(self, share: "Share", size: int) -> bool:
+        return self._held + size <= self._most or self._held == share.counted
+
+    def _grant(self, share: "Share", size: int) -> None:
+        self._held += size
+        share.counted += size
+
+
+class Share:
+    """What one call holds."""
+
+    __slots__ = ("_budget", "_departure", "_is_worked_on", "_size", "counted")
+
+    def __init__(self, budget: Budget, departure: Departure | None = None) -> None:
+        """Hold nothing yet; who waits for it may leave."""
+        self._budget = budget
+        self._departure = departure
+        self._is_worked_on = False
+        self._size = 0
+        self.counted = 0
+
+    async def hold(self, size: int) -> None:
+        """Hold so many bytes more; raise OverloadedError if there is no room for them in time."""
+        self._size += size
+        if self._size > UNCOUNTED:
+            await self._budget.take(self, self._size - self.counted)
+
+    async def work_on(self, size: int) -> None:
+        """Hold so many bytes more, and work on them: only a few large calls do that at a time."""
+        if self._size + size > LARGE and not self._is_worked_on:
+            await self._budget.large.enter(self._departure)
+            self._is_worked_on = True
+        await self.hold(size)
+
+    def end_work(self) -> None:
+        """Let the next large call begin; what is held is still held."""
+        if self._is_worked_on:
+            self._is_worked_on = False
+            self._budget.large.leave()
+
+    def end(self) -> None:
+        """Give back all of it."""
+        self.end_work()
+        counted, self.counted, self._size = self.counted, 0, 0
+        if counted:
+            self._budget.give_back(counted)
+
+
+_share: ContextVar[Share | None] = ContextVar("share", default=None)
+"""The share of the call that the task works on; a module's, because that is how they are made."""
+
+
+class held_by:  # noqa: N801  used as a context manager; a class costs half of what a generator does
+    """Have what is read inside be held by a share, and end its work behind it."""
+
+    __slots__ = ("_share", "_token")
+
+    def __init__(self, share: Share) -> None:
+        """Take the share."""
+        self._share = share
+
+    def __enter__(self) -> None:
+        """Begin."""
+        self._token = _share.set(self._share)
+
+    def __exit__(self, *_: object) -> None:
+        """End."""
+        _share.reset(self._token)
+        self._share.end_work()
+
+
+async def work_on(size: int) -> None:
+    """Have the call that the task works on hold so many bytes more, as `Share.work_on`; outside of calls, nothing."""
+    share = _share.get()
+    if share is not None:
+        await share.work_on(size)
+
+
+def bytes_of(settings: Settings, root: Path = Path("/sys/fs/cgroup")) -> int:
+    """Return how many bytes a process has: those that are set, else half of what its container leaves beside it."""
+    if settings.memory_budget_bytes is not None:
+        return settings.memory_budget_bytes
+    limits = (_limit(root / name) for name in _LIMITS)
+    limit = next((limit for limit in limits if limit is not None), None)
+    if limit is None:
+        return _MOST
+    return min(max((limit // settings.processes_here - _BASE) // 2, _LEAST), _MOST)
+
+
+def _limit(file: Path) -> int | None:
+    try:
+        text = file.read_text().strip()
+    except OSError:  # there is no such limit
+        return None
+    return int(text) if text.isdecimal() else None

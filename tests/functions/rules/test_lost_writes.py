@@ -1,0 +1,157 @@
+"""What a caller is told of a call whose connection broke: nothing wrong, and never to send again what happened."""
+
+import random
+from collections.abc import AsyncIterator
+from typing import Any, NamedTuple
+
+import pytest
+
+from local.mongod import Mongod
+from tests.conftest import FailPoint, Post
+from tests.functions.rules.conftest import SETTINGS, Known, Person
+from tests.functions.rules.test_every_action import CALLS, READING
+from tests.hosts import Answer, Worker
+from tests.lossy import Fate, LossyNetwork
+from tests.test_actions import ACTIONS
+
+INCREMENT = {"$inc": {"times": 1}}
+ONCE = CALLS | {
+    "insertOne": {"document": {"owner": "ANN", "n": 2}},
+    "insertMany": {"documents": [{"owner": "ANN", "n": 2}, {"owner": "ANN", "n": 3}]},
+    "updateOne": {"filter": {"n": 1}, "update": INCREMENT},
+    "updateMany": {"filter": {"n": 1}, "update": INCREMENT},
+}
+"""A call of each action, which makes another difference if it is done twice."""
+
+ALWAYS = 20
+FATES = [
+    pytest.param([Fate.UNSENT], id="not arrived"),
+    pytest.param([Fate.UNANSWERED], id="not answered"),
+    pytest.param([Fate.UNANSWERED] * ALWAYS, id="never answered"),
+    pytest.param([Fate.UNHEARD], id="not heard of"),
+    pytest.param([Fate.DONE, Fate.UNHEARD], id="the second not heard of", marks=pytest.mark.full),
+    pytest.param([Fate.UNSENT] * ALWAYS, id="never arrives", marks=pytest.mark.full),
+    pytest.param([Fate.LAST], id="not answered, then away", marks=pytest.mark.full),
+    pytest.param([Fate.DONE, Fate.UNANSWERED, Fate.UNSENT], id="the second", marks=pytest.mark.full),
+    pytest.param([Fate.DONE, Fate.LAST], id="the second, then away", marks=pytest.mark.full),
+    *[pytest.param(seed, id=f"seed {seed}", marks=pytest.mark.full) for seed in range(10)],
+]
+RETRIES = [pytest.param("true", id="retried"), pytest.param("false", id="not retried", marks=pytest.mark.full)]
+MAYBE = "the write may have happened"
+
+writes = pytest.mark.parametrize("action", [name for name in ACTIONS if name not in READING])
+everybody = pytest.mark.parametrize("is_ruled", [True, False], ids=["ruled", "full"])
+
+
+class Lossy(NamedTuple):
+    """The worker behind a network that loses what it is told to."""
+
+    network: LossyNetwork
+    post: Post
+    ann: Person
+    collection: Any
+
+    async def __call__(self, action: str, *, is_ruled: bool) -> Answer:
+        members = {"collection": "things", **_owned(ONCE[action], self.ann.id)}
+        return await (self.ann if is_ruled else self.post)(action, **members)
+
+    async def documents(self) -> list[str]:
+        return sorted([repr(each) async for each in self.collection.find({}, {"_id": 0})])
+
+    async def fill(self) -> list[str]:
+        """Put two documents of Ann's in the place of all others."""
+        # an open transaction that nobody could end would be waited for
+        await self.collection.database.client.admin.command({"killAllSessions": []})
+        await self.collection.delete_many({})
+        await self.collection.insert_many([{"owner": self.ann.id, "n": 1} for _ in range(2)])
+        return await self.documents()
+
+
+def _owned(value: Any, owner: str) -> Any:
+    if isinstance(value, dict):
+        return {name: _owned(each, owner) for name, each in value.items()}
+    if isinstance(value, list):
+        return [_owned(each, owner) for each in value]
+    return owner if value == "ANN" else value
+
+
+@pytest.fixture
+async def network(mongod: Mongod) -> AsyncIterator[LossyNetwork]:
+    async with LossyNetwork(mongod.port) as running:
+        yield running
+
+
+@pytest.fixture(params=RETRIES)
+def settings(request: pytest.FixtureRequest, network: LossyNetwork, configured: pytest.MonkeyPatch) -> None:
+    uri = f"{network.uri}&retryWrites={request.param}"
+    for name, value in (SETTINGS | {"MONGO_DB_URI": uri, "MONGO_DB_TIMEOUT_MS": "2000"}).items():
+        configured.setenv(name, value)
+
+
+@pytest.fixture
+async def lossy(
+    settings: None, network: LossyNetwork, worker: Worker, known: Known, key: str, database: Any
+) -> AsyncIterator[Lossy]:
+    made = Lossy(network, Post(worker, key), await known(worker, "ann@shop.example"), database.things)
+    await made("findOne", is_ruled=False)  # the key is in the cache
+    await made.fill()
+    yield made
+    network.restore()
+    await made.fill()
+
+
+@everybody
+@pytest.mark.parametrize("fates", FATES)
+@writes
+async def test_what_is_told_of_a_write_is_true(
+    lossy: Lossy, action: str, fates: list[Fate] | int, is_ruled: bool
+) -> None:
+    assert (await lossy(action, is_ruled=is_ruled)).status in {200, 201}
+    done = await lossy.documents()
+    before = await lossy.fill()
+    lossy.network.arm(random.Random(fates).choices(list(Fate), k=ALWAYS) if isinstance(fates, int) else fates)
+
+    answer = await lossy(action, is_ruled=is_ruled)
+
+    after = await lossy.documents()
+    told = answer.json.get("error", "")
+    assert done != before
+    assert after in (before, done)  # once or not at all
+    assert (answer.status, after == done) in {(200, True), (201, True), (503, after == done), (504, after == done)}
+    assert MAYBE in told or after == before or answer.status in {200, 201}
+    assert ("retry-after" in answer.headers) is (answer.status == 503 and MAYBE not in told)
+
+
+@writes
+async def test_a_write_that_was_lost_and_then_refused_unread_may_have_happened(
+    lossy: Lossy, fail_point: FailPoint, action: str
+) -> None:
+    """The refusal is of the second attempt."""
+    await fail_point(
+        "insert",
+        "update",
+        "delete",
+        times=ALWAYS,
+        errorCode=462,
+        errorLabels=["SystemOverloadedError", "RetryableError"],
+    )
+    lossy.network.arm([Fate.UNSENT])
+
+    answer = await lossy(action, is_ruled=False)
+
+    assert answer.status == 503
+    assert MAYBE in answer.json["error"]
+    assert "retry-after" not in answer.headers
+
+
+@pytest.mark.parametrize("action", READING)
+@everybody
+async def test_a_read_that_was_lost_is_done_again_once(lossy: Lossy, action: str, is_ruled: bool) -> None:
+    usual = await lossy(action, is_ruled=is_ruled)
+    lossy.network.arm([Fate.UNANSWERED])
+    again = await lossy(action, is_ruled=is_ruled)
+    lossy.network.arm([Fate.UNANSWERED] * ALWAYS)
+    never = await lossy(action, is_ruled=is_ruled)
+
+    assert (usual.status, again.status, again.body) == (200, 200, usual.body)
+    assert (never.status, never.headers["retry-after"]) == (503, "5")
