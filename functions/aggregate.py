@@ -23,6 +23,6 @@ class Aggregate(Request, frozen=True, kw_only=True):
 @bp.action("aggregate", reads=True)
 async def aggregate(call: Call) -> Reply:
     """Run a pipeline and return what comes out, cut off at the cap."""
-    request = call.typed(Aggregate)
+    request = await call.typed(Aggregate)
     async with call.access(request) as access:
         return await access.aggregate(request.pipeline)

@@ -23,7 +23,7 @@ class Delete(Request, frozen=True, kw_only=True):
 @bp.action("deleteOne", reads=False)
 async def delete_one(call: Call) -> Reply:
     """Delete the first document that matches."""
-    request = call.typed(Delete)
+    request = await call.typed(Delete)
     async with call.access(request) as access:
         return await access.delete_one(request.filter)
 
@@ -32,6 +32,6 @@ async def delete_one(call: Call) -> Reply:
 @bp.action("deleteMany", reads=False)
 async def delete_many(call: Call) -> Reply:
     """Delete all documents that match."""
-    request = call.typed(Delete)
+    request = await call.typed(Delete)
     async with call.access(request) as access:
         return await access.delete_many(request.filter)

@@ -37,7 +37,7 @@ class Find(FindOne, frozen=True, kw_only=True):
 @bp.action("findOne", reads=True)
 async def find_one(call: Call) -> Reply:
     """Return the first document that matches, or null."""
-    request = call.typed(FindOne)
+    request = await call.typed(FindOne)
     async with call.access(request) as access:
         return await access.find_one(Reading(request.filter, request.projection, sort_keys(request.sort)))
 
@@ -46,7 +46,7 @@ async def find_one(call: Call) -> Reply:
 @bp.action("find", reads=True)
 async def find(call: Call) -> Reply:
     """Return the documents that match, in the order of the sort."""
-    request = call.typed(Find)
+    request = await call.typed(Find)
     reading = Reading(
         request.filter,
         request.projection,

@@ -1,13 +1,14 @@
 """insertOne, insertMany."""
 
 from http import HTTPStatus
+from typing import Any
 
 from shared.access.protocol import Reply
 from shared.documents.ejson import Document
 from shared.endpoint.actions import ACTION_ROUTE, ALL_METHODS, Actions, Call
 from shared.errors import InvalidParameterError
 from shared.operators import Placed
-from shared.requests import Request
+from shared.requests import Request, wrong_type
 
 bp = Actions()
 
@@ -27,7 +28,15 @@ class InsertOne(Request, frozen=True, kw_only=True):
 class InsertMany(Request, frozen=True, kw_only=True):
     """The members of insertMany."""
 
-    documents: list[Document]
+    documents: list[Any]
+
+    def __post_init__(self) -> None:
+        """Raise for too many or too few documents, and for what is none; these are not converted, as they are many."""
+        if not 1 <= len(self.documents) <= MAX_DOCUMENTS:
+            raise InvalidParameterError(f"'documents' must hold 1 to {MAX_DOCUMENTS} documents")
+        for place, each in enumerate(self.documents):
+            if type(each) is not dict:
+                raise wrong_type(f"documents[{place}]", each, Document)
 
     def interpreted(self) -> tuple[Placed, ...]:
         """Nothing: documents are stored as they are."""
@@ -38,7 +47,7 @@ class InsertMany(Request, frozen=True, kw_only=True):
 @bp.action("insertOne", reads=False, success=HTTPStatus.CREATED)
 async def insert_one(call: Call) -> Reply:
     """Insert a document and return its _id, made here if it brought none."""
-    request = call.typed(InsertOne)
+    request = await call.typed(InsertOne)
     async with call.access(request) as access:
         return await access.insert_one(request.document)
 
@@ -47,8 +56,6 @@ async def insert_one(call: Call) -> Reply:
 @bp.action("insertMany", reads=False, success=HTTPStatus.CREATED)
 async def insert_many(call: Call) -> Reply:
     """Insert documents in order and return their _ids."""
-    request = call.typed(InsertMany)
-    if not 1 <= len(request.documents) <= MAX_DOCUMENTS:
-        raise InvalidParameterError(f"'documents' must hold 1 to {MAX_DOCUMENTS} documents")
+    request = await call.typed(InsertMany)
     async with call.access(request) as access:
         return await access.insert_many(request.documents)

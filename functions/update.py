@@ -60,7 +60,7 @@ class ReplaceOne(Upsertable, frozen=True, kw_only=True):
 @bp.action("updateOne", reads=False)
 async def update_one(call: Call) -> Reply:
     """Change the first document that matches."""
-    request = call.typed(Update)
+    request = await call.typed(Update)
     async with call.access(request) as access:
         return await access.update_one(
             request.filter, request.update, request.array_filters or None, upsert=bool(request.upsert)
@@ -71,7 +71,7 @@ async def update_one(call: Call) -> Reply:
 @bp.action("updateMany", reads=False)
 async def update_many(call: Call) -> Reply:
     """Change all documents that match."""
-    request = call.typed(Update)
+    request = await call.typed(Update)
     async with call.access(request) as access:
         return await access.update_many(
             request.filter, request.update, request.array_filters or None, upsert=bool(request.upsert)
@@ -82,6 +82,6 @@ async def update_many(call: Call) -> Reply:
 @bp.action("replaceOne", reads=False)
 async def replace_one(call: Call) -> Reply:
     """Put another document in the place of the first that matches; its _id stays."""
-    request = call.typed(ReplaceOne)
+    request = await call.typed(ReplaceOne)
     async with call.access(request) as access:
         return await access.replace_one(request.filter, request.replacement, upsert=bool(request.upsert))

@@ -87,8 +87,21 @@ def sort_keys(sort: Document) -> list[tuple[str, Any]] | None:
     return keys or None
 
 
+def wrong_type(path: str, given: Any, kind: Any) -> WrongTypeError:
+    """Return the error for a value that is not of a type, as for a member of a request."""
+    try:
+        msgspec.convert(given, kind)
+    except msgspec.ValidationError as error:
+        return WrongTypeError(f"'{path}': {_lower(str(error))}")
+    return WrongTypeError(f"'{path}': expected another type")
+
+
+def _lower(expected: str) -> str:
+    return expected[0].lower() + expected[1:]
+
+
 def _refusal(reason: str) -> MissingParameterError | WrongTypeError:
     if reason.startswith(_MISSING):
         return MissingParameterError(f"must provide a '{reason.removeprefix(_MISSING).partition('`')[0]}' field")
     expected, _, path = reason.partition(" - at `$.")
-    return WrongTypeError(f"'{path.rstrip('`')}': {expected[0].lower()}{expected[1:]}")
+    return WrongTypeError(f"'{path.rstrip('`')}': {_lower(expected)}")

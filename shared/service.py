@@ -32,6 +32,7 @@ from shared.mongo.readiness import Readiness
 from shared.settings import VERSION, Settings, SettingsError
 from shared.telemetry.log import LOGGER, event, is_standalone
 from shared.telemetry.reporting import Reporting
+from shared.turns import FullCollections
 
 
 class Service:
@@ -54,6 +55,7 @@ class Service:
         self.complexity = Complexity(settings)
         self.admission = Places.for_calls(settings.calls_at_once)
         self.budget = Budget(bytes_of(settings))
+        self.full_collections = FullCollections()
         # who calls
         self.passwords = Passwords()
         self.limits = LoginLimits(self.lazy_store, settings)

@@ -71,6 +71,21 @@ async def test_a_body_that_took_all_the_time_is_504_and_nothing_is_begun(
     assert await database.items.find().to_list() == [{"_id": 1}]
 
 
+async def test_a_body_that_takes_longer_to_read_than_there_is_time_is_504_in_time(
+    hasty: Server, key: str, database: Any
+) -> None:  # fmt: skip
+    one = b"{%b}" % b",".join(b'"a%d":{"$numberLong":"%d"}' % (n, n) for n in range(20))
+    body = request_body(documents=[])[:-3] + b"[%b]}" % b",".join([one] * 45_000)
+    await slowly(hasty, key, "findOne", request_body(), 0)
+    started = time.monotonic()
+
+    late = await slowly(hasty, key, "insertMany", body, 0)
+
+    assert (late[0], late[1]["error_code"]) == (504, "ExecutionTimeLimitExceeded")
+    assert time.monotonic() - started < TIMEOUT_MS / 1000 + 3
+    assert await database.items.count_documents({}) == 0
+
+
 @pytest.mark.parametrize(("action", "members"), READS, ids=str)
 async def test_mongodb_is_given_the_time_that_is_left_for_a_read(
     hasty: Server, key: str, database: Any, action: str, members: dict[str, Any]

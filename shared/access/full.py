@@ -1,24 +1,27 @@
 """Everything that MongoDB allows: for system callers, and where a caller's one role allows all of it."""
 
-import asyncio
 from collections.abc import AsyncIterable, Mapping
 from typing import Any
 
+from bson.raw_bson import RawBSONDocument
+
+from shared import turns
+from shared.access import inserts
 from shared.access.joins import Bound, Joins
 from shared.access.protocol import Changes, Reply
 from shared.documents import replies
 from shared.documents.ejson import Document
-from shared.documents.elements import pieces
+from shared.documents.elements import has_many
 from shared.documents.replies import Format
 from shared.mongo import reads
-from shared.mongo.clients import SIMPLE, Collection
+from shared.mongo.clients import RAW, SIMPLE, Collection
 from shared.mongo.deadlines import left_ms, server_deadline
 from shared.requests import Reading
 from shared.settings import Settings
 
 MAX_RESULTS = 50_000
 LIMIT = {"$limit": MAX_RESULTS}
-_PIECE = 256 * 1024  # bytes of documents
+_FEW = 100  # documents that the driver may encode at once
 
 
 class FullAccess:
@@ -51,7 +54,7 @@ class FullAccess:
         if not is_whole:
             options["collation"] = SIMPLE
         cursor = await self.target.aggregate_raw_batches(
-            [*pipeline, LIMIT], maxTimeMS=left_ms(self.settings.mongo_db_timeout_ms), **options
+            [*pipeline, LIMIT], batchSize=reads.AT_ONCE, maxTimeMS=left_ms(self.settings.mongo_db_timeout_ms), **options
         )
         return await self.documents(reads.batches(cursor, self.settings))
 
@@ -60,13 +63,21 @@ class FullAccess:
         return Bound(pipeline, is_whole=True) if self._joins is None else await self._joins.bound(pipeline)
 
     async def insert_one(self, document: Document) -> Reply:
-        result = await self.target.insert_one(document)
-        return Reply(replies.reply({"insertedId": result.inserted_id}, self.form), 1)
+        if has_many(document):
+            id_, raw = await turns.taken(inserts.encoded(document))
+            await self.target.insert_one(RawBSONDocument(raw, RAW))
+        else:
+            id_ = (await self.target.insert_one(document)).inserted_id
+        return Reply(replies.reply({"insertedId": id_}, self.form), 1)
 
     async def insert_many(self, documents: list[Document]) -> Reply:
         """Insert documents in order, up to the first that fails."""
-        result = await self.target.insert_many(documents)
-        return Reply(replies.reply({"insertedIds": result.inserted_ids}, self.form), len(result.inserted_ids))
+        if len(documents) <= _FEW and not any(map(has_many, documents)):
+            ids = (await self.target.insert_many(documents)).inserted_ids
+            return Reply(replies.reply({"insertedIds": ids}, self.form), len(ids))
+        new = await turns.taken(inserts.all_encoded(documents))
+        await inserts.insert(self.target, [each.raw for each in new])
+        return await self.inserted([each.id for each in new])
 
     async def update_one(self, condition: Document, changes: Changes, array_filters: Any, *, upsert: bool) -> Reply:
         async with self._deadline():
@@ -99,23 +110,21 @@ class FullAccess:
     async def documents(self, batches: AsyncIterable[bytes]) -> Reply:
         """Return the reply with all batches."""
         texts, documents = await self.texts(batches)
-        return Reply(replies.many_documents(texts), documents)
+        return Reply(await turns.joined(replies.many_documents(texts)), documents)
 
     async def texts(self, batches: AsyncIterable[bytes]) -> tuple[list[bytes], int]:
-        """Return all batches, each made text while MongoDB prepares the next, and how many documents they are.
-
-        Of a large one only a piece is objects at a time, which take many times its bytes; then others have their turn.
-        """
+        """Return all batches, each made text while MongoDB prepares the next, and how many documents they are."""
         texts: list[bytes] = []
         documents = 0
         async for batch in batches:
-            for piece in pieces(batch, _PIECE):
-                text, count = replies.batch_of_documents(piece, self.form)
-                texts.append(text)
-                documents += count
-                if len(piece) < len(batch):
-                    await asyncio.sleep(0)
+            found, count = await turns.taken(replies.texts_of_documents(batch, self.form))
+            texts += found
+            documents += count
         return texts, documents
+
+    async def inserted(self, ids: list[Any]) -> Reply:
+        """Return the reply of an insertMany."""
+        return Reply(await turns.taken(replies.long_reply("insertedIds", ids, self.form)), len(ids))
 
     def _updated(self, raw: Mapping[str, Any]) -> Reply:
         """Return the counters of an update, and upsertedId only if a document was inserted, whatever its _id."""

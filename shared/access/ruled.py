@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 _SMALLEST_BATCH, _LARGEST_BATCH = 32, 1_000
 _AT_A_TURN = 200  # documents
 _MANY_PATHS = 20
-PIECE = 64 * 1024  # bytes of documents that are decided on at once: some milliseconds
 
 type OptionsOf = Callable[[Collection], Awaitable[Options | None]]
 """Says what a collection is: shared.mongo.clients.Clients.options."""
@@ -87,7 +86,7 @@ class Ruled:
         They are the smaller the more paths each document is asked about.
         """
         found: list[T] = []
-        for piece in pieces(batch, PIECE // (1 + len(used) // _MANY_PATHS)):
+        for piece in pieces(batch, replies.PIECE // (1 + len(used) // _MANY_PATHS)):
             if found:
                 await asyncio.sleep(0)
             found += trims.visible(piece, used, self.full.form)
@@ -118,7 +117,7 @@ class Ruled:
         return None if options is None else options.collation
 
 
-async def turns[T](items: Sequence[T], paths: int = 0) -> AsyncIterator[Sequence[T]]:
+async def in_parts[T](items: Sequence[T], paths: int = 0) -> AsyncIterator[Sequence[T]]:
     """Give many items in parts of some milliseconds of work each, between which others have their turn.
 
     They are the smaller the more paths each item is asked about.

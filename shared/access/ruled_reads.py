@@ -7,14 +7,14 @@ could tell what is hidden, MongoDB computes on the visible part of those documen
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from typing import Any
 
 from pymongo.errors import OperationFailure
 
+from shared import turns
 from shared.access.full import LIMIT
 from shared.access.joins import behind
 from shared.access.protocol import Reply
-from shared.access.ruled import PIECE, Ruled, Trims, batch_size
+from shared.access.ruled import Ruled, Trims, batch_size, in_parts
 from shared.access.trimming import Sighting, StoredTrimming, Trimming, Visible
 from shared.documents import replies
 from shared.documents.ejson import Document
@@ -27,6 +27,7 @@ from shared.requests import Reading
 from shared.rules import field_paths
 from shared.rules.field_paths import Uses
 from shared.rules.values import Path
+from shared.turns import Steps
 
 type _Texts = tuple[list[bytes], int]
 """Documents as text, in parts with commas between, and how many they are."""
@@ -49,7 +50,7 @@ class RuledReads(Ruled):
         if self.rights.hides_nothing:
             return await self.full.find(reading)
         texts, documents = await self._texts(reading)
-        return Reply(replies.many_documents(texts), documents)
+        return Reply(await turns.joined(replies.many_documents(texts)), documents)
 
     async def aggregate(self, pipeline: list[Document]) -> Reply:
         """Run a pipeline on what is visible of the collection."""
@@ -91,7 +92,8 @@ class RuledReads(Ruled):
             elif trimming.sent:
                 return await self._matched(await self._found(reading, Sighting(self.rights), used), trimming, used)
             else:
-                return _texts_of(await self._found(reading, trimming, used))
+                texts = await self._found(reading, trimming, used)
+                return texts, len(texts)
         except OperationFailure as error:
             if not reading.sort or isinstance(translated(error), UnavailableError):
                 raise
@@ -126,28 +128,24 @@ class RuledReads(Ruled):
 
         They are read again with what is matched, and decided on again: they may have changed.
         """
-        identities = [identity(each) for each in visible]
-        ids = [decoded(each)["_id"] for each in identities if each is not None]
-        if len(ids) < len(visible):
-            raise InvalidParameterError("projection: $elemMatch needs documents with an _id where rules apply")
+        identities = await turns.taken(_identities(visible))
+        ids = [decoded(each)["_id"] async for some in in_parts(identities) for each in some]
         sent: dict[bytes | None, bytes] = {}
         reading = Reading(await self.condition({"_id": {"$in": ids}}), trimming.sent, None, limit=0)
         async with aclosing(reads.find(self.target, reading, self.settings)) as batches:
             async for batch in batches:
                 sent |= {identity(trimming.root(each)): each for each in split(batch)}
-        return _texts_of(await self.seen(trimming, b"".join(sent.get(each, b"") for each in identities), used))
+        texts = await self.seen(trimming, b"".join(sent.get(each, b"") for each in identities), used)
+        return texts, len(texts)
 
     async def _projected(self, batch: bytes, trimming: Trimming) -> _Texts:
         """Return what is visible already of documents, cut to the caller's projection and made text piece by piece."""
         texts: list[bytes] = []
-        documents = 0
-        for piece in pieces(batch, PIECE):
+        for piece in pieces(batch, replies.PIECE):
             if texts:
                 await asyncio.sleep(0)
-            rendered = trimming.projected(piece, self.full.form)
-            texts += replies.texts(rendered)
-            documents += len(rendered)
-        return texts, documents
+            texts += trimming.projected(piece, self.full.form)
+        return texts, len(texts)
 
     async def _computed(self, visible: list[Visible], stages: list[Document]) -> AsyncGenerator[bytes]:
         """Give what stages make of visible documents."""
@@ -184,7 +182,7 @@ class RuledReads(Ruled):
     async def _first_visible[T](self, reading: Reading, trims: Trims[T], used: set[Path]) -> list[T]:
         """Return the documents that the rules leave of what MongoDB finds, up to the limit."""
         sent = Reading(await self.condition(reading.filter), {}, reading.sort, limit=0)
-        at_once = 0 if reading.end is None else batch_size(reading.end + 1)
+        at_once = reads.AT_ONCE if reading.end is None else batch_size(reading.end + 1)
         found: list[T] = []
         async with aclosing(reads.find(self.target, sent, self.settings, at_once)) as batches:
             async for batch in batches:
@@ -194,5 +192,12 @@ class RuledReads(Ruled):
         return found[reading.skip : reading.end]
 
 
-def _texts_of(rendered: list[dict[str, Any]]) -> _Texts:
-    return replies.texts(rendered), len(rendered)
+def _identities(documents: list[bytes]) -> Steps[list[bytes]]:
+    found = []
+    for each in documents:
+        identified = identity(each)
+        if identified is None:
+            raise InvalidParameterError("projection: $elemMatch needs documents with an _id where rules apply")
+        found.append(identified)
+        yield
+    return found

@@ -10,26 +10,29 @@ from functools import cached_property
 from typing import Any, NamedTuple, NoReturn
 
 import bson
-from bson.objectid import ObjectId
 from bson.raw_bson import RawBSONDocument
 from bson.timestamp import Timestamp
 from pymongo import ReturnDocument
 from pymongo.errors import OperationFailure
 
+from shared import turns
+from shared.access import inserts
 from shared.access.protocol import Changes, Reply
-from shared.access.ruled import turns
+from shared.access.ruled import in_parts
 from shared.access.ruled_matches import AT_ONCE, RuledMatches
 from shared.access.schema_check import SchemaCheck
 from shared.documents import replies
 from shared.documents.ejson import Document
 from shared.documents.elements import DBREF_MARK, decoded
 from shared.errors import CommandFailedError, DataAPIError, DeniedWriteError, NoRoleError
+from shared.mongo.clients import RAW
 from shared.mongo.deadlines import Session, transaction
 from shared.mongo.refusals import translated
 from shared.rules import field_paths
 from shared.rules.field_paths import Touched
 from shared.rules.ruleset import NO_ROLE, Rights
 from shared.rules.writing import Decision
+from shared.turns import Steps
 
 _NOBODY: Document = {"$nor": [{}]}
 
@@ -39,21 +42,21 @@ class RuledWrites(RuledMatches):
 
     async def insert_one(self, document: Document) -> Reply:
         """Insert a document if its role and the schema allow it."""
-        new = self._insertable(document)
+        (new,) = await turns.taken(self._insertable([document]))
         if new.is_dated:
             await self._transaction(lambda session: self._inserted(session, [new]))
         else:
-            await self.target.insert_one(new.document)
+            await self.target.insert_one(RawBSONDocument(new.raw, RAW))
         return self._reply({"insertedId": new.id}, 1)
 
     async def insert_many(self, documents: list[Document]) -> Reply:
         """Insert all documents, or none."""
-        new = [each async for some in turns(documents) for each in map(self._insertable, some)]
+        new = await turns.taken(self._insertable(documents))
         if len(new) == 1 and not new[0].is_dated:
-            await self.target.insert_one(new[0].document)
+            await self.target.insert_one(RawBSONDocument(new[0].raw, RAW))
         else:
             await self._transaction(lambda session: self._inserted(session, new))
-        return self._reply({"insertedIds": [each.id for each in new]}, len(new))
+        return await self.full.inserted([each.id for each in new])
 
     async def update_one(self, condition: Document, changes: Changes, array_filters: Any, *, upsert: bool) -> Reply:
         """Change the first visible document that matches."""
@@ -93,20 +96,22 @@ class RuledWrites(RuledMatches):
     def _schema_check(self) -> SchemaCheck:
         return SchemaCheck(self.schema, self.rights, self.expansions, self.settings)
 
-    def _insertable(self, document: Document) -> "_New":
-        """Return a new document as the bytes that were checked."""
-        if "_id" not in document:
-            document = {"_id": ObjectId(), **document}
-        raw = bson.encode(document)
-        # a reference is an object here that is stored as a document
-        self._check_insert(raw, None if DBREF_MARK in raw else document)
-        return _New(
-            document["_id"], RawBSONDocument(raw, self.target.codec_options), any(map(_is_now, document.values()))
-        )
+    def _insertable(self, documents: Sequence[Document]) -> Steps[list["_New"]]:
+        """Return new documents as the bytes that were checked, all of them before the first is sent."""
+        new = []
+        for document in documents:
+            id_, raw = yield from inserts.encoded(document)
+            yield
+            # a reference is an object here that is stored as a document
+            values = None if DBREF_MARK in raw else document if "_id" in document else {"_id": id_, **document}
+            self._check_insert(raw, values)
+            new.append(_New(id_, raw, any(map(_is_now, document.values()))))
+            yield
+        return new
 
     async def _inserted(self, session: Session, new: "Sequence[_New]") -> None:
         """Insert documents inside the transaction, and check again what MongoDB has stored in place of some."""
-        await self.target.insert_many([each.document for each in new], session=session)
+        await inserts.insert(self.target, [each.raw for each in new], session)
         dated = [each.id for each in new if each.is_dated]
         for stored in await self.stored(session, {"_id": {"$in": dated}}) if dated else ():
             self._check_insert(stored)
@@ -155,7 +160,7 @@ class RuledWrites(RuledMatches):
                     array_filters=update.array_filters,
                     session=session,
                 )
-            async for some in turns(await self.stored(session, ids)):
+            async for some in in_parts(await self.stored(session, ids)):
                 for new in some:
                     before = old.pop(_key(new))
                     self._check_update(before, new)
@@ -192,7 +197,7 @@ class RuledWrites(RuledMatches):
     async def _check_touched(self, found: Sequence[bytes], update: "_Update") -> None:
         """Deny before MongoDB tries: its refusals name the type of what they refuse."""
         rights = self.rights
-        async for some in turns(found, 0 if update.touched is None else len(update.touched.paths)):
+        async for some in in_parts(found, 0 if update.touched is None else len(update.touched.paths)):
             for old in some:
                 decision = rights.may_replace(old) if update.is_replacement else rights.may_touch(old, update.touched)
                 if not decision.allowed:
@@ -206,7 +211,7 @@ class RuledWrites(RuledMatches):
 
     async def _delete(self, session: Session, condition: Document, limit: int | None) -> int:
         ids = []
-        async for part in turns(await self.visible(session, condition, limit)):
+        async for part in in_parts(await self.visible(session, condition, limit)):
             for old in part:
                 decision = self.rights.may_delete(old)
                 if not decision.allowed:
@@ -221,7 +226,7 @@ class RuledWrites(RuledMatches):
 
 class _New(NamedTuple):
     id: Any
-    document: RawBSONDocument
+    raw: bytes
     is_dated: bool
     """Whether MongoDB will put its own time into it, so that what is stored is not what was checked."""
 

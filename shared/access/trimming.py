@@ -77,16 +77,16 @@ class Trimming:
         """The arrays of which some elements are returned, counted among those that are visible."""
         return set() if self._slices is None else self._slices.paths
 
-    def visible(self, batch: bytes, used: Iterable[Path], form: replies.Format) -> Iterator[dict[str, Any]]:
-        """Give what is visible of a batch of documents."""
+    def visible(self, batch: bytes, used: Iterable[Path], form: replies.Format) -> Iterator[bytes]:
+        """Give what is visible of a batch of documents, each as text, which is less than objects."""
         rendered = replies.rendered(batch, form)
         documents, masks = self._seen(batch, rendered, used, form) or self._decoded(batch, used)
         is_cut = self.sent or self._slices or self._plain is not None or self._rights.projection is not None
         for document, made, mask in zip(documents, rendered, masks, strict=True):
             if mask is WHOLE and not is_cut:
-                yield made
+                yield replies.text(made)
             elif mask is not None:
-                yield self._cut(document, made, mask)
+                yield replies.text(self._cut(document, made, mask))
             else:
                 self.hidden += 1
 
@@ -128,18 +128,18 @@ class Trimming:
         return {name: sent.get(name) if name in self._matched else value for name, value in root.items()
                 if name not in self._matched or name in sent}  # fmt: skip
 
-    def projected(self, batch: bytes, form: replies.Format) -> list[dict[str, Any]]:
-        """Return what is visible already of a batch of documents, rendered and cut to the caller's projection."""
+    def projected(self, batch: bytes, form: replies.Format) -> list[bytes]:
+        """Return what is visible already of a batch of documents, cut to the caller's projection, each as text."""
         rendered = replies.rendered(batch, form)
         cuts = [each for each in (self._plain, self._slices) if each is not None]
         if not cuts:
-            return rendered
+            return [replies.text(made) for made in rendered]
         found = []
         for document, made in zip(decoded_all(batch), rendered, strict=True):
             for each in cuts:
                 mask = each.mask(document)
                 document, made = cut(document, mask), cut(made, mask)  # noqa: PLW2901
-            found.append(made)
+            found.append(replies.text(made))
         return found
 
 

@@ -33,6 +33,7 @@ from bson.timestamp import Timestamp
 
 from shared.documents import dates
 from shared.errors import InvalidJSONError
+from shared.turns import Steps
 
 MAX_DEPTH = 100
 """Levels of nesting that a request's document may have below itself: MongoDB's own documented limit."""
@@ -43,11 +44,15 @@ _UINT32 = 2**32
 _EXACT_DOUBLE = 2.0**53
 _DIGITS_AS_ZEROS = bytes.maketrans(b"123456789", b"000000000")
 _HUGE_INTEGER = b"0" * 19  # no integer of fewer digits is beyond int64
+_AT_ONCE = 500  # objects and arrays
+
+NUL = b"\\u0000"
+"""How a NUL character stands in a body."""
 
 type Document = dict[str, Any]
 
 
-class _TooDeepError(Exception):
+class TooDeepError(Exception):
     """Something is nested deeper than whoever reads it allows."""
 
 
@@ -61,26 +66,32 @@ def loads(body: bytes, most_levels: int = MAX_DEPTH, most_members: int = sys.max
     try:
         members = _parsed(body)
         if type(members) is not dict:
-            raise _invalid("it must be an object")
+            raise invalid("it must be an object")
         _refuse_nul_names(body, members)
         levels_left = most_levels
-        if _needs_reading(body):
+        if needs_reading(body):
             for name, member in members.items():
-                if type(member) in _TO_READ:
+                if type(member) in TO_READ:
                     members[name] = _member(member, most_levels)
             levels_left = sys.maxsize  # levels are counted, and a wrapper is none
         if body.count(b":") > most_members or body.count(b"[") + body.count(b"{") > levels_left:
-            _check(members, levels_left, most_members)
-    except _TooDeepError:
-        raise _invalid(f"nested deeper than {most_levels} levels, the most that MAX_NESTING allows") from None
+            for _ in checked(members, levels_left, most_members):
+                pass
+    except TooDeepError:
+        raise too_deep(most_levels) from None
     return members
+
+
+def too_deep(most_levels: int) -> InvalidJSONError:
+    """Return the caller's error for a body that TooDeepError was raised for."""
+    return invalid(f"nested deeper than {most_levels} levels, the most that MAX_NESTING allows")
 
 
 def document(text: bytes) -> Document:
     """Return one document, such as a line of a file, read as `loads` reads the documents in a body."""
     found = value(text)
     if type(found) is not dict:
-        raise _invalid("it must be an object")
+        raise invalid("it must be an object")
     return found
 
 
@@ -90,47 +101,56 @@ def value(text: bytes) -> Any:
         parsed = _parsed(text)
         _refuse_nul_names(text, parsed)
         return _member(parsed, MAX_DEPTH)
-    except _TooDeepError:
-        raise _invalid(f"nested deeper than {MAX_DEPTH} levels") from None
+    except TooDeepError:
+        raise invalid(f"nested deeper than {MAX_DEPTH} levels") from None
 
 
 def _parsed(text: bytes) -> Any:
     try:
         return orjson.loads(text)
     except orjson.JSONDecodeError as error:
-        if error.msg.startswith(_PARSER_TOO_DEEP):
-            raise _TooDeepError from error
-        raise _invalid(str(error)) from error
+        raise refused(error) from error
+
+
+def refused(error: orjson.JSONDecodeError) -> TooDeepError | InvalidJSONError:
+    """Return the error for what the parser says of a body."""
+    return TooDeepError() if error.msg.startswith(_PARSER_TOO_DEEP) else invalid(str(error))
 
 
 def _member(parsed: Any, most_levels: int) -> Any:
     if type(parsed) is list:  # each of documents, and each stage of pipeline, counts its own depth
-        parsed[:] = [_read(item, most_levels) if type(item) in _TO_READ else item for item in parsed]
+        parsed[:] = [read(item, most_levels) if type(item) in TO_READ else item for item in parsed]
         return parsed
-    return _read(parsed, most_levels)
+    return read(parsed, most_levels)
 
 
 def _refuse_nul_names(text: bytes, parsed: Any) -> None:
-    """Refuse keys that BSON cannot hold, before the documents in front of them are on their way."""
-    if b"\\u0000" not in text:
-        return
+    if NUL in text:
+        for _ in without_nul_names(parsed):
+            pass
+
+
+def without_nul_names(parsed: Any) -> Steps[None]:
+    """Refuse keys that BSON cannot hold, before the documents in front of them are on their way; yield often."""
     pending = [parsed]
     while pending:
         current = pending.pop()
         if type(current) is dict:
             if any("\0" in key for key in current):
-                raise _invalid("a key holds a NUL character")
+                raise invalid("a key holds a NUL character")
             pending += current.values()
         elif type(current) is list:
             pending += current
+        yield
 
 
-def _needs_reading(body: bytes) -> bool:
+def needs_reading(body: bytes) -> bool:
+    """Tell whether anything in a body may be something else than what the parser makes of it."""
     return b'"$' in body or b"\\u0024" in body or _HUGE_INTEGER in body.translate(_DIGITS_AS_ZEROS)
 
 
-def _check(members: Document, most_levels: int, most_members: int) -> None:
-    """Look only at how deep a body is nested and how wide its objects are, a level at a time."""
+def checked(members: Document, most_levels: int, most_members: int) -> Steps[None]:
+    """Look only at how deep a body is nested and how wide its objects are, a level at a time; yield often."""
     level: list[Any] = [member for member in members.values() if type(member) is dict]
     for member in members.values():
         if type(member) is list:
@@ -138,72 +158,86 @@ def _check(members: Document, most_levels: int, most_members: int) -> None:
     widest = len(members)
     while level:
         if most_levels < 0:
-            raise _TooDeepError
+            raise TooDeepError
         most_levels -= 1
-        widest = max([widest, *[len(value) for value in level if type(value) is dict]])
-        level = [
-            item
-            for value in level
-            for item in (value.values() if type(value) is dict else value)
-            if type(item) is dict or type(item) is list
-        ]
+        inner: list[Any] = []
+        for start in range(0, len(level), _AT_ONCE):
+            some = level[start : start + _AT_ONCE]
+            widest = max([widest, *[len(value) for value in some if type(value) is dict]])
+            inner += [
+                item
+                for value in some
+                for item in (value.values() if type(value) is dict else value)
+                if type(item) is dict or type(item) is list
+            ]
+            yield
+        level = inner
     if widest > most_members:
-        raise _invalid(f"an object has more than {most_members} members, the most that MAX_MEMBERS allows")
+        raise invalid(f"an object has more than {most_members} members, the most that MAX_MEMBERS allows")
 
 
-def _read(value: Any, room: int) -> Any:
+def read(value: Any, room: int) -> Any:
     """Return a value with its wrappers replaced; it may have so many levels below itself."""
     kind = type(value)
     if kind is dict:
-        if not _WRAPPER_NAMES.isdisjoint(value):
-            wrapper = next(key for key in value if key in _WRAPPERS)
-            return _WRAPPERS[wrapper](value, room)
-        _refuse_depth(room)
+        if not WRAPPER_NAMES.isdisjoint(value):
+            return unwrapped(value, room)
+        refuse_depth(room)
         for key, item in value.items():
-            if type(item) in _TO_READ:
-                value[key] = _read(item, room - 1)
+            if type(item) in TO_READ:
+                value[key] = read(item, room - 1)
     elif kind is list:
-        _refuse_depth(room)
-        value[:] = [_read(item, room - 1) if type(item) in _TO_READ else item for item in value]
+        refuse_depth(room)
+        value[:] = [read(item, room - 1) if type(item) in TO_READ else item for item in value]
     elif kind is int and not -_INT64 <= value < _INT64:
         return float(value)
     return value
 
 
-_TO_READ = frozenset({dict, list, int})
+def unwrapped(value: Document, room: int) -> Any:
+    """Return what an object is that has the name of a wrapper."""
+    wrapper = next(key for key in value if key in _WRAPPERS)
+    return _WRAPPERS[wrapper](value, room)
 
 
-def _refuse_depth(room: int) -> None:
+TO_READ = frozenset({dict, list, int})
+"""The types of parsed values that may be something else once they are read."""
+
+
+def refuse_depth(room: int) -> None:
+    """Raise TooDeepError for a container around which are too many."""
     if room < 0:
-        raise _TooDeepError
+        raise TooDeepError
 
 
-def _invalid(reason: str) -> InvalidJSONError:
+def invalid(reason: str) -> InvalidJSONError:
+    """Return the caller's error."""
     return InvalidJSONError(reason)
 
 
-def _malformed(wrapper: str) -> InvalidJSONError:
-    return _invalid(f"malformed {wrapper}")
+def malformed(wrapper: str) -> InvalidJSONError:
+    """Return the caller's error for a wrapper that is not whole and well-formed."""
+    return invalid(f"malformed {wrapper}")
 
 
 def _only(value: Document, wrapper: str, *others: str) -> Any:
     """Return the wrapper's operand, if the object has the named keys and no other."""
     if value.keys() != {wrapper, *others}:
-        raise _malformed(wrapper)
+        raise malformed(wrapper)
     return value[wrapper]
 
 
 def _text(value: Document, wrapper: str, *others: str) -> str:
     operand = _only(value, wrapper, *others)
     if type(operand) is not str:
-        raise _malformed(wrapper)
+        raise malformed(wrapper)
     return operand
 
 
 def _matched(value: Document, wrapper: str, form: re.Pattern[str]) -> str:
     operand = _text(value, wrapper)
     if not form.fullmatch(operand):
-        raise _malformed(wrapper)
+        raise malformed(wrapper)
     return operand
 
 
@@ -211,7 +245,7 @@ def _parts(value: Document, wrapper: str, *names: str) -> list[Any]:
     """Return the named members of the wrapper's operand, an object that must have exactly these."""
     operand = _only(value, wrapper)
     if type(operand) is not dict or operand.keys() != set(names):
-        raise _malformed(wrapper)
+        raise malformed(wrapper)
     return [operand[name] for name in names]
 
 
@@ -231,14 +265,14 @@ def _oid(value: Document, _room: int) -> ObjectId:
 def _number_int(value: Document, _room: int) -> int:
     number = int(_matched(value, "$numberInt", _INTEGER))
     if not -(2**31) <= number < 2**31:
-        raise _malformed("$numberInt")
+        raise malformed("$numberInt")
     return number
 
 
 def _number_long(value: Document, _room: int) -> Int64:
     number = int(_matched(value, "$numberLong", _INTEGER))
     if not -_INT64 <= number < _INT64:
-        raise _malformed("$numberLong")
+        raise malformed("$numberLong")
     return Int64(number)
 
 
@@ -246,7 +280,7 @@ def _number_double(value: Document, _room: int) -> float:
     digits = _matched(value, "$numberDouble", _DOUBLE)
     number = float(digits)
     if number in {float("inf"), float("-inf")} and not digits.endswith("Infinity"):
-        raise _malformed("$numberDouble")
+        raise malformed("$numberDouble")
     return number
 
 
@@ -254,7 +288,7 @@ def _number_decimal(value: Document, _room: int) -> Decimal128:
     try:
         return Decimal128(_matched(value, "$numberDecimal", _DECIMAL))
     except DecimalException as error:  # more digits or a larger exponent than a Decimal128 holds
-        raise _malformed("$numberDecimal") from error
+        raise malformed("$numberDecimal") from error
 
 
 def _binary(value: Document, _room: int) -> Binary:
@@ -263,11 +297,11 @@ def _binary(value: Document, _room: int) -> Binary:
     else:
         data, subtype = _parts(value, "$binary", "base64", "subType")
     if type(data) is not str or type(subtype) is not str or not _SUBTYPE.fullmatch(subtype):
-        raise _malformed("$binary")
+        raise malformed("$binary")
     try:
         return Binary(b64decode(data, validate=True), int(subtype, 16))
     except (Base64Error, ValueError) as error:  # ValueError: characters outside ASCII
-        raise _malformed("$binary") from error
+        raise malformed("$binary") from error
 
 
 def _uuid(value: Document, _room: int) -> Binary:
@@ -278,33 +312,33 @@ def _code(value: Document, room: int) -> Code:
     if "$scope" not in value:
         return Code(_text(value, "$code"))
     text = _text(value, "$code", "$scope")
-    _refuse_depth(room)
-    scope = _read(value["$scope"], room - 1)
+    refuse_depth(room)
+    scope = read(value["$scope"], room - 1)
     if type(scope) is not dict:
-        raise _malformed("$scope")
+        raise malformed("$scope")
     return Code(text, scope)
 
 
 def _timestamp(value: Document, _room: int) -> Timestamp:
     time, increment = _parts(value, "$timestamp", "t", "i")
     if any(type(part) is not int or not 0 <= part < _UINT32 for part in (time, increment)):
-        raise _malformed("$timestamp")
+        raise malformed("$timestamp")
     return Timestamp(time, increment)
 
 
 def _regular_expression(value: Document, _room: int) -> Regex[str]:
     pattern, options = _parts(value, "$regularExpression", "pattern", "options")
     if type(pattern) is not str or type(options) is not str or "\0" in pattern:
-        raise _malformed("$regularExpression")
+        raise malformed("$regularExpression")
     if len(set(options)) != len(options) or not set(options) <= set(_REGEX_OPTIONS):
-        raise _malformed("$regularExpression")
+        raise malformed("$regularExpression")
     return Regex(pattern, options)
 
 
 def _db_pointer(value: Document, room: int) -> DBRef:
     namespace, pointer = _parts(value, "$dbPointer", "$ref", "$id")
     if type(namespace) is not str or type(pointer) is not dict or "$oid" not in pointer:
-        raise _malformed("$dbPointer")
+        raise malformed("$dbPointer")
     return DBRef(namespace, _oid(pointer, room))
 
 
@@ -319,7 +353,7 @@ def _date(value: Document, room: int) -> DatetimeMS:
     else:
         milliseconds = None
     if milliseconds is None or not -_INT64 <= milliseconds < _INT64:
-        raise _malformed("$date")
+        raise malformed("$date")
     return DatetimeMS(milliseconds)
 
 
@@ -336,7 +370,7 @@ def _max_key(value: Document, _room: int) -> MaxKey:
 def _one(value: Document, wrapper: str) -> None:
     operand = _only(value, wrapper)
     if type(operand) is not int or operand != 1:
-        raise _malformed(wrapper)
+        raise malformed(wrapper)
 
 
 def _symbol(value: Document, _room: int) -> str:
@@ -345,7 +379,7 @@ def _symbol(value: Document, _room: int) -> str:
 
 def _undefined(value: Document, _room: int) -> None:
     if _only(value, "$undefined") is not True:
-        raise _malformed("$undefined")
+        raise malformed("$undefined")
 
 
 _WRAPPERS: dict[str, Callable[[Document, int], Any]] = {
@@ -366,4 +400,5 @@ _WRAPPERS: dict[str, Callable[[Document, int], Any]] = {
     "$undefined": _undefined,
     "$uuid": _uuid,
 }
-_WRAPPER_NAMES = frozenset(_WRAPPERS)
+WRAPPER_NAMES = frozenset(_WRAPPERS)
+"""An object with one of these is that wrapper, or malformed."""

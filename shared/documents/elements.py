@@ -5,13 +5,16 @@ An identity is the document `{"_id": …}` of the very bytes of a document's _id
 """
 
 import struct
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import batched
 from typing import Any, NamedTuple
 
 import bson
 from bson import _array_of_documents_to_buffer
 from bson.code import Code
 from bson.codec_options import CodecOptions, DatetimeConversion
+
+from shared.turns import Steps
 
 DBREF_MARK = b"$ref\0"
 """What stands in the bytes of every document in which the decoder would make a DBRef of a document."""
@@ -29,8 +32,10 @@ _EXACT_OPTIONS: CodecOptions[Any] = _OPTIONS.with_options(document_class=UnreadD
 
 DOCUMENT, ARRAY, TIMESTAMP, MAX_KEY = 0x03, 0x04, 0x11, 0x7F
 
+_MANY = 1_000  # members that are encoded at once
 _INT32 = struct.Struct("<i")
 _HEADER = 4  # bytes, the length before the elements of a document or an array
+_INNER = _HEADER + 2 + _HEADER  # before the elements of a document that is the only element, without a name
 _FRAME = _HEADER + 1  # with the zero byte after them
 _ID = b"_id"
 _ID_VALUE = _HEADER + 1 + len(_ID) + 1  # where the value of an identity starts
@@ -49,6 +54,37 @@ class Element(NamedTuple):
     def members(self) -> dict[str, "Element"]:
         """The members of an embedded document, or of an array by position."""
         return elements(self.value)
+
+
+def encoded(document: dict[str, Any]) -> Steps[bytes]:
+    """Return the bytes of a document as the driver sends it; lists and objects of many members in parts."""
+    if not has_many(document):
+        return bson.encode(document)
+    if "_id" in document:
+        document = {"_id": document["_id"], **document}
+    parts: list[bytes] = []
+    for name, value in document.items():
+        if has_many({name: value}):
+            kind = ARRAY if type(value) is list else DOCUMENT
+            parts += (_named(kind, name), (yield from _encoded_members(value)))
+        else:
+            parts.append(bson.encode({name: value})[_HEADER:-1])
+            yield
+    return document_of(b"".join(parts))
+
+
+def has_many(document: dict[str, Any]) -> bool:
+    """Tell whether a member of a document has so many of its own that they are encoded in parts."""
+    return any((type(each) is list or type(each) is dict) and len(each) > _MANY for each in document.values())
+
+
+def _encoded_members(value: list[Any] | dict[str, Any]) -> Steps[bytes]:
+    members = value.items() if type(value) is dict else ((str(place), each) for place, each in enumerate(value))
+    parts = []
+    for some in batched(members, _MANY, strict=False):
+        parts.append(bson.encode({"": dict(some)})[_INNER:-2])  # the driver puts the _id of the outermost in front
+        yield
+    return document_of(b"".join(parts))
 
 
 def decoded(document: bytes) -> dict[str, Any]:
@@ -119,9 +155,9 @@ def document_of(content: bytes) -> bytes:
     return _INT32.pack(len(content) + _FRAME) + content + b"\0"
 
 
-def wrapped(name: str, document: bytes) -> bytes:
-    """Return the document `{name: document}`."""
-    return document_of(_named(DOCUMENT, name) + document)
+def wrapped(name: str, value: bytes, kind: int = DOCUMENT) -> bytes:
+    """Return the document `{name: value}` of a document, or of a value of another kind."""
+    return document_of(_named(kind, name) + value)
 
 
 def split(batch: bytes) -> list[bytes]:
@@ -213,6 +249,15 @@ def valued(name: str, identified: bytes) -> bytes:
 def array_of(elements: Iterable[tuple[int, bytes]]) -> bytes:
     """Return the array of these types and the bytes of their values."""
     return document_of(b"".join(_named(kind, str(position)) + value for position, (kind, value) in enumerate(elements)))
+
+
+def array_in_steps(documents: Sequence[bytes]) -> Steps[bytes]:
+    """Return the array of documents."""
+    parts: list[bytes] = []
+    for position, document in enumerate(documents):
+        parts += (_named(DOCUMENT, str(position)), document)
+        yield
+    return document_of(b"".join(parts))
 
 
 def among(identities: Iterable[bytes]) -> bytes:

@@ -28,13 +28,18 @@ from bson.timestamp import Timestamp
 from orjson import Fragment
 
 from shared.documents import dates
-from shared.documents.elements import DBREF_MARK, UnreadDocument
+from shared.documents.elements import DBREF_MARK, UnreadDocument, pieces
+from shared.turns import Steps
 
 type Format = Literal["JSON", "EJSON"]
 type Writer = Callable[[Any], Any]
 
 CONTENT_TYPES: dict[Format, str] = {"JSON": "application/json", "EJSON": "application/ejson"}
 
+PIECE = 64 * 1024
+"""Bytes of documents that are made text, or decided on, at once: some milliseconds."""
+
+_VALUES_AT_ONCE = 500
 _EXACT_DOUBLE = 2.0**53
 _REGEX_LETTERS = ((2, "i"), (4, "l"), (8, "m"), (16, "s"), (32, "u"), (64, "x"))  # re's flags, in BSON's order
 
@@ -42,6 +47,16 @@ _REGEX_LETTERS = ((2, "i"), (4, "l"), (8, "m"), (16, "s"), (32, "u"), (64, "x"))
 def reply(members: Mapping[str, Any], form: Format) -> bytes:
     """Return a reply made of Python values, such as counters and inserted ids."""
     return orjson.dumps(_decode(bson.encode(members), form))
+
+
+def long_reply(name: str, values: Sequence[Any], form: Format) -> Steps[bytes]:
+    """Return a reply of one list of Python values."""
+    texts = []
+    for start in range(0, len(values), _VALUES_AT_ONCE):
+        some = {str(place): value for place, value in enumerate(values[start : start + _VALUES_AT_ONCE])}
+        texts.append(orjson.dumps([*_decode(bson.encode(some), form).values()])[1:-1])
+        yield
+    return b'{"%b":[%b]}' % (name.encode(), b",".join(texts))
 
 
 def one_document(document: bytes | None, form: Format) -> bytes:
@@ -57,14 +72,26 @@ def batch_of_documents(batch: bytes, form: Format) -> tuple[bytes, int]:
     return orjson.dumps(decoded)[1:-1], len(decoded)
 
 
+def texts_of_documents(batch: bytes, form: Format) -> Steps[tuple[list[bytes], int]]:
+    """Return the same in several texts, of which only a piece is objects at a time, which take many times its bytes."""
+    found, documents = [], 0
+    for piece in pieces(batch, PIECE):
+        decoded = _decode_all(piece, form) if piece else []
+        yield  # both take long where a document is large
+        found.append(orjson.dumps(decoded)[1:-1])
+        documents += len(decoded)
+        yield
+    return found, documents
+
+
 def rendered(batch: bytes, form: Format) -> list[dict[str, Any]]:
     """Return concatenated BSON documents with their structure and names, every value made what JSON has for it."""
     return _decode_all(batch, form)
 
 
-def texts(rendered: Sequence[Mapping[str, Any]]) -> list[bytes]:
-    """Return rendered documents as text, with commas between."""
-    return [orjson.dumps(rendered)[1:-1]] if rendered else []
+def text(rendered: Mapping[str, Any]) -> bytes:
+    """Return a rendered document as text, without the room that orjson keeps behind its own."""
+    return b"".join((orjson.dumps(rendered), b""))
 
 
 def only_document(found: Iterable[bytes]) -> bytes:
@@ -72,9 +99,13 @@ def only_document(found: Iterable[bytes]) -> bytes:
     return b'{"document":%b}' % (b"".join(found) or b"null")
 
 
-def many_documents(batches: Iterable[bytes]) -> bytes:
-    """Return find's reply for documents that are text already, in batches."""
-    return b'{"documents":[%b]}' % b",".join(batch for batch in batches if batch)
+def many_documents(texts: Iterable[bytes]) -> list[bytes]:
+    """Return find's reply in parts, for documents that are text already."""
+    parts = [b'{"documents":[']
+    for text in texts:
+        if text:
+            parts += (text, b",")
+    return [*parts[: max(1, len(parts) - 1)], b"]}"]
 
 
 def _decode(document: bytes, form: Format) -> Any:

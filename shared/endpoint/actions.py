@@ -1,5 +1,6 @@
 """The actions of the Data API: request -> Call, Reply -> response."""
 
+import asyncio
 import re
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
@@ -7,13 +8,14 @@ from typing import NamedTuple
 
 import azure.functions as func
 
+from shared import turns
 from shared.access.opening import open_access
 from shared.access.protocol import Access, Reply
 from shared.admission import Departure, Places
 from shared.app.model import App
 from shared.app.signatures import verify
 from shared.auth.accounts import Caller
-from shared.documents import ejson, replies
+from shared.documents import ejson, large_bodies, replies
 from shared.documents.ejson import Document
 from shared.documents.replies import Format
 from shared.endpoint import etags
@@ -30,7 +32,7 @@ from shared.errors import (
     MethodNotAllowedError,
     NotCallableError,
 )
-from shared.guard.walk import walked
+from shared.guard.walk import walk, walked
 from shared.mongo.deadlines import driver_call
 from shared.requests import Request
 from shared.rules.expressions import Expansions, holds
@@ -46,32 +48,41 @@ type Handler = Callable[[Call], Awaitable[Reply]]
 _ALLOWED_HEADERS = "Authorization, Content-Type, Accept"
 _CREDENTIAL_HEADERS = "apiKey, api-key, email, password, jwtTokenString"
 _CACHE_HEADERS = "Cache-Control, If-None-Match"
+_ENCODINGS = frozenset({"content-encoding", "transfer-encoding"})
 _LONGEST_PATH = 200  # characters of what a caller sent, in an error's text
 
 
 class Call:
     """One authenticated and parsed call of an action."""
 
-    __slots__ = ("_caller", "_exchange", "_request_view", "body", "form")
+    __slots__ = ("_caller", "_exchange", "_is_large", "_request_view", "body", "form")
 
     def __init__(
-        self, exchange: Exchange, body: Document, caller: Caller, request_view: RequestView, form: Format
+        self,
+        exchange: Exchange,
+        body: Document,
+        caller: Caller,
+        request_view: RequestView,
+        form: Format,
+        *,
+        is_large: bool = False,
     ) -> None:
         """Take the exchange, whose log line gets the namespace once the request is typed."""
+        self._is_large = is_large
         self._exchange = exchange
         self._caller = caller
         self._request_view = request_view
         self.body = body
         self.form: Format = form
 
-    def typed[R: Request](self, kind: type[R]) -> R:
+    async def typed[R: Request](self, kind: type[R]) -> R:
         """Return the body as this kind of request; raise if it asks for too much or for what is refused."""
         request = kind.from_body(self.body)
         service = self._exchange.service
         service.guard.namespace(request.database, request.collection)
         self._exchange.line.namespace = f"{request.database}.{request.collection}"
         placed = request.interpreted()
-        met = walked(placed)
+        met = await turns.taken(walk(placed)) if self._is_large else walked(placed)
         service.complexity.call(placed, met.documents, *request.targets())
         service.guard.operators(met.operators, request.database, is_system=self._caller.is_system)
         return request
@@ -158,7 +169,10 @@ async def answer(
         served = _served(exchange, action, app_id, version)
         if req.method == "OPTIONS":
             return _preflight(exchange)
-        return await _run(exchange, served)
+        if not _may_be_large(req):
+            return await _run(exchange, served)
+        with exchange.service.full_collections:  # until what was read is gone
+            return await _run(exchange, served)
 
     return await respond(req, context, action.name if action else "unknown", work)
 
@@ -196,7 +210,10 @@ async def _run(exchange: Exchange, action: Action) -> func.HttpResponse:
         reply.body, status_code=action.success, headers=exchange.headers, mimetype=replies.CONTENT_TYPES[call.form]
     )
     if action.reads and exchange.line.namespace in service.settings.cached:
-        return etags.tagged(response, req.headers.get("if-none-match", ""))
+        if_none_match = req.headers.get("if-none-match", "")
+        if len(reply.body) < large_bodies.LARGE:
+            return etags.tagged(response, if_none_match)
+        return await asyncio.to_thread(etags.tagged, response, if_none_match)
     return response
 
 
@@ -206,16 +223,18 @@ async def _call(exchange: Exchange, action: Action) -> Call:
     caller = await service.credentials.authenticate(req.headers, address)
     exchange.line.caller = caller.id
     body = await exchange.body(service.settings.max_body_bytes)
-    if app is not None:
+    if app is not None and len(body) < large_bodies.LARGE:
         verify(app.data_api, req.headers, req.params, body)
+    elif app is not None:
+        await asyncio.to_thread(verify, app.data_api, req.headers, req.params, body)
     view = RequestView(req, action.name, address)
     if not caller.is_system:
         _refuse_uncallable(app, Expansions(caller.user, view))
     if "content-encoding" in req.headers:
         body = await decoded(body, req.headers["content-encoding"], service.settings.max_body_bytes)
-    document = _document(body, service)
+    document = await _document(body, service)
     form = reply_format(req.headers.get("accept"), service.settings, app)
-    return Call(exchange, document, caller, view, form)
+    return Call(exchange, document, caller, view, form, is_large=len(body) >= large_bodies.LARGE)
 
 
 def _refuse_uncallable(app: App | None, expansions: Expansions) -> None:
@@ -235,6 +254,14 @@ def _preflight(exchange: Exchange) -> func.HttpResponse:
     return exchange.preflight("POST, OPTIONS", ", ".join(allowed))
 
 
+def _may_be_large(req: func.HttpRequest) -> bool:
+    """Tell whether a body may be large once it is read and decoded."""
+    if not req.headers.keys().isdisjoint(_ENCODINGS) or len(req.get_body()) >= large_bodies.LARGE:
+        return True
+    declared = req.headers.get("content-length", "")
+    return declared.isdecimal() and int(declared) >= large_bodies.LARGE
+
+
 def _refuse_body(exchange: Exchange) -> None:
     """Refuse a body by what is known of it before all of it is read."""
     req, limit = exchange.request, exchange.service.settings.max_body_bytes
@@ -246,9 +273,13 @@ def _refuse_body(exchange: Exchange) -> None:
         raise LengthRequiredError("request body must be sent with a Content-Length")
 
 
-def _document(body: bytes, service: Service) -> Document:
-    service.complexity.body(body)
+async def _document(body: bytes, service: Service) -> Document:
+    settings = service.settings
+    if not service.complexity.is_few(body):
+        await turns.taken(service.complexity.body(body))
     try:
-        return ejson.loads(body, service.settings.max_nesting, service.settings.max_members)
+        if len(body) < large_bodies.LARGE:
+            return ejson.loads(body, settings.max_nesting, settings.max_members)
+        return await turns.taken(large_bodies.loads(body, settings.max_nesting, settings.max_members))
     except InvalidJSONError as error:
         raise error.in_body() from error

@@ -14,9 +14,10 @@ from shared.errors import BodyTooLargeError, InvalidParameterError
 from shared.guard.walk import nested, pipelines_in
 from shared.operators import WITH_PIPELINES, Place, Placed
 from shared.settings import Settings
+from shared.turns import Steps
 
 _SEPARATORS = (b",", b":", b"[", b"{")
-_CHUNK_BYTES = 1 << 20
+_CHUNK_BYTES = 1 << 18
 _VALUES = frozenset({"$in", "$nin"})
 _LISTS = _VALUES | {"$all"}
 _PATTERNS = frozenset({"$regexFind", "$regexFindAll", "$regexMatch"})
@@ -30,14 +31,20 @@ class Complexity:
         """Take the settings that limit a request beside its bytes and its nesting."""
         self._settings = settings
 
-    def body(self, body: bytes) -> None:
+    def body(self, body: bytes) -> Steps[None]:
         """Raise BodyTooLargeError for a body with too many names and values: each takes many times its bytes when read.
 
         There are at most as many as separators and one; an empty object or array counts twice.
         """
         most = self._settings.max_body_values
-        if len(body) > most and _separators(body) >= most and _has_separators_outside_texts(body, most):
+        if self.is_few(body) or not (yield from _has_separators(body, most)):
+            return
+        if (yield from _has_separators_outside_texts(body, most)):
             raise BodyTooLargeError(f"request body too large: MAX_BODY_VALUES allows {most} names and values")
+
+    def is_few(self, body: bytes) -> bool:
+        """Tell whether a body is too short to have too many names and values."""
+        return len(body) <= self._settings.max_body_values
 
     def call(
         self,
@@ -123,7 +130,17 @@ def _separators(text: bytes) -> int:
     return sum(map(text.count, _SEPARATORS))
 
 
-def _has_separators_outside_texts(body: bytes, most: int) -> bool:
+def _has_separators(body: bytes, most: int) -> Steps[bool]:
+    found = 0
+    for start in range(0, len(body), _CHUNK_BYTES):
+        found += _separators(body[start : start + _CHUNK_BYTES])
+        if found >= most:
+            return True
+        yield
+    return False
+
+
+def _has_separators_outside_texts(body: bytes, most: int) -> Steps[bool]:
     """Tell whether JSON has so many separators, without those in its texts."""
     unescaped = body.replace(b"\\\\", b"").replace(b'\\"', b"") if b"\\" in body else body
     found, in_text = 0, False
@@ -133,6 +150,7 @@ def _has_separators_outside_texts(body: bytes, most: int) -> bool:
         if found >= most:
             return True
         in_text ^= len(parts) % 2 == 0
+        yield
     return False
 
 

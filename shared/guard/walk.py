@@ -4,12 +4,16 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from shared.operators import GRAMMAR, IN_DATA, METADATA, STAGES, VARIABLES, Operator, Place, Placed, Standing
+from shared.turns import Steps, at_once
 
 _INTERNAL = "_"  # MongoDB's own names begin so: $_internalJsEmit runs JavaScript
 _SETTLED_BY_NAMES = frozenset({Place.FIELD, Place.EACH_FIELD, Place.PULLED, Place.PUSHED})
 _TARGETS = frozenset({Place.UPDATE, Place.PUSHES, Place.MODIFIERS})  # Request.targets has what these change
 _TO_PIPELINES = frozenset({Place.PIPELINE, Place.PIPELINES, Place.FUSED})
 _READ = frozenset({Place.EXPRESSION, Place.PROJECTION, Place.METADATA})  # where a text can be more than itself
+_NESTED = frozenset({dict, list, tuple})
+_NESTED_OR_READ = _NESTED | {str}
+_AT_ONCE = 1_000  # documents, and items of lists
 _ELEMENTS = {
     Place.EACH_FIELD: Place.FIELD, Place.FIELD: Place.DATA, Place.PULLED: Place.DATA, Place.PUSHED: Place.STORED,
 }  # fmt: skip  # how the elements of a list are read, where that is another way
@@ -30,8 +34,14 @@ class Walked(NamedTuple):
 
 def walked(placed: Iterable[Placed]) -> Walked:
     """Walk through values, of the types that JSON is read to."""
+    return at_once(walk(placed))
+
+
+def walk(placed: Iterable[Placed]) -> Steps[Walked]:
+    """Do the same in steps, for values that are many."""
     found = Walked([], [])
     pending = [each for each in placed if each[1]]
+    work = 0
     while pending:
         place, value = pending.pop()
         kind = type(value)
@@ -41,9 +51,15 @@ def walked(placed: Iterable[Placed]) -> Walked:
                 _look(place, value, found, pending)
         elif kind is list or kind is tuple:
             place = _ELEMENTS.get(place, place)
-            pending += [(place, each) for each in value]
+            kinds = _NESTED_OR_READ if place in _READ else _NESTED
+            pending += [(place, each) for each in value if type(each) in kinds]
+            work += len(value)
         elif kind is str and place in _READ:
             found.operators.extend(_read(place, value))
+        work += 1
+        if work > _AT_ONCE:
+            work = 0
+            yield
     return found
 
 

@@ -16,9 +16,9 @@ from pymongo.asynchronous.command_cursor import AsyncRawBatchCommandCursor
 from pymongo.asynchronous.cursor import AsyncRawBatchCursor
 from pymongo.errors import ConnectionFailure, OperationFailure
 
-from shared import budget
+from shared import budget, turns
 from shared.documents.ejson import Document
-from shared.documents.elements import first_batch, split
+from shared.documents.elements import ARRAY, array_in_steps, first_batch, split, wrapped
 from shared.errors import NoRoleError, ReadTooLargeError
 from shared.mongo.clients import RAW, Collection
 from shared.mongo.deadlines import left_ms
@@ -28,7 +28,9 @@ from shared.settings import Settings
 
 type RawCursor = AsyncRawBatchCursor[Any] | AsyncRawBatchCommandCursor[Any]
 
-_AT_ONCE = 1_000  # documents that are asked for in one reply
+AT_ONCE = 1_000
+"""Documents that are asked for in one reply: the driver makes an object of each, before others have their turn."""
+
 _OVERLOAD_SECONDS = 0.2  # what the driver waits at most before its own second attempt
 _UNKNOWN_STAGE = 40324
 _BATCH_BYTES = 1024 * 1024
@@ -50,9 +52,11 @@ async def first(target: Collection, reading: Reading, settings: Settings) -> byt
     return first_batch(bytes(cursor.raw))[0] or None
 
 
-async def find(target: Collection, reading: Reading, settings: Settings, batch_size: int = 0) -> AsyncGenerator[bytes]:
+async def find(
+    target: Collection, reading: Reading, settings: Settings, batch_size: int = AT_ONCE
+) -> AsyncGenerator[bytes]:
     """Give what matches in batches of concatenated BSON documents; raise if they exceed MAX_READ_BYTES."""
-    if 0 < reading.limit <= _AT_ONCE:
+    if 0 < reading.limit <= AT_ONCE:
         batch = await _only_batch(target, reading, settings)
         if batch is not None:
             await _hold(len(batch), len(batch), settings)
@@ -93,8 +97,9 @@ async def computed(
 
     Raise NoRoleError where MongoDB cannot do that, as before version 5.1.
     """
-    # $literal: a text in a document such as "$name" is no expression
-    given = {"$documents": {"$literal": [RawBSONDocument(each) for each in documents]}}
+    # $literal: a text in a document such as "$name" is no expression; one document, as the driver visits each of a list
+    literal = wrapped("$literal", await turns.taken(array_in_steps(documents)), ARRAY)
+    given = RawBSONDocument(wrapped("$documents", literal))
     options: dict[str, Any] = {} if collation is None else {"collation": collation}
     database = target.database.with_options(codec_options=RAW)
     try:

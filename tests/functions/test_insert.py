@@ -211,3 +211,47 @@ async def test_a_document_that_cannot_be_stored_is_refused(
     assert (one.status, many.status) == (400, 400)
     assert errors_only(one)["error_code"] == errors_only(many)["error_code"] == code
     assert await database.items.count_documents({}) == 0
+
+
+async def test_insert_many_of_more_documents_than_a_command_has_stops_at_the_one_that_fails(
+    post: Post, database: Any
+) -> None:  # fmt: skip
+    await database.items.insert_one({"_id": 4_500, "kept": True})
+
+    answer = await post("insertMany", documents=[{"_id": n} for n in range(6_000)])
+
+    assert (answer.status, errors_only(answer)["error_code"]) == (400, "MongoDBError")
+    assert answer.json["error"].startswith("(DuplicateKey) E11000 duplicate key error")
+    stored = [document["_id"] async for document in database.items.find(sort={"_id": 1})]
+    assert stored == list(range(4_501))
+
+
+async def test_insert_many_of_many_documents_answers_all_ids(post: Post, database: Any) -> None:
+    answer = await post("insertMany", documents=[{"_id": n, "text": "x" * 2_000} for n in range(4_200)] + [{"a": 1}])
+
+    *given, made = answer.json["insertedIds"]
+    assert (answer.status, given) == (201, list(range(4_200)))
+    assert await database.items.count_documents({}) == 4_201
+    assert await database.items.find_one({"_id": ObjectId(made)}, {"_id": 0}) == {"a": 1}
+
+
+async def test_nothing_of_an_insert_many_is_sent_if_a_document_is_too_large(post: Post, database: Any) -> None:
+    answer = await post("insertMany", documents=[{"_id": n} for n in range(3_000)] + [{"text": "x" * 17_000_000}])
+
+    assert (answer.status, errors_only(answer)["error_code"]) == (400, "MongoDBError")
+    assert "BSONObj size: 17000" in answer.json["error"]
+    assert await database.items.count_documents({}) == 0
+
+
+@pytest.mark.parametrize(
+    "wide", [[1, "é", None] * 2_000, {f"n{n}": {"_id": n} for n in range(3_000)}], ids=["list", "object"]
+)
+async def test_a_wide_document_is_stored_as_it_is(post: Post, database: Any, wide: Any) -> None:
+    document = {"a": wide, "_id": 7, "b": {"z": 1, "a": 2}}
+
+    answer = await post("insertOne", document=document)
+
+    assert (answer.status, answer.json) == (201, {"insertedId": 7})
+    stored = await database.items.find_one()
+    assert list(stored.items()) == [("_id", 7), ("a", wide), ("b", {"z": 1, "a": 2})]
+    assert list(stored["a"]) == list(wide)

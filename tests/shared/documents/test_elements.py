@@ -7,11 +7,13 @@ import bson
 import pytest
 from bson.int64 import Int64
 from bson.timestamp import Timestamp
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.documents import elements
+from shared.turns import at_once
 from tests.bson_types import ROWS, Row, document, element, text
+from tests.depth import examples
 from tests.shared.generated import documents
 
 plain = documents.map(lambda members: {name: value for name, value in members.items() if name != "_id"})
@@ -195,3 +197,17 @@ def test_an_empty_timestamp_in_an_id_or_deeper_stays_as_it_is() -> None:
     empty = Timestamp(0, 0)
 
     assert not elements.has_empty_timestamp(bson.encode({"_id": empty, "inner": {"at": empty}, "all": [empty]}))
+
+
+@settings(max_examples=examples(1_000), deadline=None)
+@given(documents, st.integers(1, 3), st.booleans())
+def test_a_document_is_encoded_in_steps_as_it_is_at_once(document: dict[str, Any], many: int, has_id: bool) -> None:
+    document = {"a": [document] * 3, **document, "b": {**document, "c": [document], "_id": 1}} | (
+        {"_id": 1} if has_id else {}
+    )
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(elements, "_MANY", many)
+        encoded = at_once(elements.encoded(document))
+
+    assert encoded == bson.encode(document)

@@ -17,7 +17,7 @@ from tests.shared.generated import documents, keys, strict_json
 
 
 def _reply(batches: list[bytes], form: replies.Format) -> bytes:
-    return replies.many_documents([replies.batch_of_documents(batch, form)[0] for batch in batches])
+    return b"".join(replies.many_documents([replies.batch_of_documents(batch, form)[0] for batch in batches]))
 
 
 @pytest.mark.parametrize("row", cases(ROWS + STORED_ROWS))

@@ -19,6 +19,7 @@ from shared.guard.complexity import Complexity
 from shared.guard.walk import walked
 from shared.requests import Request
 from shared.settings import Settings
+from shared.turns import at_once
 from tests.depth import examples
 from tests.work import is_linear
 
@@ -65,19 +66,19 @@ def test_names_and_values_are_counted_as_a_parser_finds_them(value: Any, escaped
     body = json.dumps(value).encode() if escaped else orjson.dumps(value, option=orjson.OPT_INDENT_2)
     number = names_and_values(value)
 
-    complexity(max_body_values=number).body(body)
+    at_once(complexity(max_body_values=number).body(body))
     if 1 < number - 1 < len(body):
         with pytest.raises(BodyTooLargeError, match=f"MAX_BODY_VALUES allows {number - 1} names and values"):
-            complexity(max_body_values=number - 1).body(body)
+            at_once(complexity(max_body_values=number - 1).body(body))
 
 
 @pytest.mark.parametrize("place", [1, 2**20 - 1, 2**20, 2**20 + 1, 3 * 2**20])
 def test_texts_are_told_from_values_wherever_they_begin(place: int) -> None:
     body = b'["' + b"x" * place + b'",' + b'"' + b"," * 100 + b'",1]'
 
-    complexity(max_body_values=4).body(body)
+    at_once(complexity(max_body_values=4).body(body))
     with pytest.raises(BodyTooLargeError):
-        complexity(max_body_values=3).body(body)
+        at_once(complexity(max_body_values=3).body(body))
 
 
 @pytest.mark.parametrize(
@@ -92,7 +93,7 @@ def test_texts_are_told_from_values_wherever_they_begin(place: int) -> None:
 )
 def test_fifteen_megabytes_of_hardly_anything_are_refused(body: bytes) -> None:
     with pytest.raises(BodyTooLargeError, match="MAX_BODY_VALUES"):
-        complexity().body(body)
+        at_once(complexity().body(body))
 
 
 @pytest.mark.parametrize(
@@ -105,7 +106,7 @@ def test_fifteen_megabytes_of_hardly_anything_are_refused(body: bytes) -> None:
     ],
 )
 def test_what_honest_callers_send_is_taken(body: bytes) -> None:
-    complexity().body(body)
+    at_once(complexity().body(body))
 
 
 CALLS = [

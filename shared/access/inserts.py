@@ -1,0 +1,64 @@
+"""Many documents on their way to MongoDB: encoded in steps, sent in commands that others need not wait for."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+from bson.objectid import ObjectId
+from bson.raw_bson import RawBSONDocument
+
+from shared.documents import elements
+from shared.documents.ejson import Document
+from shared.mongo.clients import RAW, Collection
+from shared.mongo.deadlines import Session
+from shared.turns import Steps
+
+MOST_DOCUMENTS = 2_000
+"""Of one command: the driver needs some milliseconds for them."""
+
+MOST_BYTES = 4 * 1024 * 1024
+"""Of one command, unless a document has more."""
+
+_MOST_OF_ONE = 16 * 1024 * 1024 + 16 * 1024  # MongoDB refuses a whole command with a larger document
+
+
+class New(NamedTuple):
+    """A new document: its _id, made here if it brought none, and its bytes."""
+
+    id: Any
+    raw: bytes
+
+
+def encoded(document: Document) -> Steps[New]:
+    """Return a new document as it is sent."""
+    if "_id" not in document:
+        document = {"_id": ObjectId(), **document}
+    return New(document["_id"], (yield from elements.encoded(document)))
+
+
+def all_encoded(documents: Sequence[Document]) -> Steps[list[New]]:
+    """Return new documents as they are sent, all of them before the first is."""
+    new = []
+    for document in documents:
+        new.append((yield from encoded(document)))
+        yield
+    return new
+
+
+async def insert(target: Collection, documents: Sequence[bytes], session: Session | None = None) -> None:
+    """Insert documents in order, up to the first that fails, by as many commands as they need.
+
+    Nothing else is sent if MongoDB cannot read one.
+    """
+    refused = next(([each] for each in documents if len(each) > _MOST_OF_ONE), None)
+    for some in _commands(documents) if refused is None else [refused]:
+        await target.insert_many([RawBSONDocument(each, RAW) for each in some], session=session)
+
+
+def _commands(documents: Sequence[bytes]) -> Iterator[Sequence[bytes]]:
+    start, size = 0, 0
+    for place, document in enumerate(documents):
+        if place - start == MOST_DOCUMENTS or (size and size + len(document) > MOST_BYTES):
+            yield documents[start:place]
+            start, size = place, 0
+        size += len(document)
+    yield documents[start:]
