@@ -1,7 +1,7 @@
 """A request of ASGI to what Azure's host would pass to a function, and the function's response to ASGI's."""
 
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qsl
@@ -13,9 +13,13 @@ from server.refusals import RefusedError
 from server.routes import Routes
 from shared.admission import Departure
 from shared.budget import Share
+from shared.endpoint.parts import PartedResponse, size_of
 
 type Scope = Mapping[str, Any]
 type Send = Callable[[dict[str, Any]], Awaitable[None]]
+
+PIECE = 128 * 1024
+"""Bytes of a body that are sent at a time."""
 
 _HOST = re.compile(r"[A-Za-z0-9._:\[\]-]+")
 _NOSNIFF = (b"x-content-type-options", b"nosniff")  # host.json has Azure's host send it
@@ -58,15 +62,19 @@ class Functions:
         return "expect" not in headers and declared.isdecimal() and int(declared) <= self._first_bytes
 
     async def _send(self, response: func.HttpResponse, request: "Request", send: Send) -> None:
-        content = response.get_body()
         sent = [(name.lower().encode(), value.encode("latin-1")) for name, value in response.headers.items()]
         sent += ((b"content-type", _content_type(response)), _NOSNIFF)
         if "expect" in request.headers and not request.is_whole:
             sent.append((b"connection", b"close"))  # a client that waits may leave out its body, which would be awaited
         if response.status_code not in (204, 304):
-            sent.append((b"content-length", str(len(content)).encode()))
+            sent.append((b"content-length", str(size_of(response)).encode()))
         await send({"type": "http.response.start", "status": response.status_code, "headers": sent})
-        await send({"type": "http.response.body", "body": content})
+        if isinstance(response, PartedResponse):
+            for piece in _pieces(response.parts):
+                await send({"type": "http.response.body", "body": piece, "more_body": True})
+            await send({"type": "http.response.body", "body": b""})
+        else:
+            await send({"type": "http.response.body", "body": response.get_body()})
 
     async def _live(self, receive: Receive, send: Send) -> None:
         """Speak ASGI's protocol of the life of a process; what goes wrong is Uvicorn's to log."""
@@ -75,6 +83,21 @@ class Functions:
         await receive()  # the end: all requests are answered
         await self._close()
         await send({"type": "lifespan.shutdown.complete"})
+
+
+def _pieces(parts: list[bytes]) -> Iterator[bytes]:
+    """Give a body in pieces, small parts put together; what was given is held no longer."""
+    parts.reverse()
+    while parts:
+        part = parts.pop()
+        if len(part) > PIECE:
+            yield from (part[start : start + PIECE] for start in range(0, len(part), PIECE))
+            continue
+        some, size = [part], len(part)
+        while parts and size + len(parts[-1]) <= PIECE:
+            some.append(parts.pop())
+            size += len(some[-1])
+        yield b"".join(some)
 
 
 def _headers(scope: Scope) -> dict[str, str]:

@@ -3,12 +3,11 @@
 import asyncio
 import gc
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Generator
 
 SECONDS = 0.002
 """How long a call works before the others have their turn."""
 
-_MANY_BYTES = 4 * 1024 * 1024  # one or two milliseconds
 _NEVER = 1_000_000_000
 _MOST_SECONDS = 60
 
@@ -38,13 +37,6 @@ def at_once[T](steps: Steps[T]) -> T:
         except StopIteration as done:
             result: T = done.value
             return result
-
-
-async def joined(parts: Sequence[bytes]) -> bytes:
-    """Return all parts as one, put together beside the event loop where they are many bytes."""
-    if sum(map(len, parts)) < _MANY_BYTES:
-        return b"".join(parts)
-    return await asyncio.to_thread(b"".join, parts)  # which lets go of the interpreter meanwhile
 
 
 class FullCollections:

@@ -9,6 +9,7 @@ from bson.errors import BSONError
 
 from shared.access.full import FullAccess
 from shared.access.protocol import Access, Changes, Reply
+from shared.cache.entries import LARGEST
 from shared.cache.generations import Generations
 from shared.cache.store import AwayError
 from shared.documents.ejson import Document
@@ -154,9 +155,9 @@ class CachedAccess:
         except AwayError:
             return await work()
         if found.body is not None:
-            return Reply(found.body, None)
+            return Reply([found.body], None)
         reply = await work()
-        if found.marks is not None and not self._request_view.was_seen:
+        if found.marks is not None and reply.size <= LARGEST and not self._request_view.was_seen:
             seconds = min(self._settings.cached[each] for each in sources)
             await self._generations.put(entry, found.marks, reply.body, seconds)
         return reply

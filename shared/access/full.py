@@ -44,7 +44,7 @@ class FullAccess:
 
     async def find_one(self, reading: Reading) -> Reply:
         found = await reads.first(self.target, reading, self.settings)
-        return Reply(replies.one_document(found, self.form), 0 if found is None else 1)
+        return Reply([replies.one_document(found, self.form)], 0 if found is None else 1)
 
     async def find(self, reading: Reading) -> Reply:
         return await self.documents(reads.find(self.target, reading, self.settings))
@@ -68,13 +68,13 @@ class FullAccess:
             await self.target.insert_one(RawBSONDocument(raw, RAW))
         else:
             id_ = (await self.target.insert_one(document)).inserted_id
-        return Reply(replies.reply({"insertedId": id_}, self.form), 1)
+        return Reply([replies.reply({"insertedId": id_}, self.form)], 1)
 
     async def insert_many(self, documents: list[Document]) -> Reply:
         """Insert documents in order, up to the first that fails."""
         if len(documents) <= _FEW and not any(map(has_many, documents)):
             ids = (await self.target.insert_many(documents)).inserted_ids
-            return Reply(replies.reply({"insertedIds": ids}, self.form), len(ids))
+            return Reply([replies.reply({"insertedIds": ids}, self.form)], len(ids))
         new = await turns.taken(inserts.all_encoded(documents))
         await inserts.insert(self.target, [each.raw for each in new])
         return await self.inserted([each.id for each in new])
@@ -110,7 +110,7 @@ class FullAccess:
     async def documents(self, batches: AsyncIterable[bytes]) -> Reply:
         """Return the reply with all batches."""
         texts, documents = await self.texts(batches)
-        return Reply(await turns.joined(replies.many_documents(texts)), documents)
+        return Reply(replies.many_documents(texts), documents)
 
     async def texts(self, batches: AsyncIterable[bytes]) -> tuple[list[bytes], int]:
         """Return all batches, each made text while MongoDB prepares the next, and how many documents they are."""
@@ -124,7 +124,7 @@ class FullAccess:
 
     async def inserted(self, ids: list[Any]) -> Reply:
         """Return the reply of an insertMany."""
-        return Reply(await turns.taken(replies.long_reply("insertedIds", ids, self.form)), len(ids))
+        return Reply([await turns.taken(replies.long_reply("insertedIds", ids, self.form))], len(ids))
 
     def _updated(self, raw: Mapping[str, Any]) -> Reply:
         """Return the counters of an update, and upsertedId only if a document was inserted, whatever its _id."""
@@ -132,7 +132,7 @@ class FullAccess:
             counts = {"matchedCount": 0, "modifiedCount": 0, "upsertedId": raw["upserted"]}
         else:
             counts = {"matchedCount": raw["n"], "modifiedCount": raw["nModified"]}
-        return Reply(replies.reply(counts, self.form), raw["n"])
+        return Reply([replies.reply(counts, self.form)], raw["n"])
 
     def _deleted(self, count: int) -> Reply:
-        return Reply(replies.reply({"deletedCount": count}, self.form), count)
+        return Reply([replies.reply({"deletedCount": count}, self.form)], count)

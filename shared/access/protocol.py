@@ -10,13 +10,23 @@ type Changes = Document | list[Document]
 
 
 class Reply(NamedTuple):
-    """The body of a reply, and how many documents the call read, inserted, matched or deleted, for the log.
+    """The body of a reply, in parts, and how many documents the call read, inserted, matched or deleted, for the log.
 
     The number is None where a cached reply answered the call.
     """
 
-    body: bytes
+    parts: list[bytes]
     documents: int | None
+
+    @property
+    def size(self) -> int:
+        """The bytes of the body."""
+        return sum(map(len, self.parts))
+
+    @property
+    def body(self) -> bytes:
+        """The body as one."""
+        return b"".join(self.parts)
 
 
 class Access(Protocol):

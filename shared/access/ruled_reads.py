@@ -43,14 +43,14 @@ class RuledReads(Ruled):
         if self.rights.hides_nothing:
             return await self.full.find_one(reading)
         texts, documents = await self._texts(reading)
-        return Reply(replies.only_document(texts), documents)
+        return Reply([replies.only_document(texts)], documents)
 
     async def find(self, reading: Reading) -> Reply:
         """Return the visible documents that match, in the order of the sort; the others do not count."""
         if self.rights.hides_nothing:
             return await self.full.find(reading)
         texts, documents = await self._texts(reading)
-        return Reply(await turns.joined(replies.many_documents(texts)), documents)
+        return Reply(replies.many_documents(texts), documents)
 
     async def aggregate(self, pipeline: list[Document]) -> Reply:
         """Run a pipeline on what is visible of the collection."""

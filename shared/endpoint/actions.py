@@ -23,6 +23,7 @@ from shared.endpoint.accept import reply_format
 from shared.endpoint.addresses import client_address
 from shared.endpoint.content_encoding import decoded
 from shared.endpoint.http import ALL_METHODS, NO_CONTEXT, Exchange, Function, path_of, respond
+from shared.endpoint.parts import PartedResponse
 from shared.endpoint.request_view import RequestView
 from shared.errors import (
     BodyTooLargeError,
@@ -32,6 +33,7 @@ from shared.errors import (
     MethodNotAllowedError,
     NotCallableError,
 )
+from shared.guard.complexity import memory_of
 from shared.guard.walk import walk, walked
 from shared.mongo.deadlines import driver_call
 from shared.requests import Request
@@ -206,14 +208,18 @@ async def _run(exchange: Exchange, action: Action) -> func.HttpResponse:
             deadline.end_at(exchange.departure)
         reply = await action.handle(call)
     exchange.line.documents = reply.documents
-    response = func.HttpResponse(
-        reply.body, status_code=action.success, headers=exchange.headers, mimetype=replies.CONTENT_TYPES[call.form]
+    is_large = reply.size >= large_bodies.LARGE
+    media = replies.CONTENT_TYPES[call.form]
+    response = (
+        PartedResponse(reply.parts, status_code=action.success, headers=exchange.headers, mimetype=media)
+        if is_large
+        else func.HttpResponse(reply.body, status_code=action.success, headers=exchange.headers, mimetype=media)
     )
     if action.reads and exchange.line.namespace in service.settings.cached:
         if_none_match = req.headers.get("if-none-match", "")
-        if len(reply.body) < large_bodies.LARGE:
-            return etags.tagged(response, if_none_match)
-        return await asyncio.to_thread(etags.tagged, response, if_none_match)
+        if is_large:
+            return await asyncio.to_thread(etags.tagged, response, if_none_match)
+        return etags.tagged(response, if_none_match)
     return response
 
 
@@ -232,6 +238,9 @@ async def _call(exchange: Exchange, action: Action) -> Call:
         _refuse_uncallable(app, Expansions(caller.user, view))
     if "content-encoding" in req.headers:
         body = await decoded(body, req.headers["content-encoding"], service.settings.max_body_bytes)
+        await exchange.share.hold(len(body))
+    if len(body) >= large_bodies.LARGE:
+        await exchange.share.work_on(await turns.taken(memory_of(body)))
     document = await _document(body, service)
     form = reply_format(req.headers.get("accept"), service.settings, app)
     return Call(exchange, document, caller, view, form, is_large=len(body) >= large_bodies.LARGE)

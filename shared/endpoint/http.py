@@ -14,6 +14,7 @@ from shared.admission import Departure
 from shared.app.files import AppError
 from shared.app.model import App
 from shared.budget import Share, held_by
+from shared.endpoint.parts import size_of
 from shared.errors import (
     BodyTooLargeError,
     DataAPIError,
@@ -163,7 +164,7 @@ async def respond(
             exchange.end()
     except Exception as error:  # noqa: BLE001  the one place that turns any failure into a response
         response = failed(error, line, headers)
-    reporting.request(line, response.status_code, len(request.get_body()), len(response.get_body()))
+    reporting.request(line, response.status_code, len(request.get_body()), size_of(response))
     return response
 
 

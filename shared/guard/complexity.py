@@ -18,6 +18,7 @@ from shared.turns import Steps
 
 _SEPARATORS = (b",", b":", b"[", b"{")
 _CHUNK_BYTES = 1 << 18
+_VALUE_BYTES = 80  # of a name or a value, with what the parser holds of it
 _VALUES = frozenset({"$in", "$nin"})
 _LISTS = _VALUES | {"$all"}
 _PATTERNS = frozenset({"$regexFind", "$regexFindAll", "$regexMatch"})
@@ -128,6 +129,15 @@ def _conditions(place: Place, value: Any) -> Any:
 
 def _separators(text: bytes) -> int:
     return sum(map(text.count, _SEPARATORS))
+
+
+def memory_of(body: bytes) -> Steps[int]:
+    """Return about how many bytes a body takes when it is read, beside its own."""
+    found = 0
+    for start in range(0, len(body), _CHUNK_BYTES):
+        found += _separators(body[start : start + _CHUNK_BYTES])
+        yield
+    return found * _VALUE_BYTES
 
 
 def _has_separators(body: bytes, most: int) -> Steps[bool]:
