@@ -11,6 +11,7 @@ from msgspec.inspect import AnyType, DictType, ListType, StructType, UnionType, 
 
 import function_app
 from functions.delete import Delete
+from functions.insert import InsertMany
 from functions.update import Update
 from shared.errors import DataAPIError, InvalidParameterError, MissingParameterError, WrongTypeError
 from shared.operators import Place
@@ -93,7 +94,8 @@ def sentinels(member: str, kind: Any) -> list[Any]:
     if isinstance(kind, DictType):
         return [{mark: {"sentinel": member}}]
     if isinstance(kind, ListType):
-        assert isinstance(kind.item_type, DictType), f"{member} is a list of something else than documents"
+        is_of_documents = isinstance(kind.item_type, DictType) or member == "documents"  # which looks at each itself
+        assert is_of_documents, f"{member} is a list of something else than documents"
         return [[{mark: {"sentinel": f"each of {member}"}}]]
     return []
 
@@ -136,3 +138,19 @@ def test_all_that_is_not_data_is_interpreted(kind: type[Request], members: dict[
 
     expected = [value for name, value in members.items() if name not in DATA]
     assert sorted(map(repr, looked_at)) == sorted(map(repr, expected))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "text"),
+    [
+        pytest.param(5, "expected `object`, got `int`", id="int"),
+        pytest.param(None, "expected `object`, got `null`", id="null"),
+        pytest.param([{}], "expected `object`, got `array`", id="array"),
+        pytest.param("a", "expected `object`, got `str`", id="str"),
+    ],
+)
+def test_each_of_documents_is_a_document(wrong: Any, text: str) -> None:
+    with pytest.raises(WrongTypeError) as refused:
+        InsertMany.from_body(NAMESPACE | {"documents": [{"a": 1}, wrong]})
+
+    assert str(refused.value) == f"'documents[1]': {text}"
