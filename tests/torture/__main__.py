@@ -1,0 +1,50 @@
+"""Makes trouble of all kinds, or of some: `make torture T="failover overload"`."""
+
+import argparse
+import asyncio
+import sys
+import tempfile
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from tests.torture.failover import failover, restarts
+from tests.torture.place import Place
+from tests.torture.report import Row, table
+
+PARTS: dict[str, Callable[[Place], Awaitable[list[Row]]]] = {"failover": failover, "restarts": restarts}
+
+
+def main() -> int:
+    """Print the table of figures; return 1 if one of them falls short."""
+    parser = argparse.ArgumentParser(prog="tests.torture")
+    parser.add_argument("parts", nargs="*", metavar="part", help=f"any of {', '.join(PARTS)}; all unless named")
+    parser.add_argument("--cases", type=int, default=20_000, help="cases of the fuzzer; a tenth of them go over HTTP")
+    parser.add_argument("--seed", type=int, default=0, help="of the fuzzer")
+    parser.add_argument("--pace", type=float, default=1.0, help="below 1 it takes less time, and proves less")
+    options = parser.parse_args()
+    if unknown := set(options.parts) - PARTS.keys():
+        parser.error(f"there is no {', '.join(sorted(unknown))}")
+    memory = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108  a folder of its own is made in it
+    with tempfile.TemporaryDirectory(dir=memory) as folder:
+        place = Place(Path(folder), options.pace, options.cases, options.seed)
+        rows = asyncio.run(_run(place, options.parts or list(PARTS)))
+    _say(f"\n{table(rows)}")
+    return 0 if all(row.ok for row in rows) else 1
+
+
+async def _run(place: Place, names: list[str]) -> list[Row]:
+    rows: list[Row] = []
+    for name in names:
+        started = time.monotonic()
+        rows += await PARTS[name](place)
+        _say(f"{name} took {time.monotonic() - started:.0f} s")
+    return rows
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)  # noqa: T201
+
+
+if __name__ == "__main__":
+    sys.exit(main())
