@@ -9,10 +9,17 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from tests.torture.failover import failover, restarts
+from tests.torture.neighbours import neighbours
+from tests.torture.overload import overload
 from tests.torture.place import Place
 from tests.torture.report import Row, table
 
-PARTS: dict[str, Callable[[Place], Awaitable[list[Row]]]] = {"failover": failover, "restarts": restarts}
+PARTS: dict[str, Callable[[Place], Awaitable[list[Row]]]] = {
+    "failover": failover,
+    "restarts": restarts,
+    "neighbours": neighbours,
+    "overload": overload,
+}
 
 
 def main() -> int:

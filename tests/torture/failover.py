@@ -11,10 +11,9 @@ from tests.conftest import DATABASE
 from tests.hosts import Server, eventually
 from tests.torture.ledger import Ledger
 from tests.torture.place import Driver, Place, client_of, system_key
+from tests.torture.promises import SILENCE_IN_ORDER, SILENCE_OF_ELECTION, UNANSWERED
 from tests.torture.replica_set import ReplicaSet
-from tests.torture.report import Row, at_most, none_of
-
-ELECTION_SECONDS = 10  # MongoDB's own: how long a primary may be silent
+from tests.torture.report import Row
 
 type Trouble = Callable[[], Awaitable[None]]
 
@@ -26,15 +25,15 @@ async def failover(place: Place) -> list[Row]:
         rows: list[Row] = []
         async with place.server(nodes.uri) as server:
             for name, trouble, silence in (
-                ("primary steps down", nodes.step_down, 5),
-                ("primary is killed", nodes.kill_primary, 2 * ELECTION_SECONDS),
-                ("primary hangs for 15 s", lambda: nodes.pause_primary(15), 2 * ELECTION_SECONDS),
-                ("rolling restart", nodes.restart_all, 5),
+                ("primary steps down", nodes.step_down, SILENCE_IN_ORDER),
+                ("primary is killed", nodes.kill_primary, SILENCE_OF_ELECTION),
+                ("primary hangs for 15 s", lambda: nodes.pause_primary(15), SILENCE_OF_ELECTION),
+                ("rolling restart", nodes.restart_all, SILENCE_IN_ORDER),
             ):
                 ledger = await _under_load(place, server, key, driver, trouble)
                 await nodes.is_whole()
                 rows += await ledger.rows(name, driver[DATABASE])
-                rows.append(at_most(f"{name}: longest time without a write", ledger.silence, silence, " s"))
+                rows.append(silence.row(name, ledger.silence))
         return rows
 
 
@@ -71,7 +70,7 @@ async def _ended(
     if end is _terminate:
         # a request that was sent while the process still reads may be answered or refused, one sent before is answered
         early = [sent for sent, _ in ledger.unanswered if any(at - 5 < sent < at for at in signalled)]
-        rows.append(none_of(f"{name}: sent before it and not answered", early))
+        rows.append(UNANSWERED.none_of(name, early))
     return rows
 
 

@@ -9,8 +9,10 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Self
 
-from tests.torture.report import Row, none_of
-from tests.traffic import LOST, Connection
+from tests.torture.promises import INVITED, LOST, STALE, TWICE, WRONG
+from tests.torture.report import Row
+from tests.traffic import LOST as CUT_OFF
+from tests.traffic import Connection
 
 CLIENTS = 16
 PER_SECOND = 80
@@ -64,13 +66,11 @@ class Ledger:
         told = self.acknowledged.items()
         lost = [name for name, parts in told if not all(found[name, part] for part in range(parts))]
         return [
-            none_of(f"{title}: lost of {len(self.acknowledged):,} acknowledged writes", lost),
-            none_of(f"{title}: writes done twice", [unit for unit, times in found.items() if times > 1]),
-            none_of(f"{title}: stale reads after an acknowledgement", self.stale),
-            none_of(
-                f"{title}: done, though answered with Retry-After ({len(self.invited)} were)", self.invited & there
-            ),
-            none_of(f"{title}: other statuses than {', '.join(map(str, sorted(ALLOWED)))}", self.wrong),
+            LOST.none_of(title, lost, f"of {len(self.acknowledged):,}"),
+            TWICE.none_of(title, [unit for unit, times in found.items() if times > 1]),
+            STALE.none_of(title, self.stale),
+            INVITED.none_of(title, self.invited & there, f"of {len(self.invited)}"),
+            WRONG.none_of(title, self.wrong),
         ]
 
     async def _client(self, number: int) -> None:
@@ -123,7 +123,7 @@ class Ledger:
                 await connection.send(action, **members)
                 sent = time.monotonic()
                 answer = await connection.receive()
-        except (*LOST, TimeoutError):
+        except (*CUT_OFF, TimeoutError):
             await connection.close()
             if sent is not None:
                 self.unanswered.append((sent, action))

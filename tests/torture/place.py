@@ -17,6 +17,8 @@ from shared.auth.keys import new_key
 from shared.mongo.control import API_KEYS
 from shared.settings import VERSION
 from tests.hosts import Server
+from tests.torture.promises import LIVE, NOT_LIVE
+from tests.torture.report import Row, percentile
 
 type Driver = AsyncMongoClient[dict[str, Any]]
 
@@ -125,8 +127,8 @@ async def ask(port: int, request: bytes, patience: float = 60) -> tuple[int, flo
     return status, time.monotonic() - started
 
 
-LIVE = b"GET /health/live HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
-READY = LIVE.replace(b"live", b"ready")
+ASK_LIVE = b"GET /health/live HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+ASK_READY = ASK_LIVE.replace(b"live", b"ready")
 
 
 class Pulse:
@@ -145,7 +147,8 @@ class Pulse:
 
     async def __aexit__(self, *_: object) -> None:
         self._beating.cancel()
-        await asyncio.gather(self._beating, *self._asking, return_exceptions=True)
+        await asyncio.gather(self._beating, return_exceptions=True)
+        await asyncio.gather(*self._asking)
 
     @property
     def seconds(self) -> list[float]:
@@ -165,6 +168,14 @@ class Pulse:
 
     async def _ask(self) -> None:
         self.answers.append(await ask(self.port, self.request))
+
+
+def live_rows(where: str, live: Pulse) -> list[Row]:
+    """Return how the process told that it lives."""
+    return [
+        NOT_LIVE.none_of(where, live.other_than(200), f"of {len(live.answers)}"),
+        LIVE.row(where, percentile(live.seconds, 0.99) * 1_000),
+    ]
 
 
 async def seconds_until(port: int, request: bytes, wanted: int = 200, patience: float = 60) -> float:

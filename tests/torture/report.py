@@ -1,47 +1,32 @@
-"""The figures of a run, what each is held against, and the table of them."""
+"""How a run came out, as a table."""
 
 from collections.abc import Iterable
 from typing import NamedTuple
 
-_COLUMNS = "{:<76}{:>24}{:>16}   {}"
+_NEVER = float("1e9")
 
 
 class Row(NamedTuple):
-    """A figure: what it is of, how it came out, what is wanted, and whether it is that."""
+    """A figure: what it is of, its limit, how it came out, and whether that is as promised."""
 
     what: str
-    figure: str
-    wanted: str
+    limit: str
+    seen: str
     ok: bool
     details: tuple[str, ...] = ()
-
-    def __str__(self) -> str:
-        line = _COLUMNS.format(self.what, self.figure, self.wanted, "ok" if self.ok else "FALLS SHORT")
-        return "\n      ".join([line, *self.details])
-
-
-def at_most(what: str, figure: float, limit: float, unit: str = "") -> Row:
-    """Return the row of a figure that may not be larger."""
-    return Row(what, f"{_number(figure)}{unit}", f"≤ {_number(limit)}{unit}", figure <= limit)
-
-
-def at_least(what: str, figure: float, limit: float, unit: str = "") -> Row:
-    """Return the row of a figure that may not be smaller."""
-    return Row(what, f"{_number(figure)}{unit}", f"≥ {_number(limit)}{unit}", figure >= limit)
-
-
-def none_of(what: str, found: Iterable[object], most_shown: int = 3) -> Row:
-    """Return the row of what may not be; some of it is shown."""
-    found = list(found)
-    return Row(what, str(len(found)), "0", not found, tuple(f"{each!s:.300}" for each in found[:most_shown]))
 
 
 def table(rows: Iterable[Row]) -> str:
     """Return the rows beneath each other."""
     rows = list(rows)
+    cells = [("figure", "limit", "seen"), *((row.what, row.limit, row.seen) for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    heading, *lines = ["  ".join(map(str.ljust, each, widths)) for each in cells]
+    found = [f"{heading}  ok"]
+    for row, line in zip(rows, lines, strict=True):
+        found += [f"{line}  {'yes' if row.ok else 'NO'}", *(f"      {each}" for each in row.details)]
     short = sum(not row.ok for row in rows)
-    total = f"{len(rows)} figures, {short} fall short"
-    return "\n".join([_COLUMNS.format("what", "figure", "wanted", ""), *map(str, rows), "", total])
+    return "\n".join([*found, "", f"{len(rows)} figures, {short} fall short"])
 
 
 def percentile(values: Iterable[float], share: float) -> float:
@@ -50,6 +35,8 @@ def percentile(values: Iterable[float], share: float) -> float:
     return ordered[min(int(len(ordered) * share), len(ordered) - 1)] if ordered else float("inf")
 
 
-def _number(value: float) -> str:
-    value = float(value)
-    return f"{value:,.0f}" if abs(value) >= 100 or value.is_integer() else f"{value:.2f}"
+def written(value: float) -> str:
+    """Return a figure with as many digits as matter."""
+    if value >= _NEVER:
+        return "∞"
+    return f"{value:,.0f}" if abs(value) >= 100 or float(value).is_integer() else f"{value:.2f}"

@@ -4,7 +4,8 @@ from typing import Any
 
 from tests.hosts import Server
 from tests.torture.ledger import Ledger
-from tests.torture.report import Row, at_least, at_most, none_of, percentile, table
+from tests.torture.promises import Promise
+from tests.torture.report import Row, percentile, table
 from tests.traffic import Connection
 
 
@@ -41,21 +42,30 @@ async def test_the_ledger_sees_what_is_lost_doubled_and_done_against_a_promise(
 
     rows = await ledger.rows("broken", database)
 
-    assert [row.figure for row in rows] == ["1", "2", "0", "1", "0"]
-    assert rows[0].what == f"broken: lost of {len(ledger.acknowledged)} acknowledged writes"
+    assert [row.seen.partition(" ")[0] for row in rows] == ["1", "2", "0", "1", "0"]
+    assert rows[0].seen == f"1 (of {len(ledger.acknowledged)})"
 
 
 def test_a_table_says_what_falls_short() -> None:
-    rows = [at_most("a", 1.25, 1, " s"), at_least("b", 90, 80, " %"), none_of("c", ["wrong"])]
+    slow, useful, wrong = (
+        Promise("a", "slow", 1, "s"),
+        Promise("b", "useful", 80, "%", is_least=True),
+        Promise("c", "wrong", 0),
+    )
+    rows = [slow.row("here", 1.25), useful.row("there", 90), wrong.none_of("nowhere", ["it is wrong"], "of 7")]
 
     lines = table(rows).splitlines()
 
     assert [row.ok for row in rows] == [False, True, False]
-    assert lines[1].split() == ["a", "1.25", "s", "≤", "1", "s", "FALLS", "SHORT"]
-    assert lines[4] == "      wrong"
+    assert [line.split() for line in lines[:3]] == [
+        ["figure", "limit", "seen", "ok"],
+        ["here:", "slow", "at", "most", "1", "s", "1.25", "s", "NO"],
+        ["there:", "useful", "at", "least", "80", "%", "90", "%", "yes"],
+    ]
+    assert lines[4] == "      it is wrong"
     assert lines[-1] == "3 figures, 2 fall short"
 
 
 def test_a_percentile_of_nothing_is_no_good_figure() -> None:
     assert percentile(range(1, 101), 0.99) == 100
-    assert not at_most("p99", percentile([], 0.99), 1).ok
+    assert not Promise("a", "p99", 1).row("nowhere", percentile([], 0.99)).ok
