@@ -9,16 +9,20 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from tests.torture.failover import failover, restarts
+from tests.torture.heavy import heavy
 from tests.torture.neighbours import neighbours
 from tests.torture.overload import overload
 from tests.torture.place import Place
 from tests.torture.report import Row, table
+from tests.torture.slow import slow
 
 PARTS: dict[str, Callable[[Place], Awaitable[list[Row]]]] = {
     "failover": failover,
     "restarts": restarts,
     "neighbours": neighbours,
     "overload": overload,
+    "heavy": heavy,
+    "slow": slow,
 }
 
 
