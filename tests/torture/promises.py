@@ -89,7 +89,7 @@ HEADS_KEPT = Promise("slow", "half a head is waited for after REQUEST_HEAD_SECON
 SILENT_KEPT = Promise("slow", "a silent connection is kept after KEEP_ALIVE_SECONDS", 2, "s")
 BODIES_KEPT = Promise("slow", "half a body is waited for after MONGO_DB_TIMEOUT_MS", 2, "s")
 UNREAD_KEPT = Promise("slow", "a caller who takes nothing of a reply is kept after KEEP_ALIVE_SECONDS", 2, "s")
-SLOW_MEMORY = Promise("slow", "memory that the slow leave behind", 20, "%")
+SLOW_MEMORY = Promise("slow", "memory that the slow leave behind, of what is left when they came before", 20, "%")
 SLOW_DESCRIPTORS = Promise("slow", "connections that they leave behind", 0)
 
 OTHERS_ANSWER = Promise("hostile", "answers that a caller gets to another one's request", 0)
