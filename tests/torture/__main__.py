@@ -10,6 +10,7 @@ from pathlib import Path
 
 from tests.torture.failover import failover, restarts
 from tests.torture.heavy import heavy
+from tests.torture.hostile import hostile
 from tests.torture.neighbours import neighbours
 from tests.torture.overload import overload
 from tests.torture.place import Place
@@ -23,6 +24,7 @@ PARTS: dict[str, Callable[[Place], Awaitable[list[Row]]]] = {
     "overload": overload,
     "heavy": heavy,
     "slow": slow,
+    "hostile": hostile,
 }
 
 

@@ -22,6 +22,7 @@ from tests.torture.report import Row, percentile
 
 type Driver = AsyncMongoClient[dict[str, Any]]
 
+_OPEN = {"01", "08"}  # established, and closed by the client alone: include/net/tcp_states.h
 TEST_COMMANDS = ("--setParameter", "enableTestCommands=1")
 
 
@@ -92,6 +93,17 @@ async def failing(driver: Driver, *commands: str, **data: Any) -> AsyncIterator[
 def descriptors(server: Server) -> int:
     """Return how many file descriptors a server has open."""
     return sum(len(list(Path(f"/proc/{pid}/fd").iterdir())) for pid in server.family)
+
+
+def connections(server: Server) -> int:
+    """Return how many connections its clients have to it, or that it has not closed behind them."""
+    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return sum(row[1].endswith(f":{server.port:04X}") and row[3] in _OPEN for row in rows)
+
+
+def threads(server: Server) -> int:
+    """Return how many threads a server has."""
+    return sum(len(list(Path(f"/proc/{pid}/task").iterdir())) for pid in server.family)
 
 
 def resident_mb(server: Server) -> float:

@@ -90,13 +90,13 @@ SILENT_KEPT = Promise("slow", "a silent connection is kept after KEEP_ALIVE_SECO
 BODIES_KEPT = Promise("slow", "half a body is waited for after MONGO_DB_TIMEOUT_MS", 2, "s")
 UNREAD_KEPT = Promise("slow", "a caller who takes nothing of a reply is kept after KEEP_ALIVE_SECONDS", 2, "s")
 SLOW_MEMORY = Promise("slow", "memory that the slow leave behind, of what is left when they came before", 20, "%")
-SLOW_DESCRIPTORS = Promise("slow", "connections that they leave behind", 0)
+SLOW_CONNECTIONS = Promise("slow", "connections that they leave behind", 0)
 
 OTHERS_ANSWER = Promise("hostile", "answers that a caller gets to another one's request", 0)
 SMUGGLED = Promise("hostile", "requests in the body of another that are run", 0)
 FAULTS = Promise("hostile", "answers of 500 and above other than 501 and 505", 0)
 BESIDE_HOSTILE = Promise("hostile", "calls beside them that fail", 0)
-HOSTILE_DESCRIPTORS = Promise("hostile", "connections that they leave behind", 0)
+HOSTILE_CONNECTIONS = Promise("hostile", "connections that they leave behind", 0)
 
 CACHED_STALE = Promise("valkey", "reads that show less than what was acknowledged before, through any process", 0)
 CACHED_FAILED = Promise("valkey", "calls that fail while Valkey is away, hangs or comes back", 0)
