@@ -16,6 +16,8 @@ from tests.torture.overload import overload
 from tests.torture.place import Place
 from tests.torture.report import Row, table
 from tests.torture.slow import slow
+from tests.torture.soak import soak
+from tests.torture.valkey import valkey
 
 PARTS: dict[str, Callable[[Place], Awaitable[list[Row]]]] = {
     "failover": failover,
@@ -25,6 +27,8 @@ PARTS: dict[str, Callable[[Place], Awaitable[list[Row]]]] = {
     "heavy": heavy,
     "slow": slow,
     "hostile": hostile,
+    "valkey": valkey,
+    "soak": soak,
 }
 
 

@@ -62,6 +62,7 @@ async def _attack(place: Place, server: Server, port: int, key: str, driver: Dri
             except (AssertionError, ValueError, UnicodeError) as error:  # what came is no row of answers
                 unreadable.append((error, name))
 
+    before = connections(server)
     async with callers.going_on():
         await asyncio.gather(*(attacker(number) for number in range(_ATTACKERS)))
     await asyncio.sleep(3)
@@ -77,7 +78,7 @@ async def _attack(place: Place, server: Server, port: int, key: str, driver: Dri
         ),
         promises.FAULTS.row(where, sum(faults.values()), str(dict(sorted(statuses.items()))) if faults else ""),
         promises.BESIDE_HOSTILE.none_of(where, callers.failed),
-        promises.HOSTILE_CONNECTIONS.row(where, connections(server)),
+        promises.HOSTILE_CONNECTIONS.row(where, max(connections(server) - before, 0)),
     ]
 
 

@@ -5,8 +5,8 @@ from typing import NamedTuple
 
 from tests.torture.report import Row, written
 
-_FAILURES = "failover restarts"
-_CALLS = "failover restarts neighbours"
+_FAILURES = "failover restarts soak"
+_CALLS = "failover restarts neighbours soak"
 _EVERYTHING = ""
 
 
