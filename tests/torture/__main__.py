@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from tests.torture.failover import failover, restarts
+from tests.torture.fuzz import fuzz
 from tests.torture.heavy import heavy
 from tests.torture.hostile import hostile
 from tests.torture.neighbours import neighbours
@@ -28,6 +29,7 @@ PARTS: dict[str, Callable[[Place], Awaitable[list[Row]]]] = {
     "slow": slow,
     "hostile": hostile,
     "valkey": valkey,
+    "fuzz": fuzz,
     "soak": soak,
 }
 
