@@ -35,7 +35,7 @@ class Place:
 
     folder: Path
     pace: float = 1.0
-    cases: int = 20_000
+    cases: int = 0
     seed: int = 0
     _numbers: "itertools.count[int]" = field(default_factory=itertools.count)
 
