@@ -133,8 +133,8 @@ class Callers:
 
     def _come(self, now: float) -> None:
         self.came += 1
-        if self._idle:
-            caller, _ = self._idle.popitem()
+        caller = self._free()
+        if caller is not None:
             caller.send(now)
         else:
             caller = Caller(self, now)
@@ -142,6 +142,14 @@ class Callers:
             self._opening.add(task)
             task.add_done_callback(self._opening.discard)
         self._waiting.append((now, caller))
+
+    def _free(self) -> Caller | None:
+        """Return a caller whose connection is open and of no use to anybody."""
+        while self._idle:
+            caller, _ = self._idle.popitem()
+            if not caller.transport.is_closing():  # whose end is told of only later
+                return caller
+        return None
 
     async def _open(self, caller: Caller) -> None:
         try:

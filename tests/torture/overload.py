@@ -1,7 +1,6 @@
 """More calls than a process can answer: it answers as many as ever, refuses the others, and is itself at once."""
 
 import asyncio
-import os
 
 from tests.conftest import DATABASE
 from tests.edge import action
@@ -22,10 +21,9 @@ async def overload(place: Place) -> list[Row]:
         key = system_key(mongod.uri)
         await driver[DATABASE].items.insert_one({"_id": 1, "name": "lamp", "price": 12.5, "tags": ["a", "b"]})
         async with place.server(mongod.uri, LOG_LEVEL="WARNING") as server:
-            _pin(server)
             request = action("findOne", key, last=False)
             await _load(server, Load(port=server.port, request=request, seconds=2, connections=_CONNECTIONS))
-            peak, tally = await _load(
+            peak, tally, _ = await _load(
                 server, Load(port=server.port, request=request, seconds=place.seconds(8), connections=_CONNECTIONS)
             )
             rows: list[Row] = []
@@ -40,17 +38,17 @@ async def _burst(server: Server, key: str, load: Load, peak: float, promise: Pro
     await asyncio.sleep(1)
     before = resident_mb(server)
     async with Pulse(server.port, ASK_LIVE, 0.1) as live:
-        useful, tally = await _load(server, load)
+        useful, tally, cores = await _load(server, load)
     status, waited = await ask(server.port, action("findOne", key))
     await asyncio.sleep(_REST_SECONDS)
     grown = (resident_mb(server) / before - 1) * 100
     refused = tally.answered.get(503, 0)
     where = f"{load.rate:,.0f} calls/s"
     came = (
-        f"{tally.came / tally.seconds:,.0f}/s came, {tally.useful:,} useful, {refused:,} refused, {tally.left:,} left"
+        f"{tally.came / tally.seconds:,.0f}/s came: {tally.useful:,} useful, {refused:,} refused, {tally.left:,} left"
     )
     return [
-        promise.row(where, useful / peak * 100, came),
+        promise.row(where, useful / peak * 100, f"{came}; on {cores:.1f} cores"),
         promises.ADMITTED.row(where, tally.p99_ms),
         promises.OTHER_STATUSES.none_of(where, tally.answered.keys() - {200, 503}),
         promises.NO_RETRY_AFTER.row(where, tally.uninvited),
@@ -60,16 +58,9 @@ async def _burst(server: Server, key: str, load: Load, peak: float, promise: Pro
     ]
 
 
-async def _load(server: Server, load: Load) -> tuple[float, Tally]:
-    """Return useful answers for each second of the server's processor time, and what became of all callers."""
+async def _load(server: Server, load: Load) -> tuple[float, Tally, float]:
+    """Return useful answers for each processor second of the server, what became of callers, and on how many cores."""
     before = cpu_seconds(server)
     tally = await (await Process.start(load)).tally()
-    return tally.useful / max(cpu_seconds(server) - before, 0.01), tally
-
-
-def _pin(server: Server) -> None:
-    """Give the server a core, where there are several, so that its caches are its own."""
-    first, *others = sorted(os.sched_getaffinity(0))
-    if others:
-        for pid in server.family:
-            os.sched_setaffinity(pid, {first})
+    used = max(cpu_seconds(server) - before, 0.01)
+    return tally.useful / used, tally, used / tally.seconds
