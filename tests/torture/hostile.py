@@ -78,7 +78,11 @@ async def _attack(place: Place, server: Server, port: int, key: str, driver: Dri
         ),
         promises.FAULTS.row(where, sum(faults.values()), str(dict(sorted(statuses.items()))) if faults else ""),
         promises.BESIDE_HOSTILE.none_of(where, callers.failed),
-        promises.HOSTILE_CONNECTIONS.row(where, max(connections(server) - before, 0)),
+        *(
+            []
+            if callers.is_proxied
+            else [promises.HOSTILE_CONNECTIONS.row(where, max(connections(server) - before, 0))]
+        ),
     ]
 
 
