@@ -42,6 +42,7 @@ _CACHE_FULL = 388  # TemporarilyUnavailable
 _ENV = {
     "MONGO_DB_TIMEOUT_MS": str(DEADLINE_SECONDS * 1_000),
     "MONGO_DB_MAX_POOL_SIZE": str(POOL),
+    "MAX_CALLS": str(4 * POOL),  # so that it is the pool that is full
     "AUTH_CACHE_SECONDS": "1",  # so that keys are looked up during each trouble
 }
 
@@ -113,7 +114,7 @@ async def _full_pool(place: Place, server: Server, key: str, mongod: Mongod) -> 
     ready = Pulse(server.port, ASK_READY, 0.5)
     fault = {"namespace": _ITEMS, "blockConnection": True, "blockTimeMS": DEADLINE_SECONDS * 1_000}
     async with client_of(mongod.uri) as driver, watched.goes_on(), ready, failing(driver, "find", **fault):
-        filling = asyncio.gather(*(ask(server.port, action("find", key)) for _ in range(6 * POOL)))
+        filling = asyncio.gather(*(ask(server.port, action("find", key)) for _ in range(2 * POOL)))
         await asyncio.sleep(0.5)
         new = await asyncio.gather(*(ask(server.port, each) for each in no_json))
         await filling
