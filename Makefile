@@ -24,7 +24,7 @@ READY := $(VENV)/requirements-dev.txt
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run func test twins test-mongo check check-bicep check-locks check-tag fix bench bench-connections lock clean
+.PHONY: help run func test twins torture haproxy fuzz test-mongo check check-bicep check-locks check-tag fix bench bench-connections lock clean
 .PHONY: package package-twice package-azd sbom audit smoke admin image image-smoke image-test image-scan image-push
 
 help: ## Show this list
@@ -48,6 +48,16 @@ CHECK ?= twins
 
 twins: $(READY) ## Ask N=100000 random calls of SEED=3 whether they tell apart what rules hide; CHECK=writes beside a model
 	$(PYTHON) -m tests.twins --calls $(N) --seed $(SEED) --check $(CHECK)
+
+torture: $(READY) ## Measure what docs/reliability.md promises under failure and load; T="failover soak" some of it
+	$(PYTHON) -m tests.torture --seed $(SEED) $(T)
+
+haproxy: ## Install HAProxy where it is missing, by apt-get: make torture measures through it, too
+	@command -v haproxy /usr/sbin/haproxy >/dev/null || sudo apt-get install -qq -y --no-install-recommends haproxy
+
+fuzz: N = 1000000
+fuzz: $(READY) ## Send N=1000000 random requests of SEED=0 to the parser and the rules, and a tenth of them over HTTP
+	$(PYTHON) -m tests.torture --cases $(N) --seed $(SEED) fuzz
 
 test-mongo: $(READY) ## Run all tests against MONGO=7 or MONGO=8 from its container, with docker
 	infra/with_mongo.sh $(MONGO) $(MAKE) --no-print-directory test

@@ -1,57 +1,25 @@
 """A real proxy in front that gives its connections to several callers: nobody gets another caller's answer."""
 
 import asyncio
-import shutil
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from local import child
-from local.ports import free_port
 from tests.conftest import request_body
 from tests.edge import Reply, action, chunked, exchange
-from tests.hosts import Server, eventually
+from tests.haproxy import HAPROXY, haproxy
+from tests.hosts import Server
 from tests.test_http_edge import FAULTY, OFFERS
 
-HAPROXY = shutil.which("haproxy") or shutil.which("haproxy", path="/usr/sbin:/usr/local/sbin")
 pytestmark = pytest.mark.skipif(HAPROXY is None, reason="haproxy is not installed: apt-get install haproxy")
-
-CONFIG = """
-defaults
-    mode http
-    timeout connect 5s
-    timeout client 20s
-    timeout server 20s
-    http-reuse always
-    option accept-invalid-http-request
-frontend all
-    bind 127.0.0.1:{port}
-    default_backend dozen
-backend dozen
-    server dozen 127.0.0.1:{target} maxconn 1
-"""
 
 
 @pytest.fixture(scope="module")
 async def proxy(server: Server, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[int]:
     """The port of an HAProxy that sends all callers over one connection, faulty requests too."""
-    folder: Path = tmp_path_factory.mktemp("haproxy")
-    port = free_port()
-    (folder / "cfg").write_text(CONFIG.format(port=port, target=server.port))
-    with (folder / "log").open("wb") as log:
-        process = child.start([str(HAPROXY), "-db", "-f", str(folder / "cfg")], output=log)
-
-    async def is_up() -> bool:
-        try:
-            return bool(await exchange(port, b"GET /health/live HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"))
-        except ConnectionError:
-            return False
-
-    await eventually(is_up)
-    yield port
-    child.stop(process)
+    async with haproxy(tmp_path_factory.mktemp("haproxy"), server.port) as port:
+        yield port
 
 
 def victim(key: str, number: int) -> bytes:

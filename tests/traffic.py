@@ -13,7 +13,7 @@ from local.ports import LOOPBACK, free_port
 from tests.conftest import ACTION, request_body
 
 _NOT_NOW = {503, 504}
-_LOST = (ConnectionError, asyncio.IncompleteReadError)
+LOST = (ConnectionError, asyncio.IncompleteReadError)
 
 
 class Connection:
@@ -23,6 +23,7 @@ class Connection:
         self.port = port
         self.key = key
         self.says_close = False
+        self.invites_again = False
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
     async def open(self) -> Self:
@@ -37,11 +38,12 @@ class Connection:
         await self._writer.drain()
 
     async def receive(self) -> tuple[int, Any]:
-        """Return status and members; raise one of _LOST if the connection ends before."""
+        """Return status and members; raise one of LOST if the connection ends before."""
         head = (await self._reader.readuntil(b"\r\n\r\n")).decode().lower()
         length = int(head.partition("content-length: ")[2].partition("\r\n")[0])
         body = await self._reader.readexactly(length)
         self.says_close = "connection: close" in head
+        self.invites_again = "\r\nretry-after: " in head
         return int(head.split(" ")[1]), json.loads(body)
 
     async def ended(self) -> bool:
@@ -54,7 +56,7 @@ class Connection:
         if self._streams is not None:
             writer, self._streams = self._writer, None
             writer.close()
-            with suppress(*_LOST):
+            with suppress(*LOST):
                 await writer.wait_closed()
 
     @property
@@ -124,7 +126,7 @@ class Traffic:
             await connection.send(action, **members)
             sent = time.monotonic()
             answer = await connection.receive()
-        except _LOST:
+        except LOST:
             await connection.close()
             if sent is not None:
                 self.unanswered.append(sent)
@@ -165,9 +167,9 @@ class Proxy:
         task = asyncio.current_task()
         assert task is not None
         self._tasks.add(task)
-        with suppress(*_LOST):
+        with suppress(*LOST):
             behind = await self._open()
-            with suppress(*_LOST):
+            with suppress(*LOST):
                 await _first(_pump(reader, behind[1]), _pump(behind[0], writer))
             await _closed(behind[1])
         await _closed(writer)
@@ -182,7 +184,7 @@ class Proxy:
 
 async def _closed(writer: asyncio.StreamWriter) -> None:
     writer.close()
-    with suppress(*_LOST):
+    with suppress(*LOST):
         await writer.wait_closed()
 
 

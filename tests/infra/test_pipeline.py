@@ -66,7 +66,8 @@ def test_the_stages_follow_each_other() -> None:
     assert order == {
         "Check": None,
         "Test": "Check",
-        "Package": "Test",
+        "Torture": "Check",
+        "Package": ["Test", "Torture"],
         "DeployDev": "Package",
         "SmokeDev": "DeployDev",
         "DeployProd": "SmokeDev",
@@ -135,6 +136,7 @@ def test_every_script_is_one_target_of_make() -> None:
     [
         ("Check", ["make check", "make check-bicep", "make check-tag TAG=$(Build.SourceBranchName)"]),
         ("Test", ["make test DEPTH=full", "make test-mongo MONGO=$(mongo) DEPTH=full"]),
+        ("Torture", ["make haproxy", "make torture"]),
         ("Package", ["make package-twice", "make sbom", "make audit"]),
         (
             "Image",

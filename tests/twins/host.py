@@ -45,19 +45,7 @@ class Host:
     @classmethod
     async def start(cls, folder: Path, client: AsyncMongoClient[Document]) -> "Host":
         """Store the caller and the empty collections; the environment must name the folder, and MongoDB."""
-        for name, content in _APP.items():
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            (folder / name).write_text(json.dumps(content))
-        key, stored = new_key(USER["data"]["name"])
-        await client["dozen"][API_KEYS].delete_many({"_id": ObjectId(CALLER)})
-        await client["dozen"][API_KEYS].insert_one(stored | {"_id": ObjectId(CALLER)})
-        people = client[_PEOPLE[0]][_PEOPLE[1]]
-        await people.delete_many({})
-        await people.insert_one({"_id": 1, **USER["custom_data"]})
-        for database in DATABASES:
-            await client.drop_database(database)
-            for name, collation in COLLECTIONS.items():
-                await client[database].create_collection(name, collation=collation)
+        key = await prepare(folder, client)
         from function_app import ACTIONS  # noqa: PLC0415  it reads the environment, and the app's folder
 
         return cls(folder, key, {name: action for each in ACTIONS for name, action in each.by_name.items()})
@@ -65,12 +53,8 @@ class Host:
     def serve(self, collection: str, rules: Document, schema: Document) -> bool:
         """Swap the app for one with these rules of a collection, in both databases; tell whether it can be used."""
         for database in DATABASES:
-            folder = self._folder / "data_sources" / "mongodb-atlas" / database
-            shutil.rmtree(folder, ignore_errors=True)
-            place = folder / collection
-            place.mkdir(parents=True)
-            (place / "rules.json").write_text(json.dumps(rules))
-            (place / "schema.json").write_text(json.dumps(schema))
+            shutil.rmtree(_sources(self._folder) / database, ignore_errors=True)
+        write_rules(self._folder, collection, rules, schema)
         exported = process.service().exported
         exported._read = None
         try:
@@ -90,6 +74,37 @@ class Host:
         response = await answer(request, self._actions[call["action"]], "twin-abcde")
         headers = {**response.headers, "content-type": response.mimetype}
         return Answer(response.status_code, headers, response.get_body())
+
+
+async def prepare(folder: Path, client: AsyncMongoClient[Document]) -> str:
+    """Write the app, store the caller and the empty collections; return the caller's key."""
+    for name, content in _APP.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(json.dumps(content))
+    key, stored = new_key(USER["data"]["name"])
+    await client["dozen"][API_KEYS].delete_many({"_id": ObjectId(CALLER)})
+    await client["dozen"][API_KEYS].insert_one(stored | {"_id": ObjectId(CALLER)})
+    people = client[_PEOPLE[0]][_PEOPLE[1]]
+    await people.delete_many({})
+    await people.insert_one({"_id": 1, **USER["custom_data"]})
+    for database in DATABASES:
+        await client.drop_database(database)
+        for name, collation in COLLECTIONS.items():
+            await client[database].create_collection(name, collation=collation)
+    return key
+
+
+def write_rules(folder: Path, collection: str, rules: Document, schema: Document) -> None:
+    """Write the rules and the schema of a collection, in both databases."""
+    for database in DATABASES:
+        place = _sources(folder) / database / collection
+        place.mkdir(parents=True, exist_ok=True)
+        (place / "rules.json").write_text(json.dumps(rules))
+        (place / "schema.json").write_text(json.dumps(schema))
+
+
+def _sources(folder: Path) -> Path:
+    return folder / "data_sources" / "mongodb-atlas"
 
 
 _APP: dict[str, Document] = {

@@ -1,0 +1,66 @@
+"""More calls than a process can answer: it answers as many as ever, refuses the others, and is itself at once."""
+
+import asyncio
+
+from tests.conftest import DATABASE
+from tests.edge import action
+from tests.hosts import Server
+from tests.torture import promises
+from tests.torture.callers import Load, Process, Tally
+from tests.torture.place import ASK_LIVE, Place, Pulse, ask, client_of, cpu_seconds, live_rows, resident_mb, system_key
+from tests.torture.promises import Promise
+from tests.torture.report import Row
+
+_CONNECTIONS = 32
+_REST_SECONDS = 10
+
+
+async def overload(place: Place) -> list[Row]:
+    """Send once, twice and five times as much as the peak."""
+    async with place.mongod() as mongod, client_of(mongod.uri) as driver:
+        key = system_key(mongod.uri)
+        await driver[DATABASE].items.insert_one({"_id": 1, "name": "lamp", "price": 12.5, "tags": ["a", "b"]})
+        async with place.server(mongod.uri, LOG_LEVEL="WARNING") as server:
+            request = action("findOne", key, last=False)
+            await _load(server, Load(port=server.port, request=request, seconds=2, connections=_CONNECTIONS))
+            peak, tally, _ = await _load(
+                server, Load(port=server.port, request=request, seconds=place.seconds(8), connections=_CONNECTIONS)
+            )
+            rows: list[Row] = []
+            for factor, useful in promises.USEFUL.items():
+                rate = factor * tally.useful / tally.seconds
+                load = Load(port=server.port, request=request, seconds=place.seconds(15), rate=rate)
+                rows += await _burst(server, key, load, peak, useful)
+            return rows
+
+
+async def _burst(server: Server, key: str, load: Load, peak: float, promise: Promise) -> list[Row]:
+    await asyncio.sleep(1)
+    before = resident_mb(server)
+    async with Pulse(server.port, ASK_LIVE, 0.1) as live:
+        useful, tally, cores = await _load(server, load)
+    status, waited = await ask(server.port, action("findOne", key))
+    await asyncio.sleep(_REST_SECONDS)
+    grown = (resident_mb(server) / before - 1) * 100
+    refused = tally.answered.get(503, 0)
+    where = f"{load.rate:,.0f} calls/s"
+    came = (
+        f"{tally.came / tally.seconds:,.0f}/s came: {tally.useful:,} useful, {refused:,} refused, {tally.left:,} left"
+    )
+    return [
+        promise.row(where, useful / peak * 100, f"{came}; on {cores:.1f} cores"),
+        promises.ADMITTED.row(where, tally.p99_ms),
+        promises.OTHER_STATUSES.none_of(where, tally.answered.keys() - {200, 503}),
+        promises.NO_RETRY_AFTER.row(where, tally.uninvited),
+        *live_rows(where, live),
+        promises.NEW_CALLER.row(where, waited * 1_000 if status == 200 else float("inf"), str(status)),
+        promises.MEMORY_AFTER.row(where, grown, f"{before:.0f} MB before"),
+    ]
+
+
+async def _load(server: Server, load: Load) -> tuple[float, Tally, float]:
+    """Return useful answers for each processor second of the server, what became of callers, and on how many cores."""
+    before = cpu_seconds(server)
+    tally = await (await Process.start(load)).tally()
+    used = max(cpu_seconds(server) - before, 0.01)
+    return tally.useful / used, tally, used / tally.seconds
