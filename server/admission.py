@@ -4,12 +4,12 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
-from server.draining import DrainingProtocol
+from server.lingering import LingeringProtocol
 from server.plain import is_plain
 from shared.admission import Departure
 
 
-class AdmittingProtocol(DrainingProtocol):
+class AdmittingProtocol(LingeringProtocol):
     """A protocol whose calls know when their client has left, and are refused unread where there is no place."""
 
     _departure: Departure | None = None  # of the newest request that was begun

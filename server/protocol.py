@@ -13,8 +13,6 @@ from server.watching import WatchedProtocol
 from shared.telemetry.log import event
 
 MOST_HEAD_BYTES = 64 * 1024
-BODY_SECONDS = 120  # for a body to arrive whole
-LINGER_SECONDS = 1.0  # for a client to read why its connection ends, while what it still sends is thrown away
 
 
 class Protocol(WatchedProtocol):
@@ -48,7 +46,7 @@ class Protocol(WatchedProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Read what arrives, within the limits of size and time."""
-        if self._is_refused:
+        if self._is_refused or self.is_lingering:
             return
         if self._is_idle and self.is_refused_whole(data):
             self._stop_timer()
@@ -65,7 +63,8 @@ class Protocol(WatchedProtocol):
             self._refuse(refused)
             return
         if self._timer is None and (self._has_begun or not self._in_head):
-            seconds = self.server_state.limits.head_seconds if self._in_head else BODY_SECONDS
+            limits = self.server_state.limits
+            seconds = limits.head_seconds if self._in_head else limits.body_seconds
             self._timer = self.loop.call_later(seconds, self._end_late)
             self.server_state.open_connections.begun(self)
 
@@ -202,8 +201,7 @@ class Protocol(WatchedProtocol):
             return
         self._unset_keepalive_if_required()
         self.transport.write(refused.response())
-        self.transport.write_eof()
-        self.loop.call_later(LINGER_SECONDS, self.transport.abort)  # a close would reset it while bytes are unread
+        self.linger()
 
     def _stop_timer(self) -> None:
         if self._timer is not None:

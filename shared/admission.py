@@ -52,7 +52,9 @@ class Departure:
 
 
 class _Waiting(NamedTuple):
-    begun: asyncio.Future[None]
+    begun: asyncio.Future[
+        bool
+    ]  # whether it has a place; an error would hold the frames of the call, and they the future
     since: float
     departure: Departure | None
 
@@ -100,11 +102,13 @@ class Places:
         if self._looking is None:
             self._looking = loop.call_later(_LOOK_SECONDS, self._look, loop)
         try:
-            await begun
+            has_place = await begun
         except asyncio.CancelledError:
-            if not begun.cancelled() and begun.exception() is None:  # it was begun in the same moment
+            if not begun.cancelled() and begun.result():  # it was begun in the same moment
                 self.leave()
             raise
+        if not has_place:
+            raise CallerLeftError if departure is not None and departure.has_happened else self.refusal()
 
     def leave(self) -> None:
         """Give a place back, which the next call gets."""
@@ -130,16 +134,14 @@ class Places:
         begun, _, departure = waiting
         if begun.done():
             return False
-        if departure is not None and departure.has_happened:
-            begun.set_exception(CallerLeftError())
-            return False
-        begun.set_result(None)
-        return True
+        has_place = departure is None or not departure.has_happened
+        begun.set_result(has_place)
+        return has_place
 
     def _look(self, loop: asyncio.AbstractEventLoop) -> None:
         """Refuse what has waited too long."""
         while self._waiting and loop.time() - self._waiting[0].since >= self._seconds:
             begun = self._waiting.popleft().begun
             if not begun.done():
-                begun.set_exception(self.refusal())
+                begun.set_result(False)
         self._looking = loop.call_later(_LOOK_SECONDS, self._look, loop) if self._waiting else None

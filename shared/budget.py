@@ -25,6 +25,8 @@ WAIT_SECONDS = 5.0
 _MOST_WAITING = 128
 _LEAST, _MOST = 32 << 20, 256 << 20  # unless it is set
 _BASE = 128 << 20  # what a process takes beside it
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # of malloc.h
+_BLOCK_BYTES = 128 << 10
 _LIMITS = ("memory.max", "memory/memory.limit_in_bytes")  # of a container, in version 2 and in version 1
 
 
@@ -38,22 +40,21 @@ class Budget:
     """So many bytes for what calls hold. It belongs to the event loop in which it is used."""
 
     def __init__(self, most: int) -> None:
-        """Take how many bytes all calls may hold together; one that is alone may hold more."""
+        """Take how many bytes all calls may hold together; the one that has held some for longest may hold more."""
         self.large = Places(LARGE_AT_ONCE, _MOST_WAITING, WAIT_SECONDS, Unavailable.TOO_MUCH)
         self._most = most
         self._held = 0
+        self._holders: dict[Share, None] = {}  # the one that began first is the first
         self._waiting: deque[_Waiting] = deque()
+        self._is_returned = False  # what is free, to the system
 
     async def take(self, share: "Share", size: int) -> None:
         """Give a share so many bytes more, as soon as they are free; raise OverloadedError if they are not in time."""
-        if not self._waiting and self._fits(share, size):
+        if self._is_first(share) or (not self._waiting and self._may_have(share, size)):
             self._grant(share, size)
             return
         waiting = _Waiting(share, size, asyncio.get_running_loop().create_future())
         self._waiting.append(waiting)
-        if self._held == sum(each.share.counted for each in self._waiting):  # nobody is left who gives any back
-            self._waiting.remove(waiting)
-            raise self.large.refusal()
         try:
             async with asyncio.timeout(WAIT_SECONDS):
                 await waiting.granted
@@ -64,22 +65,34 @@ class Budget:
                 self._waiting.remove(waiting)
                 self._serve()
 
-    def give_back(self, size: int) -> None:
-        """Take back so many bytes, and give them to those who wait, in their order."""
-        self._held -= size
-        self._serve()
+    def give_back(self, share: "Share") -> None:
+        """Take back all that a share holds, and give it to those who wait."""
+        if share in self._holders:
+            del self._holders[share]
+            self._held -= share.counted
+            self._serve()
 
     def _serve(self) -> None:
-        while self._waiting and self._fits(*self._waiting[0][:2]):
-            share, size, granted = self._waiting.popleft()
-            if not granted.done():
-                self._grant(share, size)
-                granted.set_result(None)
+        """Give what there is to the first holder, if it waits, and to the others in their order."""
+        for waiting in sorted(self._waiting, key=lambda each: not self._is_first(each.share)):
+            if not self._may_have(waiting.share, waiting.size):
+                return
+            self._waiting.remove(waiting)
+            if not waiting.granted.done():
+                self._grant(waiting.share, waiting.size)
+                waiting.granted.set_result(None)
 
-    def _fits(self, share: "Share", size: int) -> bool:
-        return self._held + size <= self._most or self._held == share.counted
+    def _may_have(self, share: "Share", size: int) -> bool:
+        return self._held + size <= self._most or self._is_first(share)
+
+    def _is_first(self, share: "Share") -> bool:
+        return next(iter(self._holders), share) is share
 
     def _grant(self, share: "Share", size: int) -> None:
+        if not self._is_returned:
+            self._is_returned = True
+            return_blocks()
+        self._holders[share] = None
         self._held += size
         share.counted += size
 
@@ -119,9 +132,21 @@ class Share:
     def end(self) -> None:
         """Give back all of it."""
         self.end_work()
-        counted, self.counted, self._size = self.counted, 0, 0
-        if counted:
-            self._budget.give_back(counted)
+        self._budget.give_back(self)
+        self.counted = self._size = 0
+
+
+def return_blocks() -> None:
+    """Have the C library return blocks from 128 KB on to the system when they are free, if it is one that keeps them.
+
+    glibc would keep ever larger ones for itself, once some were freed: hundreds of megabytes after large calls.
+    """
+    import ctypes  # noqa: PLC0415  for those alone who have large calls
+
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        for option in (_M_MMAP_THRESHOLD, _M_TRIM_THRESHOLD):
+            mallopt(option, _BLOCK_BYTES)
 
 
 _share: ContextVar[Share | None] = ContextVar("share", default=None)

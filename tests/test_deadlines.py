@@ -14,6 +14,8 @@ from shared.auth.keys import new_key
 from shared.mongo.control import API_KEYS
 from shared.mongo.deadlines import driver_call, left_ms, server_deadline
 from tests.conftest import ACTION, FailPoint, Post, errors_only, request_body
+from tests.edge import action as action_bytes
+from tests.edge import exchange
 from tests.hosts import Server, Worker
 
 TIMEOUT_MS = 1_000
@@ -83,6 +85,20 @@ async def test_a_body_that_takes_longer_to_read_than_there_is_time_is_504_in_tim
 
     assert (late[0], late[1]["error_code"]) == (504, "ExecutionTimeLimitExceeded")
     assert time.monotonic() - started < TIMEOUT_MS / 1000 + 3
+    assert await database.items.count_documents({}) == 0
+
+
+@pytest.mark.parametrize(("size", "status"), [(10, 408), (3_000_000, 504)], ids=["a small body", "a large body"])
+async def test_a_body_that_never_ends_is_awaited_for_the_time_of_a_call(
+    hasty: Server, key: str, database: Any, size: int, status: int
+) -> None:
+    request = action_bytes("insertOne", key, body=request_body(document={"text": "x" * size}))
+    began = time.monotonic()
+
+    found = await exchange(hasty.port, request[:-5])
+
+    assert [reply.status for reply in found] == [status]
+    assert TIMEOUT_MS / 1000 <= time.monotonic() - began < TIMEOUT_MS / 1000 + 1.5
     assert await database.items.count_documents({}) == 0
 
 

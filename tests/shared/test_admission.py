@@ -1,7 +1,10 @@
 """Places for calls: never more than there are, never one lost, and nobody waits long."""
 
 import asyncio
+import contextlib
+import gc
 import logging
+import weakref
 
 import pytest
 from hypothesis import given, settings
@@ -100,6 +103,30 @@ async def test_a_call_that_is_cancelled_in_the_moment_of_its_turn_gives_its_plac
 
     assert waiting.cancelled()
     await asyncio.wait_for(places.enter(), 0.1)
+
+
+class Large:
+    """What a call holds."""
+
+
+async def test_a_refused_call_leaves_nothing_to_the_garbage_collector() -> None:
+    places = Places(1, 10, 0.01, Unavailable.TOO_MUCH)
+    await places.enter()
+    held: list[weakref.ref[Large]] = []
+
+    async def refused() -> None:
+        large = Large()
+        held.append(weakref.ref(large))
+        await places.enter()
+
+    gc.collect()
+    gc.disable()
+    try:
+        with contextlib.suppress(OverloadedError):
+            await refused()
+        assert held[0]() is None
+    finally:
+        gc.enable()
 
 
 async def test_the_log_says_how_many_were_refused_and_seldom(caplog: pytest.LogCaptureFixture) -> None:
