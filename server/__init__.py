@@ -12,8 +12,8 @@ from typing import Any
 import uvicorn
 
 from server.adapter import Functions
-from server.draining import DrainingServer
 from server.limits import Limits
+from server.listening import ACCEPTED_AT_ONCE, Application, ListeningServer, only_probes
 from server.protocol import Protocol
 from server.refusals import rendered
 from server.routes import Route, Routes
@@ -57,12 +57,12 @@ LIMITS = _limits()
 app = Functions(Routes(_routes()), LIMITS.max_body_bytes, _close)
 
 
-def _config() -> uvicorn.Config:
-    host, port = settings.listen_address(os.environ)
+def _config(served: Application, port: int) -> uvicorn.Config:
     return uvicorn.Config(
-        app,
-        host=host,
+        served,
+        host=settings.listen_address(os.environ)[0],
         port=port,
+        backlog=ACCEPTED_AT_ONCE,
         http=Protocol,
         ws="none",
         lifespan="on",
@@ -76,18 +76,26 @@ def _config() -> uvicorn.Config:
     )
 
 
+def _configs() -> tuple[uvicorn.Config, uvicorn.Config | None]:
+    """Return how calls are served, and how probes are that have a port of their own."""
+    _, port = settings.listen_address(os.environ)
+    health_port = settings.health_port(os.environ)
+    return _config(app, port), None if health_port is None else _config(only_probes(app), health_port)
+
+
 def serve(sockets: list[socket.socket] | None = None) -> None:
     """Serve in this process until SIGTERM or SIGINT; requests in flight are answered first."""
     # once all is answered, Uvicorn raises the signal again for whoever waits for it: an orderly end, so exit code 0
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: sys.exit(0))
-    DrainingServer(_config(), LIMITS).run(sockets)
+    config, probes = _configs()
+    ListeningServer(config, LIMITS, probes).run(sockets)
 
 
 def main() -> None:
     """Serve in WEB_CONCURRENCY processes."""
     try:
-        config, count = _config(), settings.process_count(os.environ)
+        configs, count = _configs(), settings.process_count(os.environ)
     except SettingsError as error:
         sys.exit(str(error))
     if count == 1:
@@ -95,4 +103,5 @@ def main() -> None:
     else:
         from server.processes import Supervisor  # noqa: PLC0415  most containers have one process
 
-        sys.exit(Supervisor(serve, config.bind_socket(), count, LIMITS.grace_seconds).run())
+        listeners = [config.bind_socket() for config in configs if config is not None]
+        sys.exit(Supervisor(serve, listeners, count, LIMITS.grace_seconds).run())

@@ -26,12 +26,12 @@ _spawn = multiprocessing.get_context("spawn")  # a fork would copy the parent's 
 
 
 class Supervisor:
-    """Keeps so many processes serving one socket, which outlives each until the end of all: its queue is not lost."""
+    """Keeps so many processes serving its sockets, which outlive each until the end of all, with what waits there."""
 
-    def __init__(self, serve: Serve, listener: socket.socket, count: int, grace_seconds: float) -> None:
+    def __init__(self, serve: Serve, listeners: list[socket.socket], count: int, grace_seconds: float) -> None:
         """Take what each process runs; serve must be importable, as each is a fresh interpreter."""
         self._serve = serve
-        self._listener = listener
+        self._listeners = listeners
         self._grace_seconds = grace_seconds
         self._stopping = False
         self._started = [0.0] * count
@@ -56,7 +56,7 @@ class Supervisor:
 
     def _start(self, slot: int) -> SpawnProcess:
         self._started[slot] = time.monotonic()
-        process = _spawn.Process(target=_run, args=(self._serve, self._listener))
+        process = _spawn.Process(target=_run, args=(self._serve, self._listeners))
         # Ctrl-C goes to all at once: one that still starts leaves it to us, one that serves has a handler of its own
         before = signal.signal(signal.SIGINT, signal.SIG_IGN)
         process.start()
@@ -78,7 +78,8 @@ class Supervisor:
         deadline = time.monotonic() + self._grace_seconds + _AFTER_GRACE_SECONDS
         for process in self._processes:
             process.terminate()
-        self._listener.close()  # each has a copy of its own; with ours open, new connections would wait for nobody
+        for listener in self._listeners:
+            listener.close()  # each has a copy of its own; with ours open, new connections would wait for nobody
         for process in self._processes:
             process.join(max(0.0, deadline - time.monotonic()))
             process.kill()
@@ -86,11 +87,11 @@ class Supervisor:
         return all(process.exitcode in _IN_ORDER for process in self._processes)
 
 
-def _run(serve: Serve, listener: socket.socket) -> None:
+def _run(serve: Serve, listeners: list[socket.socket]) -> None:
     parent = multiprocessing.parent_process()
     assert parent is not None  # noqa: S101  this is a child
     threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
-    serve([listener])
+    serve(listeners)
 
 
 def _end_with(parent: int) -> None:

@@ -56,6 +56,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="upper"):
     max_client_connections: Positive | None = None
     max_calls: Positive | None = None
     memory_budget_bytes: Positive | None = None
+    health_port: Port | None = None
     web_concurrency: Annotated[int, Meta(ge=1, le=1_000)] = 1
     listen_host: str = "0.0.0.0"  # noqa: S104  a container is reached from outside itself
     listen_port: Port = 7071
@@ -243,6 +244,11 @@ def listen_address(environ: Mapping[str, str]) -> tuple[str, int]:
     """Return LISTEN_HOST and LISTEN_PORT, which the server needs even to say that another setting is wrong."""
     settings = _some(environ, "LISTEN_HOST", "LISTEN_PORT")
     return settings.listen_host, settings.listen_port
+
+
+def health_port(environ: Mapping[str, str]) -> int | None:
+    """Return HEALTH_PORT, which the server needs whatever the other settings are."""
+    return _some(environ, "HEALTH_PORT").health_port
 
 
 def process_count(environ: Mapping[str, str]) -> int:

@@ -16,6 +16,7 @@ param httpConcurrency int
 param alwaysReady int
 
 var port = 7071
+var healthPort = 7072
 // only a registry of Azure knows the identity; an image of another one must be public
 var registry = split(image, '/')[0]
 var registries = endsWith(registry, '.azurecr.io') ? [{ server: registry, identity: identity.id }] : []
@@ -61,6 +62,7 @@ var settings = [
   { name: 'AZURE_CLIENT_ID', value: identity.properties.clientId }
   { name: 'EXPECTED_PROCESSES', value: string(maximumInstanceCount) }
   { name: 'LISTEN_PORT', value: string(port) }
+  { name: 'HEALTH_PORT', value: string(healthPort) }
   { name: 'MONGO_DB_AUTH', value: mongoAuth }
   { name: 'MONGO_DB_MAX_CONNECTIONS', value: string(mongoMaxConnections) }
   { name: 'MONGO_DB_URI', secretRef: 'mongo-db-uri' }
@@ -110,8 +112,8 @@ resource app 'Microsoft.App/containerApps@2024-03-01' = {
           env: environment
           resources: { cpu: json('0.5'), memory: '1Gi' }
           probes: [
-            { type: 'Liveness', httpGet: { path: '/health/live', port: port }, periodSeconds: 10 }
-            { type: 'Readiness', httpGet: { path: '/health/ready', port: port }, periodSeconds: 10, timeoutSeconds: 5 }
+            { type: 'Liveness', httpGet: { path: '/health/live', port: healthPort }, periodSeconds: 10 }
+            { type: 'Readiness', httpGet: { path: '/health/ready', port: healthPort }, periodSeconds: 10, timeoutSeconds: 5 }
           ]
         }
       ]
