@@ -1,5 +1,6 @@
 """A request of ASGI to what Azure's host would pass to a function, and the function's response to ASGI's."""
 
+import asyncio
 import re
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from http import HTTPStatus
@@ -72,6 +73,7 @@ class Functions:
         if isinstance(response, PartedResponse):
             for piece in _pieces(response.parts):
                 await send({"type": "http.response.body", "body": piece, "more_body": True})
+                await asyncio.sleep(0)  # a client that reads fast would have all of it before others have their turn
             await send({"type": "http.response.body", "body": b""})
         else:
             await send({"type": "http.response.body", "body": response.get_body()})
@@ -188,6 +190,11 @@ class Request(func.HttpRequest):
     def is_whole(self) -> bool:
         """Whether the body is there."""
         return self._body.is_whole
+
+    @property
+    def size(self) -> int:
+        """The bytes of the body that are there."""
+        return self._body.size
 
     def get_body(self) -> bytes:
         """Return the body, as far as it is there."""

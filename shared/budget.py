@@ -23,7 +23,7 @@ WAIT_SECONDS = 5.0
 """How long a call waits at most for memory, or for its turn among the large ones."""
 
 _MOST_WAITING = 128
-_LEAST, _MOST = 32 << 20, 256 << 20  # unless it is set
+_LEAST, _MOST = 32 << 20, 192 << 20  # unless it is set
 _BASE = 128 << 20  # what a process takes beside it
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # of malloc.h
 _BLOCK_BYTES = 128 << 10

@@ -1,5 +1,6 @@
 """The frame of every call, for all APIs: a response whatever happens, CORS, and one log line."""
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
@@ -13,7 +14,7 @@ from shared import service as services
 from shared.admission import Departure
 from shared.app.files import AppError
 from shared.app.model import App
-from shared.budget import Share, held_by
+from shared.budget import LARGE, Share, held_by
 from shared.endpoint.parts import size_of
 from shared.errors import (
     BodyTooLargeError,
@@ -56,6 +57,10 @@ class Arriving(Protocol):
 
     async def read_body(self, limit: int, share: Share) -> None:
         """Read the rest of the body, or what shows that it is larger than the limit."""
+
+    @property
+    def size(self) -> int:
+        """The bytes of the body that have arrived."""
 
     def keep(self, share: Share) -> None:
         """Hold a share until the request is answered."""
@@ -118,8 +123,11 @@ class Exchange:
         if self._arriving is not None and not self._arriving.is_whole:
             self._leave()
             await self._arriving.read_body(limit, self.share)
+            await self.share.work_on(0)  # to put it together
             await self.enter()
         body: bytes = self.request.get_body()
+        if len(body) > LARGE:
+            await asyncio.sleep(0)  # it took some milliseconds
         if len(body) > limit:
             raise BodyTooLargeError(f"request body too large: the limit is {limit} bytes")
         if self._arriving is None:
@@ -164,7 +172,8 @@ async def respond(
             exchange.end()
     except Exception as error:  # noqa: BLE001  the one place that turns any failure into a response
         response = failed(error, line, headers)
-    reporting.request(line, response.status_code, len(request.get_body()), size_of(response))
+    received: int = request.size if hasattr(request, "size") else len(request.get_body())
+    reporting.request(line, response.status_code, received, size_of(response))
     return response
 
 

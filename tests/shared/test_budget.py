@@ -170,14 +170,14 @@ async def _walk(steps: list[tuple[int, str, int]]) -> None:
 @pytest.mark.parametrize(
     ("files", "environ", "expected"),
     [
-        pytest.param({}, {}, 256 * MB, id="no container"),
-        pytest.param({"memory.max": "max\n"}, {}, 256 * MB, id="no limit"),
+        pytest.param({}, {}, 192 * MB, id="no container"),
+        pytest.param({"memory.max": "max\n"}, {}, 192 * MB, id="no limit"),
         pytest.param({"memory.max": f"{512 * MB}\n"}, {}, 192 * MB, id="half a gigabyte"),
-        pytest.param({"memory.max": f"{2048 * MB}\n"}, {}, 256 * MB, id="two gigabytes"),
+        pytest.param({"memory.max": f"{2048 * MB}\n"}, {}, 192 * MB, id="two gigabytes"),
         pytest.param({"memory.max": f"{64 * MB}\n"}, {}, 32 * MB, id="too little"),
         pytest.param({"memory.max": f"{1024 * MB}\n"}, {"WEB_CONCURRENCY": "4"}, 64 * MB, id="four processes"),
         pytest.param({"memory/memory.limit_in_bytes": f"{512 * MB}\n"}, {}, 192 * MB, id="version 1"),
-        pytest.param({"memory/memory.limit_in_bytes": f"{2**63 - 4096}\n"}, {}, 256 * MB, id="version 1 without"),
+        pytest.param({"memory/memory.limit_in_bytes": f"{2**63 - 4096}\n"}, {}, 192 * MB, id="version 1 without"),
         pytest.param({"memory.max": f"{512 * MB}\n"}, {"MEMORY_BUDGET_BYTES": "1000"}, 1_000, id="set"),
     ],
 )

@@ -5,6 +5,7 @@ leaves, and the next caller opens a new connection.
 """
 
 import asyncio
+import contextlib
 import sys
 import time
 from collections import Counter, deque
@@ -57,11 +58,13 @@ class Caller(asyncio.Protocol):
 
     def connection_made(self, transport: Any) -> None:
         self.transport = transport
-        transport.write(self._callers.load.request)
+        if not transport.is_closing():  # its caller may have left while it opened
+            transport.write(self._callers.load.request)
 
     def send(self, came: float) -> None:
         self.came = came
-        self.transport.write(self._callers.load.request)
+        with contextlib.suppress(RuntimeError):  # uvloop's, of a connection whose end it has not told of yet
+            self.transport.write(self._callers.load.request)
 
     def data_received(self, data: bytes) -> None:
         if self.came and data.startswith(b"HTTP/1.1 "):

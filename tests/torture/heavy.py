@@ -9,7 +9,6 @@ from tests.torture import promises
 from tests.torture.bulky import Bulky, Calls
 from tests.torture.ledger import ALLOWED
 from tests.torture.place import (
-    ASK_LIVE,
     Driver,
     Place,
     Pulse,
@@ -18,6 +17,7 @@ from tests.torture.place import (
     cpu_seconds,
     live_rows,
     peak_mb,
+    probed,
     resident_mb,
     system_key,
 )
@@ -70,7 +70,7 @@ async def _beside_big_calls(place: Place, server: WatchedServer, key: str) -> li
     )
     await ask(server.port, action("findOne", key))
     quiet, used = len(server.seen("block_ms")), cpu_seconds(server)
-    live = Pulse(server.port, ASK_LIVE, 0.1)
+    live = probed(server)
     async with live, Pulse(server.port, action("findOne", key), 0.05) as small:
         came = await (await Bulky.start(calls)).came()
     where = "beside big calls"
@@ -89,7 +89,7 @@ async def _beside_big_calls(place: Place, server: WatchedServer, key: str) -> li
 async def _anonymous(server: WatchedServer, key: str) -> list[Row]:
     await ask(server.port, action("findOne", key))
     before = resident_mb(server)
-    live = Pulse(server.port, ASK_LIVE, 0.1)
+    live = probed(server)
     async with live:
         sent = await asyncio.gather(*(_body(server.port) for _ in range(_BODIES)))
     where = "without credentials"

@@ -11,7 +11,6 @@ from tests.edge import action
 from tests.hosts import Server
 from tests.torture.ledger import ALLOWED
 from tests.torture.place import (
-    ASK_LIVE,
     ASK_READY,
     TEST_COMMANDS,
     Driver,
@@ -21,6 +20,7 @@ from tests.torture.place import (
     client_of,
     failing,
     live_rows,
+    probed,
     seconds_until,
     system_key,
 )
@@ -53,7 +53,7 @@ class Watched:
     def __init__(self, server: Server, key: str, calls_every: float = 0.05) -> None:
         self.server = server
         self.key = key
-        self.live = Pulse(server.port, ASK_LIVE, 0.1)
+        self.live = probed(server)
         self.reads = Pulse(server.port, action("findOne", key), calls_every)
         self.writes = Pulse(server.port, action("insertOne", key, body=request_body(document={})), calls_every)
 

@@ -7,7 +7,7 @@ from tests.edge import action
 from tests.hosts import Server
 from tests.torture import promises
 from tests.torture.callers import Load, Process, Tally
-from tests.torture.place import ASK_LIVE, Place, Pulse, ask, client_of, cpu_seconds, live_rows, resident_mb, system_key
+from tests.torture.place import Place, ask, client_of, cpu_seconds, live_rows, probed, resident_mb, system_key
 from tests.torture.promises import Promise
 from tests.torture.report import Row
 
@@ -37,7 +37,7 @@ async def overload(place: Place) -> list[Row]:
 async def _burst(server: Server, key: str, load: Load, peak: float, promise: Promise) -> list[Row]:
     await asyncio.sleep(1)
     before = resident_mb(server)
-    async with Pulse(server.port, ASK_LIVE, 0.1) as live:
+    async with probed(server) as live:
         useful, tally, cores = await _load(server, load)
     status, waited = await ask(server.port, action("findOne", key))
     await asyncio.sleep(_REST_SECONDS)

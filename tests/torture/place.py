@@ -13,6 +13,7 @@ from pymongo import AsyncMongoClient, MongoClient
 
 from bench import machine
 from local.mongod import Mongod
+from local.ports import free_port
 from shared.auth.keys import new_key
 from shared.mongo.control import API_KEYS
 from shared.settings import VERSION
@@ -63,7 +64,7 @@ class Place:
 
     def server(self, uri: str, name: str = "server", **env: str) -> Server:
         """Return a server of the service that is not started yet."""
-        return Server(self.path(f"{name}.log"), MONGO_DB_URI=uri, **env)
+        return Server(self.path(f"{name}.log"), MONGO_DB_URI=uri, HEALTH_PORT=str(free_port()), **env)
 
 
 def client_of(uri: str) -> Driver:
@@ -180,6 +181,11 @@ class Pulse:
 
     async def _ask(self) -> None:
         self.answers.append(await ask(self.port, self.request))
+
+
+def probed(server: Server, every: float = 0.1) -> Pulse:
+    """Return probes of whether a server is live, on the port that it has for them."""
+    return Pulse(int(server.env["HEALTH_PORT"]), ASK_LIVE, every)
 
 
 def live_rows(where: str, live: Pulse) -> list[Row]:

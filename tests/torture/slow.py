@@ -9,12 +9,12 @@ from tests.edge import action
 from tests.hosts import Server
 from tests.torture import promises
 from tests.torture.place import (
-    ASK_LIVE,
     Place,
     Pulse,
     client_of,
     connections,
     live_rows,
+    probed,
     resident_mb,
     system_key,
 )
@@ -64,7 +64,7 @@ async def _beside(place: Place, server: Server, key: str) -> list[Row]:
             kept.setdefault(promise, []).extend(each - limit for each in lasted)
         await asyncio.sleep(_REST_SECONDS)
 
-    live, calls = Pulse(server.port, ASK_LIVE, 0.1), Pulse(server.port, call, 0.05)
+    live, calls = probed(server), Pulse(server.port, call, 0.05)
     async with live, calls:
         await turn()
         memory = resident_mb(server)

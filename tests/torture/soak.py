@@ -9,12 +9,12 @@ from tests.edge import action
 from tests.torture import promises
 from tests.torture.ledger import Ledger
 from tests.torture.place import (
-    ASK_LIVE,
     Place,
     Pulse,
     client_of,
     descriptors,
     live_rows,
+    probed,
     resident_mb,
     system_key,
     threads,
@@ -61,7 +61,7 @@ async def soak(place: Place) -> list[Row]:
         key = system_key(mongod.uri)
         await driver[DATABASE].many.insert_many([{"_id": number, "text": "x" * 540} for number in range(_FOUND)])
         async with WatchedServer(place.path("soak.log"), MONGO_DB_URI=mongod.uri) as server:
-            live = Pulse(server.port, ASK_LIVE, 0.5)
+            live = probed(server, 0.5)
             pulses = {
                 200: Pulse(server.port, action("find", key, body=request_body(collection="many")), 0.2),
                 400: Pulse(server.port, action("find", key, body=b'{"dataSource"'), 0.2),

@@ -8,9 +8,11 @@ import json
 import os
 import runpy
 import time
+from pathlib import Path
 
 import uvicorn
 
+from local.ports import free_port
 from tests.hosts import Server
 
 _BEAT_SECONDS = 0.002
@@ -21,6 +23,9 @@ class WatchedServer(Server):
     """A server that is watched, and what was seen of it."""
 
     command = ("-m", "tests.torture.watched_server")
+
+    def __init__(self, log: Path, **env: str) -> None:
+        super().__init__(log, HEALTH_PORT=str(free_port()), **env)
 
     def seen(self, name: str, since: int = 0) -> list[float]:
         """Return each second's `block_ms` or `tasks`, but for so many seconds at the start."""
