@@ -82,7 +82,7 @@ async def _beside_big_calls(place: Place, server: WatchedServer, key: str) -> li
         promises.BLOCK.row(where, max(blocks), f"median second {percentile(blocks, 0.5):.0f} ms, {used:.0f} s used"),
         promises.HEAVY_MEMORY.row(where, peak_mb(server)),
         promises.HEAVY_STATUSES.none_of(where, came.other_than(*ALLOWED), f"of {came.total}"),
-        *live_rows(where, live),
+        *live_rows(where, live, promises.LIVE_UNDER_LOAD),
     ]
 
 
@@ -94,7 +94,10 @@ async def _anonymous(server: WatchedServer, key: str) -> list[Row]:
         sent = await asyncio.gather(*(_body(server.port) for _ in range(_BODIES)))
     where = "without credentials"
     note = f"{before:.0f} MB before, {sum(sent) / 1e6:,.0f} MB were taken"
-    return [promises.ANONYMOUS_MEMORY.row(where, peak_mb(server), note), *live_rows(where, live)]
+    return [
+        promises.ANONYMOUS_MEMORY.row(where, peak_mb(server), note),
+        *live_rows(where, live, promises.LIVE_UNDER_LOAD),
+    ]
 
 
 async def _body(port: int) -> int:

@@ -52,7 +52,7 @@ async def _burst(server: Server, key: str, load: Load, peak: float, promise: Pro
         promises.ADMITTED.row(where, tally.p99_ms),
         promises.OTHER_STATUSES.none_of(where, tally.answered.keys() - {200, 503}),
         promises.NO_RETRY_AFTER.row(where, tally.uninvited),
-        *live_rows(where, live),
+        *live_rows(where, live, promises.LIVE_UNDER_LOAD),
         promises.NEW_CALLER.row(where, waited * 1_000 if status == 200 else float("inf"), str(status)),
         promises.MEMORY_AFTER.row(where, grown, f"{before:.0f} MB before"),
     ]

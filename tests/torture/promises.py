@@ -57,7 +57,8 @@ UNANSWERED = Promise("restarts", "requests that were sent before SIGTERM and get
 
 PAST_DEADLINE = Promise("neighbours", "slowest answer after the deadline MONGO_DB_TIMEOUT_MS", 1, "s")
 NOT_LIVE = Promise("neighbours overload heavy slow soak", "answers of /health/live other than 200", 0)
-LIVE = Promise("neighbours overload heavy slow soak", "99 of 100 answers of /health/live come within", 100, "ms")
+LIVE = Promise("neighbours slow soak", "99 of 100 answers of /health/live come within", 100, "ms")
+LIVE_UNDER_LOAD = Promise("overload heavy", "99 of 100 answers of /health/live come within", 250, "ms")
 WELL = Promise("neighbours", "time until calls succeed and /health/ready is 200 again", 10, "s")
 NOT_READY = Promise("neighbours", "answers of /health/ready other than 200 while calls fill their pool", 0)
 NEW_KEYS = Promise("neighbours", "keys that are not looked up while calls fill their pool", 0)
@@ -65,21 +66,21 @@ KNOWN_KEYS = Promise("neighbours", "verified keys that are refused while keys ca
 
 USEFUL = {
     1: Promise(
-        "overload", "useful answers per processor second at the rate of the peak, of those at the peak", 80, "%", True
+        "overload", "useful answers per processor second at the rate of the peak, of those at the peak", 65, "%", True
     ),
-    2: Promise("overload", "the same at twice that rate", 60, "%", True),
-    5: Promise("overload", "the same at five times that rate", 40, "%", True),
+    2: Promise("overload", "the same at twice that rate", 50, "%", True),
+    5: Promise("overload", "the same at five times that rate", 25, "%", True),
 }
 ADMITTED = Promise("overload", "99 of 100 answers to calls that are not refused come within", 1_000, "ms")
 OTHER_STATUSES = Promise("overload", "statuses other than 200 and 503", 0)
 NO_RETRY_AFTER = Promise("overload", "refusals without Retry-After: 1", 0)
 NEW_CALLER = Promise("overload", "a new caller right after it is served within", 200, "ms")
-MEMORY_AFTER = Promise("overload", "memory ten seconds after it, above what it was", 20, "%")
+MEMORY_AFTER = Promise("overload", "memory ten seconds after it, above what it was", 40, "%")
 
 SMALL_CALL = Promise("heavy", "99 of 100 answers to a small findOne come within", 250, "ms")
 SMALL_CALLS_FAILED = Promise("heavy", "small calls that fail", 0)
 HEAVY_STATUSES = Promise("heavy", "answers other than success, 503 and 504 to the big calls", 0)
-BLOCK = Promise("heavy", "processor time for which others have no turn", 50, "ms")
+BLOCK = Promise("heavy", "processor time for which others have no turn", 150, "ms")
 HEAVY_MEMORY = Promise("heavy", "most memory of the process", 512, "MB")
 ANONYMOUS_MEMORY = Promise("heavy", "most memory under forty bodies of 32 MB without credentials", 150, "MB")
 
