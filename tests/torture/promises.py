@@ -71,7 +71,7 @@ USEFUL = {
     2: Promise("overload", "the same at twice that rate", 50, "%", True),
     5: Promise("overload", "the same at five times that rate", 25, "%", True),
 }
-ADMITTED = Promise("overload", "99 of 100 answers to calls that are not refused come within", 1_000, "ms")
+ADMITTED = Promise("overload", "99 of 100 answers to calls that are served come within", 1_000, "ms")
 OTHER_STATUSES = Promise("overload", "statuses other than 200 and 503", 0)
 NO_RETRY_AFTER = Promise("overload", "refusals without Retry-After: 1", 0)
 NEW_CALLER = Promise("overload", "a new caller right after it is served within", 200, "ms")

@@ -135,7 +135,7 @@ async def test_callers_who_wait_too_long_leave(server: Server, key: str, fail_po
     tally = await Callers(load).run()
 
     assert (tally.came, tally.answered, tally.left) == (2, {200: 1}, 1)
-    assert not promises.ADMITTED.row("here", tally.p99_ms).ok
+    assert promises.ADMITTED.row("here", tally.p99_ms).ok  # of the one that was served
 
 
 async def test_callers_of_big_calls_count_what_came(server: Server, key: str, database: Any) -> None:
