@@ -70,7 +70,8 @@ class Protocol(WatchedProtocol):
 
     @property
     def _is_idle(self) -> bool:
-        return not self._head_bytes and (self.cycle is None or self.timeout_keep_alive_task is not None)
+        is_answered = self.cycle is None or self.timeout_keep_alive_task is not None
+        return is_answered and self._in_head and not self._has_begun and not self._head_bytes
 
     def _read(self, data: bytes) -> None:
         """Have the parser call the methods below; raise RefusedError for what it cannot read."""
@@ -87,7 +88,7 @@ class Protocol(WatchedProtocol):
     def _limit_sizes(self) -> None:
         if self._in_head:
             if self._head_bytes > MOST_HEAD_BYTES:
-                raise self._too_large()
+                raise _too_large(self.url if self._has_begun else b"")
         elif self._unframed_bytes > MOST_HEAD_BYTES:
             raise RefusedError(HTTPStatus.BAD_REQUEST, "Chunk extensions or trailers too large.")
 
@@ -123,8 +124,11 @@ class Protocol(WatchedProtocol):
         """Go on to the body; the time that the call may take begins."""
         if self.parser.should_upgrade():
             return  # the parser stops behind this head, which is then read again
-        if max(self._head_bytes, self._packet_bytes) > MOST_HEAD_BYTES and self._measured_head() > MOST_HEAD_BYTES:
-            raise self._too_large()
+        if (
+            max(self._head_bytes, self._packet_bytes) > MOST_HEAD_BYTES
+            and _size_of(self.url, self.headers) > MOST_HEAD_BYTES
+        ):
+            raise _too_large(self.url if self._has_begun else b"")
         if not self.url.startswith(b"/"):
             self.url = _origin_form(self.url)
         if self.expect_100_continue:
@@ -150,7 +154,8 @@ class Protocol(WatchedProtocol):
         self._stop_timer()
         self.cycle.waiting_for_100_continue = False
         super().on_message_complete()
-        self.server_state.open_connections.arrived(self)
+        if not self.cycle.response_complete:
+            self.server_state.open_connections.arrived(self)
 
     def on_response_complete(self) -> None:
         """Go on to the next request of the pipeline, or wait for one."""
@@ -197,24 +202,25 @@ class Protocol(WatchedProtocol):
             self._end_with(refused)
 
     def _end_with(self, refused: RefusedError) -> None:
-        if self.transport.is_closing():
-            return
-        self._unset_keepalive_if_required()
-        self.transport.write(refused.response())
-        self.linger()
+        if not self.transport.is_closing():
+            self._unset_keepalive_if_required()
+            self.transport.write(refused.response())
+            self.linger()
 
     def _stop_timer(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
 
-    def _measured_head(self) -> int:
-        return len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
 
-    def _too_large(self) -> RefusedError:
-        if self._has_begun and len(self.url) > MOST_HEAD_BYTES // 2:
-            return RefusedError(HTTPStatus.REQUEST_URI_TOO_LONG, "Request target too long.")
-        return RefusedError(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "Request headers too large.")
+def _too_large(url: bytes) -> RefusedError:
+    if len(url) > MOST_HEAD_BYTES // 2:
+        return RefusedError(HTTPStatus.REQUEST_URI_TOO_LONG, "Request target too long.")
+    return RefusedError(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "Request headers too large.")
+
+
+def _size_of(url: bytes, headers: list[tuple[bytes, bytes]]) -> int:
+    return len(url) + sum(len(name) + len(value) + 4 for name, value in headers)
 
 
 def _origin_form(target: bytes) -> bytes:

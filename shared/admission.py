@@ -47,8 +47,9 @@ class Departure:
         asyncio.get_running_loop().call_later(DEPARTURE_SECONDS, self._call)
 
     def _call(self) -> None:
-        if self._callback is not None:
-            self._callback()
+        callback, self._callback = self._callback, None
+        if callback is not None:
+            callback()
 
 
 class _Waiting(NamedTuple):

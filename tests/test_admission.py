@@ -1,6 +1,7 @@
 """More calls than a process can work on: who is served, who is refused, and what a caller leaves behind who leaves."""
 
 import asyncio
+import contextlib
 import runpy
 import time
 from collections.abc import AsyncIterator
@@ -135,6 +136,49 @@ async def test_a_connection_that_was_refused_is_served_when_there_is_a_place(
 
     assert answers == [503, 503, 201]
     assert await database.items.count_documents({}) == 1
+
+
+@pytest.mark.parametrize(
+    ("begun", "answers", "behind"),
+    [
+        pytest.param(b"POST /app/x/endpoint/data/v1/action/deleteMany HTTP/1.1\r\nX-A: ", 1, [503, 200], id="a head"),
+        pytest.param(
+            b"POST /app/x/endpoint/data/v1/action/find HTTP/1.1\r\nHost: x\r\nContent-Length: 70000\r\n\r\n",
+            2,
+            [],
+            id="a body whose answer is sent",
+        ),
+    ],
+)
+async def test_what_belongs_to_a_request_that_has_begun_is_no_call_of_its_own(  # noqa: PLR0913, PLR0917
+    narrow: Server,
+    key: str,
+    database: Any,
+    fail_point: FailPoint,
+    begun: bytes,
+    answers: int,
+    behind: list[int],
+) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", narrow.port)
+    writer.write(action("findOne", key, last=False) + begun)
+    for _ in range(answers):
+        await asyncio.wait_for(reader.readuntil(b"}"), 5)
+    first = await busy(narrow, key, fail_point, 1_500)
+    crowd = [asyncio.create_task(exchange(narrow.port, action("find", key))) for _ in range(WAITING)]
+    await asyncio.sleep(0.3)
+
+    writer.write(action("findOne", key, last=False))
+    await asyncio.sleep(0.1)
+    writer.write(b"GET /health/live HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+    received = b""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(0.5):
+            while data := await reader.read(65_536):
+                received += data
+
+    assert [reply.status for reply in replies(received)] == behind
+    writer.transport.abort()
+    await asyncio.gather(first, *crowd)
 
 
 async def test_slow_senders_take_no_place(narrow: Server, key: str, database: Any) -> None:

@@ -263,6 +263,23 @@ async def test_a_body_is_not_awaited_for_ever_and_its_connection_can_make_room(
         assert not [line for line in server.log_lines if line["message"] == "request" and line["status"] >= 500]
 
 
+async def test_a_connection_whose_request_was_refused_before_its_end_makes_room(
+    mongod: Mongod, tmp_path: Path, key: str, database: Any
+) -> None:
+    refused = action("find", "nobody", body=b" " * 70_000, last=False)
+    async with (
+        Server(tmp_path / "log", MONGO_DB_URI=mongod.uri, MAX_CLIENT_CONNECTIONS="5") as server,
+        opened(server.port) as connections,
+    ):
+        for _ in range(8):
+            reader = await connections.open(refused)
+            assert (await asyncio.wait_for(reader.readuntil(b"}"), 5)).startswith(b"HTTP/1.1 401 ")
+        await asyncio.sleep(0.2)
+        found = await exchange(server.port, action("find", key))
+
+    assert [reply.status for reply in found] == [200]
+
+
 class Named:
     """A connection that says what happens to it."""
 

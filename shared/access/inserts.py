@@ -10,6 +10,7 @@ from shared.documents import elements
 from shared.documents.ejson import Document
 from shared.mongo.clients import RAW, Collection
 from shared.mongo.deadlines import Session
+from shared.mongo.outcomes import note_write
 from shared.turns import Steps
 
 MOST_DOCUMENTS = 2_000
@@ -50,8 +51,15 @@ async def insert(target: Collection, documents: Sequence[bytes], session: Sessio
     Nothing else is sent if MongoDB cannot read one.
     """
     refused = next(([each] for each in documents if len(each) > _MOST_OF_ONE), None)
+    has_written = False
     for some in _commands(documents) if refused is None else [refused]:
-        await target.insert_many([RawBSONDocument(each, RAW) for each in some], session=session)
+        try:
+            await target.insert_many([RawBSONDocument(each, RAW) for each in some], session=session)
+        except BaseException as error:
+            if has_written and session is None:
+                note_write(error)
+            raise
+        has_written = True
 
 
 def _commands(documents: Sequence[bytes]) -> Iterator[Sequence[bytes]]:

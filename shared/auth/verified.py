@@ -49,6 +49,7 @@ class Verified[K: Hashable, T]:
     async def find(self, key: K, ask: Callable[[], Awaitable[Finding[T]]]) -> T:
         """Ask for the owner; if MongoDB is away, the one that is known is trusted on. Raise what asking raises."""
         known = self._held.timed(key)
+        ends = 0.0 if known is None else self._clock() + known[1]
         try:
             async with asyncio.timeout(None if known is None else _ASKED_SECONDS):
                 owner, seconds, most = await ask()
@@ -56,11 +57,12 @@ class Verified[K: Hashable, T]:
             self._held.pop(key)
             raise
         except (PyMongoError, TimeoutError) as error:
-            if known is None or not _is_away(error):
+            still = self._held.get(key)  # it may have been dropped, or its time be over
+            now = self._clock()
+            if known is None or still is None or now >= ends or not _is_away(error):
                 raise
-            (owner, _), left = known
-            self._held.put(key, _Held(owner, self._clock() + _AGAIN_SECONDS), left)
-            return owner
+            self._held.put(key, _Held(still.owner, min(now + _AGAIN_SECONDS, ends)), ends - now)
+            return still.owner
         trusted = self._clock() + seconds
         self._held.put(key, _Held(owner, trusted), min(seconds + ON_SECONDS, most) if seconds > 0 else 0)
         return owner

@@ -68,13 +68,9 @@ async def _labelled(run: _Run, func: _Attempt, bulk: Any, operation: str) -> Any
 
     try:
         return await run(attempt)
-    except PyMongoError as error:
+    except (PyMongoError, asyncio.CancelledError) as error:
         if is_unknown:
-            error._add_error_label(_UNKNOWN)
-        raise
-    except asyncio.CancelledError as error:
-        if is_unknown:
-            error.add_note(_UNKNOWN)
+            note_write(error)
         raise
 
 
@@ -83,6 +79,14 @@ def _is_certain(error: PyMongoError, bulk: Any) -> bool:
     if bulk is not None and bulk.current_run is not None and bulk.current_run.idx_offset:
         return False  # commands before this one have written
     return any(map(error.has_error_label, _NOT_BEGUN_LABELS)) or getattr(error, "code", None) in _NOT_BEGUN_CODES
+
+
+def note_write(error: BaseException) -> None:
+    """Note of what ends a write that it may have happened, wholly or in part."""
+    if isinstance(error, PyMongoError):
+        error._add_error_label(_UNKNOWN)
+    else:
+        error.add_note(_UNKNOWN)
 
 
 def may_have_written(error: BaseException | None) -> bool:

@@ -124,7 +124,7 @@ def _of_server(error: ConnectionFailure | OperationFailure) -> Exception:
         return error
     if code in _BY_CODE:
         kind, text = _BY_CODE[code]
-        return kind(text)
+        return late(error) if kind is DeadlinePassedError else kind(text)
     # the server's own text, led by the name of its code
     name = details.get("codeName") or _WRITE_ERRORS.get(code, f"Location{code}")
     return CommandFailedError(f"({name}) {details.get('errmsg', 'the command failed')[:_LONGEST_TEXT]}")

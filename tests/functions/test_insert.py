@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 from bson.objectid import ObjectId
 
-from tests.conftest import Post, errors_only
+from shared.settings import VERSION
+from tests.conftest import FailPoint, Post, errors_only
 
 OID = "65a1b2c3d4e5f60718293a4b"
 
@@ -255,3 +256,20 @@ async def test_a_wide_document_is_stored_as_it_is(post: Post, database: Any, wid
     stored = await database.items.find_one()
     assert list(stored.items()) == [("_id", 7), ("a", wide), ("b", {"z": 1, "a": 2})]
     assert list(stored["a"]) == list(wide)
+
+
+@pytest.mark.parametrize("code", [462, 18, 11600, 189, 262, 50])
+async def test_what_ends_a_long_insert_after_some_is_stored_invites_nobody_to_send_it_again(
+    post: Post, driver: Any, database: Any, fail_point: FailPoint, code: int
+) -> None:
+    await post("findOne")
+    data = {"failCommands": ["insert"], "errorCode": code, "errorLabels": ["RetryableError", "NoWritesPerformed"]}
+    data |= {"appName": f"dozen/{VERSION}"}
+    await driver.admin.command({"configureFailPoint": "failCommand", "mode": {"skip": 1}, "data": data})
+
+    answer = await post("insertMany", documents=[{"n": number} for number in range(5_000)])
+
+    assert await database.items.count_documents({}) == 2_000
+    assert answer.status in {503, 504}
+    assert "retry-after" not in answer.headers
+    assert "the write may have happened" in errors_only(answer)["error"]

@@ -119,7 +119,6 @@ async def test_a_refused_call_leaves_nothing_to_the_garbage_collector() -> None:
         held.append(weakref.ref(large))
         await places.enter()
 
-    gc.collect()
     gc.disable()
     try:
         with contextlib.suppress(OverloadedError):

@@ -1,6 +1,7 @@
 """Credentials that are known go on while MongoDB cannot be asked, for a while, and end at once when it says so."""
 
 import asyncio
+import contextlib
 from typing import Any
 
 import pytest
@@ -106,6 +107,39 @@ async def test_mongodb_is_not_asked_for_long_where_something_is_known(monkeypatc
         raise AssertionError
 
     assert await asyncio.wait_for(owners.find("hash", hang), 5) == "ann"
+
+
+async def test_the_time_that_asking_takes_is_part_of_it() -> None:
+    clock = Clock()
+    owners: Verified[str, str] = Verified(clock)
+    await owners.find("hash", Asked(("ann", 30, 60)))
+
+    async def slow() -> Finding[str]:
+        clock.now += 2.4
+        raise AWAY[0]
+
+    for _ in range(20):
+        if owners.get("hash") is None:
+            with contextlib.suppress(AutoReconnect):
+                await owners.find("hash", slow)
+        clock.now += 5
+        if clock.now >= 1_060:
+            assert owners.get("hash") is None
+
+
+async def test_what_is_dropped_while_it_is_asked_for_is_known_no_more() -> None:
+    clock = Clock()
+    owners: Verified[str, str] = Verified(clock)
+    await owners.find("hash", Asked(("ann", 30)))
+    clock.now += 31
+
+    async def dropped() -> Finding[str]:
+        owners.drop("hash")
+        raise AWAY[0]
+
+    with pytest.raises(AutoReconnect):
+        await owners.find("hash", dropped)
+    assert owners.get("hash") is None
 
 
 async def test_a_key_that_worked_works_while_its_look_up_fails(
