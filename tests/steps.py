@@ -1,4 +1,4 @@
-"""How long a step of work that is done in turns takes."""
+"""How work that is done in turns is cut into steps."""
 
 import time
 from typing import Any
@@ -6,13 +6,14 @@ from typing import Any
 from shared.turns import Steps
 
 
-def longest_step(steps: Steps[Any]) -> float:
-    """Return the most seconds of processor that one step takes; what the work comes to does not matter."""
-    longest = 0.0
+def share_of_longest(steps: Steps[Any]) -> float:
+    """Return which part of all processor time one step takes at most; what the work comes to does not matter."""
+    longest = total = 0.0
     while True:
         started = time.thread_time()
         try:
             next(steps)
         except Exception:  # noqa: BLE001  it ends or fails: both take time
-            return max(longest, time.thread_time() - started)
-        longest = max(longest, time.thread_time() - started)
+            return longest / (total + time.thread_time() - started)
+        took = time.thread_time() - started
+        longest, total = max(longest, took), total + took

@@ -17,7 +17,7 @@ from shared.mongo import reads
 from shared.mongo.deadlines import driver_call
 from shared.operators import Place
 from shared.turns import FullCollections, Steps
-from tests.steps import longest_step
+from tests.steps import share_of_longest
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -82,9 +82,9 @@ def test_full_collections_are_put_off_until_the_last_call_ends() -> None:
     ],
     ids=["operands", "conditions", "documents"],
 )
-def test_no_step_of_the_walk_through_a_filter_takes_long(query: dict[str, Any]) -> None:
+def test_no_step_of_the_walk_through_a_filter_is_most_of_it(query: dict[str, Any]) -> None:
     with FullCollections():
-        assert min(longest_step(walk([(Place.QUERY, query)])) for _ in range(3)) < 0.05
+        assert share_of_longest(walk([(Place.QUERY, query)])) < 0.7
 
 
 def test_the_decision_names_the_sizes_that_the_code_has() -> None:

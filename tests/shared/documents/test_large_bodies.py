@@ -14,7 +14,7 @@ from shared.documents import ejson, json_slices, large_bodies
 from shared.errors import InvalidJSONError
 from shared.turns import FullCollections, at_once
 from tests.depth import examples
-from tests.steps import longest_step
+from tests.steps import share_of_longest
 
 MOST_LEVELS, MOST_MEMBERS = 3, 4
 
@@ -134,9 +134,9 @@ LARGE = {
 
 
 @pytest.mark.parametrize("body", LARGE.values(), ids=LARGE.keys())
-def test_no_step_of_reading_takes_long(body: bytes) -> None:
+def test_no_step_of_reading_is_most_of_it(body: bytes) -> None:
     with FullCollections():
-        assert min(longest_step(large_bodies.loads(body, 100, 100_000)) for _ in range(3)) < 0.05
+        assert share_of_longest(large_bodies.loads(body, 100, 100_000)) < 0.6
 
 
 def test_brackets_at_any_depth_are_read_in_time_that_grows_with_them() -> None:
