@@ -142,8 +142,8 @@ def test_no_step_of_reading_is_most_of_it(body: bytes) -> None:
 def test_brackets_at_any_depth_are_read_in_time_that_grows_with_them() -> None:
     def seconds(levels: int) -> float:
         body = b'{"a":[%b]}' % b",".join([b"[" * levels + b"0" + b"]" * levels] * (400_000 // levels))
-        started = time.process_time()
+        started = time.thread_time()
         at_once(json_slices.parsed(body))
-        return time.process_time() - started
+        return time.thread_time() - started
 
-    assert seconds(100) < 20 * seconds(2)
+    assert seconds(400) < 5 * seconds(20)
