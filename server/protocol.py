@@ -28,6 +28,7 @@ class Protocol(WatchedProtocol):
     _unframed_bytes = 0  # since a body's last byte: lines between chunks, trailers
     _in_head = True
     _has_begun = False  # a head has, and is not whole
+    _is_counted = True  # all of the head is, as no other request came in the packet in which it begins
     _is_refused = False
     _timer: asyncio.TimerHandle | None = None
 
@@ -53,6 +54,7 @@ class Protocol(WatchedProtocol):
             return
         self._packet_bytes = len(data)
         if self._in_head:
+            self._is_counted |= not self._has_begun
             self._head_bytes += self._packet_bytes
         else:
             self._unframed_bytes += self._packet_bytes
@@ -124,10 +126,8 @@ class Protocol(WatchedProtocol):
         """Go on to the body; the time that the call may take begins."""
         if self.parser.should_upgrade():
             return  # the parser stops behind this head, which is then read again
-        if (
-            max(self._head_bytes, self._packet_bytes) > MOST_HEAD_BYTES
-            and _size_of(self.url, self.headers) > MOST_HEAD_BYTES
-        ):
+        may_be_large = not self._is_counted or max(self._head_bytes, self._packet_bytes) > MOST_HEAD_BYTES
+        if may_be_large and _size_of(self.url, self.headers) > MOST_HEAD_BYTES:
             raise _too_large(self.url if self._has_begun else b"")
         if not self.url.startswith(b"/"):
             self.url = _origin_form(self.url)
@@ -150,7 +150,7 @@ class Protocol(WatchedProtocol):
         """Stop the clock; what comes next are the headers of another request."""
         if self._in_head:
             return  # of an offer
-        self._in_head, self._head_bytes = True, 0
+        self._in_head, self._head_bytes, self._is_counted = True, 0, False
         self._stop_timer()
         self.cycle.waiting_for_100_continue = False
         super().on_message_complete()

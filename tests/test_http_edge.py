@@ -205,6 +205,17 @@ async def test_a_fault_never_takes_the_place_of_an_answer_before_it(
     assert found[-1].headers["connection"] == "close"
 
 
+@pytest.mark.parametrize("cut", [10, 20_000, 65_000, 69_000])
+async def test_a_head_that_begins_behind_another_request_has_the_same_limit(
+    server: Server, key: str, database: Any, cut: int
+) -> None:
+    first, large = action("find", key, last=False), request("Host: x", "X: " + "x" * 70_000)
+
+    found = await exchange(server.port, first + large[:cut], large[cut:], action("find", key))
+
+    assert [reply.status for reply in found] == [200, 431]
+
+
 @pytest.mark.parametrize(
     "target",
     [
