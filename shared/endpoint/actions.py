@@ -237,8 +237,8 @@ async def _call(exchange: Exchange, action: Action) -> Call:
     if not caller.is_system:
         _refuse_uncallable(app, Expansions(caller.user, view))
     if "content-encoding" in req.headers:
-        body = await decoded(body, req.headers["content-encoding"], service.settings.max_body_bytes)
-        await exchange.share.hold(len(body))
+        encoding, limit = req.headers["content-encoding"], service.settings.max_body_bytes
+        body = await decoded(body, encoding, limit, exchange.share)
     if len(body) >= large_bodies.LARGE:
         await exchange.share.work_on(await turns.taken(memory_of(body)))
     document = await _document(body, service)

@@ -124,7 +124,7 @@ async def _answer(exchange: Exchange, methods: tuple[str, ...], handle: ClientHa
     with driver_call(exchange.service.settings.mongo_db_timeout_ms, exchange.arrived) as deadline:
         body = await exchange.body(MAX_BODY_BYTES)
         if "content-encoding" in req.headers:
-            body = await decoded(body, req.headers["content-encoding"], MAX_BODY_BYTES)
+            body = await decoded(body, req.headers["content-encoding"], MAX_BODY_BYTES, exchange.share)
         call = ClientCall(exchange, body)
         deadline.refuse_late()
         status, members = await handle(call)

@@ -4,6 +4,7 @@ import asyncio
 import zlib
 from collections.abc import Iterator
 
+from shared.budget import Share
 from shared.errors import BodyTooLargeError, MalformedEncodingError, UnsupportedEncodingError
 
 SUPPORTED = ("gzip", "deflate")
@@ -15,8 +16,11 @@ _SLICE_BYTES = 256 * 1024  # what is decoded between two turns of the event loop
 _GZIP, _ZLIB, _RAW = 16 + zlib.MAX_WBITS, zlib.MAX_WBITS, -zlib.MAX_WBITS
 
 
-async def decoded(body: bytes, content_encoding: str, limit: int) -> bytes:
-    """Return a body without its encodings; raise if one is not supported, its data are broken or it is too large."""
+async def decoded(body: bytes, content_encoding: str, limit: int, share: Share) -> bytes:
+    """Return a body without its encodings, having held each part of what comes out.
+
+    Raise if an encoding is not supported, its data are broken or it is too large.
+    """
     if not body:
         return body
     names = [name for part in content_encoding.lower().split(",") if (name := part.strip()) not in {"", "identity"}]
@@ -32,6 +36,7 @@ async def decoded(body: bytes, content_encoding: str, limit: int) -> bytes:
                 size += len(part)
                 if size > limit:
                     raise BodyTooLargeError(f"request body too large: the limit is {limit} bytes, decoded")
+                await share.hold(len(part))
                 parts.append(part)
                 await asyncio.sleep(0)
         except zlib.error:

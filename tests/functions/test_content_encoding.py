@@ -11,8 +11,10 @@ from typing import Any
 
 import pytest
 
+from shared import budget
+from shared.budget import Budget, Share
 from shared.endpoint.content_encoding import decoded
-from shared.errors import BodyTooLargeError, MalformedEncodingError
+from shared.errors import BodyTooLargeError, MalformedEncodingError, OverloadedError
 from tests.conftest import ACTION, errors_only, request_body
 from tests.hosts import Answer, Host, Worker
 
@@ -172,7 +174,7 @@ async def test_others_are_served_while_a_large_body_is_decoded() -> None:
             longest = max(longest, time.thread_time() - before)
 
     watching = asyncio.create_task(others())
-    await decoded(body, "gzip", MOST)
+    await decoded(body, "gzip", MOST, Share(Budget(MOST)))
     watching.cancel()
 
     assert 0 < longest < 0.03
@@ -183,7 +185,7 @@ async def test_a_bomb_takes_no_more_memory_than_a_body_may(body: bytes, error: t
     tracemalloc.start()
 
     with pytest.raises(error):
-        await decoded(body, "gzip", 4 * 1024 * 1024)
+        await decoded(body, "gzip", 4 * 1024 * 1024, Share(Budget(MOST)))
 
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
@@ -198,6 +200,18 @@ async def test_every_size_is_decoded_exactly_and_no_cut_is(
     data = bytes(number * number % 251 for number in range(size))
     body = encode(data)
 
-    assert await decoded(body, encoding, max(size, 1)) == data
+    assert await decoded(body, encoding, max(size, 1), Share(Budget(MOST))) == data
     with pytest.raises(MalformedEncodingError):
-        await decoded(body[:-1] or b"\0", encoding, max(size, 1))
+        await decoded(body[:-1] or b"\0", encoding, max(size, 1), Share(Budget(MOST)))
+
+
+async def test_what_comes_out_is_held_while_it_comes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(budget, "WAIT_SECONDS", 0.1)
+    shared = Budget(4 * 1024 * 1024)
+    first, second = Share(shared), Share(shared)
+    await first.hold(2 * 1024 * 1024)
+
+    with pytest.raises(OverloadedError):
+        await decoded(gzip.compress(bytes(MOST)), "gzip", MOST, second)
+
+    assert second.counted <= 2 * 1024 * 1024
