@@ -5,7 +5,9 @@ import azure.functions as func
 from functions import (
     aggregate,
     api_keys,
+    count,
     delete,
+    distinct,
     fallback,
     find,
     health,
@@ -27,6 +29,8 @@ ACTIONS = (
     update.bp,  # updateOne, updateMany, replaceOne
     delete.bp,  # deleteOne, deleteMany
     aggregate.bp,  # aggregate
+    count.bp,  # countDocuments, estimatedDocumentCount
+    distinct.bp,  # distinct
 )
 for each in ACTIONS:
     app.register_functions(each)

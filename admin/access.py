@@ -26,7 +26,8 @@ from shared.service import Service
 app = typer.Typer(no_args_is_help=True, epilog=EXIT_CODES, add_completion=False)
 
 OPERATIONS: dict[str, Operation] = {
-    "find": "read", "findOne": "read", "aggregate": "read", "insertOne": "insert", "insertMany": "insert",
+    "find": "read", "findOne": "read", "aggregate": "read", "countDocuments": "read",
+    "estimatedDocumentCount": "read", "distinct": "read", "insertOne": "insert", "insertMany": "insert",
     "updateOne": "update", "updateMany": "update", "replaceOne": "update", "deleteOne": "delete",
     "deleteMany": "delete",
 }  # fmt: skip

@@ -117,6 +117,15 @@ class CachedAccess:
         sources = None if others is None or is_shared else [self._namespace, *sorted(others - {self._namespace})]
         return await self._read((pipeline,), lambda: self._inner.aggregate(pipeline), sources)
 
+    async def count_documents(self, reading: Reading) -> Reply:
+        return await self._read(tuple(reading), lambda: self._inner.count_documents(reading), [self._namespace])
+
+    async def estimated_document_count(self) -> Reply:
+        return await self._read((), self._inner.estimated_document_count, [self._namespace])
+
+    async def distinct(self, name: str, condition: Document) -> Reply:
+        return await self._read((name, condition), lambda: self._inner.distinct(name, condition), [self._namespace])
+
     async def insert_one(self, document: Document) -> Reply:
         return await self._write(self._inner.insert_one(document))
 

@@ -62,6 +62,17 @@ class FullAccess:
         """Return a pipeline whose joins are bound by the rules; raise NoRoleError for one that they do not open."""
         return Bound(pipeline, is_whole=True) if self._joins is None else await self._joins.bound(pipeline)
 
+    async def count_documents(self, reading: Reading) -> Reply:
+        options = {name: value for name, value in (("skip", reading.skip), ("limit", reading.limit)) if value}
+        return self.counted(await reads.count(self.target, reading.filter, self.settings, **options))
+
+    async def estimated_document_count(self) -> Reply:
+        most = left_ms(self.settings.mongo_db_timeout_ms)
+        return self.counted(await self.target.estimated_document_count(maxTimeMS=most))
+
+    async def distinct(self, name: str, condition: Document) -> Reply:
+        return await self.values(await reads.distinct(self.target, name, condition, self.settings))
+
     async def insert_one(self, document: Document) -> Reply:
         if has_many(document):
             id_, raw = await turns.taken(inserts.encoded(document))
@@ -121,6 +132,15 @@ class FullAccess:
             texts += found
             documents += count
         return texts, documents
+
+    def counted(self, count: int) -> Reply:
+        """Return the reply of a count."""
+        return Reply([replies.reply({"count": count}, self.form)], count)
+
+    async def values(self, array: bytes) -> Reply:
+        """Return the reply with the values of an array."""
+        texts, count = await turns.taken(replies.texts_of_values(array, self.form))
+        return Reply(replies.listed("values", texts), count)
 
     async def inserted(self, ids: list[Any]) -> Reply:
         """Return the reply of an insertMany."""

@@ -41,6 +41,15 @@ class Access(Protocol):
     async def aggregate(self, pipeline: list[Document]) -> Reply:
         """Run a pipeline and return its documents, cut off at the cap."""
 
+    async def count_documents(self, reading: Reading) -> Reply:
+        """Return how many documents match, of those that are not skipped up to the limit."""
+
+    async def estimated_document_count(self) -> Reply:
+        """Return how many documents there are, without looking at them."""
+
+    async def distinct(self, name: str, condition: Document) -> Reply:
+        """Return the values that a field has in the documents that match, each once."""
+
     async def insert_one(self, document: Document) -> Reply:
         """Insert a document and return its _id, made here if it brought none."""
 

@@ -32,8 +32,9 @@ type Paths = set[Path] | tuple[()]
 class Trims[T](Protocol):
     """Makes of a batch what is visible of its documents."""
 
-    hidden: int
-    """How many documents no role has shown so far."""
+    @property
+    def hidden(self) -> int:
+        """How many documents no role has shown so far."""
 
     def visible(self, batch: bytes, used: Iterable[Path], form: replies.Format) -> Iterable[T]:
         """Give what is visible of a batch of documents, of which a call uses these paths."""

@@ -101,27 +101,28 @@ class RuledReads(Ruled):
         return await self.full.texts(self._computed(visible, [{"$project": reading.projection}]))
 
     async def _selected(self, reading: Reading, trimming: Trimming | None, used: set[Path]) -> _Texts:
+        """Return, as text, what MongoDB selects of the visible parts."""
+        visible = await self._selection(reading, used, keeps_sent=trimming is not None and bool(trimming.sent))
+        if trimming is None:
+            return await self.full.texts(self._computed(visible, [{"$project": reading.projection}]))
+        if trimming.sent:
+            return await self._matched([each.sent for each in visible], trimming, self.asked_of_each(used))
+        return await self._projected(b"".join(each.shown for each in visible), trimming)
+
+    async def _selection(self, reading: Reading, used: set[Path], *, keeps_sent: bool = False) -> list[Visible]:
         """Return what MongoDB selects of the visible parts, where stored documents may match by what is hidden.
 
         A sort with a limit would leave those that it finds equal in another order than `_first_visible` does, which
         would tell which of the two it was.
         """
-        asked = self.asked_of_each(used)
-        trims = StoredTrimming(self.rights, keeps_sent=trimming is not None and bool(trimming.sent))
+        trims = StoredTrimming(self.rights, keeps_sent=keeps_sent)
         condition = field_paths.without(reading.filter, self.is_unsure)
-        visible = await self._found(Reading(condition, {}, None, limit=0), trims, asked)
+        visible = await self._found(Reading(condition, {}, None, limit=0), trims, self.asked_of_each(used))
         stages: list[Document] = [{"$match": reading.filter}]
         stages += [{"$sort": dict(reading.sort)}] if reading.sort else []
         shown = [each.shown for each in visible]
         places = await reads.places(self.target, shown, stages, self.settings, await self.collation())
-        places = places[reading.skip : reading.end]
-        if trimming is None:
-            return await self.full.texts(
-                self._computed([visible[place] for place in places], [{"$project": reading.projection}])
-            )
-        if trimming.sent:
-            return await self._matched([visible[place].sent for place in places], trimming, asked)
-        return await self._projected(b"".join(shown[place] for place in places), trimming)
+        return [visible[place] for place in places[reading.skip : reading.end]]
 
     async def _matched(self, visible: list[bytes], trimming: Trimming, used: set[Path]) -> _Texts:
         """Return visible documents with the elements of arrays that MongoDB matches, of these documents alone.

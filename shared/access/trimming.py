@@ -150,27 +150,49 @@ class Visible(NamedTuple):
     shown: bytes
 
 
-class StoredTrimming:
-    """Trims documents to what is visible, in the bytes in which they are stored."""
+class Cutting:
+    """Cuts documents to what is visible, in the bytes in which they are stored."""
 
-    def __init__(self, rights: "Rights", *, keeps_sent: bool = False) -> None:
-        """Take what the rules come to; `keeps_sent` keeps documents as they are sent, where they are needed again."""
+    def __init__(self, rights: "Rights") -> None:
+        """Take what the rules come to."""
         self._rights = rights
-        self._keeps_sent = keeps_sent
         self.hidden = 0
-        self._size = 0
 
-    def visible(self, batch: bytes, used: Iterable[Path], _form: replies.Format) -> Iterator[Visible]:
-        """Give what is visible of a batch; raise InvalidParameterError where all of it is too much for a command."""
-        documents = decoded_all(batch)
+    def visible(self, batch: bytes, used: Iterable[Path], _form: replies.Format) -> Iterator[bytes]:
+        """Give what is visible of each document of a batch of which something is."""
+        return (shown for _, shown in self.cut(batch, used))
+
+    def cut(self, batch: bytes, used: Iterable[Path]) -> Iterator[tuple[bytes, bytes]]:
+        """Give each document of which something is visible, and that."""
+        documents, projection = decoded_all(batch), self._rights.projection
         masks = self._rights.masks(documents, used)
         for sent, document, mask in zip(split(batch), documents, masks, strict=True):
             if mask is None:
                 self.hidden += 1
                 continue
-            shown, projection = cut_stored(sent, mask), self._rights.projection
+            shown = cut_stored(sent, mask)
             if projection is not None:
                 shown = cut_stored(shown, projection.mask(cut(document, mask)))
+            yield sent, shown
+
+
+class StoredTrimming:
+    """Cuts documents in the same way, for MongoDB to compute on."""
+
+    def __init__(self, rights: "Rights", *, keeps_sent: bool = False) -> None:
+        """Take what the rules come to; `keeps_sent` keeps documents as they are sent, where they are needed again."""
+        self._cutting = Cutting(rights)
+        self._keeps_sent = keeps_sent
+        self._size = 0
+
+    @property
+    def hidden(self) -> int:
+        """How many documents no role has shown so far."""
+        return self._cutting.hidden
+
+    def visible(self, batch: bytes, used: Iterable[Path], _form: replies.Format) -> Iterator[Visible]:
+        """Give what is visible of a batch; raise InvalidParameterError where all of it is too much for a command."""
+        for sent, shown in self._cutting.cut(batch, used):
             self._size += len(shown) + _ELEMENT
             if self._size > _MOST_COMPUTED:
                 raise InvalidParameterError(_TOO_MUCH)
@@ -190,6 +212,14 @@ class Sighting:
         masks = self._rights.masks(decoded_all(batch), used)
         self.hidden += masks.count(None)
         return (stored for stored, mask in zip(split(batch), masks, strict=True) if mask is not None)
+
+
+class Tally(Sighting):
+    """Counts the visible ones: there is something for each, but not the document."""
+
+    def visible(self, batch: bytes, used: Iterable[Path], _form: replies.Format) -> Iterator[bytes]:
+        """Give an empty text for each."""
+        return (b"" for _ in super().visible(batch, used, _form))
 
 
 def _is_element_match(name: str, value: Any) -> bool:

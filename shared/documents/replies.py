@@ -28,7 +28,7 @@ from bson.timestamp import Timestamp
 from orjson import Fragment
 
 from shared.documents import dates
-from shared.documents.elements import DBREF_MARK, UnreadDocument, pieces
+from shared.documents.elements import DBREF_MARK, UnreadDocument, document_of, pieces, spans
 from shared.turns import Steps
 
 type Format = Literal["JSON", "EJSON"]
@@ -84,6 +84,25 @@ def texts_of_documents(batch: bytes, form: Format) -> Steps[tuple[list[bytes], i
     return found, documents
 
 
+def texts_of_values(array: bytes, form: Format) -> Steps[tuple[list[bytes], int]]:
+    """Return the values of a BSON array in the same way."""
+    found, values, piece_starts = [], 0, None
+    for _, start, _, end in spans(array):
+        piece_starts = start if piece_starts is None else piece_starts
+        values += 1
+        if end - piece_starts >= PIECE:
+            found.append(_text_of_values(array[piece_starts:end], form))
+            piece_starts = None
+            yield
+    if piece_starts is not None:
+        found.append(_text_of_values(array[piece_starts:-1], form))
+    return found, values
+
+
+def _text_of_values(content: bytes, form: Format) -> bytes:
+    return orjson.dumps([*_decode(document_of(content), form).values()])[1:-1]
+
+
 def rendered(batch: bytes, form: Format) -> list[dict[str, Any]]:
     """Return concatenated BSON documents with their structure and names, every value made what JSON has for it."""
     return _decode_all(batch, form)
@@ -101,7 +120,12 @@ def only_document(found: Iterable[bytes]) -> bytes:
 
 def many_documents(texts: Iterable[bytes]) -> list[bytes]:
     """Return find's reply in parts, for documents that are text already."""
-    parts = [b'{"documents":[']
+    return listed("documents", texts)
+
+
+def listed(name: str, texts: Iterable[bytes]) -> list[bytes]:
+    """Return a reply of one list in parts, whose items are text already."""
+    parts = [b'{"%b":[' % name.encode()]
     for text in texts:
         if text:
             parts += (text, b",")

@@ -18,7 +18,16 @@ from pymongo.errors import ConnectionFailure, OperationFailure
 
 from shared import budget, turns
 from shared.documents.ejson import Document
-from shared.documents.elements import ARRAY, array_in_steps, first_batch, split, wrapped
+from shared.documents.elements import (
+    ARRAY,
+    array_in_steps,
+    array_of,
+    decoded_all,
+    elements,
+    first_batch,
+    split,
+    wrapped,
+)
 from shared.errors import NoRoleError, ReadTooLargeError
 from shared.mongo.clients import RAW, Collection
 from shared.mongo.deadlines import left_ms
@@ -74,6 +83,24 @@ async def find(
     async with aclosing(batches(cursor, settings)) as all_of_them:  # closed with this, as its cursor must be
         async for batch in all_of_them:
             yield batch
+
+
+async def count(target: Collection, condition: Document, settings: Settings, **options: Any) -> int:
+    """Return how many documents match; a limit and what is skipped are options."""
+    return await target.count_documents(condition, maxTimeMS=left_ms(settings.mongo_db_timeout_ms), **options)
+
+
+async def distinct(target: Collection, name: str, condition: Document, settings: Settings) -> bytes:
+    """Return the array of the values of a field, as MongoDB sent it; raise if it exceeds MAX_READ_BYTES."""
+    command = {"distinct": target.name, "key": name, "query": condition}
+    try:
+        reply, _ = await _run(target, command, settings)
+    except (ConnectionFailure, OperationFailure) as error:
+        await _wait_or_raise(error, target)
+        reply, _ = await _run(target, command, settings)
+    values = elements(bytes(reply.raw))["values"].value
+    await _hold(len(values), len(values), settings)
+    return values
 
 
 async def batches(cursor: RawCursor, settings: Settings) -> AsyncGenerator[bytes]:
@@ -142,6 +169,21 @@ async def places(
     return [known[each].pop() async for batch in found for each in split(batch)]
 
 
+async def distinct_of(
+    target: Collection, values: bytes, settings: Settings, collation: Mapping[str, Any] | None
+) -> bytes:
+    """Return of an array the values that MongoDB finds unlike all before them."""
+    stages: list[Document] = [
+        {"$unwind": {"path": "$values", "includeArrayIndex": "place"}},
+        {"$group": {"_id": "$values", "place": {"$min": "$place"}}},
+        {"$sort": {"place": 1}},
+        {"$project": {"_id": 0}},
+    ]
+    found = computed(target, [wrapped("values", values, ARRAY)], stages, settings, collation)
+    firsts = {each["place"] async for batch in found for each in decoded_all(batch)}
+    return array_of(each for place, each in enumerate(elements(values).values()) if place in firsts)
+
+
 async def _only_batch(target: Collection, reading: Reading, settings: Settings) -> bytes | None:
     """Return all that matches, None if it is more than one reply holds or could not be read just now."""
     options = {"limit": reading.limit, "batchSize": reading.limit}
@@ -164,22 +206,27 @@ async def _asked(
     target: Collection, reading: Reading, settings: Settings, options: Mapping[str, Any]
 ) -> tuple[RawBSONDocument, Any]:
     """Return the cursor of a find's reply, with its first batch, and the address of the server that gave it."""
-    command = {
-        "find": target.name,
-        "filter": reading.filter,
-        **options,
-        "maxTimeMS": left_ms(settings.mongo_db_timeout_ms),
-    }
+    command = {"find": target.name, "filter": reading.filter, **options}
     if reading.projection:
         command["projection"] = reading.projection
     if reading.sort:
         command["sort"] = dict(reading.sort)
+    reply, address = await _run(target, command, settings)
+    return reply["cursor"], address
+
+
+async def _run(target: Collection, command: dict[str, Any], settings: Settings) -> tuple[Any, Any]:
+    """Return the reply to a command that reads, and the address of the server that gave it."""
+    command["maxTimeMS"] = left_ms(settings.mongo_db_timeout_ms)
     database, client = target.database.name, target.database.client
-    async with await client._conn_for_reads(target.read_preference, None, "find") as (connection, preference):
+    async with await client._conn_for_reads(target.read_preference, None, next(iter(command))) as (
+        connection,
+        preference,
+    ):
         reply = await connection.command(
             database, command, preference, RAW, read_concern=target.read_concern, client=client
         )
-        return reply["cursor"], connection.address
+        return reply, connection.address
 
 
 async def _wait_or_raise(error: ConnectionFailure | OperationFailure, target: Collection) -> None:

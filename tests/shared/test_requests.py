@@ -18,6 +18,7 @@ from shared.operators import Place
 from shared.requests import Request, sort_keys, whole
 
 NAMESPACE = {"dataSource": "s", "database": "d", "collection": "c"}
+REQUIRED = {"fieldName": "f"}  # what is neither a document nor a list
 DATA = {"document", "documents", "replacement"}
 
 
@@ -132,7 +133,7 @@ def test_every_kind_of_request_is_looked_at() -> None:
     ("kind", "members"), [pytest.param(kind, form, id=kind.__name__) for kind in REQUESTS for form in forms(kind)]
 )
 def test_all_that_is_not_data_is_interpreted(kind: type[Request], members: dict[str, Any]) -> None:
-    request = msgspec.convert(NAMESPACE | members, kind)
+    request = msgspec.convert(NAMESPACE | REQUIRED | members, kind)
 
     looked_at = [value for _, value in request.interpreted() if value]
 

@@ -1,4 +1,4 @@
-"""Random calls of the ten actions, most of them attacks on what is hidden."""
+"""Random calls of the actions, most of them attacks on what is hidden."""
 
 from collections.abc import Iterator, Sequence
 from random import Random
@@ -13,10 +13,13 @@ _PATHS = (
     "b.secret", "b.x", "deleted", "holder", "n", "owner", "secret", "secret.x", "secret.0", "team", "0", "0.0", "_id",
     "_id.k", "_id.secret", "a.$ref", "a.$id", "a.0.0", "a.0.0.secret", "a.-1.x", "é", "x.y", "", "nowhere", "b.$id",
 )  # fmt: skip
-READS = (("findOne", 12), ("find", 30), ("aggregate", 22), ("deleteOne", 3), ("deleteMany", 3))
+READS = (
+    ("findOne", 12), ("find", 30), ("aggregate", 22), ("countDocuments", 8), ("estimatedDocumentCount", 1),
+    ("distinct", 12), ("deleteOne", 3), ("deleteMany", 3),
+)  # fmt: skip
 ALL = (
-    ("findOne", 8), ("find", 16), ("aggregate", 14), ("updateOne", 22), ("updateMany", 12), ("replaceOne", 7),
-    ("insertOne", 6), ("insertMany", 4), ("deleteOne", 5), ("deleteMany", 4),
+    ("findOne", 8), ("find", 16), ("aggregate", 14), ("countDocuments", 3), ("distinct", 4), ("updateOne", 22),
+    ("updateMany", 12), ("replaceOne", 7), ("insertOne", 6), ("insertMany", 4), ("deleteOne", 5), ("deleteMany", 4),
 )  # fmt: skip
 
 
@@ -72,7 +75,10 @@ def paths(document: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def _find(random: Random, pool: Pool) -> Document:
-    body = _find_one(random, pool)
+    return _placed(random, _find_one(random, pool))
+
+
+def _placed(random: Random, body: Document) -> Document:
     if random.random() < 0.35:
         body["limit"] = random.choice([0, 1, 1, 2, 3, 5])
     if random.random() < 0.25:
@@ -87,6 +93,18 @@ def _find_one(random: Random, pool: Pool) -> Document:
     if random.random() < 0.35:
         body["sort"] = {pool.path(random): random.choice([1, -1]) for _ in range(random.choice([1, 1, 2]))}
     return body
+
+
+def _count_documents(random: Random, pool: Pool) -> Document:
+    return _placed(random, {"filter": condition(random, pool)})
+
+
+def _estimated_document_count(_random: Random, _pool: Pool) -> Document:
+    return {}
+
+
+def _distinct(random: Random, pool: Pool) -> Document:
+    return {"fieldName": pool.path(random) or "a", "filter": condition(random, pool)}
 
 
 def _projection(random: Random, pool: Pool) -> Document:
@@ -204,6 +222,9 @@ _MAKERS = {
     "findOne": _find_one,
     "find": _find,
     "aggregate": _aggregate,
+    "countDocuments": _count_documents,
+    "estimatedDocumentCount": _estimated_document_count,
+    "distinct": _distinct,
     "insertOne": _insert_one,
     "insertMany": _insert_many,
     "updateOne": _update,

@@ -2,13 +2,14 @@
 
 from collections.abc import Iterator
 from random import Random
+from typing import Any
 
 from bson import json_util
 
 from tests.twins import rules
-from tests.twins.documents import document
+from tests.twins.documents import NAMES, document
 from tests.twins.oracle import cut
-from tests.twins.plain import Document
+from tests.twins.plain import Document, equal
 from tests.twins.world import Case, Difference, World, plain
 
 _EXACT = json_util.JSONOptions(json_mode=json_util.JSONMode.CANONICAL, tz_aware=False)
@@ -46,6 +47,13 @@ class Reads:
             ],
             "findOne": [{}, {"filter": {"_id": random.choice(case.ones)["_id"]}}],
             "aggregate": [{"pipeline": []}],
+            "countDocuments": [
+                {},
+                {"limit": random.choice(_IDS), "skip": random.choice([0, 0, 1, 2])},
+                {"filter": {"_id": {"$in": [each["_id"] for each in random.sample(case.ones, 3)]}}},
+            ],
+            "estimatedDocumentCount": [{}],
+            "distinct": [{"fieldName": random.choice([name for name in NAMES if name])} for _ in range(2)],
         }
         for action, choices in bodies.items():
             for body in choices:
@@ -57,6 +65,13 @@ class Reads:
         if answer.status != 200:
             return Difference("refused", answer, None)
         body = json_util.loads(answer.body, json_options=_EXACT)
+        if "values" in body:
+            values = _values(call["body"]["fieldName"], await self._visible(case, call))
+            found = plain(body["values"])
+            return None if _are_same(found, values, case) else Difference("values", found, values)
+        if "count" in body:
+            count = len(_expected(call, await self._visible(case, call)))
+            return None if body["count"] == count else Difference("counted", body["count"], count)
         shown = plain(body["documents"] if "documents" in body else [body["document"]])
         expected = _expected(call, await self._visible(case, call))
         return None if repr(shown) == repr(expected) else Difference("shown", shown, expected)
@@ -78,3 +93,40 @@ def _expected(call: Document, visible: list[Document]) -> list[Document | None]:
         return [visible[0] if visible else None]
     skip, limit = call["body"].get("skip", 0), call["body"].get("limit", len(visible))
     return list(visible[skip : skip + limit])
+
+
+def _values(name: str, documents: list[Document]) -> list[Any]:
+    """Return the values of a field, one by one."""
+    found: list[Any] = []
+    for stored in documents:
+        for each in _at(stored, name):
+            found += each if isinstance(each, list) else [each]
+    return found
+
+
+def _at(value: Any, name: str) -> list[Any]:
+    if isinstance(value, dict) and name in value:
+        return [value[name]]
+    first, _, rest = name.partition(".")
+    inner = value.get(first) if isinstance(value, dict) and rest else None
+    parts = inner if isinstance(inner, list) else [inner]
+    return [found for part in parts if isinstance(part, dict) for found in _at(part, rest)]
+
+
+def _are_same(found: list[Any], values: list[Any], case: Case) -> bool:
+    """Tell whether each value is among those found, once, and nothing else is."""
+
+    def alike(one: Any, other: Any) -> bool:
+        return _folded(one, case) == _folded(other, case) or equal(one, other)
+
+    is_once = all(not alike(each, other) for place, each in enumerate(found) for other in found[:place])
+    return is_once and all(any(alike(one, each) for each in many) for one, many in _pairs(found, values))
+
+
+def _pairs(found: list[Any], values: list[Any]) -> Iterator[tuple[Any, list[Any]]]:
+    yield from ((each, values) for each in found)
+    yield from ((each, found) for each in values)
+
+
+def _folded(value: Any, case: Case) -> str:
+    return repr(value).lower() if case.collection == "folded" else repr(value)
