@@ -10,6 +10,7 @@ from functions import (
     distinct,
     fallback,
     find,
+    find_one_and,
     health,
     insert,
     location,
@@ -31,6 +32,7 @@ ACTIONS = (
     aggregate.bp,  # aggregate
     count.bp,  # countDocuments, estimatedDocumentCount
     distinct.bp,  # distinct
+    find_one_and.bp,  # findOneAndUpdate, findOneAndReplace, findOneAndDelete
 )
 for each in ACTIONS:
     app.register_functions(each)

@@ -29,7 +29,7 @@ OPERATIONS: dict[str, Operation] = {
     "find": "read", "findOne": "read", "aggregate": "read", "countDocuments": "read",
     "estimatedDocumentCount": "read", "distinct": "read", "insertOne": "insert", "insertMany": "insert",
     "updateOne": "update", "updateMany": "update", "replaceOne": "update", "deleteOne": "delete",
-    "deleteMany": "delete",
+    "deleteMany": "delete", "findOneAndUpdate": "update", "findOneAndReplace": "update", "findOneAndDelete": "delete",
 }  # fmt: skip
 
 UserId = Annotated[str, typer.Option("--user", metavar="ID", help="The id of a user or of a key.")]

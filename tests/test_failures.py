@@ -29,11 +29,18 @@ from tests.hosts import Answer, Server, Worker, eventually
 INTERNAL = "InternalServerError"
 
 
+FINDING: dict[str, dict[str, Any]] = {
+    "findOneAndUpdate": {"update": {"$inc": {"a": 1}}}, "findOneAndReplace": {"replacement": {}},
+    "findOneAndDelete": {},
+}  # fmt: skip
 READS = [
     pytest.param("find", "findOne", {}, id="findOne"),
     pytest.param("find", "find", {}, id="find"),
     pytest.param("find", "find", {"limit": 2_000}, id="find, more"),
     pytest.param("aggregate", "aggregate", {"pipeline": []}, id="aggregate"),
+    pytest.param("aggregate", "countDocuments", {}, id="countDocuments"),
+    pytest.param("count", "estimatedDocumentCount", {}, id="estimatedDocumentCount"),
+    pytest.param("distinct", "distinct", {"fieldName": "a"}, id="distinct"),
 ]
 
 
@@ -233,6 +240,13 @@ async def test_a_query_slower_than_the_deadline_ends_in_mongod_too(
         pytest.param("update", "updateOne", {"filter": {}, "update": {"$inc": {"a": 1}}}, 200, id="updateOne"),
         pytest.param("update", "replaceOne", {"filter": {}, "replacement": {}}, 200, id="replaceOne"),
         pytest.param("delete", "deleteOne", {"filter": {}}, 200, id="deleteOne"),
+        pytest.param("aggregate", "countDocuments", {}, 200, id="countDocuments"),
+        pytest.param("count", "estimatedDocumentCount", {}, 200, id="estimatedDocumentCount"),
+        pytest.param("distinct", "distinct", {"fieldName": "a"}, 200, id="distinct"),
+        *(
+            pytest.param("findAndModify", name, {"filter": {}} | members, 200, id=name)
+            for name, members in FINDING.items()
+        ),
     ],
 )
 async def test_a_call_whose_connection_broke_is_tried_again(
@@ -387,6 +401,7 @@ async def test_an_error_of_the_server_has_its_status(
         pytest.param("insert", "insertMany", {"documents": [{"a": 1}]}, id="insertMany"),
         pytest.param("update", "updateOne", {"filter": {}, "update": {"$set": {"a": 1}}}, id="updateOne"),
         pytest.param("delete", "deleteMany", {"filter": {}}, id="deleteMany"),
+        *(pytest.param("findAndModify", name, {"filter": {}} | members, id=name) for name, members in FINDING.items()),
     ],
 )
 async def test_a_write_that_no_majority_confirmed_is_not_acknowledged(

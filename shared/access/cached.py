@@ -17,7 +17,7 @@ from shared.errors import DataAPIError
 from shared.guard import dependencies
 from shared.mongo.clients import Clients
 from shared.mongo.refusals import translated
-from shared.requests import Reading, Request
+from shared.requests import Reading, Request, Returned
 
 _PRIMARY = 0  # the mode of a read preference
 _MARGIN_SECONDS = 60  # how much later than its deadline a write may still happen: MongoDB ends transactions then
@@ -146,6 +146,20 @@ class CachedAccess:
 
     async def delete_many(self, condition: Document) -> Reply:
         return await self._write(self._inner.delete_many(condition))
+
+    async def find_one_and_update(
+        self, condition: Document, changes: Changes, array_filters: Any, returned: Returned, *, upsert: bool
+    ) -> Reply:
+        work = self._inner.find_one_and_update(condition, changes, array_filters, returned, upsert=upsert)
+        return await self._write(work)
+
+    async def find_one_and_replace(
+        self, condition: Document, replacement: Document, returned: Returned, *, upsert: bool
+    ) -> Reply:
+        return await self._write(self._inner.find_one_and_replace(condition, replacement, returned, upsert=upsert))
+
+    async def find_one_and_delete(self, condition: Document, returned: Returned) -> Reply:
+        return await self._write(self._inner.find_one_and_delete(condition, returned))
 
     async def _read(
         self,

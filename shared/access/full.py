@@ -16,7 +16,7 @@ from shared.documents.replies import Format
 from shared.mongo import reads
 from shared.mongo.clients import RAW, SIMPLE, Collection
 from shared.mongo.deadlines import left_ms, server_deadline
-from shared.requests import Reading
+from shared.requests import Reading, Returned
 from shared.settings import Settings
 
 MAX_RESULTS = 50_000
@@ -115,6 +115,30 @@ class FullAccess:
             result = await self.target.delete_many(condition)
         return self._deleted(result.deleted_count)
 
+    async def find_one_and_update(
+        self, condition: Document, changes: Changes, array_filters: Any, returned: Returned, *, upsert: bool
+    ) -> Reply:
+        options = {"array_filters": array_filters, "upsert": upsert, "return_document": returned.is_after}
+        async with self._deadline():
+            found: Any = await self.target.find_one_and_update(
+                condition, changes, returned.projection or None, returned.sort, **options
+            )
+        return self._returned(found, upsert=upsert)
+
+    async def find_one_and_replace(
+        self, condition: Document, replacement: Document, returned: Returned, *, upsert: bool
+    ) -> Reply:
+        async with self._deadline():
+            found: Any = await self.target.find_one_and_replace(
+                condition, replacement, returned.projection or None, returned.sort, upsert, returned.is_after
+            )
+        return self._returned(found, upsert=upsert)
+
+    async def find_one_and_delete(self, condition: Document, returned: Returned) -> Reply:
+        async with self._deadline():
+            found: Any = await self.target.find_one_and_delete(condition, returned.projection or None, returned.sort)
+        return self._returned(found)
+
     def _deadline(self) -> Any:
         return server_deadline(self.target, self.settings.mongo_db_timeout_ms)
 
@@ -145,6 +169,10 @@ class FullAccess:
     async def inserted(self, ids: list[Any]) -> Reply:
         """Return the reply of an insertMany."""
         return Reply([await turns.taken(replies.long_reply("insertedIds", ids, self.form))], len(ids))
+
+    def _returned(self, found: RawBSONDocument | None, *, upsert: bool = False) -> Reply:
+        document = None if found is None else bytes(found.raw)
+        return Reply([replies.one_document(document, self.form)], 0 if found is None and not upsert else 1)
 
     def _updated(self, raw: Mapping[str, Any]) -> Reply:
         """Return the counters of an update, and upsertedId only if a document was inserted, whatever its _id."""

@@ -7,8 +7,8 @@ from shared.access.cached import CachedAccess, CacheScope, Caching, WatchedReque
 from shared.access.full import FullAccess
 from shared.access.joins import Joins
 from shared.access.protocol import Access
+from shared.access.ruled_find_and_modify import RuledFindAndModify
 from shared.access.ruled_values import RuledValues
-from shared.access.ruled_writes import RuledWrites
 from shared.app.model import App, DataSource
 from shared.auth.accounts import Caller
 from shared.cache.generations import Generations
@@ -33,7 +33,7 @@ class Deployment(Protocol):
         """The exported app, None without one."""
 
 
-class RuledAccess(RuledValues, RuledWrites):
+class RuledAccess(RuledValues, RuledFindAndModify):
     """One collection as the rules open it to one call: nothing hidden is read, nothing denied is written."""
 
 

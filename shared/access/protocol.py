@@ -3,7 +3,7 @@
 from typing import Any, NamedTuple, Protocol
 
 from shared.documents.ejson import Document
-from shared.requests import Reading
+from shared.requests import Reading, Returned
 
 type Changes = Document | list[Document]
 """Update operators, or a pipeline."""
@@ -70,3 +70,16 @@ class Access(Protocol):
 
     async def delete_many(self, condition: Document) -> Reply:
         """Delete all documents that match."""
+
+    async def find_one_and_update(
+        self, condition: Document, changes: Changes, array_filters: Any, returned: Returned, *, upsert: bool
+    ) -> Reply:
+        """Change the first document that matches, in the order of the sort, and return it."""
+
+    async def find_one_and_replace(
+        self, condition: Document, replacement: Document, returned: Returned, *, upsert: bool
+    ) -> Reply:
+        """Put another document in the place of the first that matches, and return one of both."""
+
+    async def find_one_and_delete(self, condition: Document, returned: Returned) -> Reply:
+        """Delete the first document that matches, and return it."""

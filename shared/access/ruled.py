@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
-from shared.access.full import FullAccess
 from shared.documents import replies
 from shared.documents.ejson import Document
 from shared.documents.elements import pieces
@@ -16,6 +15,7 @@ from shared.rules.schema import Schema
 from shared.rules.values import Path, has_number
 
 if TYPE_CHECKING:
+    from shared.access.full import FullAccess
     from shared.rules.ruleset import Rights
 
 _SMALLEST_BATCH, _LARGEST_BATCH = 32, 1_000
@@ -44,7 +44,7 @@ class Ruled:
     """The collection, and what the rules come to for this call."""
 
     def __init__(
-        self, full: FullAccess, rights: "Rights", schema: Schema | None, expansions: Expansions, options: OptionsOf
+        self, full: "FullAccess", rights: "Rights", schema: Schema | None, expansions: Expansions, options: OptionsOf
     ) -> None:
         """Take the unbound access, the rights of the caller, the schema of the collection, and what expansions mean."""
         self.full = full
@@ -111,6 +111,11 @@ class Ruled:
         """Tell whether MongoDB may skip what it finds by rules that find just what is visible."""
         options = await self._options(self.target)
         return options is not None and options.is_simple and not options.is_view
+
+    async def is_found_exactly(self, used: set[Path]) -> bool:
+        """Tell whether MongoDB finds just what is visible, so that it may sort and count all that it finds."""
+        rights = self.rights
+        return rights.hides_nothing or (rights.finds_just_visible(used) and await self.is_counted_exactly())
 
     async def collation(self) -> Mapping[str, Any] | None:
         """Return how MongoDB compares the texts of the collection, None if it cannot say so now."""

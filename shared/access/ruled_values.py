@@ -30,7 +30,7 @@ class RuledValues(RuledReads):
         used = self.required(uses.paths)
         if self.is_unsure(uses):
             return self.full.counted(len(await self._selection(reading, used)))
-        if await self._is_exact(used):
+        if await self.is_found_exactly(used):
             return await self.full.count_documents(reading._replace(filter=await self.condition(reading.filter)))
         return self.full.counted(len(await self._first_visible(reading, Tally(self.rights), used)))
 
@@ -48,20 +48,16 @@ class RuledValues(RuledReads):
         used, is_unsure = self.required(uses.paths), self.is_unsure(uses)
         # a name that has dots itself is MongoDB's first choice
         is_shown = all(map(self.rights.always_shows, (path(name)[:1], (name,))))
-        if is_shown and not is_unsure and await self._is_exact(used):
+        if is_shown and not is_unsure and await self.is_found_exactly(used):
             return await self.full.distinct(name, await self.condition(condition))
         values = DistinctValues(name)
-        async for shown in self._shown(condition, used, is_unsure=is_unsure):
+        async for shown in self._parts(condition, used, is_unsure=is_unsure):
             await turns.taken(values.add(shown))
             if values.size > _MOST_VALUES:
                 raise InvalidParameterError("distinct: the values exceed 16 MB: narrow the filter")
         return await self.full.values(await self._distinct(values))
 
-    async def _is_exact(self, used: set[Path]) -> bool:
-        """Tell whether MongoDB finds just what is visible, so that what it counts need not be looked at."""
-        return self.rights.finds_just_visible(used) and await self.is_counted_exactly()
-
-    async def _shown(self, condition: Document, used: set[Path], *, is_unsure: bool) -> AsyncGenerator[bytes]:
+    async def _parts(self, condition: Document, used: set[Path], *, is_unsure: bool) -> AsyncGenerator[bytes]:
         """Give what is visible of all documents that match."""
         reading = Reading(condition, {}, None, limit=0)
         if is_unsure:

@@ -60,17 +60,17 @@ class RuledWrites(RuledMatches):
 
     async def update_one(self, condition: Document, changes: Changes, array_filters: Any, *, upsert: bool) -> Reply:
         """Change the first visible document that matches."""
-        update = _Update(condition, changes, array_filters, self._touched(changes, array_filters), upsert)
+        update = Update(condition, changes, array_filters, self._touched(changes, array_filters), upsert)
         return self._updated(await self._transaction(lambda session: self._update_one(session, update)))
 
     async def update_many(self, condition: Document, changes: Changes, array_filters: Any, *, upsert: bool) -> Reply:
         """Change all visible documents that match, or none."""
-        update = _Update(condition, changes, array_filters, self._touched(changes, array_filters), upsert)
+        update = Update(condition, changes, array_filters, self._touched(changes, array_filters), upsert)
         return self._updated(await self._transaction(lambda session: self._update_many(session, update)))
 
     async def replace_one(self, condition: Document, replacement: Document, *, upsert: bool) -> Reply:
         """Put another document in the place of the first visible one that matches."""
-        update = _Update(condition, replacement, None, None, upsert, is_replacement=True)
+        update = Update(condition, replacement, None, None, upsert, is_replacement=True)
         return self._updated(await self._transaction(lambda session: self._update_one(session, update)))
 
     async def delete_one(self, condition: Document) -> Reply:
@@ -130,29 +130,33 @@ class RuledWrites(RuledMatches):
             return None
         return field_paths.of_update(changes, array_filters or [])
 
-    async def _update_one(self, session: Session, update: "_Update") -> dict[str, Any]:
-        found = await self.visible(session, update.condition, 1)
+    async def _update_one(self, session: Session, update: "Update") -> dict[str, Any]:
+        return (await self._change(session, await self.visible(session, update.condition, 1), update)).counts
+
+    async def _change(self, session: Session, found: Sequence[bytes], update: "Update") -> "_Change":
+        """Change the document that was found, or insert one if it may."""
         if not found:
-            return await self._upserted(session, update)
+            return _Change(None, await self._upserted(session, update))
+        (old,) = found
         await self._check_touched(found, update)
         update = update.of_existing()
         if not update.changes and not update.is_replacement:
-            return {"matchedCount": 1, "modifiedCount": 0}
-        condition = self.again({"_id": {"$eq": _id(found[0])}}, update.condition)
+            return _Change(old, old)
+        condition = self.again({"_id": {"$eq": id_of(old)}}, update.condition)
         new = await self._changed(session, condition, update, upsert=False)
-        self._check_update(found[0], new)
-        return {"matchedCount": 1, "modifiedCount": int(found[0] != new)}
+        self._check_update(old, new)
+        return _Change(old, new)
 
-    async def _update_many(self, session: Session, update: "_Update") -> dict[str, Any]:
+    async def _update_many(self, session: Session, update: "Update") -> dict[str, Any]:
         found = await self.visible(session, update.condition, None)
         if not found:
-            return await self._upserted(session, update)
+            return _Change(None, await self._upserted(session, update)).counts
         await self._check_touched(found, update)
         update = update.of_existing()
         modified = 0
         for start in range(0, len(found) if update.changes else 0, AT_ONCE):
             old = {_key(each): each for each in found[start : start + AT_ONCE]}
-            ids = {"_id": {"$in": [_id(each) for each in old.values()]}}
+            ids = {"_id": {"$in": [id_of(each) for each in old.values()]}}
             with _without_text(self.rights):
                 await self.target.update_many(
                     self.again(ids, update.condition),
@@ -167,15 +171,15 @@ class RuledWrites(RuledMatches):
                     modified += before != new
         return {"matchedCount": len(found), "modifiedCount": modified}
 
-    async def _upserted(self, session: Session, update: "_Update") -> dict[str, Any]:
+    async def _upserted(self, session: Session, update: "Update") -> bytes | None:
         if not update.upsert:
-            return {"matchedCount": 0, "modifiedCount": 0}
+            return None
         # a document that the caller cannot see may match: it is not to be met
         new = await self._changed(session, {"$and": [update.condition, _NOBODY]}, update, upsert=True)
         self._check_insert(new)
-        return {"matchedCount": 0, "modifiedCount": 0, "upsertedId": _id(new)}
+        return new
 
-    async def _changed(self, session: Session, condition: Document, update: "_Update", *, upsert: bool) -> bytes:
+    async def _changed(self, session: Session, condition: Document, update: "Update", *, upsert: bool) -> bytes:
         """Change or insert one document inside the transaction, and return what became of it."""
         new: Any
         with _without_text(self.rights):
@@ -194,7 +198,7 @@ class RuledWrites(RuledMatches):
                 )
         return bytes(new.raw)
 
-    async def _check_touched(self, found: Sequence[bytes], update: "_Update") -> None:
+    async def _check_touched(self, found: Sequence[bytes], update: "Update") -> None:
         """Deny before MongoDB tries: its refusals name the type of what they refuse."""
         rights = self.rights
         async for some in in_parts(found, 0 if update.touched is None else len(update.touched.paths)):
@@ -210,18 +214,33 @@ class RuledWrites(RuledMatches):
         self._schema_check.refuse("update", old, new)
 
     async def _delete(self, session: Session, condition: Document, limit: int | None) -> int:
+        return await self._remove(session, await self.visible(session, condition, limit))
+
+    async def _remove(self, session: Session, found: Sequence[bytes]) -> int:
         ids = []
-        async for part in in_parts(await self.visible(session, condition, limit)):
+        async for part in in_parts(found):
             for old in part:
                 decision = self.rights.may_delete(old)
                 if not decision.allowed:
                     _deny("delete", decision)
-                ids.append(_id(old))
+                ids.append(id_of(old))
         count = 0
         for start in range(0, len(ids), AT_ONCE):
             some = {"_id": {"$in": ids[start : start + AT_ONCE]}}
             count += (await self.target.delete_many(some, session=session)).deleted_count
         return count
+
+
+class _Change(NamedTuple):
+    old: bytes | None
+    new: bytes | None
+
+    @property
+    def counts(self) -> dict[str, Any]:
+        if self.old is not None:
+            return {"matchedCount": 1, "modifiedCount": int(self.old != self.new)}
+        inserted = {} if self.new is None else {"upsertedId": id_of(self.new)}
+        return {"matchedCount": 0, "modifiedCount": 0, **inserted}
 
 
 class _New(NamedTuple):
@@ -231,7 +250,9 @@ class _New(NamedTuple):
     """Whether MongoDB will put its own time into it, so that what is stored is not what was checked."""
 
 
-class _Update(NamedTuple):
+class Update(NamedTuple):
+    """What an update or a replacement is to do."""
+
     condition: Document
     changes: Any
     array_filters: list[Any] | None
@@ -239,7 +260,7 @@ class _Update(NamedTuple):
     upsert: bool
     is_replacement: bool = False
 
-    def of_existing(self) -> "_Update":
+    def of_existing(self) -> "Update":
         """Return what it does to a document that is there, where $setOnInsert does nothing but tell by its errors."""
         if self.is_replacement or not isinstance(self.changes, dict):
             return self
@@ -264,12 +285,13 @@ def _is_now(value: Any) -> bool:
     return type(value) is Timestamp and value.time == value.inc == 0
 
 
-def _id(raw: bytes) -> Any:
+def id_of(raw: bytes) -> Any:
+    """Return the _id of a stored document."""
     return decoded(raw)["_id"]
 
 
 def _key(raw: bytes) -> bytes:
-    return bson.encode({"_id": _id(raw)})
+    return bson.encode({"_id": id_of(raw)})
 
 
 def _deny(verb: str, decision: Decision) -> NoReturn:

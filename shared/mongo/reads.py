@@ -97,7 +97,7 @@ async def distinct(target: Collection, name: str, condition: Document, settings:
         reply, _ = await _run(target, command, settings)
     except (ConnectionFailure, OperationFailure) as error:
         await _wait_or_raise(error, target)
-        reply, _ = await _run(target, command, settings)
+        reply = await _run_again(target, command, settings)
     values = elements(bytes(reply.raw))["values"].value
     await _hold(len(values), len(values), settings)
     return values
@@ -215,18 +215,32 @@ async def _asked(
     return reply["cursor"], address
 
 
-async def _run(target: Collection, command: dict[str, Any], settings: Settings) -> tuple[Any, Any]:
+async def _run(target: Collection, command: Document, settings: Settings) -> tuple[Any, Any]:
     """Return the reply to a command that reads, and the address of the server that gave it."""
-    command["maxTimeMS"] = left_ms(settings.mongo_db_timeout_ms)
-    database, client = target.database.name, target.database.client
-    async with await client._conn_for_reads(target.read_preference, None, next(iter(command))) as (
+    operation = next(iter(command))
+    async with await target.database.client._conn_for_reads(target.read_preference, None, operation) as (
         connection,
         preference,
     ):
-        reply = await connection.command(
-            database, command, preference, RAW, read_concern=target.read_concern, client=client
-        )
-        return reply, connection.address
+        return await _reply(target, command, settings, connection, preference), connection.address
+
+
+async def _run_again(target: Collection, command: Document, settings: Settings) -> Any:
+    """Return the reply to a command that reads, with the driver's retries."""
+
+    async def attempt(_session: Any, _server: Any, connection: Any, preference: Any) -> Any:
+        return await _reply(target, command, settings, connection, preference)
+
+    client, operation = target.database.client, next(iter(command))
+    return await client._retryable_read(attempt, target.read_preference, None, operation=operation)
+
+
+async def _reply(target: Collection, command: Document, settings: Settings, connection: Any, preference: Any) -> Any:
+    command["maxTimeMS"] = left_ms(settings.mongo_db_timeout_ms)
+    database = target.database
+    return await connection.command(
+        database.name, command, preference, RAW, read_concern=target.read_concern, client=database.client
+    )
 
 
 async def _wait_or_raise(error: ConnectionFailure | OperationFailure, target: Collection) -> None:

@@ -15,11 +15,12 @@ _PATHS = (
 )  # fmt: skip
 READS = (
     ("findOne", 12), ("find", 30), ("aggregate", 22), ("countDocuments", 8), ("estimatedDocumentCount", 1),
-    ("distinct", 12), ("deleteOne", 3), ("deleteMany", 3),
+    ("distinct", 12), ("deleteOne", 3), ("deleteMany", 3), ("findOneAndDelete", 3),
 )  # fmt: skip
 ALL = (
     ("findOne", 8), ("find", 16), ("aggregate", 14), ("countDocuments", 3), ("distinct", 4), ("updateOne", 22),
     ("updateMany", 12), ("replaceOne", 7), ("insertOne", 6), ("insertMany", 4), ("deleteOne", 5), ("deleteMany", 4),
+    ("findOneAndUpdate", 10), ("findOneAndReplace", 4), ("findOneAndDelete", 4),
 )  # fmt: skip
 
 
@@ -193,6 +194,24 @@ def _replace_one(random: Random, pool: Pool) -> Document:
     return _upsert(random, {"filter": condition(random, pool), "replacement": replacement})
 
 
+def _find_one_and_update(random: Random, pool: Pool) -> Document:
+    return _returning(random, pool, _update(random, pool))
+
+
+def _find_one_and_replace(random: Random, pool: Pool) -> Document:
+    return _returning(random, pool, _replace_one(random, pool))
+
+
+def _find_one_and_delete(random: Random, pool: Pool) -> Document:
+    return _returning(random, pool, _delete(random, pool))
+
+
+def _returning(random: Random, pool: Pool, body: Document) -> Document:
+    asked = _find_one(random, pool)
+    del asked["filter"]
+    return body | asked | {"returnDocument": random.choice(["Before", "After"])}
+
+
 def _upsert(random: Random, body: Document) -> Document:
     return body | {"upsert": True} if random.random() < 0.2 else body
 
@@ -232,4 +251,7 @@ _MAKERS = {
     "replaceOne": _replace_one,
     "deleteOne": _delete,
     "deleteMany": _delete,
+    "findOneAndUpdate": _find_one_and_update,
+    "findOneAndReplace": _find_one_and_replace,
+    "findOneAndDelete": _find_one_and_delete,
 }

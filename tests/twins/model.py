@@ -19,6 +19,8 @@ class Outcome(NamedTuple):
 
     documents: list[Document]
     counts: Document | None
+    change: tuple[Document | None, Document | None] = (None, None)
+    """The document of a write of one before and after it; of several, any."""
 
 
 class Model:
@@ -40,8 +42,8 @@ class Model:
             if action in {"insertOne", "insertMany"}:
                 return self._inserted([body["document"]] if action == "insertOne" else body["documents"])
             found = self._found(body["filter"])
-            found = found[:1] if action in {"updateOne", "replaceOne", "deleteOne"} else found
-            if action in {"deleteOne", "deleteMany"}:
+            found = found[:1] if action not in {"updateMany", "deleteMany"} else found
+            if action in {"deleteOne", "deleteMany", "findOneAndDelete"}:
                 return self._deleted(found)
             if not found and body.get("upsert"):
                 return self._upserted(body)
@@ -104,7 +106,8 @@ class Model:
         if not all(self._oracle.may_delete(self._stored[position]) for position in found):
             raise Refused
         left = [each for position, each in enumerate(self._stored) if position not in found]
-        return Outcome(left, {"deletedCount": len(found)})
+        change = (self._stored[found[0]] if found else None, None)
+        return Outcome(left, {"deletedCount": len(found)}, change)
 
     def _upserted(self, body: Document) -> Outcome:
         new = dict(body["filter"])
@@ -116,14 +119,15 @@ class Model:
                     apply(new, operator, path.split("."), operand)
         new = new if "_id" in new else {"_id": NEW, **new}
         self._refuse_insert(new, self._stored)
-        return Outcome([*self._stored, new], {"matchedCount": 0, "modifiedCount": 0})
+        return Outcome([*self._stored, new], {"matchedCount": 0, "modifiedCount": 0}, (None, new))
 
     def _updated(self, found: list[int], body: Document) -> Outcome:
         after = list(self._stored)
         for position in found:
             after[position] = self._changed(position, body)
         modified = sum(_encoded(after[position]) != _encoded(self._stored[position]) for position in found)
-        return Outcome(after, {"matchedCount": len(found), "modifiedCount": modified})
+        change = (self._stored[found[0]], after[found[0]]) if found else (None, None)
+        return Outcome(after, {"matchedCount": len(found), "modifiedCount": modified}, change)
 
     def _changed(self, position: int, body: Document) -> Document:
         old = self._stored[position]

@@ -10,9 +10,8 @@ from tests.twins import rules
 from tests.twins.documents import NAMES, document
 from tests.twins.oracle import cut
 from tests.twins.plain import Document, equal
-from tests.twins.world import Case, Difference, World, plain
+from tests.twins.world import EXACT, Case, Difference, World, plain
 
-_EXACT = json_util.JSONOptions(json_mode=json_util.JSONMode.CANONICAL, tz_aware=False)
 _IDS = range(1, 8)
 
 
@@ -64,7 +63,7 @@ class Reads:
         answer = await self.world.call(case, 0, call)
         if answer.status != 200:
             return Difference("refused", answer, None)
-        body = json_util.loads(answer.body, json_options=_EXACT)
+        body = json_util.loads(answer.body, json_options=EXACT)
         if "values" in body:
             values = _values(call["body"]["fieldName"], await self._visible(case, call))
             found = plain(body["values"])

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 import bson
+from bson import json_util
 from bson.dbref import DBRef
 from bson.objectid import ObjectId
 from bson.timestamp import Timestamp
@@ -16,6 +17,8 @@ from tests.twins.documents import USER
 from tests.twins.host import COLLECTIONS, DATABASES, Answer, Host
 from tests.twins.oracle import Oracle
 from tests.twins.plain import NEW, Document
+
+EXACT = json_util.JSONOptions(json_mode=json_util.JSONMode.CANONICAL, tz_aware=False)
 
 
 class Case(NamedTuple):
@@ -82,7 +85,7 @@ class World:
 
     async def stored(self, case: Case, number: int) -> list[Document]:
         """Return what one of the databases holds; what was made just now is NEW."""
-        return [self._without_new(plain(each)) async for each in self._place(case, number).find()]
+        return [self.without_new(plain(each)) async for each in self._place(case, number).find()]
 
     async def restore(self, case: Case, *numbers: int) -> None:
         """Have databases hold again what the case says."""
@@ -94,11 +97,12 @@ class World:
         await place.delete_many({})
         await place.insert_many([dict(each) for each in (case.ones, case.others)[number]])
 
-    def _without_new(self, value: Any) -> Any:
+    def without_new(self, value: Any) -> Any:
+        """Return a value with NEW in place of what was made just now."""
         if isinstance(value, dict):
-            return {name: self._without_new(each) for name, each in value.items()}
+            return {name: self.without_new(each) for name, each in value.items()}
         if isinstance(value, list):
-            return [self._without_new(each) for each in value]
+            return [self.without_new(each) for each in value]
         is_id = isinstance(value, ObjectId) and value.generation_time.timestamp() >= self.started
         is_time = isinstance(value, Timestamp) and value.time >= self.started
         is_date = isinstance(value, datetime) and value.replace(tzinfo=UTC).timestamp() >= self.started

@@ -9,13 +9,14 @@ from bson import json_util
 from tests.twins import rules
 from tests.twins.documents import document, inner, scalar, value
 from tests.twins.model import Model, Outcome
+from tests.twins.oracle import cut
 from tests.twins.plain import Document
-from tests.twins.world import Case, Difference, World
+from tests.twins.world import EXACT, Case, Difference, World, plain
 
 _CALLS = 25  # of each case
 _ACTIONS = (
     "updateOne", "updateOne", "updateOne", "updateMany", "replaceOne", "insertOne", "insertMany", "deleteOne",
-    "deleteMany",
+    "deleteMany", "findOneAndUpdate", "findOneAndUpdate", "findOneAndReplace", "findOneAndDelete",
 )  # fmt: skip
 _NAMES = ("a", "b", "n", "owner", "team", "deleted", "secret", "made")
 
@@ -42,7 +43,7 @@ class Writes:
         """Give writes of the documents of a case."""
         for _ in range(_CALLS):
             action = random.choice(_ACTIONS)
-            yield {"action": action, "form": "json", "body": _body(random, case, action)}
+            yield {"action": action, "form": "ejson", "body": _body(random, case, action)}
 
     async def compare(self, case: Case, call: Document) -> Difference | None:
         """Send a write to one of the databases; return what is not as the model says. It is as before then."""
@@ -55,8 +56,14 @@ class Writes:
         is_done = answer.status < 300
         if is_done is (expected.counts is None):
             return Difference("allowed" if is_done else "refused", answer, expected)
-        counts = json_util.loads(answer.body)
-        if expected.counts and any(counts[name] != number for name, number in expected.counts.items()):
+        if not is_done:
+            return None if _same(after, expected) else Difference("stored", after, expected)
+        counts = json_util.loads(answer.body, json_options=EXACT)
+        if "document" in counts:
+            returned = self.world.without_new(plain(counts["document"]))
+            if not _is_shown(case, call, returned, expected):
+                return Difference("returned", answer, expected)
+        elif expected.counts and any(counts[name] != number for name, number in expected.counts.items()):
             return Difference("counts", answer, expected)
         return None if _same(after, expected) else Difference("stored", after, expected)
 
@@ -73,11 +80,13 @@ def _body(random: Random, case: Case, action: str) -> Document:
     if action == "insertMany":
         return {"documents": [_new(random) for _ in range(random.choice([1, 2]))]}
     body: Document = {"filter": _condition(random, case)}
-    if action in {"updateOne", "updateMany"}:
+    if action.startswith("findOneAnd"):
+        body["returnDocument"] = random.choice(["Before", "After"])
+    if action in {"updateOne", "updateMany", "findOneAndUpdate"}:
         body["update"] = _update(random)
-    if action == "replaceOne":
+    if action in {"replaceOne", "findOneAndReplace"}:
         body["replacement"] = _replacement(random, case)
-    if action in {"updateOne", "updateMany", "replaceOne"} and random.random() < 0.2:
+    if body.keys() & {"update", "replacement"} and random.random() < 0.2:
         body["upsert"] = True
     return body
 
@@ -118,6 +127,17 @@ def _update(random: Random) -> Document:
         operand = {"$unset": "", "$inc": random.choice([0, 1, -2]), "$push": inner(random)}.get(operator, value(random))
         changes.setdefault(operator, {})[path] = operand
     return {name: changes[name] for name in ("$set", "$unset", "$inc", "$push") if name in changes}
+
+
+def _is_shown(case: Case, call: Document, returned: Document | None, expected: Outcome) -> bool:
+    """Tell whether the document that is returned is what is visible of it at that time."""
+    is_after = call["body"]["returnDocument"] == "After" and call["action"] != "findOneAndDelete"
+    document = expected.change[is_after]
+    if is_after and case.oracle.queries:
+        return True  # whether a filter's query still finds it is MongoDB's to say
+    shown = False if document is None else case.oracle.shown(document)
+    visible = None if document is None or shown is False else cut(document, shown)
+    return bool(_sorted(returned) == _sorted(visible))
 
 
 def _same(after: list[Document], expected: Outcome) -> bool:

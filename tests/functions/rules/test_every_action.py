@@ -26,6 +26,9 @@ CALLS: dict[str, dict[str, Any]] = {
     "replaceOne": {"filter": {"n": 1}, "replacement": {"owner": "ANN"}},
     "deleteOne": {"filter": {"n": 1}},
     "deleteMany": {"filter": {"n": 1}},
+    "findOneAndUpdate": {"filter": {"n": 1}, "update": {"$set": {"m": 1}}, "sort": {"_id": 1}},
+    "findOneAndReplace": {"filter": {"n": 1}, "replacement": {"owner": "ANN"}, "returnDocument": "After"},
+    "findOneAndDelete": {"filter": {"n": 1}},
 }
 """A call of each action that finds documents where n is 1, or makes some of the owner ANN, who is the caller."""
 

@@ -131,6 +131,7 @@ async def test_a_write_that_was_lost_and_then_refused_unread_may_have_happened(
         "insert",
         "update",
         "delete",
+        "findAndModify",
         times=ALWAYS,
         errorCode=462,
         errorLabels=["SystemOverloadedError", "RetryableError"],

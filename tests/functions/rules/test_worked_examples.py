@@ -29,7 +29,10 @@ def staff() -> list[Any]:
 
 def calls() -> list[tuple[str, str, str, str]]:
     """Return action, body, status and reply of each example of a call."""
-    call = re.compile(r"^(find|aggregate|countDocuments|distinct|updateOne|replaceOne) (\{.*\})\n(\d{3}) (\{.*\})$", re.MULTILINE)
+    call = re.compile(
+        r"^(find|aggregate|countDocuments|distinct|findOneAndUpdate|updateOne|replaceOne) (\{.*\})\n(\d{3}) (\{.*\})$",
+        re.MULTILINE,
+    )
     return call.findall((ROOT / "docs" / "rules.md").read_text())
 
 
