@@ -7,11 +7,12 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from shared import turns
+from shared.access.cutting import StoredTrimming
 from shared.access.protocol import Changes, Reply
 from shared.access.ruled import Paths
 from shared.access.ruled_reads import RuledReads
 from shared.access.ruled_writes import RuledWrites, Update, id_of
-from shared.access.trimming import StoredTrimming, Trimming
+from shared.access.trimming import Trimming
 from shared.documents import replies
 from shared.documents.ejson import Document
 from shared.mongo.deadlines import Session

@@ -4,8 +4,8 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any
 
+from shared.access.cutting import Sighting, StoredTrimming, Visible
 from shared.access.ruled import Paths, Ruled, batch_size
-from shared.access.trimming import Sighting, StoredTrimming, Visible
 from shared.documents.ejson import Document
 from shared.documents.elements import split
 from shared.mongo import reads

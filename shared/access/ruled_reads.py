@@ -11,11 +11,12 @@ from contextlib import aclosing
 from pymongo.errors import OperationFailure
 
 from shared import turns
+from shared.access.cutting import Sighting, StoredTrimming, Visible
 from shared.access.full import LIMIT
 from shared.access.joins import behind
 from shared.access.protocol import Reply
 from shared.access.ruled import Ruled, Trims, batch_size, in_parts
-from shared.access.trimming import Sighting, StoredTrimming, Trimming, Visible
+from shared.access.trimming import Trimming
 from shared.documents import replies
 from shared.documents.ejson import Document
 from shared.documents.elements import decoded, identity, pieces, split

@@ -4,9 +4,9 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
 from shared import turns
+from shared.access.cutting import Cutting, Tally
 from shared.access.protocol import Reply
 from shared.access.ruled_reads import RuledReads
-from shared.access.trimming import Cutting, Tally
 from shared.documents.distinct import DistinctValues
 from shared.documents.ejson import Document
 from shared.errors import InvalidParameterError

@@ -7,7 +7,7 @@ transaction, so that no other write comes between the check and what was checked
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
-from typing import Any, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 import bson
 from bson.raw_bson import RawBSONDocument
@@ -30,9 +30,11 @@ from shared.mongo.deadlines import Session, transaction
 from shared.mongo.refusals import translated
 from shared.rules import field_paths
 from shared.rules.field_paths import Touched
-from shared.rules.ruleset import NO_ROLE, Rights
-from shared.rules.writing import Decision
+from shared.rules.writing import NO_ROLE, Decision
 from shared.turns import Steps
+
+if TYPE_CHECKING:
+    from shared.rules.ruleset import Rights
 
 _NOBODY: Document = {"$nor": [{}]}
 
@@ -268,7 +270,7 @@ class Update(NamedTuple):
 
 
 @contextmanager
-def _without_text(rights: Rights) -> Iterator[None]:
+def _without_text(rights: "Rights") -> Iterator[None]:
     """Leave out the text of a refusal of MongoDB's: it may repeat values of the document that are hidden."""
     try:
         yield

@@ -17,11 +17,11 @@ from shared.rules.filters import Filter
 from shared.rules.functions import functions_of, outcomes
 from shared.rules.masks import Mask, cut
 from shared.rules.roles import Role
-from shared.rules.ruleset import NO_ROLE, Ruleset
+from shared.rules.ruleset import Ruleset
 from shared.rules.schema import MOST_FAILURES, Schema, SlowPatternError
 from shared.rules.translations import NOTHING
 from shared.rules.values import MISSING
-from shared.rules.writing import Change, Decision, differences
+from shared.rules.writing import NO_ROLE, Change, Decision, differences
 
 type Operation = Literal["read", "insert", "update", "delete"]
 type Steps = Generator[str, None, Decision]

@@ -15,9 +15,7 @@ from shared.rules.projections import Projection
 from shared.rules.roles import Role
 from shared.rules.translations import EVERYTHING, NOTHING, Translation, all_of, any_of, negation, under_any_collation
 from shared.rules.values import Path, Use, path
-from shared.rules.writing import Decision
-
-NO_ROLE = "no matching role for document"
+from shared.rules.writing import NO_ROLE, Decision
 
 _MOST_BOUND = 1_000  # callers, for each collection
 _MOST_NAMES = 4  # looking for each in the bytes of a document costs a fifth of decoding it again

@@ -9,6 +9,8 @@ from shared.rules.fields import FieldRule
 from shared.rules.roles import Role
 from shared.rules.values import MISSING
 
+NO_ROLE = "no matching role for document"
+
 
 class Decision(NamedTuple):
     """Whether something is allowed; the role that decided, if any applied, and which of its members said so."""

@@ -14,11 +14,15 @@ import bson
 
 from bench import machine
 from functions.aggregate import Aggregate
+from functions.count import CountDocuments, EstimatedDocumentCount
 from functions.delete import Delete
+from functions.distinct import Distinct
 from functions.find import Find, FindOne
+from functions.find_one_and import FindOneAndDelete, FindOneAndReplace, FindOneAndUpdate
 from functions.insert import InsertMany, InsertOne
 from functions.update import ReplaceOne, Update
-from shared.access.trimming import StoredTrimming, Trimming
+from shared.access.cutting import StoredTrimming
+from shared.access.trimming import Trimming
 from shared.documents import ejson
 from shared.errors import DataAPIError
 from shared.guard.complexity import Complexity
@@ -47,10 +51,16 @@ _OVER_HTTP = 10  # one case of so many
 _CONNECTIONS = 8
 _REQUESTS: dict[str, type[Request]] = {
     "aggregate": Aggregate,
+    "countDocuments": CountDocuments,
     "deleteMany": Delete,
     "deleteOne": Delete,
+    "distinct": Distinct,
+    "estimatedDocumentCount": EstimatedDocumentCount,
     "find": Find,
     "findOne": FindOne,
+    "findOneAndDelete": FindOneAndDelete,
+    "findOneAndReplace": FindOneAndReplace,
+    "findOneAndUpdate": FindOneAndUpdate,
     "insertMany": InsertMany,
     "insertOne": InsertOne,
     "replaceOne": ReplaceOne,

@@ -8,10 +8,11 @@ from typing import Any
 import bson
 import pytest
 
+from shared.access.cutting import Sighting, StoredTrimming
 from shared.access.full import FullAccess
 from shared.access.opening import RuledAccess
 from shared.access.protocol import Reply
-from shared.access.trimming import Sighting, StoredTrimming, Trimming
+from shared.access.trimming import Trimming
 from shared.mongo.clients import RAW, Clients
 from shared.requests import Reading
 from shared.rules.compiler.operands import Constants
