@@ -3,16 +3,30 @@
 from shared.access.protocol import Reply
 from shared.documents.ejson import Document
 from shared.endpoint.actions import ACTION_ROUTE, ALL_METHODS, Actions, Call
+from shared.guard.joins import written_by
 from shared.operators import Place, Placed
+from shared.options import OF_READS
 from shared.requests import Request
 
 bp = Actions()
 
 
 class Aggregate(Request, frozen=True, kw_only=True):
-    """The members of aggregate; an empty pipeline gives all documents."""
+    """The members of aggregate; an empty pipeline gives all documents, one without a collection is of a database."""
 
+    takes = OF_READS | {
+        "allowDiskUse", "batchSize", "bypassDocumentValidation", "collation", "hint", "let", "writeConcern",
+    }  # fmt: skip
+
+    of_database = True
+
+    collection: str = ""
     pipeline: list[Document]
+
+    @property
+    def written(self) -> tuple[str, str] | None:
+        """The last stage may write what comes out."""
+        return written_by(self.pipeline, self.database)
 
     def interpreted(self) -> tuple[Placed, ...]:
         """All of it is stages and expressions."""

@@ -6,13 +6,16 @@ from shared.access.protocol import Reply
 from shared.documents.ejson import Document
 from shared.endpoint.actions import ACTION_ROUTE, ALL_METHODS, Actions, Call
 from shared.operators import Place, Placed
-from shared.requests import Reading, Request, whole
+from shared.options import OF_READS, whole
+from shared.requests import Reading, Request
 
 bp = Actions()
 
 
 class CountDocuments(Request, frozen=True, kw_only=True):
     """The members of countDocuments; a limit of 0 means no limit."""
+
+    takes = OF_READS | {"collation", "hint"}
 
     filter: Document = field(default_factory=dict)
     limit: int | float = 0
@@ -25,6 +28,8 @@ class CountDocuments(Request, frozen=True, kw_only=True):
 
 class EstimatedDocumentCount(Request, frozen=True, kw_only=True):
     """The members of estimatedDocumentCount: none of its own."""
+
+    takes = OF_READS
 
     def interpreted(self) -> tuple[Placed, ...]:
         """Nothing."""

@@ -4,6 +4,7 @@ from shared.access.protocol import Reply
 from shared.documents.ejson import Document
 from shared.endpoint.actions import ACTION_ROUTE, ALL_METHODS, Actions, Call
 from shared.operators import Place, Placed
+from shared.options import OF_WRITES
 from shared.requests import Request
 
 bp = Actions()
@@ -11,6 +12,9 @@ bp = Actions()
 
 class Delete(Request, frozen=True, kw_only=True):
     """The members of deleteOne and deleteMany; without a filter nothing is deleted."""
+
+    takes = OF_WRITES | {"collation", "hint", "let"}
+    ignores = frozenset()
 
     filter: Document
 

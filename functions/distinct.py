@@ -7,6 +7,7 @@ from shared.documents.ejson import Document
 from shared.endpoint.actions import ACTION_ROUTE, ALL_METHODS, Actions, Call
 from shared.errors import InvalidParameterError
 from shared.operators import Place, Placed
+from shared.options import OF_READS
 from shared.requests import Request
 
 bp = Actions()
@@ -14,6 +15,8 @@ bp = Actions()
 
 class Distinct(Request, frozen=True, kw_only=True):
     """The members of distinct."""
+
+    takes = OF_READS | {"collation", "hint"}
 
     field_name: str
     filter: Document = field(default_factory=dict)

@@ -6,7 +6,8 @@ from shared.access.protocol import Reply
 from shared.documents.ejson import Document
 from shared.endpoint.actions import ACTION_ROUTE, ALL_METHODS, Actions, Call
 from shared.operators import Place, Placed
-from shared.requests import Reading, Request, sort_keys, whole
+from shared.options import OF_READS, whole
+from shared.requests import Reading, Request, sort_keys
 
 bp = Actions()
 
@@ -17,9 +18,15 @@ MAX_LIMIT = 50_000
 class FindOne(Request, frozen=True, kw_only=True):
     """The members of findOne; `sort` was never documented for it, but clients send it."""
 
+    takes = OF_READS | {
+        "allowDiskUse", "allowPartialResults", "batchSize", "collation", "hint", "let", "max", "min", "returnKey",
+        "showRecordId",
+    }  # fmt: skip
+
     filter: Document = field(default_factory=dict)
     projection: Document = field(default_factory=dict)
     sort: Document = field(default_factory=dict)
+    skip: int | float = 0
 
     def interpreted(self) -> tuple[Placed, ...]:
         """Everything here is a query."""
@@ -30,7 +37,6 @@ class Find(FindOne, frozen=True, kw_only=True):
     """The members of find; a limit of 0 means no limit but the cap."""
 
     limit: int | float = DEFAULT_LIMIT
-    skip: int | float = 0
 
 
 @bp.route(ACTION_ROUTE + "findOne", methods=ALL_METHODS)
@@ -38,8 +44,9 @@ class Find(FindOne, frozen=True, kw_only=True):
 async def find_one(call: Call) -> Reply:
     """Return the first document that matches, or null."""
     request = await call.typed(FindOne)
+    reading = Reading(request.filter, request.projection, sort_keys(request.sort), skip=whole("skip", request.skip))
     async with call.access(request) as access:
-        return await access.find_one(Reading(request.filter, request.projection, sort_keys(request.sort)))
+        return await access.find_one(reading)
 
 
 @bp.route(ACTION_ROUTE + "find", methods=ALL_METHODS)

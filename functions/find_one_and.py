@@ -7,6 +7,7 @@ from shared.documents.ejson import Document
 from shared.endpoint.actions import ACTION_ROUTE, ALL_METHODS, Actions, Call
 from shared.errors import InvalidParameterError
 from shared.operators import Place, Placed
+from shared.options import OF_WRITES
 from shared.requests import Replacing, Request, Returned, Updating, sort_keys
 
 bp = Actions()
@@ -38,6 +39,9 @@ class FindOneAndReplace(Replacing, frozen=True, kw_only=True):
 
 class FindOneAndDelete(Request, frozen=True, kw_only=True):
     """The members of findOneAndDelete; without a filter nothing is deleted."""
+
+    takes = OF_WRITES | {"collation", "hint", "let"}
+    ignores = frozenset()
 
     filter: Document
     projection: Document = field(default_factory=dict)

@@ -8,6 +8,7 @@ from shared.documents.ejson import Document
 from shared.endpoint.actions import ACTION_ROUTE, ALL_METHODS, Actions, Call
 from shared.errors import InvalidParameterError
 from shared.operators import Placed
+from shared.options import OF_WRITES
 from shared.requests import Request, wrong_type
 
 bp = Actions()
@@ -18,6 +19,8 @@ MAX_DOCUMENTS = 100_000  # what MongoDB takes in one batch
 class InsertOne(Request, frozen=True, kw_only=True):
     """The members of insertOne."""
 
+    takes = OF_WRITES | {"bypassDocumentValidation"}
+
     document: Document
 
     def interpreted(self) -> tuple[Placed, ...]:
@@ -27,6 +30,8 @@ class InsertOne(Request, frozen=True, kw_only=True):
 
 class InsertMany(Request, frozen=True, kw_only=True):
     """The members of insertMany."""
+
+    takes = OF_WRITES | {"bypassDocumentValidation", "ordered"}
 
     documents: list[Any]
 

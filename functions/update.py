@@ -1,28 +1,49 @@
 """updateOne, updateMany, replaceOne."""
 
+from msgspec import field
+
 from shared.access.protocol import Reply
+from shared.documents.ejson import Document
 from shared.endpoint.actions import ACTION_ROUTE, ALL_METHODS, Actions, Call
-from shared.requests import Replacing, Updating
+from shared.operators import Place, Placed
+from shared.requests import Replacing, Updating, sort_keys
 
 bp = Actions()
 
 
-class Update(Updating, frozen=True, kw_only=True):
-    """The members of updateOne and updateMany; `update` may be a pipeline."""
+class UpdateOne(Updating, frozen=True, kw_only=True):
+    """The members of updateOne; `update` may be a pipeline, and `sort` needs MongoDB 8.0 where no rules apply."""
+
+    sort: Document = field(default_factory=dict)
+
+    def interpreted(self) -> tuple[Placed, ...]:
+        """The sort, too."""
+        return *super().interpreted(), (Place.SORT, self.sort)
+
+
+class UpdateMany(Updating, frozen=True, kw_only=True):
+    """The members of updateMany; `update` may be a pipeline."""
 
 
 class ReplaceOne(Replacing, frozen=True, kw_only=True):
-    """The members of replaceOne."""
+    """The members of replaceOne; `sort` needs MongoDB 8.0 where no rules apply."""
+
+    sort: Document = field(default_factory=dict)
+
+    def interpreted(self) -> tuple[Placed, ...]:
+        """The sort, too."""
+        return *super().interpreted(), (Place.SORT, self.sort)
 
 
 @bp.route(ACTION_ROUTE + "updateOne", methods=ALL_METHODS)
 @bp.action("updateOne", reads=False)
 async def update_one(call: Call) -> Reply:
     """Change the first document that matches."""
-    request = await call.typed(Update)
+    request = await call.typed(UpdateOne)
+    sort = sort_keys(request.sort)
     async with call.access(request) as access:
         return await access.update_one(
-            request.filter, request.update, request.array_filters or None, upsert=bool(request.upsert)
+            request.filter, request.update, request.array_filters or None, upsert=bool(request.upsert), sort=sort
         )
 
 
@@ -30,7 +51,7 @@ async def update_one(call: Call) -> Reply:
 @bp.action("updateMany", reads=False)
 async def update_many(call: Call) -> Reply:
     """Change all documents that match."""
-    request = await call.typed(Update)
+    request = await call.typed(UpdateMany)
     async with call.access(request) as access:
         return await access.update_many(
             request.filter, request.update, request.array_filters or None, upsert=bool(request.upsert)
@@ -42,5 +63,6 @@ async def update_many(call: Call) -> Reply:
 async def replace_one(call: Call) -> Reply:
     """Put another document in the place of the first that matches; its _id stays."""
     request = await call.typed(ReplaceOne)
+    sort = sort_keys(request.sort)
     async with call.access(request) as access:
-        return await access.replace_one(request.filter, request.replacement, upsert=bool(request.upsert))
+        return await access.replace_one(request.filter, request.replacement, upsert=bool(request.upsert), sort=sort)

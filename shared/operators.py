@@ -56,6 +56,7 @@ class Place(IntEnum):
     GRAPH_LOOKUP = 22
     GEO_NEAR = 23
     VECTOR_SEARCH = 24
+    MERGE = 25
 
 
 type Placed = tuple[Place, Any]
@@ -73,6 +74,10 @@ class Operator(NamedTuple):
     """Whether it gives something else each time."""
     reveals: bool = False
     """Whether it shows something of the server, beside the documents."""
+    writes: bool = False
+    """Whether it is a stage that writes to the collection that it names."""
+    compares: bool = False
+    """Whether it is an update that compares texts."""
 
 
 class Grammar(NamedTuple):
@@ -213,10 +218,11 @@ STAGES = (
         """,
         Operator(_NOBODY, reveals=True),
     )
-    # they write, or reach outside the database: those of Atlas's streams and its SQL
+    | _all("$merge", Operator(_NAMED, Place.MERGE, other="into", varies=True, writes=True))
+    | _all("$out", Operator(_NAMED, Place.DATA, other="coll", varies=True, writes=True))
+    # they reach outside the database: those of Atlas's streams and its SQL
     | _all(
         """
-        $merge $out
         $cachedLookup $emit $externalFunction $hoppingWindow $https $sessionWindow $setStreamMeta $source $sql
         $tumblingWindow $validate
         """,
@@ -225,15 +231,19 @@ STAGES = (
 )
 
 UPDATES = (
-    _all("$bit $inc $max $min $mul $pop $pullAll $rename $set $setOnInsert $unset", Operator(_RULED, Place.STORED))
+    _all("$bit $inc $mul $pop $rename $set $setOnInsert $unset", Operator(_RULED, Place.STORED))
+    | _all("$max $min $pullAll", Operator(_RULED, Place.STORED, compares=True))
     | _all("$currentDate", Operator(_RULED, Place.STORED, varies=True))
-    | _all("$pull", Operator(_RULED, Place.PULLS))
-    | _all("$addToSet $push", Operator(_RULED, Place.PUSHES))
+    | _all("$pull", Operator(_RULED, Place.PULLS, compares=True))
+    | _all("$addToSet $push", Operator(_RULED, Place.PUSHES, compares=True))
 )
 _MODIFIERS = _all("$each $position $slice $sort", Operator(_RULED, Place.STORED))
 
-JOINS = {name: stage.other for name, stage in STAGES.items() if stage.other}
-"""The member of each stage that reads another collection, which names it."""
+OTHERS = {name: stage.other for name, stage in STAGES.items() if stage.other}
+"""The member of each stage that reads or writes another collection, which names it."""
+
+JOINS = frozenset(name for name in OTHERS if not STAGES[name].writes)
+"""The stages that read another collection."""
 
 WITH_PIPELINES = frozenset(
     name for name, stage in STAGES.items() if stage.operand in {Place.PIPELINES, Place.LOOKUP, Place.FUSION}
@@ -271,6 +281,7 @@ GRAMMAR: Mapping[Place, Grammar] = {
     Place.FUSION: Grammar(EXPRESSIONS, members={"input": Place.FUSED}),
     Place.LOOKUP: Grammar(EXPRESSIONS, members={"pipeline": Place.PIPELINE}),
     Place.GRAPH_LOOKUP: Grammar(EXPRESSIONS, members={"restrictSearchWithMatch": Place.QUERY}),
+    Place.MERGE: Grammar(EXPRESSIONS, members={"whenMatched": Place.PIPELINE}),
     Place.GEO_NEAR: Grammar(EXPRESSIONS, members={"query": Place.QUERY}),
     Place.VECTOR_SEARCH: Grammar(IN_DATA, Place.DATA, members={"filter": Place.QUERY}),
 }

@@ -1,6 +1,6 @@
 """A request's body -> a typed request (pure)."""
 
-from typing import Any, NamedTuple, Self
+from typing import Any, ClassVar, NamedTuple, Self
 
 import msgspec
 from bson.code import Code
@@ -9,9 +9,14 @@ from msgspec import field
 from shared.documents.ejson import Document
 from shared.errors import InvalidParameterError, MissingParameterError, WrongTypeError
 from shared.operators import Place, Placed
+from shared.options import NO_OPTIONS, OF_WRITES, OPTIONS, Options
 
+_OPTIONS = "options"  # made of members here, never one that is sent
 _MISSING = "Object missing required field `"
-_MAX_INT64 = 2**63 - 1
+
+
+type Sort = list[tuple[str, Any]] | None
+"""The keys of a sort with their directions, None for none."""
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -20,6 +25,21 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     data_source: str
     database: str
     collection: str
+    options: Options = NO_OPTIONS
+
+    takes: ClassVar[frozenset[str]] = frozenset()
+    """The names of the options that it takes."""
+
+    ignores: ClassVar[frozenset[str]] = frozenset({"limit", "skip", "sort"})
+    """Members of find that clients send with other actions, too; a write that they would change refuses them."""
+
+    of_database: ClassVar[bool] = False
+    """Whether it may be of a whole database, with an empty name of the collection."""
+
+    @property
+    def written(self) -> tuple[str, str] | None:
+        """The namespace that a pipeline writes to, as database and collection."""
+        return None
 
     def interpreted(self) -> tuple[Placed, ...]:
         """Return what MongoDB will interpret rather than store, with how: where operators are looked for."""
@@ -33,9 +53,12 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     def from_body(cls, body: Document) -> Self:
         """Raise MissingParameterError or WrongTypeError naming the member. Null means absent, others are ignored."""
         given = {name: member for name, member in body.items() if member is not None}
+        given.pop(_OPTIONS, None)
         for name, member in given.items():
-            if isinstance(member, Code):  # which is a str to Python
+            if isinstance(member, Code) and name != "comment":  # which is a str to Python
                 raise WrongTypeError(f"'{name}': expected another type, got code")
+        if not OPTIONS.keys().isdisjoint(given):
+            given[_OPTIONS] = Options.of(given, cls.takes, cls.ignores.union(cls.__struct_encode_fields__))
         try:
             return msgspec.convert(given, cls)
         except msgspec.ValidationError as error:
@@ -47,7 +70,7 @@ class Reading(NamedTuple):
 
     filter: Document
     projection: Document
-    sort: list[tuple[str, Any]] | None
+    sort: Sort
     limit: int = 1
     skip: int = 0
 
@@ -59,6 +82,9 @@ class Reading(NamedTuple):
 
 class Upsertable(Request, frozen=True, kw_only=True):
     """A write that may insert what it does not find. Swagger-made clients send "" for false."""
+
+    takes = OF_WRITES | {"bypassDocumentValidation", "collation", "hint", "let"}
+    ignores = frozenset()
 
     upsert: bool | str = False
 
@@ -116,18 +142,11 @@ class Returned(NamedTuple):
     """Which document a write of one finds, and what of it is returned: as it was, or as it is afterwards."""
 
     projection: Document
-    sort: list[tuple[str, Any]] | None
+    sort: Sort
     is_after: bool = False
 
 
-def whole(name: str, number: float) -> int:
-    """Return a count that a caller may have written as 5, 5.0 or a long; raise if it is negative or a fraction."""
-    if number != number // 1 or number < 0:
-        raise InvalidParameterError(f"'{name}' must be a whole number of at least 0")
-    return min(int(number), _MAX_INT64)
-
-
-def sort_keys(sort: Document) -> list[tuple[str, Any]] | None:
+def sort_keys(sort: Document) -> Sort:
     """Return the keys in the order the caller wrote them, with directions that the driver takes."""
     keys: list[tuple[str, Any]] = []
     for key, direction in sort.items():

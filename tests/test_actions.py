@@ -3,15 +3,28 @@
 import importlib
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import function_app
 from admin.access import OPERATIONS
 from shared.endpoint.actions import Action
+from shared.requests import Request
 from tests.hosts import ROOT
 
+
+def kinds_of(action: Action) -> list[type[Request]]:
+    """Return the types of requests that a handler names."""
+    handler: Any = action.handle
+    named = [handler.__globals__.get(name) for name in handler.__code__.co_names]
+    return [each for each in named if isinstance(each, type) and issubclass(each, Request)]
+
+
 ACTIONS = {name: action for group in function_app.ACTIONS for name, action in group.by_name.items()}
+KINDS: dict[str, type[Request]] = {name: kind for name, action in ACTIONS.items() for kind in kinds_of(action)}
+"""The type of each action's request."""
+
 MODULES = sorted(path.stem for path in (ROOT / "functions").glob("*.py") if path.stem != "__init__")
 
 
@@ -42,6 +55,10 @@ def test_every_action_is_called_under_rules(name: str) -> None:
     tests = (path for path in (ROOT / "tests" / "functions" / "rules").rglob("test_*.py"))
 
     assert any(f'("{name}"' in path.read_text() for path in tests), f"call {name} in tests/functions/rules/"
+
+
+def test_every_action_has_one_type_of_request() -> None:
+    assert {name: len(kinds_of(action)) for name, action in ACTIONS.items()} == dict.fromkeys(ACTIONS, 1)
 
 
 def test_every_action_can_be_explained() -> None:

@@ -17,7 +17,7 @@ from shared.errors import DataAPIError
 from shared.guard import dependencies
 from shared.mongo.clients import Clients
 from shared.mongo.refusals import translated
-from shared.requests import Reading, Request, Returned
+from shared.requests import Reading, Request, Returned, Sort
 
 _PRIMARY = 0  # the mode of a read preference
 _MARGIN_SECONDS = 60  # how much later than its deadline a write may still happen: MongoDB ends transactions then
@@ -110,6 +110,8 @@ class CachedAccess:
         return await self._read(tuple(reading), lambda: self._inner.find(reading), [self._namespace])
 
     async def aggregate(self, pipeline: list[Document]) -> Reply:
+        if self._request.written is not None:
+            return await self._write(self._inner.aggregate(pipeline))
         # a reply that is cached for all may be of a caller who may read more of the other collections
         bound = await self._full.bound(pipeline)
         others = dependencies.joined(pipeline, self._request.database)
@@ -132,14 +134,18 @@ class CachedAccess:
     async def insert_many(self, documents: list[Document]) -> Reply:
         return await self._write(self._inner.insert_many(documents))
 
-    async def update_one(self, condition: Document, changes: Changes, array_filters: Any, *, upsert: bool) -> Reply:
-        return await self._write(self._inner.update_one(condition, changes, array_filters, upsert=upsert))
+    async def update_one(
+        self, condition: Document, changes: Changes, array_filters: Any, *, upsert: bool, sort: Sort = None
+    ) -> Reply:
+        return await self._write(self._inner.update_one(condition, changes, array_filters, upsert=upsert, sort=sort))
 
     async def update_many(self, condition: Document, changes: Changes, array_filters: Any, *, upsert: bool) -> Reply:
         return await self._write(self._inner.update_many(condition, changes, array_filters, upsert=upsert))
 
-    async def replace_one(self, condition: Document, replacement: Document, *, upsert: bool) -> Reply:
-        return await self._write(self._inner.replace_one(condition, replacement, upsert=upsert))
+    async def replace_one(
+        self, condition: Document, replacement: Document, *, upsert: bool, sort: Sort = None
+    ) -> Reply:
+        return await self._write(self._inner.replace_one(condition, replacement, upsert=upsert, sort=sort))
 
     async def delete_one(self, condition: Document) -> Reply:
         return await self._write(self._inner.delete_one(condition))
@@ -187,7 +193,10 @@ class CachedAccess:
 
     async def _is_cacheable(self, arguments: tuple[Any, ...], sources: Sequence[str]) -> bool:
         """Tell whether a reply may be cached: its sources are known, and a secondary's lag would be frozen."""
-        if self._request_view.was_seen or not self._request_view.allows_cache or not dependencies.is_steady(arguments):
+        if self._request_view.was_seen or not self._request_view.allows_cache:
+            return False
+        options = self._request.options
+        if not options.is_cacheable or not dependencies.is_steady([*arguments, options.given]):
             return False
         if self._full.target.read_preference.mode != _PRIMARY or not self._settings.cached.keys() >= set(sources):
             return False
@@ -205,6 +214,7 @@ class CachedAccess:
             "namespace": self._namespace,
             "action": self._request_view.action,
             "arguments": list(arguments),
+            "options": dict(self._request.options.given),
             "form": self._full.form,
             "settings": [self._settings.max_read_bytes, self._settings.rules_allow_hidden_field_queries],
             "user": None if self._scope.user is None else dict(self._scope.user),
@@ -231,5 +241,7 @@ class CachedAccess:
             raise
         finally:
             if closed is not None and self._store is not None:
-                await self._generations.invalidate(self._store, self._namespace, closed)
+                written = self._request.written
+                namespace = self._namespace if written is None else ".".join(written)
+                await self._generations.invalidate(self._store, namespace, closed)
         return reply

@@ -13,10 +13,13 @@ from shared.documents import replies
 from shared.documents.ejson import Document
 from shared.documents.elements import has_many
 from shared.documents.replies import Format
+from shared.errors import InvalidParameterError
+from shared.guard.joins import written_by
 from shared.mongo import reads
-from shared.mongo.clients import RAW, SIMPLE, Collection
+from shared.mongo.clients import DATABASE, RAW, SIMPLE, Collection
 from shared.mongo.deadlines import left_ms, server_deadline
-from shared.requests import Reading, Returned
+from shared.options import NO_OPTIONS, Options
+from shared.requests import Reading, Returned, Sort
 from shared.settings import Settings
 
 MAX_RESULTS = 50_000
@@ -27,92 +30,115 @@ _FEW = 100  # documents that the driver may encode at once
 class FullAccess:
     """One collection, and the format of the replies; every method is one call of the driver."""
 
-    __slots__ = ("_joins", "form", "settings", "target")
+    __slots__ = ("_joins", "form", "options", "settings", "target")
 
     def __init__(
         self,
         target: Collection,
         settings: Settings,
         form: Format,
+        options: Options = NO_OPTIONS,
         joins: Joins | None = None,
     ) -> None:
         """Take the collection whose documents are read as the bytes that MongoDB sends, and what binds its joins."""
+        self.options = options
         self.target = target
         self.settings = settings
         self.form: Format = form
         self._joins = joins
 
     async def find_one(self, reading: Reading) -> Reply:
-        found = await reads.first(self.target, reading, self.settings)
+        found = await reads.first(self.target, reading, self.settings, self.options)
         return Reply([replies.one_document(found, self.form)], 0 if found is None else 1)
 
     async def find(self, reading: Reading) -> Reply:
-        return await self.documents(reads.find(self.target, reading, self.settings))
+        return await self.documents(reads.find(self.target, reading, self.settings, options=self.options))
 
     async def aggregate(self, pipeline: list[Document], **options: Any) -> Reply:
         pipeline, is_whole = await self.bound(pipeline)
+        options = self.options.command | options
         if not is_whole:
             options["collation"] = SIMPLE
+        if written_by(pipeline, "") is None:
+            pipeline = [*pipeline, LIMIT]
+        if self.target.name == DATABASE:
+            return await self.documents(reads.of_database(self.target, pipeline, self.settings, options))
+        at_once = min(self.options.batch_size or reads.AT_ONCE, reads.AT_ONCE)
         cursor = await self.target.aggregate_raw_batches(
-            [*pipeline, LIMIT], batchSize=reads.AT_ONCE, maxTimeMS=left_ms(self.settings.mongo_db_timeout_ms), **options
+            pipeline, batchSize=at_once, maxTimeMS=left_ms(self.settings.mongo_db_timeout_ms), **options
         )
         return await self.documents(reads.batches(cursor, self.settings))
 
     async def bound(self, pipeline: list[Document]) -> Bound:
         """Return a pipeline whose joins are bound by the rules; raise NoRoleError for one that they do not open."""
-        return Bound(pipeline, is_whole=True) if self._joins is None else await self._joins.bound(pipeline)
+        if self._joins is None:
+            return Bound(pipeline, is_whole=True)
+        bound = await self._joins.bound(pipeline)
+        if not bound.is_whole and self.options.collation not in (None, SIMPLE):
+            raise InvalidParameterError("option 'collation' is not allowed where rules cut what a stage joins")
+        return bound
 
     async def count_documents(self, reading: Reading) -> Reply:
-        options = {name: value for name, value in (("skip", reading.skip), ("limit", reading.limit)) if value}
-        return self.counted(await reads.count(self.target, reading.filter, self.settings, **options))
+        return self.counted(await reads.count(self.target, reading, self.settings, self.options))
 
     async def estimated_document_count(self) -> Reply:
         most = left_ms(self.settings.mongo_db_timeout_ms)
-        return self.counted(await self.target.estimated_document_count(maxTimeMS=most))
+        return self.counted(await self.target.estimated_document_count(maxTimeMS=most, **self.options.command))
 
     async def distinct(self, name: str, condition: Document) -> Reply:
-        return await self.values(await reads.distinct(self.target, name, condition, self.settings))
+        return await self.values(await reads.distinct(self.target, name, condition, self.settings, self.options))
 
     async def insert_one(self, document: Document) -> Reply:
         if has_many(document):
             id_, raw = await turns.taken(inserts.encoded(document))
-            await self.target.insert_one(RawBSONDocument(raw, RAW))
+            await self.target.insert_one(RawBSONDocument(raw, RAW), **self.options.driver)
         else:
-            id_ = (await self.target.insert_one(document)).inserted_id
+            id_ = (await self.target.insert_one(document, **self.options.driver)).inserted_id
         return Reply([replies.reply({"insertedId": id_}, self.form)], 1)
 
     async def insert_many(self, documents: list[Document]) -> Reply:
-        """Insert documents in order, up to the first that fails."""
+        """Insert documents in order, up to the first that fails; without an order all that do not fail."""
         if len(documents) <= _FEW and not any(map(has_many, documents)):
-            ids = (await self.target.insert_many(documents)).inserted_ids
+            ids = (await self.target.insert_many(documents, **self.options.driver)).inserted_ids
             return Reply([replies.reply({"insertedIds": ids}, self.form)], len(ids))
         new = await turns.taken(inserts.all_encoded(documents))
-        await inserts.insert(self.target, [each.raw for each in new])
+        await inserts.insert(self.target, [each.raw for each in new], **self.options.driver)
         return await self.inserted([each.id for each in new])
 
-    async def update_one(self, condition: Document, changes: Changes, array_filters: Any, *, upsert: bool) -> Reply:
+    async def update_one(
+        self, condition: Document, changes: Changes, array_filters: Any, *, upsert: bool, sort: Sort = None
+    ) -> Reply:
+        options = self.options.driver | ({"sort": dict(sort)} if sort else {})
         async with self._deadline():
-            result = await self.target.update_one(condition, changes, upsert=upsert, array_filters=array_filters)
+            result = await self.target.update_one(
+                condition, changes, upsert=upsert, array_filters=array_filters, **options
+            )
         return self._updated(result.raw_result or {})
 
     async def update_many(self, condition: Document, changes: Changes, array_filters: Any, *, upsert: bool) -> Reply:
+        options = self.options.driver
         async with self._deadline():
-            result = await self.target.update_many(condition, changes, upsert=upsert, array_filters=array_filters)
+            result = await self.target.update_many(
+                condition, changes, upsert=upsert, array_filters=array_filters, **options
+            )
         return self._updated(result.raw_result or {})
 
-    async def replace_one(self, condition: Document, replacement: Document, *, upsert: bool) -> Reply:
+    async def replace_one(
+        self, condition: Document, replacement: Document, *, upsert: bool, sort: Sort = None
+    ) -> Reply:
+        options = self.options.driver | ({"sort": dict(sort)} if sort else {})
         async with self._deadline():
-            result = await self.target.replace_one(condition, replacement, upsert=upsert)
+            result = await self.target.replace_one(condition, replacement, upsert=upsert, **options)
         return self._updated(result.raw_result or {})
 
     async def delete_one(self, condition: Document) -> Reply:
         async with self._deadline():
-            result = await self.target.delete_one(condition)
+            result = await self.target.delete_one(condition, **self.options.driver)
         return self._deleted(result.deleted_count)
 
     async def delete_many(self, condition: Document) -> Reply:
         async with self._deadline():
-            result = await self.target.delete_many(condition)
+            result = await self.target.delete_many(condition, **self.options.driver)
         return self._deleted(result.deleted_count)
 
     async def find_one_and_update(
@@ -121,22 +147,25 @@ class FullAccess:
         options = {"array_filters": array_filters, "upsert": upsert, "return_document": returned.is_after}
         async with self._deadline():
             found: Any = await self.target.find_one_and_update(
-                condition, changes, returned.projection or None, returned.sort, **options
+                condition, changes, returned.projection or None, returned.sort, **options, **self.options.command
             )
         return self._returned(found, upsert=upsert)
 
     async def find_one_and_replace(
         self, condition: Document, replacement: Document, returned: Returned, *, upsert: bool
     ) -> Reply:
+        options: dict[str, Any] = {"upsert": upsert, "return_document": returned.is_after}
         async with self._deadline():
             found: Any = await self.target.find_one_and_replace(
-                condition, replacement, returned.projection or None, returned.sort, upsert, returned.is_after
+                condition, replacement, returned.projection or None, returned.sort, **options, **self.options.command
             )
         return self._returned(found, upsert=upsert)
 
     async def find_one_and_delete(self, condition: Document, returned: Returned) -> Reply:
         async with self._deadline():
-            found: Any = await self.target.find_one_and_delete(condition, returned.projection or None, returned.sort)
+            found: Any = await self.target.find_one_and_delete(
+                condition, returned.projection or None, returned.sort, **self.options.command
+            )
         return self._returned(found)
 
     def _deadline(self) -> Any:

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 from bson.objectid import ObjectId
 from bson.raw_bson import RawBSONDocument
+from pymongo.errors import BulkWriteError
 
 from shared.documents import elements
 from shared.documents.ejson import Document
@@ -45,21 +46,34 @@ def all_encoded(documents: Sequence[Document]) -> Steps[list[New]]:
     return new
 
 
-async def insert(target: Collection, documents: Sequence[bytes], session: Session | None = None) -> None:
+async def insert(
+    target: Collection,
+    documents: Sequence[bytes],
+    session: Session | None = None,
+    *,
+    ordered: bool = True,
+    **options: Any,
+) -> None:
     """Insert documents in order, up to the first that fails, by as many commands as they need.
 
-    Nothing else is sent if MongoDB cannot read one.
+    Without an order, all are inserted that do not fail. Nothing else is sent if MongoDB cannot read one.
     """
     refused = next(([each] for each in documents if len(each) > _MOST_OF_ONE), None)
-    has_written = False
+    has_written, first_failure = False, None
     for some in _commands(documents) if refused is None else [refused]:
+        new = [RawBSONDocument(each, RAW) for each in some]
         try:
-            await target.insert_many([RawBSONDocument(each, RAW) for each in some], session=session)
+            await target.insert_many(new, ordered=ordered, session=session, **options)
         except BaseException as error:
+            if not ordered and isinstance(error, BulkWriteError) and error.details["writeErrors"]:
+                first_failure, has_written = first_failure or error, True
+                continue
             if has_written and session is None:
                 note_write(error)
             raise
         has_written = True
+    if first_failure is not None:
+        raise first_failure
 
 
 def _commands(documents: Sequence[bytes]) -> Iterator[Sequence[bytes]]:

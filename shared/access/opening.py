@@ -14,7 +14,10 @@ from shared.auth.accounts import Caller
 from shared.cache.generations import Generations
 from shared.documents.replies import Format
 from shared.errors import NoRuleError, UnknownDataSourceError
-from shared.mongo.clients import Clients
+from shared.mongo import concerns
+from shared.mongo.clients import DATABASE, Clients
+from shared.mongo.deadlines import within
+from shared.operators import Standing
 from shared.requests import Request
 from shared.rules.expressions import Expansions
 from shared.rules.ruleset import Rights
@@ -44,7 +47,8 @@ def open_access(
 
     Raise NoRuleError if no rule opens the collection to anybody.
     """
-    if f"{request.database}.{request.collection}" not in deployment.settings.cached:
+    names = [(request.database, request.collection), request.written]
+    if deployment.settings.cached.keys().isdisjoint(".".join(each) for each in names if each is not None):
         return _uncached(deployment, request, caller, request_view, form)[0]
     watched = WatchedRequest(request_view)
     inner, full = _uncached(deployment, request, caller, watched, form)
@@ -58,10 +62,16 @@ def _uncached(
 ) -> tuple[Access, FullAccess]:
     """Return the access that counts, and the full access beneath it: the same one if no rule binds the caller."""
     access: Access  # what lacks a method of it is named by mypy where it is assigned
-    target = deployment.clients.collection(request.data_source, request.database, request.collection)
+    options, settings = request.options, deployment.settings
+    name = DATABASE if request.of_database and not request.collection else request.collection
+    target = deployment.clients.collection(request.data_source, request.database, name)
+    if options:
+        target, settings = concerns.applied(target, options), within(settings, options)
     if caller.is_system:
-        access = full = FullAccess(target, deployment.settings, form)
+        access = full = FullAccess(target, settings, form, options)
         return access, full
+    if name is DATABASE:  # rules are of collections
+        raise NoRuleError(f"no rule exists for database '{request.database}'")
     source = _data_source(deployment.app, request, is_only=len(deployment.settings.data_sources) == 1)
     rules = None if source is None else source.ruleset(request.database, request.collection)
     if source is None or rules is None:
@@ -78,8 +88,10 @@ def _uncached(
         return all(each is not None and each.is_simple for each in options)
 
     joins = Joins(request.database, rights_of, are_simple)
-    access = full = FullAccess(target, deployment.settings, form, joins)
+    access = full = FullAccess(target, settings, form, options, joins)
     rights = rules.rights(expansions)
+    if options and not rights.hides_nothing:
+        options.refuse_closed(Standing.RULED)
     schema = source.schema(request.database, request.collection)
     if not rights.is_full or schema is not None:
         access = RuledAccess(full, rights, schema, expansions, deployment.clients.options)

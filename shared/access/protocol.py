@@ -3,7 +3,7 @@
 from typing import Any, NamedTuple, Protocol
 
 from shared.documents.ejson import Document
-from shared.requests import Reading, Returned
+from shared.requests import Reading, Returned, Sort
 
 type Changes = Document | list[Document]
 """Update operators, or a pipeline."""
@@ -56,13 +56,17 @@ class Access(Protocol):
     async def insert_many(self, documents: list[Document]) -> Reply:
         """Insert documents and return their _ids."""
 
-    async def update_one(self, condition: Document, changes: Changes, array_filters: Any, *, upsert: bool) -> Reply:
+    async def update_one(
+        self, condition: Document, changes: Changes, array_filters: Any, *, upsert: bool, sort: Sort = None
+    ) -> Reply:
         """Change the first document that matches."""
 
     async def update_many(self, condition: Document, changes: Changes, array_filters: Any, *, upsert: bool) -> Reply:
         """Change all documents that match."""
 
-    async def replace_one(self, condition: Document, replacement: Document, *, upsert: bool) -> Reply:
+    async def replace_one(
+        self, condition: Document, replacement: Document, *, upsert: bool, sort: Sort = None
+    ) -> Reply:
         """Put another document in the place of the first that matches; its _id stays."""
 
     async def delete_one(self, condition: Document) -> Reply:

@@ -6,9 +6,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from shared.documents import replies
 from shared.documents.ejson import Document
-from shared.documents.elements import pieces
+from shared.documents.elements import pieces, split
 from shared.errors import NoRoleError
+from shared.mongo import reads
 from shared.mongo.clients import Collection, Options
+from shared.mongo.deadlines import Session
+from shared.rules import field_paths
 from shared.rules.expressions import Expansions
 from shared.rules.field_paths import Uses
 from shared.rules.schema import Schema
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
 _SMALLEST_BATCH, _LARGEST_BATCH = 32, 1_000
 _AT_A_TURN = 200  # documents
 _MANY_PATHS = 20
+_OF_COMPUTING = frozenset({"allowDiskUse", "comment", "let"})
 
 type OptionsOf = Callable[[Collection], Awaitable[Options | None]]
 """Says what a collection is: shared.mongo.clients.Clients.options."""
@@ -54,6 +58,11 @@ class Ruled:
         self.schema = schema
         self.expansions = expansions
         self._options = options
+        self.compares_otherwise = full.options.collation is not None and not rights.hides_nothing
+        """Whether the call compares texts in a way of its own, which must not decide for the rules: MongoDB compares so
+        only what is visible."""
+        self.stored_options = full.options.without("collation") if self.compares_otherwise else full.options
+        """What holds for commands that read stored documents, where rules hide some of them."""
 
     def required(self, used: set[Path]) -> set[Path]:
         """Return the paths that must be readable for a document to match; refuse those that never can be."""
@@ -93,6 +102,12 @@ class Ruled:
             found += trims.visible(piece, used, self.full.form)
         return found
 
+    async def stored(self, session: Session, condition: Document, projection: Document | None = None) -> list[bytes]:
+        """Return what is stored of the documents that match, inside a transaction."""
+        cursor = self.target.find_raw_batches(condition, projection, session=session)
+        batches = reads.batches(cursor, self.settings)
+        return [raw async for batch in batches for raw in split(batch)]
+
     async def condition(self, condition: Document) -> Document:
         """Return the caller's condition with what is known of the documents that are visible."""
         visible = self.rights.query.query
@@ -118,9 +133,22 @@ class Ruled:
         return rights.hides_nothing or (rights.finds_just_visible(used) and await self.is_counted_exactly())
 
     async def collation(self) -> Mapping[str, Any] | None:
-        """Return how MongoDB compares the texts of the collection, None if it cannot say so now."""
+        """Return how MongoDB compares texts for this call, None if it cannot say now how the collection does."""
+        if self.full.options.collation is not None:
+            return self.full.options.collation
         options = await self._options(self.target)
         return None if options is None else options.collation
+
+    async def computing(self) -> dict[str, Any]:
+        """Return the options of commands that compute on what is visible."""
+        options = {name: self.full.options.command[name] for name in _OF_COMPUTING & self.full.options.command.keys()}
+        collation = await self.collation()
+        return options if collation is None else options | {"collation": collation}
+
+    def asked_of_stored(self, condition: Document) -> Document:
+        """Return what stored documents are asked of a condition that MongoDB then asks of what is visible."""
+        asked = field_paths.without(condition, self.is_unsure)
+        return field_paths.without_texts(asked) if self.compares_otherwise else asked
 
 
 async def in_parts[T](items: Sequence[T], paths: int = 0) -> AsyncIterator[Sequence[T]]:

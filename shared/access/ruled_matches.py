@@ -2,18 +2,15 @@
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from typing import Any
 
 from shared.access.cutting import Sighting, StoredTrimming, Visible
 from shared.access.ruled import Paths, Ruled, batch_size
 from shared.documents.ejson import Document
-from shared.documents.elements import split
 from shared.mongo import reads
 from shared.mongo.deadlines import Session
+from shared.requests import Sort
 from shared.rules import field_paths
 from shared.rules.values import Path
-
-type Sort = list[tuple[str, Any]] | None
 
 AT_ONCE = 1_000  # documents of a write that are read or changed with one command
 
@@ -32,7 +29,7 @@ class RuledMatches(Ruled):
         if not self.rights.is_full:
             uses, sorted_by = field_paths.of_filter(condition), field_paths.of_sort(dict(sort or ()))
             used = self.required(uses.paths | sorted_by | set(parts))
-            is_unsure = self.is_unsure(uses._replace(gaps=uses.gaps | sorted_by))
+            is_unsure = self.compares_otherwise or self.is_unsure(uses._replace(gaps=uses.gaps | sorted_by))
             if is_unsure or (sort and not await self.is_found_exactly(used)):
                 return (await self._selected_in(session, condition, sort, used))[:limit]
         found: list[bytes] = []
@@ -51,14 +48,14 @@ class RuledMatches(Ruled):
         """
         trims = StoredTrimming(self.rights, keeps_sent=True)
         found: list[Visible] = []
-        asked = field_paths.without(condition, self.is_unsure)
+        asked = self.asked_of_stored(condition)
         async with aclosing(self._batches(session, asked, AT_ONCE)) as batches:
             async for batch in batches:
                 found += await self.seen(trims, batch, self.asked_of_each(used))
         stages: list[Document] = [{"$match": condition}]
         stages += [{"$sort": dict(sort)}] if sort else []
         shown = [each.shown for each in found]
-        places = await reads.places(self.target, shown, stages, self.settings, await self.collation())
+        places = await reads.places(self.target, shown, stages, self.settings, await self.computing())
         return [found[place].sent for place in places]
 
     async def _batches(
@@ -66,20 +63,20 @@ class RuledMatches(Ruled):
     ) -> AsyncGenerator[bytes]:
         """Give all that may match and be visible."""
         cursor = self.target.find_raw_batches(
-            await self.condition(condition), sort=sort, batch_size=batch_size(at_once), session=session
+            await self.condition(condition),
+            sort=sort,
+            batch_size=batch_size(at_once),
+            session=session,
+            **self.stored_options.only("collation", "comment", "hint", "let"),
         )
         async with aclosing(reads.batches(cursor, self.settings)) as batches:
             async for batch in batches:
                 yield batch
-
-    async def stored(self, session: Session, condition: Document, projection: Document | None = None) -> list[bytes]:
-        cursor = self.target.find_raw_batches(condition, projection, session=session)
-        batches = reads.batches(cursor, self.settings)
-        return [raw async for batch in batches for raw in split(batch)]
 
     def _may_tell(self, condition: Document) -> bool:
         return not self.rights.is_full and self.is_unsure(field_paths.of_filter(condition))
 
     def again(self, ids: Document, condition: Document) -> Document:
         """Return the filter for documents that were found: an update may name the place where its condition matched."""
-        return ids if self._may_tell(condition) else {"$and": [ids, condition]}
+        is_other = self._may_tell(condition) or self.full.options.collation is not None
+        return ids if is_other else {"$and": [ids, condition]}

@@ -58,13 +58,15 @@ class RuledReads(Ruled):
         if self.rights.hides_nothing:
             return await self.full.aggregate(pipeline)
         field_paths.refuse_stages(pipeline)
-        stages = self.rights.readable_stages()
-        if stages is not None and await self.is_compared_exactly():
-            options = {"collation": SIMPLE} if self.rights.query.query else {}
+        query, stages = self.rights.query.query, self.rights.readable_stages()
+        if stages is not None and not (query and self.compares_otherwise) and await self.is_compared_exactly():
+            options = {"collation": SIMPLE} if query else {}
             return await self.full.aggregate([*behind(stages, pipeline), *pipeline], **options)
         pipeline = (await self.full.bound(pipeline)).pipeline
         first = pipeline[0].get("$match") if pipeline else None
         condition = field_paths.without(first, self._could_tell) if isinstance(first, dict) else {}
+        if self.compares_otherwise:
+            condition = field_paths.without_texts(condition)
         found = await self._found(Reading(condition, {}, None, limit=0), StoredTrimming(self.rights), set())
         return await self.full.documents(self._computed(found, [*pipeline, LIMIT]))
 
@@ -85,7 +87,7 @@ class RuledReads(Ruled):
         if trimming is not None:
             used |= trimming.parts
             self.required(trimming.parts | trimming.sliced)
-        if self.is_unsure(uses._replace(gaps=uses.gaps | sorted_by)):
+        if self.compares_otherwise or self.is_unsure(uses._replace(gaps=uses.gaps | sorted_by)):
             return await self._selected(reading, trimming, used)
         try:
             if trimming is None:
@@ -117,12 +119,12 @@ class RuledReads(Ruled):
         would tell which of the two it was.
         """
         trims = StoredTrimming(self.rights, keeps_sent=keeps_sent)
-        condition = field_paths.without(reading.filter, self.is_unsure)
+        condition = self.asked_of_stored(reading.filter)
         visible = await self._found(Reading(condition, {}, None, limit=0), trims, self.asked_of_each(used))
         stages: list[Document] = [{"$match": reading.filter}]
         stages += [{"$sort": dict(reading.sort)}] if reading.sort else []
         shown = [each.shown for each in visible]
-        places = await reads.places(self.target, shown, stages, self.settings, await self.collation())
+        places = await reads.places(self.target, shown, stages, self.settings, await self.computing())
         return [visible[place] for place in places[reading.skip : reading.end]]
 
     async def _matched(self, visible: list[bytes], trimming: Trimming, used: set[Path]) -> _Texts:
@@ -130,11 +132,13 @@ class RuledReads(Ruled):
 
         They are read again with what is matched, and decided on again: they may have changed.
         """
+        if self.compares_otherwise:
+            raise InvalidParameterError("option 'collation' is not allowed beside $elemMatch in a projection")
         identities = await turns.taken(_identities(visible))
         ids = [decoded(each)["_id"] async for some in in_parts(identities) for each in some]
         sent: dict[bytes | None, bytes] = {}
         reading = Reading(await self.condition({"_id": {"$in": ids}}), trimming.sent, None, limit=0)
-        async with aclosing(reads.find(self.target, reading, self.settings)) as batches:
+        async with aclosing(reads.find(self.target, reading, self.settings, options=self.stored_options)) as batches:
             async for batch in batches:
                 sent |= {identity(trimming.root(each)): each for each in split(batch)}
         texts = await self.seen(trimming, b"".join(sent.get(each, b"") for each in identities), used)
@@ -151,8 +155,8 @@ class RuledReads(Ruled):
 
     async def _computed(self, visible: list[Visible], stages: list[Document]) -> AsyncGenerator[bytes]:
         """Give what stages make of visible documents."""
-        shown, collation = [each.shown for each in visible], await self.collation()
-        async with aclosing(reads.computed(self.target, shown, stages, self.settings, collation)) as made:
+        shown, options = [each.shown for each in visible], await self.computing()
+        async with aclosing(reads.computed(self.target, shown, stages, self.settings, options)) as made:
             async for batch in made:
                 yield batch
 
@@ -173,10 +177,10 @@ class RuledReads(Ruled):
         condition = await self.condition(reading.filter)
         sent = Reading(condition, {}, reading.sort, reading.limit, reading.skip)
         if (reading.limit, reading.skip) == (1, 0):
-            raw = await reads.first(self.target, sent, self.settings)
+            raw = await reads.first(self.target, sent, self.settings, self.stored_options)
             found = [] if raw is None else await self.seen(trims, raw, used)
         else:
-            async with aclosing(reads.find(self.target, sent, self.settings)) as batches:
+            async with aclosing(reads.find(self.target, sent, self.settings, options=self.stored_options)) as batches:
                 found = [each async for batch in batches for each in await self.seen(trims, batch, used)]
         is_cut = trims.hidden and 0 < reading.limit <= len(found) + trims.hidden
         return None if is_cut else found
@@ -186,7 +190,7 @@ class RuledReads(Ruled):
         sent = Reading(await self.condition(reading.filter), {}, reading.sort, limit=0)
         at_once = reads.AT_ONCE if reading.end is None else batch_size(reading.end + 1)
         found: list[T] = []
-        async with aclosing(reads.find(self.target, sent, self.settings, at_once)) as batches:
+        async with aclosing(reads.find(self.target, sent, self.settings, at_once, self.stored_options)) as batches:
             async for batch in batches:
                 found += await self.seen(trims, batch, used)
                 if reading.end is not None and len(found) >= reading.end:

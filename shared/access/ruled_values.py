@@ -28,7 +28,7 @@ class RuledValues(RuledReads):
             return await self.full.count_documents(reading)
         uses = field_paths.of_filter(reading.filter)
         used = self.required(uses.paths)
-        if self.is_unsure(uses):
+        if self.compares_otherwise or self.is_unsure(uses):
             return self.full.counted(len(await self._selection(reading, used)))
         if await self.is_found_exactly(used):
             return await self.full.count_documents(reading._replace(filter=await self.condition(reading.filter)))
@@ -45,7 +45,7 @@ class RuledValues(RuledReads):
         if self.rights.hides_nothing:
             return await self.full.distinct(name, condition)
         uses = field_paths.of_filter(condition)
-        used, is_unsure = self.required(uses.paths), self.is_unsure(uses)
+        used, is_unsure = self.required(uses.paths), self.compares_otherwise or self.is_unsure(uses)
         # a name that has dots itself is MongoDB's first choice
         is_shown = all(map(self.rights.always_shows, (path(name)[:1], (name,))))
         if is_shown and not is_unsure and await self.is_found_exactly(used):
@@ -65,14 +65,14 @@ class RuledValues(RuledReads):
                 yield each.shown
             return
         sent, cutting = reading._replace(filter=await self.condition(condition)), Cutting(self.rights)
-        async with aclosing(reads.find(self.target, sent, self.settings)) as batches:
+        async with aclosing(reads.find(self.target, sent, self.settings, options=self.stored_options)) as batches:
             async for batch in batches:
                 for shown in await self.seen(cutting, batch, used):
                     yield shown
 
     async def _distinct(self, values: DistinctValues) -> bytes:
         """Return the array of values of which MongoDB finds no two equal."""
-        array, collation = values.array(), await self.collation()
-        if collation == SIMPLE and not values.may_be_equal:
+        array = values.array()
+        if await self.collation() == SIMPLE and not values.may_be_equal:
             return array
-        return await reads.distinct_of(self.target, array, self.settings, collation)
+        return await reads.distinct_of(self.target, array, self.settings, await self.computing())

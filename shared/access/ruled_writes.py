@@ -4,34 +4,26 @@ A write that changes or removes documents reads them, checks what becomes of the
 transaction, so that no other write comes between the check and what was checked.
 """
 
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import cached_property
-from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import bson
-from bson.raw_bson import RawBSONDocument
-from bson.timestamp import Timestamp
 from pymongo import ReturnDocument
 from pymongo.errors import OperationFailure
 
-from shared import turns
-from shared.access import inserts
 from shared.access.protocol import Changes, Reply
 from shared.access.ruled import in_parts
+from shared.access.ruled_inserts import RuledInserts, deny
 from shared.access.ruled_matches import AT_ONCE, RuledMatches
-from shared.access.schema_check import SchemaCheck
-from shared.documents import replies
 from shared.documents.ejson import Document
-from shared.documents.elements import DBREF_MARK, decoded
-from shared.errors import CommandFailedError, DataAPIError, DeniedWriteError, NoRoleError
-from shared.mongo.clients import RAW
-from shared.mongo.deadlines import Session, transaction
+from shared.documents.elements import decoded
+from shared.errors import CommandFailedError, InvalidParameterError
+from shared.mongo.deadlines import Session
 from shared.mongo.refusals import translated
+from shared.requests import Sort
 from shared.rules import field_paths
 from shared.rules.field_paths import Touched
-from shared.rules.writing import NO_ROLE, Decision
-from shared.turns import Steps
 
 if TYPE_CHECKING:
     from shared.rules.ruleset import Rights
@@ -39,30 +31,14 @@ if TYPE_CHECKING:
 _NOBODY: Document = {"$nor": [{}]}
 
 
-class RuledWrites(RuledMatches):
+class RuledWrites(RuledMatches, RuledInserts):
     """The writes of one collection as the rules open it to one call."""
 
-    async def insert_one(self, document: Document) -> Reply:
-        """Insert a document if its role and the schema allow it."""
-        (new,) = await turns.taken(self._insertable([document]))
-        if new.is_dated:
-            await self._transaction(lambda session: self._inserted(session, [new]))
-        else:
-            await self.target.insert_one(RawBSONDocument(new.raw, RAW))
-        return self._reply({"insertedId": new.id}, 1)
-
-    async def insert_many(self, documents: list[Document]) -> Reply:
-        """Insert all documents, or none."""
-        new = await turns.taken(self._insertable(documents))
-        if len(new) == 1 and not new[0].is_dated:
-            await self.target.insert_one(RawBSONDocument(new[0].raw, RAW))
-        else:
-            await self._transaction(lambda session: self._inserted(session, new))
-        return await self.full.inserted([each.id for each in new])
-
-    async def update_one(self, condition: Document, changes: Changes, array_filters: Any, *, upsert: bool) -> Reply:
+    async def update_one(
+        self, condition: Document, changes: Changes, array_filters: Any, *, upsert: bool, sort: Sort = None
+    ) -> Reply:
         """Change the first visible document that matches."""
-        update = Update(condition, changes, array_filters, self._touched(changes, array_filters), upsert)
+        update = Update(condition, changes, array_filters, self._touched(changes, array_filters), upsert, sort=sort)
         return self._updated(await self._transaction(lambda session: self._update_one(session, update)))
 
     async def update_many(self, condition: Document, changes: Changes, array_filters: Any, *, upsert: bool) -> Reply:
@@ -70,9 +46,11 @@ class RuledWrites(RuledMatches):
         update = Update(condition, changes, array_filters, self._touched(changes, array_filters), upsert)
         return self._updated(await self._transaction(lambda session: self._update_many(session, update)))
 
-    async def replace_one(self, condition: Document, replacement: Document, *, upsert: bool) -> Reply:
+    async def replace_one(
+        self, condition: Document, replacement: Document, *, upsert: bool, sort: Sort = None
+    ) -> Reply:
         """Put another document in the place of the first visible one that matches."""
-        update = Update(condition, replacement, None, None, upsert, is_replacement=True)
+        update = Update(condition, replacement, None, None, upsert, is_replacement=True, sort=sort)
         return self._updated(await self._transaction(lambda session: self._update_one(session, update)))
 
     async def delete_one(self, condition: Document) -> Reply:
@@ -88,44 +66,17 @@ class RuledWrites(RuledMatches):
     def _updated(self, counts: Mapping[str, Any]) -> Reply:
         return self._reply(counts, 1 if "upsertedId" in counts else counts["matchedCount"])
 
-    def _reply(self, members: Mapping[str, Any], documents: int) -> Reply:
-        return Reply([replies.reply(members, self.full.form)], documents)
-
-    async def _transaction[T](self, work: Callable[[Session], Awaitable[T]]) -> T:
-        return await transaction(self.target, work, self.settings.mongo_db_timeout_ms)
-
-    @cached_property
-    def _schema_check(self) -> SchemaCheck:
-        return SchemaCheck(self.schema, self.rights, self.expansions, self.settings)
-
-    def _insertable(self, documents: Sequence[Document]) -> Steps[list["_New"]]:
-        """Return new documents as the bytes that were checked, all of them before the first is sent."""
-        new = []
-        for document in documents:
-            id_, raw = yield from inserts.encoded(document)
-            yield
-            # a reference is an object here that is stored as a document
-            values = None if DBREF_MARK in raw else document if "_id" in document else {"_id": id_, **document}
-            self._check_insert(raw, values)
-            new.append(_New(id_, raw, any(map(_is_now, document.values()))))
-            yield
-        return new
-
-    async def _inserted(self, session: Session, new: "Sequence[_New]") -> None:
-        """Insert documents inside the transaction, and check again what MongoDB has stored in place of some."""
-        await inserts.insert(self.target, [each.raw for each in new], session)
-        dated = [each.id for each in new if each.is_dated]
-        for stored in await self.stored(session, {"_id": {"$in": dated}}) if dated else ():
-            self._check_insert(stored)
-
-    def _check_insert(self, new: bytes, values: Document | None = None) -> None:
-        decision = self.rights.may_insert(new, values)
-        if not decision.allowed:
-            _deny("insert", decision)
-        self._schema_check.refuse("insert", None, new)
+    @property
+    def _changing(self) -> dict[str, Any]:
+        """The options of commands that change documents which were found; texts are compared as the collection does."""
+        return self.full.options.only("comment", "let")
 
     def _touched(self, changes: Changes, array_filters: list[Any] | None) -> Touched | None:
         """Return the paths that an update names; None stands for all, as for a pipeline that may read any."""
+        if self.full.options.collation is not None and not field_paths.compares_nothing(changes, array_filters or []):
+            raise InvalidParameterError(
+                "option 'collation' is not allowed for an update that compares, where rules apply"
+            )
         if isinstance(changes, list):
             if not self.rights.is_full:
                 field_paths.refuse_stages(changes)
@@ -133,7 +84,9 @@ class RuledWrites(RuledMatches):
         return field_paths.of_update(changes, array_filters or [])
 
     async def _update_one(self, session: Session, update: "Update") -> dict[str, Any]:
-        return (await self._change(session, await self.visible(session, update.condition, 1), update)).counts
+        return (
+            await self._change(session, await self.visible(session, update.condition, 1, update.sort), update)
+        ).counts
 
     async def _change(self, session: Session, found: Sequence[bytes], update: "Update") -> "_Change":
         """Change the document that was found, or insert one if it may."""
@@ -165,6 +118,7 @@ class RuledWrites(RuledMatches):
                     update.changes,
                     array_filters=update.array_filters,
                     session=session,
+                    **self._changing,
                 )
             async for some in in_parts(await self.stored(session, ids)):
                 for new in some:
@@ -187,7 +141,12 @@ class RuledWrites(RuledMatches):
         with _without_text(self.rights):
             if update.is_replacement:
                 new = await self.target.find_one_and_replace(
-                    condition, update.changes, upsert=upsert, return_document=ReturnDocument.AFTER, session=session
+                    condition,
+                    update.changes,
+                    upsert=upsert,
+                    return_document=ReturnDocument.AFTER,
+                    session=session,
+                    **self._changing,
                 )
             else:
                 new = await self.target.find_one_and_update(
@@ -197,6 +156,7 @@ class RuledWrites(RuledMatches):
                     array_filters=update.array_filters,
                     return_document=ReturnDocument.AFTER,
                     session=session,
+                    **self._changing,
                 )
         return bytes(new.raw)
 
@@ -207,12 +167,12 @@ class RuledWrites(RuledMatches):
             for old in some:
                 decision = rights.may_replace(old) if update.is_replacement else rights.may_touch(old, update.touched)
                 if not decision.allowed:
-                    _deny("update", decision)
+                    deny("update", decision)
 
     def _check_update(self, old: bytes, new: bytes) -> None:
         decision = self.rights.may_update(old, new)
         if not decision.allowed:
-            _deny("update", decision)
+            deny("update", decision)
         self._schema_check.refuse("update", old, new)
 
     async def _delete(self, session: Session, condition: Document, limit: int | None) -> int:
@@ -224,12 +184,12 @@ class RuledWrites(RuledMatches):
             for old in part:
                 decision = self.rights.may_delete(old)
                 if not decision.allowed:
-                    _deny("delete", decision)
+                    deny("delete", decision)
                 ids.append(id_of(old))
         count = 0
         for start in range(0, len(ids), AT_ONCE):
             some = {"_id": {"$in": ids[start : start + AT_ONCE]}}
-            count += (await self.target.delete_many(some, session=session)).deleted_count
+            count += (await self.target.delete_many(some, session=session, **self._commented)).deleted_count
         return count
 
 
@@ -245,13 +205,6 @@ class _Change(NamedTuple):
         return {"matchedCount": 0, "modifiedCount": 0, **inserted}
 
 
-class _New(NamedTuple):
-    id: Any
-    raw: bytes
-    is_dated: bool
-    """Whether MongoDB will put its own time into it, so that what is stored is not what was checked."""
-
-
 class Update(NamedTuple):
     """What an update or a replacement is to do."""
 
@@ -261,6 +214,7 @@ class Update(NamedTuple):
     touched: Touched | None
     upsert: bool
     is_replacement: bool = False
+    sort: Sort = None
 
     def of_existing(self) -> "Update":
         """Return what it does to a document that is there, where $setOnInsert does nothing but tell by its errors."""
@@ -282,11 +236,6 @@ def _without_text(rights: "Rights") -> Iterator[None]:
         raise CommandFailedError(f"{name}) MongoDB cannot make this change of the document") from error
 
 
-def _is_now(value: Any) -> bool:
-    """Tell whether MongoDB stores its own time in place of a value at the top of a new document."""
-    return type(value) is Timestamp and value.time == value.inc == 0
-
-
 def id_of(raw: bytes) -> Any:
     """Return the _id of a stored document."""
     return decoded(raw)["_id"]
@@ -294,10 +243,3 @@ def id_of(raw: bytes) -> Any:
 
 def _key(raw: bytes) -> bytes:
     return bson.encode({"_id": id_of(raw)})
-
-
-def _deny(verb: str, decision: Decision) -> NoReturn:
-    error: DataAPIError = (
-        NoRoleError(NO_ROLE) if decision.reason == NO_ROLE else DeniedWriteError(f"{verb} not permitted")
-    )
-    raise error.because(str(decision))

@@ -57,7 +57,7 @@ _LONGEST_PATH = 200  # characters of what a caller sent, in an error's text
 class Call:
     """One authenticated and parsed call of an action."""
 
-    __slots__ = ("_caller", "_exchange", "_is_large", "_request_view", "body", "form")
+    __slots__ = ("_caller", "_exchange", "_is_large", "_request_view", "body", "form", "writes")
 
     def __init__(
         self,
@@ -70,6 +70,7 @@ class Call:
         is_large: bool = False,
     ) -> None:
         """Take the exchange, whose log line gets the namespace once the request is typed."""
+        self.writes = False
         self._is_large = is_large
         self._exchange = exchange
         self._caller = caller
@@ -82,12 +83,24 @@ class Call:
         request = kind.from_body(self.body)
         service = self._exchange.service
         service.guard.namespace(request.database, request.collection)
-        self._exchange.line.namespace = f"{request.database}.{request.collection}"
+        namespace = f"{request.database}.{request.collection}" if request.collection else request.database
+        self._exchange.line.namespace = namespace
+        if request.written is not None:
+            self._go_on()
         placed = request.interpreted()
+        if request.options:
+            service.guard.options(request.options, is_system=self._caller.is_system)
+            placed += request.options.interpreted()
         met = await turns.taken(walk(placed)) if self._is_large else walked(placed)
         service.complexity.call(placed, met.documents, *request.targets())
         service.guard.operators(met.operators, request.database, is_system=self._caller.is_system)
         return request
+
+    def _go_on(self) -> None:
+        """Note that this call of an action that reads will write: it is not given up when its caller leaves."""
+        self.writes = True
+        if self._exchange.departure is not None:
+            self._exchange.departure.tell(None)
 
     def access(self, request: Request) -> "Opening":
         """Give what the caller may do to the collection that a request names, as soon as a connection is left for it.
@@ -215,7 +228,7 @@ async def _run(exchange: Exchange, action: Action) -> func.HttpResponse:
         if is_large
         else func.HttpResponse(reply.body, status_code=action.success, headers=exchange.headers, mimetype=media)
     )
-    if action.reads and exchange.line.namespace in service.settings.cached:
+    if action.reads and not call.writes and exchange.line.namespace in service.settings.cached:
         if_none_match = req.headers.get("if-none-match", "")
         if is_large:
             return await asyncio.to_thread(etags.tagged, response, if_none_match)

@@ -9,7 +9,8 @@ from collections.abc import Iterable
 from shared.errors import InvalidParameterError, NoRuleError
 from shared.guard.joins import joined_by
 from shared.guard.walk import Found
-from shared.operators import JOINS, Operator, Standing
+from shared.operators import OTHERS, Operator, Standing
+from shared.options import Options
 
 REFUSED_DATABASES = frozenset({"admin", "local", "config"})
 
@@ -45,8 +46,13 @@ class Guard:
         for name, operator, operand in found:
             if operator is None or operator.open_to > standing:
                 self._refuse_closed(name, operator, is_system=is_system)
-            if name in JOINS and (other := joined_by(name, operand, database)) is not None:
+            if name in OTHERS and (other := joined_by(name, operand, database)) is not None:
                 self.namespace(*other)
+
+    def options(self, options: Options, *, is_system: bool) -> None:
+        """Raise InvalidParameterError for an option that is not open to the caller."""
+        if not is_system:
+            options.refuse_closed(Standing.WHOLE)
 
     def _refuse_closed(self, name: str, operator: Operator | None, *, is_system: bool) -> None:
         """Raise unless the deployment opens the stage of this name to system callers."""

@@ -26,6 +26,9 @@ RAW: CodecOptions[Any] = CodecOptions(
 SIMPLE: Mapping[str, Any] = {"locale": "simple"}
 """The collation that compares texts as rules do."""
 
+DATABASE = "$cmd.aggregate"
+"""The name in place of a collection's for what is asked of a database; the guard leaves no caller a name with `$`."""
+
 MOST_KEPT = 4
 """How many connections of a pool are kept at most for what calls need beside their data, and for readiness."""
 

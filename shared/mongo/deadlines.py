@@ -8,6 +8,7 @@ from contextvars import ContextVar
 from types import TracebackType
 from typing import Any, Self
 
+import msgspec
 import pymongo
 from bson.errors import BSONError
 from pymongo import ReadPreference
@@ -19,6 +20,8 @@ from pymongo.read_concern import ReadConcern
 from shared.admission import Departure
 from shared.errors import CallerLeftError, DeadlinePassedError, Unavailable, UnavailableError
 from shared.mongo.refusals import LATE, late, translated
+from shared.options import Options
+from shared.settings import Settings
 
 type Session = AsyncClientSession
 
@@ -98,6 +101,14 @@ def left_ms(timeout_ms: int) -> int:
     """Return what is left of the call's time, of which it has so much; at least 1, as 0 is no limit to MongoDB."""
     ends = _ends.get()
     return timeout_ms if ends is None else max(1, min(timeout_ms, int((ends - time.monotonic()) * 1000)))
+
+
+def within(settings: Settings, options: Options) -> Settings:
+    """Return the settings of a call that may ask for less time than it has."""
+    most = options.given.get("maxTimeMS", 0)
+    if not 0 < most < settings.mongo_db_timeout_ms:
+        return settings
+    return msgspec.structs.replace(settings, mongo_db_timeout_ms=most)
 
 
 @asynccontextmanager

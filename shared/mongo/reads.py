@@ -32,6 +32,7 @@ from shared.errors import NoRoleError, ReadTooLargeError
 from shared.mongo.clients import RAW, Collection
 from shared.mongo.deadlines import left_ms
 from shared.mongo.refusals import is_overload, may_pass
+from shared.options import NO_OPTIONS, Options
 from shared.requests import Reading
 from shared.settings import Settings
 
@@ -45,28 +46,37 @@ _UNKNOWN_STAGE = 40324
 _BATCH_BYTES = 1024 * 1024
 
 
-async def first(target: Collection, reading: Reading, settings: Settings) -> bytes | None:
+async def first(
+    target: Collection, reading: Reading, settings: Settings, options: Options = NO_OPTIONS
+) -> bytes | None:
     """Return the first document that matches, None if there is none."""
     try:
-        cursor, _ = await _asked(target, reading, settings, {"limit": 1, "singleBatch": True})
+        sent = {"limit": 1, "singleBatch": True, **options.command}
+        cursor, _ = await _asked(target, reading, settings, sent)
     except (ConnectionFailure, OperationFailure) as error:
         await _wait_or_raise(error, target)
         found: Any = await target.find_one(
             reading.filter,
             reading.projection or None,
             sort=reading.sort,
+            skip=reading.skip,
             max_time_ms=left_ms(settings.mongo_db_timeout_ms),
+            **options.driver,
         )
         return None if found is None else found.raw
     return first_batch(bytes(cursor.raw))[0] or None
 
 
 async def find(
-    target: Collection, reading: Reading, settings: Settings, batch_size: int = AT_ONCE
+    target: Collection,
+    reading: Reading,
+    settings: Settings,
+    batch_size: int = AT_ONCE,
+    options: Options = NO_OPTIONS,
 ) -> AsyncGenerator[bytes]:
     """Give what matches in batches of concatenated BSON documents; raise if they exceed MAX_READ_BYTES."""
-    if 0 < reading.limit <= AT_ONCE:
-        batch = await _only_batch(target, reading, settings)
+    if 0 < reading.limit <= AT_ONCE and not options.batch_size:
+        batch = await _only_batch(target, reading, settings, options)
         if batch is not None:
             await _hold(len(batch), len(batch), settings)
             yield batch
@@ -77,22 +87,27 @@ async def find(
         sort=reading.sort,
         limit=reading.limit,
         skip=reading.skip,
-        batch_size=batch_size,
+        batch_size=min(options.batch_size or batch_size, batch_size),
         max_time_ms=left_ms(settings.mongo_db_timeout_ms),
+        **options.driver,
     )
     async with aclosing(batches(cursor, settings)) as all_of_them:  # closed with this, as its cursor must be
         async for batch in all_of_them:
             yield batch
 
 
-async def count(target: Collection, condition: Document, settings: Settings, **options: Any) -> int:
-    """Return how many documents match; a limit and what is skipped are options."""
-    return await target.count_documents(condition, maxTimeMS=left_ms(settings.mongo_db_timeout_ms), **options)
+async def count(target: Collection, reading: Reading, settings: Settings, options: Options) -> int:
+    """Return how many documents match, of those that are not skipped up to the limit."""
+    placed: dict[str, Any] = {
+        name: value for name, value in (("skip", reading.skip), ("limit", reading.limit)) if value
+    }
+    most = left_ms(settings.mongo_db_timeout_ms)
+    return await target.count_documents(reading.filter, maxTimeMS=most, **placed, **options.command)
 
 
-async def distinct(target: Collection, name: str, condition: Document, settings: Settings) -> bytes:
+async def distinct(target: Collection, name: str, condition: Document, settings: Settings, options: Options) -> bytes:
     """Return the array of the values of a field, as MongoDB sent it; raise if it exceeds MAX_READ_BYTES."""
-    command = {"distinct": target.name, "key": name, "query": condition}
+    command = {"distinct": target.name, "key": name, "query": condition, **options.command}
     try:
         reply, _ = await _run(target, command, settings)
     except (ConnectionFailure, OperationFailure) as error:
@@ -118,7 +133,7 @@ async def computed(
     documents: Sequence[bytes],
     stages: list[Document],
     settings: Settings,
-    collation: Mapping[str, Any] | None,
+    options: Mapping[str, Any],
 ) -> AsyncGenerator[bytes]:
     """Give what stages make of these documents alone, in batches; nothing that is stored is read.
 
@@ -127,7 +142,6 @@ async def computed(
     # $literal: a text in a document such as "$name" is no expression; one document, as the driver visits each of a list
     literal = wrapped("$literal", await turns.taken(array_in_steps(documents)), ARRAY)
     given = RawBSONDocument(wrapped("$documents", literal))
-    options: dict[str, Any] = {} if collation is None else {"collation": collation}
     database = target.database.with_options(codec_options=RAW)
     try:
         cursor = await database.aggregate([given, *stages], maxTimeMS=left_ms(settings.mongo_db_timeout_ms), **options)
@@ -137,8 +151,31 @@ async def computed(
                 "rules let you compute only on what you may read, which this MongoDB cannot do: use find without"
             ) from error
         raise
+    async with aclosing(_collected(cursor, settings)) as batches_of_them:
+        async for batch in batches_of_them:
+            yield batch
+
+
+async def of_database(
+    target: Collection, pipeline: list[Document], settings: Settings, options: Mapping[str, Any]
+) -> AsyncGenerator[bytes]:
+    """Give what a pipeline makes that begins with no collection, in batches."""
+    database = target.database.with_options(
+        codec_options=RAW,
+        read_preference=target.read_preference,
+        read_concern=target.read_concern,
+        write_concern=target.write_concern,
+    )
+    cursor = await database.aggregate(pipeline, maxTimeMS=left_ms(settings.mongo_db_timeout_ms), **options)
+    async with aclosing(_collected(cursor, settings)) as batches_of_them:
+        async for batch in batches_of_them:
+            yield batch
+
+
+async def _collected(cursor: Any, settings: Settings) -> AsyncGenerator[bytes]:
+    """Give what a cursor of raw documents gives in batches; raise if it exceeds MAX_READ_BYTES."""
     size, sent, batch = 0, 0, []
-    made: AsyncIterable[Any] = cursor  # of raw documents, as the codec options say
+    made: AsyncIterable[Any] = cursor
     async with cursor:
         async for each in made:
             batch.append(each.raw)
@@ -156,7 +193,7 @@ async def places(
     documents: Sequence[bytes],
     stages: list[Document],
     settings: Settings,
-    collation: Mapping[str, Any] | None,
+    options: Mapping[str, Any],
 ) -> list[int]:
     """Return which of these documents stages select, which take them or leave them, in their order.
 
@@ -165,13 +202,11 @@ async def places(
     known: dict[bytes, list[int]] = {}
     for place in range(len(documents) - 1, -1, -1):
         known.setdefault(documents[place], []).append(place)
-    found = computed(target, documents, stages, settings, collation)
+    found = computed(target, documents, stages, settings, options)
     return [known[each].pop() async for batch in found for each in split(batch)]
 
 
-async def distinct_of(
-    target: Collection, values: bytes, settings: Settings, collation: Mapping[str, Any] | None
-) -> bytes:
+async def distinct_of(target: Collection, values: bytes, settings: Settings, options: Mapping[str, Any]) -> bytes:
     """Return of an array the values that MongoDB finds unlike all before them."""
     stages: list[Document] = [
         {"$unwind": {"path": "$values", "includeArrayIndex": "place"}},
@@ -179,18 +214,16 @@ async def distinct_of(
         {"$sort": {"place": 1}},
         {"$project": {"_id": 0}},
     ]
-    found = computed(target, [wrapped("values", values, ARRAY)], stages, settings, collation)
+    found = computed(target, [wrapped("values", values, ARRAY)], stages, settings, options)
     firsts = {each["place"] async for batch in found for each in decoded_all(batch)}
     return array_of(each for place, each in enumerate(elements(values).values()) if place in firsts)
 
 
-async def _only_batch(target: Collection, reading: Reading, settings: Settings) -> bytes | None:
+async def _only_batch(target: Collection, reading: Reading, settings: Settings, options: Options) -> bytes | None:
     """Return all that matches, None if it is more than one reply holds or could not be read just now."""
-    options = {"limit": reading.limit, "batchSize": reading.limit}
-    if reading.skip:
-        options["skip"] = reading.skip
+    sent = {"limit": reading.limit, "batchSize": reading.limit, **options.command}
     try:
-        cursor, address = await _asked(target, reading, settings, options)
+        cursor, address = await _asked(target, reading, settings, sent)
     except (ConnectionFailure, OperationFailure) as error:
         await _wait_or_raise(error, target)
         return None
@@ -207,6 +240,8 @@ async def _asked(
 ) -> tuple[RawBSONDocument, Any]:
     """Return the cursor of a find's reply, with its first batch, and the address of the server that gave it."""
     command = {"find": target.name, "filter": reading.filter, **options}
+    if reading.skip:
+        command["skip"] = reading.skip
     if reading.projection:
         command["projection"] = reading.projection
     if reading.sort:

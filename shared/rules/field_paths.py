@@ -10,10 +10,21 @@ from bson.regex import Regex
 
 from shared.errors import InvalidParameterError
 from shared.guard.walk import nested, refused
-from shared.operators import COMPUTED, CONDITIONS, LOGICAL, NEEDING_VALUES, REFERENCE, Place, Placed, Standing
+from shared.operators import (
+    COMPUTED,
+    CONDITIONS,
+    LOGICAL,
+    NEEDING_VALUES,
+    REFERENCE,
+    UPDATES,
+    Place,
+    Placed,
+    Standing,
+)
 from shared.rules.values import Path, Use, has_number, is_index, path
 
 _SHOWN = 100
+_COMPARE_NOTHING = frozenset(name for name, each in UPDATES.items() if not each.compares)
 
 
 class Uses(NamedTuple):
@@ -56,6 +67,15 @@ def without(condition: Mapping[str, Any], unsure: Callable[[Uses], bool]) -> dic
         elif not unsure(of_filter({name: operand})):
             kept[name] = operand
     return kept
+
+
+def without_texts(condition: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a filter that finds no less than this one, whatever the collation: what it demands beside texts."""
+    return {name: operand for name, operand in condition.items() if not _has_text(operand)}
+
+
+def _has_text(operand: Any) -> bool:
+    return any(isinstance(each, str) for each in nested([operand], texts=True))
 
 
 def of_sort(keys: Mapping[str, Any]) -> set[Path]:
@@ -107,6 +127,13 @@ def of_update(update: Mapping[str, Any], array_filters: list[Any]) -> Touched:
     conditions |= _array_filter_paths(array_filters, names)
     asked = frozenset(target + rest for target, rest in conditions if any(map(is_index, rest)))
     return Touched(written | {target + rest for target, rest in conditions} - asked, asked)
+
+
+def compares_nothing(changes: Mapping[str, Any] | list[Any], array_filters: list[Any]) -> bool:
+    """Tell whether an update compares no texts, and needs no place where its condition matched."""
+    if isinstance(changes, list) or array_filters or not _COMPARE_NOTHING.issuperset(changes):
+        return False
+    return not any("$" in path(name) for operand in changes.values() if isinstance(operand, dict) for name in operand)
 
 
 def computes_matches(pipeline: list[Any]) -> bool:

@@ -92,7 +92,7 @@ async def test_a_delete_without_a_usable_filter_deletes_nothing(
 async def test_unknown_members_are_ignored(post: Post, database: Any, action: str) -> None:
     await database.items.insert_many([{"_id": 1}, {"_id": 2}])
 
-    answer = await post(action, filter={"_id": 1}, limit=0, sort={"_id": -1}, hint="x", projection={"a": 1})
+    answer = await post(action, filter={"_id": 1}, nonsense=[1], upsert=5, projection={"a": 1})
 
     assert answer.json == {"deletedCount": 1}
     assert await database.items.find().to_list() == [{"_id": 2}]

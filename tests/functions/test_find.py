@@ -108,7 +108,7 @@ async def test_every_member_of_a_read_may_be_left_out(
 async def test_unknown_members_are_ignored(post: Post, database: Any, action: str) -> None:
     await database.items.insert_one({"_id": 1})
 
-    answer = await post(action, filter={"_id": 1}, collation={"locale": "xx"}, hint=5, FILTER={"_id": 2})
+    answer = await post(action, filter={"_id": 1}, nonsense={"a": 1}, options={"hint": 5}, FILTER={"_id": 2})
 
     assert answer.status == 200
     assert b'{"_id":1}' in answer.body

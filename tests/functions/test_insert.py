@@ -103,7 +103,7 @@ async def test_an_empty_document_gets_an_id(post: Post, database: Any, action: s
 
 
 async def test_an_insert_creates_the_collection(post: Post, database: Any) -> None:
-    await post("insertOne", collection="fresh", document={"a": 1}, upsert=True, ordered=False)
+    await post("insertOne", collection="fresh", document={"a": 1}, upsert=True, sort={"a": 1})
 
     assert await database.list_collection_names() == ["fresh"]
 

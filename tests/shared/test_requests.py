@@ -12,10 +12,11 @@ from msgspec.inspect import AnyType, DictType, ListType, StructType, UnionType, 
 import function_app
 from functions.delete import Delete
 from functions.insert import InsertMany
-from functions.update import Update
+from functions.update import UpdateOne
 from shared.errors import DataAPIError, InvalidParameterError, MissingParameterError, WrongTypeError
 from shared.operators import Place
-from shared.requests import Request, sort_keys, whole
+from shared.options import whole
+from shared.requests import Request, sort_keys
 
 NAMESPACE = {"dataSource": "s", "database": "d", "collection": "c"}
 REQUIRED = {"fieldName": "f"}  # what is neither a document nor a list
@@ -81,9 +82,10 @@ def test_an_empty_sort_is_none() -> None:
     ],
 )
 def test_an_update_is_looked_at_as_what_it_is(update: Any, place: Place) -> None:
-    request = Update.from_body(NAMESPACE | {"filter": {"f": 1}, "update": update, "arrayFilters": [{"x": 1}]})
+    request = UpdateOne.from_body(NAMESPACE | {"filter": {"f": 1}, "update": update, "arrayFilters": [{"x": 1}]})
 
-    assert request.interpreted() == ((Place.QUERY, {"f": 1}), (Place.QUERY, [{"x": 1}]), (place, update))
+    filters = (Place.QUERY, {"f": 1}), (Place.QUERY, [{"x": 1}])
+    assert request.interpreted() == (*filters, (place, update), (Place.SORT, {}))
 
 
 def sentinels(member: str, kind: Any) -> list[Any]:

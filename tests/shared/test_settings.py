@@ -19,7 +19,7 @@ DATABASE_NAME = (
 )
 STAGES = (
     "GUARD_ALLOWED_STAGES must be a list of any of"
-    " $collStats, $indexStats, $listSearchIndexes, $planCacheStats, $rerank"
+    " $collStats, $indexStats, $listSearchIndexes, $merge, $out, $planCacheStats, $rerank"
 )
 ODD_TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1).filter(
     lambda text: text.strip() != ""
@@ -162,7 +162,7 @@ def test_a_setting_is_read(name: str, text: str, value: Any) -> None:
         pytest.param(URI | {"GUARD_ALLOWED_STAGES": "$collStats, secret"}, STAGES, id="an unknown stage"),
         pytest.param(URI | {"GUARD_ALLOWED_STAGES": "$collStats; $indexStats"}, STAGES, id="a list of another form"),
         pytest.param(URI | {"GUARD_ALLOWED_STAGES": "$COLLSTATS"}, STAGES, id="a stage in capitals"),
-        pytest.param(URI | {"GUARD_ALLOWED_STAGES": "$merge"}, STAGES, id="a stage that writes"),
+        pytest.param(URI | {"GUARD_ALLOWED_STAGES": "$https"}, STAGES, id="a stage that reaches outside"),
         pytest.param(URI | {"GUARD_ALLOWED_STAGES": "$function"}, STAGES, id="JavaScript"),
         pytest.param(URI | {"GUARD_ALLOWED_STAGES": "$currentOp"}, STAGES, id="a stage of the whole server"),
         pytest.param(URI | {"GUARD_ALLOWED_STAGES": "$match"}, STAGES, id="a stage that is open"),

@@ -20,7 +20,7 @@ from functions.distinct import Distinct
 from functions.find import Find, FindOne
 from functions.find_one_and import FindOneAndDelete, FindOneAndReplace, FindOneAndUpdate
 from functions.insert import InsertMany, InsertOne
-from functions.update import ReplaceOne, Update
+from functions.update import ReplaceOne, UpdateMany, UpdateOne
 from shared.access.cutting import StoredTrimming
 from shared.access.trimming import Trimming
 from shared.documents import ejson
@@ -29,7 +29,7 @@ from shared.guard.complexity import Complexity
 from shared.guard.refusals import Guard
 from shared.guard.walk import walked
 from shared.mongo.deadlines import driver_call
-from shared.requests import Request, sort_keys
+from shared.requests import Request, Updating, sort_keys
 from shared.rules import field_paths
 from shared.rules.compiler.operands import Constants
 from shared.rules.compiler.ruleset import compile_ruleset
@@ -64,8 +64,8 @@ _REQUESTS: dict[str, type[Request]] = {
     "insertMany": InsertMany,
     "insertOne": InsertOne,
     "replaceOne": ReplaceOne,
-    "updateMany": Update,
-    "updateOne": Update,
+    "updateMany": UpdateMany,
+    "updateOne": UpdateOne,
 }
 
 
@@ -174,7 +174,7 @@ class Judge:
             trimming = Trimming.of(request.projection, rights)
             if trimming is not None and not trimming.sent:
                 list(trimming.visible(b"".join(self._stored), used, "EJSON"))
-        if isinstance(request, Update) and isinstance(request.update, dict):
+        if isinstance(request, Updating) and isinstance(request.update, dict):
             touched = field_paths.of_update(request.update, request.array_filters)
             for stored in self._stored:
                 rights.may_touch(stored, touched)

@@ -58,7 +58,23 @@ def call(random: Random, pool: Pool, actions: Sequence[tuple[str, int]]) -> Docu
     """Return a call: action, members of its body, and the format of the answer."""
     action = random.choices([name for name, _ in actions], [weight for _, weight in actions])[0]
     body = _MAKERS[action](random, pool)
+    if "filter" in body or "pipeline" in body:
+        body |= _options(random, pool)
     return {"action": action, "form": random.choice(["json", "ejson"]), "body": body}
+
+
+def _options(random: Random, pool: Pool) -> Document:
+    """Return options that change what conditions mean, and some that would tell of an index."""
+    kind = random.random()
+    if kind < 0.12:
+        return {"collation": random.choice([{"locale": "en", "strength": 2}, {"locale": "simple"}])}
+    if kind < 0.15:
+        return {"let": {"v": pool.value(random)}}
+    if kind < 0.17:
+        return random.choice(
+            [{"hint": "_id_"}, {"hint": {pool.path(random): 1}}, {"returnKey": True}, {"batchSize": 1}]
+        )
+    return {}
 
 
 def paths(document: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:

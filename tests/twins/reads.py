@@ -41,6 +41,7 @@ class Reads:
         bodies: dict[str, list[Document]] = {
             "find": [
                 {},
+                {"collation": {"locale": "en", "strength": 2}},
                 {"limit": random.choice(_IDS), "skip": random.choice([0, 0, 1, 2])},
                 {"filter": {"_id": {"$in": [each["_id"] for each in random.sample(case.ones, 3)]}}},
             ],

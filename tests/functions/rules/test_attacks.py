@@ -375,34 +375,6 @@ async def test_stages_that_compute_on_neighbours_see_visible_documents_only(ann:
 
 
 @pytest.mark.parametrize(
-    "members",
-    [
-        {"collation": {"locale": "en", "strength": 1}},
-        {"hint": {"secret": 1}},
-        {"let": {"x": "$secret"}},
-        {"min": {"secret": 1}, "max": {"secret": 2}},
-        {"returnKey": True},
-        {"showRecordId": True},
-        {"explain": True},
-        {"comment": "$secret"},
-        {"readConcern": {"level": "available"}},
-        {"maxTimeMS": 1},
-    ],
-    ids=str,
-)
-async def test_options_of_a_command_change_nothing(ann: Person, database: Any, members: Any) -> None:
-    await database.orders.create_index("secret")
-    await database.orders.insert_many([
-        {"_id": 1, "owner": ann.id, "title": "Mine", "secret": 5},
-        {"_id": 2, "owner": "u2", "title": "mine", "secret": 6},
-    ])  # fmt: skip
-    plain = await ann("find", filter={"title": "Mine"})
-
-    assert (await ann("find", filter={"title": "Mine"}, **members)).body == plain.body
-    assert plain.json == {"documents": [{"_id": 1, "owner": ann.id, "title": "Mine"}]}
-
-
-@pytest.mark.parametrize(
     "condition",
     [
         '{"_id": 1, "_id": {"$gt": 0}, "secret": 1}',

@@ -120,6 +120,24 @@ async def test_no_action_is_answered_with_the_reply_of_another(ann: Person, valk
     assert (await ann(action.name, **body)).body == alone
 
 
+@pytest.mark.parametrize(
+    "options",
+    [{"comment": "x"}, {"readConcern": {"level": "local"}}, {"readPreference": "primaryPreferred"}],
+    ids=str,
+)
+@pytest.mark.parametrize("action", READING.values(), ids=READING)
+async def test_no_call_is_answered_with_the_reply_to_other_options(
+    ann: Person, database: Any, action: Action, options: dict[str, Any]
+) -> None:
+    plain = await ann(action.name, **members(action, ann))
+    await database.things.delete_many({})
+
+    other = await ann(action.name, **members(action, ann), **options)
+
+    assert other.body != plain.body
+    assert (await ann(action.name, **members(action, ann))).body == plain.body
+
+
 @pytest.mark.parametrize("is_bound", [True, False], ids=["ruled", "full"])
 @every_action
 async def test_a_line_is_logged_with_a_number_of_documents(

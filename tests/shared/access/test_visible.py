@@ -45,7 +45,7 @@ class Seen(NamedTuple):
     def through(self, *roles: dict[str, Any], filters: Any = ()) -> RuledAccess:
         source = {"roles": list(roles), "filters": list(filters)}
         rules = compile_ruleset(source, Constants(), Report())
-        full = FullAccess(self.collection.with_options(codec_options=RAW), Settings(), "JSON", None)
+        full = FullAccess(self.collection.with_options(codec_options=RAW), Settings(), "JSON")
         return RuledAccess(full, rules.rights(EXPANSIONS), None, EXPANSIONS, Clients(Settings()).options)
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from functions.aggregate import Aggregate
 from functions.find import Find
-from functions.update import Update
+from functions.update import UpdateOne
 from shared.errors import BodyTooLargeError, InvalidParameterError
 from shared.guard.complexity import Complexity
 from shared.guard.walk import walked
@@ -44,7 +44,7 @@ def find(**members: Any) -> Request:
 
 
 def update(**members: Any) -> Request:
-    return Update.from_body(NAMESPACE | {"filter": {}} | members)
+    return UpdateOne.from_body(NAMESPACE | {"filter": {}} | members)
 
 
 def aggregate(*pipeline: Any) -> Request:

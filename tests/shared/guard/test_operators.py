@@ -274,7 +274,10 @@ async def test_what_is_an_operator_to_mongodb_is_one_to_the_guard(
 def test_what_reveals_writes_or_runs_code_is_open_to_nobody_unless_it_is_named() -> None:
     revealing = {name for table in TABLES for name, each in table.items() if each.reveals}
 
-    assert {STAGES[name].open_to for name in ("$out", "$merge", "$https", "$externalFunction")} == {Standing.NOBODY}
+    writing = {name for table in TABLES for name, each in table.items() if each.writes}
+    assert writing == {"$out", "$merge"}
+    assert {STAGES[name].open_to for name in writing} == {Standing.NAMED}
+    assert {STAGES[name].open_to for name in ("$https", "$externalFunction")} == {Standing.NOBODY}
     assert {table[name].open_to for table in TABLES for name in JAVASCRIPT & table.keys()} == {Standing.NOBODY}
     assert {STAGES[name].open_to for name in revealing & STAGES.keys()} == {Standing.NAMED, Standing.NOBODY}
     assert VARIABLES["$$USER_ROLES"].open_to == METADATA["recordId"].open_to == Standing.SYSTEM

@@ -43,4 +43,4 @@ async def test_a_mongodb_that_cannot_compute_on_what_is_sent_is_said(stage: str,
     old: Any = SimpleNamespace(database=SimpleNamespace(with_options=lambda **_: SimpleNamespace(aggregate=aggregate)))
 
     with pytest.raises(expected):
-        _ = [batch async for batch in reads.computed(old, [], [], Settings(), None)]
+        _ = [batch async for batch in reads.computed(old, [], [], Settings(), {})]

@@ -1,0 +1,106 @@
+"""New documents under the rules of the app: checked before they are stored."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import cached_property
+from typing import Any, NamedTuple, NoReturn
+
+from bson.raw_bson import RawBSONDocument
+from bson.timestamp import Timestamp
+
+from shared import turns
+from shared.access import inserts
+from shared.access.protocol import Reply
+from shared.access.ruled import Ruled
+from shared.access.schema_check import SchemaCheck
+from shared.documents import replies
+from shared.documents.ejson import Document
+from shared.documents.elements import DBREF_MARK
+from shared.errors import DataAPIError, DeniedWriteError, InvalidParameterError, NoRoleError
+from shared.mongo.clients import RAW
+from shared.mongo.deadlines import Session, transaction
+from shared.rules.writing import NO_ROLE, Decision
+from shared.turns import Steps
+
+
+class RuledInserts(Ruled):
+    """The inserts into one collection as the rules open it to one call."""
+
+    async def insert_one(self, document: Document) -> Reply:
+        """Insert a document if its role and the schema allow it."""
+        (new,) = await turns.taken(self._insertable([document]))
+        if new.is_dated:
+            await self._transaction(lambda session: self._inserted(session, [new]))
+        else:
+            await self.target.insert_one(RawBSONDocument(new.raw, RAW), **self._commented)
+        return self._reply({"insertedId": new.id}, 1)
+
+    async def insert_many(self, documents: list[Document]) -> Reply:
+        """Insert all documents, or none."""
+        if "ordered" in self.full.options.given:
+            raise InvalidParameterError("option 'ordered' is not allowed where rules apply: all are inserted, or none")
+        new = await turns.taken(self._insertable(documents))
+        if len(new) == 1 and not new[0].is_dated:
+            await self.target.insert_one(RawBSONDocument(new[0].raw, RAW), **self._commented)
+        else:
+            await self._transaction(lambda session: self._inserted(session, new))
+        return await self.full.inserted([each.id for each in new])
+
+    def _reply(self, members: Mapping[str, Any], documents: int) -> Reply:
+        return Reply([replies.reply(members, self.full.form)], documents)
+
+    async def _transaction[T](self, work: Callable[[Session], Awaitable[T]]) -> T:
+        return await transaction(self.target, work, self.settings.mongo_db_timeout_ms)
+
+    @property
+    def _commented(self) -> dict[str, Any]:
+        return self.full.options.only("comment")
+
+    @cached_property
+    def _schema_check(self) -> SchemaCheck:
+        return SchemaCheck(self.schema, self.rights, self.expansions, self.settings)
+
+    def _insertable(self, documents: Sequence[Document]) -> Steps[list["_New"]]:
+        """Return new documents as the bytes that were checked, all of them before the first is sent."""
+        new = []
+        for document in documents:
+            id_, raw = yield from inserts.encoded(document)
+            yield
+            # a reference is an object here that is stored as a document
+            values = None if DBREF_MARK in raw else document if "_id" in document else {"_id": id_, **document}
+            self._check_insert(raw, values)
+            new.append(_New(id_, raw, any(map(_is_now, document.values()))))
+            yield
+        return new
+
+    async def _inserted(self, session: Session, new: "Sequence[_New]") -> None:
+        """Insert documents inside the transaction, and check again what MongoDB has stored in place of some."""
+        await inserts.insert(self.target, [each.raw for each in new], session, **self._commented)
+        dated = [each.id for each in new if each.is_dated]
+        for stored in await self.stored(session, {"_id": {"$in": dated}}) if dated else ():
+            self._check_insert(stored)
+
+    def _check_insert(self, new: bytes, values: Document | None = None) -> None:
+        decision = self.rights.may_insert(new, values)
+        if not decision.allowed:
+            deny("insert", decision)
+        self._schema_check.refuse("insert", None, new)
+
+
+class _New(NamedTuple):
+    id: Any
+    raw: bytes
+    is_dated: bool
+    """Whether MongoDB will put its own time into it, so that what is stored is not what was checked."""
+
+
+def _is_now(value: Any) -> bool:
+    """Tell whether MongoDB stores its own time in place of a value at the top of a new document."""
+    return type(value) is Timestamp and value.time == value.inc == 0
+
+
+def deny(verb: str, decision: Decision) -> NoReturn:
+    """Raise what a caller gets whose write is denied."""
+    error: DataAPIError = (
+        NoRoleError(NO_ROLE) if decision.reason == NO_ROLE else DeniedWriteError(f"{verb} not permitted")
+    )
+    raise error.because(str(decision))

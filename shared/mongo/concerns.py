@@ -1,0 +1,88 @@
+"""What a call asks of the servers that read and write for it: never less than the operator asks."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pymongo.errors import ConfigurationError
+from pymongo.read_concern import ReadConcern
+from pymongo.read_preferences import make_read_preference, read_pref_mode_from_name
+from pymongo.write_concern import WriteConcern
+
+from shared.errors import InvalidParameterError
+from shared.mongo.clients import Collection
+from shared.options import Options
+
+_LEVELS = ("available", "local", "majority", "snapshot", "linearizable")  # from the least
+_MODES = frozenset({"primary", "primaryPreferred", "secondary", "secondaryPreferred", "nearest"})
+_OF_PREFERENCE = frozenset({"mode", "tags", "tagSets", "maxStalenessSeconds"})
+_LONGEST = 2**31 - 1
+_OF_WRITE = {"w": "w", "j": "j", "journal": "j", "wtimeout": "wtimeout", "wtimeoutMS": "wtimeout"}
+
+
+def applied(target: Collection, options: Options) -> Collection:
+    """Return the collection as the options of a call have it read and written.
+
+    Raise InvalidParameterError for what they cannot mean.
+    """
+    given, found = options.given, {}
+    if "readPreference" in given:
+        found["read_preference"] = _read_preference(given["readPreference"])
+    if "readConcern" in given:
+        found["read_concern"] = _read_concern(given["readConcern"], target.read_concern)
+    if "writeConcern" in given:
+        found["write_concern"] = _write_concern(given["writeConcern"], target.write_concern)
+    return target.with_options(**found) if found else target
+
+
+def _read_preference(given: str | Mapping[str, Any]) -> Any:
+    members: Mapping[str, Any] = {"mode": given} if isinstance(given, str) else given
+    mode, tags = members.get("mode"), members.get("tagSets", members.get("tags"))
+    if type(mode) is not str or mode not in _MODES or not _OF_PREFERENCE.issuperset(members):
+        raise InvalidParameterError(f"'readPreference' must have a mode of {', '.join(sorted(_MODES))}")
+    staleness = members.get("maxStalenessSeconds", -1)
+    try:
+        return make_read_preference(
+            read_pref_mode_from_name(mode), tags, int(staleness) if staleness == staleness // 1 else staleness
+        )
+    except (ConfigurationError, TypeError, ValueError) as error:
+        raise InvalidParameterError(f"'readPreference': {error!s:.200}") from error
+
+
+def _read_concern(given: Mapping[str, Any], least: ReadConcern) -> ReadConcern:
+    level = given.get("level")
+    if given.keys() != {"level"} or level not in _LEVELS:
+        raise InvalidParameterError(f"'readConcern' must be a level of {', '.join(_LEVELS)}")
+    floor = least.level if least.level in _LEVELS else "available"
+    return ReadConcern(max(level, floor, key=_LEVELS.index))
+
+
+def _write_concern(given: Mapping[str, Any], least: WriteConcern) -> WriteConcern:
+    """Return one that is acknowledged by as many members as either wants."""
+    members = {_OF_WRITE.get(name, name): value for name, value in given.items()}
+    if not {"w", "j", "wtimeout"}.issuperset(members):
+        raise InvalidParameterError("'writeConcern' takes w, j and wtimeout")
+    journal, timeout = members.get("j", False), members.get("wtimeout", 0)
+    if type(journal) is not bool or type(timeout) not in {int, float} or timeout < 0 or timeout != timeout // 1:
+        raise InvalidParameterError("'writeConcern': j must be true or false, wtimeout a whole number of at least 0")
+    document = least.document
+    wtimeout = min(int(timeout) or _LONGEST, document.get("wtimeout") or _LONGEST)
+    return WriteConcern(
+        w=_members(members.get("w"), document.get("w", 1)),
+        j=journal or document.get("j"),
+        wtimeout=None if wtimeout == _LONGEST else wtimeout,
+    )
+
+
+def _members(given: Any, least: int | str) -> int | str:
+    """Return how many members acknowledge a write; raise where it cannot be told which of both is more."""
+    if type(given) is float and given.is_integer():
+        given = int(given)
+    if given is None or given == least or (type(given) is int and given in {0, 1}):
+        return least
+    if type(given) not in {int, str} or (type(given) is int and given < 0):
+        raise InvalidParameterError("'writeConcern': w must be a number of members or a text")
+    if type(given) is type(least) is int:
+        return max(given, least)
+    if least in {0, 1}:
+        return given  # type: ignore[no-any-return]
+    raise InvalidParameterError(f"'writeConcern': w must be '{least}', as the operator of this deployment wants")
