@@ -12,7 +12,7 @@ import msgspec
 from shared.errors import InvalidParameterError, WrongTypeError
 from shared.operators import Place, Placed, Standing
 
-_MAX_INT64 = 2**63 - 1
+_MAX_INT32, _MAX_INT64 = 2**31 - 1, 2**63 - 1
 
 
 class Option(NamedTuple):
@@ -171,10 +171,14 @@ def _valid(name: str, value: Any) -> Any:
 
 def _keys(hint: Mapping[str, Any]) -> dict[str, Any]:
     """Return the keys of an index with directions that the driver takes."""
-    keys = {key: int(kind) if type(kind) is float and kind.is_integer() else kind for key, kind in hint.items()}
+    keys = {key: _direction(kind) for key, kind in hint.items()}
     if not keys or not all(isinstance(kind, int | str) and type(kind) is not bool for kind in keys.values()):
         raise InvalidParameterError("'hint' must be the name of an index, or its keys with their kinds")
     return keys
+
+
+def _direction(kind: Any) -> Any:
+    return int(kind) if type(kind) is float and kind.is_integer() and abs(kind) <= _MAX_INT32 else kind
 
 
 def _snake(name: str) -> str:

@@ -37,20 +37,41 @@ TYPES = {
 VICTIM: dict[str, Any] = {"name": "victim", "n": {"$gte": 1}}
 CHANGE: dict[str, Any] = {"$set": TYPES, "$inc": {"n": 1}, "$push": {"list": {"$each": [1, 2], "$slice": -5}}}
 
+OF_ALL: dict[str, Any] = {"comment": {"a": [1, None]}}
+OF_READS = OF_ALL | {"readConcern": {"level": "majority"}, "readPreference": {"mode": "primary"}}
+OF_WRITES = OF_ALL | {"writeConcern": {"w": 1, "j": True, "wtimeout": 9_000}}
+COMPARING: dict[str, Any] = {"collation": {"locale": "en", "strength": 2}, "hint": {"_id": 1}}
+BOUNDED: dict[str, Any] = {
+    "min": {"_id": 0}, "max": {"_id": "z"}, "returnKey": True, "let": {"x": {"$add": [1, 2]}}, "showRecordId": False,
+    "collation": {"locale": "simple"},
+}  # fmt: skip
+CHANGING = OF_WRITES | COMPARING | {"let": {"x": 1}, "bypassDocumentValidation": False}
+
 REQUESTS: dict[str, dict[str, Any]] = {
-    "findOne": NS | {"filter": {"name": {"$regex": "^a", "$nin": ["abc"]}}, "projection": {"name": 1, "_id": 0}},
-    "find": NS | {"filter": {"$or": [{"at": {"$gt": TYPES["iso"]}}, {"n": {"$in": [1, TYPES["decimal"]]}}]},
-                  "projection": {"name": 1, "n": 1}, "sort": {"n": -1, "_id": 1}, "limit": 5,
-                  "skip": {"$numberInt": "1"}},
-    "insertOne": NS | {"document": TYPES},
-    "insertMany": NS | {"documents": [TYPES, {"a": TYPES["regex"]}, {}]},
-    "updateOne": NS | {"filter": VICTIM, "update": CHANGE, "upsert": True},
-    "updateMany": NS | {"filter": VICTIM, "update": {"$set": {"list.$[x]": TYPES["date"]}},
+    "findOne": NS | OF_READS | COMPARING | BOUNDED | {
+        "filter": {"name": {"$regex": "^a", "$nin": ["abc"]}}, "projection": {"name": 1, "_id": 0}, "skip": 1,
+    },
+    "find": NS | OF_READS | COMPARING | {
+        "filter": {"$or": [{"at": {"$gt": TYPES["iso"]}}, {"n": {"$in": [1, TYPES["decimal"]]}}]},
+        "projection": {"name": 1, "n": 1}, "sort": {"n": -1, "_id": 1}, "limit": 5, "skip": {"$numberInt": "1"},
+        "batchSize": 5, "allowDiskUse": True, "allowPartialResults": True,
+    },
+    "countDocuments": NS | OF_READS | COMPARING | {"filter": VICTIM, "limit": 5, "skip": 1},
+    "estimatedDocumentCount": NS | OF_READS,
+    "distinct": NS | OF_READS | {"fieldName": "list.0", "filter": VICTIM, "collation": COMPARING["collation"]},
+    "insertOne": NS | OF_WRITES | {"document": TYPES},
+    "insertMany": NS | OF_WRITES | {"ordered": False} | {"documents": [TYPES, {"a": TYPES["regex"]}, {}]},
+    "updateOne": NS | CHANGING | {"filter": VICTIM, "update": CHANGE, "upsert": True},
+    "updateMany": NS | CHANGING | {"filter": VICTIM, "update": {"$set": {"list.$[x]": TYPES["date"]}},
     "arrayFilters": [{"x": {"$gt": 1}}]},
-    "replaceOne": NS | {"filter": VICTIM, "replacement": TYPES, "upsert": False},
-    "deleteOne": NS | {"filter": VICTIM},
-    "deleteMany": NS | {"filter": VICTIM},
-    "aggregate": NS | {"pipeline": [
+    "replaceOne": NS | CHANGING | {"filter": VICTIM, "replacement": TYPES, "upsert": False},
+    "findOneAndUpdate": NS | CHANGING | {"filter": VICTIM, "update": CHANGE, "sort": {"n": -1}, "projection": {"n": 1},
+    "returnDocument": "After"},
+    "findOneAndReplace": NS | CHANGING | {"filter": VICTIM, "replacement": TYPES, "upsert": True},
+    "findOneAndDelete": NS | OF_WRITES | COMPARING | {"filter": VICTIM, "sort": {"n": 1}, "let": {"x": 1}},
+    "deleteOne": NS | OF_WRITES | COMPARING | {"filter": VICTIM, "let": {"x": 1}},
+    "deleteMany": NS | OF_WRITES | {"filter": VICTIM},
+    "aggregate": NS | OF_READS | COMPARING | {"batchSize": 3, "let": {"x": 1}, "allowDiskUse": False} | {"pipeline": [
         {"$match": {"name": {"$in": ["kept", "victim"]}, "at": {"$ne": TYPES["iso"]}}},
         {"$group": {"_id": "$name", "n": {"$sum": "$n"}, "last": {"$max": TYPES["date"]}}},
         {"$facet": {"all": [{"$sort": {"n": -1}}, {"$limit": 5}], "some": [{"$project": {"n": {"$add": ["$n", 1]}}}]}},
@@ -224,7 +245,10 @@ LOST = [
 
 
 @pytest.mark.parametrize("lost", LOST)
-@pytest.mark.parametrize("action", ["updateOne", "updateMany", "replaceOne", "deleteOne", "deleteMany"])
+@pytest.mark.parametrize(
+    "action",
+    ["updateOne", "updateMany", "replaceOne", "deleteOne", "deleteMany", "findOneAndUpdate", "findOneAndDelete"],
+)
 async def test_a_lost_filter_touches_nothing(
     worker: Worker, key: str, kept: Any, action: str, lost: dict[str, Any]
 ) -> None:

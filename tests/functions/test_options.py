@@ -109,6 +109,7 @@ async def test_a_write_refuses_what_would_choose_other_documents(
         ({"hint": 1}, "'hint': expected `str | object`, got `int`"),
         ({"hint": {}}, "'hint' must be the name of an index, or its keys with their kinds"),
         ({"hint": {"n": 1.5}}, "'hint' must be the name of an index, or its keys with their kinds"),
+        ({"hint": {"n": 1e308}}, "'hint' must be the name of an index, or its keys with their kinds"),
         ({"hint": {"n": True}}, "'hint' must be the name of an index, or its keys with their kinds"),
         ({"hint": {"n": {"a": 1}}}, "'hint' must be the name of an index, or its keys with their kinds"),
         ({"let": [1]}, "'let': expected `object`, got `array`"),
