@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from infra import release
+from infra import native, release
 from shared import settings
 from tests.hosts import ROOT
 
@@ -77,7 +77,16 @@ def test_the_bases_have_the_python_of_the_project() -> None:
 
 
 def test_the_build_is_given_what_a_release_is_made_of_and_nothing_else() -> None:
-    assert allowed() == {*release.SHIPPED, *release.SERVED, "infra/entrypoint.sh", "infra/release.py"}
+    builds = {f"infra/{name}" for name in ("__init__.py", "entrypoint.sh", "locks.py", "native.py", "release.py")}
+
+    assert allowed() == {*release.SHIPPED, *release.SERVED, *builds, "native", "requirements-dev.txt"}
+
+
+def test_the_image_of_azures_host_is_not_built_unless_it_loads_what_was_compiled() -> None:
+    loaded = re.search(r'^RUN PYTHONPATH=\S+ +python -B -c "import ([^"]+)"$', stage("functions"), re.MULTILINE)
+
+    assert loaded is not None
+    assert loaded[1].split(", ") == native.modules()
 
 
 def test_the_image_sees_only_what_is_named() -> None:
