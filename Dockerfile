@@ -73,10 +73,11 @@ ENV AzureFunctionsJobHost__Logging__Console__IsEnabled=true \
     LISTEN_PORT=7071
 COPY --from=functions-release /app /home/site/wwwroot
 COPY infra/entrypoint.sh /opt/dozen/entrypoint.sh
-# native/ was compiled on the builder's glibc: see that this one loads it
-RUN PYTHONPATH=/home/site/wwwroot/.python_packages/lib/site-packages \
-    python -B -c "import dozen_transcode.writer"
-RUN mkdir -p /home/data /home/LogFiles /azure-functions-host/Secrets \
+COPY infra /build/infra
+# native/ was compiled on the builder's glibc, so see that this image loads it, as all else
+RUN PYTHONPATH=/build python -B -m infra.release load /home/site/wwwroot \
+    && rm -rf /build \
+    && mkdir -p /home/data /home/LogFiles /azure-functions-host/Secrets \
     && chown -R 10001:10001 /home/data /home/LogFiles /azure-functions-host/Secrets
 WORKDIR /home/site/wwwroot
 USER 10001:10001

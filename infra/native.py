@@ -76,6 +76,7 @@ def _flags(compiler: str) -> dict[str, str]:
 def main() -> None:
     """Install it into this Python, or say in a sentence why not, and leave none of another day there."""
     log = Path(sys.prefix) / "native.log"
+    log.unlink(missing_ok=True)
     with tempfile.TemporaryDirectory() as folder:
         try:
             built = _wheel(Path(folder), None, {})

@@ -115,11 +115,13 @@ def _trim(target: Path) -> None:
 
 
 def main(what: str, folder: Path) -> None:
-    """Lay out the release of a host, or compile one that lies there."""
+    """Lay out the release of a host, or compile or load one that lies there."""
     if what == "compile":
         compile_used(folder)
     elif what == "compile-all":
         compile_all(folder)
+    elif what == "load":
+        functions_in(folder)
     else:
         with tempfile.TemporaryDirectory() as wheels:
             lay_out(folder, what, wheel=_wheel(Path(wheels)))

@@ -148,6 +148,18 @@ def test_what_native_compiles_has_the_tag_of_azures_linux(
     assert f"Tag: cp313-cp313-{azure_linux.PLATFORM}\n" in (distributions[native.DISTRIBUTION].read_text("WHEEL") or "")
 
 
+@needs_a_compiler
+def test_a_release_whose_compiled_code_does_not_load_is_found(unpacked: Path, tmp_path: Path) -> None:
+    broken = tmp_path / "release"
+    shutil.copytree(unpacked, broken, copy_function=os.link)
+    (module, *_) = (broken / release.DEPENDENCIES / native.PACKAGE).glob("*.so")
+    module.unlink()
+    module.write_bytes(b"for another machine")
+
+    with pytest.raises(subprocess.CalledProcessError):
+        release.functions_in(broken)
+
+
 def test_every_module_is_compiled_to_a_file_that_python_trusts_unseen(package: zipfile.ZipFile) -> None:
     sources = {name for name in package.namelist() if name.endswith(".py")}
     compiled = {name: package.read(name)[:8] for name in package.namelist() if name.endswith(".pyc")}
