@@ -28,7 +28,8 @@ COMPILED := $(VENV)/native
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help run func test twins torture haproxy fuzz test-mongo check check-bicep check-locks check-tag fix bench bench-connections lock clean
-.PHONY: native package package-twice package-azd check-package sbom audit smoke admin image image-smoke image-test image-scan image-push
+.PHONY: package package-twice package-azd sbom audit smoke admin image image-smoke image-test image-scan image-push
+.PHONY: native check-package
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
