@@ -38,8 +38,10 @@ class Clone:
         shutil.copy(ROOT / "requirements-dev.txt", folder / ".venv")
 
     def make(self, target: str) -> subprocess.CompletedProcess[str]:
+        return self.run("make", "--silent", target)
+
+    def run(self, *command: str) -> subprocess.CompletedProcess[str]:
         env = {"PATH": self.path, "PYTHONPATH": str(self.folder / "tools"), "PYTHONDONTWRITEBYTECODE": "1"}
-        command = ["make", "--silent", target]
         return subprocess.run(command, cwd=self.folder, env=env, capture_output=True, text=True, check=False)
 
     def without_compilers(self) -> None:
@@ -112,12 +114,10 @@ def test_make_native_fails_where_it_cannot_be_built(clone: Clone) -> None:
 @needs_a_compiler
 @pytest.mark.full
 def test_make_builds_and_installs_what_native_says(built: Clone) -> None:
-    code = f"import {', '.join(native.modules())}"
-
-    loaded = subprocess.run([str(built.folder / ".venv/bin/python"), "-I", "-c", code], check=False)
+    loaded = built.run(".venv/bin/python", "-c", f"import {', '.join(native.modules())}")
 
     assert built.installed() == set(native.modules())
-    assert loaded.returncode == 0
+    assert (loaded.returncode, loaded.stderr) == (0, "")
 
 
 @needs_a_compiler
