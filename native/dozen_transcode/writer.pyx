@@ -13,7 +13,7 @@ import sys
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from libc.math cimport fabs, isfinite, isnan, signbit
-from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.stdlib cimport atoi, free, realloc
 from libc.string cimport memchr, memcmp, memcpy, memset, strchr, strlen
 
@@ -49,7 +49,9 @@ if sys.byteorder != "little":
 
 cdef enum:
     MOST_LEVELS = 120  # each is at most two of Python's, of which orjson writes 254
-    MOST_NAMES = 512  # of all documents around a place
+    MOST_NAMES = 1024  # of all documents around a place
+    SLOTS = 4 * MOST_NAMES
+    MOST_STEPS = 32  # from slot to slot
     SPARE = 256
     AT_ONCE = 4096
 
@@ -84,7 +86,7 @@ cdef struct Frame:  # a document or an array that is open
 cdef struct Name:
     const uint8_t* at
     uint32_t size
-    uint64_t tail  # its last 8 bytes
+    uint32_t slot
 
 cdef struct Input:
     const uint8_t* at
@@ -93,6 +95,7 @@ cdef struct Input:
     int names_size
     Frame[MOST_LEVELS] frames
     Name[MOST_NAMES] names  # of the frames
+    uint16_t[SLOTS] slots  # a hash table: which name is there, from 1 on
 
 
 def batch(bytes documents not None, str form not None):
@@ -113,6 +116,7 @@ cdef object written(bytes documents, bint canonical):
     source.at = <const uint8_t*>PyBytes_AS_STRING(documents)
     cdef const uint8_t* end = source.at + size
     memset(&out, 0, sizeof(Output))
+    memset(source.slots, 0, sizeof(source.slots))
     try:
         while source.at < end:
             if not room(&out, 0 if number else 2 * size):
@@ -180,28 +184,41 @@ cdef bint opened(Output* out, Input* source, int kind) noexcept nogil:
 cdef void closed(Output* out, Input* source) noexcept nogil:
     """End the innermost frame."""
     source.depth -= 1
-    put(out, source.frames[source.depth].closing)
-    source.names_size = source.frames[source.depth].names
     source.at += 1
+    put(out, source.frames[source.depth].closing)
+    while source.names_size > source.frames[source.depth].names:  # the last first: no step from slot to slot is lost
+        source.names_size -= 1
+        source.slots[source.names[source.names_size].slot] = 0
     if source.depth:
         source.end = source.frames[source.depth - 1].end
 
 
 cdef bint is_new(Input* source, const uint8_t* at, size_t size) noexcept nogil:
-    """Tell whether a document had no such name before, and note it."""
-    cdef Name* name = source.names + source.names_size
-    cdef Name* other = source.names + source.frames[source.depth - 1].names
-    cdef size_t tail = min(size, <size_t>8)
+    """Tell whether a document had no such name before, and note it; false as well where that is much to find out."""
+    cdef int own = source.frames[source.depth - 1].names, steps
+    cdef uint32_t slot = hashed(at, size, source.depth)
+    cdef Name* other
     if source.names_size == MOST_NAMES:
         return False
-    name.at, name.size, name.tail = at, size, 0
-    memcpy(&name.tail, at + size - tail, tail)
-    while other < name:
-        if other.tail == name.tail and other.size == size and memcmp(other.at, at, size) == 0:
+    for steps in range(MOST_STEPS):
+        slot = (slot + 1) % SLOTS
+        if not source.slots[slot]:
+            source.names[source.names_size].at, source.names[source.names_size].size = at, size
+            source.names[source.names_size].slot = slot
+            source.names_size += 1
+            source.slots[slot] = source.names_size
+            return True
+        other = &source.names[source.slots[slot] - 1]
+        if source.slots[slot] > own and other.size == size and memcmp(other.at, at, size) == 0:
             return False
-        other += 1
-    source.names_size += 1
-    return True
+    return False
+
+
+cdef inline uint32_t hashed(const uint8_t* at, size_t size, int depth) noexcept nogil:
+    cdef uint64_t head = 0, tail = 0, length = min(size, <size_t>8)
+    memcpy(&head, at, length)
+    memcpy(&tail, at + size - length, length)
+    return ((head + tail * 31 + size + depth) * <uint64_t>0x9E3779B97F4A7C15 >> 40) % SLOTS
 
 
 cdef bint value(Output* out, Input* source, int kind, bint canonical) noexcept nogil:
