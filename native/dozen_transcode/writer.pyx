@@ -215,10 +215,15 @@ cdef bint is_new(Input* source, const uint8_t* at, size_t size) noexcept nogil:
 
 
 cdef inline uint32_t hashed(const uint8_t* at, size_t size, int depth) noexcept nogil:
-    cdef uint64_t head = 0, tail = 0, length = min(size, <size_t>8)
-    memcpy(&head, at, length)
-    memcpy(&tail, at + size - length, length)
-    return ((head + tail * 31 + size + depth) * <uint64_t>0x9E3779B97F4A7C15 >> 40) % SLOTS
+    """Return 12 bits for a name of a document at a depth."""
+    cdef uint64_t found = size + depth, word
+    while size:
+        word = 0
+        memcpy(&word, at, min(size, <size_t>8))
+        found = (found ^ word ^ found >> 32) * <uint64_t>0x9E3779B97F4A7C15
+        at += min(size, <size_t>8)
+        size -= min(size, <size_t>8)
+    return found >> 52
 
 
 cdef bint value(Output* out, Input* source, int kind, bint canonical) noexcept nogil:
