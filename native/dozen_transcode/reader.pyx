@@ -47,7 +47,8 @@ cdef enum:  # places in WRAPPERS
     OID_NAME, DATE_NAME, INT_NAME, LONG_NAME, DOUBLE_NAME, DECIMAL_NAME, BINARY_NAME, UUID_NAME, WRAPPER_COUNT = 16
 
 cdef enum:
-    WINDOW = 256 * 1024  # bytes of a document, and of what is around the documents: one or two milliseconds
+    WINDOW = 128 * 1024  # bytes of a document, and of what is around the documents: at most some milliseconds
+    MOST_AT_ONCE = 1_000  # documents, whose new _ids take a millisecond
     MOST_NAMES = 128  # of an object: each is compared with the others
 
 cdef struct Buffer:
@@ -127,12 +128,12 @@ cdef int wrapper_of(const char *name, size_t size) noexcept:
 
 cdef bint is_hex(const char *text, size_t digits, char *out) noexcept:
     """Tell whether a text is this many digits, an even number; their bytes are written."""
-    cdef int value = 0
+    cdef uint32_t value = 0
     for place in range(digits):
         if is_digit(text[place]):
-            value = value << 4 | text[place] - 48
+            value = value << 4 | <uint32_t>(text[place] - 48)
         elif 97 <= (text[place] | 0x20) <= 102:
-            value = value << 4 | (text[place] | 0x20) - 87
+            value = value << 4 | <uint32_t>((text[place] | 0x20) - 87)
         else:
             return False
         out[place // 2] = <char>value
@@ -244,7 +245,7 @@ cdef class Reader:
         memset(&ids, 0, sizeof(ids))
         try:
             more(&ids, 4)
-            while self.ends == NULL and (not found or self.at < enough):
+            while self.ends == NULL and (not found or (self.at < enough and len(found) < MOST_AT_ONCE)):
                 self.look_on()
                 if self.next() != b'{' or not self.document():
                     return None
@@ -409,10 +410,11 @@ cdef class Reader:
             if not self.member_of(first, room):
                 return DECLINED
             char = self.next()
-            if char == b',':
-                char = self.next()
-                if char != b'"':
-                    return DECLINED
+            if char != b',':
+                break
+            char = self.next()
+            if char != b'"':
+                return DECLINED
         self.names.resize(first)
         end_document(&self.out, start)
         return DOCUMENT if char == b'}' else DECLINED
