@@ -11,8 +11,9 @@ from typing import Any, NamedTuple
 import bson
 import orjson
 
-from shared.documents import ejson, replies, stored
-from shared.documents.stored import Encoded, Reading, Stored
+from shared.documents import ejson, replies, stored_bodies
+from shared.documents.stored import Encoded, Stored
+from shared.documents.stored_bodies import Reading
 from shared.errors import InvalidJSONError
 from shared.turns import at_once
 from tests.bson_types import ROWS
@@ -23,25 +24,31 @@ MOST_LEVELS, MOST_MEMBERS = 4, 6
 _OID = '{"$oid":"5f1a2b3c4d5e6f7a8b9c0d1e"}'
 _USUAL = (
     "7", "-0", "0.1", "-1.5e-7", "true", "null", "2147483648", '"a"', '"é\\n\\u2606\\ud83d\\ude00"', _OID,
-    '{"$date":"2020-02-29T23:59:59.1Z"}', '{"$date":{"$numberLong":"-1"}}', '{"$numberInt":"-7"}', '{"$numberLong":"5"}',
+    '{"$date":"2020-02-29T23:59:59.1Z"}', '{"$date":{"$numberLong":"-1"}}', '{"$numberInt":"-7"}',
+    '{"$numberLong":"5"}',
     '{"$numberDouble":"1.5"}', '{"$numberDecimal":"12.50"}', '{"$binary":{"base64":"QUI=","subType":"80"}}',
     '{"$uuid":"00112233-4455-6677-8899-AAbbccddeeff"}', '{"$ref":"c","$id":1}',
 )  # fmt: skip
 _ODD = (
-    "7", "-0", "-0.5", "1e5", "1E-2", "0e0", "true", "false", "null", "2147483648", "-2147483649", "9223372036854775807",
+    "7", "-0", "-0.5", "1e5", "1E-2", "0e0", "true", "false", "null", "2147483648", "-2147483649",
+    "9223372036854775807",
     "9223372036854775808", "-9223372036854775808", "-9223372036854775809", "99999999999999999999", "01", "-", "-01",
     "1.", ".5", "1.e5", "1e", "1e+", "+1", "NaN", "Infinity", "-Infinity", "1e999", "1e-400", "4.9e-324", "tru", "nul",
-    "0.1", "123456789.123456789123456789", "1.7976931348623157e308", "1.7976931348623159e308", "2.2250738585072011e-308",
+    "0.1", "123456789.123456789123456789", "1.7976931348623157e308", "1.7976931348623159e308",
+    "2.2250738585072011e-308",
     '""', '"a"', '"é\\n"', '"\\""', '"\\\\"', '"[{,"', '"]}"', '":"', '"\\u0000"', '"\\ud83d\\ude00"', '"\\ud800"',
-    '"\\udc00"', '"\\ud83dx"', '"\\uD83D\\uDE00"', '"\\u00e9\\u2606"', '"\\x"', '"\\u12g4"', '"\x01"', '"\x7f"', '"\u2028𝄞"',
+    '"\\udc00"', '"\\ud83dx"', '"\\uD83D\\uDE00"', '"\\u00e9\\u2606"', '"\\x"', '"\\u12g4"',
+    '"\x01"', '"\x7f"', '"\u2028𝄞"',
     _OID, '{"$oid":1}', '{"$oid":"5f1a2b3c4d5e6f7a8b9c0d1"}', '{"$oid":"5f1a2b3c4d5e6f7a8b9c0d1g"}',
     f'{{"$oid":"x",{_OID[1:]}', f'{{{_OID[1:-1]},"a":1}}', '{"\\u0024oid":"5f1a2b3c4d5e6f7a8b9c0d1e"}',
     f'{{"a":1,{_OID[1:]}', '{"$oid ":1}', '{"$foo":1}', '{"$":1}', '{"$ref":"c","$id":1}', f'{{"$id":{_OID}}}',
-    '{"$date":"2020-01-01T00:00:00Z"}', '{"$date":"2020-02-29T23:59:59.123456789Z"}', '{"$date":"2020-02-30T00:00:00Z"}',
+    '{"$date":"2020-01-01T00:00:00Z"}', '{"$date":"2020-02-29T23:59:59.123456789Z"}',
+    '{"$date":"2020-02-30T00:00:00Z"}',
     '{"$date":"1900-02-29T00:00:00Z"}', '{"$date":"2000-02-29T00:00:00.1Z"}', '{"$date":"2020-01-01T24:00:00Z"}',
     '{"$date":"2020-13-01T00:00:00Z"}', '{"$date":"2020-12-31T23:59:60Z"}', '{"$date":"2020-12-31T23:59:59.Z"}',
     '{"$date":"0000-01-01T00:00:00.999Z"}', '{"$date":"9999-12-31T23:59:59.9Z"}', '{"$date":"2020-01-01"}',
-    '{"$date":{"$numberLong":"-1"}}', '{"$date":{"$numberLong":"x"}}', '{"$date":1}', '{"$date":{"$numberLong":"1"},"a":1}',
+    '{"$date":{"$numberLong":"-1"}}', '{"$date":{"$numberLong":"x"}}', '{"$date":1}',
+    '{"$date":{"$numberLong":"1"},"a":1}',
     '{"$numberInt":"-7"}', '{"$numberInt":"007"}', '{"$numberInt":"2147483648"}', '{"$numberInt":"+1"}',
     '{"$numberInt":"00000000000000000001"}', '{"$numberInt":"000000000000000000001"}', '{"$numberInt":7}',
     '{"$numberInt":"-00000000000000000001"}', '{"$numberInt":"-000000000000000000001"}', '{"$numberInt":""}',
@@ -52,7 +59,8 @@ _ODD = (
     '{"$numberDouble":"-Infinity"}', '{"$numberDouble":"0x1p3"}', '{"$numberDouble":"1e309"}', '{"$numberDouble":"01"}',
     '{"$numberDouble":"1e-400"}', '{"$numberDouble":"+1"}', '{"$numberDouble":"1_0"}', '{"$numberDouble":"1e+5"}',
     '{"$numberDecimal":"12.50"}', '{"$numberDecimal":"-0.00"}', '{"$numberDecimal":"007"}', '{"$numberDecimal":"1."}',
-    '{"$numberDecimal":"9999999999999999999"}', '{"$numberDecimal":"0.0000000000000000001"}', '{"$numberDecimal":"1.2.3"}',
+    '{"$numberDecimal":"9999999999999999999"}', '{"$numberDecimal":"0.0000000000000000001"}',
+    '{"$numberDecimal":"1.2.3"}',
     '{"$numberDecimal":"1e3"}', '{"$numberDecimal":"-"}', '{"$numberDecimal":".5"}', '{"$numberDecimal":"- 1"}',
     '{"$binary":{"base64":"QUI=","subType":"80"}}', '{"$binary":{"base64":"","subType":"00"}}',
     '{"$binary":{"base64":"Q=I=","subType":"00"}}', '{"$binary":{"base64":"QUJ=","subType":"04"}}',
@@ -89,7 +97,7 @@ class Case(NamedTuple):
 
 def cases(seed: int) -> Iterator[Case]:
     """Give cases without end."""
-    chance = random.Random(seed)  # noqa: S311  no secret
+    chance = random.Random(seed)
     while True:
         action = chance.choice(ACTIONS)
         body = _body(chance, action).encode()
@@ -156,7 +164,7 @@ def _damaged(chance: random.Random, body: bytes) -> bytes:
 
 def is_read(reading: Reading, case: Case) -> bool:
     """Tell whether a case is read to BSON; raise AssertionError if that is not what `ejson.loads` makes of it."""
-    found = at_once(stored.loads(reading, case.body, case.stored, MOST_LEVELS, MOST_MEMBERS))
+    found = at_once(stored_bodies.loads(reading, case.body, case.stored, MOST_LEVELS, MOST_MEMBERS))
     if found is None:
         return False
     try:
@@ -186,7 +194,7 @@ def _compare(case: Case, made: Encoded, value: dict[str, Any]) -> None:
 
 def main() -> None:
     """Try so many cases, from a seed, and print how many of them were read."""
-    reading = stored.native()
+    reading = stored_bodies.native()
     assert reading is not None, "dozen_transcode is not installed"
     number, seed = map(int, sys.argv[1:])
     read = sum(is_read(reading, case) for case, _ in zip(cases(seed), range(number), strict=False))

@@ -13,38 +13,53 @@ from libc.string cimport memchr, memcmp, memcpy, memmove, memset, strlen
 from libcpp.algorithm cimport rotate
 from libcpp.vector cimport vector
 
+import sys
 from base64 import b64decode
 
 from bson.objectid import ObjectId
 
 cdef extern from *:
     """
+    #include <algorithm>
     #include <charconv>
-    #include <system_error>
-
-    #if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
-    #error "numbers are written in the order of bytes that the machine has"
-    #endif
+    #include <cmath>
+    #include <cstring>
+    #include <string>
 
     static const char *const WRAPPERS[] = {
-        "$oid", "$date", "$numberInt", "$numberLong", "$numberDouble", "$numberDecimal", "$binary", "$uuid", "$code",
-        "$dbPointer", "$maxKey", "$minKey", "$regularExpression", "$symbol", "$timestamp", "$undefined",
+        "$oid", "$date", "$numberInt", "$numberLong", "$numberDouble", "$numberDecimal", "$binary", "$code",
+        "$dbPointer", "$maxKey", "$minKey", "$regularExpression", "$symbol", "$timestamp", "$undefined", "$uuid",
     };
 
     template <class Number> static const char *parsed(const char *at, const char *end, Number *number) {
         auto found = std::from_chars(at, end, *number);
         return found.ec == std::errc() ? found.ptr : nullptr;
     }
+
+    // as Python does, because Apple's library of C++ reads no doubles
+    static const char *parsed(const char *at, const char *end, double *number) {
+        std::string text(at, std::find_if_not(at, end, [](char each) { return std::strchr("+-.0123456789Ee", each); }));
+        char *stopped = nullptr;
+        *number = PyOS_string_to_double(text.c_str(), &stopped, nullptr);
+        PyErr_Clear();
+        return std::isinf(*number) || stopped == nullptr ? nullptr : at + (stopped - text.c_str());
+    }
     """
     const char **WRAPPERS
     const char *parsed[Number](const char *at, const char *end, Number *number) noexcept
+
+VERSION = 1
+"""Of the functions that Python calls: shared.documents.transcoder takes no other."""
+
+if sys.byteorder != "little":
+    raise ImportError("BSON's numbers are little-endian, and this machine's are not")
 
 cdef enum:  # types of BSON, where 0 ends a document
     DECLINED = 0, DOUBLE = 0x01, STRING = 0x02, DOCUMENT = 0x03, ARRAY = 0x04, BINARY = 0x05, OBJECT_ID = 0x07
     BOOLEAN = 0x08, DATE = 0x09, NULL_ = 0x0A, INT32 = 0x10, INT64 = 0x12, DECIMAL = 0x13
 
 cdef enum:  # places in WRAPPERS
-    OID_NAME, DATE_NAME, INT_NAME, LONG_NAME, DOUBLE_NAME, DECIMAL_NAME, BINARY_NAME, UUID_NAME, WRAPPER_COUNT = 16
+    OID_NAME, DATE_NAME, INT_NAME, LONG_NAME, DOUBLE_NAME, DECIMAL_NAME, BINARY_NAME, WRAPPER_COUNT = 16
 
 cdef enum:
     WINDOW = 128 * 1024  # bytes of a document, and of what is around the documents: at most some milliseconds
@@ -584,8 +599,6 @@ cdef class Reader:
             return DECLINED
         if wrapper == OID_NAME and text.size == 24:
             return OBJECT_ID if is_hex(text.at, 24, more(&self.out, 12)) else DECLINED
-        if wrapper == UUID_NAME and text.size == 36:
-            return self.uuid(text.at)
         if wrapper == LONG_NAME and is_integer(text, &whole):
             put(&self.out, &whole, 8)
             return INT64
@@ -601,23 +614,6 @@ cdef class Reader:
             return DECIMAL
         return DECLINED
 
-    cdef int uuid(self, const char *text) except -1:
-        """Write what 36 characters are."""
-        cdef char *out = self.binary_of(16, 4)
-        if text[8] != b'-' or text[13] != b'-' or text[18] != b'-' or text[23] != b'-':
-            return DECLINED
-        if not is_hex(text, 8, out) or not is_hex(text + 9, 4, out + 4) or not is_hex(text + 14, 4, out + 6):
-            return DECLINED
-        return BINARY if is_hex(text + 19, 4, out + 8) and is_hex(text + 24, 12, out + 10) else DECLINED
-
-    cdef char *binary_of(self, size_t size, char subtype) except NULL:
-        """Return where the bytes of a binary are to be written."""
-        cdef size_t start = self.out.used
-        more(&self.out, 4)
-        put_length(&self.out, start, size)
-        put_byte(&self.out, subtype)
-        return more(&self.out, size)
-
     cdef int binary(self) except -1:
         cdef Text text, subtype
         cdef char kind
@@ -630,7 +626,10 @@ cdef class Reader:
             content = b64decode(text.at[:text.size], validate=True)
         except ValueError:
             return DECLINED
-        memcpy(self.binary_of(len(content), kind), <const char *>content, len(content))
+        more(&self.out, 4)
+        put_length(&self.out, self.out.used - 4, len(content))
+        put_byte(&self.out, kind)
+        put(&self.out, <const char *>content, len(content))
         return BINARY
 
     cdef int date(self) except -1:

@@ -1,15 +1,6 @@
-"""Documents that a call stores as they are, read from its body to BSON at once where native code can (pure)."""
+"""Documents that a call stores as they are (pure)."""
 
-from collections.abc import Callable
-from typing import Any, NamedTuple, Protocol
-
-from shared.documents import ejson, elements
-from shared.documents.ejson import Document
-from shared.documents.large_bodies import LARGE
-from shared.errors import InvalidJSONError
-from shared.turns import Steps
-
-_AT_ONCE = 64 * 1024  # bytes of text
+from typing import Any, NamedTuple
 
 
 class Encoded(NamedTuple):
@@ -19,8 +10,8 @@ class Encoded(NamedTuple):
     id: Any = None
 
 
-type Storable = Document | Encoded
-"""A document that is stored as it is, in either form."""
+type Storable = dict[str, Any] | Encoded
+"""A document that is stored as it is, as values or as BSON."""
 
 
 class Stored(NamedTuple):
@@ -29,65 +20,3 @@ class Stored(NamedTuple):
     member: str
     are_many: bool = False
     are_new: bool = True
-
-
-class Reader(Protocol):
-    """What reads one body, as native/dozen_transcode/reader.pyx does."""
-
-    def begin(self) -> bool:
-        """Go to the documents; return False to decline."""
-
-    def read(self, size: int) -> tuple[list[bytes], bytes] | None:
-        """Return the next documents, of not much more text than a size, and the array of their _ids."""
-
-    def rest(self) -> bytes | None:
-        """Return the body with null in the place of the documents."""
-
-
-type Reading = Callable[..., Reader]
-"""The class of readers."""
-
-
-def loads(reading: Reading, body: bytes, stored: Stored, most_levels: int, most_members: int) -> Steps[Document | None]:
-    """Return what `ejson.loads` returns, its stored documents encoded; None to let it decide.
-
-    That is so for whatever it would refuse, whose words are about the whole body.
-    """
-    reader = reading(
-        body,
-        stored.member.encode(),
-        are_many=stored.are_many,
-        are_new=stored.are_new,
-        most_levels=most_levels,
-        most_members=most_members,
-    )
-    documents = (yield from _documents(reader, stored)) if reader.begin() else None
-    rest = None if documents is None else reader.rest()
-    if documents is None or rest is None or len(rest) >= LARGE:
-        return None
-    try:
-        members = ejson.loads(rest, most_levels, most_members)
-    except InvalidJSONError:
-        return None
-    members[stored.member] = documents if stored.are_many else documents[0]
-    return members
-
-
-def _documents(reader: Reader, stored: Stored) -> Steps[list[Encoded] | None]:
-    documents: list[Encoded] = []
-    while (found := reader.read(_AT_ONCE)) is not None:
-        raws, ids = found
-        if not raws:
-            return documents
-        documents += map(Encoded, raws, elements.decoded(ids).values()) if stored.are_new else map(Encoded, raws)
-        yield
-    return None
-
-
-def native() -> Reading | None:
-    """Return the class of readers, None where it is not compiled."""
-    try:
-        from dozen_transcode.reader import Reader  # noqa: PLC0415
-    except ImportError:
-        return None
-    return Reader  # type: ignore[no-any-return]

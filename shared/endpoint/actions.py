@@ -15,7 +15,7 @@ from shared.admission import Departure, Places
 from shared.app.model import App
 from shared.app.signatures import verify
 from shared.auth.accounts import Caller
-from shared.documents import ejson, large_bodies, replies, stored
+from shared.documents import ejson, large_bodies, replies, stored_bodies
 from shared.documents.ejson import Document
 from shared.documents.replies import Format
 from shared.documents.stored import Stored
@@ -291,7 +291,7 @@ async def _document(body: bytes, service: Service, stores: Stored | None) -> Doc
     if not service.complexity.is_few(body):
         await turns.taken(service.complexity.body(body))
     if stores is not None and service.reading is not None:
-        steps = stored.loads(service.reading, body, stores, settings.max_nesting, settings.max_members)
+        steps = stored_bodies.loads(service.reading, body, stores, settings.max_nesting, settings.max_members)
         if (document := await turns.taken(steps)) is not None:
             return document
     try:

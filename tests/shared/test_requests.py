@@ -4,10 +4,9 @@ from collections.abc import Iterator
 from itertools import product
 from typing import Any
 
-import msgspec
 import pytest
 from bson.int64 import Int64
-from msgspec.inspect import AnyType, DictType, ListType, StructType, UnionType, type_info
+from msgspec.inspect import AnyType, CustomType, DictType, ListType, StructType, UnionType, type_info
 
 import function_app
 from functions.delete import Delete
@@ -15,7 +14,7 @@ from functions.insert import InsertMany
 from functions.update import Update
 from shared.errors import DataAPIError, InvalidParameterError, MissingParameterError, WrongTypeError
 from shared.operators import Place
-from shared.requests import Request, sort_keys, whole
+from shared.requests import Request, StoredDocument, sort_keys, whole
 
 NAMESPACE = {"dataSource": "s", "database": "d", "collection": "c"}
 DATA = {"document", "documents", "replacement"}
