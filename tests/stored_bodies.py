@@ -1,19 +1,14 @@
-"""Bodies for the reader in native/, usual, odd and damaged, and whether it reads them as `ejson.loads` does.
-
-`python -m tests.stored_bodies 1000000 3` tries so many, from a seed.
-"""
+"""Bodies for the reader in native/, usual, odd and damaged, and whether it reads them as `ejson.loads` does."""
 
 import random
-import sys
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import bson
-import orjson
 
 from shared.documents import ejson, replies, stored_bodies
 from shared.documents.stored import Encoded, Stored
-from shared.documents.stored_bodies import Reading
+from shared.documents.transcoder import Reader
 from shared.errors import InvalidJSONError
 from shared.turns import at_once
 from tests.bson_types import ROWS
@@ -162,9 +157,9 @@ def _damaged(chance: random.Random, body: bytes) -> bytes:
     return bytes(damaged)
 
 
-def is_read(reading: Reading, case: Case) -> bool:
+def is_read(reader: type[Reader], case: Case) -> bool:
     """Tell whether a case is read to BSON; raise AssertionError if that is not what `ejson.loads` makes of it."""
-    found = at_once(stored_bodies.loads(reading, case.body, case.stored, MOST_LEVELS, MOST_MEMBERS))
+    found = at_once(stored_bodies.loads(reader, case.body, case.stored, MOST_LEVELS, MOST_MEMBERS))
     if found is None:
         return False
     try:
@@ -189,17 +184,6 @@ def _compare(case: Case, made: Encoded, value: dict[str, Any]) -> None:
     given = value.setdefault("_id", made.id)
     assert made.raw == bson.encode(value), case
     for form in ("JSON", "EJSON"):
-        assert replies.reply({"insertedId": made.id}, form) == replies.reply({"insertedId": given}, form), case
-
-
-def main() -> None:
-    """Try so many cases, from a seed, and print how many of them were read."""
-    reading = stored_bodies.native()
-    assert reading is not None, "dozen_transcode is not installed"
-    number, seed = map(int, sys.argv[1:])
-    read = sum(is_read(reading, case) for case, _ in zip(cases(seed), range(number), strict=False))
-    print(orjson.dumps({"cases": number, "read": read}).decode())  # noqa: T201
-
-
-if __name__ == "__main__":
-    main()
+        assert replies.reply({"insertedId": made.id}, form, None) == replies.reply({"insertedId": given}, form, None), (
+            case
+        )

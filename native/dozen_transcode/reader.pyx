@@ -48,9 +48,6 @@ cdef extern from *:
     const char **WRAPPERS
     const char *parsed[Number](const char *at, const char *end, Number *number) noexcept
 
-VERSION = 1
-"""Of the functions that Python calls: shared.documents.transcoder takes no other."""
-
 if sys.byteorder != "little":
     raise ImportError("BSON's numbers are little-endian, and this machine's are not")
 

@@ -1,41 +1,24 @@
 """Bodies whose documents are read to BSON at once, by native code, for calls that store them as they are (pure)."""
 
-from collections.abc import Callable
-from typing import Protocol
-
 from shared.documents import ejson, elements
 from shared.documents.ejson import Document
 from shared.documents.large_bodies import LARGE
 from shared.documents.stored import Encoded, Stored
+from shared.documents.transcoder import Reader
 from shared.errors import InvalidJSONError
 from shared.turns import Steps
 
 _AT_ONCE = 64 * 1024  # bytes of text
 
 
-class Reader(Protocol):
-    """What reads one body, as native/dozen_transcode/reader.pyx does."""
-
-    def begin(self) -> bool:
-        """Go to the documents; return False to decline."""
-
-    def read(self, size: int) -> tuple[list[bytes], bytes] | None:
-        """Return the next documents, of not much more text than a size, and the array of their _ids."""
-
-    def rest(self) -> bytes | None:
-        """Return the body with null in the place of the documents."""
-
-
-type Reading = Callable[..., Reader]
-"""The class of readers."""
-
-
-def loads(reading: Reading, body: bytes, stored: Stored, most_levels: int, most_members: int) -> Steps[Document | None]:
+def loads(
+    make_reader: type[Reader], body: bytes, stored: Stored, most_levels: int, most_members: int
+) -> Steps[Document | None]:
     """Return what `ejson.loads` returns, its stored documents encoded; None to let it decide.
 
     That is so for whatever it would refuse, whose words are about the whole body.
     """
-    reader = reading(
+    reader = make_reader(
         body,
         stored.member.encode(),
         are_many=stored.are_many,
@@ -64,12 +47,3 @@ def _documents(reader: Reader, stored: Stored) -> Steps[list[Encoded] | None]:
         documents += map(Encoded, raws, elements.decoded(ids).values()) if stored.are_new else map(Encoded, raws)
         yield
     return None
-
-
-def native() -> Reading | None:
-    """Return the class of readers, None where it is not compiled."""
-    try:
-        from dozen_transcode.reader import Reader  # noqa: PLC0415
-    except ImportError:
-        return None
-    return Reader  # type: ignore[no-any-return]

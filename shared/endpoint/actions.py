@@ -290,8 +290,9 @@ async def _document(body: bytes, service: Service, stores: Stored | None) -> Doc
     settings = service.settings
     if not service.complexity.is_few(body):
         await turns.taken(service.complexity.body(body))
-    if stores is not None and service.reading is not None:
-        steps = stored_bodies.loads(service.reading, body, stores, settings.max_nesting, settings.max_members)
+    reader = service.transcoder.reader
+    if stores is not None and reader is not None:
+        steps = stored_bodies.loads(reader, body, stores, settings.max_nesting, settings.max_members)
         if (document := await turns.taken(steps)) is not None:
             return document
     try:
