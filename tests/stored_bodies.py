@@ -6,10 +6,11 @@ from typing import Any, NamedTuple
 
 import bson
 
-from shared.documents import ejson, replies, stored_bodies
+from shared.documents import ejson, elements, replies, stored_bodies
 from shared.documents.stored import Encoded, Stored
 from shared.documents.transcoder import Reader
 from shared.errors import InvalidJSONError
+from shared.rules.values import equal
 from shared.turns import at_once
 from tests.bson_types import ROWS
 
@@ -90,7 +91,7 @@ class Case(NamedTuple):
     body: bytes
 
 
-def cases(seed: int) -> Iterator[Case]:
+def cases(seed: int | str) -> Iterator[Case]:
     """Give cases without end."""
     chance = random.Random(seed)
     while True:
@@ -183,6 +184,7 @@ def _compare(case: Case, made: Encoded, value: dict[str, Any]) -> None:
         return
     given = value.setdefault("_id", made.id)
     assert made.raw == bson.encode(value), case
+    assert equal(elements.decoded(made.raw), value), case  # to rules
     for form in ("JSON", "EJSON"):
         assert replies.reply({"insertedId": made.id}, form, None) == replies.reply({"insertedId": given}, form, None), (
             case
