@@ -16,8 +16,6 @@ from libcpp.vector cimport vector
 import sys
 from base64 import b64decode
 
-from bson.objectid import ObjectId
-
 cdef extern from *:
     """
     #include <algorithm>
@@ -215,7 +213,10 @@ cdef class Reader:
     """One body, of which a member holds a document, or an array of documents."""
 
     cdef bytes body, member
-    cdef bint are_many, are_new
+    cdef bint are_many
+    cdef object new_ids
+    cdef int ids_left  # of those that were asked for last
+    cdef unsigned char[12] next_id
     cdef int most_levels
     cdef size_t most_members
     cdef const char *at  # what is read next
@@ -227,9 +228,12 @@ cdef class Reader:
     cdef vector[Span] names  # of the objects that are being read
     cdef Span id  # the whole element
 
-    def __cinit__(self, bytes body, bytes member, *, bint are_many, bint are_new, int most_levels, int most_members):
-        """Take a body, a member's name, and what its documents are: new ones get an _id, in front."""
-        self.body, self.member, self.are_many, self.are_new = body, member, are_many, are_new
+    def __cinit__(self, bytes body, bytes member, *, bint are_many, new_ids, int most_levels, int most_members):
+        """Take a body, a member's name, and what its documents are; new ones have their _id in front.
+
+        `new_ids` makes the first of so many for those without one; None if they are not new.
+        """
+        self.body, self.member, self.are_many, self.new_ids = body, member, are_many, new_ids
         self.most_levels, self.most_members = most_levels, min(most_members, MOST_NAMES)
         self.at = self.body
         self.ends = NULL
@@ -255,13 +259,14 @@ cdef class Reader:
         cdef int char
         found = []
         memset(&ids, 0, sizeof(ids))
+        self.ids_left = 0
         try:
             more(&ids, 4)
             while self.ends == NULL and (not found or (self.at < enough and len(found) < MOST_AT_ONCE)):
                 self.look_on()
                 if self.next() != b'{' or not self.document():
                     return None
-                if self.are_new:
+                if self.new_ids is not None:
                     put_byte(&ids, self.out.data[4])
                     put_place(&ids, <uint32_t>len(found))
                     put(&ids, self.out.data + 9, self.id.size - 5)
@@ -363,20 +368,32 @@ cdef class Reader:
     cdef int document(self) except -1:
         """Its bracket was read."""
         cdef const char *start = self.at
-        cdef bytes made
         self.out.used = self.seen = self.id.size = 0
         self.names.clear()
         if self.object(self.most_levels) != DOCUMENT or (self.seen >= 0x80 and not self.is_utf8(start)):
             return DECLINED
-        if self.are_new and not self.id.size:
-            made = b"\x07_id\0" + <bytes>ObjectId().binary
-            self.id.start, self.id.size = self.out.used - 1, len(made)
-            memcpy(more(&self.out, self.id.size) - 1, <const char *>made, self.id.size)
-            self.out.used -= 1
-            end_document(&self.out, 0)
-        if self.are_new:
+        if self.new_ids is not None:
+            if not self.id.size:
+                self.put_new_id()
             rotate(self.out.data + 4, self.out.data + self.id.start, self.out.data + self.id.start + self.id.size)
         return DOCUMENT
+
+    cdef int put_new_id(self) except -1:
+        cdef bytes first
+        if not self.ids_left:
+            self.ids_left = MOST_AT_ONCE if self.are_many else 1
+            first = self.new_ids(self.ids_left)
+            memcpy(self.next_id, <const char *>first, min(<size_t>len(first), sizeof(self.next_id)))
+        self.out.used -= 1
+        self.id.start, self.id.size = self.out.used, 17
+        put(&self.out, b"\x07_id\0", 5)
+        put(&self.out, self.next_id, sizeof(self.next_id))
+        self.ids_left -= 1
+        for place in range(11, 8, -1):  # the last three bytes are a counter
+            self.next_id[place] += 1
+            if self.next_id[place]:
+                break
+        return end_document(&self.out, 0)
 
     cdef bint is_utf8(self, const char *start):
         """Tell whether the texts from here are; all else is ASCII."""
@@ -444,7 +461,7 @@ cdef class Reader:
         text = self.out.data + name.start
         if memchr(text, 0, name.size) or wrapper_of(text, name.size) < WRAPPER_COUNT:
             return DECLINED
-        if first == 0 and not self.are_new and name.size and text[0] == b'$':
+        if first == 0 and self.new_ids is None and name.size and text[0] == b'$':
             return DECLINED  # an update operator
         for other in range(first, self.names.size()):
             if self.names[other].size == name.size and not memcmp(

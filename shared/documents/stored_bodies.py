@@ -1,5 +1,10 @@
 """Bodies whose documents are read to BSON at once, by native code, for calls that store them as they are (pure)."""
 
+import struct
+import time
+
+from bson.objectid import ObjectId
+
 from shared.documents import ejson, elements
 from shared.documents.ejson import Document
 from shared.documents.large_bodies import LARGE
@@ -9,6 +14,8 @@ from shared.errors import InvalidJSONError
 from shared.turns import Steps
 
 _AT_ONCE = 64 * 1024  # bytes of text
+_START = struct.Struct(">I5s")
+_COUNTERS = 2**24
 
 
 def loads(
@@ -22,7 +29,7 @@ def loads(
         body,
         stored.member.encode(),
         are_many=stored.are_many,
-        are_new=stored.are_new,
+        new_ids=_new_ids if stored.are_new else None,
         most_levels=most_levels,
         most_members=most_members,
     )
@@ -47,3 +54,11 @@ def _documents(reader: Reader, stored: Stored) -> Steps[list[Encoded] | None]:
         documents += map(Encoded, raws, elements.decoded(ids).values()) if stored.are_new else map(Encoded, raws)
         yield
     return None
+
+
+def _new_ids(count: int) -> bytes:
+    """Return the first of so many new ObjectIds, which the driver makes one by one; they differ in their counter."""
+    with ObjectId._inc_lock:
+        first = ObjectId._inc
+        ObjectId._inc = (first + count) % _COUNTERS
+    return _START.pack(int(time.time()), ObjectId._random()) + first.to_bytes(3)

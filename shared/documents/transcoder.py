@@ -3,6 +3,7 @@
 Python defines what is written and read, and does whatever native code declines.
 """
 
+from collections.abc import Callable
 from importlib import import_module
 from typing import NamedTuple, Protocol, cast
 
@@ -24,9 +25,16 @@ class Reader(Protocol):
     """The text of a body -> the BSON of the documents in one of its members, as shared.documents.stored_bodies says."""
 
     def __init__(
-        self, body: bytes, member: bytes, *, are_many: bool, are_new: bool, most_levels: int, most_members: int
+        self,
+        body: bytes,
+        member: bytes,
+        *,
+        are_many: bool,
+        new_ids: Callable[[int], bytes] | None,
+        most_levels: int,
+        most_members: int,
     ) -> None:
-        """Take a body, and what is in the member; new documents get an _id."""
+        """Take a body, what is in the member, and what makes the _ids of new documents: the first of so many."""
 
     def begin(self) -> bool:
         """Go to the documents; return False to decline."""

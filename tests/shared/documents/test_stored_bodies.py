@@ -1,6 +1,6 @@
 """Bodies whose documents native code reads to BSON are read as all others are, or declined."""
 
-from itertools import islice
+from itertools import islice, pairwise
 from typing import Any
 
 import bson
@@ -131,6 +131,20 @@ def test_new_documents_without_an_id_get_one_in_front(reader: type[Reader]) -> N
         {"_id": ids[0], "a": 1}, {"_id": ids[1]}, {"_id": None}, {"_id": "x"},
     ]  # fmt: skip
     assert list(bson.decode(found["documents"][0].raw)) == ["_id", "a"]
+
+
+def test_new_ids_are_the_next_of_the_driver(reader: type[Reader]) -> None:
+    first = ObjectId()
+    found = loads(reader, f'{{"documents":[{"{}," * 2_500}{{}}]}}', MANY)
+    last = ObjectId()
+
+    assert found is not None
+    ids = [first, *(each.id for each in found["documents"]), last]
+    assert {each.binary[4:9] for each in ids} == {first.binary[4:9]}  # what tells processes apart
+    counters = [int.from_bytes(each.binary[9:]) for each in ids]
+    steps = {(after - before) % 2**24 for before, after in pairwise(counters)}
+    assert min(steps) == 1
+    assert max(steps) < 1_000
 
 
 DECLINED = [
