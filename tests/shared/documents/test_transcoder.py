@@ -84,7 +84,7 @@ def test_a_large_value_has_the_room_that_it_needs(writer: Writer, payload: bytes
     agree(writer, document(element(payload[0], payload[1:])), is_usual=True)
 
 
-@settings(max_examples=examples(2_000), deadline=None)
+@settings(max_examples=examples(500), deadline=None)
 @given(st.lists(documents, max_size=3))
 def test_documents_of_all_types_are_written_as_python_writes_them(
     writer: Writer, several: list[dict[str, Any]]
@@ -92,7 +92,7 @@ def test_documents_of_all_types_are_written_as_python_writes_them(
     agree(writer, b"".join(map(bson.encode, several)))
 
 
-@settings(max_examples=examples(2_000), deadline=None)
+@settings(max_examples=examples(500), deadline=None)
 @given(documents, st.data())
 def test_damaged_documents_are_declined_or_written_as_python_writes_them(
     writer: Writer, members: dict[str, Any], data: st.DataObject
