@@ -24,7 +24,7 @@ READY := $(VENV)/requirements-dev.txt
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run func test twins torture haproxy fuzz test-mongo check check-bicep check-locks check-tag fix bench bench-connections lock clean
+.PHONY: help run func test twins torture haproxy fuzz fuzz-native test-mongo check check-bicep check-locks check-tag fix bench bench-connections lock clean
 .PHONY: package package-twice package-azd sbom audit smoke admin image image-smoke image-test image-scan image-push
 
 help: ## Show this list
@@ -58,6 +58,10 @@ haproxy: ## Install HAProxy where it is missing, by apt-get: make torture measur
 fuzz: N = 1000000
 fuzz: $(READY) ## Send N=1000000 random requests of SEED=0 to the parser and the rules, and a tenth of them over HTTP
 	$(PYTHON) -m tests.torture --cases $(N) --seed $(SEED) fuzz
+
+fuzz-native: N = 100000
+fuzz-native: $(READY) ## Compare native code, compiled with sanitizers, with Python on N=1000000 random batches of SEED=3
+	$(PYTHON) -m tests.native_fuzz --cases $(N) --seed $(SEED)
 
 test-mongo: $(READY) ## Run all tests against MONGO=7 or MONGO=8 from its container, with docker
 	infra/with_mongo.sh $(MONGO) $(MAKE) --no-print-directory test

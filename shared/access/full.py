@@ -13,6 +13,7 @@ from shared.documents import replies
 from shared.documents.ejson import Document
 from shared.documents.elements import has_many
 from shared.documents.replies import Format
+from shared.documents.transcoder import Writer
 from shared.mongo import reads
 from shared.mongo.clients import RAW, SIMPLE, Collection
 from shared.mongo.deadlines import left_ms, server_deadline
@@ -27,24 +28,29 @@ _FEW = 100  # documents that the driver may encode at once
 class FullAccess:
     """One collection, and the format of the replies; every method is one call of the driver."""
 
-    __slots__ = ("_joins", "form", "settings", "target")
+    __slots__ = ("_joins", "form", "native", "settings", "target")
 
     def __init__(
         self,
         target: Collection,
         settings: Settings,
         form: Format,
+        native: Writer | None,
         joins: Joins | None = None,
     ) -> None:
-        """Take the collection whose documents are read as the bytes that MongoDB sends, and what binds its joins."""
+        """Take the collection whose documents are read as the bytes that MongoDB sends, and what binds its joins.
+
+        `native` is asked first to write a reply of this form, if there is native code.
+        """
         self.target = target
         self.settings = settings
         self.form: Format = form
+        self.native = native
         self._joins = joins
 
     async def find_one(self, reading: Reading) -> Reply:
         found = await reads.first(self.target, reading, self.settings)
-        return Reply([replies.one_document(found, self.form)], 0 if found is None else 1)
+        return Reply([replies.one_document(found, self.form, self.native)], 0 if found is None else 1)
 
     async def find(self, reading: Reading) -> Reply:
         return await self.documents(reads.find(self.target, reading, self.settings))
@@ -68,13 +74,13 @@ class FullAccess:
             await self.target.insert_one(RawBSONDocument(raw, RAW))
         else:
             id_ = (await self.target.insert_one(document)).inserted_id
-        return Reply([replies.reply({"insertedId": id_}, self.form)], 1)
+        return Reply([replies.reply({"insertedId": id_}, self.form, self.native)], 1)
 
     async def insert_many(self, documents: list[Document]) -> Reply:
         """Insert documents in order, up to the first that fails."""
         if len(documents) <= _FEW and not any(map(has_many, documents)):
             ids = (await self.target.insert_many(documents)).inserted_ids
-            return Reply([replies.reply({"insertedIds": ids}, self.form)], len(ids))
+            return Reply([replies.reply({"insertedIds": ids}, self.form, self.native)], len(ids))
         new = await turns.taken(inserts.all_encoded(documents))
         await inserts.insert(self.target, [each.raw for each in new])
         return await self.inserted([each.id for each in new])
@@ -117,14 +123,14 @@ class FullAccess:
         texts: list[bytes] = []
         documents = 0
         async for batch in batches:
-            found, count = await turns.taken(replies.texts_of_documents(batch, self.form))
+            found, count = await turns.taken(replies.texts_of_documents(batch, self.form, self.native))
             texts += found
             documents += count
         return texts, documents
 
     async def inserted(self, ids: list[Any]) -> Reply:
         """Return the reply of an insertMany."""
-        return Reply([await turns.taken(replies.long_reply("insertedIds", ids, self.form))], len(ids))
+        return Reply([await turns.taken(replies.long_reply("insertedIds", ids, self.form, self.native))], len(ids))
 
     def _updated(self, raw: Mapping[str, Any]) -> Reply:
         """Return the counters of an update, and upsertedId only if a document was inserted, whatever its _id."""
@@ -132,7 +138,7 @@ class FullAccess:
             counts = {"matchedCount": 0, "modifiedCount": 0, "upsertedId": raw["upserted"]}
         else:
             counts = {"matchedCount": raw["n"], "modifiedCount": raw["nModified"]}
-        return Reply([replies.reply(counts, self.form)], raw["n"])
+        return Reply([replies.reply(counts, self.form, self.native)], raw["n"])
 
     def _deleted(self, count: int) -> Reply:
-        return Reply([replies.reply({"deletedCount": count}, self.form)], count)
+        return Reply([replies.reply({"deletedCount": count}, self.form, self.native)], count)

@@ -87,7 +87,7 @@ class RuledWrites(RuledMatches):
         return self._reply(counts, 1 if "upsertedId" in counts else counts["matchedCount"])
 
     def _reply(self, members: Mapping[str, Any], documents: int) -> Reply:
-        return Reply([replies.reply(members, self.full.form)], documents)
+        return Reply([replies.reply(members, self.full.form, self.full.native)], documents)
 
     async def _transaction[T](self, work: Callable[[Session], Awaitable[T]]) -> T:
         return await transaction(self.target, work, self.settings.mongo_db_timeout_ms)

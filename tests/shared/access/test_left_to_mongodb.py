@@ -95,7 +95,7 @@ class Place(NamedTuple):
     async def _answers(self, rules: Document, stored: list[Document], readings: list[Reading]) -> list[list[Any]]:
         await self.items.delete_many({})
         await self.items.insert_many(stored)
-        full = FullAccess(self.items, Settings(), "EJSON")
+        full = FullAccess(self.items, Settings(), "EJSON", None)
         rights = compile_ruleset(rules, Constants(), Report()).rights(EXPANSIONS)
         accesses = [kind(full, rights, None, EXPANSIONS, _simple) for kind in (RuledAccess, Checked)]
         return [
