@@ -4,10 +4,11 @@ from msgspec import field
 
 from shared.access.protocol import Reply
 from shared.documents.ejson import Document
+from shared.documents.stored import Stored
 from shared.endpoint.actions import ACTION_ROUTE, ALL_METHODS, Actions, Call
 from shared.errors import InvalidParameterError
 from shared.operators import Place, Placed
-from shared.requests import Upsertable
+from shared.requests import StoredDocument, Upsertable
 
 bp = Actions()
 
@@ -43,12 +44,13 @@ class ReplaceOne(Upsertable, frozen=True, kw_only=True):
     """The members of replaceOne."""
 
     filter: Document
-    replacement: Document
+    replacement: StoredDocument
 
     def __post_init__(self) -> None:
-        """Raise InvalidParameterError for update operators."""
+        """Raise InvalidParameterError for update operators; what is BSON already has none."""
         super().__post_init__()
-        if any(key.startswith("$") for key in self.replacement):
+        content = self.replacement.content
+        if type(content) is dict and any(key.startswith("$") for key in content):
             raise InvalidParameterError("'replacement' must not hold update operators")
 
     def interpreted(self) -> tuple[Placed, ...]:
@@ -79,9 +81,9 @@ async def update_many(call: Call) -> Reply:
 
 
 @bp.route(ACTION_ROUTE + "replaceOne", methods=ALL_METHODS)
-@bp.action("replaceOne", reads=False)
+@bp.action("replaceOne", reads=False, stores=Stored("replacement", are_new=False))
 async def replace_one(call: Call) -> Reply:
     """Put another document in the place of the first that matches; its _id stays."""
     request = await call.typed(ReplaceOne)
     async with call.access(request) as access:
-        return await access.replace_one(request.filter, request.replacement, upsert=bool(request.upsert))
+        return await access.replace_one(request.filter, request.replacement.content, upsert=bool(request.upsert))

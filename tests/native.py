@@ -11,7 +11,7 @@ import pytest
 
 from shared.documents import replies, transcoder
 from shared.documents.replies import Format
-from shared.documents.transcoder import Writer
+from shared.documents.transcoder import Reader, Writer
 from tests.bson_types import OID, decimal, document, element, text
 from tests.depth import is_full
 
@@ -24,6 +24,12 @@ def built() -> Writer:
     """Return the writer. Nothing but native code that is not installed is skipped, and in a full run not even that."""
     found = transcoder.load("auto")
     return _refuse(found.state) if found.writer is None else found.writer
+
+
+def built_reader() -> type[Reader]:
+    """Return the class of readers, or skip in the same cases."""
+    found = transcoder.load("auto")
+    return _refuse(found.state) if found.reader is None else found.reader
 
 
 def _refuse(state: str) -> NoReturn:

@@ -1,4 +1,4 @@
-"""Compares native code with Python on any number of random documents: `make fuzz-native N=1000000 SEED=3`.
+"""Compares native code with Python on any number of random documents and bodies: `make fuzz-native N=1000000 SEED=3`.
 
 The code is compiled for this alone, so that it ends at a read or write beyond its memory and at undefined behaviour.
 """
@@ -14,6 +14,7 @@ from pathlib import Path
 from random import Random
 
 from shared.documents import transcoder
+from tests import stored_bodies
 from tests.hosts import ROOT
 from tests.native import Documents, agree
 
@@ -62,11 +63,11 @@ def _compile() -> None:
 
 
 def _compare(seed: str, cases: int) -> int:
-    writer = transcoder.load("auto").writer
-    if writer is None or not Path(getattr(writer, "__file__", "")).is_relative_to(BUILT):
+    _, writer, reader = transcoder.load("auto")
+    if writer is None or reader is None or not Path(getattr(writer, "__file__", "")).is_relative_to(BUILT):
         _say("the code that was compiled cannot be loaded")
         return 1
-    started, whole = time.monotonic(), 0
+    started, whole, read, bodies = time.monotonic(), 0, 0, stored_bodies.cases(seed)
     for case in range(cases):
         made = Documents(Random(f"{seed} {case}"))
         batch = made.batch()
@@ -74,6 +75,7 @@ def _compare(seed: str, cases: int) -> int:
         try:
             agree(writer, batch, is_usual=True)
             agree(writer, damaged)
+            read += stored_bodies.is_read(reader, next(bodies))
         except Exception as error:  # noqa: BLE001  that Python raises is a difference too
             _say(f"seed {seed}, case {case}: {type(error).__name__}: {error}\n{batch.hex()}\n{damaged.hex()}")
             return 1
@@ -81,6 +83,7 @@ def _compare(seed: str, cases: int) -> int:
         if (case + 1) % CASES_AT_ONCE == 0:
             _say(f"{case + 1} of {cases}, {(case + 1) / (time.monotonic() - started):.0f} a second")
     _say(f"{cases} batches and {cases} damaged ones, {whole} of which were still documents: no difference")
+    _say(f"{cases} bodies, {read} of which were read: no difference")
     return 0
 
 

@@ -30,9 +30,9 @@ async def of_settings(settings: Settings) -> Findings:
 
 
 async def of_native_code(transcoder: Transcoder) -> Findings:
-    state, writer = transcoder
-    if writer is not None:
-        yield Finding("native code", "ok", f"version {state} writes replies")
+    state = transcoder.state
+    if transcoder.writer is not None:
+        yield Finding("native code", "ok", f"version {state} writes replies and reads documents")
     elif state == "off":
         yield Finding("native code", "ok", "is off: Python writes replies")
     else:

@@ -1,6 +1,6 @@
 """Everything that MongoDB allows: for system callers, and where a caller's one role allows all of it."""
 
-from collections.abc import AsyncIterable, Mapping
+from collections.abc import AsyncIterable, Mapping, Sequence
 from typing import Any
 
 from bson.raw_bson import RawBSONDocument
@@ -13,6 +13,7 @@ from shared.documents import replies
 from shared.documents.ejson import Document
 from shared.documents.elements import has_many
 from shared.documents.replies import Format
+from shared.documents.stored import Encoded, Storable
 from shared.documents.transcoder import Writer
 from shared.mongo import reads
 from shared.mongo.clients import RAW, SIMPLE, Collection
@@ -68,18 +69,21 @@ class FullAccess:
         """Return a pipeline whose joins are bound by the rules; raise NoRoleError for one that they do not open."""
         return Bound(pipeline, is_whole=True) if self._joins is None else await self._joins.bound(pipeline)
 
-    async def insert_one(self, document: Document) -> Reply:
-        if has_many(document):
-            id_, raw = await turns.taken(inserts.encoded(document))
-            await self.target.insert_one(RawBSONDocument(raw, RAW))
+    async def insert_one(self, document: Storable) -> Reply:
+        if isinstance(document, Encoded) or has_many(document):
+            new = await turns.taken(inserts.encoded(document))
+            id_ = new.id
+            await self.target.insert_one(RawBSONDocument(new.raw, RAW))
         else:
             id_ = (await self.target.insert_one(document)).inserted_id
         return Reply([replies.reply({"insertedId": id_}, self.form, self.native)], 1)
 
-    async def insert_many(self, documents: list[Document]) -> Reply:
+    async def insert_many(self, documents: Sequence[Storable]) -> Reply:
         """Insert documents in order, up to the first that fails."""
-        if len(documents) <= _FEW and not any(map(has_many, documents)):
-            ids = (await self.target.insert_many(documents)).inserted_ids
+        few = documents if len(documents) <= _FEW else ()
+        small = [each for each in few if not isinstance(each, Encoded) and not has_many(each)]
+        if len(small) == len(documents):
+            ids = (await self.target.insert_many(small)).inserted_ids
             return Reply([replies.reply({"insertedIds": ids}, self.form, self.native)], len(ids))
         new = await turns.taken(inserts.all_encoded(documents))
         await inserts.insert(self.target, [each.raw for each in new])
@@ -95,9 +99,9 @@ class FullAccess:
             result = await self.target.update_many(condition, changes, upsert=upsert, array_filters=array_filters)
         return self._updated(result.raw_result or {})
 
-    async def replace_one(self, condition: Document, replacement: Document, *, upsert: bool) -> Reply:
+    async def replace_one(self, condition: Document, replacement: Storable, *, upsert: bool) -> Reply:
         async with self._deadline():
-            result = await self.target.replace_one(condition, replacement, upsert=upsert)
+            result = await self.target.replace_one(condition, inserts.sent(replacement), upsert=upsert)
         return self._updated(result.raw_result or {})
 
     async def delete_one(self, condition: Document) -> Reply:

@@ -1,8 +1,9 @@
-"""Whether documents are made text in native code: by `native/`, where it is installed and NATIVE is not `off` (pure).
+"""Whether native code makes documents text, and text documents, where it is installed and NATIVE is not `off` (pure).
 
-Python defines what is written, and writes whatever native code declines.
+Python defines what is written and read, and does whatever native code declines.
 """
 
+from collections.abc import Callable
 from importlib import import_module
 from typing import NamedTuple, Protocol, cast
 
@@ -20,11 +21,40 @@ class Writer(Protocol):
         """Return a document as text."""
 
 
+class Reader(Protocol):
+    """The text of a body -> the BSON of the documents in one of its members, as shared.documents.stored_bodies says."""
+
+    def __init__(
+        self,
+        body: bytes,
+        member: bytes,
+        *,
+        are_many: bool,
+        new_ids: Callable[[int], bytes] | None,
+        most_levels: int,
+        most_members: int,
+    ) -> None:
+        """Take a body, what is in the member, and what makes the _ids of new documents: the first of so many."""
+
+    def begin(self) -> bool:
+        """Go to the documents; return False to decline."""
+
+    def read(self, size: int, /) -> tuple[list[bytes], bytes] | None:
+        """Return the next documents, of not much more text than a size, and the array of their _ids; None to decline.
+
+        At the end there are none.
+        """
+
+    def rest(self) -> bytes | None:
+        """Return the body with null in the place of the documents; None to decline."""
+
+
 class Transcoder(NamedTuple):
     """What is in use: the version, or why there is none."""
 
     state: str
     writer: Writer | None = None
+    reader: type[Reader] | None = None
 
 
 def load(choice: str) -> Transcoder:
@@ -33,11 +63,12 @@ def load(choice: str) -> Transcoder:
         return Transcoder("off")
     try:
         writer = import_module("dozen_transcode.writer")
+        version = getattr(writer, "VERSION", None)
+        if version != VERSION:
+            return Transcoder(f"version {version}, not {VERSION}")
+        reader = import_module("dozen_transcode.reader")
     except ModuleNotFoundError as error:
         return Transcoder("missing" if error.name == "dozen_transcode" else "broken")
     except ImportError:
         return Transcoder("broken")
-    version = getattr(writer, "VERSION", None)
-    if version != VERSION:
-        return Transcoder(f"version {version}, not {VERSION}")
-    return Transcoder(str(VERSION), cast("Writer", writer))
+    return Transcoder(str(VERSION), cast("Writer", writer), reader.Reader)
