@@ -91,7 +91,8 @@ class RuledReads(Ruled):
             shown = self._shown_by_mongodb(reading, trimming, used)
             if shown is not None and await self.is_counted_exactly():
                 sent = reading._replace(filter=await self.condition(reading.filter), projection=shown)
-                return await self.full.texts(reads.find(self.target, sent, self.settings))
+                collation = SIMPLE if self.rights.query.query else None  # whatever the collection may have become
+                return await self.full.texts(reads.find(self.target, sent, self.settings, collation=collation))
             if trimming is None:
                 visible = await self._found(reading, StoredTrimming(self.rights), used)
             elif trimming.sent:

@@ -13,7 +13,7 @@ from shared.access.full import FullAccess
 from shared.access.opening import RuledAccess
 from shared.documents.ejson import Document
 from shared.errors import DataAPIError
-from shared.mongo.clients import RAW, SIMPLE, Options
+from shared.mongo.clients import RAW, SIMPLE, Clients, Options
 from shared.requests import Reading
 from shared.rules.compiler.operands import Constants
 from shared.rules.compiler.ruleset import compile_ruleset
@@ -142,3 +142,23 @@ def test_a_reply_does_not_tell_who_left_what_is_visible(
     told, decided = place.answers(rules, stored, readings)
 
     assert told == decided
+
+
+@pytest.mark.parametrize("limit", [0, 1, 10, 2_000])
+async def test_a_collation_that_is_not_known_yet_shows_no_more(database: Any, limit: int) -> None:
+    items = database["items"].with_options(codec_options=RAW)
+    role = {"name": "r", "apply_when": {"owner": "%%user.id"}, "fields": {"_id": {"read": True}, "n": {"read": True}}}
+    rights = compile_ruleset({"roles": [role]}, Constants(), Report()).rights(Expansions({"id": "ann"}))
+    clients = Clients(Settings())
+
+    async def said() -> bytes:
+        access = RuledAccess(FullAccess(items, Settings(), "JSON", None), rights, None, EXPANSIONS, clients.options)
+        return (await access.find(Reading({}, {}, None, limit))).body
+
+    await database["items"].insert_many([{"_id": 1, "owner": "ann", "n": 1}, {"_id": 2, "owner": "ANN", "n": 2}])
+    assert await said() == b'{"documents":[{"_id":1,"n":1}]}'
+    await database.drop_collection("items")
+    await database.create_collection("items", collation={"locale": "en", "strength": 2})
+    await database["items"].insert_many([{"_id": 1, "owner": "ann", "n": 1}, {"_id": 2, "owner": "ANN", "n": 2}])
+
+    assert await said() == b'{"documents":[{"_id":1,"n":1}]}'
