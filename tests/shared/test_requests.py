@@ -127,6 +127,12 @@ def test_every_kind_of_request_is_looked_at() -> None:
     }
 
 
+def test_actions_name_what_they_store() -> None:
+    named = {made.stores.member for group in function_app.ACTIONS for made in group.by_name.values() if made.stores}
+
+    assert named == DATA
+
+
 @pytest.mark.parametrize(
     ("kind", "members"), [pytest.param(kind, form, id=kind.__name__) for kind in REQUESTS for form in forms(kind)]
 )

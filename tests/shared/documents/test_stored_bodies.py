@@ -18,6 +18,7 @@ from shared.documents.transcoder import Reader
 from shared.turns import FullCollections, at_once
 from tests.bson_types import LEVELS, nested
 from tests.depth import examples
+from tests.hosts import ROOT
 from tests.native import built_reader
 from tests.shared.generated import documents
 from tests.steps import share_of_longest
@@ -202,3 +203,15 @@ def test_many_documents_are_read_in_steps(reader: type[Reader]) -> None:
     found = loads(reader, body, MANY)
     assert found is not None
     assert (len(found["documents"]), bson.decode(found["documents"][-1].raw)["last"]) == (60_001, 1)
+
+
+def test_the_decision_tells_the_limits() -> None:
+    source = (ROOT / "native/dozen_transcode/reader.pyx").read_text()
+    decision = next((ROOT / "docs/decisions").glob("0036-*")).read_text()
+
+    assert f"MOST_NAMES = {MOST_NAMES} " in source
+    assert f"more than {MOST_NAMES} names" in decision
+    assert "WINDOW = 128 * 1024 " in source
+    assert f"a window of {LARGE // 1024} KB" in decision
+    assert "MOST_AT_ONCE = 1_000 " in source
+    assert "After 64 KB, or a thousand documents," in decision
