@@ -112,7 +112,7 @@ def _rounded(ratio: float | None) -> float | None:
     return None if ratio is None else round(ratio, 2)
 
 
-_WIDTH, _LEFT, _BAR, _GAP = 760, 190, 14, 14
+_WIDTH, _LEFT, _BAR, _GAP, _LABEL = 760, 190, 14, 14, 40
 _STYLE = """\
 text { font: 12px system-ui, sans-serif; fill: #1f2328 }
 .value { font-size: 11px; fill: #59636e }
@@ -135,12 +135,13 @@ def chart(found: Figures) -> str:
         if workload != before:
             y += _GAP
             parts += _lines(_CALLS[workload].split(", "), y)
-        width = ratio * scale
-        parts.append(f'<rect class="{rival}" x="{_LEFT}" y="{y}" width="{width:.1f}" height="{_BAR}"/>')
-        parts.append(f'<text class="value" x="{_LEFT + width + 6:.1f}" y="{y + 11}">{ratio:.1f} x</text>')
+        end, label = _LEFT + ratio * scale, _LEFT + ratio * scale
+        parts.append(f'<rect class="{rival}" x="{_LEFT}" y="{y}" width="{end - _LEFT:.1f}" height="{_BAR}"/>')
         if (workload, rival) in least:
             x = _LEFT + least[workload, rival] * scale
             parts.append(f'<line class="limit" x1="{x:.1f}" y1="{y - 1}" x2="{x:.1f}" y2="{y + _BAR + 1}"/>')
+            label = x if end < x < end + _LABEL else end
+        parts.append(f'<text class="value" x="{label + 6:.1f}" y="{y + 11}">{ratio:.1f} x</text>')
         y, before = y + _BAR + 2, workload
     one = _LEFT + scale
     parts.append(f'<line class="line" x1="{one:.1f}" y1="30" x2="{one:.1f}" y2="{y}"/>')
