@@ -76,7 +76,7 @@ class Documents:
         return pack("<i", 4 + len(code) + len(inner)) + code + inner
 
     def text(self, most: int) -> str:
-        size = self.random.choice([self.random.randrange(most), self.random.randrange(most), 40])
+        size = self.random.choice([self.random.randrange(most), self.random.randrange(most), 9, 100])
         return "".join(self.random.choices(self.random.choice([_ALPHABET, "abcdef"]), k=size))
 
     def integer(self, low: int, high: int) -> int:
@@ -106,7 +106,7 @@ class Documents:
         return decimal(digits, exponent, negative=self.random.random() < 0.5)
 
     def binary(self) -> bytes:
-        data, subtype = self.random.randbytes(self.random.randrange(40)), self.random.randrange(256)
+        data, subtype = self.random.randbytes(self.random.choice([0, 1, 2, 3, 40, 700])), self.random.randrange(256)
         if subtype == 2:
             data = pack("<i", len(data)) + data
         return pack("<iB", len(data), subtype) + data
@@ -121,6 +121,12 @@ class Documents:
             end = start + self.random.choice([0, 1, 1, 2, 4, 4, 8])
             batch = batch[:start] + self.instead(batch, end - start) + batch[end:]
         return batch
+
+    def ending_early(self) -> bytes:
+        """Return a document that ends, with all its lengths right, before its last element does."""
+        whole = self.element(self.random.choice(["", "v"]), 1)
+        cut = document(whole[: self.random.randrange(len(whole) + 1)])
+        return self.random.choice([cut, document(element(0x03, cut))])
 
     def instead(self, batch: bytes, size: int) -> bytes:
         random = self.random

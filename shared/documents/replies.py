@@ -28,7 +28,7 @@ from bson.regex import Regex
 from bson.timestamp import Timestamp
 from orjson import Fragment
 
-from shared.documents import dates
+from shared.documents import dates, decimals
 from shared.documents.elements import DBREF_MARK, UnreadDocument, pieces
 from shared.documents.transcoder import Writer as Native
 from shared.turns import Steps
@@ -197,7 +197,7 @@ _JSON: dict[type, Writer] = {
     Code: _json_code,
     DBRef: lambda value: {"DB": value.collection, "Pointer": str(value.id)},
     DatetimeMS: lambda value: dates.to_iso(int(value)),
-    Decimal128: str,
+    Decimal128: lambda value: decimals.text(value.bid),
     MaxKey: lambda _value: {},
     MinKey: lambda _value: {},
     ObjectId: lambda value: value.binary.hex(),
@@ -213,7 +213,7 @@ _CANONICAL: dict[type, Writer] = {
     Code: _canonical_code,
     DBRef: lambda value: {"$dbPointer": {"$ref": value.collection, "$id": {"$oid": str(value.id)}}},
     DatetimeMS: dates.canonical_far_date,
-    Decimal128: lambda value: {"$numberDecimal": str(value)},
+    Decimal128: lambda value: {"$numberDecimal": decimals.text(value.bid)},
     Int64: lambda value: {"$numberLong": str(value)},
     MaxKey: lambda _value: {"$maxKey": 1},
     MinKey: lambda _value: {"$minKey": 1},

@@ -18,7 +18,7 @@ from shared.documents import replies, transcoder
 from shared.documents.replies import NATIVE_PIECE, PIECE
 from shared.documents.transcoder import VERSION, Transcoder, Writer
 from shared.turns import at_once
-from tests.bson_types import ROWS, STORED_ROWS, Row, cases, document, element, text
+from tests.bson_types import ROWS, STORED_ROWS, Row, cases, decimal, document, element, text
 from tests.depth import examples
 from tests.hosts import ROOT
 from tests.native import FORMS, Documents, agree, built
@@ -33,6 +33,7 @@ DECLINED = {  # Python writes these
     "document with a key twice",
 }  # fmt: skip
 INT32 = pack("<i", 1)
+LARGE_BINARY = pack("<iB", 1_000_000, 0) + bytes(1_000_000)
 BATCH = b"".join(bson.encode(films.film(number)) for number in range(3))
 
 
@@ -49,7 +50,41 @@ def test_every_type_is_written_natively_but_for_what_is_rare(writer: Writer, row
     assert bool(declined) is (row.name in DECLINED)
 
 
-@settings(max_examples=examples(2_000), deadline=None)
+@pytest.mark.parametrize("row", cases([*ROWS, *STORED_ROWS]))
+def test_a_value_with_any_byte_changed_is_written_as_python_writes_it(writer: Writer, row: Row) -> None:
+    for place, byte in enumerate(row.payload):
+        for other in {0, 1, 2, 0x7F, 0x80, 0xFF, (byte + 1) % 256, (byte - 1) % 256}:
+            payload = row.payload[:place] + bytes([other]) + row.payload[place + 1 :]
+            agree(writer, document(element(row.kind, payload), element(0x10, INT32, "after")))
+
+
+@pytest.mark.parametrize("row", cases([*ROWS, *STORED_ROWS]))
+def test_a_value_that_ends_early_is_written_as_python_writes_it(writer: Writer, row: Row) -> None:
+    for end in range(len(row.payload)):
+        cut = element(row.kind, row.payload[:end])
+        agree(writer, document(cut))
+        agree(writer, document(element(0x03, document(cut)), element(0x10, INT32, "after")))
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        pytest.param(b"\x02" + text("\x01" * 300_000), id="a text of escapes"),
+        pytest.param(b"\x02" + text("é☆𝄞" * 100_000), id="a text beyond ASCII"),
+        pytest.param(b"\x05" + LARGE_BINARY, id="binary data"),
+        pytest.param(
+            b"\x03" + document(element(0x02, text("\x01" * 300_000)), element(0x05, LARGE_BINARY, "b")),
+            id="binary data behind escapes",
+        ),
+        pytest.param(b"\x0b" + b"\x1f" * 300_000 + b"\0\0", id="a pattern of escapes"),
+        pytest.param(b"\x04" + document(*(element(0x13, decimal(10**33, -6176)) for _ in range(20_000))), id="numbers"),
+    ],
+)
+def test_a_large_value_has_the_room_that_it_needs(writer: Writer, payload: bytes) -> None:
+    agree(writer, document(element(payload[0], payload[1:])), is_usual=True)
+
+
+@settings(max_examples=examples(500), deadline=None)
 @given(st.lists(documents, max_size=3))
 def test_documents_of_all_types_are_written_as_python_writes_them(
     writer: Writer, several: list[dict[str, Any]]
@@ -57,7 +92,7 @@ def test_documents_of_all_types_are_written_as_python_writes_them(
     agree(writer, b"".join(map(bson.encode, several)))
 
 
-@settings(max_examples=examples(2_000), deadline=None)
+@settings(max_examples=examples(500), deadline=None)
 @given(documents, st.data())
 def test_damaged_documents_are_declined_or_written_as_python_writes_them(
     writer: Writer, members: dict[str, Any], data: st.DataObject
@@ -77,6 +112,7 @@ def test_random_bytes_of_documents_are_written_as_python_writes_them(writer: Wri
         batch = made.batch()
         agree(writer, batch, is_usual=True)
         agree(writer, made.damaged(batch))
+        agree(writer, made.ending_early())
 
 
 def test_a_batch_that_is_cut_off_is_declined(writer: Writer) -> None:
