@@ -337,7 +337,7 @@ cdef class Reader:
             if not self.plain(&name) or self.next() != b':':
                 return DECLINED
             if same(name.at, name.size, member):
-                return b':' if self.ends == NULL else DECLINED  # a second time
+                return b':'
             self.skip()
             char = self.next()
             if char == b',':

@@ -1,6 +1,10 @@
 """Bodies whose documents native code reads to BSON are read as all others are, or declined."""
 
+from collections.abc import Callable
 from itertools import islice, pairwise
+from math import isfinite
+from random import Random
+from struct import unpack
 from typing import Any
 
 import bson
@@ -78,8 +82,8 @@ USUAL = [
     pytest.param('{"$x":1,"a":{"$ref":"c","$id":{"$oid":"' + OID + '"},"$db":"d"}}', id="names with a dollar"),
     pytest.param('{"a":{"$oid":"' + OID + '"}}', id="ObjectId"),
     pytest.param('{"a":[{"$numberInt":"-7"},{"$numberLong":"5"},{"$numberDouble":"1.5"}]}', id="numbers"),
-    pytest.param('{"a":[{"$numberDecimal":"-12.50"},{"$numberDecimal":"0"}]}', id="decimals"),
-    pytest.param('{"a":{"$date":{"$numberLong":"-1"}},"b":{"$date":"2024-02-29T23:59:59.123Z"}}', id="dates"),
+    pytest.param('{"a":[{"$numberDecimal":"-12.50"},{"$numberDecimal":"9999999999999999999"}]}', id="decimals"),
+    pytest.param('{"a":{"$date":{"$numberLong":"-1"}},"b":{"$date":"2000-02-29T23:59:59.123Z"}}', id="dates"),
     pytest.param('{"a":{"$binary":{"base64":"AQID","subType":"04"}}}', id="binary data"),
     pytest.param(f"{{{names(MOST_NAMES - 1)}}}", id="many names"),
     pytest.param(' \t\r\n{ "a" : [ 1 , 2 ] , "b" : { "$oid" : "' + OID + '" } } ', id="spaces"),
@@ -89,6 +93,32 @@ USUAL = [
 @pytest.mark.parametrize("document", USUAL)
 def test_what_is_usual_is_read(reader: type[Reader], document: str) -> None:
     assert raw(reader, document) == bson.encode({"_id": 1} | ejson.document(document.encode()))
+
+
+def a_double(chance: Random) -> str:
+    """Return a double as a text in one of many forms."""
+    number = unpack("<d", chance.randbytes(8))[0] if chance.random() < 0.5 else chance.uniform(-1e6, 1e6)
+    forms = ("%r", "%.3f", "%.17e", "%.1E", "%.25e")
+    return chance.choice(forms) % number if isfinite(number) and number else "0.5"
+
+
+def a_date(chance: Random) -> str:
+    """Return a date from year 0 to 9999 in canonical form, often of a day that is a month's last, or one more."""
+    day = chance.choice([chance.randint(1, 28), chance.randint(28, 31)])
+    fraction = chance.choice(["", f".{chance.randrange(1000):03d}", f".{chance.randrange(10**9):09d}"])
+    year = chance.choice([chance.randrange(10_000), chance.randrange(100) * 100])
+    time = f"{chance.randrange(24):02d}:{chance.randrange(60):02d}:{chance.randrange(60):02d}{fraction}"
+    return f'{{"$date":"{year:04d}-{chance.randint(1, 12):02d}-{day:02d}T{time}Z"}}'
+
+
+@pytest.mark.parametrize("make", [a_double, a_date])
+def test_numbers_and_dates_are_read_to_the_same_bits(reader: type[Reader], make: Callable[[Random], str]) -> None:
+    texts = [f'{{"a":{make(Random(seed))}}}' for seed in range(examples(50_000))]
+
+    read = [(made, text) for text in texts if (made := raw(reader, text)) is not None]
+
+    assert len(read) > len(texts) * 0.8
+    assert [made for made, _ in read] == [bson.encode({"_id": 1} | ejson.document(text.encode())) for _, text in read]
 
 
 @pytest.mark.parametrize("options", [json_util.CANONICAL_JSON_OPTIONS, json_util.RELAXED_JSON_OPTIONS])
@@ -157,6 +187,8 @@ DECLINED = [
     pytest.param(ONE, '{"document":{}}{}', id="something behind it"),
     pytest.param(ONE, '{"document":{} "a":1}', id="a comma that lacks"),
     pytest.param(ONE, '{"document":{"a":1}', id="a brace that lacks"),
+    pytest.param(ONE, '{"document":{"a":1"b":2}}', id="a comma that lacks in it"),
+    pytest.param(MANY, '{"documents":[{}{}]}', id="a comma that lacks between"),
     pytest.param(ONE, '{"document":[]}', id="an array"),
     pytest.param(ONE, '{"a":{"document":{}}}', id="a member of another"),
     pytest.param(MANY, '{"documents":[]}', id="no documents"),
@@ -166,6 +198,10 @@ DECLINED = [
     pytest.param(OLD, '{"replacement":{"a":1,"$set":{}}}', id="an update operator"),
     pytest.param(OLD, r'{"replacement":{"\u0024set":{}}}', id="an update operator, escaped"),
     pytest.param(ONE, r'{"document":{"a":"\ud800"}}', id="half of a character"),
+    pytest.param(ONE, r'{"document":{"a":"\udc00"}}', id="the other half"),
+    pytest.param(ONE, r'{"document":{"a":"\ud800\u0041"}}', id="half of a character and another"),
+    pytest.param(ONE, '{"document":{"a":{"$date":"1900-02-29T00:00:00Z"}}}', id="a day that never was"),
+    pytest.param(ONE, '{"document":{"a":{"$numberDecimal":"12345678901234567890"}}}', id="a long decimal"),
     pytest.param(ONE, b'{"document":{"a":"\xed\xa0\x80"}}', id="half of a character, as bytes"),
     pytest.param(ONE, b'{"document":{"a":"\xc3"}}', id="text that is not UTF-8"),
     pytest.param(ONE, b'{"document":{"\xff":1}}', id="a name that is not UTF-8"),
