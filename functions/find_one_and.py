@@ -4,6 +4,7 @@ from msgspec import field
 
 from shared.access.protocol import Reply
 from shared.documents.ejson import Document
+from shared.documents.stored import Stored
 from shared.endpoint.actions import ACTION_ROUTE, ALL_METHODS, Actions, Call
 from shared.errors import InvalidParameterError
 from shared.operators import Place, Placed
@@ -71,14 +72,14 @@ async def find_one_and_update(call: Call) -> Reply:
 
 
 @bp.route(ACTION_ROUTE + "findOneAndReplace", methods=ALL_METHODS)
-@bp.action("findOneAndReplace", reads=False)
+@bp.action("findOneAndReplace", reads=False, stores=Stored("replacement", are_new=False))
 async def find_one_and_replace(call: Call) -> Reply:
     """Put another document in the place of the first that matches, and return one of both."""
     request = await call.typed(FindOneAndReplace)
     returned = _returned(request)
     async with call.access(request) as access:
         return await access.find_one_and_replace(
-            request.filter, request.replacement, returned, upsert=bool(request.upsert)
+            request.filter, request.replacement.content, returned, upsert=bool(request.upsert)
         )
 
 

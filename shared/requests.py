@@ -7,6 +7,7 @@ from bson.code import Code
 from msgspec import field
 
 from shared.documents.ejson import Document
+from shared.documents.stored import Encoded, Storable
 from shared.errors import InvalidParameterError, MissingParameterError, WrongTypeError
 from shared.operators import Place, Placed
 from shared.options import NO_OPTIONS, OF_WRITES, OPTIONS, Options
@@ -60,9 +61,19 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
         if not OPTIONS.keys().isdisjoint(given):
             given[_OPTIONS] = Options.of(given, cls.takes, cls.ignores.union(cls.__struct_encode_fields__))
         try:
-            return msgspec.convert(given, cls)
+            return msgspec.convert(given, cls, dec_hook=_stored)
         except msgspec.ValidationError as error:
             raise _refusal(str(error)) from error
+
+
+class StoredDocument:
+    """A member that is stored as it is."""
+
+    __slots__ = ("content",)
+
+    def __init__(self, content: Storable) -> None:
+        """Take it as it was read."""
+        self.content = content
 
 
 class Reading(NamedTuple):
@@ -125,12 +136,13 @@ class Replacing(Upsertable, frozen=True, kw_only=True):
     """A write of a whole document."""
 
     filter: Document
-    replacement: Document
+    replacement: StoredDocument
 
     def __post_init__(self) -> None:
-        """Raise InvalidParameterError for update operators."""
+        """Raise InvalidParameterError for update operators; what is BSON already has none."""
         super().__post_init__()
-        if any(key.startswith("$") for key in self.replacement):
+        content = self.replacement.content
+        if type(content) is dict and any(key.startswith("$") for key in content):
             raise InvalidParameterError("'replacement' must not hold update operators")
 
     def interpreted(self) -> tuple[Placed, ...]:
@@ -170,6 +182,16 @@ def wrong_type(path: str, given: Any, kind: Any) -> WrongTypeError:
 
 def _lower(expected: str) -> str:
     return expected[0].lower() + expected[1:]
+
+
+def _stored(kind: type, member: Any) -> StoredDocument | Options:
+    """Return what a type is made of that msgspec does not know; raise its own words for all else."""
+    if kind is Options:
+        return member  # type: ignore[no-any-return]  # made here
+    try:
+        return StoredDocument(member if type(member) is Encoded else msgspec.convert(member, Document))
+    except msgspec.ValidationError as error:
+        raise TypeError(str(error)) from error
 
 
 def _refusal(reason: str) -> MissingParameterError | WrongTypeError:

@@ -13,6 +13,7 @@ from shared.cache.entries import LARGEST
 from shared.cache.generations import Generations
 from shared.cache.store import AwayError
 from shared.documents.ejson import Document
+from shared.documents.stored import Storable
 from shared.errors import DataAPIError
 from shared.guard import dependencies
 from shared.mongo.clients import Clients
@@ -128,10 +129,10 @@ class CachedAccess:
     async def distinct(self, name: str, condition: Document) -> Reply:
         return await self._read((name, condition), lambda: self._inner.distinct(name, condition), [self._namespace])
 
-    async def insert_one(self, document: Document) -> Reply:
+    async def insert_one(self, document: Storable) -> Reply:
         return await self._write(self._inner.insert_one(document))
 
-    async def insert_many(self, documents: list[Document]) -> Reply:
+    async def insert_many(self, documents: Sequence[Storable]) -> Reply:
         return await self._write(self._inner.insert_many(documents))
 
     async def update_one(
@@ -143,7 +144,7 @@ class CachedAccess:
         return await self._write(self._inner.update_many(condition, changes, array_filters, upsert=upsert))
 
     async def replace_one(
-        self, condition: Document, replacement: Document, *, upsert: bool, sort: Sort = None
+        self, condition: Document, replacement: Storable, *, upsert: bool, sort: Sort = None
     ) -> Reply:
         return await self._write(self._inner.replace_one(condition, replacement, upsert=upsert, sort=sort))
 
@@ -160,7 +161,7 @@ class CachedAccess:
         return await self._write(work)
 
     async def find_one_and_replace(
-        self, condition: Document, replacement: Document, returned: Returned, *, upsert: bool
+        self, condition: Document, replacement: Storable, returned: Returned, *, upsert: bool
     ) -> Reply:
         return await self._write(self._inner.find_one_and_replace(condition, replacement, returned, upsert=upsert))
 

@@ -1,6 +1,6 @@
 """Everything that MongoDB allows: for system callers, and where a caller's one role allows all of it."""
 
-from collections.abc import AsyncIterable, Mapping
+from collections.abc import AsyncIterable, Mapping, Sequence
 from typing import Any
 
 from bson.raw_bson import RawBSONDocument
@@ -13,6 +13,8 @@ from shared.documents import replies
 from shared.documents.ejson import Document
 from shared.documents.elements import has_many
 from shared.documents.replies import Format
+from shared.documents.stored import Encoded, Storable
+from shared.documents.transcoder import Writer
 from shared.errors import InvalidParameterError
 from shared.guard.joins import written_by
 from shared.mongo import reads
@@ -30,26 +32,31 @@ _FEW = 100  # documents that the driver may encode at once
 class FullAccess:
     """One collection, and the format of the replies; every method is one call of the driver."""
 
-    __slots__ = ("_joins", "form", "options", "settings", "target")
+    __slots__ = ("_joins", "form", "native", "options", "settings", "target")
 
     def __init__(
         self,
         target: Collection,
         settings: Settings,
         form: Format,
+        native: Writer | None,
         options: Options = NO_OPTIONS,
         joins: Joins | None = None,
     ) -> None:
-        """Take the collection whose documents are read as the bytes that MongoDB sends, and what binds its joins."""
+        """Take the collection whose documents are read as the bytes that MongoDB sends, and what binds its joins.
+
+        `native` is asked first to write a reply of this form, if there is native code.
+        """
         self.options = options
         self.target = target
         self.settings = settings
         self.form: Format = form
+        self.native = native
         self._joins = joins
 
     async def find_one(self, reading: Reading) -> Reply:
         found = await reads.first(self.target, reading, self.settings, self.options)
-        return Reply([replies.one_document(found, self.form)], 0 if found is None else 1)
+        return Reply([replies.one_document(found, self.form, self.native)], 0 if found is None else 1)
 
     async def find(self, reading: Reading) -> Reply:
         return await self.documents(reads.find(self.target, reading, self.settings, options=self.options))
@@ -88,19 +95,22 @@ class FullAccess:
     async def distinct(self, name: str, condition: Document) -> Reply:
         return await self.values(await reads.distinct(self.target, name, condition, self.settings, self.options))
 
-    async def insert_one(self, document: Document) -> Reply:
-        if has_many(document):
-            id_, raw = await turns.taken(inserts.encoded(document))
-            await self.target.insert_one(RawBSONDocument(raw, RAW), **self.options.driver)
+    async def insert_one(self, document: Storable) -> Reply:
+        if isinstance(document, Encoded) or has_many(document):
+            new = await turns.taken(inserts.encoded(document))
+            id_ = new.id
+            await self.target.insert_one(RawBSONDocument(new.raw, RAW), **self.options.driver)
         else:
             id_ = (await self.target.insert_one(document, **self.options.driver)).inserted_id
-        return Reply([replies.reply({"insertedId": id_}, self.form)], 1)
+        return Reply([replies.reply({"insertedId": id_}, self.form, self.native)], 1)
 
-    async def insert_many(self, documents: list[Document]) -> Reply:
+    async def insert_many(self, documents: Sequence[Storable]) -> Reply:
         """Insert documents in order, up to the first that fails; without an order all that do not fail."""
-        if len(documents) <= _FEW and not any(map(has_many, documents)):
-            ids = (await self.target.insert_many(documents, **self.options.driver)).inserted_ids
-            return Reply([replies.reply({"insertedIds": ids}, self.form)], len(ids))
+        few = documents if len(documents) <= _FEW else ()
+        small = [each for each in few if not isinstance(each, Encoded) and not has_many(each)]
+        if len(small) == len(documents):
+            ids = (await self.target.insert_many(small, **self.options.driver)).inserted_ids
+            return Reply([replies.reply({"insertedIds": ids}, self.form, self.native)], len(ids))
         new = await turns.taken(inserts.all_encoded(documents))
         await inserts.insert(self.target, [each.raw for each in new], **self.options.driver)
         return await self.inserted([each.id for each in new])
@@ -124,11 +134,11 @@ class FullAccess:
         return self._updated(result.raw_result or {})
 
     async def replace_one(
-        self, condition: Document, replacement: Document, *, upsert: bool, sort: Sort = None
+        self, condition: Document, replacement: Storable, *, upsert: bool, sort: Sort = None
     ) -> Reply:
         options = self.options.driver | ({"sort": dict(sort)} if sort else {})
         async with self._deadline():
-            result = await self.target.replace_one(condition, replacement, upsert=upsert, **options)
+            result = await self.target.replace_one(condition, inserts.sent(replacement), upsert=upsert, **options)
         return self._updated(result.raw_result or {})
 
     async def delete_one(self, condition: Document) -> Reply:
@@ -152,12 +162,13 @@ class FullAccess:
         return self._returned(found, upsert=upsert)
 
     async def find_one_and_replace(
-        self, condition: Document, replacement: Document, returned: Returned, *, upsert: bool
+        self, condition: Document, replacement: Storable, returned: Returned, *, upsert: bool
     ) -> Reply:
-        options: dict[str, Any] = {"upsert": upsert, "return_document": returned.is_after}
+        new = inserts.sent(replacement)
+        options: dict[str, Any] = {"upsert": upsert, "return_document": returned.is_after, **self.options.command}
         async with self._deadline():
             found: Any = await self.target.find_one_and_replace(
-                condition, replacement, returned.projection or None, returned.sort, **options, **self.options.command
+                condition, new, returned.projection or None, returned.sort, **options
             )
         return self._returned(found, upsert=upsert)
 
@@ -181,14 +192,14 @@ class FullAccess:
         texts: list[bytes] = []
         documents = 0
         async for batch in batches:
-            found, count = await turns.taken(replies.texts_of_documents(batch, self.form))
+            found, count = await turns.taken(replies.texts_of_documents(batch, self.form, self.native))
             texts += found
             documents += count
         return texts, documents
 
     def counted(self, count: int) -> Reply:
         """Return the reply of a count."""
-        return Reply([replies.reply({"count": count}, self.form)], count)
+        return Reply([replies.reply({"count": count}, self.form, self.native)], count)
 
     async def values(self, array: bytes) -> Reply:
         """Return the reply with the values of an array."""
@@ -197,11 +208,11 @@ class FullAccess:
 
     async def inserted(self, ids: list[Any]) -> Reply:
         """Return the reply of an insertMany."""
-        return Reply([await turns.taken(replies.long_reply("insertedIds", ids, self.form))], len(ids))
+        return Reply([await turns.taken(replies.long_reply("insertedIds", ids, self.form, self.native))], len(ids))
 
     def _returned(self, found: RawBSONDocument | None, *, upsert: bool = False) -> Reply:
         document = None if found is None else bytes(found.raw)
-        return Reply([replies.one_document(document, self.form)], 0 if found is None and not upsert else 1)
+        return Reply([replies.one_document(document, self.form, self.native)], 0 if found is None and not upsert else 1)
 
     def _updated(self, raw: Mapping[str, Any]) -> Reply:
         """Return the counters of an update, and upsertedId only if a document was inserted, whatever its _id."""
@@ -209,7 +220,7 @@ class FullAccess:
             counts = {"matchedCount": 0, "modifiedCount": 0, "upsertedId": raw["upserted"]}
         else:
             counts = {"matchedCount": raw["n"], "modifiedCount": raw["nModified"]}
-        return Reply([replies.reply(counts, self.form)], raw["n"])
+        return Reply([replies.reply(counts, self.form, self.native)], raw["n"])
 
     def _deleted(self, count: int) -> Reply:
-        return Reply([replies.reply({"deletedCount": count}, self.form)], count)
+        return Reply([replies.reply({"deletedCount": count}, self.form, self.native)], count)

@@ -13,6 +13,7 @@ from shared.app.model import App, DataSource
 from shared.auth.accounts import Caller
 from shared.cache.generations import Generations
 from shared.documents.replies import Format
+from shared.documents.transcoder import Transcoder
 from shared.errors import NoRuleError, UnknownDataSourceError
 from shared.mongo import concerns
 from shared.mongo.clients import DATABASE, Clients
@@ -30,6 +31,7 @@ class Deployment(Protocol):
     settings: Settings
     clients: Clients
     generations: Generations
+    transcoder: Transcoder
 
     @property
     def app(self) -> App | None:
@@ -47,8 +49,9 @@ def open_access(
 
     Raise NoRuleError if no rule opens the collection to anybody.
     """
-    names = [(request.database, request.collection), request.written]
-    if deployment.settings.cached.keys().isdisjoint(".".join(each) for each in names if each is not None):
+    cached, written = deployment.settings.cached, request.written
+    is_written = written is not None and ".".join(written) in cached
+    if not is_written and f"{request.database}.{request.collection}" not in cached:
         return _uncached(deployment, request, caller, request_view, form)[0]
     watched = WatchedRequest(request_view)
     inner, full = _uncached(deployment, request, caller, watched, form)
@@ -68,7 +71,7 @@ def _uncached(
     if options:
         target, settings = concerns.applied(target, options), within(settings, options)
     if caller.is_system:
-        access = full = FullAccess(target, settings, form, options)
+        access = full = FullAccess(target, settings, form, deployment.transcoder.writer, options)
         return access, full
     if name is DATABASE:  # rules are of collections
         raise NoRuleError(f"no rule exists for database '{request.database}'")
@@ -88,7 +91,7 @@ def _uncached(
         return all(each is not None and each.is_simple for each in options)
 
     joins = Joins(request.database, rights_of, are_simple)
-    access = full = FullAccess(target, settings, form, options, joins)
+    access = full = FullAccess(target, settings, form, deployment.transcoder.writer, options, joins)
     rights = rules.rights(expansions)
     if options and not rights.hides_nothing:
         options.refuse_closed(Standing.RULED)

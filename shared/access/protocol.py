@@ -1,8 +1,10 @@
 """The actions on a collection: each kind of access has all of them, and mypy holds that it has."""
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple, Protocol
 
 from shared.documents.ejson import Document
+from shared.documents.stored import Storable
 from shared.requests import Reading, Returned, Sort
 
 type Changes = Document | list[Document]
@@ -50,10 +52,10 @@ class Access(Protocol):
     async def distinct(self, name: str, condition: Document) -> Reply:
         """Return the values that a field has in the documents that match, each once."""
 
-    async def insert_one(self, document: Document) -> Reply:
+    async def insert_one(self, document: Storable) -> Reply:
         """Insert a document and return its _id, made here if it brought none."""
 
-    async def insert_many(self, documents: list[Document]) -> Reply:
+    async def insert_many(self, documents: Sequence[Storable]) -> Reply:
         """Insert documents and return their _ids."""
 
     async def update_one(
@@ -65,7 +67,7 @@ class Access(Protocol):
         """Change all documents that match."""
 
     async def replace_one(
-        self, condition: Document, replacement: Document, *, upsert: bool, sort: Sort = None
+        self, condition: Document, replacement: Storable, *, upsert: bool, sort: Sort = None
     ) -> Reply:
         """Put another document in the place of the first that matches; its _id stays."""
 
@@ -81,7 +83,7 @@ class Access(Protocol):
         """Change the first document that matches, in the order of the sort, and return it."""
 
     async def find_one_and_replace(
-        self, condition: Document, replacement: Document, returned: Returned, *, upsert: bool
+        self, condition: Document, replacement: Storable, returned: Returned, *, upsert: bool
     ) -> Reply:
         """Put another document in the place of the first that matches, and return one of both."""
 

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from shared import turns
+from shared.access import inserts
 from shared.access.cutting import StoredTrimming
 from shared.access.protocol import Changes, Reply
 from shared.access.ruled import Paths
@@ -15,6 +16,7 @@ from shared.access.ruled_writes import RuledWrites, Update, id_of
 from shared.access.trimming import Trimming
 from shared.documents import replies
 from shared.documents.ejson import Document
+from shared.documents.stored import Storable
 from shared.mongo.deadlines import Session
 from shared.requests import Returned
 from shared.rules import field_paths
@@ -34,11 +36,11 @@ class RuledFindAndModify(RuledReads, RuledWrites):
         return await self._find_and_change(update, returned)
 
     async def find_one_and_replace(
-        self, condition: Document, replacement: Document, returned: Returned, *, upsert: bool
+        self, condition: Document, replacement: Storable, returned: Returned, *, upsert: bool
     ) -> Reply:
         """Put another document in the place of the first visible one that matches, and return one of both."""
         return await self._find_and_change(
-            Update(condition, replacement, None, None, upsert, is_replacement=True), returned
+            Update(condition, inserts.sent(replacement), None, None, upsert, is_replacement=True), returned
         )
 
     async def find_one_and_delete(self, condition: Document, returned: Returned) -> Reply:
@@ -91,7 +93,8 @@ class RuledFindAndModify(RuledReads, RuledWrites):
         if self.rights.hides_nothing:
             if returned.projection:
                 documents = await self.stored(session, ids, returned.projection)
-            return (await turns.taken(replies.texts_of_documents(b"".join(documents), self.full.form)))[0]
+            found = replies.texts_of_documents(b"".join(documents), self.full.form, self.full.native)
+            return (await turns.taken(found))[0]
         sent = None if trimming is None else trimming.sent
         if returned.is_after or sent:  # it may be visible no more
             documents = await self.stored(session, await self.condition(ids), sent)

@@ -5,7 +5,6 @@ from functools import cached_property
 from typing import Any, NamedTuple, NoReturn
 
 from bson.raw_bson import RawBSONDocument
-from bson.timestamp import Timestamp
 
 from shared import turns
 from shared.access import inserts
@@ -14,7 +13,8 @@ from shared.access.ruled import Ruled
 from shared.access.schema_check import SchemaCheck
 from shared.documents import replies
 from shared.documents.ejson import Document
-from shared.documents.elements import DBREF_MARK
+from shared.documents.elements import DBREF_MARK, has_empty_timestamp
+from shared.documents.stored import Encoded, Storable
 from shared.errors import DataAPIError, DeniedWriteError, InvalidParameterError, NoRoleError
 from shared.mongo.clients import RAW
 from shared.mongo.deadlines import Session, transaction
@@ -25,7 +25,7 @@ from shared.turns import Steps
 class RuledInserts(Ruled):
     """The inserts into one collection as the rules open it to one call."""
 
-    async def insert_one(self, document: Document) -> Reply:
+    async def insert_one(self, document: Storable) -> Reply:
         """Insert a document if its role and the schema allow it."""
         (new,) = await turns.taken(self._insertable([document]))
         if new.is_dated:
@@ -34,7 +34,7 @@ class RuledInserts(Ruled):
             await self.target.insert_one(RawBSONDocument(new.raw, RAW), **self._commented)
         return self._reply({"insertedId": new.id}, 1)
 
-    async def insert_many(self, documents: list[Document]) -> Reply:
+    async def insert_many(self, documents: Sequence[Storable]) -> Reply:
         """Insert all documents, or none."""
         if "ordered" in self.full.options.given:
             raise InvalidParameterError("option 'ordered' is not allowed where rules apply: all are inserted, or none")
@@ -46,7 +46,7 @@ class RuledInserts(Ruled):
         return await self.full.inserted([each.id for each in new])
 
     def _reply(self, members: Mapping[str, Any], documents: int) -> Reply:
-        return Reply([replies.reply(members, self.full.form)], documents)
+        return Reply([replies.reply(members, self.full.form, self.full.native)], documents)
 
     async def _transaction[T](self, work: Callable[[Session], Awaitable[T]]) -> T:
         return await transaction(self.target, work, self.settings.mongo_db_timeout_ms)
@@ -59,16 +59,16 @@ class RuledInserts(Ruled):
     def _schema_check(self) -> SchemaCheck:
         return SchemaCheck(self.schema, self.rights, self.expansions, self.settings)
 
-    def _insertable(self, documents: Sequence[Document]) -> Steps[list["_New"]]:
+    def _insertable(self, documents: Sequence[Storable]) -> Steps[list["_New"]]:
         """Return new documents as the bytes that were checked, all of them before the first is sent."""
         new = []
         for document in documents:
-            id_, raw = yield from inserts.encoded(document)
+            raw, id_ = yield from inserts.encoded(document)
             yield
             # a reference is an object here that is stored as a document
-            values = None if DBREF_MARK in raw else document if "_id" in document else {"_id": id_, **document}
+            values = None if isinstance(document, Encoded) or DBREF_MARK in raw else {"_id": id_, **document}
             self._check_insert(raw, values)
-            new.append(_New(id_, raw, any(map(_is_now, document.values()))))
+            new.append(_New(id_, raw, has_empty_timestamp(raw)))
             yield
         return new
 
@@ -91,11 +91,6 @@ class _New(NamedTuple):
     raw: bytes
     is_dated: bool
     """Whether MongoDB will put its own time into it, so that what is stored is not what was checked."""
-
-
-def _is_now(value: Any) -> bool:
-    """Tell whether MongoDB stores its own time in place of a value at the top of a new document."""
-    return type(value) is Timestamp and value.time == value.inc == 0
 
 
 def deny(verb: str, decision: Decision) -> NoReturn:

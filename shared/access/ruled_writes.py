@@ -12,12 +12,14 @@ import bson
 from pymongo import ReturnDocument
 from pymongo.errors import OperationFailure
 
+from shared.access import inserts
 from shared.access.protocol import Changes, Reply
 from shared.access.ruled import in_parts
 from shared.access.ruled_inserts import RuledInserts, deny
 from shared.access.ruled_matches import AT_ONCE, RuledMatches
 from shared.documents.ejson import Document
 from shared.documents.elements import decoded
+from shared.documents.stored import Storable
 from shared.errors import CommandFailedError, InvalidParameterError
 from shared.mongo.deadlines import Session
 from shared.mongo.refusals import translated
@@ -47,10 +49,10 @@ class RuledWrites(RuledMatches, RuledInserts):
         return self._updated(await self._transaction(lambda session: self._update_many(session, update)))
 
     async def replace_one(
-        self, condition: Document, replacement: Document, *, upsert: bool, sort: Sort = None
+        self, condition: Document, replacement: Storable, *, upsert: bool, sort: Sort = None
     ) -> Reply:
         """Put another document in the place of the first visible one that matches."""
-        update = Update(condition, replacement, None, None, upsert, is_replacement=True, sort=sort)
+        update = Update(condition, inserts.sent(replacement), None, None, upsert, is_replacement=True, sort=sort)
         return self._updated(await self._transaction(lambda session: self._update_one(session, update)))
 
     async def delete_one(self, condition: Document) -> Reply:
@@ -95,7 +97,7 @@ class RuledWrites(RuledMatches, RuledInserts):
         (old,) = found
         await self._check_touched(found, update)
         update = update.of_existing()
-        if not update.changes and not update.is_replacement:
+        if not update.is_replacement and not update.changes:
             return _Change(old, old)
         condition = self.again({"_id": {"$eq": id_of(old)}}, update.condition)
         new = await self._changed(session, condition, update, upsert=False)

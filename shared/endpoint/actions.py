@@ -15,9 +15,10 @@ from shared.admission import Departure, Places
 from shared.app.model import App
 from shared.app.signatures import verify
 from shared.auth.accounts import Caller
-from shared.documents import ejson, large_bodies, replies
+from shared.documents import ejson, large_bodies, replies, stored_bodies
 from shared.documents.ejson import Document
 from shared.documents.replies import Format
+from shared.documents.stored import Stored
 from shared.endpoint import etags
 from shared.endpoint.accept import reply_format
 from shared.endpoint.addresses import client_address
@@ -136,13 +137,14 @@ class Opening:
 class Action(NamedTuple):
     """An action: its name in paths and in the log, what it does, whether it only reads, the status of its success.
 
-    Replies to what only reads can be cached, and get a tag then.
+    Replies to what only reads can be cached, and get a tag then. What is stored may be read to BSON at once.
     """
 
     name: str
     handle: Handler
     reads: bool
     success: HTTPStatus
+    stores: Stored | None = None
 
 
 class Actions(func.Blueprint):
@@ -153,11 +155,13 @@ class Actions(func.Blueprint):
         super().__init__()  # type: ignore[no-untyped-call]
         self.by_name: dict[str, Action] = {}
 
-    def action(self, name: str, *, reads: bool, success: HTTPStatus = HTTPStatus.OK) -> Callable[[Handler], Function]:
+    def action(
+        self, name: str, *, reads: bool, success: HTTPStatus = HTTPStatus.OK, stores: Stored | None = None
+    ) -> Callable[[Handler], Function]:
         """Make an Azure Function of a handler: the one decorator of ours, directly above def and below @bp.route."""
 
         def decorate(handle: Handler) -> Function:
-            made = self.by_name[name] = Action(name, handle, reads, success)
+            made = self.by_name[name] = Action(name, handle, reads, success, stores)
             # the platform matches routes without regard to case, Atlas did not
             is_exact = re.compile(rf"/app/[^/]+/endpoint/data/[^/]+/action/{name}/?").fullmatch
 
@@ -254,7 +258,7 @@ async def _call(exchange: Exchange, action: Action) -> Call:
         body = await decoded(body, encoding, limit, exchange.share)
     if len(body) >= large_bodies.LARGE:
         await exchange.share.work_on(await turns.taken(memory_of(body)))
-    document = await _document(body, service)
+    document = await _document(body, service, action.stores)
     form = reply_format(req.headers.get("accept"), service.settings, app)
     return Call(exchange, document, caller, view, form, is_large=len(body) >= large_bodies.LARGE)
 
@@ -295,10 +299,15 @@ def _refuse_body(exchange: Exchange) -> None:
         raise LengthRequiredError("request body must be sent with a Content-Length")
 
 
-async def _document(body: bytes, service: Service) -> Document:
+async def _document(body: bytes, service: Service, stores: Stored | None) -> Document:
     settings = service.settings
     if not service.complexity.is_few(body):
         await turns.taken(service.complexity.body(body))
+    reader = service.transcoder.reader
+    if stores is not None and reader is not None:
+        steps = stored_bodies.loads(reader, body, stores, settings.max_nesting, settings.max_members)
+        if (document := await turns.taken(steps)) is not None:
+            return document
     try:
         if len(body) < large_bodies.LARGE:
             return ejson.loads(body, settings.max_nesting, settings.max_members)

@@ -9,7 +9,7 @@ import asyncio
 import random
 from collections.abc import AsyncGenerator, AsyncIterable, Mapping, Sequence
 from contextlib import aclosing
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bson.raw_bson import RawBSONDocument
 from pymongo.asynchronous.command_cursor import AsyncRawBatchCommandCursor
@@ -33,8 +33,10 @@ from shared.mongo.clients import RAW, Collection
 from shared.mongo.deadlines import left_ms
 from shared.mongo.refusals import is_overload, may_pass
 from shared.options import NO_OPTIONS, Options
-from shared.requests import Reading
 from shared.settings import Settings
+
+if TYPE_CHECKING:
+    from shared.requests import Reading
 
 type RawCursor = AsyncRawBatchCursor[Any] | AsyncRawBatchCommandCursor[Any]
 
@@ -47,7 +49,7 @@ _BATCH_BYTES = 1024 * 1024
 
 
 async def first(
-    target: Collection, reading: Reading, settings: Settings, options: Options = NO_OPTIONS
+    target: Collection, reading: "Reading", settings: Settings, options: Options = NO_OPTIONS
 ) -> bytes | None:
     """Return the first document that matches, None if there is none."""
     try:
@@ -69,7 +71,7 @@ async def first(
 
 async def find(
     target: Collection,
-    reading: Reading,
+    reading: "Reading",
     settings: Settings,
     batch_size: int = AT_ONCE,
     options: Options = NO_OPTIONS,
@@ -96,7 +98,7 @@ async def find(
             yield batch
 
 
-async def count(target: Collection, reading: Reading, settings: Settings, options: Options) -> int:
+async def count(target: Collection, reading: "Reading", settings: Settings, options: Options) -> int:
     """Return how many documents match, of those that are not skipped up to the limit."""
     placed: dict[str, Any] = {
         name: value for name, value in (("skip", reading.skip), ("limit", reading.limit)) if value
@@ -219,7 +221,7 @@ async def distinct_of(target: Collection, values: bytes, settings: Settings, opt
     return array_of(each for place, each in enumerate(elements(values).values()) if place in firsts)
 
 
-async def _only_batch(target: Collection, reading: Reading, settings: Settings, options: Options) -> bytes | None:
+async def _only_batch(target: Collection, reading: "Reading", settings: Settings, options: Options) -> bytes | None:
     """Return all that matches, None if it is more than one reply holds or could not be read just now."""
     sent = {"limit": reading.limit, "batchSize": reading.limit, **options.command}
     try:
@@ -236,7 +238,7 @@ async def _only_batch(target: Collection, reading: Reading, settings: Settings, 
 
 
 async def _asked(
-    target: Collection, reading: Reading, settings: Settings, options: Mapping[str, Any]
+    target: Collection, reading: "Reading", settings: Settings, options: Mapping[str, Any]
 ) -> tuple[RawBSONDocument, Any]:
     """Return the cursor of a find's reply, with its first batch, and the address of the server that gave it."""
     command = {"find": target.name, "filter": reading.filter, **options}

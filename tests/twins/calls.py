@@ -225,7 +225,9 @@ def _find_one_and_delete(random: Random, pool: Pool) -> Document:
 def _returning(random: Random, pool: Pool, body: Document) -> Document:
     asked = _find_one(random, pool)
     del asked["filter"]
-    return body | asked | {"returnDocument": random.choice(["Before", "After"])}
+    if body.keys() & {"update", "replacement"}:
+        asked["returnDocument"] = random.choice(["Before", "After"])
+    return body | asked
 
 
 def _upsert(random: Random, body: Document) -> Document:

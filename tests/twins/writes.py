@@ -80,7 +80,7 @@ def _body(random: Random, case: Case, action: str) -> Document:
     if action == "insertMany":
         return {"documents": [_new(random) for _ in range(random.choice([1, 2]))]}
     body: Document = {"filter": _condition(random, case)}
-    if action.startswith("findOneAnd"):
+    if action in {"findOneAndUpdate", "findOneAndReplace"}:
         body["returnDocument"] = random.choice(["Before", "After"])
     if action in {"updateOne", "updateMany", "findOneAndUpdate"}:
         body["update"] = _update(random)
@@ -131,7 +131,7 @@ def _update(random: Random) -> Document:
 
 def _is_shown(case: Case, call: Document, returned: Document | None, expected: Outcome) -> bool:
     """Tell whether the document that is returned is what is visible of it at that time."""
-    is_after = call["body"]["returnDocument"] == "After" and call["action"] != "findOneAndDelete"
+    is_after = call["body"].get("returnDocument") == "After"
     document = expected.change[is_after]
     if is_after and case.oracle.queries:
         return True  # whether a filter's query still finds it is MongoDB's to say
