@@ -5,6 +5,7 @@ import azure.functions as func
 from functions import (
     aggregate,
     api_keys,
+    bulk_write,
     delete,
     fallback,
     find,
@@ -27,6 +28,7 @@ ACTIONS = (
     update.bp,  # updateOne, updateMany, replaceOne
     delete.bp,  # deleteOne, deleteMany
     aggregate.bp,  # aggregate
+    bulk_write.bp,  # bulkWrite
 )
 for each in ACTIONS:
     app.register_functions(each)

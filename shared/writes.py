@@ -1,6 +1,7 @@
 """The typed requests of writes (pure)."""
 
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
 
 from msgspec import field
 
@@ -10,6 +11,7 @@ from shared.operators import Place, Placed
 from shared.requests import Request, wrong_type
 
 MAX_DOCUMENTS = 100_000  # what MongoDB takes in one batch
+_SHOWN = 100  # characters of a name in an error's text
 
 
 class InsertOne(Request, frozen=True, kw_only=True):
@@ -103,3 +105,51 @@ class Delete(Request, frozen=True, kw_only=True):
     def interpreted(self) -> tuple[Placed, ...]:
         """The filter is a query."""
         return ((Place.QUERY, self.filter),)
+
+
+type Write = InsertOne | Update | ReplaceOne | Delete
+
+KINDS: Mapping[str, type[Write]] = {
+    "insertOne": InsertOne,
+    "updateOne": Update,
+    "updateMany": Update,
+    "replaceOne": ReplaceOne,
+    "deleteOne": Delete,
+    "deleteMany": Delete,
+}
+
+
+class Operation(NamedTuple):
+    """One of several writes: the name of the action that it would be by itself, and its request."""
+
+    name: str
+    request: Write
+
+
+class BulkWrite(Request, frozen=True, kw_only=True):
+    """The members of bulkWrite; each of its requests is an object of one member, the name of a write."""
+
+    requests: list[Any]
+    ordered: bool = True
+
+    def __post_init__(self) -> None:
+        """Raise for too many or too few; these are not converted, as they are many."""
+        if not 1 <= len(self.requests) <= MAX_DOCUMENTS:
+            raise InvalidParameterError(f"'requests' must hold 1 to {MAX_DOCUMENTS} operations")
+
+    def interpreted(self) -> tuple[Placed, ...]:
+        """Nothing: each operation is a request of its own."""
+        return ()
+
+    def operations(self) -> Iterator[Operation]:
+        """Give each operation, all on the collection of this request; raise for the first that is none."""
+        namespace = {"dataSource": self.data_source, "database": self.database, "collection": self.collection}
+        for each in self.requests:
+            if type(each) is not dict or len(each) != 1:
+                raise InvalidParameterError(f"expected an object of one member: {', '.join(KINDS)}")
+            ((name, members),) = each.items()
+            if name not in KINDS:
+                raise InvalidParameterError(f"'{name[:_SHOWN]}' is none of {', '.join(KINDS)}")
+            if type(members) is not dict:
+                raise wrong_type(name, members, Document)
+            yield Operation(name, KINDS[name].from_body(members | namespace))

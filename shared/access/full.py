@@ -68,13 +68,13 @@ class FullAccess:
             await self.target.insert_one(RawBSONDocument(raw, RAW))
         else:
             id_ = (await self.target.insert_one(document)).inserted_id
-        return Reply([replies.reply({"insertedId": id_}, self.form)], 1)
+        return self.reply({"insertedId": id_}, 1)
 
     async def insert_many(self, documents: list[Document]) -> Reply:
         """Insert documents in order, up to the first that fails."""
         if len(documents) <= _FEW and not any(map(has_many, documents)):
             ids = (await self.target.insert_many(documents)).inserted_ids
-            return Reply([replies.reply({"insertedIds": ids}, self.form)], len(ids))
+            return self.reply({"insertedIds": ids}, len(ids))
         new = await turns.taken(inserts.all_encoded(documents))
         await inserts.insert(self.target, [each.raw for each in new])
         return await self.inserted([each.id for each in new])
@@ -124,7 +124,12 @@ class FullAccess:
 
     async def inserted(self, ids: list[Any]) -> Reply:
         """Return the reply of an insertMany."""
-        return Reply([await turns.taken(replies.long_reply("insertedIds", ids, self.form))], len(ids))
+        text = await turns.taken(replies.long_reply("insertedIds", ids, self.form))
+        return Reply([text], len(ids), {"insertedIds": ids})
+
+    def reply(self, members: Mapping[str, Any], documents: int) -> Reply:
+        """Return a reply made of values."""
+        return Reply([replies.reply(members, self.form)], documents, members)
 
     def _updated(self, raw: Mapping[str, Any]) -> Reply:
         """Return the counters of an update, and upsertedId only if a document was inserted, whatever its _id."""
@@ -132,7 +137,7 @@ class FullAccess:
             counts = {"matchedCount": 0, "modifiedCount": 0, "upsertedId": raw["upserted"]}
         else:
             counts = {"matchedCount": raw["n"], "modifiedCount": raw["nModified"]}
-        return Reply([replies.reply(counts, self.form)], raw["n"])
+        return self.reply(counts, raw["n"])
 
     def _deleted(self, count: int) -> Reply:
-        return Reply([replies.reply({"deletedCount": count}, self.form)], count)
+        return self.reply({"deletedCount": count}, count)

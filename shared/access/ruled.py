@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
-from shared.access.full import FullAccess
 from shared.documents import replies
 from shared.documents.ejson import Document
 from shared.documents.elements import pieces
@@ -16,6 +15,7 @@ from shared.rules.schema import Schema
 from shared.rules.values import Path, has_number
 
 if TYPE_CHECKING:
+    from shared.access.full import FullAccess
     from shared.rules.ruleset import Rights
 
 _SMALLEST_BATCH, _LARGEST_BATCH = 32, 1_000
@@ -43,7 +43,7 @@ class Ruled:
     """The collection, and what the rules come to for this call."""
 
     def __init__(
-        self, full: FullAccess, rights: "Rights", schema: Schema | None, expansions: Expansions, options: OptionsOf
+        self, full: "FullAccess", rights: "Rights", schema: Schema | None, expansions: Expansions, options: OptionsOf
     ) -> None:
         """Take the unbound access, the rights of the caller, the schema of the collection, and what expansions mean."""
         self.full = full

@@ -8,6 +8,7 @@ from base64 import b64encode
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
+from itertools import batched
 from math import copysign
 from typing import Any, Literal
 
@@ -57,6 +58,15 @@ def long_reply(name: str, values: Sequence[Any], form: Format) -> Steps[bytes]:
         texts.append(orjson.dumps([*_decode(bson.encode(some), form).values()])[1:-1])
         yield
     return b'{"%b":[%b]}' % (name.encode(), b",".join(texts))
+
+
+def long_members(values: Mapping[str, Any], form: Format) -> Steps[bytes]:
+    """Return an object of many Python values."""
+    texts = []
+    for some in batched(values.items(), _VALUES_AT_ONCE, strict=False):
+        texts.append(orjson.dumps(_decode(bson.encode(dict(some)), form))[1:-1])
+        yield
+    return b"{%b}" % b",".join(texts)
 
 
 def one_document(document: bytes | None, form: Format) -> bytes:

@@ -17,7 +17,7 @@ from shared.requests import Request, sort_keys, whole
 from shared.writes import Delete, InsertMany, Update
 
 NAMESPACE = {"dataSource": "s", "database": "d", "collection": "c"}
-DATA = {"document", "documents", "replacement"}
+DATA = {"document", "documents", "replacement", "requests"}  # each of requests is a request of its own
 
 
 def test_null_is_absent_and_other_members_are_ignored() -> None:
@@ -93,7 +93,7 @@ def sentinels(member: str, kind: Any) -> list[Any]:
     if isinstance(kind, DictType):
         return [{mark: {"sentinel": member}}]
     if isinstance(kind, ListType):
-        is_of_documents = isinstance(kind.item_type, DictType) or member == "documents"  # which looks at each itself
+        is_of_documents = isinstance(kind.item_type, DictType) or member in {"documents", "requests"}  # looked at there
         assert is_of_documents, f"{member} is a list of something else than documents"
         return [[{mark: {"sentinel": f"each of {member}"}}]]
     return []
