@@ -28,7 +28,7 @@ app = typer.Typer(no_args_is_help=True, epilog=EXIT_CODES, add_completion=False)
 OPERATIONS: dict[str, Operation | None] = {
     "find": "read", "findOne": "read", "aggregate": "read", "insertOne": "insert", "insertMany": "insert",
     "updateOne": "update", "updateMany": "update", "replaceOne": "update", "deleteOne": "delete",
-    "deleteMany": "delete", "bulkWrite": None,
+    "deleteMany": "delete", "bulkWrite": None, "transaction": None,
 }  # fmt: skip
 """What an action does to documents; None for one that is made of others, each of which is decided by itself."""
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
 from typing import NamedTuple
 
@@ -28,6 +28,7 @@ from shared.endpoint.http import ALL_METHODS, NO_CONTEXT, Exchange, Function, pa
 from shared.endpoint.openings import Opening
 from shared.endpoint.parts import PartedResponse
 from shared.endpoint.request_view import RequestView
+from shared.endpoint.transactions import Transaction
 from shared.errors import (
     DataAPIError,
     EndpointNotFoundError,
@@ -36,7 +37,7 @@ from shared.errors import (
 )
 from shared.guard.complexity import memory_of
 from shared.guard.walk import walk
-from shared.mongo.deadlines import driver_call
+from shared.mongo.deadlines import atomically, driver_call
 from shared.requests import Request
 from shared.rules.expressions import Expansions, holds
 from shared.turns import Steps
@@ -52,13 +53,14 @@ type Handler = Callable[[Call], Awaitable[Reply]]
 _ALLOWED_HEADERS = "Authorization, Content-Type, Accept"
 _CREDENTIAL_HEADERS = "apiKey, api-key, email, password, jwtTokenString"
 _CACHE_HEADERS = "Cache-Control, If-None-Match"
+_LONGEST_NAMESPACES = 500  # characters, in the log line
 _LONGEST_PATH = 200  # characters of what a caller sent, in an error's text
 
 
 class Call:
     """One authenticated and parsed call of an action."""
 
-    __slots__ = ("_caller", "_exchange", "_is_large", "_request_view", "body", "form")
+    __slots__ = ("_caller", "_exchange", "_request_view", "body", "conditions", "form", "size")
 
     def __init__(
         self,
@@ -68,15 +70,16 @@ class Call:
         request_view: RequestView,
         form: Format,
         *,
-        is_large: bool = False,
+        size: int = 0,
     ) -> None:
         """Take the exchange, whose log line gets the namespace once the request is typed."""
-        self._is_large = is_large
         self._exchange = exchange
         self._caller = caller
         self._request_view = request_view
         self.body = body
         self.form: Format = form
+        self.size = size
+        self.conditions = 0
 
     async def typed[R: Request](self, kind: type[R]) -> R:
         """Return the body as this kind of request; raise if it asks for too much or for what is refused."""
@@ -84,7 +87,8 @@ class Call:
         self._exchange.service.guard.namespace(request.database, request.collection)
         self._exchange.line.namespace = f"{request.database}.{request.collection}"
         checks = self._checked(request)
-        await turns.taken(checks) if self._is_large else turns.at_once(checks)
+        is_large = self.size >= large_bodies.LARGE
+        self.conditions = await turns.taken(checks) if is_large else turns.at_once(checks)
         return request
 
     async def operations(self, request: BulkWrite) -> list[Operation]:
@@ -93,18 +97,17 @@ class Call:
 
     def _operations(self, request: BulkWrite) -> Steps[list[Operation]]:
         found: list[Operation] = []
-        conditions = 0
         try:
             for operation in request.operations():
-                conditions += yield from self._checked(operation.request)
+                self.conditions += yield from self._checked(operation.request)
                 found.append(operation)
                 yield
         except DataAPIError as error:
             error.at(f"requests[{len(found)}]")
             raise
-        self._exchange.service.complexity.operations(conditions, len(found))
+        self._exchange.service.complexity.operations(self.conditions, len(found))
         for name in {each.name for each in found}:
-            self._refuse_uncallable(name)
+            self._refuse_uncallable(self._request_view.of(name))
         return found
 
     def _checked(self, request: Request) -> Steps[int]:
@@ -116,9 +119,8 @@ class Call:
         service.guard.operators(met.operators, request.database, is_system=self._caller.is_system)
         return conditions
 
-    def _refuse_uncallable(self, action: str) -> None:
+    def _refuse_uncallable(self, view: RequestView) -> None:
         if not self._caller.is_system:
-            view = self._request_view.of(action)
             _refuse_uncallable(self._exchange.app, Expansions(self._caller.user, view))
 
     async def bulk_write(self, request: BulkWrite, operations: list[Operation]) -> Reply:
@@ -135,6 +137,24 @@ class Call:
         async with Opening(writing, service.clients.places(request.data_source), exchange.departure):
             namespaces = [f"{request.database}.{request.collection}"]
             return await invalidating(writing.reply(operations), service.generations, namespaces, service.settings)
+
+    async def transaction(self, actions: "Mapping[str, Action]") -> Reply:
+        """Do the operations of the body, which are some of these actions, in one transaction."""
+        exchange, service = self._exchange, self._exchange.service
+        asked = Transaction(self, service, actions)
+        target = service.clients.collection(asked.data_source, service.settings.dozen_database, "transactions")
+        timeout_ms = min(service.settings.mongo_db_timeout_ms, service.settings.transaction_timeout_ms)
+        async with Opening(target, service.clients.places(asked.data_source), exchange.departure):
+            work = atomically(target, asked.attempt, timeout_ms)
+            reply = await invalidating(work, service.generations, asked.written, service.settings)
+        exchange.line.namespace = ", ".join(asked.namespaces)[:_LONGEST_NAMESPACES]
+        return reply
+
+    def part(self, action: str, body: Document, form: Format) -> "Call":
+        """Return the call of an action that is part of this one; raise NotCallableError if it could not be called."""
+        view = self._request_view.of(action)
+        self._refuse_uncallable(view)
+        return Call(self._exchange, body, self._caller, view, form, size=self.size)
 
     def access(self, request: Request) -> "Opening[Access]":
         """Give what the caller may do to the collection that a request names, as soon as a connection is left for it.
@@ -165,6 +185,8 @@ class Actions(func.Blueprint):
         """Begin without an action."""
         super().__init__()  # type: ignore[no-untyped-call]
         self.by_name: dict[str, Action] = {}
+        self.parts: Mapping[str, Action] = {}
+        """The actions that an action of this blueprint may be made of."""
 
     def action(self, name: str, *, reads: bool, success: HTTPStatus = HTTPStatus.OK) -> Callable[[Handler], Function]:
         """Make an Azure Function of a handler: the one decorator of ours, directly above def and below @bp.route."""
@@ -269,7 +291,7 @@ async def _call(exchange: Exchange, action: Action) -> Call:
         await exchange.share.work_on(await turns.taken(memory_of(body)))
     document = await document_in(body, service)
     form = reply_format(req.headers.get("accept"), service.settings, app)
-    return Call(exchange, document, caller, view, form, is_large=len(body) >= large_bodies.LARGE)
+    return Call(exchange, document, caller, view, form, size=len(body))
 
 
 def _refuse_uncallable(app: App | None, expansions: Expansions) -> None:

@@ -13,18 +13,14 @@ from bson.errors import BSONError
 from pymongo import ReadPreference, WriteConcern
 from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.asynchronous.collection import AsyncCollection
-from pymongo.errors import OperationFailure, PyMongoError
+from pymongo.errors import PyMongoError
 from pymongo.read_concern import ReadConcern
 
 from shared.admission import Departure
-from shared.errors import CallerLeftError, DeadlinePassedError, Unavailable, UnavailableError
+from shared.errors import CallerLeftError, DeadlinePassedError
 from shared.mongo.refusals import LATE, late, translated
 
 type Session = AsyncClientSession
-
-_ILLEGAL_OPERATION = 20
-_OF_TRANSACTIONS = "ransaction numbers"  # what the text begins with; other operations are illegal, too
-
 
 _ends: ContextVar[float | None] = ContextVar("ends", default=None)
 """When the call ends that the task works on, by time.monotonic; a module's, because that is how they are made."""
@@ -134,23 +130,17 @@ def joining(target: AsyncCollection[Any]) -> AsyncCollection[Any]:
 async def transaction[T](target: AsyncCollection[Any], work: Callable[[Session], Awaitable[T]], timeout_ms: int) -> T:
     """Do work in a transaction on one snapshot, again if another write came between; what it raises undoes it.
 
-    Inside of one that `atomically` began, it is part of that. Raise UnavailableError where MongoDB has no transactions,
-    as on a server that is no member of a replica set.
+    Inside of one that `atomically` began, it is part of that.
     """
     if (joined := _current.get()) is not None:
         return await work(joined)
-    try:
-        async with server_deadline(target, timeout_ms), target.database.client.start_session() as session:
-            return await session.with_transaction(
-                work,
-                read_concern=ReadConcern("snapshot"),
-                write_concern=target.write_concern,
-                read_preference=ReadPreference.PRIMARY,
-            )
-    except OperationFailure as error:
-        if error.code == _ILLEGAL_OPERATION and _OF_TRANSACTIONS in str(error):
-            raise UnavailableError(Unavailable.NO_TRANSACTIONS) from error
-        raise
+    async with server_deadline(target, timeout_ms), target.database.client.start_session() as session:
+        return await session.with_transaction(
+            work,
+            read_concern=ReadConcern("snapshot"),
+            write_concern=target.write_concern,
+            read_preference=ReadPreference.PRIMARY,
+        )
 
 
 async def atomically[T](target: AsyncCollection[Any], work: Callable[[], Awaitable[T]], timeout_ms: int) -> T:

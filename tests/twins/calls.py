@@ -16,7 +16,7 @@ _PATHS = (
 READS = (("findOne", 12), ("find", 30), ("aggregate", 22), ("deleteOne", 3), ("deleteMany", 3))
 ALL = (
     ("findOne", 8), ("find", 16), ("aggregate", 14), ("updateOne", 22), ("updateMany", 12), ("replaceOne", 7),
-    ("insertOne", 6), ("insertMany", 4), ("deleteOne", 5), ("deleteMany", 4), ("bulkWrite", 10),
+    ("insertOne", 6), ("insertMany", 4), ("deleteOne", 5), ("deleteMany", 4), ("bulkWrite", 10), ("transaction", 10),
 )  # fmt: skip
 
 
@@ -206,6 +206,17 @@ def _bulk_write(random: Random, pool: Pool) -> Document:
     return {"requests": requests, "ordered": random.random() < 0.7}
 
 
+def _transaction(random: Random, pool: Pool) -> Document:
+    names = random.choices(["findOne", "find", "aggregate", "insertOne", "updateOne", "updateMany", "deleteOne"], k=3)
+    operations = [{"action": name, **_MAKERS[name](random, pool)} for name in names[: random.choice([1, 2, 3])]]
+    if random.random() < 0.3:
+        path = f"/0/document/{pool.path(random).replace('.', '/')}"
+        new = _new(random, pool)
+        reading = {"action": "findOne", **_find_one(random, pool)}
+        operations[:0] = [reading, {"action": "insertOne", "document": new, "references": {"/document/made": path}}]
+    return {"operations": operations}
+
+
 _MAKERS = {
     "findOne": _find_one,
     "find": _find,
@@ -218,4 +229,5 @@ _MAKERS = {
     "deleteOne": _delete,
     "deleteMany": _delete,
     "bulkWrite": _bulk_write,
+    "transaction": _transaction,
 }

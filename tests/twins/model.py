@@ -34,6 +34,9 @@ class Model:
     def outcome(self, call: Document) -> Outcome:
         """Return what becomes of a call."""
         action, body = call["action"], call["body"]
+        if action == "transaction":
+            outcome = self._of_each([{each["action"]: each} for each in body["operations"]])
+            return outcome._replace(counts=None if outcome.counts is None else {})  # the replies have them
         return self._of_each(body["requests"]) if action == "bulkWrite" else self._of_one(action, body)
 
     def _of_one(self, action: str, body: Document) -> Outcome:

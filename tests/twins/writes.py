@@ -15,7 +15,7 @@ from tests.twins.world import Case, Difference, World
 _CALLS = 25  # of each case
 _ACTIONS = (
     "updateOne", "updateOne", "updateOne", "updateMany", "replaceOne", "insertOne", "insertMany", "deleteOne",
-    "deleteMany", "bulkWrite", "bulkWrite",
+    "deleteMany", "bulkWrite", "bulkWrite", "transaction",
 )  # fmt: skip
 _OPERATIONS = ("insertOne", "updateOne", "updateOne", "updateMany", "replaceOne", "deleteOne", "deleteMany")
 _NAMES = ("a", "b", "n", "owner", "team", "deleted", "secret", "made")
@@ -43,7 +43,7 @@ class Writes:
         """Give writes of the documents of a case."""
         for _ in range(_CALLS):
             action = random.choice(_ACTIONS)
-            if action == "bulkWrite" and case.oracle.queries:
+            if action in {"bulkWrite", "transaction"} and case.oracle.queries:
                 continue  # what filters' queries find of what an operation leaves only MongoDB could say
             yield {"action": action, "form": "json", "body": _body(random, case, action)}
 
@@ -84,6 +84,9 @@ def _bulk_write(random: Random, case: Case) -> Document:
 def _body(random: Random, case: Case, action: str) -> Document:
     if action == "bulkWrite":
         return _bulk_write(random, case)
+    if action == "transaction":
+        requests = _bulk_write(random, case)["requests"]
+        return {"operations": [{"action": name, **body} for each in requests for name, body in each.items()]}
     if action == "insertOne":
         return {"document": _new(random)}
     if action == "insertMany":
