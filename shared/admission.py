@@ -1,4 +1,7 @@
-"""How many calls have a place at a time, how many wait for one, and whether somebody still waits for the answer."""
+"""How many calls have a place at a time, how many wait for one, and whether somebody still waits for the answer.
+
+What the others are told is in `errors.Unavailable`.
+"""
 
 import asyncio
 import logging

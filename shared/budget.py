@@ -1,4 +1,8 @@
-"""The memory that the large calls of a process share: what does not fit waits shortly, and is refused then."""
+"""The memory that the large calls of a process share: what does not fit waits shortly, and is refused then.
+
+Bodies are counted where they are read (`server.bodies`, `endpoint.content_encoding`) and parsed (`endpoint.actions`),
+documents where MongoDB gives them (`mongo.reads`).
+"""
 
 import asyncio
 from collections import deque

@@ -23,8 +23,8 @@ from shared.errors import (
     MissingParameterError,
     ProviderNotFoundError,
 )
-from shared.memory import Cache
 from shared.settings import Settings
+from shared.ttl_cache import Cache
 
 _KEY_HEADERS = ("apikey", "api-key")
 _NOBODY = "invalid session: error finding user for endpoint"

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from shared.cache.store import AwayError, LazyStore
 from shared.errors import TooManyLoginsError
-from shared.memory import Cache
 from shared.settings import Settings
+from shared.ttl_cache import Cache
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis

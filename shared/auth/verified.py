@@ -9,8 +9,8 @@ from typing import NamedTuple
 from pymongo.errors import PyMongoError
 
 from shared.errors import DataAPIError, UnavailableError
-from shared.memory import Cache
 from shared.mongo.refusals import translated
+from shared.ttl_cache import Cache
 
 ON_SECONDS = 300.0
 """How much longer they are trusted at most while MongoDB cannot be asked."""

@@ -144,11 +144,12 @@ class Call:
         asked = Transaction(self, service, actions)
         target = service.clients.collection(asked.data_source, service.settings.dozen_database, "transactions")
         timeout_ms = min(service.settings.mongo_db_timeout_ms, service.settings.transaction_timeout_ms)
-        async with Opening(target, service.clients.places(asked.data_source), exchange.departure):
-            work = atomically(target, asked.attempt, timeout_ms)
-            reply = await invalidating(work, service.generations, asked.written, service.settings)
-        exchange.line.namespace = ", ".join(asked.namespaces)[:_LONGEST_NAMESPACES]
-        return reply
+        try:
+            async with Opening(target, service.clients.places(asked.data_source), exchange.departure):
+                work = atomically(target, asked.attempt, timeout_ms)
+                return await invalidating(work, service.generations, asked.written, service.settings)
+        finally:
+            exchange.line.namespace = ", ".join(asked.namespaces)[:_LONGEST_NAMESPACES]
 
     def part(self, action: str, body: Document, form: Format) -> "Call":
         """Return the call of an action that is part of this one; raise NotCallableError if it could not be called."""

@@ -12,9 +12,9 @@ from pymongo.errors import PyMongoError
 
 from shared.admission import Places
 from shared.errors import Unavailable, UnavailableError, UnknownDataSourceError
-from shared.memory import Cache
 from shared.mongo.outcomes import Client
 from shared.settings import VERSION, Settings
+from shared.ttl_cache import Cache
 
 type Collection = AsyncCollection[dict[str, Any]]
 

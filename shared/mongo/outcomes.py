@@ -17,6 +17,7 @@ _UNKNOWN = "UnknownWriteOutcome"  # ours, beside the labels of MongoDB and of th
 
 _NOT_BEGUN_LABELS = ("NoWritesPerformed", "RetryableError")
 _NOT_BEGUN_CODES = frozenset({
+    13,  # Unauthorized
     18,  # AuthenticationFailed
     391,  # ReauthenticationRequired
     462,  # IngressRequestRateLimitExceeded

@@ -104,7 +104,7 @@ def may_pass(error: ConnectionFailure | OperationFailure) -> bool:
 
 def late(error: BaseException | None) -> DeadlinePassedError:
     """Return the caller's error for a deadline that passed, which says so if a write may have happened."""
-    return DeadlinePassedError(f"{LATE}: {CHECK_FIRST}" if may_have_written(error) else LATE)
+    return DeadlinePassedError(_with_outcome(LATE, error))
 
 
 def is_overload(error: PyMongoError) -> bool:
@@ -126,10 +126,14 @@ def _of_server(error: ConnectionFailure | OperationFailure) -> Exception:
         return error
     if code in _BY_CODE:
         kind, text = _BY_CODE[code]
-        return late(error) if kind is DeadlinePassedError else kind(text)
+        return kind(_with_outcome(text, error))
     # the server's own text, led by the name of its code
     name = details.get("codeName") or _WRITE_ERRORS.get(code, f"Location{code}")
     return CommandFailedError(f"({name}) {details.get('errmsg', 'the command failed')[:_LONGEST_TEXT]}")
+
+
+def _with_outcome(text: str, error: BaseException | None) -> str:
+    return f"{text}: {CHECK_FIRST}" if may_have_written(error) else text
 
 
 def _is_unreachable(error: PyMongoError) -> bool:

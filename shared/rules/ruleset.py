@@ -5,7 +5,6 @@ from functools import cached_property
 from typing import Any
 
 from shared.documents.elements import decoded
-from shared.memory import Cache
 from shared.rules.bound_roles import BoundRole
 from shared.rules.expressions import Context, Expansions, UnsupportedFunctionError, names_of
 from shared.rules.field_paths import Touched
@@ -16,6 +15,7 @@ from shared.rules.roles import Role
 from shared.rules.translations import EVERYTHING, NOTHING, Translation, all_of, any_of, negation, under_any_collation
 from shared.rules.values import Path, Use, path
 from shared.rules.writing import Decision
+from shared.ttl_cache import Cache
 
 NO_ROLE = "no matching role for document"
 

@@ -2,7 +2,8 @@
 
 Both are compiled to a tree of parts. Each part is asked what it shows of the value at its place, by `mask`, and what
 a path may lead to inside that value, by the others. As in MongoDB, a path leads into every element of an array, and a
-number in it is a name and an index: a path is visible only if all that it may lead to is.
+number in it is a name and an index: a path is visible only if all that it may lead to is. `bound_roles` makes the tree
+of a role for one caller.
 """
 
 from collections.abc import Mapping

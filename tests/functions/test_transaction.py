@@ -446,3 +446,15 @@ async def test_a_line_tells_of_all_namespaces_and_documents(
 
     line = [each for each in map(json.loads, caplog.messages) if each["message"] == "request"][-1]
     assert (line["operation"], line["namespace"], line["documents"]) == ("transaction", "shop.items, shop.x", 4)
+
+
+async def test_a_line_of_one_that_failed_tells_of_all_namespaces(
+    worker: Worker, key: str, database: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "dozen")
+    failing = [FIND | {"collection": "x"}, INSERT, INSERT]
+
+    await Post(worker, key)("transaction", operations=failing)
+
+    line = [each for each in map(json.loads, caplog.messages) if each["message"] == "request"][-1]
+    assert (line["status"], line["namespace"], line["documents"]) == (400, "shop.items, shop.x", None)

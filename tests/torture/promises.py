@@ -64,12 +64,24 @@ NOT_READY = Promise("neighbours", "answers of /health/ready other than 200 while
 NEW_KEYS = Promise("neighbours", "keys that are not looked up while calls fill their pool", 0)
 KNOWN_KEYS = Promise("neighbours", "verified keys that are refused while keys cannot be looked up", 0)
 
+
+def _useful(call: str, rate: str, limit: float) -> Promise:
+    return Promise(
+        "overload",
+        f"useful answers per processor second at the rate of {rate}, of those at the peak: {call}",
+        limit,
+        "%",
+        True,
+    )
+
+
 USEFUL = {
-    1: Promise(
-        "overload", "useful answers per processor second at the rate of the peak, of those at the peak", 65, "%", True
-    ),
-    2: Promise("overload", "the same at twice that rate", 50, "%", True),
-    5: Promise("overload", "the same at five times that rate", 25, "%", True),
+    "findOne": {1: _useful("findOne", "the peak", 65), 2: _useful("findOne", "twice the peak", 50)},
+    "find": {
+        1: _useful("find of 200 documents", "the peak", 80),
+        2: _useful("find of 200 documents", "twice the peak", 80),
+        5: _useful("find of 200 documents", "five times the peak", 80),
+    },
 }
 ADMITTED = Promise("overload", "99 of 100 answers to calls that are served come within", 1_000, "ms")
 OTHER_STATUSES = Promise("overload", "statuses other than 200 and 503", 0)

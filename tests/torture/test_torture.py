@@ -88,8 +88,8 @@ def test_a_percentile_of_nothing_is_no_good_figure() -> None:
 def promised() -> list[Promise]:
     found: list[Promise] = []
     for value in vars(promises).values():
-        found += [value] if isinstance(value, Promise) else value.values() if value is promises.USEFUL else []
-    return found
+        found += [value] if isinstance(value, Promise) else []
+    return found + [each for useful in promises.USEFUL.values() for each in useful.values()]
 
 
 def test_the_page_states_each_promise_with_its_figure_and_command() -> None:

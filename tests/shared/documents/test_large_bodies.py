@@ -90,7 +90,7 @@ def _outcome(read: Callable[[], Any]) -> Any:
         return type(error), str(error), getattr(error, "status", None)
 
 
-@settings(max_examples=examples(20_000), deadline=None)
+@settings(max_examples=examples(15_000), deadline=None)
 @given(_damaged(), st.integers(2, 60))
 def test_a_body_is_read_in_slices_as_it_is_at_once(body: bytes, size: int) -> None:
     read = lambda: at_once(large_bodies.loads(body, MOST_LEVELS, MOST_MEMBERS, size))  # noqa: E731

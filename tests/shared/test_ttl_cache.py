@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from shared.memory import Cache
+from shared.ttl_cache import Cache
 
 
 class Clock:
