@@ -9,6 +9,7 @@ DataAPIError                     500  InternalServerError         anything unexp
 ├── UnknownDataSourceError       400  ServiceNotFound             no data source of that name
 ├── CommandFailedError           400  MongoDBError                MongoDB rejected the command
 ├── ReadTooLargeError            400  ReadSizeLimitExceeded       the documents found exceed MAX_READ_BYTES
+├── TooManyAffectedError         400  MaxAffectedExceeded         a write of more documents than the call allows
 ├── DeniedWriteError             400  NoMatchingRoleFound         the document's role does not allow the write
 ├── SchemaFailedError            400  SchemaValidationFailedWrite a written document does not follow the schema
 ├── BadRequestError              400  BadRequest                  a registration, reset or link that cannot be
@@ -31,6 +32,7 @@ DataAPIError                     500  InternalServerError         anything unexp
 ├── NameInUseError               409  AccountNameInUse            a user with this e-mail address exists
 ├── BodyTooLargeError            413  BadRequest                  the body is too large, in bytes or in values
 ├── UnsupportedEncodingError     415  BadRequest                  a Content-Encoding that is not decoded
+├── KeyReusedError               422  IdempotencyKeyReused        another request had the Idempotency-Key before
 ├── TooManyLoginsError           429  TooManyRequests             too many failed logins, or registrations and the like
 ├── UnavailableError             503  InternalServerError         MongoDB cannot be reached, or a setting is wrong
 │   ├── UnconfirmedWriteError    503  InternalServerError         a write that may have happened: no Retry-After
@@ -124,6 +126,12 @@ class ReadTooLargeError(DataAPIError):
     """The documents found are larger than MAX_READ_BYTES together."""
 
     status, code = HTTPStatus.BAD_REQUEST, "ReadSizeLimitExceeded"
+
+
+class TooManyAffectedError(DataAPIError):
+    """A write would affect more documents than the call allows."""
+
+    status, code = HTTPStatus.BAD_REQUEST, "MaxAffectedExceeded"
 
 
 class DeniedWriteError(DataAPIError):
@@ -267,6 +275,12 @@ class UnsupportedEncodingError(DataAPIError):
         names = ", ".join(supported)
         super().__init__(f"the Content-Encoding of the request is not supported: send {names} or none")
         self.headers = {"Accept-Encoding": names}
+
+
+class KeyReusedError(DataAPIError):
+    """The caller has sent another request with this Idempotency-Key before."""
+
+    status, code = HTTPStatus.UNPROCESSABLE_ENTITY, "IdempotencyKeyReused"
 
 
 class TooManyLoginsError(DataAPIError):

@@ -20,6 +20,8 @@ class Reply(NamedTuple):
     documents: int | None
     members: Mapping[str, Any] | None = None
     """What the body was made of, if it was made of values: all that writes reply."""
+    affected: int | None = None
+    """How many documents were inserted, matched or deleted, where reads are counted above, too."""
 
     @property
     def size(self) -> int:

@@ -3,6 +3,7 @@
 import asyncio
 import re
 from collections.abc import Awaitable, Callable, Mapping
+from hashlib import sha256
 from http import HTTPStatus
 from typing import NamedTuple
 
@@ -28,6 +29,7 @@ from shared.endpoint.http import ALL_METHODS, NO_CONTEXT, Exchange, Function, pa
 from shared.endpoint.openings import Opening
 from shared.endpoint.parts import PartedResponse
 from shared.endpoint.request_view import RequestView
+from shared.endpoint.terms import TERMS, TermedWrite, Terms, terms_of
 from shared.endpoint.transactions import Transaction
 from shared.errors import (
     DataAPIError,
@@ -60,7 +62,7 @@ _LONGEST_PATH = 200  # characters of what a caller sent, in an error's text
 class Call:
     """One authenticated and parsed call of an action."""
 
-    __slots__ = ("_caller", "_exchange", "_request_view", "body", "conditions", "form", "size")
+    __slots__ = ("_caller", "_exchange", "_request_view", "body", "conditions", "digest", "form", "size")
 
     def __init__(
         self,
@@ -80,6 +82,7 @@ class Call:
         self.form: Format = form
         self.size = size
         self.conditions = 0
+        self.digest = b""
 
     async def typed[R: Request](self, kind: type[R]) -> R:
         """Return the body as this kind of request; raise if it asks for too much or for what is refused."""
@@ -150,6 +153,15 @@ class Call:
                 return await invalidating(work, service.generations, asked.written, service.settings)
         finally:
             exchange.line.namespace = ", ".join(asked.namespaces)[:_LONGEST_NAMESPACES]
+
+    async def on_terms(self, action: "Action", terms: Terms) -> Reply:
+        """Do a write on the terms of its caller."""
+        exchange = self._exchange
+        request = sha256(f"{action.name} {self.form} ".encode() + self.digest).digest()
+        writing = TermedWrite(terms, exchange.service, self._caller, self.body, request)
+        reply = await writing.reply(lambda: action.handle(self), exchange.departure)
+        exchange.headers |= writing.headers
+        return reply
 
     def part(self, action: str, body: Document, form: Format) -> "Call":
         """Return the call of an action that is part of this one; raise NotCallableError if it could not be called."""
@@ -255,7 +267,8 @@ async def _run(exchange: Exchange, action: Action) -> func.HttpResponse:
         deadline.refuse_late()
         if action.reads:
             deadline.end_at(exchange.departure)
-        reply = await action.handle(call)
+        terms = None if action.reads else terms_of(req.headers)
+        reply = await (action.handle(call) if terms is None else call.on_terms(action, terms))
     exchange.line.documents = reply.documents
     is_large = reply.size >= large_bodies.LARGE
     media = replies.CONTENT_TYPES[call.form]
@@ -292,7 +305,10 @@ async def _call(exchange: Exchange, action: Action) -> Call:
         await exchange.share.work_on(await turns.taken(memory_of(body)))
     document = await document_in(body, service)
     form = reply_format(req.headers.get("accept"), service.settings, app)
-    return Call(exchange, document, caller, view, form, size=len(body))
+    call = Call(exchange, document, caller, view, form, size=len(body))
+    if "idempotency-key" in req.headers:
+        call.digest = (await asyncio.to_thread(sha256, body)).digest()
+    return call
 
 
 def _refuse_uncallable(app: App | None, expansions: Expansions) -> None:
@@ -305,7 +321,7 @@ def _refuse_uncallable(app: App | None, expansions: Expansions) -> None:
 
 def _preflight(exchange: Exchange) -> func.HttpResponse:
     settings = exchange.service.settings
-    allowed = [_ALLOWED_HEADERS]
+    allowed = [_ALLOWED_HEADERS, TERMS]
     if settings.cors_allow_credential_headers:
         allowed.append(_CREDENTIAL_HEADERS)
     if settings.cached:

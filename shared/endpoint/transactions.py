@@ -112,7 +112,8 @@ class Transaction:
                     reply = reply._replace(parts=[replies.reply(values[place], self._call.form)])
             made.append(reply)
         parts = [part for reply in made for part in (b",", *reply.parts)]
-        return Reply([b'{"replies":[', *parts[1:], b"]}"], sum(each.documents or 0 for each in made))
+        written = [each for each, operation in zip(made, self._operations, strict=True) if not operation.action.reads]
+        return Reply([b'{"replies":[', *parts[1:], b"]}"], _documents(made), affected=_documents(written))
 
     def _operation(self, place: int, given: Any, actions: Mapping[str, "Action"]) -> Operation:
         if type(given) is not dict:
@@ -140,6 +141,10 @@ class Transaction:
         most = self._service.settings.max_transaction_bytes
         if size > most:
             raise InvalidParameterError(f"the transaction is too large: MAX_TRANSACTION_BYTES allows {most}")
+
+
+def _documents(made: Sequence[Reply]) -> int:
+    return sum(each.documents or 0 for each in made)
 
 
 def _namespace(operation: Operation) -> str:
