@@ -5,6 +5,7 @@ import azure.functions as func
 from functions import (
     aggregate,
     api_keys,
+    bulk_write,
     delete,
     fallback,
     find,
@@ -15,18 +16,27 @@ from functions import (
     profile,
     registration,
     session,
+    transaction,
     update,
 )
 from shared.service import process
 
 app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)  # callers are authenticated by shared.endpoint
 
-ACTIONS = (
+OPERATIONS = (
     find.bp,  # findOne, find
     insert.bp,  # insertOne, insertMany
     update.bp,  # updateOne, updateMany, replaceOne
     delete.bp,  # deleteOne, deleteMany
     aggregate.bp,  # aggregate
+    bulk_write.bp,  # bulkWrite
+)
+"""What a transaction may be made of."""
+
+transaction.bp.parts = {name: action for group in OPERATIONS for name, action in group.by_name.items()}
+ACTIONS = (
+    *OPERATIONS,
+    transaction.bp,  # transaction
 )
 for each in ACTIONS:
     app.register_functions(each)

@@ -53,10 +53,19 @@ class DataAPIError(Exception):
     headers: Mapping[str, str] = {}
     detail: str | None = None
     """What is logged beside the text, and hidden from the caller: the role and the expression that decided."""
+    members: Mapping[str, bytes] = {}
+    """What the reply has beside text and code, each as JSON."""
+    position: int = 0
+    """Which of several documents it is about."""
 
     def because(self, detail: str) -> Self:
         """Add a reason that is logged and hidden from the caller."""
         self.detail = detail
+        return self
+
+    def at(self, place: str) -> Self:
+        """Say in front of the text which part of the call failed."""
+        self.args = (f"{place}: {self}",)
         return self
 
 
@@ -283,7 +292,7 @@ class Unavailable(StrEnum):
     OVERLOADED = "MongoDB is overloaded"
     NOT_NOW = "MongoDB cannot do this now"
     UNCONFIRMED = "the write may have happened, but no majority of the replica set confirmed it"
-    NO_TRANSACTIONS = "rules need transactions: MongoDB must be a replica set"
+    NO_TRANSACTIONS = "this call needs transactions: MongoDB must be a replica set"
     CREDENTIALS_REFUSED = "MongoDB refuses the credentials of this deployment"
     NO_ENTRA_SIGN_IN = "this deployment gets no token to sign in to MongoDB with"
     WRONG_OPTIONS = "the connection to MongoDB is not configured correctly"

@@ -67,17 +67,6 @@ class Reading(NamedTuple):
         return self.skip + self.limit if self.limit else None
 
 
-class Upsertable(Request, frozen=True, kw_only=True):
-    """A write that may insert what it does not find. Swagger-made clients send "" for false."""
-
-    upsert: bool | str = False
-
-    def __post_init__(self) -> None:
-        """Raise WrongTypeError for any other text, such as "false"."""
-        if type(self.upsert) is str and self.upsert:
-            raise WrongTypeError("'upsert': expected `bool`, got `str`")
-
-
 def whole(name: str, number: float) -> int:
     """Return a count that a caller may have written as 5, 5.0 or a long; raise if it is negative or a fraction."""
     if number != number // 1 or number < 0:

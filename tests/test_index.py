@@ -26,6 +26,8 @@ FUNCTIONS: dict[str, tuple[str, set[str]]] = {
     "deleteOne": (ACTIONS + "deleteOne", ALL),
     "deleteMany": (ACTIONS + "deleteMany", ALL),
     "aggregate": (ACTIONS + "aggregate", ALL),
+    "bulkWrite": (ACTIONS + "bulkWrite", ALL),
+    "transaction": (ACTIONS + "transaction", ALL),
     "location": (CLIENT + "app/{app_id}/location", ALL),
     "login": (CLIENT + "app/{app_id}/auth/providers/{provider}/login", ALL),
     "session": (CLIENT + "auth/session", ALL),

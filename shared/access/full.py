@@ -76,7 +76,7 @@ class FullAccess:
             await self.target.insert_one(RawBSONDocument(new.raw, RAW))
         else:
             id_ = (await self.target.insert_one(document)).inserted_id
-        return Reply([replies.reply({"insertedId": id_}, self.form, self.native)], 1)
+        return self.reply({"insertedId": id_}, 1)
 
     async def insert_many(self, documents: Sequence[Storable]) -> Reply:
         """Insert documents in order, up to the first that fails."""
@@ -84,7 +84,7 @@ class FullAccess:
         small = [each for each in few if not isinstance(each, Encoded) and not has_many(each)]
         if len(small) == len(documents):
             ids = (await self.target.insert_many(small)).inserted_ids
-            return Reply([replies.reply({"insertedIds": ids}, self.form, self.native)], len(ids))
+            return self.reply({"insertedIds": ids}, len(ids))
         new = await turns.taken(inserts.all_encoded(documents))
         await inserts.insert(self.target, [each.raw for each in new])
         return await self.inserted([each.id for each in new])
@@ -134,7 +134,12 @@ class FullAccess:
 
     async def inserted(self, ids: list[Any]) -> Reply:
         """Return the reply of an insertMany."""
-        return Reply([await turns.taken(replies.long_reply("insertedIds", ids, self.form, self.native))], len(ids))
+        text = await turns.taken(replies.long_reply("insertedIds", ids, self.form, self.native))
+        return Reply([text], len(ids), {"insertedIds": ids})
+
+    def reply(self, members: Mapping[str, Any], documents: int) -> Reply:
+        """Return a reply made of values."""
+        return Reply([replies.reply(members, self.form, self.native)], documents, members)
 
     def _updated(self, raw: Mapping[str, Any]) -> Reply:
         """Return the counters of an update, and upsertedId only if a document was inserted, whatever its _id."""
@@ -142,7 +147,7 @@ class FullAccess:
             counts = {"matchedCount": 0, "modifiedCount": 0, "upsertedId": raw["upserted"]}
         else:
             counts = {"matchedCount": raw["n"], "modifiedCount": raw["nModified"]}
-        return Reply([replies.reply(counts, self.form, self.native)], raw["n"])
+        return self.reply(counts, raw["n"])
 
     def _deleted(self, count: int) -> Reply:
-        return Reply([replies.reply({"deletedCount": count}, self.form, self.native)], count)
+        return self.reply({"deletedCount": count}, count)

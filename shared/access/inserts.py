@@ -4,12 +4,14 @@ from collections.abc import Iterator, Sequence
 
 from bson.objectid import ObjectId
 from bson.raw_bson import RawBSONDocument
+from pymongo.errors import BulkWriteError
 
 from shared.documents import elements
 from shared.documents.ejson import Document
 from shared.documents.stored import Encoded, Storable
+from shared.errors import InvalidParameterError
 from shared.mongo.clients import RAW, Collection
-from shared.mongo.deadlines import Session
+from shared.mongo.deadlines import Session, is_current
 from shared.mongo.outcomes import note_write
 from shared.turns import Steps
 
@@ -19,7 +21,8 @@ MOST_DOCUMENTS = 2_000
 MOST_BYTES = 4 * 1024 * 1024
 """Of one command, unless a document has more."""
 
-_MOST_OF_ONE = 16 * 1024 * 1024 + 16 * 1024  # MongoDB refuses a whole command with a larger document
+MOST_OF_ONE = 16 * 1024 * 1024 + 16 * 1024
+"""Bytes of a document: MongoDB refuses a whole command with a larger one, and smaller ones each by itself."""
 
 
 def sent(document: Storable) -> Document | RawBSONDocument:
@@ -45,21 +48,30 @@ def all_encoded(documents: Sequence[Storable]) -> Steps[list[Encoded]]:
     return new
 
 
+def refuse_large(raw: bytes) -> None:
+    """Raise InvalidParameterError for a document that no command may hold."""
+    if len(raw) > MOST_OF_ONE:
+        raise InvalidParameterError(f"the document is too large: it has {len(raw)} bytes, MongoDB takes 16 MiB")
+
+
 async def insert(target: Collection, documents: Sequence[bytes], session: Session | None = None) -> None:
     """Insert documents in order, up to the first that fails, by as many commands as they need.
 
     Nothing else is sent if MongoDB cannot read one.
     """
-    refused = next(([each] for each in documents if len(each) > _MOST_OF_ONE), None)
-    has_written = False
+    refused = next(([each] for each in documents if len(each) > MOST_OF_ONE), None)
+    sent = 0
     for some in _commands(documents) if refused is None else [refused]:
         try:
             await target.insert_many([RawBSONDocument(each, RAW) for each in some], session=session)
         except BaseException as error:
-            if has_written and session is None:
+            if sent and session is None and not is_current():
                 note_write(error)
+            if isinstance(error, BulkWriteError):
+                for each in error.details["writeErrors"]:
+                    each["index"] += sent
             raise
-        has_written = True
+        sent += len(some)
 
 
 def _commands(documents: Sequence[bytes]) -> Iterator[Sequence[bytes]]:

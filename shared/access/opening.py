@@ -16,6 +16,7 @@ from shared.documents.replies import Format
 from shared.documents.transcoder import Transcoder
 from shared.errors import NoRuleError, UnknownDataSourceError
 from shared.mongo.clients import Clients
+from shared.mongo.deadlines import is_current, joining
 from shared.requests import Request
 from shared.rules.expressions import Expansions
 from shared.rules.ruleset import Rights
@@ -44,10 +45,11 @@ def open_access(
 ) -> Access:
     """Return what this caller may do to the collection that a request names; `request_view` is `%%request`.
 
+    A transaction is not answered from the cache, which knows nothing of what it has written.
     Raise NoRuleError if no rule opens the collection to anybody.
     """
-    if f"{request.database}.{request.collection}" not in deployment.settings.cached:
-        return _uncached(deployment, request, caller, request_view, form)[0]
+    if is_current() or f"{request.database}.{request.collection}" not in deployment.settings.cached:
+        return open_uncached(deployment, request, caller, request_view, form)
     watched = WatchedRequest(request_view)
     inner, full = _uncached(deployment, request, caller, watched, form)
     app = deployment.app
@@ -55,12 +57,19 @@ def open_access(
     return CachedAccess(inner, full, request, scope, watched, Caching(deployment.generations, deployment.clients))
 
 
+def open_uncached(
+    deployment: Deployment, request: Request, caller: Caller, request_view: Mapping[str, Any], form: Format
+) -> Access:
+    """Return the same, where whoever writes invalidates what is cached."""
+    return _uncached(deployment, request, caller, request_view, form)[0]
+
+
 def _uncached(
     deployment: Deployment, request: Request, caller: Caller, request_view: Mapping[str, Any], form: Format
 ) -> tuple[Access, FullAccess]:
     """Return the access that counts, and the full access beneath it: the same one if no rule binds the caller."""
     access: Access  # what lacks a method of it is named by mypy where it is assigned
-    target = deployment.clients.collection(request.data_source, request.database, request.collection)
+    target = joining(deployment.clients.collection(request.data_source, request.database, request.collection))
     if caller.is_system:
         access = full = FullAccess(target, deployment.settings, form, deployment.transcoder.writer)
         return access, full

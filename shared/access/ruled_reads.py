@@ -23,6 +23,7 @@ from shared.documents.elements import decoded, identity, pieces, split
 from shared.errors import InvalidParameterError, UnavailableError
 from shared.mongo import reads
 from shared.mongo.clients import SIMPLE
+from shared.mongo.deadlines import is_current
 from shared.mongo.refusals import translated
 from shared.requests import Reading
 from shared.rules import field_paths
@@ -85,7 +86,8 @@ class RuledReads(Ruled):
         if trimming is not None:
             used |= trimming.parts
             self.required(trimming.parts | trimming.sliced)
-        if self.is_unsure(uses._replace(gaps=uses.gaps | sorted_by)):
+        is_tried_once = reading.sort and is_current()  # a refusal would end the transaction
+        if is_tried_once or self.is_unsure(uses._replace(gaps=uses.gaps | sorted_by)):
             return await self._selected(reading, trimming, used)
         try:
             shown = self._shown_by_mongodb(reading, trimming, used)

@@ -20,7 +20,6 @@ from shared.access.protocol import Changes, Reply
 from shared.access.ruled import in_parts
 from shared.access.ruled_matches import AT_ONCE, RuledMatches
 from shared.access.schema_check import SchemaCheck
-from shared.documents import replies
 from shared.documents.ejson import Document
 from shared.documents.elements import DBREF_MARK, decoded, has_empty_timestamp
 from shared.documents.stored import Encoded, Storable
@@ -47,7 +46,7 @@ class RuledWrites(RuledMatches):
             await self._transaction(lambda session: self._inserted(session, [new]))
         else:
             await self.target.insert_one(RawBSONDocument(new.raw, RAW))
-        return self._reply({"insertedId": new.id}, 1)
+        return self.full.reply({"insertedId": new.id}, 1)
 
     async def insert_many(self, documents: Sequence[Storable]) -> Reply:
         """Insert all documents, or none."""
@@ -76,18 +75,15 @@ class RuledWrites(RuledMatches):
     async def delete_one(self, condition: Document) -> Reply:
         """Delete the first visible document that matches."""
         count = await self._transaction(lambda session: self._delete(session, condition, 1))
-        return self._reply({"deletedCount": count}, count)
+        return self.full.reply({"deletedCount": count}, count)
 
     async def delete_many(self, condition: Document) -> Reply:
         """Delete all visible documents that match, or none."""
         count = await self._transaction(lambda session: self._delete(session, condition, None))
-        return self._reply({"deletedCount": count}, count)
+        return self.full.reply({"deletedCount": count}, count)
 
     def _updated(self, counts: Mapping[str, Any]) -> Reply:
-        return self._reply(counts, 1 if "upsertedId" in counts else counts["matchedCount"])
-
-    def _reply(self, members: Mapping[str, Any], documents: int) -> Reply:
-        return Reply([replies.reply(members, self.full.form, self.full.native)], documents)
+        return self.full.reply(counts, 1 if "upsertedId" in counts else counts["matchedCount"])
 
     async def _transaction[T](self, work: Callable[[Session], Awaitable[T]]) -> T:
         return await transaction(self.target, work, self.settings.mongo_db_timeout_ms)
@@ -99,12 +95,14 @@ class RuledWrites(RuledMatches):
     def _insertable(self, documents: Sequence[Storable]) -> Steps[list["_New"]]:
         """Return new documents as the bytes that were checked, all of them before the first is sent."""
         new = []
-        for document in documents:
+        for position, document in enumerate(documents):
             raw, id_ = yield from inserts.encoded(document)
             yield
             # a reference is an object here that is stored as a document
             values = None if isinstance(document, Encoded) or DBREF_MARK in raw else {"_id": id_, **document}
-            self._check_insert(raw, values)
+            with _about(position):
+                inserts.refuse_large(raw)
+                self._check_insert(raw, values)
             new.append(_New(id_, raw, has_empty_timestamp(raw)))
             yield
         return new
@@ -112,9 +110,11 @@ class RuledWrites(RuledMatches):
     async def _inserted(self, session: Session, new: "Sequence[_New]") -> None:
         """Insert documents inside the transaction, and check again what MongoDB has stored in place of some."""
         await inserts.insert(self.target, [each.raw for each in new], session)
-        dated = [each.id for each in new if each.is_dated]
-        for stored in await self.stored(session, {"_id": {"$in": dated}}) if dated else ():
-            self._check_insert(stored)
+        dated = {bson.encode({"_id": each.id}): position for position, each in enumerate(new) if each.is_dated}
+        ids = [new[position].id for position in dated.values()]
+        for stored in await self.stored(session, {"_id": {"$in": ids}}) if ids else ():
+            with _about(dated.get(_key(stored), 0)):
+                self._check_insert(stored)
 
     def _check_insert(self, new: bytes, values: Document | None = None) -> None:
         decision = self.rights.may_insert(new, values)
@@ -257,6 +257,16 @@ def _without_text(rights: Rights) -> Iterator[None]:
             raise
         name = str(refusal).partition(")")[0]
         raise CommandFailedError(f"{name}) MongoDB cannot make this change of the document") from error
+
+
+@contextmanager
+def _about(position: int) -> Iterator[None]:
+    """Note of a refusal which of several documents it is about."""
+    try:
+        yield
+    except DataAPIError as error:
+        error.position = position
+        raise
 
 
 def _id(raw: bytes) -> Any:

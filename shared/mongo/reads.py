@@ -21,7 +21,7 @@ from shared.documents.ejson import Document
 from shared.documents.elements import ARRAY, array_in_steps, first_batch, split, wrapped
 from shared.errors import NoRoleError, ReadTooLargeError
 from shared.mongo.clients import RAW, Collection
-from shared.mongo.deadlines import left_ms
+from shared.mongo.deadlines import is_current, left_ms
 from shared.mongo.refusals import is_overload, may_pass
 from shared.requests import Reading
 from shared.settings import Settings
@@ -38,17 +38,13 @@ _BATCH_BYTES = 1024 * 1024
 
 async def first(target: Collection, reading: Reading, settings: Settings) -> bytes | None:
     """Return the first document that matches, None if there is none."""
+    if is_current():
+        return await _first_by_driver(target, reading, settings)
     try:
         cursor, _ = await _asked(target, reading, settings, {"limit": 1, "singleBatch": True})
     except (ConnectionFailure, OperationFailure) as error:
         await _wait_or_raise(error, target)
-        found: Any = await target.find_one(
-            reading.filter,
-            reading.projection or None,
-            sort=reading.sort,
-            max_time_ms=left_ms(settings.mongo_db_timeout_ms),
-        )
-        return None if found is None else found.raw
+        return await _first_by_driver(target, reading, settings)
     return first_batch(bytes(cursor.raw))[0] or None
 
 
@@ -60,7 +56,7 @@ async def find(
     collation: Mapping[str, Any] | None = None,
 ) -> AsyncGenerator[bytes]:
     """Give what matches in batches of concatenated BSON documents; raise if they exceed MAX_READ_BYTES."""
-    if 0 < reading.limit <= AT_ONCE:
+    if 0 < reading.limit <= AT_ONCE and not is_current():
         batch = await _only_batch(target, reading, settings, collation)
         if batch is not None:
             await _hold(len(batch), len(batch), settings)
@@ -145,6 +141,16 @@ async def places(
         known.setdefault(documents[place], []).append(place)
     found = computed(target, documents, stages, settings, collation)
     return [known[each].pop() async for batch in found for each in split(batch)]
+
+
+async def _first_by_driver(target: Collection, reading: Reading, settings: Settings) -> bytes | None:
+    found: Any = await target.find_one(
+        reading.filter,
+        reading.projection or None,
+        sort=reading.sort,
+        max_time_ms=left_ms(settings.mongo_db_timeout_ms),
+    )
+    return None if found is None else bytes(found.raw)  # a view of the whole reply in some cases
 
 
 async def _only_batch(

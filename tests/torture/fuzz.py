@@ -14,10 +14,7 @@ import bson
 
 from bench import machine
 from functions.aggregate import Aggregate
-from functions.delete import Delete
 from functions.find import Find, FindOne
-from functions.insert import InsertMany, InsertOne
-from functions.update import ReplaceOne, Update
 from shared.access.trimming import StoredTrimming, Trimming
 from shared.documents import ejson
 from shared.errors import DataAPIError
@@ -33,6 +30,7 @@ from shared.rules.expressions import Expansions
 from shared.rules.report import Report
 from shared.rules.ruleset import Rights
 from shared.settings import Settings
+from shared.writes import Delete, InsertMany, InsertOne, ReplaceOne, Update
 from tests.torture import promises
 from tests.torture.cases import Case, cases
 from tests.torture.place import Place, client_of, resident_mb, system_key

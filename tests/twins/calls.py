@@ -1,4 +1,4 @@
-"""Random calls of the ten actions, most of them attacks on what is hidden."""
+"""Random calls of the actions, most of them attacks on what is hidden."""
 
 from collections.abc import Iterator, Sequence
 from random import Random
@@ -16,7 +16,7 @@ _PATHS = (
 READS = (("findOne", 12), ("find", 30), ("aggregate", 22), ("deleteOne", 3), ("deleteMany", 3))
 ALL = (
     ("findOne", 8), ("find", 16), ("aggregate", 14), ("updateOne", 22), ("updateMany", 12), ("replaceOne", 7),
-    ("insertOne", 6), ("insertMany", 4), ("deleteOne", 5), ("deleteMany", 4),
+    ("insertOne", 6), ("insertMany", 4), ("deleteOne", 5), ("deleteMany", 4), ("bulkWrite", 10), ("transaction", 10),
 )  # fmt: skip
 
 
@@ -200,6 +200,23 @@ def _delete(random: Random, pool: Pool) -> Document:
     return {"filter": condition(random, pool)}
 
 
+def _bulk_write(random: Random, pool: Pool) -> Document:
+    names = random.choices(["insertOne", "updateOne", "updateMany", "replaceOne", "deleteOne", "deleteMany"], k=3)
+    requests = [{name: _MAKERS[name](random, pool)} for name in names[: random.choice([1, 2, 3])]]
+    return {"requests": requests, "ordered": random.random() < 0.7}
+
+
+def _transaction(random: Random, pool: Pool) -> Document:
+    names = random.choices(["findOne", "find", "aggregate", "insertOne", "updateOne", "updateMany", "deleteOne"], k=3)
+    operations = [{"action": name, **_MAKERS[name](random, pool)} for name in names[: random.choice([1, 2, 3])]]
+    if random.random() < 0.3:
+        path = f"/0/document/{pool.path(random).replace('.', '/')}"
+        new = _new(random, pool)
+        reading = {"action": "findOne", **_find_one(random, pool)}
+        operations[:0] = [reading, {"action": "insertOne", "document": new, "references": {"/document/made": path}}]
+    return {"operations": operations}
+
+
 _MAKERS = {
     "findOne": _find_one,
     "find": _find,
@@ -211,4 +228,6 @@ _MAKERS = {
     "replaceOne": _replace_one,
     "deleteOne": _delete,
     "deleteMany": _delete,
+    "bulkWrite": _bulk_write,
+    "transaction": _transaction,
 }

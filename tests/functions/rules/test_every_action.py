@@ -23,6 +23,22 @@ CALLS: dict[str, dict[str, Any]] = {
     "replaceOne": {"filter": {"n": 1}, "replacement": {"owner": "ANN"}},
     "deleteOne": {"filter": {"n": 1}},
     "deleteMany": {"filter": {"n": 1}},
+    "bulkWrite": {
+        "requests": [
+            {"insertOne": {"document": {"_id": "new", "owner": "ANN"}}},
+            {"updateMany": {"filter": {"n": 1}, "update": {"$set": {"m": 1}}}},
+            {"deleteOne": {"filter": {"n": 1}}},
+        ]
+    },
+    "transaction": {
+        "operations": [
+            {"action": "findOne", "filter": {"n": 1}},
+            {"action": "insertOne", "document": {"_id": "new", "owner": "ANN"}},
+            {"action": "updateMany", "filter": {"n": 1}, "update": {"$set": {"m": 1}}},
+            {"action": "aggregate", "pipeline": [{"$match": {"n": 1}}]},
+            {"action": "find", "filter": {"n": 1}, "sort": {"m": -1, "_id": 1}},
+        ]
+    },
 }
 """A call of each action that finds documents where n is 1, or makes some of the owner ANN, who is the caller."""
 
