@@ -175,6 +175,7 @@ image-test: $(READY) ## Build both images with buildah on stand-ins, start, call
 
 clean: ## Remove all that was built; your data and settings stay
 	rm -rf $(VENV) dist bench/results .coverage .coverage.* coverage.xml junit.xml .python_packages
+	rm -rf native/build native/*.egg-info native/*/*.cpp
 	rm -rf .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
