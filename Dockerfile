@@ -15,18 +15,18 @@ WORKDIR /source
 COPY . .
 
 FROM release AS server-release
-RUN python infra/release.py server /app \
+RUN python -m infra.release server /app \
     && find /app -name '*.so*' -type f -exec strip --strip-unneeded '{}' +
 
 FROM release AS functions-release
-RUN python infra/release.py functions /app && python infra/release.py compile-all /app
+RUN python -m infra.release functions /app && python -m infra.release compile-all /app
 
 # ---- server: no more than runs, so also Python without its own tools -----------------------------------------------
 FROM ${PYTHON} AS python
-COPY infra/release.py /build/infra/release.py
+COPY infra /build/infra
 COPY infra/entrypoint.sh /app/entrypoint.sh
 COPY --from=server-release /app /app
-RUN python /build/infra/release.py compile /app \
+RUN PYTHONPATH=/build python -m infra.release compile /app \
     && rm -rf /build /root/.cache /usr/share/doc /usr/share/locale /usr/share/man /var/cache/* /var/lib/apt/lists/* \
         /usr/local/bin/2to3* /usr/local/bin/idle* /usr/local/bin/pip* /usr/local/bin/pydoc* /usr/local/include \
         /usr/local/lib/pkgconfig /usr/local/share/man \
@@ -73,7 +73,11 @@ ENV AzureFunctionsJobHost__Logging__Console__IsEnabled=true \
     LISTEN_PORT=7071
 COPY --from=functions-release /app /home/site/wwwroot
 COPY infra/entrypoint.sh /opt/dozen/entrypoint.sh
-RUN mkdir -p /home/data /home/LogFiles /azure-functions-host/Secrets \
+COPY infra /build/infra
+# native/ was compiled on the builder's glibc, so see that this image loads it, as all else
+RUN PYTHONPATH=/build python -B -m infra.release load /home/site/wwwroot \
+    && rm -rf /build \
+    && mkdir -p /home/data /home/LogFiles /azure-functions-host/Secrets \
     && chown -R 10001:10001 /home/data /home/LogFiles /azure-functions-host/Secrets
 WORKDIR /home/site/wwwroot
 USER 10001:10001

@@ -1,4 +1,4 @@
-# Needs make and Python 3.13, nothing else: run, test and check prepare .venv by themselves.
+# Needs make and Python 3.13, nothing else: run, test and check prepare .venv by themselves. A C++ compiler builds native/.
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -22,23 +22,27 @@ COVERAGE := $(if $(T),,$(if $(filter full,$(DEPTH)),--cov --cov-report=term))
 # The copy of requirements-dev.txt that is installed in .venv.
 READY := $(VENV)/requirements-dev.txt
 
+# Says that native/ was built, or could not be: tried again only when its sources or tools have changed, and at make native.
+COMPILED := $(VENV)/native
+
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run func test twins torture haproxy fuzz test-mongo check check-bicep check-locks check-tag fix bench bench-connections lock clean
+.PHONY: help run func test twins torture haproxy fuzz fuzz-native test-mongo check check-bicep check-locks check-tag fix bench bench-connections lock clean
 .PHONY: package package-twice package-azd sbom audit smoke admin image image-smoke image-test image-scan image-push
+.PHONY: native check-package
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-run: $(READY) ## Serve the API here, with a MongoDB and sample data
+run: $(COMPILED) ## Serve the API here, with a MongoDB and sample data
 	$(PYTHON) -m local
 
-func: $(READY) ## Serve it in Azure's own host, by func start, on LISTEN_PORT
+func: $(COMPILED) ## Serve it in Azure's own host, by func start, on LISTEN_PORT
 	@$(PYTHON) -m local.core_tools
 
 test: export DEPTH := $(DEPTH)
 test: export PYTHONDONTWRITEBYTECODE := # empty: else each of hundreds of processes compiles all modules anew
-test: $(READY) ## Run all tests against real servers; T=tests/test_log.py some, DEPTH=full as a commit must pass them
+test: $(COMPILED) ## Run all tests against real servers; T=tests/test_log.py some, DEPTH=full as a commit must pass them
 	$(PYTHON) -m pytest $(WORKERS) --durations=10 $(COVERAGE) $(T)
 
 # The same calls for the same SEED.
@@ -46,18 +50,22 @@ N ?= 20000
 SEED ?= 0
 CHECK ?= twins
 
-twins: $(READY) ## Ask N=100000 random calls of SEED=3 whether they tell apart what rules hide; CHECK=writes beside a model
+twins: $(COMPILED) ## Ask N=100000 random calls of SEED=3 whether they tell apart what rules hide; CHECK=writes beside a model
 	$(PYTHON) -m tests.twins --calls $(N) --seed $(SEED) --check $(CHECK)
 
-torture: $(READY) ## Measure what docs/reliability.md promises under failure and load; T="failover soak" some of it
+torture: $(COMPILED) ## Measure what docs/reliability.md promises under failure and load; T="failover soak" some of it
 	$(PYTHON) -m tests.torture --seed $(SEED) $(T)
 
 haproxy: ## Install HAProxy where it is missing, by apt-get: make torture measures through it, too
 	@command -v haproxy /usr/sbin/haproxy >/dev/null || sudo apt-get install -qq -y --no-install-recommends haproxy
 
 fuzz: N = 1000000
-fuzz: $(READY) ## Send N=1000000 random requests of SEED=0 to the parser and the rules, and a tenth of them over HTTP
+fuzz: $(COMPILED) ## Send N=1000000 random requests of SEED=0 to the parser and the rules, and a tenth of them over HTTP
 	$(PYTHON) -m tests.torture --cases $(N) --seed $(SEED) fuzz
+
+fuzz-native: N = 100000
+fuzz-native: $(READY) ## Compare native code, compiled with sanitizers, with Python on N=1000000 random batches of SEED=3
+	$(PYTHON) -m tests.native_fuzz --cases $(N) --seed $(SEED)
 
 test-mongo: $(READY) ## Run all tests against MONGO=7 or MONGO=8 from its container, with docker
 	infra/with_mongo.sh $(MONGO) $(MAKE) --no-print-directory test
@@ -104,16 +112,21 @@ fix: $(READY) ## Format the code and mend what ruff can mend
 	$(BIN)/ruff format
 	$(BIN)/ruff check --fix
 
-bench: $(READY) ## Measure against the other ways to do the same
+bench: $(COMPILED) ## Measure against the other ways to do the same
 	$(PIP_INSTALL) -r bench/requirements.txt
 	$(PYTHON) -m bench
 
-bench-connections: $(READY) ## Open the connections of many processes and count them
+bench-connections: $(COMPILED) ## Open the connections of many processes and count them
 	$(PYTHON) -m bench.connections
 
 lock: $(READY) ## Compile both locks; UPGRADE=--upgrade takes the newest versions
 	$(COMPILE) $(UPGRADE) requirements.in -o requirements.txt
 	$(COMPILE) $(UPGRADE) --constraints requirements.txt requirements-dev.in -o requirements-dev.txt
+
+native: $(READY) ## Build native/ and install it in .venv, which run, test and bench do by themselves
+	@rm -f $(COMPILED)
+	$(PYTHON) -m infra.native
+	@touch $(COMPILED)
 
 package: $(READY) ## Build dist/dozen.zip, which Azure runs
 	$(PYTHON) -m infra.package
@@ -121,6 +134,9 @@ package: $(READY) ## Build dist/dozen.zip, which Azure runs
 package-twice: package ## Build the package again and see that the bytes are the same
 	$(PYTHON) -m infra.package dist/again.zip
 	cmp dist/dozen.zip dist/again.zip && rm dist/again.zip
+
+check-package: $(READY) ## See that dist/dozen.zip holds native/, and that it loads on Azure's Linux
+	$(PYTHON) -m infra.azure_linux dist/dozen.zip
 
 package-azd: package ## Lay the package out in dist/azd, which azd up zips and deploys
 	rm -rf dist/azd
@@ -159,8 +175,13 @@ image-test: $(READY) ## Build both images with buildah on stand-ins, start, call
 
 clean: ## Remove all that was built; your data and settings stay
 	rm -rf $(VENV) dist bench/results .coverage .coverage.* coverage.xml junit.xml .python_packages
+	rm -rf native/build native/*.egg-info native/*/*.cpp
 	rm -rf .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -prune -exec rm -rf {} +
+
+$(COMPILED): $(READY) infra/native.py $(wildcard native/*.toml native/*/*.p* native/*/*.h)
+	@$(PYTHON) -m infra.native || true
+	@touch $@
 
 $(READY): requirements-dev.txt | $(PYTHON)
 	$(PIP_INSTALL) --require-hashes -r $<

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench import equivalence, films, machine, memory, report, start
+from bench import equivalence, films, machine, memory, page, report, start
 from bench.report import Results
 from bench.rivals import DOZEN, FASTAPI, RIVALS, Rival, Server, Stable, make_key
 from bench.throughput import Measurement
@@ -32,6 +32,7 @@ class Options:
     documents: int
     parts: list[str]
     rivals: list[Rival]
+    publish: bool
 
 
 def main() -> int:
@@ -44,6 +45,8 @@ def main() -> int:
         return 1
     report.show(results)
     print(f"\n{report.save(results)}")
+    if options.publish:
+        page.publish(results)
     return 0
 
 
@@ -53,19 +56,22 @@ def _options() -> Options:
     parser.add_argument("--rounds", type=int, default=3, help="of each measurement (3)")
     parser.add_argument("--only", default=",".join(PARTS), help="some of " + ",".join(PARTS))
     parser.add_argument("--rivals", default=",".join(rival.name for rival in RIVALS), help="some of them")
+    parser.add_argument("--publish", action="store_true", help="write the figures into docs/performance.md")
     parser.add_argument("--quick", action="store_true", help="check that it works: few documents, 1 s, one round")
     parsed = parser.parse_args()
     parts, names = parsed.only.split(","), parsed.rivals.split(",")
     if unknown := {*parts} - {*PARTS} | {*names} - {rival.name for rival in RIVALS}:
         parser.error(f"unknown: {', '.join(sorted(unknown))}")
     rivals = [rival for rival in RIVALS if rival.name in names]
+    if parsed.publish and not (start.has_native() and {*WORKLOADS} <= {*parts} and rivals == [*RIVALS]):
+        parser.error("--publish needs all workloads, all rivals and the native modules")
     if parsed.quick:
-        return Options(1, 1, 2_000, parts, rivals)
-    return Options(parsed.seconds, parsed.rounds, 100_000, parts, rivals)
+        return Options(1, 1, 2_000, parts, rivals, parsed.publish)
+    return Options(parsed.seconds, parsed.rounds, 100_000, parts, rivals, parsed.publish)
 
 
 def _measure(options: Options) -> Results:
-    results = Results(machine.describe(), machine.leave_server_core(), options.documents)
+    results = Results(machine.describe(), machine.leave_server_core(), options.documents, start.has_native())
     with tempfile.TemporaryDirectory(prefix="dozen-bench-") as scratch, _database() as uri:
         films.seed(uri, options.documents)
         stable = Stable(uri, make_key(uri, "--system"), Path(scratch), make_key(uri))

@@ -17,7 +17,7 @@ from local import child, ports
 
 ROOT = Path(__file__).parent.parent
 DOZEN, FASTAPI, EVE, EVE_LEAN, FLOOR = "Dozen", "FastAPI", "Eve", "Eve-lean", "floor"
-RULES, OWNER = "rules", "owner"
+PLAIN, RULES, OWNER = "plain", "rules", "owner"
 
 _WRONG_KEY = "not-the-key"
 _BIND = f"{ports.LOOPBACK}:@port@"
@@ -38,6 +38,7 @@ class Rival:
     call: Callable[[str, str], Call | None]  # of workload and key
     checks_key: bool = True
     app: str | None = None  # the exported app in bench/apps whose rules apply to the key
+    settings: Mapping[str, str] = field(default_factory=dict)
 
 
 def _dozen(workload: str, key: str) -> Call | None:
@@ -46,6 +47,7 @@ def _dozen(workload: str, key: str) -> Call | None:
 
 RIVALS = (
     Rival(DOZEN, ("-m", "server"), _dozen),
+    Rival(PLAIN, ("-m", "server"), _dozen, settings={"NATIVE": "off"}),
     Rival(RULES, ("-m", "server"), _dozen, app="all"),
     Rival(OWNER, ("-m", "server"), _dozen, app="owner"),
     Rival(
@@ -133,7 +135,8 @@ class Stable:
 
     def _environ(self, port: int, rival: Rival) -> Mapping[str, str]:
         app = {"APP_CONFIG_DIR": str(ROOT / "bench" / "apps" / rival.app)} if rival.app else {}
-        return environ(self.uri) | {"BENCH_URI": self.uri, "BENCH_KEY": self.key, "LISTEN_PORT": str(port)} | app
+        bench = {"BENCH_URI": self.uri, "BENCH_KEY": self.key, "LISTEN_PORT": str(port)}
+        return {**environ(self.uri), **bench, **app, **rival.settings}
 
 
 def environ(uri: str) -> dict[str, str]:

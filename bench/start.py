@@ -1,5 +1,6 @@
 """Cold start: the imports of a fresh process, and the time until a server has answered."""
 
+import importlib.util
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -12,7 +13,9 @@ from bench.rivals import ROOT, Rival, Stable, environ
 APP = "function_app"
 BASE = "azure.functions, pymongo"
 
-_TIMED = "import time; start = time.perf_counter(); import {}; print(time.perf_counter() - start)"
+NATIVE = "dozen_transcode.writer, dozen_transcode.reader"
+
+_TIMED = "import time; {}start = time.perf_counter(); import {}; print(time.perf_counter() - start)"
 
 
 @dataclass(frozen=True)
@@ -21,10 +24,15 @@ class Imports:
 
     app: list[float]
     base: list[float]
+    native: list[float]
 
     @property
     def app_ms(self) -> float:
         return median(self.app) * 1e3
+
+    @property
+    def native_ms(self) -> float | None:
+        return median(self.native) * 1e3 if self.native else None
 
     @property
     def ratio(self) -> float:
@@ -32,11 +40,21 @@ class Imports:
 
 
 def measure_imports(rounds: int) -> Imports:
-    """Import function_app, and what it cannot do without, each in fresh processes, in turns."""
+    """Import function_app, what it cannot do without and the native modules, each in fresh processes, in turns."""
     for modules in (APP, BASE):
         _import(modules)  # compiles, and warms the disk
-    pairs = [(_import(APP), _import(BASE)) for _ in range(rounds)]
-    return Imports([app for app, _ in pairs], [base for _, base in pairs])
+    imports = Imports([], [], [])
+    for _ in range(rounds):
+        imports.app.append(_import(APP))
+        imports.base.append(_import(BASE))
+        if has_native():
+            imports.native.append(_import(NATIVE, after=BASE))
+    return imports
+
+
+def has_native() -> bool:
+    """Tell whether the native modules are installed, without which Dozen is measured as it is without them."""
+    return importlib.util.find_spec("dozen_transcode") is not None
 
 
 def measure_first_answers(stable: Stable, rivals: list[Rival], rounds: int) -> dict[str, list[float]]:
@@ -53,10 +71,11 @@ def measure_first_answers(stable: Stable, rivals: list[Rival], rounds: int) -> d
     return seconds
 
 
-def _import(modules: str) -> float:
+def _import(modules: str, after: str = "") -> float:
     # without PYTHONPATH: `-c` finds function_app in the working directory, as Azure's worker finds it in its own
     variables = environ("mongodb://127.0.0.1:1") | {"PYTHONPATH": ""}
-    command = [*machine.server_cores(), sys.executable, "-c", _TIMED.format(modules)]
+    timed = _TIMED.format(after and f"import {after}; ", modules)
+    command = [*machine.server_cores(), sys.executable, "-c", timed]
     ran = subprocess.run(command, env=variables, cwd=ROOT, capture_output=True, text=True, check=False)
     if ran.returncode:
         raise BenchError(f"import {modules} fails: {ran.stderr}")

@@ -68,8 +68,8 @@ class Measurement:
         """See that what was acknowledged is stored; a request that wrk cut off at the end may be stored too."""
         acknowledged = figures.requests * INSERTED[workload]
         most = acknowledged + CONNECTIONS * INSERTED[workload]
-        if INSERTED[workload] and not acknowledged <= films.count_written(self.uri) <= most:
-            raise BenchError(f"{server.rival.name} acknowledged {acknowledged} documents and stored others")
+        if INSERTED[workload] and not acknowledged <= (stored := films.count_written(self.uri)) <= most:
+            raise BenchError(f"{server.rival.name} acknowledged {acknowledged} documents and stored {stored}")
 
 
 def of(runs: Sequence[Run], workload: str, rival: str) -> list[Run]:

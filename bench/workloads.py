@@ -21,9 +21,11 @@ FIND_JSON = "find-json"
 FIND_EJSON = "find-ejson"
 INSERT_ONE = "insertOne"
 INSERT_MANY = "insertMany"
-WORKLOADS = (FIND_ONE, FIND_JSON, FIND_EJSON, INSERT_ONE, INSERT_MANY)
+INSERT_MANY_EJSON = "insertMany-ejson"
+WORKLOADS = (FIND_ONE, FIND_JSON, FIND_EJSON, INSERT_ONE, INSERT_MANY, INSERT_MANY_EJSON)
+CANONICAL = (FIND_EJSON, INSERT_MANY_EJSON)
 
-INSERTED = {FIND_ONE: 0, FIND_JSON: 0, FIND_EJSON: 0, INSERT_ONE: 1, INSERT_MANY: MANY}
+INSERTED = {FIND_ONE: 0, FIND_JSON: 0, FIND_EJSON: 0, INSERT_ONE: 1, INSERT_MANY: MANY, INSERT_MANY_EJSON: MANY}
 
 _ACTIONS = {
     FIND_ONE: "findOne",
@@ -31,6 +33,7 @@ _ACTIONS = {
     FIND_EJSON: "find",
     INSERT_ONE: "insertOne",
     INSERT_MANY: "insertMany",
+    INSERT_MANY_EJSON: "insertMany",
 }
 
 
@@ -49,15 +52,16 @@ class Call:
 
 
 def data_api_call(workload: str, prefix: str, key: str) -> Call:
-    """Return the request to a server that speaks the Data API, with its documents in Extended JSON."""
+    """Return the request to a server that speaks the Data API, with its documents in relaxed or canonical form."""
     accept = "application/ejson" if workload == FIND_EJSON else "application/json"
     headers = {"apiKey": key, "Content-Type": "application/json", "Accept": accept}
-    return Call("POST", prefix + _ACTIONS[workload], headers, _data_api_body(workload, _extended))
+    encode = _canonical if workload in CANONICAL else _relaxed
+    return Call("POST", prefix + _ACTIONS[workload], headers, _data_api_body(workload, encode))
 
 
 def floor_call(workload: str) -> Call | None:
     """Return the request to the floor, which knows plain JSON only and stores a date as the string it came as."""
-    if workload == FIND_EJSON:
+    if workload in CANONICAL:
         return None
     headers = {"Content-Type": "application/json"}
     return Call("POST", "/" + _ACTIONS[workload], headers, _data_api_body(workload, _plain))
@@ -66,7 +70,7 @@ def floor_call(workload: str) -> Call | None:
 def eve_call(workload: str, key: str) -> Call | None:
     """Return the REST request to Eve, which knows no Extended JSON."""
     headers = {"Authorization": key, "Accept": "application/json", "Content-Type": "application/json"}
-    if workload == FIND_EJSON:
+    if workload in CANONICAL:
         return None
     if workload == FIND_ONE:
         return Call("GET", f"/films/{N}", headers)
@@ -97,22 +101,26 @@ def _rest_of_body(workload: str, encode: Any) -> str:
         return f'"filter":{{"n":{N}}}'
     if workload == INSERT_ONE:
         return f'"document":{json.dumps(_documents(workload, encode))}'
-    if workload == INSERT_MANY:
+    if INSERTED[workload] == MANY:
         return f'"documents":{json.dumps(_documents(workload, encode))}'
     return f'"filter":{{"n":{{"$gte":{N},"$lt":{N_END}}}}},"limit":{MANY}'
 
 
 def _documents(workload: str, encode: Any) -> Any:
     encoded = [encode(film) for film in written_films(workload)]
-    return encoded if workload == INSERT_MANY else encoded[0]
+    return encoded[0] if workload == INSERT_ONE else encoded
 
 
 def _without_id(n: int) -> dict[str, Any]:
     return {name: value for name, value in films.film(n).items() if name != "_id"}
 
 
-def _extended(film: dict[str, Any]) -> Any:
+def _relaxed(film: dict[str, Any]) -> Any:
     return json.loads(json_util.dumps(film, json_options=json_util.RELAXED_JSON_OPTIONS))
+
+
+def _canonical(film: dict[str, Any]) -> Any:
+    return json.loads(json_util.dumps(film, json_options=json_util.CANONICAL_JSON_OPTIONS))
 
 
 def _plain(film: dict[str, Any]) -> Any:

@@ -3,6 +3,7 @@
 from http import HTTPStatus
 
 from shared.access.protocol import Reply
+from shared.documents.stored import Stored
 from shared.endpoint.actions import ACTION_ROUTE, ALL_METHODS, Actions, Call
 from shared.writes import InsertMany, InsertOne
 
@@ -10,16 +11,16 @@ bp = Actions()
 
 
 @bp.route(ACTION_ROUTE + "insertOne", methods=ALL_METHODS)
-@bp.action("insertOne", reads=False, success=HTTPStatus.CREATED)
+@bp.action("insertOne", reads=False, success=HTTPStatus.CREATED, stores=Stored("document"))
 async def insert_one(call: Call) -> Reply:
     """Insert a document and return its _id, made here if it brought none."""
     request = await call.typed(InsertOne)
     async with call.access(request) as access:
-        return await access.insert_one(request.document)
+        return await access.insert_one(request.document.content)
 
 
 @bp.route(ACTION_ROUTE + "insertMany", methods=ALL_METHODS)
-@bp.action("insertMany", reads=False, success=HTTPStatus.CREATED)
+@bp.action("insertMany", reads=False, success=HTTPStatus.CREATED, stores=Stored("documents", are_many=True))
 async def insert_many(call: Call) -> Reply:
     """Insert documents in order and return their _ids."""
     request = await call.typed(InsertMany)

@@ -1,6 +1,7 @@
 """updateOne, updateMany, replaceOne."""
 
 from shared.access.protocol import Reply
+from shared.documents.stored import Stored
 from shared.endpoint.actions import ACTION_ROUTE, ALL_METHODS, Actions, Call
 from shared.writes import ReplaceOne, Update
 
@@ -30,9 +31,9 @@ async def update_many(call: Call) -> Reply:
 
 
 @bp.route(ACTION_ROUTE + "replaceOne", methods=ALL_METHODS)
-@bp.action("replaceOne", reads=False)
+@bp.action("replaceOne", reads=False, stores=Stored("replacement", are_new=False))
 async def replace_one(call: Call) -> Reply:
     """Put another document in the place of the first that matches; its _id stays."""
     request = await call.typed(ReplaceOne)
     async with call.access(request) as access:
-        return await access.replace_one(request.filter, request.replacement, upsert=bool(request.upsert))
+        return await access.replace_one(request.filter, request.replacement.content, upsert=bool(request.upsert))

@@ -6,10 +6,10 @@ import tempfile
 import zipfile
 from pathlib import Path
 
-from infra import release
+from infra import azure_linux, native, release
 
 PACKAGE = release.ROOT / "dist" / "dozen.zip"
-PLATFORMS = ("manylinux_2_28_x86_64", "manylinux2014_x86_64", "manylinux_2_17_x86_64")  # Azure's Linux
+PLATFORMS = (azure_linux.PLATFORM, "manylinux_2_28_x86_64", "manylinux2014_x86_64", "manylinux_2_17_x86_64")
 
 _LONG_AGO = (1980, 1, 1, 0, 0, 0)
 
@@ -17,15 +17,24 @@ _LONG_AGO = (1980, 1, 1, 0, 0, 0)
 def main() -> None:
     """Build the package, load it as Azure would, and say what it holds."""
     package = Path(sys.argv[1]).resolve() if sys.argv[1:] else PACKAGE
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryDirectory() as wheels:
         stage = Path(folder)
-        release.lay_out(stage, "functions", PLATFORMS)
+        release.lay_out(stage, "functions", PLATFORMS, _wheel(Path(wheels)))
         release.compile_all(stage)
         functions = release.functions_in(stage)
         _zip(stage, package)
     digest = hashlib.sha256(package.read_bytes()).hexdigest()
     size = package.stat().st_size / 1e6
     sys.stdout.write(f"{package.name}: {functions} functions, {size:.1f} MB, sha256 {digest}\n")
+
+
+def _wheel(folder: Path) -> Path | None:
+    """Build native/ for Azure's Linux, or say in a sentence why the package is without."""
+    try:
+        return azure_linux.wheel(folder)
+    except native.NotBuiltError as why:
+        sys.stderr.write(f"{why.printed}the package is without native/ ({why}): all works without it, more slowly.\n")
+    return None
 
 
 def _zip(stage: Path, package: Path) -> None:

@@ -1,16 +1,17 @@
 """Lays out a release in a folder: our code and the locked packages that one host runs, and nothing else.
 
-The zip and both images are made by it: `python infra/release.py functions|server FOLDER`, then `… compile FOLDER`.
+The zip and both images are made by it: `python -m infra.release functions|server FOLDER`, then `… compile FOLDER`.
 """
 
 import importlib.util
 import py_compile
-import re
 import shutil
-import subprocess
 import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+
+from infra import locks, native
 
 ROOT = Path(__file__).resolve().parent.parent
 SHIPPED = ("LICENSE", "admin", "function_app.py", "functions", "host.json", "requirements.txt", "shared")
@@ -21,7 +22,6 @@ DEPENDENCIES = Path(".python_packages/lib/site-packages")  # the one folder that
 
 _NOT_RUN = frozenset({".c", ".h", ".pxd", ".pxi", ".pyi", ".pyx"})  # for compilers of extensions, and type checkers
 _TESTS = frozenset({"tests", "testdata"})
-_ASKER = re.compile(r"^ +#(?: via)? +(?!via)(\S.*)$", re.MULTILINE)
 _LOAD = """
 import importlib, pkgutil, sys
 sys.path[:0] = sys.argv[1:3]
@@ -52,58 +52,44 @@ _ON_DEMAND = (
 )
 
 
-def lay_out(folder: Path, host: str, platforms: Sequence[str] = ()) -> None:
-    """Fill a folder with the code, and with wheels for the platforms or else for this machine."""
+def lay_out(folder: Path, host: str, platforms: Sequence[str] = (), wheel: Path | None = None) -> None:
+    """Fill a folder with the code, with wheels for the platforms or else for this machine, and with that of native/."""
     _copy_code(folder, CODE[host])
     lock = (ROOT / "requirements.txt").read_text()
     if host == "functions":
-        lock = without(lock, SERVER_ONLY)
-    _install(folder / DEPENDENCIES, lock, platforms)
-    _trim(folder / DEPENDENCIES)
+        lock = locks.without(lock, SERVER_ONLY)
+    packages = folder / DEPENDENCIES
+    locks.install(packages, lock, platforms)
+    if wheel:  # by its name, because pip writes down where a wheel lay that was given to it as a file
+        locks.install_into(packages, platforms, "--no-index", f"--find-links={wheel.parent}", native.DISTRIBUTION)
+    _trim(packages)
 
 
 def compile_all(folder: Path) -> None:
     """Compile to files that Python trusts unseen: a zip rounds the times that it would compare."""
-    run_python("-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash", ".", folder=folder)
+    locks.run_python("-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash", ".", folder=folder)
 
 
 def compile_used(folder: Path) -> None:
     """Compile what the service loads, of Python's own library too, as an image that cannot be written to never will."""
-    for path in map(Path, _load(folder, "server", *_ON_DEMAND)[1]):
+    for path in map(Path, _load(folder, "server")[1]):
         if not Path(importlib.util.cache_from_source(str(path))).exists():
             py_compile.compile(str(path), doraise=True, invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH)
 
 
 def functions_in(folder: Path) -> int:
     """Load every module from the release alone, which shows that no package is missing; count the functions."""
-    return _load(folder, *_ON_DEMAND)[0]
-
-
-def run_python(*arguments: str, folder: Path) -> str:
-    """Run this Python in a folder and return what it prints."""
-    command = [sys.executable, *arguments]
-    return subprocess.run(command, cwd=folder, check=True, stdout=subprocess.PIPE, text=True).stdout  # noqa: S603  our own
+    return _load(folder)[0]
 
 
 def _load(folder: Path, *modules: str) -> tuple[int, list[str]]:
     command = ("-I", "-S", "-B", "-W", "ignore", "-c", _LOAD, str(folder), str(folder / DEPENDENCIES))
-    *_, count_and_files = run_python(*command, *modules, folder=folder).partition(_LOADED)
+    extensions = (folder / DEPENDENCIES / native.PACKAGE).glob("*.so")
+    compiled = (f"{native.PACKAGE}.{path.name.partition('.')[0]}" for path in extensions)
+    loaded = locks.run_python(*command, *modules, *_ON_DEMAND, *compiled, folder=folder)
+    *_, count_and_files = loaded.partition(_LOADED)
     count, *files = count_and_files.split()
     return int(count), files
-
-
-def without(lock: str, unused: frozenset[str]) -> str:
-    """Return a lock without the packages named, and without those that nothing else asks for."""
-    entries = re.split(r"^(?=[a-z0-9])", lock, flags=re.MULTILINE)
-    asked_by = {_name(entry): set(_ASKER.findall(entry)) for entry in entries}
-    gone = set(unused)
-    while more := {name for name, askers in asked_by.items() if askers and askers <= gone} - gone:
-        gone |= more
-    return "".join(entry for entry in entries if _name(entry) not in gone)
-
-
-def _name(entry: str) -> str:
-    return entry.partition("==")[0]
 
 
 def _copy_code(folder: Path, names: Sequence[str]) -> None:
@@ -114,22 +100,6 @@ def _copy_code(folder: Path, names: Sequence[str]) -> None:
             shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("__pycache__", ".*"))
         else:
             shutil.copyfile(source, folder / name)
-
-
-def _install(target: Path, lock: str, platforms: Sequence[str]) -> None:
-    """Install the locked wheels; for platforms that are not this machine's, those of CPython 3.13 there."""
-    foreign = ("--implementation", "cp", "--python-version", "3.13", *(f"--platform={each}" for each in platforms))
-    target.mkdir(parents=True)
-    requirements = target / "requirements.txt"
-    requirements.write_text(lock)
-    run_python(
-        *("-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-cache-dir", "--no-compile"),
-        *("--no-deps", "--require-hashes", "--only-binary=:all:", "--root-user-action=ignore"),
-        *("--requirement", str(requirements), "--target", str(target)),
-        *(foreign if platforms else ()),
-        folder=target,
-    )
-    requirements.unlink()
 
 
 def _trim(target: Path) -> None:
@@ -145,13 +115,24 @@ def _trim(target: Path) -> None:
 
 
 def main(what: str, folder: Path) -> None:
-    """Lay out the release of a host, or compile one that lies there."""
+    """Lay out the release of a host, or compile or load one that lies there."""
     if what == "compile":
         compile_used(folder)
     elif what == "compile-all":
         compile_all(folder)
+    elif what == "load":
+        functions_in(folder)
     else:
-        lay_out(folder, what)
+        with tempfile.TemporaryDirectory() as wheels:
+            lay_out(folder, what, wheel=_wheel(Path(wheels)))
+
+
+def _wheel(folder: Path) -> Path:
+    """Build native/, without which an image is not made: its builder has a compiler."""
+    try:
+        return native.wheel(folder)
+    except native.NotBuiltError as why:
+        sys.exit(f"{why.printed}native/ is not built ({why})")
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import msgspec
 from bson.code import Code
 
 from shared.documents.ejson import Document
+from shared.documents.stored import Encoded, Storable
 from shared.errors import InvalidParameterError, MissingParameterError, WrongTypeError
 from shared.operators import Placed
 
@@ -36,9 +37,19 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
             if isinstance(member, Code):  # which is a str to Python
                 raise WrongTypeError(f"'{name}': expected another type, got code")
         try:
-            return msgspec.convert(given, cls)
+            return msgspec.convert(given, cls, dec_hook=_stored)
         except msgspec.ValidationError as error:
             raise _refusal(str(error)) from error
+
+
+class StoredDocument:
+    """A member that is stored as it is."""
+
+    __slots__ = ("content",)
+
+    def __init__(self, content: Storable) -> None:
+        """Take it as it was read."""
+        self.content = content
 
 
 class Reading(NamedTuple):
@@ -87,6 +98,14 @@ def wrong_type(path: str, given: Any, kind: Any) -> WrongTypeError:
 
 def _lower(expected: str) -> str:
     return expected[0].lower() + expected[1:]
+
+
+def _stored(_kind: type, member: Any) -> StoredDocument:
+    """Return what the only type is made of that msgspec does not know; raise its own words for all else."""
+    try:
+        return StoredDocument(member if type(member) is Encoded else msgspec.convert(member, Document))
+    except msgspec.ValidationError as error:
+        raise TypeError(str(error)) from error
 
 
 def _refusal(reason: str) -> MissingParameterError | WrongTypeError:

@@ -23,6 +23,7 @@ from shared.budget import Budget, bytes_of
 from shared.cache.entries import Entries
 from shared.cache.generations import Generations
 from shared.cache.store import LazyStore
+from shared.documents import transcoder
 from shared.guard.complexity import Complexity
 from shared.guard.refusals import Guard
 from shared.mongo.clients import Clients
@@ -58,6 +59,7 @@ class Service:
         self.admission = Places.for_calls(settings.calls_at_once)
         self.budget = Budget(bytes_of(settings))
         self.full_collections = FullCollections()
+        self.transcoder = transcoder.load(settings.native)
         # who calls
         self.passwords = Passwords()
         self.limits = LoginLimits(self.lazy_store, settings)
@@ -121,6 +123,7 @@ class Process:
                 version=VERSION,
                 host="server" if is_standalone() else "Azure Functions",
                 telemetry=self.reporting.start(settings),
+                native=service.transcoder.state,
                 settings=environment.named(),
                 data_sources=sorted(settings.data_sources),
             )

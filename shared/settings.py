@@ -103,6 +103,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="upper"):
     schema_null_type_validation: bool = False
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     slow_ms: Annotated[int, Meta(ge=0)] = 0
+    native: Literal["auto", "off"] = "auto"
     applicationinsights_connection_string: str = ""
     applicationinsights_authentication_string: str = ""
     telemetry_backend: Literal["none", "opencensus", "opentelemetry"] | None = None

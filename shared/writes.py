@@ -6,9 +6,10 @@ from typing import Any, NamedTuple
 from msgspec import field
 
 from shared.documents.ejson import Document
+from shared.documents.stored import Encoded
 from shared.errors import InvalidParameterError, WrongTypeError
 from shared.operators import Place, Placed
-from shared.requests import Request, wrong_type
+from shared.requests import Request, StoredDocument, wrong_type
 
 MAX_DOCUMENTS = 100_000  # what MongoDB takes in one batch
 _SHOWN = 100  # characters of a name in an error's text
@@ -17,7 +18,7 @@ _SHOWN = 100  # characters of a name in an error's text
 class InsertOne(Request, frozen=True, kw_only=True):
     """The members of insertOne."""
 
-    document: Document
+    document: StoredDocument
 
     def interpreted(self) -> tuple[Placed, ...]:
         """Nothing: a document is stored as it is."""
@@ -34,7 +35,7 @@ class InsertMany(Request, frozen=True, kw_only=True):
         if not 1 <= len(self.documents) <= MAX_DOCUMENTS:
             raise InvalidParameterError(f"'documents' must hold 1 to {MAX_DOCUMENTS} documents")
         for place, each in enumerate(self.documents):
-            if type(each) is not dict:
+            if type(each) is not dict and type(each) is not Encoded:
                 raise wrong_type(f"documents[{place}]", each, Document)
 
     def interpreted(self) -> tuple[Placed, ...]:
@@ -84,12 +85,13 @@ class ReplaceOne(Upsertable, frozen=True, kw_only=True):
     """The members of replaceOne."""
 
     filter: Document
-    replacement: Document
+    replacement: StoredDocument
 
     def __post_init__(self) -> None:
-        """Raise InvalidParameterError for update operators."""
+        """Raise InvalidParameterError for update operators; what is BSON already has none."""
         super().__post_init__()
-        if any(key.startswith("$") for key in self.replacement):
+        content = self.replacement.content
+        if type(content) is dict and any(key.startswith("$") for key in content):
             raise InvalidParameterError("'replacement' must not hold update operators")
 
     def interpreted(self) -> tuple[Placed, ...]:

@@ -16,9 +16,14 @@ _DEPTH = os.environ.get("DEPTH") or "quick"
 _FIXTURES_OF_HOSTS = ("host", "hosts", "app_host", "small")
 
 
+def is_full() -> bool:
+    """Tell whether the run leaves nothing out."""
+    return _DEPTH == "full"
+
+
 def examples(number: int) -> int:
     """Return how many examples hypothesis tries where a full run tries this many."""
-    return number if _DEPTH == "full" else max(number // 10, 20)
+    return number if is_full() else max(number // 10, 20)
 
 
 @pytest.hookimpl(specname="pytest_configure")
@@ -35,7 +40,7 @@ def pytest_report_header() -> str:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out what only a full run does."""
-    if _DEPTH == "full":
+    if is_full():
         return
     left_out = [item for item in items if not _is_quick(item)]
     items[:] = [item for item in items if _is_quick(item)]

@@ -21,6 +21,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from infra import locks, native
+from infra.release import DEPENDENCIES
 from local.mongod import Mongod
 from local.ports import free_port
 from shared.settings import VERSION
@@ -75,7 +77,7 @@ class Buildah:
 
     def build(self, target: str) -> Image:
         """Build a target of the Dockerfile on the stand-ins and lay out its files."""
-        bases = {"BUILDER": "python", "PYTHON": "python", "FUNCTIONS": "functions"}
+        bases = {"BUILDER": "builder", "PYTHON": "python", "FUNCTIONS": "functions"}
         arguments = {name: f"localhost/{base}:stand-in" for name, base in bases.items()}
         arguments |= {"VERSION": VERSION, "REVISION": "image-test"}
         self(
@@ -116,26 +118,35 @@ def check(sentence: str, holds: bool, seen: object = "") -> None:
 
 def stand_ins(buildah: Buildah) -> None:
     """Make the images that the Dockerfile starts from, and fetch the wheels that it installs."""
-    root = buildah.work / "rootfs"
-    output("debootstrap", "--variant=minbase", f"--include={','.join(LIBRARIES)}", "bookworm", str(root))
+    buildah.commit(debian(buildah.work / "builder", *LIBRARIES, "g++"), "builder:stand-in")
+    root = debian(buildah.work / "rootfs", *LIBRARIES)
+    buildah.commit(root, "python:stand-in")
+    (root / HOST).parent.mkdir()
+    shutil.copy(ROOT / "tests/stand_in_host.sh", root / HOST)
+    buildah.commit(root, "functions:stand-in")
+    tools = buildah.work / "tools.txt"
+    tools.write_text(locks.only((ROOT / "requirements-dev.txt").read_text(), native.TOOLS))
+    for lock in (ROOT / "requirements.txt", tools):
+        output(
+            *(sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--require-hashes"),
+            *("--only-binary=:all:", "--requirement", str(lock), "--dest", str(buildah.work / "wheels")),
+        )
+
+
+def debian(root: Path, *packages: str) -> Path:
+    """Lay out a minimal Debian 12 with some packages and this machine's Python."""
+    output("debootstrap", "--variant=minbase", f"--include={','.join(packages)}", "bookworm", str(root))
     for folder in ("dev", "var/cache/apt", "var/lib/apt/lists"):  # an engine gives every container its /dev
         shutil.rmtree(root / folder)
         (root / folder).mkdir()
     unneeded = shutil.ignore_patterns("test", "*.pyc", "libpython*.a")  # the official image leaves them out too
     shutil.copytree(sys.base_prefix, root / "usr/local", symlinks=True, dirs_exist_ok=True, ignore=unneeded)
-    packages = root / "usr/local/lib/python3.13/site-packages"
-    for path in [path for path in packages.iterdir() if path.is_dir() and not path.name.startswith("pip")]:
+    site_packages = root / "usr/local/lib/python3.13/site-packages"
+    for path in [path for path in site_packages.iterdir() if path.is_dir() and not path.name.startswith("pip")]:
         shutil.rmtree(path)
     (root / "etc/pip.conf").write_text("[global]\nno-index = true\nfind-links = /wheels\n")
     output("chroot", str(root), "ldconfig")
-    buildah.commit(root, "python:stand-in")
-    (root / HOST).parent.mkdir()
-    shutil.copy(ROOT / "tests/stand_in_host.sh", root / HOST)
-    buildah.commit(root, "functions:stand-in")
-    output(
-        *(sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--require-hashes", "--only-binary=:all:"),
-        *("--requirement", "requirements.txt", "--dest", str(buildah.work / "wheels")),
-    )
+    return root
 
 
 def command(image: Image, arguments: Sequence[str], env: dict[str, str]) -> list[str]:
@@ -214,12 +225,24 @@ def check_metadata(image: Image) -> None:
     check(f"{image.name}: it listens on 7071 unless told otherwise", "LISTEN_PORT=7071" in config["Env"], config["Env"])
 
 
+def check_native(image: Image, site: Path) -> None:
+    """See that native/ was compiled in the builder, and that this image's own Python loads it."""
+    packages = site / DEPENDENCIES
+    sizes = {path.name: path.stat().st_size for path in (packages / native.PACKAGE).glob("*.so")}
+    check(f"{image.name}: native/ is in it: {sizes}", len(sizes) == len(native.modules()))
+    path = f"/{packages.relative_to(image.root)}"
+    code = f"import sys; sys.path.insert(0, {path!r}); import {', '.join(native.modules())}"
+    loaded = run(image, "python", "-c", code)
+    check(f"{image.name}: its Python loads native/", loaded.returncode == 0, loaded)
+
+
 def check_server(image: Image, uri: str, log: Path) -> None:
     check_metadata(image)
     size = added(image)
     check(f"server: it adds {size:.1f} MB to Debian and Python, at most {MOST_ADDED_MB}", size < MOST_ADDED_MB)
     left = [*image.root.glob("usr/local/bin/pip*"), *image.root.glob("app/tests"), *image.root.glob("app/infra")]
     check("server: no pip, tests or infra in it", not left, left)
+    check_native(image, image.root / "app")
     check("server: its files cannot be written to", run(image, "touch", "/app/x").returncode != 0)
     made = run(image, "admin", "keys", "create", "--system", "--name", "image", MONGO_DB_URI=uri)
     check("server: `admin keys create` makes a key", made.returncode == 0, made)
@@ -252,6 +275,7 @@ def check_functions(image: Image, uri: str, log: Path) -> None:
     site = image.root / "home/site/wwwroot"
     packages = site / ".python_packages/lib/site-packages"
     check("functions: the code lies where the host looks", (site / "host.json").is_file() and packages.is_dir())
+    check_native(image, site)
     check("functions: no server of ours in it", not (packages / "uvicorn").exists())
     listed = run(image, "admin", "keys", "list", MONGO_DB_URI=uri)
     check("functions: `admin keys list` works", listed.returncode == 0 and "image" in listed.stdout, listed)

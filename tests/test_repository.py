@@ -105,6 +105,13 @@ def test_the_version_is_stated_once() -> None:
     assert [path for path in written() if stated.search((ROOT / path).read_text())] == ["shared/settings.py"]
 
 
+def test_make_passes_settings_on_and_has_no_variable_of_their_names() -> None:
+    own = re.findall(r"^(?:\S+: )?(?:export )?(\w+) *[:?]?= ", (ROOT / "Makefile").read_text(), re.MULTILINE)
+
+    assert "READY" in own
+    assert set(own) & settings.NAMES == set()
+
+
 @pytest.mark.parametrize("lock", ["requirements.txt", "requirements-dev.txt"])
 def test_every_requirement_is_pinned_with_hashes(lock: str) -> None:
     requirements = re.split(r"\n(?=\S)", (ROOT / lock).read_text().strip())

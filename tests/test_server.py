@@ -56,6 +56,13 @@ async def test_sigterm_answers_what_is_in_flight_first(
     assert server.log_lines[-1]["message"] == "stopped"
 
 
+async def test_native_code_is_off_where_it_is_wanted_to_be(mongod: Mongod, tmp_path: Path) -> None:
+    async with Server(tmp_path / "log", MONGO_DB_URI=mongod.uri, NATIVE="off") as server:
+        line = server.log_lines[0]
+
+    assert (line["message"], line["native"]) == ("started", "off")
+
+
 @pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT])
 async def test_an_idle_server_ends_at_once_with_exit_code_0(mongod: Mongod, tmp_path: Path, stop: int) -> None:
     async with Server(tmp_path / "log", MONGO_DB_URI=mongod.uri) as server:

@@ -14,6 +14,7 @@ import pytest
 from local.mongod import Mongod
 from local.ports import free_port
 from shared import settings
+from shared.documents import transcoder
 from shared.service import process
 from shared.settings import VERSION
 from tests.conftest import ACTION, FailPoint, request_body
@@ -251,7 +252,7 @@ async def test_the_first_line_says_which_settings_are_on(reported: Reported) -> 
     line = reported.log_lines[0]
 
     assert (line["message"], line["version"], line["telemetry"]) == ("started", VERSION, reported.backend)
-    assert line["host"] == reported.host
+    assert (line["host"], line["native"]) == (reported.host, transcoder.load("auto").state)
     assert {"APPLICATIONINSIGHTS_CONNECTION_STRING", "MONGO_DB_URI", "TELEMETRY_BACKEND"} <= set(line["settings"])
 
 

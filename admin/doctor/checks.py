@@ -1,4 +1,4 @@
-"""What `doctor` checks besides databases: the settings, Valkey and the exported app."""
+"""What `doctor` checks besides databases: the settings, native code, Valkey and the exported app."""
 
 import asyncio
 from pathlib import Path
@@ -6,6 +6,7 @@ from pathlib import Path
 from admin.doctor.findings import Finding, Findings
 from shared.app.files import AppError
 from shared.cache.store import address
+from shared.documents.transcoder import Transcoder
 from shared.service import Service
 from shared.settings import Settings
 
@@ -26,6 +27,19 @@ async def of_settings(settings: Settings) -> Findings:
         yield Finding("settings", "problem", "SESSION_SECRET can be guessed", "make it of random characters")
     else:
         yield Finding("settings", "ok", "SESSION_SECRET is set")
+
+
+async def of_native_code(transcoder: Transcoder) -> Findings:
+    state = transcoder.state
+    if transcoder.writer is not None:
+        yield Finding("native code", "ok", f"version {state} writes replies and reads documents")
+    elif state == "off":
+        yield Finding("native code", "ok", "is off: Python writes replies")
+    else:
+        advice = "install the dozen-transcode of this release: see docs/deploying.md; replies are the same without it"
+        yield Finding(
+            "native code", "warning", f"cannot be used ({state}): Python writes replies, in more time", advice
+        )
 
 
 async def of_valkey(settings: Settings) -> Findings:

@@ -61,6 +61,7 @@ async def _found(service: Service, seconds: float) -> list[Finding]:
     settings = service.settings
     checked = [
         ("settings", checks.of_settings(settings), ""),
+        ("native code", checks.of_native_code(service.transcoder), ""),
         *((f"data source {name}", databases.of_data_source(service, name), _REACH) for name in settings.data_sources),
         (
             f"control database {settings.dozen_database}",

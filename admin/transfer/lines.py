@@ -28,7 +28,7 @@ class LineError(Exception):
 
 def encode(document: bytes) -> bytes:
     """Return the line of a BSON document, without the line's end."""
-    line, _ = replies.batch_of_documents(document, "EJSON")
+    line, _ = replies.batch_of_documents(document, "EJSON", None)
     if _reads_back(line, document):
         return line
     return orjson.dumps({_EXACT: b64encode(document).decode()})

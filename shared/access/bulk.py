@@ -11,6 +11,7 @@ from shared.access.bulk_outcome import Failure, Outcome
 from shared.access.full import FullAccess
 from shared.access.protocol import Access, Reply
 from shared.documents.replies import Format
+from shared.documents.transcoder import Writer
 from shared.errors import DataAPIError
 from shared.mongo.clients import Collection
 from shared.mongo.deadlines import atomically
@@ -28,11 +29,19 @@ _MOST_TOGETHER = 2_000
 class Bulk:
     """The writes of one call of bulkWrite."""
 
-    def __init__(self, target: Collection, settings: Settings, form: Format, opened: Opened, *, ordered: bool) -> None:
-        """Take the collection, and what opens it for an action."""
+    def __init__(
+        self,
+        target: Collection,
+        settings: Settings,
+        form: tuple[Format, Writer | None],
+        opened: Opened,
+        *,
+        ordered: bool,
+    ) -> None:
+        """Take the collection, the form of the reply with what writes it, and what opens it for an action."""
         self._target = target
         self._settings = settings
-        self._form: Format = form
+        self._form = form
         self._opened = opened
         self._ordered = ordered
 
@@ -50,11 +59,11 @@ class Bulk:
             work = lambda: self._one_by_one(operations)  # noqa: E731  done again if another write came between
             outcome = await atomically(self._target, work, self._settings.mongo_db_timeout_ms)
         if outcome.failures:
-            error = await turns.taken(outcome.error(self._form))
+            error = await turns.taken(outcome.error(*self._form))
             if outcome.documents:
                 note_write(error)
             raise error
-        return Reply(await turns.taken(outcome.texts(self._form)), outcome.documents, outcome.members)
+        return Reply(await turns.taken(outcome.texts(*self._form)), outcome.documents, outcome.members)
 
     async def _one_by_one(self, operations: Sequence[Operation]) -> Outcome:
         """Do each operation inside the transaction as the action that it would be by itself."""
@@ -65,7 +74,7 @@ class Bulk:
             try:
                 reply = await _written(accesses[name], group)
             except (DataAPIError, OperationFailure) as error:
-                raise await turns.taken(_undone(error, start).error(self._form)) from error
+                raise await turns.taken(_undone(error, start).error(*self._form)) from error
             outcome.add(start, reply.members or {})
             start += len(group)
         return outcome
@@ -84,7 +93,7 @@ def _groups(operations: Sequence[Operation]) -> Iterator[tuple[str, list[Operati
 
 async def _written(access: Access, group: Sequence[Operation]) -> Reply:
     """Do an operation, or several that insert."""
-    documents = [each.request.document for each in group if isinstance(each.request, InsertOne)]
+    documents = [each.request.document.content for each in group if isinstance(each.request, InsertOne)]
     if documents:
         return await access.insert_many(documents)
     ((name, request),) = group
@@ -94,11 +103,11 @@ async def _written(access: Access, group: Sequence[Operation]) -> Reply:
             array_filters = request.array_filters or None
             return await update(request.filter, request.update, array_filters, upsert=bool(request.upsert))
         case ReplaceOne():
-            return await access.replace_one(request.filter, request.replacement, upsert=bool(request.upsert))
+            return await access.replace_one(request.filter, request.replacement.content, upsert=bool(request.upsert))
         case Delete():
             return await (access.delete_one if name == "deleteOne" else access.delete_many)(request.filter)
         case InsertOne():
-            return await access.insert_one(request.document)
+            return await access.insert_one(request.document.content)
 
 
 def _undone(error: DataAPIError | OperationFailure, start: int) -> Outcome:

@@ -16,6 +16,7 @@ from shared.access import inserts
 from shared.access.bulk_outcome import Failure, Outcome
 from shared.documents.ejson import Document
 from shared.documents.elements import encoded
+from shared.documents.stored import Encoded, Storable
 from shared.errors import DataAPIError, InvalidParameterError, Unavailable, UnconfirmedWriteError
 from shared.mongo.clients import RAW, Collection
 from shared.mongo.deadlines import is_current, server_deadline
@@ -127,7 +128,7 @@ def _planned(operations: Sequence[Operation]) -> Steps[list[_Planned]]:
 
 def _plan(index: int, name: str, request: Write) -> Steps[_Planned]:
     if isinstance(request, InsertOne):
-        id_, raw = yield from inserts.encoded(request.document)
+        raw, id_ = yield from inserts.encoded(request.document.content)
         inserts.refuse_large(raw)
         return _Planned(index, _INSERT, NewDocument(RawBSONDocument(raw, RAW)), len(raw), id_)
     condition = yield from _encoded(request.filter)
@@ -136,7 +137,7 @@ def _plan(index: int, name: str, request: Write) -> Steps[_Planned]:
         return _Planned(index, ("delete", is_many), (DeleteMany if is_many else DeleteOne)(condition), _size(condition))
     upsert = bool(request.upsert)
     if isinstance(request, ReplaceOne):
-        replacement = yield from _encoded(request.replacement)
+        replacement = yield from _encoded(request.replacement.content)
         model: _Model = Replacement(condition, replacement, upsert=upsert)
         return _Planned(index, ("update", False), model, _size(condition, replacement))
     is_many = name == "updateMany"
@@ -148,8 +149,9 @@ def _plan(index: int, name: str, request: Write) -> Steps[_Planned]:
     return _Planned(index, ("update", is_many), model, _size(condition, *changes))
 
 
-def _encoded(document: Document) -> Steps[RawBSONDocument]:
-    return RawBSONDocument((yield from encoded(document)), RAW)
+def _encoded(document: Storable) -> Steps[RawBSONDocument]:
+    raw = document.raw if isinstance(document, Encoded) else (yield from encoded(document))
+    return RawBSONDocument(raw, RAW)
 
 
 def _all_encoded(documents: Sequence[Document]) -> Steps[list[RawBSONDocument]]:

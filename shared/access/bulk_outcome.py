@@ -7,6 +7,7 @@ import orjson
 
 from shared.documents import replies
 from shared.documents.replies import Format
+from shared.documents.transcoder import Writer
 from shared.errors import DataAPIError
 from shared.turns import Steps
 
@@ -69,21 +70,21 @@ class Outcome:
         inserted, upserted = {"insertedCount": len(self._inserted)}, {"upsertedCount": len(self._upserted)}
         return inserted | self._counts | upserted
 
-    def texts(self, form: Format) -> Steps[list[bytes]]:
+    def texts(self, form: Format, native: Writer | None) -> Steps[list[bytes]]:
         """Return the reply in parts."""
-        counters = replies.reply(self._counters, form)
-        inserted = yield from replies.long_members(self._inserted, form)
-        upserted = yield from replies.long_members(self._upserted, form)
+        counters = replies.reply(self._counters, form, native)
+        inserted = yield from replies.long_members(self._inserted, form, native)
+        upserted = yield from replies.long_members(self._upserted, form, native)
         return [counters[:-1], b',"insertedIds":', inserted, b',"upsertedIds":', upserted, b"}"]
 
-    def error(self, form: Format) -> Steps[DataAPIError]:
+    def error(self, form: Format, native: Writer | None) -> Steps[DataAPIError]:
         """Return the error of the first operation that failed, with all that failed and what was done."""
         self.failures.sort(key=lambda each: each.place)
         texts = []
         for start in range(0, len(self.failures), _AT_ONCE):
             texts.append(orjson.dumps([each.members() for each in self.failures[start : start + _AT_ONCE]])[1:-1])
             yield
-        done = yield from self.texts(form)
+        done = yield from self.texts(form, native)
         first = self.failures[0]
         others = len(self.failures) - 1
         error = first.error.at(f"requests[{first.place}]")

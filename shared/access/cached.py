@@ -13,6 +13,7 @@ from shared.cache.entries import LARGEST
 from shared.cache.generations import Generations
 from shared.cache.store import AwayError
 from shared.documents.ejson import Document
+from shared.documents.stored import Storable
 from shared.errors import DataAPIError
 from shared.guard import dependencies
 from shared.mongo.clients import Clients
@@ -120,10 +121,10 @@ class CachedAccess:
         sources = None if others is None or is_shared else [self._namespace, *sorted(others - {self._namespace})]
         return await self._read((pipeline,), lambda: self._inner.aggregate(pipeline), sources)
 
-    async def insert_one(self, document: Document) -> Reply:
+    async def insert_one(self, document: Storable) -> Reply:
         return await self._write(self._inner.insert_one(document))
 
-    async def insert_many(self, documents: list[Document]) -> Reply:
+    async def insert_many(self, documents: Sequence[Storable]) -> Reply:
         return await self._write(self._inner.insert_many(documents))
 
     async def update_one(self, condition: Document, changes: Changes, array_filters: Any, *, upsert: bool) -> Reply:
@@ -132,7 +133,7 @@ class CachedAccess:
     async def update_many(self, condition: Document, changes: Changes, array_filters: Any, *, upsert: bool) -> Reply:
         return await self._write(self._inner.update_many(condition, changes, array_filters, upsert=upsert))
 
-    async def replace_one(self, condition: Document, replacement: Document, *, upsert: bool) -> Reply:
+    async def replace_one(self, condition: Document, replacement: Storable, *, upsert: bool) -> Reply:
         return await self._write(self._inner.replace_one(condition, replacement, upsert=upsert))
 
     async def delete_one(self, condition: Document) -> Reply:

@@ -1,6 +1,6 @@
 """Everything that MongoDB allows: for system callers, and where a caller's one role allows all of it."""
 
-from collections.abc import AsyncIterable, Mapping
+from collections.abc import AsyncIterable, Mapping, Sequence
 from typing import Any
 
 from bson.raw_bson import RawBSONDocument
@@ -13,6 +13,8 @@ from shared.documents import replies
 from shared.documents.ejson import Document
 from shared.documents.elements import has_many
 from shared.documents.replies import Format
+from shared.documents.stored import Encoded, Storable
+from shared.documents.transcoder import Writer
 from shared.mongo import reads
 from shared.mongo.clients import RAW, SIMPLE, Collection
 from shared.mongo.deadlines import left_ms, server_deadline
@@ -27,24 +29,29 @@ _FEW = 100  # documents that the driver may encode at once
 class FullAccess:
     """One collection, and the format of the replies; every method is one call of the driver."""
 
-    __slots__ = ("_joins", "form", "settings", "target")
+    __slots__ = ("_joins", "form", "native", "settings", "target")
 
     def __init__(
         self,
         target: Collection,
         settings: Settings,
         form: Format,
+        native: Writer | None,
         joins: Joins | None = None,
     ) -> None:
-        """Take the collection whose documents are read as the bytes that MongoDB sends, and what binds its joins."""
+        """Take the collection whose documents are read as the bytes that MongoDB sends, and what binds its joins.
+
+        `native` is asked first to write a reply of this form, if there is native code.
+        """
         self.target = target
         self.settings = settings
         self.form: Format = form
+        self.native = native
         self._joins = joins
 
     async def find_one(self, reading: Reading) -> Reply:
         found = await reads.first(self.target, reading, self.settings)
-        return Reply([replies.one_document(found, self.form)], 0 if found is None else 1)
+        return Reply([replies.one_document(found, self.form, self.native)], 0 if found is None else 1)
 
     async def find(self, reading: Reading) -> Reply:
         return await self.documents(reads.find(self.target, reading, self.settings))
@@ -62,18 +69,21 @@ class FullAccess:
         """Return a pipeline whose joins are bound by the rules; raise NoRoleError for one that they do not open."""
         return Bound(pipeline, is_whole=True) if self._joins is None else await self._joins.bound(pipeline)
 
-    async def insert_one(self, document: Document) -> Reply:
-        if has_many(document):
-            id_, raw = await turns.taken(inserts.encoded(document))
-            await self.target.insert_one(RawBSONDocument(raw, RAW))
+    async def insert_one(self, document: Storable) -> Reply:
+        if isinstance(document, Encoded) or has_many(document):
+            new = await turns.taken(inserts.encoded(document))
+            id_ = new.id
+            await self.target.insert_one(RawBSONDocument(new.raw, RAW))
         else:
             id_ = (await self.target.insert_one(document)).inserted_id
         return self.reply({"insertedId": id_}, 1)
 
-    async def insert_many(self, documents: list[Document]) -> Reply:
+    async def insert_many(self, documents: Sequence[Storable]) -> Reply:
         """Insert documents in order, up to the first that fails."""
-        if len(documents) <= _FEW and not any(map(has_many, documents)):
-            ids = (await self.target.insert_many(documents)).inserted_ids
+        few = documents if len(documents) <= _FEW else ()
+        small = [each for each in few if not isinstance(each, Encoded) and not has_many(each)]
+        if len(small) == len(documents):
+            ids = (await self.target.insert_many(small)).inserted_ids
             return self.reply({"insertedIds": ids}, len(ids))
         new = await turns.taken(inserts.all_encoded(documents))
         await inserts.insert(self.target, [each.raw for each in new])
@@ -89,9 +99,9 @@ class FullAccess:
             result = await self.target.update_many(condition, changes, upsert=upsert, array_filters=array_filters)
         return self._updated(result.raw_result or {})
 
-    async def replace_one(self, condition: Document, replacement: Document, *, upsert: bool) -> Reply:
+    async def replace_one(self, condition: Document, replacement: Storable, *, upsert: bool) -> Reply:
         async with self._deadline():
-            result = await self.target.replace_one(condition, replacement, upsert=upsert)
+            result = await self.target.replace_one(condition, inserts.sent(replacement), upsert=upsert)
         return self._updated(result.raw_result or {})
 
     async def delete_one(self, condition: Document) -> Reply:
@@ -117,19 +127,19 @@ class FullAccess:
         texts: list[bytes] = []
         documents = 0
         async for batch in batches:
-            found, count = await turns.taken(replies.texts_of_documents(batch, self.form))
+            found, count = await turns.taken(replies.texts_of_documents(batch, self.form, self.native))
             texts += found
             documents += count
         return texts, documents
 
     async def inserted(self, ids: list[Any]) -> Reply:
         """Return the reply of an insertMany."""
-        text = await turns.taken(replies.long_reply("insertedIds", ids, self.form))
+        text = await turns.taken(replies.long_reply("insertedIds", ids, self.form, self.native))
         return Reply([text], len(ids), {"insertedIds": ids})
 
     def reply(self, members: Mapping[str, Any], documents: int) -> Reply:
         """Return a reply made of values."""
-        return Reply([replies.reply(members, self.form)], documents, members)
+        return Reply([replies.reply(members, self.form, self.native)], documents, members)
 
     def _updated(self, raw: Mapping[str, Any]) -> Reply:
         """Return the counters of an update, and upsertedId only if a document was inserted, whatever its _id."""

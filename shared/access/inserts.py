@@ -1,7 +1,6 @@
 """Many documents on their way to MongoDB: encoded in steps, sent in commands that others need not wait for."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
 
 from bson.objectid import ObjectId
 from bson.raw_bson import RawBSONDocument
@@ -9,6 +8,7 @@ from pymongo.errors import BulkWriteError
 
 from shared.documents import elements
 from shared.documents.ejson import Document
+from shared.documents.stored import Encoded, Storable
 from shared.errors import InvalidParameterError
 from shared.mongo.clients import RAW, Collection
 from shared.mongo.deadlines import Session, is_current
@@ -25,21 +25,21 @@ MOST_OF_ONE = 16 * 1024 * 1024 + 16 * 1024
 """Bytes of a document: MongoDB refuses a whole command with a larger one, and smaller ones each by itself."""
 
 
-class New(NamedTuple):
-    """A new document: its _id, made here if it brought none, and its bytes."""
-
-    id: Any
-    raw: bytes
+def sent(document: Storable) -> Document | RawBSONDocument:
+    """Return a document as the driver takes it."""
+    return RawBSONDocument(document.raw, RAW) if isinstance(document, Encoded) else document
 
 
-def encoded(document: Document) -> Steps[New]:
+def encoded(document: Storable) -> Steps[Encoded]:
     """Return a new document as it is sent."""
+    if isinstance(document, Encoded):
+        return document
     if "_id" not in document:
         document = {"_id": ObjectId(), **document}
-    return New(document["_id"], (yield from elements.encoded(document)))
+    return Encoded((yield from elements.encoded(document)), document["_id"])
 
 
-def all_encoded(documents: Sequence[Document]) -> Steps[list[New]]:
+def all_encoded(documents: Sequence[Storable]) -> Steps[list[Encoded]]:
     """Return new documents as they are sent, all of them before the first is."""
     new = []
     for document in documents:

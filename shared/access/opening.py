@@ -13,6 +13,7 @@ from shared.app.model import App, DataSource
 from shared.auth.accounts import Caller
 from shared.cache.generations import Generations
 from shared.documents.replies import Format
+from shared.documents.transcoder import Transcoder
 from shared.errors import NoRuleError, UnknownDataSourceError
 from shared.mongo.clients import Clients
 from shared.mongo.deadlines import is_current, joining
@@ -28,6 +29,7 @@ class Deployment(Protocol):
     settings: Settings
     clients: Clients
     generations: Generations
+    transcoder: Transcoder
 
     @property
     def app(self) -> App | None:
@@ -69,7 +71,7 @@ def _uncached(
     access: Access  # what lacks a method of it is named by mypy where it is assigned
     target = joining(deployment.clients.collection(request.data_source, request.database, request.collection))
     if caller.is_system:
-        access = full = FullAccess(target, deployment.settings, form)
+        access = full = FullAccess(target, deployment.settings, form, deployment.transcoder.writer)
         return access, full
     source = _data_source(deployment.app, request, is_only=len(deployment.settings.data_sources) == 1)
     rules = None if source is None else source.ruleset(request.database, request.collection)
@@ -87,7 +89,7 @@ def _uncached(
         return all(each is not None and each.is_simple for each in options)
 
     joins = Joins(request.database, rights_of, are_simple)
-    access = full = FullAccess(target, deployment.settings, form, joins)
+    access = full = FullAccess(target, deployment.settings, form, deployment.transcoder.writer, joins)
     rights = rules.rights(expansions)
     schema = source.schema(request.database, request.collection)
     if not rights.is_full or schema is not None:

@@ -1,9 +1,10 @@
 """The actions on a collection: each kind of access has all of them, and mypy holds that it has."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from shared.documents.ejson import Document
+from shared.documents.stored import Storable
 from shared.requests import Reading
 
 type Changes = Document | list[Document]
@@ -46,10 +47,10 @@ class Access(Protocol):
     async def aggregate(self, pipeline: list[Document]) -> Reply:
         """Run a pipeline and return its documents, cut off at the cap."""
 
-    async def insert_one(self, document: Document) -> Reply:
+    async def insert_one(self, document: Storable) -> Reply:
         """Insert a document and return its _id, made here if it brought none."""
 
-    async def insert_many(self, documents: list[Document]) -> Reply:
+    async def insert_many(self, documents: Sequence[Storable]) -> Reply:
         """Insert documents and return their _ids."""
 
     async def update_one(self, condition: Document, changes: Changes, array_filters: Any, *, upsert: bool) -> Reply:
@@ -58,7 +59,7 @@ class Access(Protocol):
     async def update_many(self, condition: Document, changes: Changes, array_filters: Any, *, upsert: bool) -> Reply:
         """Change all documents that match."""
 
-    async def replace_one(self, condition: Document, replacement: Document, *, upsert: bool) -> Reply:
+    async def replace_one(self, condition: Document, replacement: Storable, *, upsert: bool) -> Reply:
         """Put another document in the place of the first that matches; its _id stays."""
 
     async def delete_one(self, condition: Document) -> Reply:

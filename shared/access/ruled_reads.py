@@ -1,7 +1,8 @@
 """Reads under the rules of the app: documents trimmed to what may be read.
 
-MongoDB finds documents, and the rules decide on each. What a call computes, by an expression or by a condition that
-could tell what is hidden, MongoDB computes on the visible part of those documents alone, which is sent to it.
+MongoDB finds documents, and the rules decide on each, unless a projection says what is visible of all. What a call
+computes, by an expression or by a condition that could tell what is hidden, MongoDB computes on the visible part of
+those documents alone, which is sent to it.
 """
 
 import asyncio
@@ -89,6 +90,11 @@ class RuledReads(Ruled):
         if is_tried_once or self.is_unsure(uses._replace(gaps=uses.gaps | sorted_by)):
             return await self._selected(reading, trimming, used)
         try:
+            shown = self._shown_by_mongodb(reading, trimming, used)
+            if shown is not None and await self.is_counted_exactly():
+                sent = reading._replace(filter=await self.condition(reading.filter), projection=shown)
+                collation = SIMPLE if self.rights.query.query else None  # whatever the collection may have become
+                return await self.full.texts(reads.find(self.target, sent, self.settings, collation=collation))
             if trimming is None:
                 visible = await self._found(reading, StoredTrimming(self.rights), used)
             elif trimming.sent:
@@ -101,6 +107,16 @@ class RuledReads(Ruled):
                 raise
             return await self._selected(reading, trimming, used)
         return await self.full.texts(self._computed(visible, [{"$project": reading.projection}]))
+
+    def _shown_by_mongodb(self, reading: Reading, trimming: Trimming | None, used: set[Path]) -> Document | None:
+        """Return the projection by which MongoDB leaves of what it finds just what is visible; None where rules decide.
+
+        It trusts MongoDB with no more than the stages do that are put in front of a pipeline.
+        """
+        shown = self.rights.shown_of_each
+        if shown is None or trimming is None or not trimming.is_by_name or not self.rights.finds_just_visible(used):
+            return None
+        return None if shown and reading.projection else shown or reading.projection
 
     async def _selected(self, reading: Reading, trimming: Trimming | None, used: set[Path]) -> _Texts:
         """Return what MongoDB selects of the visible parts, where stored documents may match by what is hidden.

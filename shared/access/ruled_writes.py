@@ -11,7 +11,6 @@ from typing import Any, NamedTuple, NoReturn
 
 import bson
 from bson.raw_bson import RawBSONDocument
-from bson.timestamp import Timestamp
 from pymongo import ReturnDocument
 from pymongo.errors import OperationFailure
 
@@ -22,7 +21,8 @@ from shared.access.ruled import in_parts
 from shared.access.ruled_matches import AT_ONCE, RuledMatches
 from shared.access.schema_check import SchemaCheck
 from shared.documents.ejson import Document
-from shared.documents.elements import DBREF_MARK, decoded
+from shared.documents.elements import DBREF_MARK, decoded, has_empty_timestamp
+from shared.documents.stored import Encoded, Storable
 from shared.errors import CommandFailedError, DataAPIError, DeniedWriteError, NoRoleError
 from shared.mongo.clients import RAW
 from shared.mongo.deadlines import Session, transaction
@@ -39,7 +39,7 @@ _NOBODY: Document = {"$nor": [{}]}
 class RuledWrites(RuledMatches):
     """The writes of one collection as the rules open it to one call."""
 
-    async def insert_one(self, document: Document) -> Reply:
+    async def insert_one(self, document: Storable) -> Reply:
         """Insert a document if its role and the schema allow it."""
         (new,) = await turns.taken(self._insertable([document]))
         if new.is_dated:
@@ -48,7 +48,7 @@ class RuledWrites(RuledMatches):
             await self.target.insert_one(RawBSONDocument(new.raw, RAW))
         return self.full.reply({"insertedId": new.id}, 1)
 
-    async def insert_many(self, documents: list[Document]) -> Reply:
+    async def insert_many(self, documents: Sequence[Storable]) -> Reply:
         """Insert all documents, or none."""
         new = await turns.taken(self._insertable(documents))
         if len(new) == 1 and not new[0].is_dated:
@@ -67,9 +67,9 @@ class RuledWrites(RuledMatches):
         update = _Update(condition, changes, array_filters, self._touched(changes, array_filters), upsert)
         return self._updated(await self._transaction(lambda session: self._update_many(session, update)))
 
-    async def replace_one(self, condition: Document, replacement: Document, *, upsert: bool) -> Reply:
+    async def replace_one(self, condition: Document, replacement: Storable, *, upsert: bool) -> Reply:
         """Put another document in the place of the first visible one that matches."""
-        update = _Update(condition, replacement, None, None, upsert, is_replacement=True)
+        update = _Update(condition, inserts.sent(replacement), None, None, upsert, is_replacement=True)
         return self._updated(await self._transaction(lambda session: self._update_one(session, update)))
 
     async def delete_one(self, condition: Document) -> Reply:
@@ -92,18 +92,18 @@ class RuledWrites(RuledMatches):
     def _schema_check(self) -> SchemaCheck:
         return SchemaCheck(self.schema, self.rights, self.expansions, self.settings)
 
-    def _insertable(self, documents: Sequence[Document]) -> Steps[list["_New"]]:
+    def _insertable(self, documents: Sequence[Storable]) -> Steps[list["_New"]]:
         """Return new documents as the bytes that were checked, all of them before the first is sent."""
         new = []
         for position, document in enumerate(documents):
-            id_, raw = yield from inserts.encoded(document)
+            raw, id_ = yield from inserts.encoded(document)
             yield
             # a reference is an object here that is stored as a document
-            values = None if DBREF_MARK in raw else document if "_id" in document else {"_id": id_, **document}
+            values = None if isinstance(document, Encoded) or DBREF_MARK in raw else {"_id": id_, **document}
             with _about(position):
                 inserts.refuse_large(raw)
                 self._check_insert(raw, values)
-            new.append(_New(id_, raw, any(map(_is_now, document.values()))))
+            new.append(_New(id_, raw, has_empty_timestamp(raw)))
             yield
         return new
 
@@ -136,7 +136,7 @@ class RuledWrites(RuledMatches):
             return await self._upserted(session, update)
         await self._check_touched(found, update)
         update = update.of_existing()
-        if not update.changes and not update.is_replacement:
+        if not update.is_replacement and not update.changes:
             return {"matchedCount": 1, "modifiedCount": 0}
         condition = self.again({"_id": {"$eq": _id(found[0])}}, update.condition)
         new = await self._changed(session, condition, update, upsert=False)
@@ -267,11 +267,6 @@ def _about(position: int) -> Iterator[None]:
     except DataAPIError as error:
         error.position = position
         raise
-
-
-def _is_now(value: Any) -> bool:
-    """Tell whether MongoDB stores its own time in place of a value at the top of a new document."""
-    return type(value) is Timestamp and value.time == value.inc == 0
 
 
 def _id(raw: bytes) -> Any:

@@ -68,6 +68,11 @@ class Trimming:
         return None
 
     @property
+    def is_by_name(self) -> bool:
+        """Whether the projection, if there is one, names fields and nothing else."""
+        return not self.sent and self._slices is None
+
+    @property
     def parts(self) -> set[Path]:
         """The arrays of which elements are matched: all of each must be readable."""
         return {(name,) for name in self._matched}

@@ -1,18 +1,20 @@
 """Custom user data: the document of the app's own database that belongs to a user."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from shared.app.exported import ExportedApp
 from shared.documents.elements import decoded
 from shared.mongo.clients import Clients
 from shared.rules.values import path, walk
+
+if TYPE_CHECKING:
+    from shared.app.exported import ExportedApp
 
 
 class CustomData:
     """The collection that the app names for it."""
 
-    def __init__(self, clients: Clients, exported: ExportedApp) -> None:
+    def __init__(self, clients: Clients, exported: "ExportedApp") -> None:
         """Take where it is, and what names it."""
         self._clients = clients
         self._exported = exported

@@ -4,13 +4,15 @@ import hmac
 import time
 from collections.abc import Mapping
 from hashlib import sha256
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from bson.objectid import ObjectId
 
-from shared.app.exported import ExportedApp
 from shared.errors import InvalidSessionError, Unavailable, UnavailableError
 from shared.settings import Settings
+
+if TYPE_CHECKING:
+    from shared.app.exported import ExportedApp
 
 type Kind = Literal["access", "refresh"]
 
@@ -26,7 +28,7 @@ DEVICE = "000000000000000000000000"
 class Tokens:
     """Signs and verifies the tokens of a deployment."""
 
-    def __init__(self, settings: Settings, exported: ExportedApp) -> None:
+    def __init__(self, settings: Settings, exported: "ExportedApp") -> None:
         """Take the secret, and the app that names the issuer."""
         self._settings = settings
         self._exported = exported

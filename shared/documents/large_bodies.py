@@ -8,8 +8,9 @@ import orjson
 from bson.binary import Binary
 from bson.code import Code
 
-from shared.documents import ejson, json_slices
-from shared.documents.ejson import TO_READ, Document
+from shared.documents import ejson, json_slices, wrappers
+from shared.documents.ejson import Document
+from shared.documents.wrappers import TO_READ, TooDeepError
 from shared.turns import Steps
 
 LARGE = 128 * 1024
@@ -37,7 +38,7 @@ def loads(body: bytes, most_levels: int, most_members: int, size: int = json_sli
         braces = yield from _count(body, b"{")
         if colons > most_members or brackets + braces > levels_left:
             yield from ejson.checked(members, levels_left, most_members)
-    except ejson.TooDeepError:
+    except TooDeepError:
         raise ejson.too_deep(most_levels) from None
     return members
 
@@ -84,16 +85,16 @@ class _Reader:
         for place, item in enumerate(items):
             if type(item) in TO_READ:
                 items[place] = (
-                    (yield from self._read(item, room)) if id(item) in self._large else ejson.read(item, room)
+                    (yield from self._read(item, room)) if id(item) in self._large else wrappers.read(item, room)
                 )
             yield
 
     def _read(self, value: Any, room: int) -> Steps[Any]:
         if id(value) not in self._large:
-            return ejson.read(value, room)
-        if type(value) is dict and not ejson.WRAPPER_NAMES.isdisjoint(value):
+            return wrappers.read(value, room)
+        if type(value) is dict and not wrappers.WRAPPER_NAMES.isdisjoint(value):
             return (yield from self._unwrapped(value, room))
-        ejson.refuse_depth(room)
+        wrappers.refuse_depth(room)
         if type(value) is list:
             yield from self._read_items(value, room - 1)
             return value
@@ -108,11 +109,11 @@ class _Reader:
         if type(value.get("$binary")) is dict:
             return (yield from _binary(value, room))
         if "$code" not in value or id(value.get("$scope")) not in self._large:
-            return ejson.unwrapped(value, room)
-        code = ejson.unwrapped({**value, "$scope": {}}, room)
+            return wrappers.read(value, room)
+        code = wrappers.read({**value, "$scope": {}}, room)
         scope = yield from self._read(value["$scope"], room - 1)
         if type(scope) is not dict:
-            raise ejson.malformed("$scope")
+            raise wrappers.malformed("$scope")
         return Code(str(code), scope)
 
 
@@ -120,10 +121,10 @@ def _binary(value: Document, room: int) -> Steps[Any]:
     """Return what the wrapper of a binary is, whose base64 is read in slices of whole groups."""
     content = value["$binary"].get("base64")
     if type(content) is not str or not content or "=" in content[:-_GROUP] or len(content) % _GROUP:
-        return ejson.unwrapped(value, room)
+        return wrappers.read(value, room)
     parts = []
     for start in range(0, len(content), _LOOK):
         part = {**value, "$binary": {**value["$binary"], "base64": content[start : start + _LOOK]}}
-        parts.append(ejson.unwrapped(part, room))
+        parts.append(wrappers.read(part, room))
         yield
     return Binary(b"".join(parts), parts[0].subtype)

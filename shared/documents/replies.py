@@ -1,7 +1,8 @@
 """BSON -> the text of a reply, as plain JSON or as canonical Extended JSON (pure).
 
 Documents arrive as the bytes that MongoDB sent. PyMongo's C decoder reads them and hands every value of a type that
-JSON lacks, by the table of the wanted format, to a function below; orjson then writes what comes out.
+JSON lacks, by the table of the wanted format, to a function below; orjson then writes what comes out. Where there is
+native code, it is asked first, and gives the same bytes or None.
 """
 
 from base64 import b64encode
@@ -28,8 +29,9 @@ from bson.regex import Regex
 from bson.timestamp import Timestamp
 from orjson import Fragment
 
-from shared.documents import dates
+from shared.documents import dates, decimals
 from shared.documents.elements import DBREF_MARK, UnreadDocument, pieces
+from shared.documents.transcoder import Writer as Native
 from shared.turns import Steps
 
 type Format = Literal["JSON", "EJSON"]
@@ -40,50 +42,71 @@ CONTENT_TYPES: dict[Format, str] = {"JSON": "application/json", "EJSON": "applic
 PIECE = 64 * 1024
 """Bytes of documents that are made text, or decided on, at once: some milliseconds."""
 
+NATIVE_PIECE = 512 * 1024
+"""The same in native code."""
+
 _VALUES_AT_ONCE = 500
 _EXACT_DOUBLE = 2.0**53
 _REGEX_LETTERS = ((2, "i"), (4, "l"), (8, "m"), (16, "s"), (32, "u"), (64, "x"))  # re's flags, in BSON's order
 
 
-def reply(members: Mapping[str, Any], form: Format) -> bytes:
+def reply(members: Mapping[str, Any], form: Format, native: Native | None) -> bytes:
     """Return a reply made of Python values, such as counters and inserted ids."""
-    return orjson.dumps(_decode(bson.encode(members), form))
+    return _text(bson.encode(members), form, native)
 
 
-def long_reply(name: str, values: Sequence[Any], form: Format) -> Steps[bytes]:
+def long_reply(name: str, values: Sequence[Any], form: Format, native: Native | None) -> Steps[bytes]:
     """Return a reply of one list of Python values."""
     texts = []
     for start in range(0, len(values), _VALUES_AT_ONCE):
-        some = {str(place): value for place, value in enumerate(values[start : start + _VALUES_AT_ONCE])}
-        texts.append(orjson.dumps([*_decode(bson.encode(some), form).values()])[1:-1])
+        some = _text(bson.encode({"": values[start : start + _VALUES_AT_ONCE]}), form, native)
+        texts.append(some.removeprefix(b'{"":[').removesuffix(b"]}"))
         yield
     return b'{"%b":[%b]}' % (name.encode(), b",".join(texts))
 
 
-def long_members(values: Mapping[str, Any], form: Format) -> Steps[bytes]:
+def long_members(values: Mapping[str, Any], form: Format, native: Native | None) -> Steps[bytes]:
     """Return an object of many Python values."""
     texts = []
     for some in batched(values.items(), _VALUES_AT_ONCE, strict=False):
-        texts.append(orjson.dumps(_decode(bson.encode(dict(some)), form))[1:-1])
+        texts.append(reply(dict(some), form, native)[1:-1])
         yield
     return b"{%b}" % b",".join(texts)
 
 
-def one_document(document: bytes | None, form: Format) -> bytes:
+def one_document(document: bytes | None, form: Format, native: Native | None) -> bytes:
     """Return findOne's reply for the BSON bytes of a document, or for none."""
     if document is None:
         return b'{"document":null}'
-    return orjson.dumps({"document": _decode(document, form)})
+    made = None if native is None else native.document(document, form)
+    return orjson.dumps({"document": _decode(document, form)}) if made is None else b'{"document":%b}' % made
 
 
-def batch_of_documents(batch: bytes, form: Format) -> tuple[bytes, int]:
+def batch_of_documents(batch: bytes, form: Format, native: Native | None) -> tuple[bytes, int]:
     """Return concatenated BSON documents, as a cursor gives them, as texts with commas between, and their number."""
+    made = None if native is None else native.batch(batch, form)
+    if made is not None:
+        return made
     decoded = _decode_all(batch, form) if batch else []
     return orjson.dumps(decoded)[1:-1], len(decoded)
 
 
-def texts_of_documents(batch: bytes, form: Format) -> Steps[tuple[list[bytes], int]]:
-    """Return the same in several texts, of which only a piece is objects at a time, which take many times its bytes."""
+def texts_of_documents(batch: bytes, form: Format, native: Native | None) -> Steps[tuple[list[bytes], int]]:
+    """Return the same in several texts."""
+    if native is None:
+        return (yield from _texts_of_objects(batch, form))
+    found, documents = [], 0
+    for piece in pieces(batch, NATIVE_PIECE):
+        made = native.batch(piece, form)
+        yield
+        texts, number = (yield from _texts_of_objects(piece, form)) if made is None else ([made[0]], made[1])
+        found += texts
+        documents += number
+    return found, documents
+
+
+def _texts_of_objects(batch: bytes, form: Format) -> Steps[tuple[list[bytes], int]]:
+    """Return them where only a piece is objects at a time, which take many times its bytes."""
     found, documents = [], 0
     for piece in pieces(batch, PIECE):
         decoded = _decode_all(piece, form) if piece else []
@@ -116,6 +139,11 @@ def many_documents(texts: Iterable[bytes]) -> list[bytes]:
         if text:
             parts += (text, b",")
     return [*parts[: max(1, len(parts) - 1)], b"]}"]
+
+
+def _text(document: bytes, form: Format, native: Native | None) -> bytes:
+    made = None if native is None else native.document(document, form)
+    return orjson.dumps(_decode(document, form)) if made is None else made
 
 
 def _decode(document: bytes, form: Format) -> Any:
@@ -179,7 +207,7 @@ _JSON: dict[type, Writer] = {
     Code: _json_code,
     DBRef: lambda value: {"DB": value.collection, "Pointer": str(value.id)},
     DatetimeMS: lambda value: dates.to_iso(int(value)),
-    Decimal128: str,
+    Decimal128: lambda value: decimals.text(value.bid),
     MaxKey: lambda _value: {},
     MinKey: lambda _value: {},
     ObjectId: lambda value: value.binary.hex(),
@@ -195,7 +223,7 @@ _CANONICAL: dict[type, Writer] = {
     Code: _canonical_code,
     DBRef: lambda value: {"$dbPointer": {"$ref": value.collection, "$id": {"$oid": str(value.id)}}},
     DatetimeMS: dates.canonical_far_date,
-    Decimal128: lambda value: {"$numberDecimal": str(value)},
+    Decimal128: lambda value: {"$numberDecimal": decimals.text(value.bid)},
     Int64: lambda value: {"$numberLong": str(value)},
     MaxKey: lambda _value: {"$maxKey": 1},
     MinKey: lambda _value: {"$minKey": 1},

@@ -20,6 +20,7 @@ from shared.auth.accounts import Caller
 from shared.documents import large_bodies, replies
 from shared.documents.ejson import Document
 from shared.documents.replies import Format
+from shared.documents.stored import Stored
 from shared.endpoint import etags
 from shared.endpoint.accept import reply_format
 from shared.endpoint.addresses import client_address
@@ -136,7 +137,9 @@ class Call:
             return open_uncached(service, request, self._caller, view, self.form)
 
         target = service.clients.collection(request.data_source, request.database, request.collection)
-        writing = Bulk(target, service.settings, self.form, opened, ordered=request.ordered)
+        writing = Bulk(
+            target, service.settings, (self.form, service.transcoder.writer), opened, ordered=request.ordered
+        )
         async with Opening(writing, service.clients.places(request.data_source), exchange.departure):
             namespaces = [f"{request.database}.{request.collection}"]
             return await invalidating(writing.reply(operations), service.generations, namespaces, service.settings)
@@ -182,13 +185,14 @@ class Call:
 class Action(NamedTuple):
     """An action: its name in paths and in the log, what it does, whether it only reads, the status of its success.
 
-    Replies to what only reads can be cached, and get a tag then.
+    Replies to what only reads can be cached, and get a tag then. What is stored may be read to BSON at once.
     """
 
     name: str
     handle: Handler
     reads: bool
     success: HTTPStatus
+    stores: Stored | None = None
 
 
 class Actions(func.Blueprint):
@@ -201,11 +205,13 @@ class Actions(func.Blueprint):
         self.parts: Mapping[str, Action] = {}
         """The actions that an action of this blueprint may be made of."""
 
-    def action(self, name: str, *, reads: bool, success: HTTPStatus = HTTPStatus.OK) -> Callable[[Handler], Function]:
+    def action(
+        self, name: str, *, reads: bool, success: HTTPStatus = HTTPStatus.OK, stores: Stored | None = None
+    ) -> Callable[[Handler], Function]:
         """Make an Azure Function of a handler: the one decorator of ours, directly above def and below @bp.route."""
 
         def decorate(handle: Handler) -> Function:
-            made = self.by_name[name] = Action(name, handle, reads, success)
+            made = self.by_name[name] = Action(name, handle, reads, success, stores)
             # the platform matches routes without regard to case, Atlas did not
             is_exact = re.compile(rf"/app/[^/]+/endpoint/data/[^/]+/action/{name}/?").fullmatch
 
@@ -303,7 +309,7 @@ async def _call(exchange: Exchange, action: Action) -> Call:
         body = await decoded(body, encoding, limit, exchange.share)
     if len(body) >= large_bodies.LARGE:
         await exchange.share.work_on(await turns.taken(memory_of(body)))
-    document = await document_in(body, service)
+    document = await document_in(body, service, action.stores)
     form = reply_format(req.headers.get("accept"), service.settings, app)
     call = Call(exchange, document, caller, view, form, size=len(body))
     if "idempotency-key" in req.headers:

@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING
 import azure.functions as func
 
 from shared import turns
-from shared.documents import ejson, large_bodies
+from shared.documents import ejson, large_bodies, stored_bodies
 from shared.documents.ejson import Document
+from shared.documents.stored import Stored
 from shared.errors import BodyTooLargeError, InvalidJSONError, LengthRequiredError
 
 if TYPE_CHECKING:
@@ -35,11 +36,16 @@ def refuse_body(exchange: "Exchange") -> None:
         raise LengthRequiredError("request body must be sent with a Content-Length")
 
 
-async def document_in(body: bytes, service: "Service") -> Document:
+async def document_in(body: bytes, service: "Service", stores: Stored | None = None) -> Document:
     """Return the object in a body; raise if it holds too much or is none."""
     settings = service.settings
     if not service.complexity.is_few(body):
         await turns.taken(service.complexity.body(body))
+    reader = service.transcoder.reader
+    if stores is not None and reader is not None:
+        steps = stored_bodies.loads(reader, body, stores, settings.max_nesting, settings.max_members)
+        if (document := await turns.taken(steps)) is not None:
+            return document
     try:
         if len(body) < large_bodies.LARGE:
             return ejson.loads(body, settings.max_nesting, settings.max_members)

@@ -109,7 +109,9 @@ class Transaction:
                     raise ReadTooLargeError(f"the replies exceed {self._service.settings.max_read_bytes} bytes")
                 if is_referred:
                     values[place] = _values(reply)
-                    reply = reply._replace(parts=[replies.reply(values[place], self._call.form)])
+                    reply = reply._replace(
+                        parts=[replies.reply(values[place], self._call.form, self._service.transcoder.writer)]
+                    )
             made.append(reply)
         parts = [part for reply in made for part in (b",", *reply.parts)]
         written = [each for each, operation in zip(made, self._operations, strict=True) if not operation.action.reads]

@@ -49,11 +49,15 @@ async def first(target: Collection, reading: Reading, settings: Settings) -> byt
 
 
 async def find(
-    target: Collection, reading: Reading, settings: Settings, batch_size: int = AT_ONCE
+    target: Collection,
+    reading: Reading,
+    settings: Settings,
+    batch_size: int = AT_ONCE,
+    collation: Mapping[str, Any] | None = None,
 ) -> AsyncGenerator[bytes]:
     """Give what matches in batches of concatenated BSON documents; raise if they exceed MAX_READ_BYTES."""
     if 0 < reading.limit <= AT_ONCE and not is_current():
-        batch = await _only_batch(target, reading, settings)
+        batch = await _only_batch(target, reading, settings, collation)
         if batch is not None:
             await _hold(len(batch), len(batch), settings)
             yield batch
@@ -65,6 +69,7 @@ async def find(
         limit=reading.limit,
         skip=reading.skip,
         batch_size=batch_size,
+        collation=collation,
         max_time_ms=left_ms(settings.mongo_db_timeout_ms),
     )
     async with aclosing(batches(cursor, settings)) as all_of_them:  # closed with this, as its cursor must be
@@ -145,14 +150,18 @@ async def _first_by_driver(target: Collection, reading: Reading, settings: Setti
         sort=reading.sort,
         max_time_ms=left_ms(settings.mongo_db_timeout_ms),
     )
-    return None if found is None else found.raw
+    return None if found is None else bytes(found.raw)  # a view of the whole reply in some cases
 
 
-async def _only_batch(target: Collection, reading: Reading, settings: Settings) -> bytes | None:
+async def _only_batch(
+    target: Collection, reading: Reading, settings: Settings, collation: Mapping[str, Any] | None
+) -> bytes | None:
     """Return all that matches, None if it is more than one reply holds or could not be read just now."""
-    options = {"limit": reading.limit, "batchSize": reading.limit}
+    options: dict[str, Any] = {"limit": reading.limit, "batchSize": reading.limit}
     if reading.skip:
         options["skip"] = reading.skip
+    if collation is not None:
+        options["collation"] = collation
     try:
         cursor, address = await _asked(target, reading, settings, options)
     except (ConnectionFailure, OperationFailure) as error:

@@ -9,7 +9,7 @@ from shared.rules.fields import FieldRule
 from shared.rules.masks import WHOLE, Mask
 from shared.rules.roles import Role
 from shared.rules.translations import EVERYTHING, NOTHING, UNKNOWN, Translation, all_of, any_of
-from shared.rules.values import Path, Use
+from shared.rules.values import Path, Use, is_exact
 from shared.rules.visibility import CLOSED, OPEN, Asked, Members, Part
 from shared.rules.writing import Writing
 
@@ -99,6 +99,8 @@ class BoundRole:
         if is_open or self._fields.shown is None:
             return None
         names, other = self._fields.shown
+        if not all(each and each[0] != "$" and not {".", "\0"} & {*each} and is_exact(each) for each in names):
+            return None  # it would be a path, or nothing that MongoDB takes
         if other:
             return dict.fromkeys(names, 0)
         return {"_id": int("_id" in names), **dict.fromkeys(names, 1)} if names else None

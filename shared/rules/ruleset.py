@@ -228,27 +228,37 @@ class Rights:
         role = self.role(context)
         return Decision(False, None, NO_ROLE) if role is None else role.writing.may_delete(old, context)
 
+    @cached_property
+    def shown_of_each(self) -> dict[str, Any] | None:
+        """The projection to what may be read of every document that the query finds, {} for all; None if it varies."""
+        visible = _plain_projections(self)
+        if visible is None or not self.query.exact:
+            return None
+        by_role, by_filters = visible
+        return None if by_role and by_filters else by_role or by_filters
+
     def readable_stages(self) -> list[dict[str, Any]] | None:
         """Return the stages that leave of a collection just what the caller may read, None if stages cannot say it."""
-        if self.reads_whole:
-            visible: dict[str, Any] | None = {}
-            exact = self.query.exact
-        elif len(self.roles) == 1:
-            role = self.roles[0]
-            visible = role.plain_projection()
-            exact = all_of([self._filtered, role.applied, role.filtered]).exact
-        else:
+        projections = _plain_projections(self)
+        if projections is None:
             return None
-        left = {} if self.projection is None else dict(self.projection.source)
-        if visible is None or not exact or any("." in name for name in left):
+        visible, left = projections
+        if not (self.query if self.reads_whole else self._found_by(self.roles[0])).exact:
             return None
-        stages: list[dict[str, Any]] = [{"$match": self.query.query}] if self.query.query else []
-        if visible:
-            stages += [{"$project": visible}, {"$match": {"$expr": {"$ne": ["$$ROOT", {}]}}}]
-        if left:
-            stages.append({"$project": left})
-        # made anew, else a field that is set later comes to the place of a hidden one of its name
-        return [*stages, {"$replaceWith": {"$mergeObjects": ["$$ROOT"]}}] if visible or left else stages
+        return _stages(self.query.query, visible, left)
+
+    def _found_by(self, role: BoundRole) -> Translation:
+        return all_of([self._filtered, role.applied, role.filtered])
+
+
+def _plain_projections(rights: Rights) -> tuple[dict[str, Any], dict[str, Any]] | None:
+    """Return what roles and then filters leave of every document, {} for all; None if projections cannot say it."""
+    if rights.reads_whole:
+        visible: dict[str, Any] | None = {}
+    else:
+        visible = rights.roles[0].plain_projection() if len(rights.roles) == 1 else None
+    left = {} if rights.projection is None else dict(rights.projection.source)
+    return None if visible is None or any("." in name for name in left) else (visible, left)
 
 
 def _candidates(roles: Sequence[Role], context: Context) -> list[tuple[Role, Translation]]:
@@ -261,6 +271,16 @@ def _candidates(roles: Sequence[Role], context: Context) -> list[tuple[Role, Tra
         if applies != NOTHING:
             found.append((role, applies))
     return found
+
+
+def _stages(query: dict[str, Any], visible: dict[str, Any], left: dict[str, Any]) -> list[dict[str, Any]]:
+    stages: list[dict[str, Any]] = [{"$match": query}] if query else []
+    if visible:
+        stages += [{"$project": visible}, {"$match": {"$expr": {"$ne": ["$$ROOT", {}]}}}]
+    if left:
+        stages.append({"$project": left})
+    # made anew, else a field that is set later comes to the place of a hidden one of its name
+    return [*stages, {"$replaceWith": {"$mergeObjects": ["$$ROOT"]}}] if visible or left else stages
 
 
 def _merged(filters: Sequence[Filter]) -> Projection | None:

@@ -2,13 +2,15 @@
 
 import json
 from datetime import UTC, datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import pytest
 
-from admin.doctor import databases
+from admin.doctor import checks, databases
 from local import ports
 from local.mongod import Mongod
+from shared.documents import transcoder
+from shared.documents.transcoder import Transcoder, Writer
 from shared.mongo.control import INDEXES
 from tests.admin.conftest import Command, Done
 from tests.functions.rules.conftest import SETTINGS
@@ -95,6 +97,31 @@ def test_an_address_of_valkey_that_cannot_be_used_is_a_problem(command: Command)
 
     assert parsed(done).has("Valkey", "problem", "REDIS_URL cannot be used")
     assert SECRET not in (done.stdout + done.stderr).decode()
+
+
+@pytest.mark.parametrize("choice", ["auto", "off"])
+async def test_native_code_is_told_as_it_is(command: Command, choice: str) -> None:
+    (expected,) = [each async for each in checks.of_native_code(transcoder.load(choice))]
+
+    said = parsed(command("doctor", "--json", NATIVE=choice))
+
+    assert said.has("native code", expected.level, expected.sentence)
+
+
+@pytest.mark.parametrize(
+    ("found", "level", "sentence"),
+    [
+        pytest.param(Transcoder("1", cast("Writer", object())), "ok", "version 1 writes replies", id="in use"),
+        pytest.param(Transcoder("off"), "ok", "is off: Python writes replies", id="off"),
+        pytest.param(Transcoder("missing"), "warning", "cannot be used (missing): Python writes replies", id="missing"),
+        pytest.param(Transcoder("broken"), "warning", "cannot be used (broken): Python writes replies", id="broken"),
+    ],
+)
+async def test_native_code_that_cannot_be_used_is_a_warning(found: Transcoder, level: str, sentence: str) -> None:
+    (finding,) = [each async for each in checks.of_native_code(found)]
+
+    assert finding.level == level
+    assert finding.sentence.startswith(sentence)
 
 
 def test_a_wrong_setting_is_a_problem(command: Command) -> None:

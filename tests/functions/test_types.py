@@ -8,8 +8,11 @@ import pytest
 from bson.codec_options import CodecOptions
 from bson.raw_bson import RawBSONDocument
 
+from shared.documents import transcoder
+from shared.service import process
 from tests.bson_types import OID, ROWS, STORED_ROWS, Row, cases, document, element
 from tests.conftest import Post, errors_only, request_body
+from tests.hosts import Worker
 
 EJSON = "application/ejson"
 RAW = CodecOptions[RawBSONDocument](document_class=RawBSONDocument)
@@ -62,6 +65,25 @@ async def test_a_document_of_every_type_is_stored_exactly(post: Post, database: 
 async def test_a_document_of_every_type_is_shown_in_both_formats(post: Post, database: Any, rows: list[Row]) -> None:
     await database.items.insert_one(RawBSONDocument(stored(rows)))
 
+    await assert_shown(post, rows)
+
+
+@pytest.mark.parametrize("choice", ["auto", "off"])
+@pytest.mark.parametrize(
+    "rows", [pytest.param(ROWS, id="all types"), pytest.param(STORED_ROWS, id="what others stored")]
+)
+async def test_a_document_of_every_type_is_shown_with_native_code_and_without(
+    worker: Worker, key: str, database: Any, configured: pytest.MonkeyPatch, rows: list[Row], choice: str
+) -> None:
+    configured.setenv("NATIVE", choice)
+    await database.items.insert_one(RawBSONDocument(stored(rows)))
+
+    await assert_shown(Post(worker, key), rows)
+    assert process.service().transcoder == transcoder.load(choice)
+
+
+async def assert_shown(post: Post, rows: list[Row]) -> None:
+    """Assert that the one document is shown with each row's value under its name, by each action, in both forms."""
     one_json = await post("findOne", accept="application/json")
     one_ejson = await post("findOne", accept=EJSON)
     all_json = await post("find", accept="application/json")

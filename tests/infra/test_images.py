@@ -77,7 +77,17 @@ def test_the_bases_have_the_python_of_the_project() -> None:
 
 
 def test_the_build_is_given_what_a_release_is_made_of_and_nothing_else() -> None:
-    assert allowed() == {*release.SHIPPED, *release.SERVED, "infra/entrypoint.sh", "infra/release.py"}
+    builds = {f"infra/{name}" for name in ("__init__.py", "entrypoint.sh", "locks.py", "native.py", "release.py")}
+
+    assert allowed() == {*release.SHIPPED, *release.SERVED, *builds, "native", "requirements-dev.txt"}
+
+
+@pytest.mark.parametrize(
+    ("built", "command"),
+    [("python", "infra.release compile /app"), ("functions", "infra.release load /home/site/wwwroot")],
+)
+def test_an_image_is_not_built_unless_it_loads_what_the_builder_compiled(built: str, command: str) -> None:
+    assert re.search(rf"^RUN PYTHONPATH=/build python (-B )?-m {command} +&&", stage(built), re.MULTILINE)
 
 
 def test_the_image_sees_only_what_is_named() -> None:

@@ -3,8 +3,10 @@
 import importlib.metadata
 import importlib.util
 import os
+import shutil
 import subprocess
 import sys
+import sysconfig
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,12 +15,17 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from infra import release
+from infra import azure_linux, locks, native, release
 from local.mongod import Mongod
 from tests.hosts import ROOT
 from tests.infra.test_pipeline import admin_script
 
 pytestmark = pytest.mark.full  # it builds two packages
+
+needs_a_compiler = pytest.mark.skipif(
+    sysconfig.get_platform() != "linux-x86_64" or shutil.which("g++") is None,
+    reason="g++ is not installed, or does not compile for Azure's Linux",
+)
 
 PACKAGES = release.DEPENDENCIES.as_posix()
 SERVER = {"h11", "httptools", "uvicorn", "uvloop"}
@@ -102,9 +109,9 @@ def test_the_packages_are_the_locked_ones_without_a_server(
     locked = {name.split("==")[0] for name in (ROOT / "requirements.txt").read_text().splitlines() if "==" in name[:60]}
     elsewhere = {"colorama"}  # Windows only
 
-    assert distributions.keys() == {name for name in locked if not name.startswith(" ")} - SERVER - elsewhere - {
-        "click"
-    }
+    assert distributions.keys() - {native.DISTRIBUTION} == {
+        name for name in locked if not name.startswith(" ")
+    } - SERVER - elsewhere - {"click"}
     assert not distributions.keys() & TOOLS
 
 
@@ -122,6 +129,35 @@ def test_every_extension_is_for_azures_linux(package: zipfile.ZipFile) -> None:
 
     assert [name for name in extensions if not name.endswith(suffixes)] == []
     assert len(extensions) > 10
+
+
+@needs_a_compiler
+def test_what_native_compiles_is_in_it_and_asks_azures_linux_for_nothing_that_is_missing(packages: list[Path]) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "infra.azure_linux", str(packages[0])],
+        cwd=ROOT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@needs_a_compiler
+def test_what_native_compiles_has_the_tag_of_azures_linux(
+    distributions: dict[str, importlib.metadata.Distribution],
+) -> None:
+    assert f"Tag: cp313-cp313-{azure_linux.PLATFORM}\n" in (distributions[native.DISTRIBUTION].read_text("WHEEL") or "")
+
+
+@needs_a_compiler
+def test_a_release_whose_compiled_code_does_not_load_is_found(unpacked: Path, tmp_path: Path) -> None:
+    broken = tmp_path / "release"
+    shutil.copytree(unpacked, broken, copy_function=os.link)
+    (module, *_) = (broken / release.DEPENDENCIES / native.PACKAGE).glob("*.so")
+    module.unlink()
+    module.write_bytes(b"for another machine")
+
+    with pytest.raises(subprocess.CalledProcessError):
+        release.functions_in(broken)
 
 
 def test_every_module_is_compiled_to_a_file_that_python_trusts_unseen(package: zipfile.ZipFile) -> None:
@@ -163,6 +199,24 @@ def test_an_admin_process_of_the_package_passes_its_exit_code_on(packages: list[
     assert "no MongoDB is configured" in done.stderr
 
 
+def test_an_admin_process_of_the_package_runs_where_what_native_compiles_does_not_load(
+    packages: list[Path], tmp_path: Path
+) -> None:
+    elsewhere = tmp_path / "elsewhere.zip"
+    with zipfile.ZipFile(packages[0]) as package, zipfile.ZipFile(elsewhere, "w") as other:
+        for name in package.namelist():
+            content = b"for another machine" if f"/{native.PACKAGE}/" in name and ".so" in name else package.read(name)
+            other.writestr(name, content)
+
+    done = subprocess.run(
+        [str(ROOT / "infra/admin.sh"), str(elsewhere), "keys", "list"],
+        env={"PATH": os.environ["PATH"], "PYTHON": sys.executable}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+    assert done.returncode == 2
+    assert "no MongoDB is configured" in done.stderr
+
+
 @pytest.mark.parametrize(
     ("unused", "left"),
     [
@@ -181,4 +235,4 @@ def test_a_lock_without_a_package_lacks_what_only_that_one_asked_for(unused: set
         "e==1\n    # via\n    #   a\n    #   c\n"
     )
 
-    assert release.without(lock, frozenset(unused)) == (lock if left is None else left)
+    assert locks.without(lock, frozenset(unused)) == (lock if left is None else left)

@@ -137,7 +137,7 @@ def test_every_script_is_one_target_of_make() -> None:
         ("Check", ["make check", "make check-bicep", "make check-tag TAG=$(Build.SourceBranchName)"]),
         ("Test", ["make test DEPTH=full", "make test-mongo MONGO=$(mongo) DEPTH=full"]),
         ("Torture", ["make haproxy", "make torture"]),
-        ("Package", ["make package-twice", "make sbom", "make audit"]),
+        ("Package", ["make package-twice", "make check-package", "make sbom", "make audit"]),
         (
             "Image",
             ["make image", "make image-smoke", "make image-scan", 'make image-push REGISTRIES="$(registries)"'],
@@ -146,6 +146,15 @@ def test_every_script_is_one_target_of_make() -> None:
 )
 def test_a_stage_does(stage: str, expected: list[str]) -> None:
     assert scripts(stage) == expected
+
+
+def test_the_package_is_built_where_the_images_are() -> None:
+    (job,) = STAGES["Package"]["jobs"]
+    builder = re.search(r"^ARG BUILDER=(\S+)$", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
+    assert builder is not None
+
+    assert job["container"] == builder[1]
+    assert [step for step in job["steps"] if "task" in step] == []  # an agent's own Python needs the agent's glibc
 
 
 def test_the_tests_run_on_both_versions_of_mongodb() -> None:

@@ -5,15 +5,14 @@ from collections.abc import Iterator
 from itertools import product
 from typing import Any
 
-import msgspec
 import pytest
 from bson.int64 import Int64
-from msgspec.inspect import AnyType, DictType, ListType, StructType, UnionType, type_info
+from msgspec.inspect import AnyType, CustomType, DictType, ListType, StructType, UnionType, type_info
 
 import function_app
 from shared.errors import DataAPIError, InvalidParameterError, MissingParameterError, WrongTypeError
 from shared.operators import Place
-from shared.requests import Request, sort_keys, whole
+from shared.requests import Request, StoredDocument, sort_keys, whole
 from shared.writes import Delete, InsertMany, Update
 
 NAMESPACE = {"dataSource": "s", "database": "d", "collection": "c"}
@@ -90,7 +89,7 @@ def sentinels(member: str, kind: Any) -> list[Any]:
     if isinstance(kind, UnionType):
         return [value for each in kind.types for value in sentinels(member, each)]
     assert not isinstance(kind, AnyType), f"{member} may be anything"
-    if isinstance(kind, DictType):
+    if isinstance(kind, DictType) or (isinstance(kind, CustomType) and kind.cls is StoredDocument):
         return [{mark: {"sentinel": member}}]
     if isinstance(kind, ListType):
         is_of_documents = isinstance(kind.item_type, DictType) or member in {"documents", "requests"}  # looked at there
@@ -129,11 +128,17 @@ def test_every_kind_of_request_is_looked_at() -> None:
             }, made.name
 
 
+def test_actions_name_what_they_store() -> None:
+    named = {made.stores.member for group in function_app.ACTIONS for made in group.by_name.values() if made.stores}
+
+    assert named == DATA
+
+
 @pytest.mark.parametrize(
     ("kind", "members"), [pytest.param(kind, form, id=kind.__name__) for kind in REQUESTS for form in forms(kind)]
 )
 def test_all_that_is_not_data_is_interpreted(kind: type[Request], members: dict[str, Any]) -> None:
-    request = msgspec.convert(NAMESPACE | members, kind)
+    request = kind.from_body(NAMESPACE | members)
 
     looked_at = [value for _, value in request.interpreted() if value]
 

@@ -152,7 +152,8 @@ class Judge:
         if isinstance(request, Aggregate):
             field_paths.refuse_stages(request.pipeline)
         if isinstance(request, InsertOne | InsertMany):
-            for new in [request.document] if isinstance(request, InsertOne) else request.documents:
+            made: list[Any] = [request.document.content] if isinstance(request, InsertOne) else request.documents
+            for new in made:
                 rights.may_insert(bson.encode(new))
             return
         used = set() if isinstance(request, Aggregate) else self._used(request.filter)

@@ -20,8 +20,10 @@ import pytest
 from bson.errors import InvalidDocument
 
 from shared.documents import ejson, replies
+from shared.documents.transcoder import Writer
 from shared.errors import InvalidJSONError
 from tests.hosts import ROOT
+from tests.native import agree, built
 
 FILES = [
     "array", "binary", "boolean", "code", "code_w_scope", "datetime", "dbpointer", "dbref", "decimal128-1",
@@ -99,9 +101,9 @@ def failing(cases: list[Case], holds: Callable[[Case], bool]) -> set[str]:
     return {case["description"] for case in cases if not holds(case)}
 
 
-def shown(data: str) -> Any:
+def shown(data: str, native: Writer | None) -> Any:
     """Return the Extended JSON of a reply for hexadecimal BSON, parsed with the order of its members."""
-    return ordered(replies.one_document(bytes.fromhex(data), "EJSON").decode())
+    return ordered(replies.one_document(bytes.fromhex(data), "EJSON", native).decode())
 
 
 def ordered(text: str) -> Any:
@@ -135,30 +137,45 @@ def test_every_file_of_the_corpus_is_read(corpus: Corpus) -> None:
 
 
 @pytest.mark.parametrize("file", FILES)
-def test_stored_bson_is_shown_as_canonical_extended_json(corpus: Corpus, file: str) -> None:
+def test_stored_bson_is_shown_as_canonical_extended_json(corpus: Corpus, native: Writer | None, file: str) -> None:
     cases = valid(corpus, file, "canonical_bson")
 
-    wrong = failing(cases, lambda case: bool(shown(case["canonical_bson"]) == expected(case["canonical_extjson"])))
+    wrong = failing(
+        cases, lambda case: bool(shown(case["canonical_bson"], native) == expected(case["canonical_extjson"]))
+    )
 
     assert wrong == SHOWN_OTHERWISE.get(file, set())
 
 
 @pytest.mark.parametrize("file", FILES)
-def test_degenerate_bson_is_shown_as_canonical_extended_json(corpus: Corpus, file: str) -> None:
+def test_degenerate_bson_is_shown_as_canonical_extended_json(corpus: Corpus, native: Writer | None, file: str) -> None:
     cases = valid(corpus, file, "degenerate_bson")
 
-    wrong = failing(cases, lambda case: bool(shown(case["degenerate_bson"]) == expected(case["canonical_extjson"])))
+    wrong = failing(
+        cases, lambda case: bool(shown(case["degenerate_bson"], native) == expected(case["canonical_extjson"]))
+    )
 
     assert wrong == set()
 
 
 @pytest.mark.parametrize("file", FILES)
-def test_bson_of_deprecated_types_has_a_modern_form(corpus: Corpus, file: str) -> None:
+def test_bson_of_deprecated_types_has_a_modern_form(corpus: Corpus, native: Writer | None, file: str) -> None:
     cases = valid(corpus, file, "converted_bson")
 
-    wrong = failing(cases, lambda case: bool(shown(case["converted_bson"]) == expected(case["converted_extjson"])))
+    wrong = failing(
+        cases, lambda case: bool(shown(case["converted_bson"], native) == expected(case["converted_extjson"]))
+    )
 
     assert wrong == set()
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_native_code_writes_what_python_writes_of_the_corpus(corpus: Corpus, file: str) -> None:
+    members = ("canonical_bson", "degenerate_bson", "converted_bson", "bson")
+    cases = [*corpus[file].get("valid", []), *corpus[file].get("decodeErrors", [])]
+
+    for each in [bytes.fromhex(case[member]) for case in cases for member in members if member in case]:
+        agree(built(), each)
 
 
 @pytest.mark.parametrize("file", FILES)

@@ -56,7 +56,7 @@ def test_a_type_is_read_the_same_inside_arrays_and_documents(row: Row) -> None:
 def test_any_document_comes_back_as_the_same_bytes(value: dict[str, Any]) -> None:
     stored = bson.encode(value)
 
-    read_back = ejson.loads(replies.one_document(stored, "EJSON"))["document"]
+    read_back = ejson.loads(replies.one_document(stored, "EJSON", None))["document"]
 
     assert bson.encode(read_back) == stored
 

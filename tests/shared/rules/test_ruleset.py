@@ -396,6 +396,32 @@ def test_the_stages_that_leave_what_may_be_read(roles: Any, stages: Any) -> None
     assert (None if found is None else [dict(each) for each in found]) == stages
 
 
+SHOWN = role(fields={"_id": {"read": True}, "title": {"read": True}})
+
+
+@pytest.mark.parametrize(
+    ("roles", "shown"),
+    [
+        ([ALL], {}),
+        ([OWNER], {}),
+        ([OWNER, ALL], {}),
+        ([SHOWN], {"_id": 1, "title": 1}),
+        ([role(fields={"secret": {}}, additional_fields={"read": True})], {"secret": 0}),
+        ([role(fields={"": {}}, additional_fields={"read": True})], None),
+        ([role(fields={"\0": {}}, additional_fields={"read": True})], None),
+        ([role(fields={"\ufffd": {}}, additional_fields={"read": True})], None),
+        ([PUBLIC | {"apply_when": {}}], None),  # a document without its fields is not there
+        ([OWNER, SHOWN], None),
+        ([NESTED], None),
+        ([role(read={"%%prevRoot.a": 1})], None),
+        ([role(write={"a": 1}, fields={"_id": {"read": True}})], None),
+        ([role(apply_when={"a": None}, read=True)], None),
+    ],
+)
+def test_the_projection_to_what_may_be_read_of_each(roles: Any, shown: Any) -> None:
+    assert rights(*roles).shown_of_each == shown
+
+
 @pytest.mark.parametrize("used", ["secret", "secret.x", "inner", "inner.hidden"])
 def test_that_a_document_has_no_hidden_field_cannot_be_found_out(used: str) -> None:
     shown = role(fields={"secret": {}, "inner": {"fields": {"x": {"read": True}}}}, additional_fields={"read": True})
