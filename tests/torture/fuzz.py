@@ -30,7 +30,7 @@ from shared.rules.expressions import Expansions
 from shared.rules.report import Report
 from shared.rules.ruleset import Rights
 from shared.settings import Settings
-from shared.writes import Delete, InsertMany, InsertOne, ReplaceOne, Update
+from shared.writes import BulkWrite, Delete, InsertMany, InsertOne, ReplaceOne, Update
 from tests.torture import promises
 from tests.torture.cases import Case, cases
 from tests.torture.place import Place, client_of, resident_mb, system_key
@@ -43,8 +43,10 @@ _AT_ONCE = 1_000  # cases
 _FOR_RULES = 50  # cases that meet the same rules
 _OVER_HTTP = 10  # one case of so many
 _CONNECTIONS = 8
+_TRANSACTION = "transaction"  # whose operations are read where they are done
 _REQUESTS: dict[str, type[Request]] = {
     "aggregate": Aggregate,
+    "bulkWrite": BulkWrite,
     "deleteMany": Delete,
     "deleteOne": Delete,
     "find": Find,
@@ -93,7 +95,7 @@ async def inside(number: int, seed: int) -> list[Row]:
     """Parse bodies, and ask random rules what they come to."""
     judge, outcomes, before = Judge(seed), Outcomes(), 0.0
     for some in _parts(number, seed):
-        for case in some:
+        for case in (each for each in some if each.action != _TRANSACTION):
             started = time.thread_time()
             status, fault = await judge.outcome(case)
             outcomes.add(case, status, time.thread_time() - started, fault)
@@ -139,16 +141,23 @@ class Judge:
     def _request(self, case: Case) -> Request:
         self._complexity.body(case.body)
         body = ejson.loads(case.body, self._settings.max_nesting, self._settings.max_members)
-        request = _REQUESTS[case.action].from_body(body)
+        return self._checked(_REQUESTS[case.action].from_body(body), case)
+
+    def _checked(self, request: Request, case: Case) -> Request:
         self._guard.namespace(request.database, request.collection)
         placed = request.interpreted()
         met = walked(placed)
         self._complexity.call(placed, met.documents, *request.targets())
         self._guard.operators(met.operators, request.database, is_system=case.is_system)
+        if isinstance(request, BulkWrite):
+            for operation in request.operations():
+                self._judge(self._checked(operation.request, case))
         return request
 
     def _judge(self, request: Any) -> None:
         rights = self._rights
+        if isinstance(request, BulkWrite):  # each operation was
+            return
         if isinstance(request, Aggregate):
             field_paths.refuse_stages(request.pipeline)
         if isinstance(request, InsertOne | InsertMany):
