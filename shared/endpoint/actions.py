@@ -313,7 +313,8 @@ async def _call(exchange: Exchange, action: Action) -> Call:
     form = reply_format(req.headers.get("accept"), service.settings, app)
     call = Call(exchange, document, caller, view, form, size=len(body))
     if "idempotency-key" in req.headers:
-        call.digest = (await asyncio.to_thread(sha256, body)).digest()
+        digested = sha256(body) if len(body) < large_bodies.LARGE else await asyncio.to_thread(sha256, body)
+        call.digest = digested.digest()
     return call
 
 
