@@ -174,7 +174,8 @@ image-test: $(READY) ## Build both images with buildah on stand-ins, start, call
 	$(PYTHON) -m tests.image
 
 clean: ## Remove all that was built; your data and settings stay
-	rm -rf $(VENV) dist native/build bench/results .coverage .coverage.* coverage.xml junit.xml .python_packages
+	rm -rf $(VENV) dist bench/results .coverage .coverage.* coverage.xml junit.xml .python_packages
+	rm -rf native/build native/*.egg-info native/*/*.cpp
 	rm -rf .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -prune -exec rm -rf {} +
 

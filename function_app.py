@@ -5,6 +5,7 @@ import azure.functions as func
 from functions import (
     aggregate,
     api_keys,
+    bulk_write,
     count,
     delete,
     distinct,
@@ -18,13 +19,14 @@ from functions import (
     profile,
     registration,
     session,
+    transaction,
     update,
 )
 from shared.service import process
 
 app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)  # callers are authenticated by shared.endpoint
 
-ACTIONS = (
+OPERATIONS = (
     find.bp,  # findOne, find
     insert.bp,  # insertOne, insertMany
     update.bp,  # updateOne, updateMany, replaceOne
@@ -33,6 +35,14 @@ ACTIONS = (
     count.bp,  # countDocuments, estimatedDocumentCount
     distinct.bp,  # distinct
     find_one_and.bp,  # findOneAndUpdate, findOneAndReplace, findOneAndDelete
+    bulk_write.bp,  # bulkWrite
+)
+"""What a transaction may be made of."""
+
+transaction.bp.parts = {name: action for group in OPERATIONS for name, action in group.by_name.items()}
+ACTIONS = (
+    *OPERATIONS,
+    transaction.bp,  # transaction
 )
 for each in ACTIONS:
     app.register_functions(each)

@@ -25,12 +25,14 @@ from shared.service import Service
 
 app = typer.Typer(no_args_is_help=True, epilog=EXIT_CODES, add_completion=False)
 
-OPERATIONS: dict[str, Operation] = {
+OPERATIONS: dict[str, Operation | None] = {
     "find": "read", "findOne": "read", "aggregate": "read", "countDocuments": "read",
     "estimatedDocumentCount": "read", "distinct": "read", "insertOne": "insert", "insertMany": "insert",
     "updateOne": "update", "updateMany": "update", "replaceOne": "update", "deleteOne": "delete",
     "deleteMany": "delete", "findOneAndUpdate": "update", "findOneAndReplace": "update", "findOneAndDelete": "delete",
+    "bulkWrite": None, "transaction": None,
 }  # fmt: skip
+"""What an action does to documents; None for one that is made of others, each of which is decided by itself."""
 
 UserId = Annotated[str, typer.Option("--user", metavar="ID", help="The id of a user or of a key.")]
 Action = Annotated[
@@ -215,11 +217,14 @@ class _Question(NamedTuple):
         name = action or (given[0] if given else "")
         if name not in OPERATIONS:
             raise fail(f"{name!r} is not an action: {', '.join(OPERATIONS)}", WRONG_USAGE)
-        if given and OPERATIONS[name] != OPERATIONS[given[0]]:
+        operation = OPERATIONS[name]
+        if operation is None:
+            raise fail(f"{name} is decided operation by operation: explain each, such as updateOne", WRONG_USAGE)
+        if given and operation != OPERATIONS[given[0]]:
             raise fail(f"--action {name} is not what the other options ask about", WRONG_USAGE)
         if given and document is None:
             raise fail("a change is made of a document: give --document", WRONG_USAGE)
-        return cls(OPERATIONS[name], document, _change(update, array_filters, replacement))
+        return cls(operation, document, _change(update, array_filters, replacement))
 
 
 def _change(update: str | None, array_filters: str | None, replacement: str | None) -> Change | None:

@@ -1,26 +1,10 @@
 """deleteOne, deleteMany."""
 
 from shared.access.protocol import Reply
-from shared.documents.ejson import Document
 from shared.endpoint.actions import ACTION_ROUTE, ALL_METHODS, Actions, Call
-from shared.operators import Place, Placed
-from shared.options import OF_WRITES
-from shared.requests import Request
+from shared.writes import Delete
 
 bp = Actions()
-
-
-class Delete(Request, frozen=True, kw_only=True):
-    """The members of deleteOne and deleteMany; without a filter nothing is deleted."""
-
-    takes = OF_WRITES | {"collation", "hint", "let"}
-    ignores = frozenset()
-
-    filter: Document
-
-    def interpreted(self) -> tuple[Placed, ...]:
-        """The filter is a query."""
-        return ((Place.QUERY, self.filter),)
 
 
 @bp.route(ACTION_ROUTE + "deleteOne", methods=ALL_METHODS)

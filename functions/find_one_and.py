@@ -9,12 +9,13 @@ from shared.endpoint.actions import ACTION_ROUTE, ALL_METHODS, Actions, Call
 from shared.errors import InvalidParameterError
 from shared.operators import Place, Placed
 from shared.options import OF_WRITES
-from shared.requests import Replacing, Request, Returned, Updating, sort_keys
+from shared.requests import Request, Returned, sort_keys
+from shared.writes import Replacement, Update
 
 bp = Actions()
 
 
-class FindOneAndUpdate(Updating, frozen=True, kw_only=True):
+class FindOneAndUpdate(Update, frozen=True, kw_only=True):
     """The members of findOneAndUpdate; `update` may be a pipeline."""
 
     projection: Document = field(default_factory=dict)
@@ -26,7 +27,7 @@ class FindOneAndUpdate(Updating, frozen=True, kw_only=True):
         return *super().interpreted(), (Place.PROJECTION, self.projection), (Place.SORT, self.sort)
 
 
-class FindOneAndReplace(Replacing, frozen=True, kw_only=True):
+class FindOneAndReplace(Replacement, frozen=True, kw_only=True):
     """The members of findOneAndReplace."""
 
     projection: Document = field(default_factory=dict)

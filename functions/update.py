@@ -1,39 +1,12 @@
 """updateOne, updateMany, replaceOne."""
 
-from msgspec import field
-
 from shared.access.protocol import Reply
-from shared.documents.ejson import Document
 from shared.documents.stored import Stored
 from shared.endpoint.actions import ACTION_ROUTE, ALL_METHODS, Actions, Call
-from shared.operators import Place, Placed
-from shared.requests import Replacing, Updating, sort_keys
+from shared.requests import sort_keys
+from shared.writes import ReplaceOne, UpdateMany, UpdateOne
 
 bp = Actions()
-
-
-class UpdateOne(Updating, frozen=True, kw_only=True):
-    """The members of updateOne; `update` may be a pipeline, and `sort` needs MongoDB 8.0 where no rules apply."""
-
-    sort: Document = field(default_factory=dict)
-
-    def interpreted(self) -> tuple[Placed, ...]:
-        """The sort, too."""
-        return *super().interpreted(), (Place.SORT, self.sort)
-
-
-class UpdateMany(Updating, frozen=True, kw_only=True):
-    """The members of updateMany; `update` may be a pipeline."""
-
-
-class ReplaceOne(Replacing, frozen=True, kw_only=True):
-    """The members of replaceOne; `sort` needs MongoDB 8.0 where no rules apply."""
-
-    sort: Document = field(default_factory=dict)
-
-    def interpreted(self) -> tuple[Placed, ...]:
-        """The sort, too."""
-        return *super().interpreted(), (Place.SORT, self.sort)
 
 
 @bp.route(ACTION_ROUTE + "updateOne", methods=ALL_METHODS)

@@ -9,6 +9,7 @@ DataAPIError                     500  InternalServerError         anything unexp
 ├── UnknownDataSourceError       400  ServiceNotFound             no data source of that name
 ├── CommandFailedError           400  MongoDBError                MongoDB rejected the command
 ├── ReadTooLargeError            400  ReadSizeLimitExceeded       the documents found exceed MAX_READ_BYTES
+├── TooManyAffectedError         400  MaxAffectedExceeded         a write of more documents than the call allows
 ├── DeniedWriteError             400  NoMatchingRoleFound         the document's role does not allow the write
 ├── SchemaFailedError            400  SchemaValidationFailedWrite a written document does not follow the schema
 ├── BadRequestError              400  BadRequest                  a registration, reset or link that cannot be
@@ -31,6 +32,7 @@ DataAPIError                     500  InternalServerError         anything unexp
 ├── NameInUseError               409  AccountNameInUse            a user with this e-mail address exists
 ├── BodyTooLargeError            413  BadRequest                  the body is too large, in bytes or in values
 ├── UnsupportedEncodingError     415  BadRequest                  a Content-Encoding that is not decoded
+├── KeyReusedError               422  IdempotencyKeyReused        another request had the Idempotency-Key before
 ├── TooManyLoginsError           429  TooManyRequests             too many failed logins, or registrations and the like
 ├── UnavailableError             503  InternalServerError         MongoDB cannot be reached, or a setting is wrong
 │   ├── UnconfirmedWriteError    503  InternalServerError         a write that may have happened: no Retry-After
@@ -53,10 +55,19 @@ class DataAPIError(Exception):
     headers: Mapping[str, str] = {}
     detail: str | None = None
     """What is logged beside the text, and hidden from the caller: the role and the expression that decided."""
+    members: Mapping[str, bytes] = {}
+    """What the reply has beside text and code, each as JSON."""
+    position: int = 0
+    """Which of several documents it is about."""
 
     def because(self, detail: str) -> Self:
         """Add a reason that is logged and hidden from the caller."""
         self.detail = detail
+        return self
+
+    def at(self, place: str) -> Self:
+        """Say in front of the text which part of the call failed."""
+        self.args = (f"{place}: {self}",)
         return self
 
 
@@ -115,6 +126,12 @@ class ReadTooLargeError(DataAPIError):
     """The documents found are larger than MAX_READ_BYTES together."""
 
     status, code = HTTPStatus.BAD_REQUEST, "ReadSizeLimitExceeded"
+
+
+class TooManyAffectedError(DataAPIError):
+    """A write would affect more documents than the call allows."""
+
+    status, code = HTTPStatus.BAD_REQUEST, "MaxAffectedExceeded"
 
 
 class DeniedWriteError(DataAPIError):
@@ -260,6 +277,12 @@ class UnsupportedEncodingError(DataAPIError):
         self.headers = {"Accept-Encoding": names}
 
 
+class KeyReusedError(DataAPIError):
+    """The caller has sent another request with this Idempotency-Key before."""
+
+    status, code = HTTPStatus.UNPROCESSABLE_ENTITY, "IdempotencyKeyReused"
+
+
 class TooManyLoginsError(DataAPIError):
     """Too many failed logins from this address or to this account, or too much else that costs others."""
 
@@ -283,7 +306,7 @@ class Unavailable(StrEnum):
     OVERLOADED = "MongoDB is overloaded"
     NOT_NOW = "MongoDB cannot do this now"
     UNCONFIRMED = "the write may have happened, but no majority of the replica set confirmed it"
-    NO_TRANSACTIONS = "rules need transactions: MongoDB must be a replica set"
+    NO_TRANSACTIONS = "this call needs transactions: MongoDB must be a replica set"
     CREDENTIALS_REFUSED = "MongoDB refuses the credentials of this deployment"
     NO_ENTRA_SIGN_IN = "this deployment gets no token to sign in to MongoDB with"
     WRONG_OPTIONS = "the connection to MongoDB is not configured correctly"

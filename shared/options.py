@@ -5,6 +5,7 @@ A request says which of them it takes. What is here and not taken is refused by 
 
 import re
 from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import msgspec
@@ -83,9 +84,9 @@ class Options:
     def __init__(self, given: Mapping[str, Any]) -> None:
         """Take options by name, of which each is what its name says."""
         self.given = given
-        self.command = {name: value for name, value in given.items() if OPTIONS[name].in_command}
+        self.command = MappingProxyType({name: value for name, value in given.items() if OPTIONS[name].in_command})
         """Those that commands have, by their names there."""
-        self.driver = {_snake(name): value for name, value in self.command.items()}
+        self.driver = MappingProxyType({_snake(name): value for name, value in self.command.items()})
         """The same as the driver names them."""
 
     @classmethod

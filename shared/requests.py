@@ -4,13 +4,12 @@ from typing import Any, ClassVar, NamedTuple, Self
 
 import msgspec
 from bson.code import Code
-from msgspec import field
 
 from shared.documents.ejson import Document
 from shared.documents.stored import Encoded, Storable
 from shared.errors import InvalidParameterError, MissingParameterError, WrongTypeError
-from shared.operators import Place, Placed
-from shared.options import NO_OPTIONS, OF_WRITES, OPTIONS, Options
+from shared.operators import Placed
+from shared.options import NO_OPTIONS, OPTIONS, Options
 
 _OPTIONS = "options"  # made of members here, never one that is sent
 _MISSING = "Object missing required field `"
@@ -89,65 +88,6 @@ class Reading(NamedTuple):
     def end(self) -> int | None:
         """How many documents are wanted together with those that are skipped; None for all."""
         return self.skip + self.limit if self.limit else None
-
-
-class Upsertable(Request, frozen=True, kw_only=True):
-    """A write that may insert what it does not find. Swagger-made clients send "" for false."""
-
-    takes = OF_WRITES | {"bypassDocumentValidation", "collation", "hint", "let"}
-    ignores = frozenset()
-
-    upsert: bool | str = False
-
-    def __post_init__(self) -> None:
-        """Raise WrongTypeError for any other text, such as "false"."""
-        if type(self.upsert) is str and self.upsert:
-            raise WrongTypeError("'upsert': expected `bool`, got `str`")
-
-
-class Updating(Upsertable, frozen=True, kw_only=True):
-    """A write by operators or by a pipeline."""
-
-    filter: Document
-    update: Document | list[Document]
-    array_filters: list[Document] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        """Raise InvalidParameterError for a whole document: that would replace what it meets."""
-        super().__post_init__()
-        if not self.update or (isinstance(self.update, dict) and not all(key.startswith("$") for key in self.update)):
-            raise InvalidParameterError("'update' must hold update operators only")
-
-    def interpreted(self) -> tuple[Placed, ...]:
-        """A pipeline is all expressions; of the update operators only $pull takes a condition, the rest take data."""
-        changes = Place.PIPELINE if isinstance(self.update, list) else Place.UPDATE
-        return (Place.QUERY, self.filter), (Place.QUERY, self.array_filters), (changes, self.update)
-
-    def targets(self) -> tuple[list[Document], list[Document]]:
-        """What operators change they name by paths, `$rename` on both sides; a pipeline is interpreted as a whole."""
-        operators = {} if isinstance(self.update, list) else self.update
-        named = [operand for operand in operators.values() if isinstance(operand, dict)]
-        if isinstance(renamed := operators.get("$rename"), dict):
-            named.append(dict.fromkeys(name for name in renamed.values() if type(name) is str))
-        return named, self.array_filters
-
-
-class Replacing(Upsertable, frozen=True, kw_only=True):
-    """A write of a whole document."""
-
-    filter: Document
-    replacement: StoredDocument
-
-    def __post_init__(self) -> None:
-        """Raise InvalidParameterError for update operators; what is BSON already has none."""
-        super().__post_init__()
-        content = self.replacement.content
-        if type(content) is dict and any(key.startswith("$") for key in content):
-            raise InvalidParameterError("'replacement' must not hold update operators")
-
-    def interpreted(self) -> tuple[Placed, ...]:
-        """The replacement is stored as it is."""
-        return ((Place.QUERY, self.filter),)
 
 
 class Returned(NamedTuple):

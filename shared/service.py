@@ -30,6 +30,7 @@ from shared.mongo.clients import Clients
 from shared.mongo.control import Control
 from shared.mongo.deadlines import driver_call
 from shared.mongo.readiness import Readiness
+from shared.mongo.replies import Replies
 from shared.settings import VERSION, Settings, SettingsError
 from shared.telemetry.log import LOGGER, event, is_standalone
 from shared.telemetry.reporting import Reporting
@@ -49,6 +50,7 @@ class Service:
         self.exported = ExportedApp(settings, secrets)
         self.clients = Clients(settings, reporting.listeners)
         self.control = Control(self.clients, settings)
+        self.replies = Replies(self.clients, settings)
         self.lazy_store = LazyStore(settings.redis_url)
         self.entries = Entries(self.lazy_store, settings)
         self.generations = Generations(self.entries, settings)

@@ -82,6 +82,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="upper"):
     max_stages: Positive = 1_000
     max_operands: Positive = 100_000
     max_pattern_length: Positive = 32_764
+    max_transaction_operations: Positive = 1_000
+    max_transaction_bytes: Positive = 16 * 1024 * 1024
+    transaction_timeout_ms: Positive = 25_000
+    idempotency_seconds: Positive = 86_400
     app_config_dir: str = ""
     session_secret: Annotated[str, Meta(pattern=r"^(.{32,})?$", description="32 characters or more")] = ""
     redis_url: Annotated[

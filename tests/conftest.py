@@ -9,7 +9,8 @@ from typing import Any, NamedTuple, Self
 import pytest
 from pymongo import AsyncMongoClient, MongoClient
 
-from local.mongod import Mongod
+from local import child, ports
+from local.mongod import SMALL, Mongod, find_mongod
 from shared.auth.keys import new_key
 from shared.mongo.control import API_KEYS
 from shared.mongo.readiness import Readiness
@@ -95,6 +96,19 @@ def environment(mongod: Mongod) -> Iterator[None]:
     yield
     os.environ.clear()
     os.environ.update(before)
+
+
+@pytest.fixture(params=["--noauth"])
+def standalone(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[str]:
+    """A mongod that is no replica set."""
+    port = ports.free_port()
+    data = tmp_path / "standalone"
+    data.mkdir()
+    with (tmp_path / "log").open("wb") as log:
+        options = [f"--dbpath={data}", f"--port={port}", "--bind_ip=127.0.0.1", request.param]
+        process = child.start([str(find_mongod()), *SMALL, *options], output=log)
+    yield f"mongodb://127.0.0.1:{port}/?serverSelectionTimeoutMS=30000"
+    child.stop(process)
 
 
 @pytest.fixture(scope="session")

@@ -32,6 +32,8 @@ FUNCTIONS: dict[str, tuple[str, set[str]]] = {
     "findOneAndUpdate": (ACTIONS + "findOneAndUpdate", ALL),
     "findOneAndReplace": (ACTIONS + "findOneAndReplace", ALL),
     "findOneAndDelete": (ACTIONS + "findOneAndDelete", ALL),
+    "bulkWrite": (ACTIONS + "bulkWrite", ALL),
+    "transaction": (ACTIONS + "transaction", ALL),
     "location": (CLIENT + "app/{app_id}/location", ALL),
     "login": (CLIENT + "app/{app_id}/auth/providers/{provider}/login", ALL),
     "session": (CLIENT + "auth/session", ALL),

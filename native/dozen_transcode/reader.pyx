@@ -1,5 +1,5 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
-"""A body's Extended JSON -> the BSON of its documents, as shared/documents/ejson.py reads them and the driver writes them.
+"""A body's Extended JSON -> the BSON of its documents, as shared.documents.ejson reads them and the driver writes them.
 
 What is not usual is declined: a malformed body, whose refusal needs words, and rare values. No byte is read at or
 behind `end`.
@@ -36,7 +36,8 @@ cdef extern from *:
 
     // as Python does, because Apple's library of C++ reads no doubles
     static const char *parsed(const char *at, const char *end, double *number) {
-        std::string text(at, std::find_if_not(at, end, [](char each) { return std::strchr("+-.0123456789Ee", each); }));
+        auto is_part = [](char each) { return std::memchr("+-.0123456789Ee", each, 15); };
+        std::string text(at, std::find_if_not(at, end, is_part));
         char *stopped = nullptr;
         *number = PyOS_string_to_double(text.c_str(), &stopped, nullptr);
         PyErr_Clear();

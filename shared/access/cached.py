@@ -1,6 +1,6 @@
 """Access to a collection of CACHED_COLLECTIONS: replies to reads are cached, and writes invalidate them."""
 
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, NamedTuple
 
@@ -17,8 +17,11 @@ from shared.documents.stored import Storable
 from shared.errors import DataAPIError
 from shared.guard import dependencies
 from shared.mongo.clients import Clients
+from shared.mongo.deadlines import is_current
+from shared.mongo.outcomes import may_have_written
 from shared.mongo.refusals import translated
 from shared.requests import Reading, Request, Returned, Sort
+from shared.settings import Settings
 
 _PRIMARY = 0  # the mode of a read preference
 _MARGIN_SECONDS = 60  # how much later than its deadline a write may still happen: MongoDB ends transactions then
@@ -227,22 +230,34 @@ class CachedAccess:
             return None
 
     async def _write(self, work: Awaitable[Reply]) -> Reply:
-        """Do a write, and invalidate what is cached before its caller learns of it, whatever came of it."""
-        closed: float | None = _MARGIN_SECONDS + self._settings.mongo_db_timeout_ms / 1000
-        try:
-            reply = await work
-            closed = 0
-        except DataAPIError as error:  # ours: the rules denied it, and nothing was written
-            closed = closed if error.status >= HTTPStatus.INTERNAL_SERVER_ERROR else None
-            raise
-        except Exception as error:
-            outcome = translated(error)
-            if isinstance(outcome, DataAPIError) and outcome.status < HTTPStatus.INTERNAL_SERVER_ERROR:
-                closed = 0  # MongoDB said what it did not do, as the rest of an insertMany
-            raise
-        finally:
-            if closed is not None and self._store is not None:
-                written = self._request.written
-                namespace = self._namespace if written is None else ".".join(written)
-                await self._generations.invalidate(self._store, namespace, closed)
-        return reply
+        namespaces = {self._namespace} if (written := self._request.written) is None else {".".join(written)}
+        return await invalidating(work, self._generations, namespaces, self._settings)
+
+
+async def invalidating[T](
+    work: Awaitable[T], generations: Generations, namespaces: Iterable[str], settings: Settings
+) -> T:
+    """Do a write, and invalidate what is cached before its caller learns of it, whatever came of it.
+
+    Whoever begins a transaction does so for all of it.
+    """
+    if is_current():
+        return await work
+    closed: float | None = _MARGIN_SECONDS + settings.mongo_db_timeout_ms / 1000
+    try:
+        done = await work
+        closed = 0
+    except DataAPIError as error:  # ours: the rules denied it, and nothing was written unless it says so
+        if error.status < HTTPStatus.INTERNAL_SERVER_ERROR:
+            closed = 0 if may_have_written(error) else None
+        raise
+    except Exception as error:
+        outcome = translated(error)
+        if isinstance(outcome, DataAPIError) and outcome.status < HTTPStatus.INTERNAL_SERVER_ERROR:
+            closed = 0  # MongoDB said what it did not do, as the rest of an insertMany
+        raise
+    finally:
+        if closed is not None and (store := generations.store) is not None:
+            for each in settings.cached.keys() & set(namespaces):
+                await generations.invalidate(store, each, closed)
+    return done

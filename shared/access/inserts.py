@@ -10,8 +10,9 @@ from pymongo.errors import BulkWriteError
 from shared.documents import elements
 from shared.documents.ejson import Document
 from shared.documents.stored import Encoded, Storable
+from shared.errors import InvalidParameterError
 from shared.mongo.clients import RAW, Collection
-from shared.mongo.deadlines import Session
+from shared.mongo.deadlines import Session, is_current
 from shared.mongo.outcomes import note_write
 from shared.turns import Steps
 
@@ -21,7 +22,8 @@ MOST_DOCUMENTS = 2_000
 MOST_BYTES = 4 * 1024 * 1024
 """Of one command, unless a document has more."""
 
-_MOST_OF_ONE = 16 * 1024 * 1024 + 16 * 1024  # MongoDB refuses a whole command with a larger document
+MOST_OF_ONE = 16 * 1024 * 1024 + 16 * 1024
+"""Bytes of a document: MongoDB refuses a whole command with a larger one, and smaller ones each by itself."""
 
 
 def sent(document: Storable) -> Document | RawBSONDocument:
@@ -47,6 +49,12 @@ def all_encoded(documents: Sequence[Storable]) -> Steps[list[Encoded]]:
     return new
 
 
+def refuse_large(raw: bytes) -> None:
+    """Raise InvalidParameterError for a document that no command may hold."""
+    if len(raw) > MOST_OF_ONE:
+        raise InvalidParameterError(f"the document is too large: it has {len(raw)} bytes, MongoDB takes 16 MiB")
+
+
 async def insert(
     target: Collection,
     documents: Sequence[bytes],
@@ -59,20 +67,24 @@ async def insert(
 
     Without an order, all are inserted that do not fail. Nothing else is sent if MongoDB cannot read one.
     """
-    refused = next(([each] for each in documents if len(each) > _MOST_OF_ONE), None)
-    has_written, first_failure = False, None
+    refused = next(([each] for each in documents if len(each) > MOST_OF_ONE), None)
+    sent, first_failure = 0, None
     for some in _commands(documents) if refused is None else [refused]:
         new = [RawBSONDocument(each, RAW) for each in some]
         try:
             await target.insert_many(new, ordered=ordered, session=session, **options)
         except BaseException as error:
-            if not ordered and isinstance(error, BulkWriteError) and error.details["writeErrors"]:
-                first_failure, has_written = first_failure or error, True
-                continue
-            if has_written and session is None:
+            if isinstance(error, BulkWriteError):
+                for each in error.details["writeErrors"]:
+                    each["index"] += sent
+                if not ordered and error.details["writeErrors"] and not is_current():
+                    first_failure = first_failure or error
+                    sent += len(some)
+                    continue
+            if sent and session is None and not is_current():
                 note_write(error)
             raise
-        has_written = True
+        sent += len(some)
     if first_failure is not None:
         raise first_failure
 

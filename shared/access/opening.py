@@ -17,7 +17,7 @@ from shared.documents.transcoder import Transcoder
 from shared.errors import NoRuleError, UnknownDataSourceError
 from shared.mongo import concerns
 from shared.mongo.clients import DATABASE, Clients
-from shared.mongo.deadlines import within
+from shared.mongo.deadlines import is_current, joining, within
 from shared.operators import Standing
 from shared.requests import Request
 from shared.rules.expressions import Expansions
@@ -47,17 +47,25 @@ def open_access(
 ) -> Access:
     """Return what this caller may do to the collection that a request names; `request_view` is `%%request`.
 
+    A transaction is not answered from the cache, which knows nothing of what it has written.
     Raise NoRuleError if no rule opens the collection to anybody.
     """
     cached, written = deployment.settings.cached, request.written
     is_written = written is not None and ".".join(written) in cached
-    if not is_written and f"{request.database}.{request.collection}" not in cached:
-        return _uncached(deployment, request, caller, request_view, form)[0]
+    if is_current() or not (is_written or f"{request.database}.{request.collection}" in cached):
+        return open_uncached(deployment, request, caller, request_view, form)
     watched = WatchedRequest(request_view)
     inner, full = _uncached(deployment, request, caller, watched, form)
     app = deployment.app
     scope = CacheScope(None, None) if inner is full or app is None else CacheScope(caller.user, app.fingerprint)
     return CachedAccess(inner, full, request, scope, watched, Caching(deployment.generations, deployment.clients))
+
+
+def open_uncached(
+    deployment: Deployment, request: Request, caller: Caller, request_view: Mapping[str, Any], form: Format
+) -> Access:
+    """Return the same, where whoever writes invalidates what is cached."""
+    return _uncached(deployment, request, caller, request_view, form)[0]
 
 
 def _uncached(
@@ -67,7 +75,7 @@ def _uncached(
     access: Access  # what lacks a method of it is named by mypy where it is assigned
     options, settings = request.options, deployment.settings
     name = DATABASE if request.of_database and not request.collection else request.collection
-    target = deployment.clients.collection(request.data_source, request.database, name)
+    target = joining(deployment.clients.collection(request.data_source, request.database, name))
     if options:
         target, settings = concerns.applied(target, options), within(settings, options)
     if caller.is_system:

@@ -1,6 +1,6 @@
 """The actions on a collection: each kind of access has all of them, and mypy holds that it has."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from shared.documents.ejson import Document
@@ -19,6 +19,10 @@ class Reply(NamedTuple):
 
     parts: list[bytes]
     documents: int | None
+    members: Mapping[str, Any] | None = None
+    """What the body was made of, if it was made of values: all that writes reply but documents."""
+    affected: int | None = None
+    """How many documents were inserted, matched or deleted, where reads are counted above, too."""
 
     @property
     def size(self) -> int:

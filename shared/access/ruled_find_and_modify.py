@@ -11,8 +11,9 @@ from shared.access import inserts
 from shared.access.cutting import StoredTrimming
 from shared.access.protocol import Changes, Reply
 from shared.access.ruled import Paths
+from shared.access.ruled_inserts import id_of
 from shared.access.ruled_reads import RuledReads
-from shared.access.ruled_writes import RuledWrites, Update, id_of
+from shared.access.ruled_writes import RuledWrites, Update
 from shared.access.trimming import Trimming
 from shared.documents import replies
 from shared.documents.ejson import Document

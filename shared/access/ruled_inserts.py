@@ -1,9 +1,11 @@
 """New documents under the rules of the app: checked before they are stored."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 from typing import Any, NamedTuple, NoReturn
 
+import bson
 from bson.raw_bson import RawBSONDocument
 
 from shared import turns
@@ -11,9 +13,8 @@ from shared.access import inserts
 from shared.access.protocol import Reply
 from shared.access.ruled import Ruled
 from shared.access.schema_check import SchemaCheck
-from shared.documents import replies
 from shared.documents.ejson import Document
-from shared.documents.elements import DBREF_MARK, has_empty_timestamp
+from shared.documents.elements import DBREF_MARK, decoded, has_empty_timestamp
 from shared.documents.stored import Encoded, Storable
 from shared.errors import DataAPIError, DeniedWriteError, InvalidParameterError, NoRoleError
 from shared.mongo.clients import RAW
@@ -32,7 +33,7 @@ class RuledInserts(Ruled):
             await self._transaction(lambda session: self._inserted(session, [new]))
         else:
             await self.target.insert_one(RawBSONDocument(new.raw, RAW), **self._commented)
-        return self._reply({"insertedId": new.id}, 1)
+        return self.full.reply({"insertedId": new.id}, 1)
 
     async def insert_many(self, documents: Sequence[Storable]) -> Reply:
         """Insert all documents, or none."""
@@ -44,9 +45,6 @@ class RuledInserts(Ruled):
         else:
             await self._transaction(lambda session: self._inserted(session, new))
         return await self.full.inserted([each.id for each in new])
-
-    def _reply(self, members: Mapping[str, Any], documents: int) -> Reply:
-        return Reply([replies.reply(members, self.full.form, self.full.native)], documents)
 
     async def _transaction[T](self, work: Callable[[Session], Awaitable[T]]) -> T:
         return await transaction(self.target, work, self.settings.mongo_db_timeout_ms)
@@ -62,12 +60,14 @@ class RuledInserts(Ruled):
     def _insertable(self, documents: Sequence[Storable]) -> Steps[list["_New"]]:
         """Return new documents as the bytes that were checked, all of them before the first is sent."""
         new = []
-        for document in documents:
+        for position, document in enumerate(documents):
             raw, id_ = yield from inserts.encoded(document)
             yield
             # a reference is an object here that is stored as a document
             values = None if isinstance(document, Encoded) or DBREF_MARK in raw else {"_id": id_, **document}
-            self._check_insert(raw, values)
+            with _about(position):
+                inserts.refuse_large(raw)
+                self._check_insert(raw, values)
             new.append(_New(id_, raw, has_empty_timestamp(raw)))
             yield
         return new
@@ -75,9 +75,11 @@ class RuledInserts(Ruled):
     async def _inserted(self, session: Session, new: "Sequence[_New]") -> None:
         """Insert documents inside the transaction, and check again what MongoDB has stored in place of some."""
         await inserts.insert(self.target, [each.raw for each in new], session, **self._commented)
-        dated = [each.id for each in new if each.is_dated]
-        for stored in await self.stored(session, {"_id": {"$in": dated}}) if dated else ():
-            self._check_insert(stored)
+        dated = {bson.encode({"_id": each.id}): position for position, each in enumerate(new) if each.is_dated}
+        ids = [new[position].id for position in dated.values()]
+        for stored in await self.stored(session, {"_id": {"$in": ids}}) if ids else ():
+            with _about(dated.get(key_of(stored), 0)):
+                self._check_insert(stored)
 
     def _check_insert(self, new: bytes, values: Document | None = None) -> None:
         decision = self.rights.may_insert(new, values)
@@ -91,6 +93,26 @@ class _New(NamedTuple):
     raw: bytes
     is_dated: bool
     """Whether MongoDB will put its own time into it, so that what is stored is not what was checked."""
+
+
+def id_of(raw: bytes) -> Any:
+    """Return the _id of a stored document."""
+    return decoded(raw)["_id"]
+
+
+def key_of(raw: bytes) -> bytes:
+    """Return the _id of a stored document as bytes, by which documents can be told apart."""
+    return bson.encode({"_id": id_of(raw)})
+
+
+@contextmanager
+def _about(position: int) -> Iterator[None]:
+    """Note of a refusal which of several documents it is about."""
+    try:
+        yield
+    except DataAPIError as error:
+        error.position = position
+        raise
 
 
 def deny(verb: str, decision: Decision) -> NoReturn:

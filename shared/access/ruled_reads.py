@@ -13,7 +13,6 @@ from pymongo.errors import OperationFailure
 
 from shared import turns
 from shared.access.cutting import Sighting, StoredTrimming, Visible
-from shared.access.full import LIMIT
 from shared.access.joins import behind
 from shared.access.protocol import Reply
 from shared.access.ruled import Ruled, Trims, batch_size, in_parts
@@ -24,6 +23,7 @@ from shared.documents.elements import decoded, identity, pieces, split
 from shared.errors import InvalidParameterError, UnavailableError
 from shared.mongo import reads
 from shared.mongo.clients import SIMPLE
+from shared.mongo.deadlines import is_current
 from shared.mongo.refusals import translated
 from shared.options import Options
 from shared.requests import Reading
@@ -70,7 +70,7 @@ class RuledReads(Ruled):
         if self.compares_otherwise:
             condition = field_paths.without_texts(condition)
         found = await self._found(Reading(condition, {}, None, limit=0), StoredTrimming(self.rights), set())
-        return await self.full.documents(self._computed(found, [*pipeline, LIMIT]))
+        return await self.full.documents(self._computed(found, [*pipeline, reads.LIMIT]))
 
     def _could_tell(self, uses: Uses) -> bool:
         """Tell whether stored documents may match less than what is visible of them does."""
@@ -89,7 +89,9 @@ class RuledReads(Ruled):
         if trimming is not None:
             used |= trimming.parts
             self.required(trimming.parts | trimming.sliced)
-        if self.compares_otherwise or self.is_unsure(uses._replace(gaps=uses.gaps | sorted_by)):
+        is_tried_once = reading.sort and is_current()  # a refusal would end the transaction
+        is_unsure = self.compares_otherwise or self.is_unsure(uses._replace(gaps=uses.gaps | sorted_by))
+        if is_tried_once or is_unsure:
             return await self._selected(reading, trimming, used)
         try:
             shown = self._shown_by_mongodb(reading, trimming, used)

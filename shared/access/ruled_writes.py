@@ -8,17 +8,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import bson
 from pymongo import ReturnDocument
 from pymongo.errors import OperationFailure
 
 from shared.access import inserts
 from shared.access.protocol import Changes, Reply
 from shared.access.ruled import in_parts
-from shared.access.ruled_inserts import RuledInserts, deny
+from shared.access.ruled_inserts import RuledInserts, deny, id_of, key_of
 from shared.access.ruled_matches import AT_ONCE, RuledMatches
 from shared.documents.ejson import Document
-from shared.documents.elements import decoded
 from shared.documents.stored import Storable
 from shared.errors import CommandFailedError, InvalidParameterError
 from shared.mongo.deadlines import Session
@@ -58,15 +56,15 @@ class RuledWrites(RuledMatches, RuledInserts):
     async def delete_one(self, condition: Document) -> Reply:
         """Delete the first visible document that matches."""
         count = await self._transaction(lambda session: self._delete(session, condition, 1))
-        return self._reply({"deletedCount": count}, count)
+        return self.full.reply({"deletedCount": count}, count)
 
     async def delete_many(self, condition: Document) -> Reply:
         """Delete all visible documents that match, or none."""
         count = await self._transaction(lambda session: self._delete(session, condition, None))
-        return self._reply({"deletedCount": count}, count)
+        return self.full.reply({"deletedCount": count}, count)
 
     def _updated(self, counts: Mapping[str, Any]) -> Reply:
-        return self._reply(counts, 1 if "upsertedId" in counts else counts["matchedCount"])
+        return self.full.reply(counts, 1 if "upsertedId" in counts else counts["matchedCount"])
 
     @property
     def _changing(self) -> dict[str, Any]:
@@ -112,7 +110,7 @@ class RuledWrites(RuledMatches, RuledInserts):
         update = update.of_existing()
         modified = 0
         for start in range(0, len(found) if update.changes else 0, AT_ONCE):
-            old = {_key(each): each for each in found[start : start + AT_ONCE]}
+            old = {key_of(each): each for each in found[start : start + AT_ONCE]}
             ids = {"_id": {"$in": [id_of(each) for each in old.values()]}}
             with _without_text(self.rights):
                 await self.target.update_many(
@@ -124,7 +122,7 @@ class RuledWrites(RuledMatches, RuledInserts):
                 )
             async for some in in_parts(await self.stored(session, ids)):
                 for new in some:
-                    before = old.pop(_key(new))
+                    before = old.pop(key_of(new))
                     self._check_update(before, new)
                     modified += before != new
         return {"matchedCount": len(found), "modifiedCount": modified}
@@ -236,12 +234,3 @@ def _without_text(rights: "Rights") -> Iterator[None]:
             raise
         name = str(refusal).partition(")")[0]
         raise CommandFailedError(f"{name}) MongoDB cannot make this change of the document") from error
-
-
-def id_of(raw: bytes) -> Any:
-    """Return the _id of a stored document."""
-    return decoded(raw)["_id"]
-
-
-def _key(raw: bytes) -> bytes:
-    return bson.encode({"_id": id_of(raw)})

@@ -9,6 +9,7 @@ from base64 import b64encode
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
+from itertools import batched
 from math import copysign
 from typing import Any, Literal
 
@@ -62,6 +63,15 @@ def long_reply(name: str, values: Sequence[Any], form: Format, native: Native | 
         texts.append(some.removeprefix(b'{"":[').removesuffix(b"]}"))
         yield
     return b'{"%b":[%b]}' % (name.encode(), b",".join(texts))
+
+
+def long_members(values: Mapping[str, Any], form: Format, native: Native | None) -> Steps[bytes]:
+    """Return an object of many Python values."""
+    texts = []
+    for some in batched(values.items(), _VALUES_AT_ONCE, strict=False):
+        texts.append(reply(dict(some), form, native)[1:-1])
+        yield
+    return b"{%b}" % b",".join(texts)
 
 
 def one_document(document: bytes | None, form: Format, native: Native | None) -> bytes:

@@ -2,44 +2,51 @@
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from hashlib import sha256
 from http import HTTPStatus
 from typing import NamedTuple
 
 import azure.functions as func
 
 from shared import turns
-from shared.access.opening import open_access
+from shared.access.bulk import Bulk
+from shared.access.cached import invalidating
+from shared.access.opening import open_access, open_uncached
 from shared.access.protocol import Access, Reply
-from shared.admission import Departure, Places
 from shared.app.model import App
 from shared.app.signatures import verify
 from shared.auth.accounts import Caller
-from shared.documents import ejson, large_bodies, replies, stored_bodies
+from shared.documents import large_bodies, replies
 from shared.documents.ejson import Document
 from shared.documents.replies import Format
 from shared.documents.stored import Stored
 from shared.endpoint import etags
 from shared.endpoint.accept import reply_format
 from shared.endpoint.addresses import client_address
+from shared.endpoint.bodies import document_in, may_be_large, refuse_body
 from shared.endpoint.content_encoding import decoded
 from shared.endpoint.http import ALL_METHODS, NO_CONTEXT, Exchange, Function, path_of, respond
+from shared.endpoint.openings import Opening
 from shared.endpoint.parts import PartedResponse
 from shared.endpoint.request_view import RequestView
+from shared.endpoint.terms import TERMS, TermedWrite, Terms, terms_of
+from shared.endpoint.transactions import Transaction
 from shared.errors import (
-    BodyTooLargeError,
+    DataAPIError,
     EndpointNotFoundError,
-    InvalidJSONError,
-    LengthRequiredError,
     MethodNotAllowedError,
     NotCallableError,
 )
 from shared.guard.complexity import memory_of
-from shared.guard.walk import walk, walked
-from shared.mongo.deadlines import driver_call
+from shared.guard.walk import walk
+from shared.mongo import concerns
+from shared.mongo.deadlines import atomically, driver_call, within
+from shared.options import Options
 from shared.requests import Request
 from shared.rules.expressions import Expansions, holds
-from shared.service import Service
+from shared.turns import Steps
+from shared.writes import BulkWrite, Operation, TransactionRequest
 
 __all__ = ["ACTION_ROUTE", "ALL_METHODS", "Action", "Actions", "Call", "answer"]
 
@@ -51,14 +58,14 @@ type Handler = Callable[[Call], Awaitable[Reply]]
 _ALLOWED_HEADERS = "Authorization, Content-Type, Accept"
 _CREDENTIAL_HEADERS = "apiKey, api-key, email, password, jwtTokenString"
 _CACHE_HEADERS = "Cache-Control, If-None-Match"
-_ENCODINGS = frozenset({"content-encoding", "transfer-encoding"})
+_LONGEST_NAMESPACES = 500  # characters, in the log line
 _LONGEST_PATH = 200  # characters of what a caller sent, in an error's text
 
 
 class Call:
     """One authenticated and parsed call of an action."""
 
-    __slots__ = ("_caller", "_exchange", "_is_large", "_request_view", "body", "form", "writes")
+    __slots__ = ("_caller", "_exchange", "_request_view", "body", "conditions", "digest", "form", "size", "writes")
 
     def __init__(
         self,
@@ -68,16 +75,18 @@ class Call:
         request_view: RequestView,
         form: Format,
         *,
-        is_large: bool = False,
+        size: int = 0,
     ) -> None:
         """Take the exchange, whose log line gets the namespace once the request is typed."""
         self.writes = False
-        self._is_large = is_large
         self._exchange = exchange
         self._caller = caller
         self._request_view = request_view
         self.body = body
         self.form: Format = form
+        self.size = size
+        self.conditions = 0
+        self.digest = b""
 
     async def typed[R: Request](self, kind: type[R]) -> R:
         """Return the body as this kind of request; raise if it asks for too much or for what is refused."""
@@ -88,13 +97,9 @@ class Call:
         self._exchange.line.namespace = namespace
         if request.written is not None:
             self._go_on()
-        placed = request.interpreted()
-        if request.options:
-            service.guard.options(request.options, is_system=self._caller.is_system)
-            placed += request.options.interpreted()
-        met = await turns.taken(walk(placed)) if self._is_large else walked(placed)
-        service.complexity.call(placed, met.documents, *request.targets())
-        service.guard.operators(met.operators, request.database, is_system=self._caller.is_system)
+        checks = self._checked(request)
+        is_large = self.size >= large_bodies.LARGE
+        self.conditions = await turns.taken(checks) if is_large else turns.at_once(checks)
         return request
 
     def _go_on(self) -> None:
@@ -103,7 +108,93 @@ class Call:
         if self._exchange.departure is not None:
             self._exchange.departure.tell(None)
 
-    def access(self, request: Request) -> "Opening":
+    async def operations(self, request: BulkWrite) -> list[Operation]:
+        """Return the operations of a request, each refused as the action that it would be by itself, or together."""
+        return await turns.taken(self._operations(request))
+
+    def _operations(self, request: BulkWrite) -> Steps[list[Operation]]:
+        found: list[Operation] = []
+        try:
+            for operation in request.operations():
+                self.conditions += yield from self._checked(operation.request)
+                found.append(operation)
+                yield
+        except DataAPIError as error:
+            error.at(f"requests[{len(found)}]")
+            raise
+        self._exchange.service.complexity.operations(self.conditions, len(found))
+        for name in {each.name for each in found}:
+            self._refuse_uncallable(self._request_view.of(name))
+        return found
+
+    def _checked(self, request: Request) -> Steps[int]:
+        """Return how many paths and conditions a request has; raise if it asks for too much or for what is refused."""
+        service = self._exchange.service
+        placed = request.interpreted()
+        if request.options:
+            service.guard.options(request.options, is_system=self._caller.is_system)
+            placed += request.options.interpreted()
+        met = yield from walk(placed)
+        conditions = service.complexity.call(placed, met.documents, *request.targets())
+        service.guard.operators(met.operators, request.database, is_system=self._caller.is_system)
+        return conditions
+
+    def _refuse_uncallable(self, view: RequestView) -> None:
+        if not self._caller.is_system:
+            _refuse_uncallable(self._exchange.app, Expansions(self._caller.user, view))
+
+    async def bulk_write(self, request: BulkWrite, operations: list[Operation]) -> Reply:
+        """Do the operations of a request, each with the access that the action has which it would be by itself."""
+        exchange = self._exchange
+        service = exchange.service
+
+        def opened(action: str, own: Options) -> Access:
+            view = self._request_view.of(action)
+            return open_uncached(service, request.with_options(action, own), self._caller, view, self.form)
+
+        target = service.clients.collection(request.data_source, request.database, request.collection)
+        writing = Bulk(
+            concerns.applied(target, request.options),
+            within(service.settings, request.options),
+            (self.form, service.transcoder.writer),
+            opened,
+            {"ordered": request.ordered, **request.options.only("bypassDocumentValidation", "comment", "let")},
+        )
+        async with Opening(writing, service.clients.places(request.data_source), exchange.departure):
+            namespaces = [f"{request.database}.{request.collection}"]
+            return await invalidating(writing.reply(operations), service.generations, namespaces, service.settings)
+
+    async def transaction(self, request: TransactionRequest, actions: "Mapping[str, Action]") -> Reply:
+        """Do the operations of a request, which are some of these actions, in one transaction."""
+        exchange, service = self._exchange, self._exchange.service
+        asked = Transaction(self, service, request.operations, actions)
+        settings = within(service.settings, request.options)
+        target = service.clients.collection(asked.data_source, service.settings.dozen_database, "transactions")
+        target = concerns.applied(target, request.options)
+        timeout_ms = min(settings.mongo_db_timeout_ms, settings.transaction_timeout_ms)
+        try:
+            async with Opening(target, service.clients.places(asked.data_source), exchange.departure):
+                work = atomically(target, asked.attempt, timeout_ms)
+                return await invalidating(work, service.generations, asked.written, service.settings)
+        finally:
+            exchange.line.namespace = ", ".join(asked.namespaces)[:_LONGEST_NAMESPACES]
+
+    async def on_terms(self, action: "Action", terms: Terms) -> Reply:
+        """Do a write on the terms of its caller."""
+        exchange = self._exchange
+        request = sha256(f"{action.name} {self.form} ".encode() + self.digest).digest()
+        writing = TermedWrite(terms, exchange.service, self._caller, self.body, request)
+        reply = await writing.reply(lambda: action.handle(self), exchange.departure)
+        exchange.headers |= writing.headers
+        return reply
+
+    def part(self, action: str, body: Document, form: Format) -> "Call":
+        """Return the call of an action that is part of this one; raise NotCallableError if it could not be called."""
+        view = self._request_view.of(action)
+        self._refuse_uncallable(view)
+        return Call(self._exchange, body, self._caller, view, form, size=self.size)
+
+    def access(self, request: Request) -> "Opening[Access]":
         """Give what the caller may do to the collection that a request names, as soon as a connection is left for it.
 
         Raise OverloadedError if none is left in time.
@@ -111,27 +202,6 @@ class Call:
         exchange = self._exchange
         access = open_access(exchange.service, request, self._caller, self._request_view, self.form)
         return Opening(access, exchange.service.clients.places(request.data_source), exchange.departure)
-
-
-class Opening:
-    """A collection that is open while a call has a place at its data source's connections."""
-
-    __slots__ = ("_access", "_departure", "_places")
-
-    def __init__(self, access: Access, places: Places, departure: Departure | None) -> None:
-        """Take what is opened, the places, and whether the caller is still there."""
-        self._access = access
-        self._places = places
-        self._departure = departure
-
-    async def __aenter__(self) -> Access:
-        """Take a place."""
-        await self._places.enter(self._departure)
-        return self._access
-
-    async def __aexit__(self, *_: object) -> None:
-        """Give it back."""
-        self._places.leave()
 
 
 class Action(NamedTuple):
@@ -154,6 +224,8 @@ class Actions(func.Blueprint):
         """Begin without an action."""
         super().__init__()  # type: ignore[no-untyped-call]
         self.by_name: dict[str, Action] = {}
+        self.parts: Mapping[str, Action] = {}
+        """The actions that an action of this blueprint may be made of."""
 
     def action(
         self, name: str, *, reads: bool, success: HTTPStatus = HTTPStatus.OK, stores: Stored | None = None
@@ -188,7 +260,7 @@ async def answer(
         served = _served(exchange, action, app_id, version)
         if req.method == "OPTIONS":
             return _preflight(exchange)
-        if not _may_be_large(req):
+        if not may_be_large(req):
             return await _run(exchange, served)
         with exchange.service.full_collections:  # until what was read is gone
             return await _run(exchange, served)
@@ -217,13 +289,14 @@ async def _run(exchange: Exchange, action: Action) -> func.HttpResponse:
     req, service = exchange.request, exchange.service
     if req.method != "POST":
         raise MethodNotAllowedError("method not allowed")
-    _refuse_body(exchange)
+    refuse_body(exchange)
     with driver_call(service.settings.mongo_db_timeout_ms, exchange.arrived) as deadline:
         call = await _call(exchange, action)
         deadline.refuse_late()
         if action.reads:
             deadline.end_at(exchange.departure)
-        reply = await action.handle(call)
+        terms = None if action.reads else terms_of(req.headers)
+        reply = await (action.handle(call) if terms is None else call.on_terms(action, terms))
     exchange.line.documents = reply.documents
     is_large = reply.size >= large_bodies.LARGE
     media = replies.CONTENT_TYPES[call.form]
@@ -258,12 +331,17 @@ async def _call(exchange: Exchange, action: Action) -> Call:
         body = await decoded(body, encoding, limit, exchange.share)
     if len(body) >= large_bodies.LARGE:
         await exchange.share.work_on(await turns.taken(memory_of(body)))
-    document = await _document(body, service, action.stores)
+    document = await document_in(body, service, action.stores)
     form = reply_format(req.headers.get("accept"), service.settings, app)
-    return Call(exchange, document, caller, view, form, is_large=len(body) >= large_bodies.LARGE)
+    call = Call(exchange, document, caller, view, form, size=len(body))
+    if "idempotency-key" in req.headers:
+        digested = sha256(body) if len(body) < large_bodies.LARGE else await asyncio.to_thread(sha256, body)
+        call.digest = digested.digest()
+    return call
 
 
 def _refuse_uncallable(app: App | None, expansions: Expansions) -> None:
+    """Raise NotCallableError unless the app lets the caller call this action."""
     can_evaluate = None if app is None else app.data_api.can_evaluate
     if can_evaluate is None or can_evaluate.constant is True or holds(can_evaluate, expansions.context()):
         return
@@ -272,45 +350,9 @@ def _refuse_uncallable(app: App | None, expansions: Expansions) -> None:
 
 def _preflight(exchange: Exchange) -> func.HttpResponse:
     settings = exchange.service.settings
-    allowed = [_ALLOWED_HEADERS]
+    allowed = [_ALLOWED_HEADERS, TERMS]
     if settings.cors_allow_credential_headers:
         allowed.append(_CREDENTIAL_HEADERS)
     if settings.cached:
         allowed.append(_CACHE_HEADERS)
     return exchange.preflight("POST, OPTIONS", ", ".join(allowed))
-
-
-def _may_be_large(req: func.HttpRequest) -> bool:
-    """Tell whether a body may be large once it is read and decoded."""
-    if not req.headers.keys().isdisjoint(_ENCODINGS) or len(req.get_body()) >= large_bodies.LARGE:
-        return True
-    declared = req.headers.get("content-length", "")
-    return declared.isdecimal() and int(declared) >= large_bodies.LARGE
-
-
-def _refuse_body(exchange: Exchange) -> None:
-    """Refuse a body by what is known of it before all of it is read."""
-    req, limit = exchange.request, exchange.service.settings.max_body_bytes
-    size = len(req.get_body())
-    declared = req.headers.get("content-length", "")
-    if size > limit or (declared.isdecimal() and int(declared) > limit):
-        raise BodyTooLargeError(f"request body too large: the limit is {limit} bytes")
-    if not size and exchange.is_whole and "chunked" in req.headers.get("transfer-encoding", "").lower():
-        raise LengthRequiredError("request body must be sent with a Content-Length")
-
-
-async def _document(body: bytes, service: Service, stores: Stored | None) -> Document:
-    settings = service.settings
-    if not service.complexity.is_few(body):
-        await turns.taken(service.complexity.body(body))
-    reader = service.transcoder.reader
-    if stores is not None and reader is not None:
-        steps = stored_bodies.loads(reader, body, stores, settings.max_nesting, settings.max_members)
-        if (document := await turns.taken(steps)) is not None:
-            return document
-    try:
-        if len(body) < large_bodies.LARGE:
-            return ejson.loads(body, settings.max_nesting, settings.max_members)
-        return await turns.taken(large_bodies.loads(body, settings.max_nesting, settings.max_members))
-    except InvalidJSONError as error:
-        raise error.in_body() from error

@@ -211,9 +211,10 @@ def failed(error: Exception, line: RequestLine, headers: Mapping[str, str]) -> f
 
 def error_response(error: DataAPIError, headers: Mapping[str, str]) -> func.HttpResponse:
     """Return Atlas's shape of an error, with a content type of exactly application/json."""
-    members = {"error": str(error)[:_LONGEST_ERROR]}  # it may repeat what the caller sent
+    members: dict[str, object] = {"error": str(error)[:_LONGEST_ERROR]}  # it may repeat what the caller sent
     if error.code is not None:
         members["error_code"] = error.code
+    members |= {name: orjson.Fragment(text) for name, text in error.members.items()}
     return json_response(members, error.status, {**headers, **error.headers})
 
 

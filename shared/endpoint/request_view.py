@@ -16,6 +16,10 @@ class RequestView(Mapping[str, Any]):
         self._action = action
         self._address = address
 
+    def of(self, action: str) -> "RequestView":
+        """Return the view of the same request as it is for another action, which is part of its own."""
+        return RequestView(self._request, action, self._address)
+
     @cached_property
     def _members(self) -> dict[str, Any]:
         headers = {name.lower(): [value] for name, value in self._request.headers.items()}

@@ -22,6 +22,7 @@ _VALUE_BYTES = 80  # of a name or a value, with what the parser holds of it
 _VALUES = frozenset({"$in", "$nin"})
 _LISTS = _VALUES | {"$all"}
 _PATTERNS = frozenset({"$regexFind", "$regexFindAll", "$regexMatch"})
+_FREE = 10  # paths and conditions of each of many operations
 _MEASURED = _LISTS | _PATTERNS | {"$regex"}
 
 
@@ -53,8 +54,8 @@ class Complexity:
         documents: Sequence[Document],
         targets: Sequence[Document] = (),
         array_filters: Sequence[Document] = (),
-    ) -> None:
-        """Raise InvalidParameterError if a call asks for too much.
+    ) -> int:
+        """Return how many paths and conditions a call has; raise InvalidParameterError if it asks for too much.
 
         `placed` is what MongoDB interprets, and `documents` are all those in it that are not only stored. The names
         in `targets` are paths to what a write changes, some of them through array filters.
@@ -65,8 +66,9 @@ class Complexity:
             conditions += more + _filtered(targets, array_filters)
             dots += more_dots
         most = self._settings.max_conditions
-        if conditions > most and conditions - _listed(documents) > most:
-            raise InvalidParameterError(f"the call has too many paths and conditions: MAX_CONDITIONS allows {most}")
+        counted = conditions if conditions <= most else conditions - _listed(documents)
+        if counted > most:
+            raise _too_many_conditions(most)
         if conditions + dots > self._settings.max_path_parts:  # else none is too long, whatever it is put together of
             self._refuse_long_paths(placed, targets, array_filters)
         stages = self._nested_stages(documents)
@@ -75,6 +77,16 @@ class Complexity:
             raise InvalidParameterError(
                 f"the call has too many stages: MAX_STAGES allows {self._settings.max_stages}, with those in stages"
             )
+        return counted
+
+    def operations(self, conditions: int, operations: int) -> None:
+        """Raise InvalidParameterError if the operations of a call have too many paths and conditions together.
+
+        A few of each do not count: simple operations may be as many as a body holds.
+        """
+        most = self._settings.max_conditions
+        if conditions > most + _FREE * operations:
+            raise _too_many_conditions(most)
 
     def _refuse_long_paths(
         self, placed: Iterable[Placed], targets: Iterable[Document], array_filters: Iterable[Document]
@@ -120,6 +132,10 @@ class Complexity:
         most = self._settings.max_pattern_length
         if isinstance(pattern, str) and len(pattern) > most:
             raise InvalidParameterError(f"a pattern is too long: MAX_PATTERN_LENGTH allows {most} characters")
+
+
+def _too_many_conditions(most: int) -> InvalidParameterError:
+    return InvalidParameterError(f"the call has too many paths and conditions: MAX_CONDITIONS allows {most}")
 
 
 def _conditions(place: Place, value: Any) -> Any:

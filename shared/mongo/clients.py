@@ -104,7 +104,8 @@ class Clients:
         known = self._options.get(key)
         if known is None:
             try:
-                found = await target.options()
+                async with target.database.client.start_session() as own:  # no transaction may ask this
+                    found = await target.options(own)
             except PyMongoError:  # the call itself will say what is wrong
                 return None
             known = Options(found.get("collation", SIMPLE), "viewOn" in found)

@@ -10,8 +10,10 @@ from pymongo.write_concern import WriteConcern
 
 from shared.errors import InvalidParameterError
 from shared.mongo.clients import Collection
+from shared.mongo.deadlines import is_current
 from shared.options import Options
 
+_OF_ALL = frozenset({"readConcern", "readPreference", "writeConcern"})  # a transaction has one for all
 _LEVELS = ("available", "local", "majority", "snapshot", "linearizable")  # from the least
 _MODES = frozenset({"primary", "primaryPreferred", "secondary", "secondaryPreferred", "nearest"})
 _OF_PREFERENCE = frozenset({"mode", "tags", "tagSets", "maxStalenessSeconds"})
@@ -25,6 +27,8 @@ def applied(target: Collection, options: Options) -> Collection:
     Raise InvalidParameterError for what they cannot mean.
     """
     given, found = options.given, {}
+    if is_current() and not given.keys().isdisjoint(_OF_ALL):
+        raise InvalidParameterError(f"{', '.join(sorted(_OF_ALL))} are no options of what is part of a transaction")
     if "readPreference" in given:
         found["read_preference"] = _read_preference(given["readPreference"])
     if "readConcern" in given:

@@ -11,26 +11,25 @@ from typing import Any, Self
 import msgspec
 import pymongo
 from bson.errors import BSONError
-from pymongo import ReadPreference
+from pymongo import ReadPreference, WriteConcern
 from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.asynchronous.collection import AsyncCollection
-from pymongo.errors import OperationFailure, PyMongoError
+from pymongo.errors import PyMongoError
 from pymongo.read_concern import ReadConcern
 
 from shared.admission import Departure
-from shared.errors import CallerLeftError, DeadlinePassedError, Unavailable, UnavailableError
+from shared.errors import CallerLeftError, DeadlinePassedError
 from shared.mongo.refusals import LATE, late, translated
 from shared.options import Options
 from shared.settings import Settings
 
 type Session = AsyncClientSession
 
-_ILLEGAL_OPERATION = 20
-_OF_TRANSACTIONS = "ransaction numbers"  # what the text begins with; other operations are illegal, too
-
-
 _ends: ContextVar[float | None] = ContextVar("ends", default=None)
 """When the call ends that the task works on, by time.monotonic; a module's, because that is how they are made."""
+
+_current: ContextVar[Session | None] = ContextVar("current_transaction", default=None)
+"""The transaction that every command of the task is part of; a module's, because that is how they are made."""
 
 
 class driver_call:  # noqa: N801  used as a context manager; a class costs half of what a generator does
@@ -124,20 +123,46 @@ async def server_deadline(target: AsyncCollection[Any], timeout_ms: int) -> Asyn
         yield
 
 
+def is_current() -> bool:
+    """Tell whether what is read and written now is part of a transaction."""
+    return _current.get() is not None
+
+
+def joining(target: AsyncCollection[Any]) -> AsyncCollection[Any]:
+    """Return a collection with options that its commands may have where they are part of a transaction.
+
+    The driver looks at the session that it is given, not at the one that it is bound to.
+    """
+    if _current.get() is None:
+        return target
+    return target.with_options(read_preference=ReadPreference.PRIMARY, write_concern=WriteConcern())
+
+
 async def transaction[T](target: AsyncCollection[Any], work: Callable[[Session], Awaitable[T]], timeout_ms: int) -> T:
     """Do work in a transaction on one snapshot, again if another write came between; what it raises undoes it.
 
-    Raise UnavailableError where MongoDB has no transactions, as on a server that is no member of a replica set.
+    Inside of one that `atomically` began, it is part of that.
     """
-    try:
-        async with server_deadline(target, timeout_ms), target.database.client.start_session() as session:
-            return await session.with_transaction(
-                work,
-                read_concern=ReadConcern("snapshot"),
-                write_concern=target.write_concern,
-                read_preference=ReadPreference.PRIMARY,
-            )
-    except OperationFailure as error:
-        if error.code == _ILLEGAL_OPERATION and _OF_TRANSACTIONS in str(error):
-            raise UnavailableError(Unavailable.NO_TRANSACTIONS) from error
-        raise
+    if (joined := _current.get()) is not None:
+        return await work(joined)
+    async with server_deadline(target, timeout_ms), target.database.client.start_session() as session:
+        return await session.with_transaction(
+            work,
+            read_concern=ReadConcern("snapshot"),
+            write_concern=target.write_concern,
+            read_preference=ReadPreference.PRIMARY,
+        )
+
+
+async def atomically[T](target: AsyncCollection[Any], work: Callable[[], Awaitable[T]], timeout_ms: int) -> T:
+    """Do work in a transaction that each of its commands is part of, whoever sends it to the server of `target`."""
+
+    async def bound(session: Session) -> T:
+        token = _current.set(session)
+        try:
+            async with session.bind(end_session=False):
+                return await work()
+        finally:
+            _current.reset(token)
+
+    return await transaction(target, bound, timeout_ms)

@@ -30,7 +30,7 @@ from shared.documents.elements import (
 )
 from shared.errors import NoRoleError, ReadTooLargeError
 from shared.mongo.clients import RAW, Collection
-from shared.mongo.deadlines import left_ms
+from shared.mongo.deadlines import is_current, left_ms
 from shared.mongo.refusals import is_overload, may_pass
 from shared.options import NO_OPTIONS, Options
 from shared.settings import Settings
@@ -43,6 +43,9 @@ type RawCursor = AsyncRawBatchCursor[Any] | AsyncRawBatchCommandCursor[Any]
 AT_ONCE = 1_000
 """Documents that are asked for in one reply: the driver makes an object of each, before others have their turn."""
 
+LIMIT = {"$limit": 50_000}
+"""The stage that cuts off what a pipeline makes, as Atlas did."""
+
 _OVERLOAD_SECONDS = 0.2  # what the driver waits at most before its own second attempt
 _UNKNOWN_STAGE = 40324
 _BATCH_BYTES = 1024 * 1024
@@ -52,20 +55,14 @@ async def first(
     target: Collection, reading: "Reading", settings: Settings, options: Options = NO_OPTIONS
 ) -> bytes | None:
     """Return the first document that matches, None if there is none."""
+    if is_current():
+        return await _first_by_driver(target, reading, settings, options)
     try:
         sent = {"limit": 1, "singleBatch": True, **options.command}
         cursor, _ = await _asked(target, reading, settings, sent)
     except (ConnectionFailure, OperationFailure) as error:
         await _wait_or_raise(error, target)
-        found: Any = await target.find_one(
-            reading.filter,
-            reading.projection or None,
-            sort=reading.sort,
-            skip=reading.skip,
-            max_time_ms=left_ms(settings.mongo_db_timeout_ms),
-            **options.driver,
-        )
-        return None if found is None else found.raw
+        return await _first_by_driver(target, reading, settings, options)
     return first_batch(bytes(cursor.raw))[0] or None
 
 
@@ -77,7 +74,7 @@ async def find(
     options: Options = NO_OPTIONS,
 ) -> AsyncGenerator[bytes]:
     """Give what matches in batches of concatenated BSON documents; raise if they exceed MAX_READ_BYTES."""
-    if 0 < reading.limit <= AT_ONCE and not options.batch_size:
+    if 0 < reading.limit <= AT_ONCE and not options.batch_size and not is_current():
         batch = await _only_batch(target, reading, settings, options)
         if batch is not None:
             await _hold(len(batch), len(batch), settings)
@@ -110,11 +107,7 @@ async def count(target: Collection, reading: "Reading", settings: Settings, opti
 async def distinct(target: Collection, name: str, condition: Document, settings: Settings, options: Options) -> bytes:
     """Return the array of the values of a field, as MongoDB sent it; raise if it exceeds MAX_READ_BYTES."""
     command = {"distinct": target.name, "key": name, "query": condition, **options.command}
-    try:
-        reply, _ = await _run(target, command, settings)
-    except (ConnectionFailure, OperationFailure) as error:
-        await _wait_or_raise(error, target)
-        reply = await _run_again(target, command, settings)
+    reply = await _distinct(target, command, settings)
     values = elements(bytes(reply.raw))["values"].value
     await _hold(len(values), len(values), settings)
     return values
@@ -219,6 +212,31 @@ async def distinct_of(target: Collection, values: bytes, settings: Settings, opt
     found = computed(target, [wrapped("values", values, ARRAY)], stages, settings, options)
     firsts = {each["place"] async for batch in found for each in decoded_all(batch)}
     return array_of(each for place, each in enumerate(elements(values).values()) if place in firsts)
+
+
+async def _distinct(target: Collection, command: Document, settings: Settings) -> Any:
+    if is_current():
+        most = left_ms(settings.mongo_db_timeout_ms)
+        return await target.database.command(command | {"maxTimeMS": most}, codec_options=RAW)
+    try:
+        return (await _run(target, command, settings))[0]
+    except (ConnectionFailure, OperationFailure) as error:
+        await _wait_or_raise(error, target)
+        return await _run_again(target, command, settings)
+
+
+async def _first_by_driver(
+    target: Collection, reading: "Reading", settings: Settings, options: Options
+) -> bytes | None:
+    found: Any = await target.find_one(
+        reading.filter,
+        reading.projection or None,
+        sort=reading.sort,
+        skip=reading.skip,
+        max_time_ms=left_ms(settings.mongo_db_timeout_ms),
+        **options.driver,
+    )
+    return None if found is None else bytes(found.raw)  # a view of the whole reply in some cases
 
 
 async def _only_batch(target: Collection, reading: "Reading", settings: Settings, options: Options) -> bytes | None:

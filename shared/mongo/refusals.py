@@ -72,6 +72,8 @@ _PASSING: Mapping[int, str] = {
     46841: "ClientMarkedKilled", 56846: "ConfigServerUnreachable", 91331: "RetriableRemoteCommandFailure",
     10045600: "InterruptedDueToFCVChange",
 }  # fmt: skip
+_ILLEGAL_OPERATION = 20
+_OF_TRANSACTIONS = "ransaction numbers"  # what the text begins with; other operations are illegal, too
 _INTERNAL: Mapping[int, str] = {1: "InternalError", 8: "UnknownError"}
 _WRITE_ERRORS: Mapping[int, str] = {  # these come without their codeName
     2: "BadValue", 9: "FailedToParse", 14: "TypeMismatch", 28: "PathNotViable", 40: "ConflictingUpdateOperators",
@@ -151,6 +153,13 @@ def _passing_reason(error: PyMongoError, code: int) -> Unavailable | None:
         return Unavailable.OVERLOADED
     if code in _PASSING or any(map(error.has_error_label, _PASSING_LABELS)):
         return Unavailable.NOT_NOW
+    return _reason_of_deployment(error, code)
+
+
+def _reason_of_deployment(error: PyMongoError, code: int) -> Unavailable | None:
+    """Return why MongoDB as it is deployed cannot do it, such as a server that is no member of a replica set."""
+    if code == _ILLEGAL_OPERATION and _OF_TRANSACTIONS in str(error):
+        return Unavailable.NO_TRANSACTIONS
     return Unavailable.CREDENTIALS_REFUSED if code in _CREDENTIALS else None
 
 

@@ -138,7 +138,9 @@ class Members:
         if not parts:
             return use is not Use.READ and is_complete(self.mask(value, context), value)
         if type(value) is list:
-            return self._covers_elements(parts, value, context, use)
+            if use is not Use.READ or self.mask(value, context) is not None:
+                return self._covers_elements(parts, value, context, use)
+            value = MISSING  # where nothing of an array is visible, a number is no place in it
         if use is not Use.READ and type(value) is not dict and value is not MISSING:
             return self.keeps_values  # else in its place stands what is hidden
         part = self._members.get(parts[0], self._others)

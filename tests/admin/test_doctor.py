@@ -1,16 +1,14 @@
 """`python -m admin doctor`: each thing that can be wrong is found, none of them stops the rest, no secret is shown."""
 
 import json
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 import pytest
 
 from admin.doctor import checks, databases
-from local import child, ports
-from local.mongod import SMALL, Mongod, find_mongod
+from local import ports
+from local.mongod import Mongod
 from shared.documents import transcoder
 from shared.documents.transcoder import Transcoder, Writer
 from shared.mongo.control import INDEXES
@@ -181,19 +179,6 @@ async def test_permissions_are_read_from_the_server(
     assert said.has(source, "problem", "the deployment's user lacks createIndex, insert, remove, update on operated")
     assert parsed(wrong).has(source, "problem", "MongoDB refuses the credentials of this deployment")
     assert b"wrong-password" not in wrong.stdout + wrong.stderr
-
-
-@pytest.fixture(params=["--noauth"])
-def standalone(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[str]:
-    """A mongod that is no replica set."""
-    port = ports.free_port()
-    data = tmp_path / "standalone"
-    data.mkdir()
-    with (tmp_path / "log").open("wb") as log:
-        options = [f"--dbpath={data}", f"--port={port}", "--bind_ip=127.0.0.1", request.param]
-        process = child.start([str(find_mongod()), *SMALL, *options], output=log)
-    yield f"mongodb://127.0.0.1:{port}/?serverSelectionTimeoutMS=30000"
-    child.stop(process)
 
 
 def test_without_a_replica_set_rules_cannot_write(command: Command, standalone: str) -> None:

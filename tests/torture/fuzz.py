@@ -15,12 +15,9 @@ import bson
 from bench import machine
 from functions.aggregate import Aggregate
 from functions.count import CountDocuments, EstimatedDocumentCount
-from functions.delete import Delete
 from functions.distinct import Distinct
 from functions.find import Find, FindOne
 from functions.find_one_and import FindOneAndDelete, FindOneAndReplace, FindOneAndUpdate
-from functions.insert import InsertMany, InsertOne
-from functions.update import ReplaceOne, UpdateMany, UpdateOne
 from shared.access.cutting import StoredTrimming
 from shared.access.trimming import Trimming
 from shared.documents import ejson
@@ -29,7 +26,7 @@ from shared.guard.complexity import Complexity
 from shared.guard.refusals import Guard
 from shared.guard.walk import walked
 from shared.mongo.deadlines import driver_call
-from shared.requests import Request, Updating, sort_keys
+from shared.requests import Request, sort_keys
 from shared.rules import field_paths
 from shared.rules.compiler.operands import Constants
 from shared.rules.compiler.ruleset import compile_ruleset
@@ -37,6 +34,7 @@ from shared.rules.expressions import Expansions
 from shared.rules.report import Report
 from shared.rules.ruleset import Rights
 from shared.settings import Settings
+from shared.writes import BulkWrite, Delete, InsertMany, InsertOne, ReplaceOne, Update, UpdateMany, UpdateOne
 from tests.torture import promises
 from tests.torture.cases import Case, cases
 from tests.torture.place import Place, client_of, resident_mb, system_key
@@ -49,8 +47,10 @@ _AT_ONCE = 1_000  # cases
 _FOR_RULES = 50  # cases that meet the same rules
 _OVER_HTTP = 10  # one case of so many
 _CONNECTIONS = 8
+_TRANSACTION = "transaction"  # whose operations are read where they are done
 _REQUESTS: dict[str, type[Request]] = {
     "aggregate": Aggregate,
+    "bulkWrite": BulkWrite,
     "countDocuments": CountDocuments,
     "deleteMany": Delete,
     "deleteOne": Delete,
@@ -105,7 +105,7 @@ async def inside(number: int, seed: int) -> list[Row]:
     """Parse bodies, and ask random rules what they come to."""
     judge, outcomes, before = Judge(seed), Outcomes(), 0.0
     for some in _parts(number, seed):
-        for case in some:
+        for case in (each for each in some if each.action != _TRANSACTION):
             started = time.thread_time()
             status, fault = await judge.outcome(case)
             outcomes.add(case, status, time.thread_time() - started, fault)
@@ -151,16 +151,23 @@ class Judge:
     def _request(self, case: Case) -> Request:
         self._complexity.body(case.body)
         body = ejson.loads(case.body, self._settings.max_nesting, self._settings.max_members)
-        request = _REQUESTS[case.action].from_body(body)
+        return self._checked(_REQUESTS[case.action].from_body(body), case)
+
+    def _checked(self, request: Request, case: Case) -> Request:
         self._guard.namespace(request.database, request.collection)
         placed = request.interpreted()
         met = walked(placed)
         self._complexity.call(placed, met.documents, *request.targets())
         self._guard.operators(met.operators, request.database, is_system=case.is_system)
+        if isinstance(request, BulkWrite):
+            for operation in request.operations():
+                self._judge(self._checked(operation.request, case))
         return request
 
     def _judge(self, request: Any) -> None:
         rights = self._rights
+        if isinstance(request, BulkWrite):  # each operation was
+            return
         if isinstance(request, Aggregate):
             field_paths.refuse_stages(request.pipeline)
         if isinstance(request, InsertOne | InsertMany):
@@ -175,7 +182,7 @@ class Judge:
             trimming = Trimming.of(request.projection, rights)
             if trimming is not None and not trimming.sent:
                 list(trimming.visible(b"".join(self._stored), used, "EJSON"))
-        if isinstance(request, Updating) and isinstance(request.update, dict):
+        if isinstance(request, Update) and isinstance(request.update, dict):
             touched = field_paths.of_update(request.update, request.array_filters)
             for stored in self._stored:
                 rights.may_touch(stored, touched)

@@ -178,7 +178,9 @@ async def test_random_requests_are_answered_or_refused(tmp_path: Path) -> None:
 async def test_most_random_requests_are_nearly_right() -> None:
     judge = Judge(0)
 
-    statuses = [status for status, _ in [await judge.outcome(case) for case in cases(800, 0)]]
+    statuses = [
+        status for status, _ in [await judge.outcome(case) for case in cases(800, 0) if case.action != "transaction"]
+    ]
 
     assert statuses.count(200) > 200
 

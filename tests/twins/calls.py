@@ -20,7 +20,7 @@ READS = (
 ALL = (
     ("findOne", 8), ("find", 16), ("aggregate", 14), ("countDocuments", 3), ("distinct", 4), ("updateOne", 22),
     ("updateMany", 12), ("replaceOne", 7), ("insertOne", 6), ("insertMany", 4), ("deleteOne", 5), ("deleteMany", 4),
-    ("findOneAndUpdate", 10), ("findOneAndReplace", 4), ("findOneAndDelete", 4),
+    ("findOneAndUpdate", 10), ("findOneAndReplace", 4), ("findOneAndDelete", 4), ("bulkWrite", 10), ("transaction", 10),
 )  # fmt: skip
 
 
@@ -255,6 +255,23 @@ def _delete(random: Random, pool: Pool) -> Document:
     return {"filter": condition(random, pool)}
 
 
+def _bulk_write(random: Random, pool: Pool) -> Document:
+    names = random.choices(["insertOne", "updateOne", "updateMany", "replaceOne", "deleteOne", "deleteMany"], k=3)
+    requests = [{name: _MAKERS[name](random, pool)} for name in names[: random.choice([1, 2, 3])]]
+    return {"requests": requests, "ordered": random.random() < 0.7}
+
+
+def _transaction(random: Random, pool: Pool) -> Document:
+    names = random.choices(["findOne", "find", "aggregate", "insertOne", "updateOne", "updateMany", "deleteOne"], k=3)
+    operations = [{"action": name, **_MAKERS[name](random, pool)} for name in names[: random.choice([1, 2, 3])]]
+    if random.random() < 0.3:
+        path = f"/0/document/{pool.path(random).replace('.', '/')}"
+        new = _new(random, pool)
+        reading = {"action": "findOne", **_find_one(random, pool)}
+        operations[:0] = [reading, {"action": "insertOne", "document": new, "references": {"/document/made": path}}]
+    return {"operations": operations}
+
+
 _MAKERS = {
     "findOne": _find_one,
     "find": _find,
@@ -272,4 +289,6 @@ _MAKERS = {
     "findOneAndUpdate": _find_one_and_update,
     "findOneAndReplace": _find_one_and_replace,
     "findOneAndDelete": _find_one_and_delete,
+    "bulkWrite": _bulk_write,
+    "transaction": _transaction,
 }

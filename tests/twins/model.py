@@ -38,6 +38,12 @@ class Model:
     def outcome(self, call: Document) -> Outcome:
         """Return what becomes of a call."""
         action, body = call["action"], call["body"]
+        if action == "transaction":
+            outcome = self._of_each([{each["action"]: each} for each in body["operations"]])
+            return outcome._replace(counts=None if outcome.counts is None else {})  # the replies have them
+        return self._of_each(body["requests"]) if action == "bulkWrite" else self._of_one(action, body)
+
+    def _of_one(self, action: str, body: Document) -> Outcome:
         if not body.get("update", True) or not body.get("documents", True) or body.keys().isdisjoint(_NEEDED):
             return Outcome(self._stored, None)
         try:
@@ -52,6 +58,23 @@ class Model:
             return self._updated(found, body)
         except Refused:
             return Outcome(self._stored, None)
+
+    def _of_each(self, requests: list[Document]) -> Outcome:
+        """Return what becomes of several calls, of which all are done or none; each finds what those before it left."""
+        documents = self._stored
+        counts = dict.fromkeys(("insertedCount", "matchedCount", "modifiedCount", "deletedCount", "upsertedCount"), 0)
+        for each in requests:
+            ((action, body),) = each.items()
+            model = Model(self._oracle, self._schema, documents, [True] * len(documents))
+            outcome = model._of_one(action, body)
+            if outcome.counts is None:
+                return Outcome(self._stored, None)
+            added = len(outcome.documents) - len(documents)
+            counts["insertedCount" if action == "insertOne" else "upsertedCount"] += max(added, 0)
+            for name, number in outcome.counts.items():
+                counts[name] += number
+            documents = outcome.documents
+        return Outcome(documents, counts)
 
     def _found(self, condition: Document) -> list[int]:
         """Return the positions of visible documents that match, of those in which what is asked about is readable."""

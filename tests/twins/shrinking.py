@@ -11,7 +11,7 @@ from bson import json_util
 from tests.twins.plain import Document
 from tests.twins.world import Case, Difference, World
 
-_NEEDED = {"fieldName", "update", "replacement", "document", "documents", "pipeline"}
+_NEEDED = {"fieldName", "update", "replacement", "document", "documents", "pipeline", "requests", "operations"}
 _REASON = re.compile(r'"error":"\((\w+)\)')
 
 

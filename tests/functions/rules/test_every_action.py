@@ -29,6 +29,22 @@ CALLS: dict[str, dict[str, Any]] = {
     "findOneAndUpdate": {"filter": {"n": 1}, "update": {"$set": {"m": 1}}, "sort": {"_id": 1}},
     "findOneAndReplace": {"filter": {"n": 1}, "replacement": {"owner": "ANN"}, "returnDocument": "After"},
     "findOneAndDelete": {"filter": {"n": 1}},
+    "bulkWrite": {
+        "requests": [
+            {"insertOne": {"document": {"_id": "new", "owner": "ANN"}}},
+            {"updateMany": {"filter": {"n": 1}, "update": {"$set": {"m": 1}}}},
+            {"deleteOne": {"filter": {"n": 1}}},
+        ]
+    },
+    "transaction": {
+        "operations": [
+            {"action": "findOne", "filter": {"n": 1}},
+            {"action": "insertOne", "document": {"_id": "new", "owner": "ANN"}},
+            {"action": "updateMany", "filter": {"n": 1}, "update": {"$set": {"m": 1}}},
+            {"action": "aggregate", "pipeline": [{"$match": {"n": 1}}]},
+            {"action": "find", "filter": {"n": 1}, "sort": {"m": -1, "_id": 1}},
+        ]
+    },
 }
 """A call of each action that finds documents where n is 1, or makes some of the owner ANN, who is the caller."""
 

@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 
 from functions.aggregate import Aggregate
 from functions.find import Find
-from functions.update import UpdateOne
 from shared.errors import BodyTooLargeError, InvalidParameterError
 from shared.guard.complexity import Complexity
 from shared.guard.walk import walked
 from shared.requests import Request
 from shared.settings import Settings
 from shared.turns import at_once
+from shared.writes import UpdateOne
 from tests.depth import examples
 from tests.work import is_linear
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 import bson
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pymongo import MongoClient
 
@@ -319,6 +319,16 @@ static_roles = st.fixed_dictionaries(
 @settings(max_examples=examples(1_000), deadline=None)
 @given(
     static_roles, documents, st.sampled_from([*FIELDS, "inner.x", "a.x.y", "b.0", "b.0.x", "a.x.0", "none", "none.x"])
+)
+@example(
+    {"name": "r", "apply_when": {}, "fields": {"b": {"fields": {"x": {"read": True}}}, "owner": {"read": True}}},
+    {"b": [], "owner": 0},
+    "b.0.x",
+)
+@example(
+    {"name": "r", "apply_when": {}, "fields": {"b": {"fields": {"x": {"read": True}}}, "owner": {"read": True}}},
+    {"b": [5], "owner": 0},
+    "b.0.x",
 )
 def test_whether_a_document_matches_does_not_depend_on_what_it_hides(
     given_role: dict[str, Any], document: dict[str, Any], used: str

@@ -1,0 +1,54 @@
+"""The body of a request: refused by what is known of it, read to a document."""
+
+from typing import TYPE_CHECKING
+
+import azure.functions as func
+
+from shared import turns
+from shared.documents import ejson, large_bodies, stored_bodies
+from shared.documents.ejson import Document
+from shared.documents.stored import Stored
+from shared.errors import BodyTooLargeError, InvalidJSONError, LengthRequiredError
+
+if TYPE_CHECKING:
+    from shared.endpoint.http import Exchange
+    from shared.service import Service
+
+_ENCODINGS = frozenset({"content-encoding", "transfer-encoding"})
+
+
+def may_be_large(req: func.HttpRequest) -> bool:
+    """Tell whether a body may be large once it is read and decoded."""
+    if not req.headers.keys().isdisjoint(_ENCODINGS) or len(req.get_body()) >= large_bodies.LARGE:
+        return True
+    declared = req.headers.get("content-length", "")
+    return declared.isdecimal() and int(declared) >= large_bodies.LARGE
+
+
+def refuse_body(exchange: "Exchange") -> None:
+    """Refuse a body by what is known of it before all of it is read."""
+    req, limit = exchange.request, exchange.service.settings.max_body_bytes
+    size = len(req.get_body())
+    declared = req.headers.get("content-length", "")
+    if size > limit or (declared.isdecimal() and int(declared) > limit):
+        raise BodyTooLargeError(f"request body too large: the limit is {limit} bytes")
+    if not size and exchange.is_whole and "chunked" in req.headers.get("transfer-encoding", "").lower():
+        raise LengthRequiredError("request body must be sent with a Content-Length")
+
+
+async def document_in(body: bytes, service: "Service", stores: Stored | None = None) -> Document:
+    """Return the object in a body; raise if it holds too much or is none."""
+    settings = service.settings
+    if not service.complexity.is_few(body):
+        await turns.taken(service.complexity.body(body))
+    reader = service.transcoder.reader
+    if stores is not None and reader is not None:
+        steps = stored_bodies.loads(reader, body, stores, settings.max_nesting, settings.max_members)
+        if (document := await turns.taken(steps)) is not None:
+            return document
+    try:
+        if len(body) < large_bodies.LARGE:
+            return ejson.loads(body, settings.max_nesting, settings.max_members)
+        return await turns.taken(large_bodies.loads(body, settings.max_nesting, settings.max_members))
+    except InvalidJSONError as error:
+        raise error.in_body() from error
