@@ -100,7 +100,7 @@ async def test_when_the_queue_is_full_plain_calls_are_refused_like_all_others(
     assert [len(found) for found in answered] == [1, 2, 1, 1]
     assert {(reply.status, reply.body) for found in answered for reply in found} == {(503, answered[0][0].body)}
     assert answered[0][0].json == REFUSED
-    assert took < 0.4
+    assert took < 0.6
     headers = [
         {name: value for name, value in reply.headers.items() if name not in {"date", "connection"}}
         for found in answered
@@ -188,7 +188,7 @@ async def test_slow_senders_take_no_place(narrow: Server, key: str, database: An
     began = time.monotonic()
 
     assert (await Post(narrow, key)("findOne")).status == 200
-    assert time.monotonic() - began < 0.4
+    assert time.monotonic() - began < 0.7
     assert [reply.status for found in await asyncio.gather(*sending) for reply in found] == [200] * 5
 
 

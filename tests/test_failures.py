@@ -508,7 +508,7 @@ async def test_the_log_gives_no_reason_for_a_call_that_worked(
 async def test_readiness_tells_that_mongodb_is_away_and_keeps_it_for_a_moment(
     worker: Worker, configured: pytest.MonkeyPatch
 ) -> None:
-    configured.setenv("MONGO_DB_URI", f"mongodb://user:planted@127.0.0.1:{free_port()}/?serverSelectionTimeoutMS=100")
+    configured.setenv("MONGO_DB_URI", f"mongodb://user:planted@127.0.0.1:{free_port()}/?serverSelectionTimeoutMS=600")
 
     first = await worker.request("GET", "/health/ready")
     started = time.monotonic()
@@ -517,7 +517,7 @@ async def test_readiness_tells_that_mongodb_is_away_and_keeps_it_for_a_moment(
     assert (first.status, second.status) == (503, 503)
     assert errors_only(first) == {"error": "MongoDB cannot be reached", "error_code": INTERNAL}
     assert first.headers["retry-after"] == "5"
-    assert time.monotonic() - started < 0.09
+    assert time.monotonic() - started < 0.5
 
 
 async def test_a_server_starts_and_is_not_ready_soon_while_mongodb_is_away(tmp_path: Path) -> None:

@@ -79,7 +79,7 @@ async def test_of_calls_that_would_wait_for_each_other_the_first_goes_on() -> No
     behind = asyncio.create_task(third.hold(MB))
     await asyncio.sleep(0.01)
 
-    await asyncio.wait_for(first.hold(20 * MB), 0.1)
+    await asyncio.wait_for(first.hold(20 * MB), 2)
     assert not waiting.done()
     first.end()
     await asyncio.gather(waiting, behind)
@@ -97,7 +97,7 @@ async def test_who_becomes_the_first_goes_on_before_those_who_waited_before() ->
     await asyncio.sleep(0)
 
     first.end()
-    await asyncio.wait_for(waiting, 0.1)
+    await asyncio.wait_for(waiting, 2)
     assert not before.done()
     second.end()
     await before
@@ -164,7 +164,7 @@ async def _walk(steps: list[tuple[int, str, int]]) -> None:
     await asyncio.gather(*tasks.values(), return_exceptions=True)
     for share in shares:
         share.end()
-    await asyncio.wait_for(Share(shared).hold(most), 0.1)
+    await asyncio.wait_for(Share(shared).hold(most), 2)
 
 
 @pytest.mark.parametrize(
