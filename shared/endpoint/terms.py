@@ -53,6 +53,12 @@ def terms_of(headers: Mapping[str, str]) -> Terms | None:
     return terms if terms.key or given or terms.is_dry else None
 
 
+def refuse_terms(headers: Mapping[str, str]) -> None:
+    """Raise InvalidParameterError for terms of what is not done in a transaction."""
+    if terms_of(headers) is not None:
+        raise InvalidParameterError(f"'pipeline': no transaction has $out or $merge, so they take none of {TERMS}")
+
+
 def _preferred(prefer: str) -> str | None:
     """Return the limit in a header Prefer, which counts with strict handling only, as PostgREST has it."""
     parts = (part.partition(";")[0].partition("=") for part in prefer.split(","))
