@@ -9,10 +9,13 @@ from shared.access.cached import invalidating
 from shared.access.protocol import Reply
 from shared.admission import Departure
 from shared.auth.accounts import Caller
+from shared.documents.ejson import Document
 from shared.endpoint.openings import Opening
 from shared.errors import InvalidParameterError, KeyReusedError, TooManyAffectedError
-from shared.mongo.deadlines import atomically
+from shared.mongo import concerns
+from shared.mongo.deadlines import atomically, within
 from shared.mongo.replies import StoredReply
+from shared.options import Options
 
 if TYPE_CHECKING:
     from shared.service import Service
@@ -85,11 +88,13 @@ class _UndoneError(Exception):
 class TermedWrite:
     """One write on terms: a transaction with all that these need."""
 
-    def __init__(
-        self, terms: Terms, service: "Service", caller: Caller, body: Mapping[str, Any], request: bytes
-    ) -> None:
-        """Take the terms, who calls with which body, and a digest of all that the request is."""
+    def __init__(self, terms: Terms, service: "Service", caller: Caller, body: Document, request: bytes) -> None:
+        """Take the terms, who calls with which body, and a digest of all that the request is.
+
+        Of the body goes what is an option of the transaction and cannot be one of what is part of it.
+        """
         self._terms = terms
+        self._options = _of_transaction(body)
         self._service = service
         self._body = body
         self._request = request
@@ -111,10 +116,11 @@ class TermedWrite:
 
     async def reply(self, act: Callable[[], Awaitable[Reply]], departure: Departure | None) -> Reply:
         """Do the write, and return its reply or the one that is stored; what breaks the terms undoes it."""
-        source, service, settings = _data_source(self._body), self._service, self._service.settings
+        source, service = _data_source(self._body), self._service
         if source is None:
             return await act()  # which says what is missing
-        target = service.replies.collection(source)
+        target = concerns.applied(service.replies.collection(source), self._options)
+        settings = within(service.settings, self._options)
         timeout_ms = min(settings.mongo_db_timeout_ms, settings.transaction_timeout_ms)
         async with Opening(target, service.clients.places(source), departure):
             if self._stores:
@@ -150,6 +156,13 @@ class TermedWrite:
         most = self._terms.most
         if most is not None and affected is not None and affected > most:
             raise TooManyAffectedError(f"the write would affect {affected} documents, more than {most}: none is")
+
+
+def _of_transaction(body: Document) -> Options:
+    """Take the options out of a body that a transaction has for all of it; its deadline is that of its parts, too."""
+    given = {name: body[name] for name in ("maxTimeMS", "writeConcern") if body.get(name) is not None}
+    body.pop("writeConcern", None)
+    return Options.of(given, given, ())
 
 
 def _data_source(body: Mapping[str, Any]) -> str | None:
