@@ -47,6 +47,7 @@ async def allowing(
             yield server
 
 
+@pytest.mark.long
 @pytest.mark.full
 async def test_what_the_drivers_are_tested_with_holds(
     allowing: Host, key: str, driver: AsyncMongoClient[dict[str, Any]], folder: Path
