@@ -17,11 +17,11 @@ from shared.auth.users import EMAIL_PASSWORD, Users
 from shared.cache.entries import Entries
 from shared.errors import (
     InvalidParameterError,
-    InvalidPasswordError,
     InvalidSessionError,
     LoginRefusedError,
     MissingParameterError,
     ProviderNotFoundError,
+    WrongPasswordError,
 )
 from shared.settings import Settings
 from shared.ttl_cache import Cache
@@ -90,7 +90,7 @@ class Credentials:
                 return await self._with_password(email, password, address)
             if token:
                 return await self._with_custom_token(sent_once("jwtTokenString", token))
-        except (InvalidPasswordError, LoginRefusedError, ProviderNotFoundError):
+        except (LoginRefusedError, ProviderNotFoundError):
             has_comma = "," in f"{email}{password}"
             raise InvalidSessionError(_NOBODY + _SENT_TWICE if has_comma else _NOBODY) from None
         if email or password:
@@ -129,7 +129,7 @@ class Credentials:
     async def _logged_in(self, email: str, password: str, address: str) -> User:
         try:
             return await self._logins.with_password(email, password, address)
-        except InvalidPasswordError:
+        except WrongPasswordError:
             if (half := halved(password)) is None:
                 raise
         return await self._logins.with_password(email, half, address)
