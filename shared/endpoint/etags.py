@@ -9,7 +9,7 @@ from shared.errors import InvalidParameterError
 
 CACHED: dict[str, str] = {
     "Cache-Control": "private, no-cache",
-    "Vary": "Origin, Accept, Authorization, apiKey, api-key, email, password, jwtTokenString",
+    "Vary": "Origin, Accept, Authorization, apiKey, api-key, x-functions-key, email, password, jwtTokenString",
 }
 """The headers of a reply that may be cached: a client that has it asks again before it uses it, as the same caller."""
 
