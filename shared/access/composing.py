@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from shared import turns
 from shared.access import tags
-from shared.access.protocol import Reply, Wanted
+from shared.access.protocol import TRUNCATED, Reply, Wanted
 from shared.documents import replies
 from shared.documents.elements import split
 from shared.documents.replies import Format
@@ -55,7 +55,7 @@ class Composing:
     def listed(self, found: Texts, most: int) -> Reply:
         """Return the reply with documents that are text already."""
         parts = replies.lines(found.texts) if self.wanted.are_lines else replies.many_documents(found.texts)
-        headers = {"Dozen-Truncated": f"limit={most}"} if found.is_cut else {}
+        headers = {TRUNCATED: f"limit={most}"} if found.is_cut else {}
         return Reply(parts, found.documents, headers=headers)
 
     async def texts(self, batches: AsyncIterable[bytes], most: int = 0) -> Texts:

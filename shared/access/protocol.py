@@ -13,6 +13,10 @@ type Changes = Document | list[Document]
 """Update operators, or a pipeline."""
 
 
+TRUNCATED = "Dozen-Truncated"
+"""The header of a reply that a limit cut which is not the caller's own."""
+
+
 class Wanted(NamedTuple):
     """What a call wants beside its request: the form of the reply, documents in lines, a document that it expects."""
 

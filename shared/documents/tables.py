@@ -5,7 +5,7 @@ What is missing is empty, as null is; an empty text is two quotation marks.
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -14,7 +14,7 @@ from shared.documents.ejson import Document
 from shared.errors import InvalidParameterError
 from shared.turns import Steps
 
-_MOST_COLUMNS = 1_000
+_MOST_COLUMNS = 200
 _CELLS_AT_ONCE = 5_000  # that are made in a step
 _LARGE = 256 * 1024  # bytes of a value that is looked into in a step of its own
 _SPECIAL = re.compile(rb'[",\r\n]')
@@ -41,7 +41,18 @@ def named(columns: Sequence[str], projection: Document) -> Sequence[str]:
         raise InvalidParameterError("text/csv needs 'columns', or a projection that names what is returned")
     if len(names) > _MOST_COLUMNS or not all(names):
         raise InvalidParameterError(f"text/csv: 'columns' must be at most {_MOST_COLUMNS} names, none of them empty")
+    if _overlap(names):
+        raise InvalidParameterError("text/csv: no column may stand twice, or lead into another")
     return names
+
+
+def _overlap(names: Sequence[str]) -> bool:
+    """Tell whether a part of a document would stand in several columns: a row would be many times as long."""
+    paths = [name.split(".") for name in names]
+    known = set(names)
+    return len(known) < len(names) or any(
+        ".".join(path[:length]) in known for path in paths for length in range(1, len(path))
+    )
 
 
 def projected(projection: Document) -> list[str]:
@@ -55,15 +66,16 @@ def _is_left(value: Any) -> bool:
     return _LEAVES_OTHERS.isdisjoint(value) if isinstance(value, dict) else isinstance(value, str | list) or bool(value)
 
 
-def table(parts: Iterable[bytes], names: Sequence[str]) -> Steps[list[bytes]]:
-    """Return rows for documents, each a line of a part, under a row of the columns' names."""
+def table(parts: list[bytes], names: Sequence[str]) -> Steps[list[bytes]]:
+    """Return rows for documents, each a line of a part, under a row of the columns' names; the parts are used up."""
     top = _places(names)
     dotted = [(column, name) for column, name in enumerate(names) if "." in name]
     rows = [_row([_quoted(name.encode()) for name in names])]
     cells = 0
-    for part in parts:
+    parts.reverse()
+    while parts:
         made = []
-        for line in filter(None, part.splitlines()):
+        for line in filter(None, parts.pop().splitlines()):
             members = _members(line)
             values = yield from _found(members, top)
             values |= {column: bytes(members[name]) for column, name in dotted if name in members}

@@ -327,10 +327,10 @@ async def _run(exchange: Exchange, action: Action, source: str | None) -> func.H
             refuse_condition(req.headers)
         terms = None if action.reads else terms_of(req.headers, changes_one=action.changes_one)
         reply = await (action.handle(call) if terms is None else call.on_terms(action, terms))
+        if call.columns:
+            reply = reply._replace(parts=await turns.taken(tables.table(reply.parts, call.columns)))
     exchange.line.documents = reply.documents
-    return await response(
-        exchange, reply, call.media, action.success, call.columns, reads=action.reads and not call.writes
-    )
+    return await response(exchange, reply, call.media, action.success, reads=action.reads and not call.writes)
 
 
 async def _call(exchange: Exchange, action: Action, source: str | None) -> Call:

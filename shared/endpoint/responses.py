@@ -1,15 +1,13 @@
 """Reply -> response: in the media that the caller prefers, or 304 for a caller who has it."""
 
 import asyncio
-from collections.abc import Sequence
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 import azure.functions as func
 
-from shared import turns
 from shared.access.protocol import Reply
-from shared.documents import large_bodies, tables
+from shared.documents import large_bodies
 from shared.endpoint import etags
 from shared.endpoint.accept import Media
 from shared.endpoint.parts import PartedResponse
@@ -19,12 +17,12 @@ if TYPE_CHECKING:
 
 
 async def response(
-    exchange: "Exchange", reply: Reply, media: Media, success: HTTPStatus, columns: Sequence[str], *, reads: bool
+    exchange: "Exchange", reply: Reply, media: Media, success: HTTPStatus, *, reads: bool
 ) -> func.HttpResponse:
-    """Return the response; of documents in lines a table, if its columns are named."""
+    """Return the response; `reads` tells whether another call would have the same reply."""
     headers, kind = exchange.headers, media.type
     headers |= reply.headers
-    parts = await turns.taken(tables.table(reply.parts, columns)) if columns else reply.parts
+    parts = reply.parts
     is_large = sum(map(len, parts)) >= large_bodies.LARGE
     if reads and exchange.line.namespace in exchange.service.settings.cached:
         headers |= etags.CACHED

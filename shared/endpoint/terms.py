@@ -144,7 +144,7 @@ class TermedWrite:
         if stored is not None:
             if stored.request != self._request:
                 raise KeyReusedError("the Idempotency-Key was sent with another request before")
-            return Reply([stored.body], stored.documents)
+            return Reply([stored.body], stored.documents, headers=stored.headers)
         reply = await act()
         self._refuse_many(reply.documents if reply.affected is None else reply.affected)
         if self._terms.is_dry:
@@ -152,7 +152,7 @@ class TermedWrite:
         if self._stores:
             if reply.size > _MOST_STORED:
                 raise InvalidParameterError(f"a reply to an Idempotency-Key must have at most {_MOST_STORED} bytes")
-            storing = StoredReply(self._request, reply.body, reply.documents or 0)
+            storing = StoredReply(self._request, reply.body, reply.documents or 0, reply.headers)
             await self._service.replies.put(source, self._name, storing)
         return reply
 

@@ -41,7 +41,10 @@ if TYPE_CHECKING:
 type RawCursor = AsyncRawBatchCursor[Any] | AsyncRawBatchCommandCursor[Any]
 
 AT_ONCE = 1_000
-"""Documents that are asked for in one reply: the driver makes an object of each, before others have their turn."""
+"""Documents that are asked for in one reply: the driver makes an object of each, before others have their turn.
+
+There may be one more, which tells that there are more than a limit.
+"""
 
 MAX_RESULTS = 50_000
 """Documents that a reply may have, as with Atlas."""

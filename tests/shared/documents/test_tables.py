@@ -2,11 +2,12 @@
 
 import csv
 import io
+from contextlib import nullcontext
 
 import orjson
 import pytest
 
-from shared.documents.tables import projected, table
+from shared.documents.tables import named, projected, table
 from shared.errors import InvalidParameterError
 from shared.turns import at_once
 
@@ -56,24 +57,35 @@ def test_a_value_stands_as_in_the_json(value: bytes, cell: bytes) -> None:
 @pytest.mark.parametrize(
     ("name", "cell"),
     [
-        pytest.param("a.b", b"1", id="a path"),
+        pytest.param("a.n", b"1", id="a path"),
         pytest.param("a.c", b"", id="nothing there"),
         pytest.param("a.b.c", b"", id="into a number"),
         pytest.param("list.n", b'"[1,2]"', id="through an array"),
         pytest.param("list.in.m", b'"[[3,4]]"', id="through two arrays"),
         pytest.param("list.none", b"[]", id="through an array, nothing there"),
         pytest.param("x.y", b"2", id="a name with a dot before a path"),
-        pytest.param("a", b'"{""b"":1}"', id="the whole of what another column looks into"),
     ],
 )
 def test_a_column_may_be_a_path(name: str, cell: bytes) -> None:
-    line = b'{"a":{"b":1},"list":[{"n":1},7,{"n":2,"in":[{"m":3},{"m":4}]}],"x.y":2,"x":{"y":3}}'
+    line = b'{"a":{"b":1,"n":1},"list":[{"n":1},7,{"n":2,"in":[{"m":3},{"m":4}]}],"x.y":2,"x":{"y":3}}'
 
     assert rows(line, name, "a.b") == cell + b",1\r\n"
 
 
-def test_a_name_may_stand_twice() -> None:
-    assert rows(b'{"a":1}', "a", "a") == b"1,1\r\n"
+@pytest.mark.parametrize(
+    ("names", "overlap"),
+    [
+        (["a", "b", "a.b c"], True),
+        (["a", "b", "a"], True),
+        (["a.b.c", "a.b"], True),
+        (["a.b.c", "a"], True),
+        (["a.b", "a.c", "ab", "b"], False),
+    ],
+    ids=str,
+)
+def test_no_part_of_a_document_stands_in_two_columns(names: list[str], overlap: bool) -> None:
+    with pytest.raises(InvalidParameterError, match="lead into another") if overlap else nullcontext():
+        assert named(names, {}) == names
 
 
 def test_others_read_what_was_written() -> None:
@@ -92,7 +104,7 @@ def test_others_read_what_was_written() -> None:
 def test_many_cells_are_made_in_several_steps() -> None:
     lines = b'{"a":[{"b":1},{"b":2}]}\n' * 1_000
 
-    assert len(list(table([lines], ["a.b"] * 50))) >= 10
+    assert len(list(table([lines], [f"a.{number}" for number in range(50)]))) >= 10
     assert len(list(table([b'{"a":[%b]}\n' % b",".join([b"1"] * 10_000)], ["a.b", "a.c", "a.d"]))) >= 5
 
 
