@@ -41,10 +41,16 @@ if TYPE_CHECKING:
 type RawCursor = AsyncRawBatchCursor[Any] | AsyncRawBatchCommandCursor[Any]
 
 AT_ONCE = 1_000
-"""Documents that are asked for in one reply: the driver makes an object of each, before others have their turn."""
+"""Documents that are asked for in one reply: the driver makes an object of each, before others have their turn.
 
-LIMIT = {"$limit": 50_000}
-"""The stage that cuts off what a pipeline makes, as Atlas did."""
+There may be one more, which tells that there are more than a limit.
+"""
+
+MAX_RESULTS = 50_000
+"""Documents that a reply may have, as with Atlas."""
+
+LIMIT = {"$limit": MAX_RESULTS + 1}
+"""The stage that cuts off what a pipeline makes; one document more tells that there are more."""
 
 _OVERLOAD_SECONDS = 0.2  # what the driver waits at most before its own second attempt
 _UNKNOWN_STAGE = 40324
@@ -74,7 +80,7 @@ async def find(
     options: Options = NO_OPTIONS,
 ) -> AsyncGenerator[bytes]:
     """Give what matches in batches of concatenated BSON documents; raise if they exceed MAX_READ_BYTES."""
-    if 0 < reading.limit <= AT_ONCE and not options.batch_size and not is_current():
+    if 0 < reading.limit <= AT_ONCE + 1 and not options.batch_size and not is_current():
         batch = await _only_batch(target, reading, settings, options)
         if batch is not None:
             await _hold(len(batch), len(batch), settings)
