@@ -12,6 +12,7 @@ from functions import (
     fallback,
     find,
     find_one_and,
+    functions_call,
     health,
     insert,
     location,
@@ -52,6 +53,7 @@ app.register_functions(session.bp)  # refresh, logout
 app.register_functions(profile.bp)  # profile, delete oneself
 app.register_functions(registration.bp)  # register, confirm, reset
 app.register_functions(api_keys.bp)  # a user's own API keys
+app.register_functions(functions_call.blueprint(OPERATIONS))  # MongoDB, as SDKs call it
 app.register_functions(health.bp)  # GET /health/live, GET /health/ready
 app.register_functions(fallback.blueprint(ACTIONS))  # the actions' other spellings, 404 for every other path
 

@@ -24,6 +24,7 @@ DataAPIError                     500  InternalServerError         anything unexp
 ├── OriginRefusedError           403  DomainNotAllowed            the Origin is not in CORS_ALLOWED_ORIGINS
 ├── UnknownAppError              404  (none)                      another app than APP_ID
 ├── EndpointNotFoundError        404  EndpointNotFound            no such action, version or path
+├── FunctionNotFoundError        404  FunctionNotFound            a function of the app, which cannot run
 ├── ProviderNotFoundError        404  AuthProviderNotFound        no such authentication provider, or it is disabled
 ├── UserNotFoundError            404  UserNotFound                no user with this e-mail address
 ├── APIKeyNotFoundError          404  APIKeyNotFound              the user has no API key of this id
@@ -220,6 +221,12 @@ class EndpointNotFoundError(DataAPIError):
     """Nothing is served at this path."""
 
     status, code = HTTPStatus.NOT_FOUND, "EndpointNotFound"
+
+
+class FunctionNotFoundError(DataAPIError):
+    """The app has no such function, or it cannot run here."""
+
+    status, code = HTTPStatus.NOT_FOUND, "FunctionNotFound"
 
 
 class ProviderNotFoundError(DataAPIError):

@@ -51,6 +51,7 @@ FUNCTIONS: dict[str, tuple[str, set[str]]] = {
     "apiKey": (CLIENT + "auth/api_keys/{key_id}", ALL),
     "enableApiKey": (CLIENT + "auth/api_keys/{key_id}/enable", ALL),
     "disableApiKey": (CLIENT + "auth/api_keys/{key_id}/disable", ALL),
+    "functionsCall": (CLIENT + "app/{app_id}/functions/call", ALL),
     "live": ("health/live", {"GET", "HEAD"}),
     "ready": ("health/ready", {"GET", "HEAD"}),
     "fallback": ("{*path}", ALL),

@@ -24,8 +24,7 @@ from shared.documents.replies import Format
 from shared.documents.stored import Stored
 from shared.endpoint.accept import Media, reply_media
 from shared.endpoint.addresses import client_address
-from shared.endpoint.bodies import document_in, may_be_large, refuse_body
-from shared.endpoint.content_encoding import decoded
+from shared.endpoint.bodies import decoded_body, document_in, may_be_large, refuse_body
 from shared.endpoint.http import ALL_METHODS, NO_CONTEXT, Exchange, Function, path_of, respond
 from shared.endpoint.openings import Opening
 from shared.endpoint.request_view import RequestView
@@ -38,7 +37,6 @@ from shared.errors import (
     MethodNotAllowedError,
     NotCallableError,
 )
-from shared.guard.complexity import memory_of
 from shared.guard.walk import walk
 from shared.mongo import concerns
 from shared.mongo.deadlines import atomically, driver_call, within
@@ -346,11 +344,7 @@ async def _call(exchange: Exchange, action: Action, source: str | None) -> Call:
     view = RequestView(req, action.name, address)
     if not caller.is_system:
         _refuse_uncallable(app, Expansions(caller.user, view))
-    if "content-encoding" in req.headers:
-        encoding, limit = req.headers["content-encoding"], service.settings.max_body_bytes
-        body = await decoded(body, encoding, limit, exchange.share)
-    if len(body) >= large_bodies.LARGE:
-        await exchange.share.work_on(await turns.taken(memory_of(body)))
+    body = await decoded_body(exchange, body)
     document = await document_in(body, service, action.stores)
     if source is not None and document.get("dataSource") is None:
         document["dataSource"] = source
