@@ -6,6 +6,7 @@ from functions import (
     aggregate,
     api_keys,
     bulk_write,
+    catalog,
     count,
     delete,
     distinct,
@@ -18,6 +19,7 @@ from functions import (
     login,
     profile,
     registration,
+    schema,
     session,
     transaction,
     update,
@@ -44,7 +46,13 @@ ACTIONS = (
     *OPERATIONS,
     transaction.bp,  # transaction
 )
-for each in ACTIONS:
+CATALOG = (
+    catalog.bp,  # listDatabases, listCollections, listIndexes
+    schema.bp,  # getSchema
+)
+"""What is about databases, collections and indexes."""
+
+for each in (*ACTIONS, *CATALOG):
     app.register_functions(each)
 app.register_functions(location.bp)  # GET location, under /api/client/v2.0 like all that follow
 app.register_functions(login.bp)  # login with each provider
@@ -53,6 +61,6 @@ app.register_functions(profile.bp)  # profile, delete oneself
 app.register_functions(registration.bp)  # register, confirm, reset
 app.register_functions(api_keys.bp)  # a user's own API keys
 app.register_functions(health.bp)  # GET /health/live, GET /health/ready
-app.register_functions(fallback.blueprint(ACTIONS))  # the actions' other spellings, 404 for every other path
+app.register_functions(fallback.blueprint((*ACTIONS, *CATALOG)))  # their other spellings, 404 for every other path
 
 process.start()

@@ -11,6 +11,7 @@ from shared.errors import InvalidParameterError, MissingParameterError, WrongTyp
 from shared.operators import Placed
 from shared.options import NO_OPTIONS, OPTIONS, Options
 
+_SHOWN = 100  # characters of a name in an error's text
 _OPTIONS = "options"  # made of members here, never one that is sent
 _MISSING = "Object missing required field `"
 
@@ -63,6 +64,21 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
             return msgspec.convert(given, cls, dec_hook=_stored)
         except msgspec.ValidationError as error:
             raise _refusal(str(error)) from error
+
+
+class ExactRequest(Request, frozen=True, kw_only=True):
+    """A request of which every member counts: one that means nothing is refused."""
+
+    ignores = frozenset()
+
+    @classmethod
+    def from_body(cls, body: Document) -> Self:
+        """Raise InvalidParameterError for a member that means nothing."""
+        known = {*cls.__struct_encode_fields__, *OPTIONS} - {_OPTIONS}
+        for name, member in body.items():
+            if member is not None and name not in known:
+                raise InvalidParameterError(f"'{name[:_SHOWN]}' is not a member of this action")
+        return super().from_body(body)
 
 
 class StoredDocument:

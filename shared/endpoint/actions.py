@@ -45,6 +45,7 @@ from shared.mongo.deadlines import atomically, driver_call, within
 from shared.options import Options
 from shared.requests import Request
 from shared.rules.expressions import Expansions, holds
+from shared.service import Service
 from shared.turns import Steps
 from shared.writes import BulkWrite, Operation, TransactionRequest
 
@@ -195,13 +196,19 @@ class Call:
         return Call(self._exchange, body, self._caller, view, form, size=self.size)
 
     def access(self, request: Request) -> "Opening[Access]":
-        """Give what the caller may do to the collection that a request names, as soon as a connection is left for it.
+        """Give what the caller may do to the collection that a request names, as `opened` does."""
+        return self.opened(request, open_access)
+
+    def opened[T](
+        self, request: Request, open_: Callable[[Service, Request, Caller, RequestView, Format], T]
+    ) -> "Opening[T]":
+        """Give what is opened to the caller for a request, as soon as a connection is left for it.
 
         Raise OverloadedError if none is left in time.
         """
         exchange = self._exchange
-        access = open_access(exchange.service, request, self._caller, self._request_view, self.form)
-        return Opening(access, exchange.service.clients.places(request.data_source), exchange.departure)
+        opened = open_(exchange.service, request, self._caller, self._request_view, self.form)
+        return Opening(opened, exchange.service.clients.places(request.data_source), exchange.departure)
 
 
 class Action(NamedTuple):
@@ -228,7 +235,12 @@ class Actions(func.Blueprint):
         """The actions that an action of this blueprint may be made of."""
 
     def action(
-        self, name: str, *, reads: bool, success: HTTPStatus = HTTPStatus.OK, stores: Stored | None = None
+        self,
+        name: str,
+        *,
+        reads: bool,
+        success: HTTPStatus = HTTPStatus.OK,
+        stores: Stored | None = None,
     ) -> Callable[[Handler], Function]:
         """Make an Azure Function of a handler: the one decorator of ours, directly above def and below @bp.route."""
 
