@@ -3,6 +3,7 @@
 import azure.functions as func
 
 from functions import (
+    administer,
     aggregate,
     api_keys,
     bulk_write,
@@ -49,6 +50,7 @@ ACTIONS = (
 CATALOG = (
     catalog.bp,  # listDatabases, listCollections, listIndexes
     schema.bp,  # getSchema
+    administer.bp,  # createIndexes, dropIndexes, createCollection, dropCollection
 )
 """What is about databases, collections and indexes."""
 

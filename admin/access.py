@@ -31,14 +31,18 @@ OPERATIONS: dict[str, Operation | None] = {
     "updateOne": "update", "updateMany": "update", "replaceOne": "update", "deleteOne": "delete",
     "deleteMany": "delete", "findOneAndUpdate": "update", "findOneAndReplace": "update", "findOneAndDelete": "delete",
     "bulkWrite": None, "transaction": None, "getSchema": "read", "listDatabases": None,
-    "listCollections": None, "listIndexes": None,
+    "listCollections": None, "listIndexes": None, "createIndexes": None, "dropIndexes": None, "createCollection": None,
+    "dropCollection": None,
 }  # fmt: skip
 """What an action does to documents; None for one that is decided in another way."""
 
 _NAMES = "shows the collections that rules open: explain find for one of them"
 _WHOLE = "needs a role that shows everything: explain find, with a document that should be hidden"
+_ADMINISTERS = "needs a system key, or the app's dozen.json and a role that allows everything"
 _OTHERWISE = {
     "listDatabases": _NAMES, "listCollections": _NAMES, "listIndexes": _WHOLE,
+    "createIndexes": _ADMINISTERS, "dropIndexes": _ADMINISTERS, "createCollection": _ADMINISTERS,
+    "dropCollection": _ADMINISTERS,
 }  # fmt: skip
 _EACH = "is decided operation by operation: explain each, such as updateOne"
 

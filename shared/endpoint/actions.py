@@ -35,6 +35,7 @@ from shared.endpoint.transactions import Transaction
 from shared.errors import (
     DataAPIError,
     EndpointNotFoundError,
+    InvalidParameterError,
     MethodNotAllowedError,
     NotCallableError,
 )
@@ -181,7 +182,9 @@ class Call:
             exchange.line.namespace = ", ".join(asked.namespaces)[:_LONGEST_NAMESPACES]
 
     async def on_terms(self, action: "Action", terms: Terms) -> Reply:
-        """Do a write on the terms of its caller."""
+        """Do a write on the terms of its caller; raise InvalidParameterError if it cannot be part of a transaction."""
+        if not action.can_be_undone:
+            raise InvalidParameterError(f"{action.name} cannot be undone, so it takes none of {TERMS}")
         exchange = self._exchange
         request = sha256(f"{action.name} {self.form} ".encode() + self.digest).digest()
         writing = TermedWrite(terms, exchange.service, self._caller, self.body, request)
@@ -214,7 +217,8 @@ class Call:
 class Action(NamedTuple):
     """An action: its name in paths and in the log, what it does, whether it only reads, the status of its success.
 
-    Replies to what only reads can be cached, and get a tag then. What is stored may be read to BSON at once.
+    Replies to what only reads can be cached, and get a tag then. What is stored may be read to BSON at once. No
+    transaction has a part that cannot be undone.
     """
 
     name: str
@@ -222,6 +226,7 @@ class Action(NamedTuple):
     reads: bool
     success: HTTPStatus
     stores: Stored | None = None
+    can_be_undone: bool = True
 
 
 class Actions(func.Blueprint):
@@ -241,11 +246,12 @@ class Actions(func.Blueprint):
         reads: bool,
         success: HTTPStatus = HTTPStatus.OK,
         stores: Stored | None = None,
+        can_be_undone: bool = True,
     ) -> Callable[[Handler], Function]:
         """Make an Azure Function of a handler: the one decorator of ours, directly above def and below @bp.route."""
 
         def decorate(handle: Handler) -> Function:
-            made = self.by_name[name] = Action(name, handle, reads, success, stores)
+            made = self.by_name[name] = Action(name, handle, reads, success, stores, can_be_undone)
             # the platform matches routes without regard to case, Atlas did not
             is_exact = re.compile(rf"/app/[^/]+/endpoint/data/[^/]+/action/{name}/?").fullmatch
 

@@ -38,6 +38,7 @@ async def admin(mongod: Mongod, driver: Any) -> Admin:
         ("transaction", "operation by operation"),
         ("listCollections", "explain find"),
         ("listIndexes", "shows everything"),
+        ("dropCollection", "dozen.json"),
     ],
 )
 async def test_what_is_decided_in_another_way_is_told(admin: Admin, action: str, words: str) -> None:

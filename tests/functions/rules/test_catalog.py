@@ -1,4 +1,4 @@
-"""What rules tell of databases, collections and indexes."""
+"""What rules tell of databases, collections and indexes, and whom they let make and drop them."""
 
 from collections.abc import AsyncIterator
 from typing import Any
@@ -20,6 +20,21 @@ OPEN = {"name": "open", "apply_when": {}, **ALL}
 CLOSED = {"name": "closed", "apply_when": {}, "read": False, "write": False}
 ELSE = {"name": "else", "apply_when": {"%%user.id": "somebody else"}, **ALL}
 OWN = {"name": "own", "apply_when": {"owner": "%%user.id"}, **ALL}
+CALLS: dict[str, dict[str, Any]] = {
+    "createIndexes": {"indexes": [{"key": {"n": 1}}]},
+    "dropIndexes": {"index": "a_1"},
+    "createCollection": {},
+    "dropCollection": {},
+}
+ALMOST = [
+    pytest.param({"roles": [OPEN | {"delete": False}]}, id="no deletion"),
+    pytest.param({"roles": [OPEN | {"insert": False}]}, id="no insertion"),
+    pytest.param({"roles": [OPEN | {"write": False}]}, id="no write"),
+    pytest.param({"roles": [OWN]}, id="own documents"),
+    pytest.param({"roles": [OWN, OPEN]}, id="several roles"),
+    pytest.param({"filters": [{"name": "f", "apply_when": {}, "projection": {"x": 0}}]}, id="a hidden field"),
+    pytest.param({"filters": [{"name": "f", "apply_when": {}, "query": {"n": 1}}]}, id="hidden documents"),
+]
 
 
 @pytest.fixture
@@ -162,3 +177,83 @@ async def test_a_schema_of_a_collection_without_a_rule_is_refused(ann: Person) -
     answer = await ann("getSchema", collection="secrets")
 
     assert (answer.status, answer.json["error_code"]) == (403, "NoMatchingRuleFound")
+
+
+async def called(ann: Person, database: Any, action: str) -> tuple[int, Any]:
+    """Call an action that administers shop.public; return the status, and what is there before and afterwards."""
+    if action != "createCollection":
+        await database.public.create_index("a")
+    before = await there(database)
+    answer = await ann(action, collection="public", **CALLS[action])
+    return answer.status, (before, await there(database))
+
+
+async def there(database: Any) -> Any:
+    return await database.list_collection_names(), sorted(await database.public.index_information())
+
+
+@pytest.mark.parametrize("action", CALLS)
+async def test_who_is_bound_by_rules_administers_nothing(ann: Person, database: Any, action: str) -> None:
+    status, (before, after) = await called(ann, database, action)
+
+    assert (status, before) == (403, after)
+
+
+@pytest.mark.parametrize("administer", [True, {"%%user.data.email": "ann@shop.example"}], ids=str)
+@pytest.mark.parametrize("action", CALLS)
+async def test_an_app_may_let_callers_administer(
+    ann: Person, changed: Any, database: Any, action: str, administer: Any
+) -> None:
+    changed("dozen.json", administer=administer)
+
+    status, (before, after) = await called(ann, database, action)
+
+    assert status == 200
+    assert before != after
+
+
+async def test_an_administrator_makes_and_drops(ann: Person, changed: Any, database: Any) -> None:
+    changed("dozen.json", administer=True)
+
+    made = await ann("createCollection", collection="public", validator={"n": {"$gt": 0}})
+    indexed = await ann("createIndexes", collection="public", indexes=[{"key": {"n": 1}}])
+    unindexed = await ann("dropIndexes", collection="public", index="*")
+    dropped = await ann("dropCollection", collection="public")
+
+    assert [each.status for each in (made, indexed, unindexed, dropped)] == [200] * 4
+    assert await database.list_collection_names() == []
+
+
+@pytest.mark.parametrize("administer", [None, False, {"%%user.data.email": "bob@shop.example"}], ids=str)
+@pytest.mark.parametrize("action", CALLS)
+async def test_an_app_may_let_some_callers_administer(
+    ann: Person, changed: Any, database: Any, action: str, administer: Any
+) -> None:
+    changed("dozen.json", administer=administer)
+
+    status, (before, after) = await called(ann, database, action)
+
+    assert (status, before) == (403, after)
+
+
+@pytest.mark.parametrize("rules", ALMOST)
+@pytest.mark.parametrize("action", CALLS)
+async def test_nobody_administers_what_a_role_does_not_let_do_everything_with(
+    ann: Person, changed: Any, database: Any, action: str, rules: dict[str, Any]
+) -> None:
+    changed("dozen.json", administer=True)
+    changed(PUBLIC, **rules)
+
+    status, (before, after) = await called(ann, database, action)
+
+    assert (status, before) == (403, after)
+
+
+@pytest.mark.parametrize("action", CALLS)
+async def test_nobody_administers_what_no_rule_opens(ann: Person, changed: Any, database: Any, action: str) -> None:
+    changed("dozen.json", administer=True)
+
+    answer = await ann(action, collection="secrets", **CALLS[action])
+
+    assert (answer.status, answer.json["error_code"]) == (403, "NoMatchingRuleFound")
+    assert await database.list_collection_names() == []
