@@ -11,6 +11,7 @@ from functions import (
     count,
     delete,
     distinct,
+    explain,
     fallback,
     find,
     find_one_and,
@@ -50,6 +51,7 @@ ACTIONS = (
 CATALOG = (
     catalog.bp,  # listDatabases, listCollections, listIndexes
     schema.bp,  # getSchema
+    explain.bp,  # explain
     administer.bp,  # createIndexes, dropIndexes, createCollection, dropCollection
 )
 """What is about databases, collections and indexes."""

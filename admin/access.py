@@ -30,7 +30,7 @@ OPERATIONS: dict[str, Operation | None] = {
     "estimatedDocumentCount": "read", "distinct": "read", "insertOne": "insert", "insertMany": "insert",
     "updateOne": "update", "updateMany": "update", "replaceOne": "update", "deleteOne": "delete",
     "deleteMany": "delete", "findOneAndUpdate": "update", "findOneAndReplace": "update", "findOneAndDelete": "delete",
-    "bulkWrite": None, "transaction": None, "getSchema": "read", "listDatabases": None,
+    "bulkWrite": None, "transaction": None, "getSchema": "read", "explain": None, "listDatabases": None,
     "listCollections": None, "listIndexes": None, "createIndexes": None, "dropIndexes": None, "createCollection": None,
     "dropCollection": None,
 }  # fmt: skip
@@ -40,7 +40,7 @@ _NAMES = "shows the collections that rules open: explain find for one of them"
 _WHOLE = "needs a role that shows everything: explain find, with a document that should be hidden"
 _ADMINISTERS = "needs a system key, or the app's dozen.json and a role that allows everything"
 _OTHERWISE = {
-    "listDatabases": _NAMES, "listCollections": _NAMES, "listIndexes": _WHOLE,
+    "listDatabases": _NAMES, "listCollections": _NAMES, "listIndexes": _WHOLE, "explain": _WHOLE,
     "createIndexes": _ADMINISTERS, "dropIndexes": _ADMINISTERS, "createCollection": _ADMINISTERS,
     "dropCollection": _ADMINISTERS,
 }  # fmt: skip

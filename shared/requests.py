@@ -11,6 +11,10 @@ from shared.errors import InvalidParameterError, MissingParameterError, WrongTyp
 from shared.operators import Placed
 from shared.options import NO_OPTIONS, OPTIONS, Options
 
+DEFAULT_LIMIT = 1_000
+MAX_LIMIT = 50_000
+"""Documents that `find` returns: without a limit, and at most."""
+
 _SHOWN = 100  # characters of a name in an error's text
 _OPTIONS = "options"  # made of members here, never one that is sent
 _MISSING = "Object missing required field `"

@@ -38,6 +38,7 @@ FUNCTIONS: dict[str, tuple[str, set[str]]] = {
     "listCollections": (ACTIONS + "listCollections", ALL),
     "listIndexes": (ACTIONS + "listIndexes", ALL),
     "getSchema": (ACTIONS + "getSchema", ALL),
+    "explain": (ACTIONS + "explain", ALL),
     "createIndexes": (ACTIONS + "createIndexes", ALL),
     "dropIndexes": (ACTIONS + "dropIndexes", ALL),
     "createCollection": (ACTIONS + "createCollection", ALL),

@@ -38,6 +38,7 @@ async def admin(mongod: Mongod, driver: Any) -> Admin:
         ("transaction", "operation by operation"),
         ("listCollections", "explain find"),
         ("listIndexes", "shows everything"),
+        ("explain", "shows everything"),
         ("dropCollection", "dozen.json"),
     ],
 )

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from typing import Any
 
 import pytest
@@ -234,7 +235,7 @@ async def test_what_no_transaction_can_hold_is_refused_on_terms(
     assert await state(database) == before
 
 
-@pytest.mark.parametrize("action", [*CALLS, "listDatabases", "listCollections", "listIndexes", "getSchema"])
+@pytest.mark.parametrize("action", [*CALLS, "listDatabases", "listCollections", "listIndexes", "getSchema", "explain"])
 async def test_no_transaction_has_them(post: Post, database: Any, action: str) -> None:
     operations = [{"action": "insertOne", "document": {"_id": 1}}, {"action": action, **CALLS.get(action, {})}]
 
@@ -278,6 +279,21 @@ async def test_a_change_ends_at_the_deadline(post: Post, database: Any, fail_poi
     answer = await post(action, **CALLS[action])
 
     assert (answer.status, answer.json["error_code"]) == (504, "ExecutionTimeLimitExceeded")
+
+
+@every
+async def test_a_change_that_mongodb_does_not_end_is_given_up(
+    post: Post, database: Any, fail_point: Any, action: str
+) -> None:
+    await database.items.create_index("a")
+    await fail_point(COMMANDS[action], blockConnection=True, blockTimeMS=3_000)
+    started = time.monotonic()
+
+    answer = await post(action, maxTimeMS=300, **CALLS[action])
+
+    assert (answer.status, answer.json["error_code"]) == (504, "ExecutionTimeLimitExceeded")
+    assert ("may have happened" in answer.json["error"]) is (action != "createIndexes")
+    assert time.monotonic() - started < 2
 
 
 @every

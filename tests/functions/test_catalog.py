@@ -130,11 +130,12 @@ async def test_bad_members_are_refused(post: Post, action: str, member: Any, sta
     assert (answer.status, answer.json["error_code"]) in {(status, code), (400, "InvalidParameter")}
 
 
-@pytest.mark.parametrize("action", ["listDatabases", "listCollections", "listIndexes"])
+@pytest.mark.parametrize("action", ["listDatabases", "listCollections", "listIndexes", "explain"])
 async def test_a_list_is_asked_for_again_when_a_connection_is_lost(post: Post, fail_point: Any, action: str) -> None:
-    await fail_point(action, closeConnection=True)
+    command = action if action != "explain" else "explain"
+    await fail_point(command, closeConnection=True)
 
-    answer = await post(action)
+    answer = await post(action, **({"action": "find"} if action == "explain" else {}))
 
     assert answer.status == 200
 

@@ -18,7 +18,7 @@ from shared.requests import Request, StoredDocument, sort_keys
 from shared.writes import Delete, InsertMany, UpdateOne
 
 NAMESPACE = {"dataSource": "s", "database": "d", "collection": "c"}
-REQUIRED = {"fieldName": "f"}  # what is neither a document nor a list
+REQUIRED = {"fieldName": "f", "action": "find"}  # what is neither a document nor a list
 OPERATIONS = {"requests", "operations"}  # each of them is a request of its own
 DATA = {"document", "documents", "replacement"} | OPERATIONS
 

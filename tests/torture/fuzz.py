@@ -16,12 +16,14 @@ from bench import machine
 from functions.aggregate import Aggregate
 from functions.count import CountDocuments, EstimatedDocumentCount
 from functions.distinct import Distinct
+from functions.explain import Explain
 from functions.find import Find, FindOne
 from functions.find_one_and import FindOneAndDelete, FindOneAndReplace, FindOneAndUpdate
 from functions.schema import GetSchema
 from shared.access.cutting import StoredTrimming
 from shared.access.trimming import Trimming
 from shared.documents import ejson
+from shared.documents.plans import Plan
 from shared.errors import DataAPIError
 from shared.guard.complexity import Complexity
 from shared.guard.refusals import Guard
@@ -56,6 +58,7 @@ _REQUESTS: dict[str, type[Request]] = {
     "deleteMany": Delete,
     "deleteOne": Delete,
     "distinct": Distinct,
+    "explain": Explain,
     "getSchema": GetSchema,
     "estimatedDocumentCount": EstimatedDocumentCount,
     "find": Find,
@@ -194,6 +197,8 @@ class Judge:
     def _used(self, request: Any) -> set[Any]:
         if isinstance(request, Aggregate | GetSchema):
             return set()
+        if isinstance(request, Explain):
+            Plan({}).helpful(*request.narrowed)
         uses = field_paths.of_filter(request.filter)
         field_paths.without(request.filter, lambda each: each.is_computed)
         return set(uses.paths)

@@ -1,4 +1,4 @@
-"""What rules tell of databases, collections and indexes, and whom they let make and drop them."""
+"""What rules tell of databases, collections, indexes and plans, and whom they let make and drop them."""
 
 from collections.abc import AsyncIterator
 from typing import Any
@@ -126,7 +126,9 @@ async def test_without_an_app_only_system_keys_may_know(
     assert (answer.status, answer.json["error_code"]) == (403, "NoMatchingRuleFound")
 
 
-@pytest.mark.parametrize(("action", "members"), [("listIndexes", {})], ids=["listIndexes"])
+@pytest.mark.parametrize(
+    ("action", "members"), [("listIndexes", {}), ("explain", {"action": "find"})], ids=["listIndexes", "explain"]
+)
 async def test_what_tells_of_everything_needs_a_role_that_shows_everything(
     ann: Person, changed: Any, database: Any, action: str, members: dict[str, Any]
 ) -> None:
@@ -141,6 +143,45 @@ async def test_what_tells_of_everything_needs_a_role_that_shows_everything(
         assert (answer.status, answer.json["error_code"]) == (403, "NoMatchingRoleFound")
     answer = await ann(action, collection="secrets", **members)
     assert (answer.status, answer.json["error_code"]) == (403, "NoMatchingRuleFound")
+
+
+async def test_an_explanation_counts_nothing_hidden_of_what_it_joins(ann: Person, changed: Any, database: Any) -> None:
+    changed(PEOPLE, roles=[OWN])
+    await database.people.insert_many({"_id": number, "owner": "else"} for number in range(50))
+    lookup = {"from": "people", "localField": "n", "foreignField": "n", "as": "found"}
+
+    answer = await ann("explain", collection="public", action="aggregate", pipeline=[{"$lookup": lookup}])
+
+    assert (answer.status, answer.json["error_code"]) == (403, "NoMatchingRoleFound")
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        {"collection": "public", "action": "find", "filter": {"n": 1}},
+        {"collection": "orders", "action": "aggregate", "pipeline": [{"$unionWith": "public"}]},
+        {"collection": "orders", "action": "aggregate", "pipeline": [{"$facet": {"a": [{"$unionWith": "public"}]}}]},
+    ],
+    ids=["of a view", "of a join of one", "inside"],
+)
+async def test_an_explanation_tells_nothing_of_what_is_behind_a_view(
+    ann: Person, changed: Any, database: Any, members: dict[str, Any], key: str
+) -> None:
+    changed(SOURCE + "shop/orders/rules.json", roles=[OPEN], filters=[])
+    await database.secrets.insert_many({"_id": number, "n": 1} for number in range(50))
+    await database.secrets.create_index("hidden")
+    await database.create_collection("public", viewOn="secrets", pipeline=[{"$project": {"_id": 1}}])
+
+    answer = await ann("explain", **members)
+
+    assert (answer.status, answer.json["error_code"]) == (403, "NoMatchingRoleFound")
+    assert (await Post(ann.host, key)("explain", None, **members)).status == 200
+
+
+async def test_operators_that_rules_close_stay_closed_where_a_query_is_explained(ann: Person, database: Any) -> None:
+    answer = await ann("explain", collection="public", action="aggregate", pipeline=[{"$collStats": {}}])
+
+    assert (answer.status, answer.json["error_code"]) == (400, "InvalidParameter")
 
 
 async def test_a_schema_is_that_of_what_is_visible(ann: Person, changed: Any, database: Any) -> None:
