@@ -39,12 +39,25 @@ def pytest_report_header() -> str:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what only a full run does."""
+    """Leave out what only a full run does, and have each worker begin one with its share of the long tests."""
     if is_full():
+        _begin_with_long(items, getattr(config, "workerinput", {}).get("workercount", 1))
         return
     left_out = [item for item in items if not _is_quick(item)]
     items[:] = [item for item in items if _is_quick(item)]
     config.hook.pytest_deselected(items=left_out)
+
+
+def _begin_with_long(items: list[pytest.Item], workers: int) -> None:
+    """Else one worker would still be at them when the others have nothing left; the first gets the first part."""
+    long = [item for item in items if item.get_closest_marker("long")]
+    others = [item for item in items if not item.get_closest_marker("long")]
+    share = -(-len(others) // workers)
+    items[:] = [
+        item
+        for worker in range(workers)
+        for item in (*long[worker::workers], *others[worker * share : (worker + 1) * share])
+    ]
 
 
 def _is_quick(item: pytest.Item) -> bool:

@@ -75,6 +75,7 @@ def needs(distribution: importlib.metadata.Distribution) -> set[str]:
     return {canonicalize_name(each.name) for each in asked if not each.marker or each.marker.evaluate({"extra": ""})}
 
 
+@pytest.mark.long
 def test_two_builds_give_the_same_bytes(packages: list[Path]) -> None:
     one, two = packages
 

@@ -30,6 +30,7 @@ async def world(configured: pytest.MonkeyPatch, driver: AsyncMongoClient[Documen
     return World(await Host.start(tmp_path, driver), driver)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("seed", range(MORE_SEEDS))
 async def test_twins_cannot_be_told_apart(world: World, seed: int) -> None:
     totals = Totals(Twins(world))
@@ -45,6 +46,7 @@ async def test_what_is_read_is_what_the_rules_show(world: World, seed: int) -> N
     assert totals.useful > 0.8, str(totals)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("seed", range(SEEDS))
 async def test_what_is_written_is_what_the_rules_say(world: World, seed: int) -> None:
     totals = Totals(Writes(world))

@@ -119,6 +119,7 @@ async def test_what_is_closed_or_unknown_reaches_mongodb_from_nobody(
     assert [each["command"] for each in seen] == []
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("shapes", "table"), SHAPES, ids=lambda each: getattr(each, "__name__", ""))
 async def test_what_is_open_shows_nothing_of_the_server_and_writes_nowhere_else(
     callers: dict[str, Caller], database: Any, shapes: Any, table: Any

@@ -126,6 +126,7 @@ def place(mongod: Any) -> Iterator[Place]:
         runner.run(client.close())
 
 
+@pytest.mark.long
 @settings(max_examples=examples(600), deadline=None)
 @given(
     _rules,

@@ -91,6 +91,7 @@ def _outcome(read: Callable[[], Any]) -> Any:
         return type(error), str(error), getattr(error, "status", None)
 
 
+@pytest.mark.long
 @settings(max_examples=examples(15_000), deadline=None)
 @given(_damaged(), st.integers(2, 60))
 def test_a_body_is_read_in_slices_as_it_is_at_once(body: bytes, size: int) -> None:
@@ -99,6 +100,7 @@ def test_a_body_is_read_in_slices_as_it_is_at_once(body: bytes, size: int) -> No
     assert _outcome(read) == _outcome(lambda: ejson.loads(body, MOST_LEVELS, MOST_MEMBERS))
 
 
+@pytest.mark.long
 @settings(max_examples=examples(5_000), deadline=None)
 @given(_damaged(), st.integers(2, 60))
 def test_a_text_is_parsed_in_slices_as_it_is_at_once(text: bytes, size: int) -> None:

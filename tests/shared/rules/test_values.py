@@ -55,6 +55,7 @@ def test_an_identity_is_shared_by_equal_values_alone(one: Any) -> None:
         assert [other for other in [*NUMBERS, *OTHERS] if not agrees(one, other)] == []
 
 
+@pytest.mark.long
 @settings(max_examples=examples(1_000), deadline=None)
 @given(documents, documents, st.data())
 def test_an_identity_agrees_with_equality_for_values_of_all_types(

@@ -1,0 +1,1 @@
+"""The drivers' CRUD specification: its own unified tests, sent as calls."""
