@@ -77,9 +77,14 @@ class Plan:
         if not (self.is_scan or self.is_sorted_in_memory or is_wasteful):
             return None
         keys = _keys(condition, sort)
-        if not keys or next(iter(keys)) == "_id" or any(_begins(each, keys) for each in self.keys):
+        if not keys or next(iter(keys)) == "_id" or any(self._begins(each, keys) for each in self.keys):
             return None
         return keys
+
+    def _begins(self, index: Document, keys: Document) -> bool:
+        """Tell whether an index begins with these keys; their directions matter only to a sort."""
+        first, wanted = list(index.items())[: len(keys)], list(keys.items())
+        return first == wanted or (not self.is_sorted_in_memory and [*dict(first)] == [*keys])
 
     def verdict(self, helpful: Document | None) -> str:
         """Return the plan in words."""
@@ -156,11 +161,6 @@ def _conditions(condition: Document) -> Iterator[tuple[str, Any]]:
                 pending += [each for each in asked if type(each) is dict]
             elif name and not name.startswith("$"):
                 yield name, asked
-
-
-def _begins(index: Document, keys: Document) -> bool:
-    """Tell whether an index begins with these keys."""
-    return list(index)[: len(keys)] == list(keys)
 
 
 def _counted(documents: int, done: str) -> str:

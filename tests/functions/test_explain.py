@@ -107,6 +107,22 @@ async def test_a_verdict_says_what_was_done(post: Post, call: dict[str, Any], ve
     assert (answer.status, answer.json["verdict"]) == (200, verdict)
 
 
+@pytest.mark.parametrize(
+    ("keys", "suggested"),
+    [([("m", 1), ("n", 1)], {"key": {"m": 1, "n": -1}}), ([("m", 1), ("n", -1)], None), ([("m", -1), ("n", 1)], None)],
+    ids=str,
+)
+async def test_an_index_that_cannot_sort_is_not_enough(
+    post: Post, database: Any, keys: list[tuple[str, int]], suggested: Any
+) -> None:
+    await database.items.create_index(keys)
+
+    answer = await post("explain", action="find", filter={"m": {"$lt": 2}}, sort={"m": 1, "n": -1})
+
+    assert answer.json["indexes"] == ["_".join(f"{name}_{direction}" for name, direction in keys)]
+    assert answer.json.get("suggestedIndex") == suggested
+
+
 async def test_a_join_counts_what_it_reads(post: Post, database: Any) -> None:
     await database.others.insert_many({"_id": number, "n": number} for number in range(10))
     lookup = {"from": "others", "localField": "n", "foreignField": "n", "as": "found"}
