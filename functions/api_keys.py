@@ -47,7 +47,7 @@ async def api_key(call: ClientCall) -> Answer:
         if deleted is None:
             raise APIKeyNotFoundError("API key not found")
         await call.service.sessions.end_key(deleted)
-        return HTTPStatus.NO_CONTENT, None
+        return HTTPStatus.OK, {}
     found = await keys.find(chosen)
     if found is None:
         raise APIKeyNotFoundError("API key not found")
@@ -74,7 +74,7 @@ async def _set_disabled(call: ClientCall, *, disabled: bool) -> Answer:
         raise APIKeyNotFoundError(f"API key with id '{call.parameters['key_id'][:100]}' doesn't exist")
     if disabled:
         await call.service.sessions.end_key(changed)
-    return HTTPStatus.NO_CONTENT, None
+    return HTTPStatus.OK, {}
 
 
 async def _owner(call: ClientCall) -> User:

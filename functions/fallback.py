@@ -8,9 +8,9 @@ import azure.functions as func
 from shared.endpoint.actions import Actions, answer
 from shared.endpoint.http import ALL_METHODS, NO_CONTEXT, path_of
 
-# Atlas's own form, after its slashes were tidied; FerretDB's; that of MongoDB's Azure Functions sample
+# after slashes were tidied: Atlas's own form, Azure DocumentDB's, that of MongoDB's Azure Functions sample, FerretDB's
 _ACTION = re.compile(
-    r"(?:/app/(?P<app>[^/]+)/endpoint/data/(?P<version>[^/]+)|/api/mdb_dataapi)?/action/(?P<action>[A-Za-z]+)/?"
+    r"(?:(?:/app/(?P<app>[^/]+)/endpoint)?/data/(?P<version>[^/]+)|/api/mdb_dataapi)?/action/(?P<action>[A-Za-z]+)/?"
 )
 
 

@@ -3,6 +3,7 @@
 from http import HTTPStatus
 
 import azure.functions as func
+import msgspec
 
 from shared.auth.accounts import SERVER, User
 from shared.auth.logins import API_KEY, CUSTOM_TOKEN, not_found
@@ -27,7 +28,7 @@ async def login(call: ClientCall) -> Answer:
         return await _link(call, provider)
     user, key_id = await _user(call, provider)
     tokens = await call.service.sessions.start(call.logged(user), provider, key_id)
-    return HTTPStatus.OK, {name: getattr(tokens, name) for name in tokens.__struct_fields__}
+    return HTTPStatus.OK, msgspec.structs.asdict(tokens)
 
 
 async def _user(call: ClientCall, provider: str) -> tuple[User, str]:
@@ -57,7 +58,8 @@ async def _link(call: ClientCall, provider: str) -> Answer:
         raise BadRequestError(_UNLINKABLE[provider])
     else:
         raise not_found(provider)
-    return HTTPStatus.OK, {"access_token": await call.service.sessions.renewed(call.token)}
+    tokens = await call.service.sessions.linked(call.token, provider)
+    return HTTPStatus.OK, msgspec.structs.asdict(tokens)
 
 
 async def _link_address(call: ClientCall, user: User) -> None:

@@ -34,4 +34,4 @@ async def delete(call: ClientCall) -> Answer:
         raise BadRequestError("an API key that is a user by itself is deleted by an operator only")
     await call.service.users.delete(user.id)
     await call.service.sessions.revoke(user.id)
-    return HTTPStatus.NO_CONTENT, None
+    return HTTPStatus.OK, {}

@@ -56,15 +56,16 @@ async def confirm_send(call: ClientCall) -> Answer:
     if user.confirmed:
         raise AlreadyConfirmedError("already confirmed")
     await _send(call, user, "confirm", provider.confirmation_url)
-    return HTTPStatus.NO_CONTENT, None
+    return HTTPStatus.OK, {}
 
 
 @bp.route(_ROUTE + "confirm/call", methods=ALL_METHODS)
 @client_function("confirmCall", "POST")
 async def confirm_call(call: ClientCall) -> Answer:
-    """Refuse: the app's confirmation function cannot run."""
-    _provider(call)
-    email = call.text("email")
+    """Refuse: the app confirms by itself, or its confirmation function cannot run."""
+    provider, email = _provider(call), call.text("email")
+    if provider.auto_confirm:
+        raise BadRequestError(f"cannot run confirmation for {email[:200]}: automatic confirmation is enabled")
     raise BadRequestError(f'failed to confirm user "{email[:200]}": functions cannot run')
 
 
@@ -73,9 +74,11 @@ async def confirm_call(call: ClientCall) -> Answer:
 async def reset_send(call: ClientCall) -> Answer:
     """Send a token with which the user can choose another password."""
     provider = _provider(call)
+    if provider.run_reset_function:
+        raise BadRequestError("please use reset password via function")
     user = await _user(call)
     await _send(call, user, "reset", provider.reset_url)
-    return HTTPStatus.NO_CONTENT, None
+    return HTTPStatus.OK, {}
 
 
 @bp.route(_ROUTE + "reset", methods=ALL_METHODS)
@@ -93,7 +96,7 @@ async def reset(call: ClientCall) -> Answer:
     user_id = await confirmations.take(token, token_id, "reset")
     await users.set_password_hash(user_id, hashed)
     await call.service.sessions.revoke(user_id)
-    return HTTPStatus.NO_CONTENT, None
+    return HTTPStatus.OK, {}
 
 
 @bp.route(_ROUTE + "reset/call", methods=ALL_METHODS)
@@ -101,7 +104,8 @@ async def reset(call: ClientCall) -> Answer:
 async def reset_call(call: ClientCall) -> Answer:
     """Refuse: the app's reset function cannot run."""
     _provider(call)
-    raise BadRequestError("failed to reset the password: functions cannot run")
+    email = call.text("email")
+    raise BadRequestError(f'failed to reset password for user "{email[:200]}"')
 
 
 def _provider(call: ClientCall) -> EmailPassword:

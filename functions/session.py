@@ -26,7 +26,7 @@ async def app_session(call: ClientCall) -> Answer:
 async def _session(call: ClientCall) -> Answer:
     if call.method == "DELETE":
         await call.service.sessions.end(call.token)
-        return HTTPStatus.NO_CONTENT, None
+        return HTTPStatus.OK, {}
     user, access_token = await call.service.sessions.refreshed(call.token)
     call.logged(user)
     return HTTPStatus.OK, {"access_token": access_token}

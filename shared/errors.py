@@ -15,8 +15,8 @@ DataAPIError                     500  InternalServerError         anything unexp
 ├── BadRequestError              400  BadRequest                  a registration, reset or link that cannot be
 ├── AlreadyConfirmedError        400  UserAlreadyConfirmed        the e-mail address is confirmed already
 ├── InvalidSessionError          401  InvalidSession              the credential matches nobody
-├── InvalidPasswordError         401  InvalidPassword             e-mail address and password do not match a user
 ├── LoginRefusedError            401  AuthError                   a login that is refused
+│   └── WrongPasswordError       401  AuthError                   name and password do not match a user
 ├── ValidationFailedError        401  IncomingWebhookAuthFailed   the call's secret or signature is missing or wrong
 ├── NoRuleError                  403  NoMatchingRuleFound         no rule opens the namespace to the caller
 ├── NoRoleError                  403  NoMatchingRoleFound         no role of the caller allows it
@@ -164,16 +164,18 @@ class InvalidSessionError(DataAPIError):
     status, code = HTTPStatus.UNAUTHORIZED, "InvalidSession"
 
 
-class InvalidPasswordError(DataAPIError):
-    """E-mail address and password do not match a user; the text never says which is wrong."""
-
-    status, code = HTTPStatus.UNAUTHORIZED, "InvalidPassword"
-
-
 class LoginRefusedError(DataAPIError):
-    """A login with a key or token that matches nobody, or of a user who is disabled or not confirmed."""
+    """A login with a credential that matches nobody, or of a user who is disabled or not confirmed."""
 
     status, code = HTTPStatus.UNAUTHORIZED, "AuthError"
+
+
+class WrongPasswordError(LoginRefusedError):
+    """Name and password do not match a user: no other reply than of any login that is refused."""
+
+    def __init__(self) -> None:
+        """Never say which of both is wrong."""
+        super().__init__("unauthorized")
 
 
 class ValidationFailedError(DataAPIError):

@@ -1,5 +1,6 @@
 """A request's body -> a typed request (pure)."""
 
+import re
 from typing import Any, ClassVar, NamedTuple, Self
 
 import msgspec
@@ -17,6 +18,7 @@ MAX_LIMIT = 50_000
 
 _SHOWN = 100  # characters of a name in an error's text
 _OPTIONS = "options"  # made of members here, never one that is sent
+_PLACEHOLDER = re.compile(r"\{\{\w{1,40}\}\}")  # what Power Platform has in a field that nobody filled in
 _MISSING = "Object missing required field `"
 
 
@@ -67,7 +69,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
         try:
             return msgspec.convert(given, cls, dec_hook=_stored)
         except msgspec.ValidationError as error:
-            raise _refusal(str(error)) from error
+            raise _refusal(str(error), given) from error
 
 
 class ExactRequest(Request, frozen=True, kw_only=True):
@@ -154,8 +156,12 @@ def _stored(kind: type, member: Any) -> StoredDocument | Options:
         raise TypeError(str(error)) from error
 
 
-def _refusal(reason: str) -> MissingParameterError | WrongTypeError:
+def _refusal(reason: str, given: Document) -> MissingParameterError | WrongTypeError:
     if reason.startswith(_MISSING):
         return MissingParameterError(f"must provide a '{reason.removeprefix(_MISSING).partition('`')[0]}' field")
     expected, _, path = reason.partition(" - at `$.")
-    return WrongTypeError(f"'{path.rstrip('`')}': {_lower(expected)}")
+    name = path.rstrip("`")
+    left = given.get(name)
+    if isinstance(left, str) and _PLACEHOLDER.fullmatch(left):
+        return WrongTypeError(f"'{name}': {_lower(expected)}: the placeholder {left} of a designer was left in place")
+    return WrongTypeError(f"'{name}': {_lower(expected)}")

@@ -79,7 +79,8 @@ async def test_credential_headers_are_allowed_by_a_setting_only(worker: Worker, 
     answer = await worker.request("OPTIONS", ACTION + "find", PREFLIGHT)
 
     assert (
-        answer.headers["access-control-allow-headers"] == f"{ALLOWED}, apiKey, api-key, email, password, jwtTokenString"
+        answer.headers["access-control-allow-headers"]
+        == f"{ALLOWED}, apiKey, api-key, x-functions-key, email, password, jwtTokenString"
     )
 
 

@@ -10,23 +10,24 @@ from shared.auth.accounts import Caller, User
 from shared.auth.custom_data import CustomData
 from shared.auth.keys import Keys
 from shared.auth.logins import Logins, not_found
-from shared.auth.sent_once import bearer_token, halved, sent_once
+from shared.auth.sent_once import basic_credentials, bearer_token, halved, sent_once
 from shared.auth.sessions import Sessions
 from shared.auth.user_view import caller
 from shared.auth.users import EMAIL_PASSWORD, Users
 from shared.cache.entries import Entries
 from shared.errors import (
     InvalidParameterError,
-    InvalidPasswordError,
     InvalidSessionError,
     LoginRefusedError,
     MissingParameterError,
     ProviderNotFoundError,
+    WrongPasswordError,
 )
 from shared.settings import Settings
 from shared.ttl_cache import Cache
 
-_KEY_HEADERS = ("apikey", "api-key")
+_KEY_HEADERS = ("apikey", "api-key", "x-functions-key")
+_NAME_OF_KEYS = "apikey"  # the name that is sent by HTTP Basic with a key for a password
 _NOBODY = "invalid session: error finding user for endpoint"
 _SENT_TWICE = " (an email or password that was sent more than once counts as one value with commas)"
 _MOST_CACHED = 10_000
@@ -58,8 +59,8 @@ class Credentials:
     async def authenticate(self, headers: Mapping[str, str], address: str = "") -> Caller:
         """Return the caller named by a request's credentials. A Bearer token decides alone and never falls through.
 
-        After it come the key, e-mail address with password, and another issuer's token; who sends none may be who the
-        app says that runs its Data API.
+        After it come the key, e-mail address with password, another issuer's token, and HTTP Basic with either of the
+        first two; who sends none may be who the app says that runs its Data API.
         """
         if "authorization" in headers:
             token = bearer_token(headers["authorization"])
@@ -90,7 +91,7 @@ class Credentials:
                 return await self._with_password(email, password, address)
             if token:
                 return await self._with_custom_token(sent_once("jwtTokenString", token))
-        except (InvalidPasswordError, LoginRefusedError, ProviderNotFoundError):
+        except (LoginRefusedError, ProviderNotFoundError):
             has_comma = "," in f"{email}{password}"
             raise InvalidSessionError(_NOBODY + _SENT_TWICE if has_comma else _NOBODY) from None
         if email or password:
@@ -98,7 +99,18 @@ class Credentials:
                 "must specify some form of authentication (either email+password, api-key, or jwt) "
                 "in the request header or body"
             )
-        return await self._without()
+        pair = basic_credentials(headers.get("authorization", ""))
+        return await (self._without() if pair is None else self._with_basic(*pair, address))
+
+    async def _with_basic(self, name: str, secret: str, address: str) -> Caller:
+        if name == _NAME_OF_KEYS:
+            return await self._with_key(secret)
+        if not name or not secret:
+            raise InvalidSessionError(_NOBODY)
+        try:
+            return await self._with_password(name, secret, address)
+        except (LoginRefusedError, ProviderNotFoundError):
+            raise InvalidSessionError(_NOBODY) from None
 
     async def _with_custom_token(self, token: str) -> Caller:
         app = self._exported.app
@@ -129,7 +141,7 @@ class Credentials:
     async def _logged_in(self, email: str, password: str, address: str) -> User:
         try:
             return await self._logins.with_password(email, password, address)
-        except InvalidPasswordError:
+        except WrongPasswordError:
             if (half := halved(password)) is None:
                 raise
         return await self._logins.with_password(email, half, address)

@@ -10,7 +10,7 @@ from shared.auth.keys import Keys, as_user
 from shared.auth.limits import LoginLimits
 from shared.auth.passwords import Passwords
 from shared.auth.users import ANONYMOUS, EMAIL_PASSWORD, Users, with_data
-from shared.errors import InvalidPasswordError, LoginRefusedError, ProviderNotFoundError
+from shared.errors import LoginRefusedError, ProviderNotFoundError, WrongPasswordError
 
 API_KEY, CUSTOM_TOKEN = "api-key", "custom-token"
 _LONGEST_IDENTITY = 1_024
@@ -56,7 +56,7 @@ class Logins:
         await self._limits.attempt(counters)
         user = await self._users.by_email(email) if len(email) <= _LONGEST_IDENTITY else None
         if not await self._passwords.verified(password, None if user is None else user.password) or user is None:
-            raise InvalidPasswordError("invalid username/password")
+            raise WrongPasswordError
         await self._limits.succeeded(counters)
         if not user.confirmed:
             raise LoginRefusedError("confirmation required")

@@ -105,17 +105,17 @@ class Sessions:
         user, key_id = await self._of_refresh(refresh_token)
         return user, await self._access_token(user, key_id)
 
-    async def renewed(self, access_token: str) -> str:
-        """Return a new access token of the user whose token this is, who has changed."""
+    async def linked(self, access_token: str, provider_type: str) -> Login:
+        """Begin another session of the user whose token this is, who has got an identity of this provider."""
         user, claims = await self._of_access(access_token)
-        return await self._access_token(user, claims.get("key_id", ""))
+        return await self.start(user, provider_type, claims.get("key_id", ""))
 
     async def end(self, refresh_token: str) -> None:
         """Log out: the refresh token is of no use any more; access tokens made of it run out by themselves."""
         self._tokens.verified("refresh", refresh_token)
         result = await self._control.sessions.delete_one({"hash": _hash(refresh_token)})
         if not result.deleted_count:
-            raise InvalidSessionError(_REFUSED)
+            raise InvalidSessionError("failed to find refresh token")  # an SDK takes this very text for logged out
 
     async def revoke(self, user_id: str) -> int:
         """End all sessions of a user, with the access tokens that are out, and return how many there were."""

@@ -20,7 +20,7 @@ from shared.mongo.deadlines import Session
 ANONYMOUS, EMAIL_PASSWORD = "anon-user", "local-userpass"
 ANONYMOUS_LIFE = timedelta(days=90)
 _ADDRESS = re.compile(r"[^\s@\x00]+@[^\s@\x00]+")
-_LONGEST_ADDRESS = 254
+_LONGEST_ADDRESS, _LONGEST_NAME = 254, 128
 
 
 class Users:
@@ -48,11 +48,12 @@ class Users:
         return await self.by_identity(EMAIL_PASSWORD, email)
 
     async def register(self, email: str, password: str, *, confirmed: bool, pending: bool = False) -> User:
-        """Make a user with e-mail address and password; raise BadRequestError for unusable ones, NameInUseError.
+        """Make a user with a name and a password; raise BadRequestError for unusable ones, NameInUseError.
 
-        One who is `pending` may be linked to another user until the first login.
+        The name is an e-mail address where one has to be confirmed, else any text. One who is `pending` may be linked
+        to another user until the first login.
         """
-        if len(email) > _LONGEST_ADDRESS or not _ADDRESS.fullmatch(email) or not is_printable(email):
+        if not is_printable(email) or not (_is_address(email) or (confirmed and 0 < len(email) <= _LONGEST_NAME)):
             raise BadRequestError("email invalid")
         stored = _new(EMAIL_PASSWORD, email, {"email": email})
         stored |= {"password": await self._passwords.hashed(password), "confirmed": confirmed, "pending": pending}
@@ -193,6 +194,10 @@ class Users:
         made = _user(stored)
         assert made is not None  # noqa: S101  for the type checker
         return made
+
+
+def _is_address(email: str) -> bool:
+    return len(email) <= _LONGEST_ADDRESS and _ADDRESS.fullmatch(email) is not None
 
 
 def _new(provider_type: str, identity: str, data: Mapping[str, Any]) -> dict[str, Any]:

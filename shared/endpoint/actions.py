@@ -58,7 +58,7 @@ VERSIONS = frozenset({"v1", "beta"})
 type Handler = Callable[[Call], Awaitable[Reply]]
 
 _ALLOWED_HEADERS = "Authorization, Content-Type, Accept"
-_CREDENTIAL_HEADERS = "apiKey, api-key, email, password, jwtTokenString"
+_CREDENTIAL_HEADERS = "apiKey, api-key, x-functions-key, email, password, jwtTokenString"
 _CACHE_HEADERS = "Cache-Control, If-None-Match"
 _LONGEST_NAMESPACES = 500  # characters, in the log line
 _LONGEST_PATH = 200  # characters of what a caller sent, in an error's text
@@ -272,16 +272,20 @@ async def answer(
     version: str = "v1",
     context: func.Context = NO_CONTEXT,
 ) -> func.HttpResponse:
-    """Return the response of an action; without one there is none at the request's path."""
+    """Return the response of an action; without one there is none at the request's path.
+
+    Where the path names no app, the body need not name a data source.
+    """
 
     async def work(exchange: Exchange) -> func.HttpResponse:
         served = _served(exchange, action, app_id, version)
         if req.method == "OPTIONS":
             return _preflight(exchange)
+        source = None if app_id else next(iter(exchange.service.settings.data_sources))
         if not may_be_large(req):
-            return await _run(exchange, served)
+            return await _run(exchange, served, source)
         with exchange.service.full_collections:  # until what was read is gone
-            return await _run(exchange, served)
+            return await _run(exchange, served, source)
 
     return await respond(req, context, action.name if action else "unknown", work)
 
@@ -303,13 +307,13 @@ def _not_found(req: func.HttpRequest) -> EndpointNotFoundError:
     return EndpointNotFoundError(f"no endpoint found for '{path_of(req)[:_LONGEST_PATH]}'")
 
 
-async def _run(exchange: Exchange, action: Action) -> func.HttpResponse:
+async def _run(exchange: Exchange, action: Action, source: str | None) -> func.HttpResponse:
     req, service = exchange.request, exchange.service
     if req.method != "POST":
         raise MethodNotAllowedError("method not allowed")
     refuse_body(exchange)
     with driver_call(service.settings.mongo_db_timeout_ms, exchange.arrived) as deadline:
-        call = await _call(exchange, action)
+        call = await _call(exchange, action, source)
         deadline.refuse_late()
         if action.reads:
             deadline.end_at(exchange.departure)
@@ -331,7 +335,7 @@ async def _run(exchange: Exchange, action: Action) -> func.HttpResponse:
     return response
 
 
-async def _call(exchange: Exchange, action: Action) -> Call:
+async def _call(exchange: Exchange, action: Action, source: str | None) -> Call:
     req, service, app = exchange.request, exchange.service, exchange.app
     address = client_address(req.headers, service.settings.trusted_proxies)
     caller = await service.credentials.authenticate(req.headers, address)
@@ -350,6 +354,8 @@ async def _call(exchange: Exchange, action: Action) -> Call:
     if len(body) >= large_bodies.LARGE:
         await exchange.share.work_on(await turns.taken(memory_of(body)))
     document = await document_in(body, service, action.stores)
+    if source is not None and document.get("dataSource") is None:
+        document["dataSource"] = source
     form = reply_format(req.headers.get("accept"), service.settings, app)
     call = Call(exchange, document, caller, view, form, size=len(body))
     if "idempotency-key" in req.headers:

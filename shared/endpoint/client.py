@@ -5,10 +5,10 @@ from http import HTTPStatus
 from typing import Any
 
 import azure.functions as func
-import orjson
 
 from shared.auth.accounts import User
 from shared.auth.sent_once import bearer_token
+from shared.documents import ejson
 from shared.endpoint.addresses import client_address
 from shared.endpoint.content_encoding import decoded
 from shared.endpoint.http import ALL_METHODS, NO_CONTEXT, Exchange, Function, json_response, respond
@@ -28,7 +28,8 @@ CLIENT_ROUTE = "api/client/v2.0/"
 MAX_BODY_BYTES = 64 * 1024
 _ALLOWED_HEADERS = "Authorization, Content-Type, Accept"
 
-type Answer = tuple[HTTPStatus, Mapping[str, Any] | list[Any] | None]
+type Answer = tuple[HTTPStatus, Mapping[str, Any] | list[Any]]
+"""What is answered: where there is nothing to say, an empty object, because the SDKs parse every body."""
 type ClientHandler = Callable[[ClientCall], Awaitable[Answer]]
 
 
@@ -52,18 +53,18 @@ class ClientCall:
 
     @property
     def members(self) -> dict[str, Any]:
-        """The members of the body; an empty one has none. Raise InvalidJSONError for anything but an object."""
+        """The members of the body, which is Extended JSON; an empty one has none.
+
+        Raise InvalidJSONError for anything but an object.
+        """
         if self._members is None:
             body = self._body
             if len(body) > MAX_BODY_BYTES:
                 raise BodyTooLargeError(f"request body too large: the limit is {MAX_BODY_BYTES} bytes")
             try:
-                parsed = orjson.loads(body) if body.strip() else {}
-            except orjson.JSONDecodeError as error:
-                raise InvalidJSONError(str(error)).in_body() from error
-            if type(parsed) is not dict:
-                raise InvalidJSONError("it must be an object").in_body()
-            self._members = parsed
+                self._members = ejson.loads(body) if body.strip() else {}
+            except InvalidJSONError as error:
+                raise error.in_body() from error
         return self._members
 
     def text(self, *names: str) -> str:
@@ -129,6 +130,4 @@ async def _answer(exchange: Exchange, methods: tuple[str, ...], handle: ClientHa
         deadline.refuse_late()
         status, members = await handle(call)
     headers = {**exchange.headers, "Cache-Control": "no-store"}  # tokens and keys are nobody's to keep
-    if members is None:
-        return func.HttpResponse(status_code=status, headers=headers, mimetype="application/json")
     return json_response(members, status, headers)

@@ -6,7 +6,7 @@ import azure.functions as func
 
 HEADERS = {
     "Cache-Control": "private, no-cache",
-    "Vary": "Origin, Accept, Authorization, apiKey, api-key, email, password, jwtTokenString",
+    "Vary": "Origin, Accept, Authorization, apiKey, api-key, x-functions-key, email, password, jwtTokenString",
 }
 """The headers of a reply that has a tag: a client that has it asks again before it uses it, as the same caller."""
 

@@ -46,7 +46,7 @@ async def test_a_spelling_of_the_url_is_served(host: Host, key: str, database: A
     ["findOne", "find", "insertOne", "insertMany", "updateOne", "updateMany", "replaceOne", "deleteOne", "deleteMany",
      "aggregate"],
 )  # fmt: skip
-@pytest.mark.parametrize("prefix", [V1, "/app/x/endpoint/data/beta", V1 + "/", "", "/api/mdb_dataapi"])
+@pytest.mark.parametrize("prefix", [V1, "/app/x/endpoint/data/beta", V1 + "/", "", "/api/mdb_dataapi", "/data/v1"])
 async def test_every_action_has_every_spelling(host: Host, prefix: str, action: str) -> None:
     answer = await host.request("POST", f"{prefix}/action/{action}", {}, b"{}")
 
@@ -76,7 +76,8 @@ async def test_every_action_has_every_spelling(host: Host, prefix: str, action: 
         pytest.param("/api/action/find", id="half of the Azure sample's path"),
         pytest.param("/app/shop-abcde/endpoint/data/v1/action/find%4Fne", id="an escaped letter"),
         pytest.param("/app/shop-abcde/endpoint/data/v1%2Faction%2Ffind", id="escaped slashes"),
-        pytest.param("/data/v1/action/find", id="another product"),
+        pytest.param("/data/v2/action/find", id="Azure DocumentDB's path in another version"),
+        pytest.param("/data/action/find", id="half of Azure DocumentDB's path"),
         pytest.param("/app/shop-abcde/endpoint/custom", id="a custom endpoint"),
     ],
 )

@@ -218,7 +218,7 @@ async def test_one_reset_uses_up_every_token(ann: Person, driver: Any) -> None:
     bodies = [{"token": token, "tokenId": token_id, "password": "other words"} for token, token_id in issued]
     answers = [await send(ann.host, "POST", f"{LOGIN}/local-userpass/reset", body) for body in bodies]
 
-    assert [answer.status for answer in answers].count(204) <= 1
+    assert [answer.status for answer in answers].count(200) <= 1
     assert await driver.dozen.confirmations.count_documents({"kind": "reset"}) <= 4
 
 

@@ -1,11 +1,12 @@
 """The headers that hold credentials as clients write them: in UTF-8 or Latin-1, and more than once."""
 
+from base64 import b64encode
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
 
-from tests.conftest import ACTION, request_body
+from tests.conftest import ACTION, errors_only, request_body
 from tests.edge import Reply, exchange
 from tests.functions.rules.conftest import CLIENT, Person, registered, send
 from tests.functions.rules.test_sessions import custom_token
@@ -116,3 +117,33 @@ async def test_the_client_api_takes_a_repeated_token_too(call: Call, ann: Person
     answer = await call(lines, path="/api/client/v2.0/auth/profile", method="GET")
 
     assert answer.status == 200
+
+
+def basic(name: str, secret: str, encoding: str = "utf-8") -> dict[str, str]:
+    return {"Authorization": f"Basic {b64encode(f'{name}:{secret}'.encode(encoding)).decode()}"}
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "latin-1"])
+async def test_basic_is_read_in_either_encoding(app_host: Host, users: None, encoding: str) -> None:
+    body = {"email": EMAIL, "password": "p\u00e4ss:w\u00f6rd"}
+    await send(app_host, "POST", f"{CLIENT}/auth/providers/local-userpass/register", body)
+
+    answer = await app_host.request(
+        "POST", f"{ACTION}find", basic(EMAIL, "p\u00e4ss:w\u00f6rd", encoding), request_body(collection="orders")
+    )
+
+    assert (answer.status, answer.body) == (200, b'{"documents":[]}')
+
+
+async def test_basic_is_a_user_to_whom_the_rules_apply(ann: Person, bob: Person, database: Any) -> None:
+    await database.orders.insert_many([{"_id": 1, "owner": ann.id}, {"_id": 2, "owner": bob.id}])
+    body = request_body(collection="orders", projection={"_id": 1})
+
+    found = [
+        await ann.host.request("POST", f"{ACTION}find", basic(name, "secret words"), body)
+        for name in ("ann@shop.example", "bob@shop.example")
+    ]
+    wrong = await ann.host.request("POST", f"{ACTION}find", basic("ann@shop.example", "wrong"), body)
+
+    assert [each.json["documents"] for each in found] == [[{"_id": 1}], [{"_id": 2}]]
+    assert (wrong.status, errors_only(wrong)["error_code"]) == (401, "InvalidSession")

@@ -53,6 +53,6 @@ async def test_the_client_api_logs_who_came_and_who_was_refused(ann: Person, app
 
     assert (seen["operation"], seen["caller"], seen["status"], seen["level"]) == ("profile", ann.id, 200, "INFO")
     assert (refused["operation"], refused["caller"], refused["status"]) == ("login", None, 401)
-    assert (refused["level"], refused["error_code"]) == ("WARNING", "InvalidPassword")
+    assert (refused["level"], refused["error_code"]) == ("WARNING", "AuthError")
     assert refused["reply_bytes"] == len(answer.body)
     assert (await log_in(app_server, "local-userpass", body | {"password": "secret words"})).id == ann.id

@@ -54,10 +54,16 @@ async def test_a_key_is_accepted_in_both_headers_however_written(
     ("headers", "status", "members"),
     [
         pytest.param({}, 400, NONE, id="nothing"),
-        pytest.param({"x-functions-key": "k"}, 400, NONE, id="Azure's key only"),
+        pytest.param({"x-functions-key": "k"}, 401, NOBODY, id="an unknown x-functions-key"),
         pytest.param({"x-api-key": "k"}, 400, NONE, id="x-api-key"),
         pytest.param({"apiKey": ""}, 400, NONE, id="an empty key"),
-        pytest.param({"Authorization": "Basic dTpw"}, 400, NONE, id="Basic only"),
+        pytest.param({"Authorization": "Basic dTpw"}, 401, NOBODY, id="Basic of nobody"),
+        pytest.param({"Authorization": "Basic YXBpa2V5Omtub3du"}, 401, NOBODY, id="Basic with an unknown key"),
+        pytest.param({"Authorization": "Basic dTpw", "password": "p"}, 400, HALF, id="Basic and half of an email"),
+        *(
+            pytest.param({"Authorization": f"Basic {each}".strip()}, 401, NOBODY, id=f"Basic {each}")
+            for each in ("", "!", "dTp", "dQ==", "Og==", "YXBpa2V5Og==", "gICA", "dTpw dTpw")
+        ),
         pytest.param({"Authorization": ""}, 400, NONE, id="an empty Authorization"),
         pytest.param({"email": "a@example.com"}, 400, HALF, id="email only"),
         pytest.param({"password": "p"}, 400, HALF, id="password only"),

@@ -256,7 +256,7 @@ async def test_a_token_that_resets_nothing_takes_no_time_of_others(
 
     for _ in range(4):
         right = await reset(*await process.service().confirmations.issue(user.id, "reset"))
-        assert right.status == 204
+        assert right.status == 200
     bogus = [await reset("x", "65a1b2c3d4e5f60718293a4b") for _ in range(4)]
 
     assert len(hashed) == 4

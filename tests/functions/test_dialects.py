@@ -1,0 +1,134 @@
+"""The same door in the words of others: Azure DocumentDB's Data API, MongoDB's stop-gap and its connector, FerretDB."""
+
+import json
+import re
+import shlex
+from base64 import b64encode
+from typing import Any
+
+import pytest
+
+from tests.conftest import ACTION, errors_only
+from tests.hosts import ROOT, Answer, Host, Server
+
+PREFIXES = ["/data/v1/action/", "/api/mdb_dataapi/action/", "/action/"]
+NOWHERE = {"database": "shop", "collection": "items"}
+
+
+def basic(name: str, secret: str) -> dict[str, str]:
+    return {"Authorization": f"Basic {b64encode(f'{name}:{secret}'.encode()).decode()}"}
+
+
+async def post(host: Host, path: str, headers: dict[str, str], **members: Any) -> Answer:
+    return await host.request("POST", path, headers, json.dumps(NOWHERE | members).encode())
+
+
+@pytest.mark.both_hosts
+@pytest.mark.parametrize("prefix", PREFIXES)
+async def test_where_no_app_is_named_no_data_source_has_to_be(host: Host, key: str, database: Any, prefix: str) -> None:
+    made = await post(host, f"{prefix}insertOne", {"apiKey": key}, document={"_id": 1})
+    found = await post(host, f"{prefix}find", {"apiKey": key}, dataSource=None)
+    both = await post(
+        host, f"{prefix}transaction", {"apiKey": key},
+        operations=[{"action": "deleteOne", "filter": {"_id": 1}}, {"action": "insertOne", "document": {}}],
+    )  # fmt: skip
+
+    assert (made.status, found.body, both.status) == (201, b'{"documents":[{"_id":1}]}', 200)
+
+
+async def test_where_an_app_is_named_a_data_source_has_to_be(host: Host, key: str, database: Any) -> None:
+    answer = await post(host, f"{ACTION}find", {"apiKey": key})
+
+    assert (answer.status, errors_only(answer)["error"]) == (400, "must provide a 'dataSource' field")
+
+
+async def test_of_several_data_sources_the_first_is_meant(mongod: Any, key: str, database: Any, tmp_path: Any) -> None:
+    away = "mongodb://127.0.0.1:1/?serverSelectionTimeoutMS=100"
+    await database.items.insert_one({"_id": 1})
+    async with Server(tmp_path / "log", MONGO_DB_URI=mongod.uri, MONGO_DB_URI_AAA=away) as server:
+        answer = await post(server, "/action/find", {"apiKey": key})
+
+    assert (answer.status, answer.body) == (200, b'{"documents":[{"_id":1}]}')
+
+
+@pytest.mark.both_hosts
+async def test_a_call_as_azure_documentdb_documents_it(host: Host, key: str, database: Any) -> None:
+    await database.items.insert_one({"_id": 1, "name": "pen"})
+    headers = {"Content-Type": "application/ejson", "Accept": "application/ejson"} | basic("apikey", key)
+
+    answer = await post(host, "/data/v1/action/aggregate", headers, pipeline=[{"$match": {"name": "pen"}}])
+
+    assert (answer.status, answer.body) == (200, b'{"documents":[{"_id":{"$numberInt":"1"},"name":"pen"}]}')
+
+
+@pytest.mark.parametrize(
+    "others", [{"x-functions-key": "<key>"}, {"apiKey": "<key>"} | basic("u", "p"), {"Authorization": "bAsIc <key>"}]
+)
+async def test_a_key_has_other_spellings(host: Host, key: str, database: Any, others: dict[str, str]) -> None:
+    encoded = b64encode(f"apikey:{key}".encode()).decode()
+    headers = {
+        name: value.replace("<key>", encoded if name == "Authorization" else key) for name, value in others.items()
+    }
+
+    answer = await post(host, "/api/mdb_dataapi/action/find", headers)
+
+    assert (answer.status, answer.body) == (200, b'{"documents":[]}')
+
+
+@pytest.mark.parametrize(
+    ("member", "left"), [("sort", "{{SORT}}"), ("limit", "{{LIMIT}}"), ("filter", "{{FILTER}}"), ("skip", "{{SKIP}}")]
+)
+async def test_a_placeholder_that_was_left_is_named(
+    host: Host, key: str, database: Any, member: str, left: str
+) -> None:
+    answer = await post(host, "/action/find", {"apiKey": key}, **{member: left})
+
+    assert answer.status == 400
+    assert errors_only(answer)["error_code"] == "InvalidJSONFieldType"
+    assert errors_only(answer)["error"].startswith(f"'{member}': expected ")
+    assert errors_only(answer)["error"].endswith(f": the placeholder {left} of a designer was left in place")
+
+
+async def test_a_text_that_looks_like_a_placeholder_is_a_text(host: Host, key: str, database: Any) -> None:
+    answer = await post(host, "/action/insertOne", {"apiKey": key}, document={"_id": "{{SORT}}"})
+    other = await post(host, "/action/find", {"apiKey": key}, sort="{{ what is this }}")
+
+    assert (answer.status, answer.body) == (201, b'{"insertedId":"{{SORT}}"}')
+    assert errors_only(other)["error"] == "'sort': expected `object`, got `str`"
+
+
+PAGE = (ROOT / "docs" / "coming-from-the-stop-gap.md").read_text()
+FLOWS = (ROOT / "docs" / "power-automate.md").read_text()
+FOUND = [
+    b'{"documents":[{"_id":{"$numberInt":"1"},"item":"pen"}]}',
+    b'{"documents":[{"_id":1,"item":"pen"}]}',
+]
+
+
+async def test_the_calls_of_the_page_are_answered(host: Host, key: str, database: Any) -> None:
+    await database.items.insert_one({"_id": 1, "item": "pen"})
+    [script] = re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL)
+    calls = [
+        shlex.split(each.replace("$KEY", key).replace("\\\n", " "))
+        for each in re.findall(r"^curl .*\\\n.*$", script, re.MULTILINE)
+    ]
+    replies = []
+    for _, _, url, *words in calls:
+        given = list(zip(words[::2], words[1::2], strict=True))
+        headers = dict(value.split(": ", 1) for option, value in given if option == "-H")
+        headers |= basic(*value.split(":", 1)) if (value := dict(given).get("-u")) else {}
+        answer = await host.request("POST", url.removeprefix("$URL"), headers, dict(given)["-d"].encode())
+        replies.append(answer.body)
+
+    assert replies == FOUND
+
+
+@pytest.mark.parametrize("base", ["/app/data/endpoint/data/v1", "/api/mdb_dataapi"])
+@pytest.mark.parametrize("slash", ["", "/"])
+async def test_the_addresses_of_a_connection_work(host: Host, key: str, database: Any, base: str, slash: str) -> None:
+    assert f"`https://<your host>{base}`" in FLOWS
+    headers = {"api-key": key, "Content-Type": "application/json", "Access-Control-Request-Headers": "*"}
+
+    answer = await post(host, f"{base}{slash}/action/find", headers, dataSource="mongodb-atlas")
+
+    assert (answer.status, answer.body) == (200, b'{"documents":[]}')
