@@ -3,12 +3,15 @@
 import azure.functions as func
 
 from functions import (
+    administer,
     aggregate,
     api_keys,
     bulk_write,
+    catalog,
     count,
     delete,
     distinct,
+    explain,
     fallback,
     find,
     find_one_and,
@@ -19,6 +22,7 @@ from functions import (
     login,
     profile,
     registration,
+    schema,
     session,
     transaction,
     update,
@@ -45,7 +49,15 @@ ACTIONS = (
     *OPERATIONS,
     transaction.bp,  # transaction
 )
-for each in ACTIONS:
+CATALOG = (
+    catalog.bp,  # listDatabases, listCollections, listIndexes
+    schema.bp,  # getSchema
+    explain.bp,  # explain
+    administer.bp,  # createIndexes, dropIndexes, createCollection, dropCollection
+)
+"""What is about databases, collections and indexes."""
+
+for each in (*ACTIONS, *CATALOG):
     app.register_functions(each)
 app.register_functions(location.bp)  # GET location, under /api/client/v2.0 like all that follow
 app.register_functions(login.bp)  # login with each provider
@@ -55,6 +67,6 @@ app.register_functions(registration.bp)  # register, confirm, reset
 app.register_functions(api_keys.bp)  # a user's own API keys
 app.register_functions(functions_call.blueprint(OPERATIONS))  # MongoDB, as SDKs call it
 app.register_functions(health.bp)  # GET /health/live, GET /health/ready
-app.register_functions(fallback.blueprint(ACTIONS))  # the actions' other spellings, 404 for every other path
+app.register_functions(fallback.blueprint((*ACTIONS, *CATALOG)))  # their other spellings, 404 for every other path
 
 process.start()

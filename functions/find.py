@@ -7,12 +7,9 @@ from shared.documents.ejson import Document
 from shared.endpoint.actions import ACTION_ROUTE, ALL_METHODS, Actions, Call
 from shared.operators import Place, Placed
 from shared.options import OF_READS, whole
-from shared.requests import Reading, Request, sort_keys
+from shared.requests import DEFAULT_LIMIT, MAX_LIMIT, Reading, Request, sort_keys
 
 bp = Actions()
-
-DEFAULT_LIMIT = 1_000
-MAX_LIMIT = 50_000
 
 
 class FindOne(Request, frozen=True, kw_only=True):

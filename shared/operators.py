@@ -131,6 +131,10 @@ CONDITIONS = (
 )
 """What callers from whom rules may hide something may ask of a field."""
 
+EQUALITIES = frozenset({"$all", "$eq", "$in"})
+RANGES = frozenset({"$gt", "$gte", "$lt", "$lte"}) | {"$regex"}
+"""What an index finds at single places of its order, and from one place to another."""
+
 NEEDING_VALUES = CONDITIONS - {"$exists", "$ne", "$nin", "$not"}
 """What holds only for a value that is there, unless it is compared with null or with one of the outermost keys."""
 

@@ -12,6 +12,11 @@ from shared.errors import InvalidParameterError, MissingParameterError, WrongTyp
 from shared.operators import Placed
 from shared.options import NO_OPTIONS, OPTIONS, Options
 
+DEFAULT_LIMIT = 1_000
+MAX_LIMIT = 50_000
+"""Documents that `find` returns: without a limit, and at most."""
+
+_SHOWN = 100  # characters of a name in an error's text
 _OPTIONS = "options"  # made of members here, never one that is sent
 _PLACEHOLDER = re.compile(r"\{\{\w{1,40}\}\}")  # what Power Platform has in a field that nobody filled in
 _MISSING = "Object missing required field `"
@@ -65,6 +70,21 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
             return msgspec.convert(given, cls, dec_hook=_stored)
         except msgspec.ValidationError as error:
             raise _refusal(str(error), given) from error
+
+
+class ExactRequest(Request, frozen=True, kw_only=True):
+    """A request of which every member counts: one that means nothing is refused."""
+
+    ignores = frozenset()
+
+    @classmethod
+    def from_body(cls, body: Document) -> Self:
+        """Raise InvalidParameterError for a member that means nothing."""
+        known = {*cls.__struct_encode_fields__, *OPTIONS} - {_OPTIONS}
+        for name, member in body.items():
+            if member is not None and name not in known:
+                raise InvalidParameterError(f"'{name[:_SHOWN]}' is not a member of this action")
+        return super().from_body(body)
 
 
 class StoredDocument:

@@ -34,6 +34,7 @@ from shared.endpoint.transactions import Transaction
 from shared.errors import (
     DataAPIError,
     EndpointNotFoundError,
+    InvalidParameterError,
     MethodNotAllowedError,
     NotCallableError,
 )
@@ -43,6 +44,7 @@ from shared.mongo.deadlines import atomically, driver_call, within
 from shared.options import Options
 from shared.requests import Request
 from shared.rules.expressions import Expansions, holds
+from shared.service import Service
 from shared.turns import Steps
 from shared.writes import BulkWrite, Operation, TransactionRequest
 
@@ -189,7 +191,9 @@ class Call:
             exchange.line.namespace = ", ".join(asked.namespaces)[:_LONGEST_NAMESPACES]
 
     async def on_terms(self, action: "Action", terms: Terms) -> Reply:
-        """Do a write on the terms of its caller."""
+        """Do a write on the terms of its caller; raise InvalidParameterError if it cannot be part of a transaction."""
+        if not action.can_be_undone:
+            raise InvalidParameterError(f"{action.name} cannot be undone, so it takes none of {TERMS}")
         exchange = self._exchange
         self.expected = terms.expected
         request = sha256(f"{action.name} {self.form} ".encode() + self.digest).digest()
@@ -205,21 +209,28 @@ class Call:
         return Call(self._exchange, body, self._caller, view, Media(form), size=self.size)
 
     def access(self, request: Request) -> "Opening[Access]":
-        """Give what the caller may do to the collection that a request names, as soon as a connection is left for it.
+        """Give what the caller may do to the collection that a request names, as `opened` does."""
+        return self.opened(request, open_access)
+
+    def opened[T](
+        self, request: Request, open_: Callable[[Service, Request, Caller, RequestView, Wanted], T]
+    ) -> "Opening[T]":
+        """Give what is opened to the caller for a request, as soon as a connection is left for it.
 
         Raise OverloadedError if none is left in time.
         """
         exchange = self._exchange
         wanted = Wanted(self.form, self.media.shape != "object", self.expected)
-        access = open_access(exchange.service, request, self._caller, self._request_view, wanted)
-        return Opening(access, exchange.service.clients.places(request.data_source), exchange.departure)
+        opened = open_(exchange.service, request, self._caller, self._request_view, wanted)
+        return Opening(opened, exchange.service.clients.places(request.data_source), exchange.departure)
 
 
 class Action(NamedTuple):
     """An action: its name in paths and in the log, what it does, whether it only reads, the status of its success.
 
     Replies to what only reads can be cached, and get a tag then. What is stored may be read to BSON at once. What
-    returns documents may do so in lines or rows, and what writes one document takes If-Match.
+    returns documents may do so in lines or rows, and what writes one document takes If-Match. No transaction has a
+    part that cannot be undone.
     """
 
     name: str
@@ -229,6 +240,7 @@ class Action(NamedTuple):
     stores: Stored | None = None
     lists: bool = False
     changes_one: bool = False
+    can_be_undone: bool = True
 
 
 class More(TypedDict, total=False):
@@ -237,6 +249,7 @@ class More(TypedDict, total=False):
     stores: Stored
     lists: bool
     changes_one: bool
+    can_be_undone: bool
 
 
 class Actions(func.Blueprint):
@@ -321,7 +334,6 @@ async def _run(exchange: Exchange, action: Action, source: str | None) -> func.H
         deadline.refuse_late()
         if action.reads:
             deadline.end_at(exchange.departure)
-        if action.reads:
             refuse_condition(req.headers)
         terms = None if action.reads else terms_of(req.headers, changes_one=action.changes_one)
         reply = await (action.handle(call) if terms is None else call.on_terms(action, terms))

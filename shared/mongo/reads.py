@@ -15,6 +15,7 @@ from bson.raw_bson import RawBSONDocument
 from pymongo.asynchronous.command_cursor import AsyncRawBatchCommandCursor
 from pymongo.asynchronous.cursor import AsyncRawBatchCursor
 from pymongo.errors import ConnectionFailure, OperationFailure
+from pymongo.read_concern import ReadConcern
 
 from shared import budget, turns
 from shared.documents.ejson import Document
@@ -52,6 +53,7 @@ MAX_RESULTS = 50_000
 LIMIT = {"$limit": MAX_RESULTS + 1}
 """The stage that cuts off what a pipeline makes; one document more tells that there are more."""
 
+_MOST_LISTED = 2**31 - 1
 _OVERLOAD_SECONDS = 0.2  # what the driver waits at most before its own second attempt
 _UNKNOWN_STAGE = 40324
 _BATCH_BYTES = 1024 * 1024
@@ -117,6 +119,28 @@ async def distinct(target: Collection, name: str, condition: Document, settings:
     values = elements(bytes(reply.raw))["values"].value
     await _hold(len(values), len(values), settings)
     return values
+
+
+async def answer(target: Collection, command: Document, settings: Settings) -> Any:
+    """Return the reply to a command that reads something beside documents, such as a list of indexes."""
+    target = target.with_options(read_concern=ReadConcern())  # most of them take none
+    try:
+        reply, _ = await _run(target, command, settings)
+    except (ConnectionFailure, OperationFailure) as error:
+        await _wait_or_raise(error, target)
+        reply = await _run_again(target, command, settings)
+    await _hold(len(reply.raw), len(reply.raw), settings)
+    return reply
+
+
+async def listed(target: Collection, command: Document, settings: Settings) -> bytes:
+    """Return what a command lists as concatenated documents; raise if it is more than one reply holds."""
+    command["cursor"] = {"batchSize": _MOST_LISTED}
+    reply = await answer(target, command, settings)
+    batch, is_whole = first_batch(bytes(reply["cursor"].raw))
+    if not is_whole:  # MongoDB ends the cursor by itself
+        raise ReadTooLargeError("the list is more than the 16 MB of a reply of MongoDB's")
+    return batch
 
 
 async def batches(cursor: RawCursor, settings: Settings) -> AsyncGenerator[bytes]:

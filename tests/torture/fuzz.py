@@ -16,11 +16,14 @@ from bench import machine
 from functions.aggregate import Aggregate
 from functions.count import CountDocuments, EstimatedDocumentCount
 from functions.distinct import Distinct
+from functions.explain import Explain
 from functions.find import Find, FindOne
 from functions.find_one_and import FindOneAndDelete, FindOneAndReplace, FindOneAndUpdate
+from functions.schema import GetSchema
 from shared.access.cutting import StoredTrimming
 from shared.access.trimming import Trimming
 from shared.documents import ejson
+from shared.documents.plans import Plan
 from shared.errors import DataAPIError
 from shared.guard.complexity import Complexity
 from shared.guard.refusals import Guard
@@ -55,6 +58,8 @@ _REQUESTS: dict[str, type[Request]] = {
     "deleteMany": Delete,
     "deleteOne": Delete,
     "distinct": Distinct,
+    "explain": Explain,
+    "getSchema": GetSchema,
     "estimatedDocumentCount": EstimatedDocumentCount,
     "find": Find,
     "findOne": FindOne,
@@ -175,7 +180,7 @@ class Judge:
             for new in made:
                 rights.may_insert(bson.encode(new))
             return
-        used = set() if isinstance(request, Aggregate) else self._used(request.filter)
+        used = self._used(request)
         if isinstance(request, FindOne):
             used |= field_paths.of_sort(dict(sort_keys(request.sort) or ()))
             field_paths.refuse_projection(request.projection)
@@ -189,9 +194,13 @@ class Judge:
         rights.hidden(used)
         list(StoredTrimming(rights).visible(b"".join(self._stored), used, "EJSON"))
 
-    def _used(self, condition: dict[str, Any]) -> set[Any]:
-        uses = field_paths.of_filter(condition)
-        field_paths.without(condition, lambda each: each.is_computed)
+    def _used(self, request: Any) -> set[Any]:
+        if isinstance(request, Aggregate | GetSchema):
+            return set()
+        if isinstance(request, Explain):
+            Plan({}).helpful(*request.narrowed)
+        uses = field_paths.of_filter(request.filter)
+        field_paths.without(request.filter, lambda each: each.is_computed)
         return set(uses.paths)
 
 

@@ -46,9 +46,10 @@ class Host:
     async def start(cls, folder: Path, client: AsyncMongoClient[Document]) -> "Host":
         """Store the caller and the empty collections; the environment must name the folder, and MongoDB."""
         key = await prepare(folder, client)
-        from function_app import ACTIONS  # noqa: PLC0415  it reads the environment, and the app's folder
+        from function_app import ACTIONS, CATALOG  # noqa: PLC0415  it reads the environment, and the app's folder
 
-        return cls(folder, key, {name: action for each in ACTIONS for name, action in each.by_name.items()})
+        groups = (*ACTIONS, *CATALOG)
+        return cls(folder, key, {name: action for each in groups for name, action in each.by_name.items()})
 
     def serve(self, collection: str, rules: Document, schema: Document) -> bool:
         """Swap the app for one with these rules of a collection, in both databases; tell whether it can be used."""

@@ -6,7 +6,7 @@ from typing import Any
 
 from bson import json_util
 
-from tests.twins import rules
+from tests.twins import rules, schemas
 from tests.twins.documents import NAMES, document
 from tests.twins.oracle import cut
 from tests.twins.plain import Document, equal
@@ -53,6 +53,7 @@ class Reads:
                 {"filter": {"_id": {"$in": [each["_id"] for each in random.sample(case.ones, 3)]}}},
             ],
             "estimatedDocumentCount": [{}],
+            "getSchema": [{"detail": False}, {"detail": True}],
             "distinct": [{"fieldName": random.choice([name for name in NAMES if name])} for _ in range(2)],
         }
         for action, choices in bodies.items():
@@ -65,6 +66,10 @@ class Reads:
         if answer.status != 200:
             return Difference("refused", answer, None)
         body = json_util.loads(answer.body, json_options=EXACT)
+        if call["action"] == "getSchema":
+            schema = schemas.inferred(await self._visible(case, call), is_detailed=call["body"]["detail"])
+            texts = [json_util.dumps(each, sort_keys=True) for each in (body, schema)]  # names come in any order
+            return None if texts[0] == texts[1] else Difference("schema", *texts)
         if "values" in body:
             values = _values(call["body"]["fieldName"], await self._visible(case, call))
             found = plain(body["values"])

@@ -21,7 +21,9 @@ from tests.twins.world import Case, Difference, World
 _CALLS = 40  # of each case
 _AGAIN = 8  # times that a difference is asked for again
 _HEX = re.compile(rb"[0-9a-f]{24}")
-_READS = frozenset({"findOne", "find", "aggregate", "countDocuments", "estimatedDocumentCount", "distinct"})
+_READS = frozenset({
+    "findOne", "find", "aggregate", "countDocuments", "estimatedDocumentCount", "distinct", "getSchema", "explain",
+})  # fmt: skip
 _GONE = "<gone>"
 
 
