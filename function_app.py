@@ -12,6 +12,7 @@ from functions import (
     fallback,
     find,
     find_one_and,
+    get_more,
     health,
     insert,
     location,
@@ -43,7 +44,9 @@ transaction.bp.parts = {name: action for group in OPERATIONS for name, action in
 ACTIONS = (
     *OPERATIONS,
     transaction.bp,  # transaction
+    get_more.bp,  # getMore
 )
+get_more.bp.parts = find.bp.by_name | aggregate.bp.by_name
 for each in ACTIONS:
     app.register_functions(each)
 app.register_functions(location.bp)  # GET location, under /api/client/v2.0 like all that follow

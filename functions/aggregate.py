@@ -3,10 +3,12 @@
 from shared.access.protocol import Reply
 from shared.documents.ejson import Document
 from shared.endpoint.actions import ACTION_ROUTE, ALL_METHODS, Actions, Call
+from shared.endpoint.cursors import Asked
+from shared.guard.continued import continued
 from shared.guard.joins import written_by
 from shared.operators import Place, Placed
 from shared.options import OF_READS
-from shared.requests import Request
+from shared.requests import Batches, Request, sort_keys
 
 bp = Actions()
 
@@ -22,6 +24,7 @@ class Aggregate(Request, frozen=True, kw_only=True):
 
     collection: str = ""
     pipeline: list[Document]
+    cursor: Batches | None = None
 
     @property
     def written(self) -> tuple[str, str] | None:
@@ -38,5 +41,10 @@ class Aggregate(Request, frozen=True, kw_only=True):
 async def aggregate(call: Call) -> Reply:
     """Run a pipeline and return what comes out, cut off at the cap."""
     request = await call.typed(Aggregate)
+    if request.cursor is not None:
+        stages, sort, skip, limit = continued(request.pipeline)
+        page = await call.page(request, Asked("aggregate", request.cursor, sort_keys(sort), limit, skip))
+        async with call.access(request) as access:
+            return await access.aggregate(stages, page)
     async with call.access(request) as access:
         return await access.aggregate(request.pipeline)

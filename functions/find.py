@@ -5,9 +5,10 @@ from msgspec import field
 from shared.access.protocol import Reply
 from shared.documents.ejson import Document
 from shared.endpoint.actions import ACTION_ROUTE, ALL_METHODS, Actions, Call
+from shared.endpoint.cursors import Asked
 from shared.operators import Place, Placed
 from shared.options import OF_READS, whole
-from shared.requests import Reading, Request, sort_keys
+from shared.requests import Batches, Reading, Request, sort_keys
 
 bp = Actions()
 
@@ -37,6 +38,7 @@ class Find(FindOne, frozen=True, kw_only=True):
     """The members of find; a limit of 0 means no limit but the cap."""
 
     limit: int | float = DEFAULT_LIMIT
+    cursor: Batches | None = None
 
 
 @bp.route(ACTION_ROUTE + "findOne", methods=ALL_METHODS)
@@ -61,5 +63,10 @@ async def find(call: Call) -> Reply:
         limit=min(whole("limit", request.limit) or MAX_LIMIT, MAX_LIMIT),
         skip=whole("skip", request.skip),
     )
+    if request.cursor is None:
+        async with call.access(request) as access:
+            return await access.find(reading)
+    limit = 0 if call.body.get("limit") is None else whole("limit", request.limit)
+    page = await call.page(request, Asked("find", request.cursor, reading.sort, limit, reading.skip))
     async with call.access(request) as access:
-        return await access.find(reading)
+        return await access.find(reading._replace(sort=list(page.sort)), page)

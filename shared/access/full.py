@@ -1,11 +1,13 @@
 """Everything that MongoDB allows: for system callers, and where a caller's one role allows all of it."""
 
 from collections.abc import AsyncIterable
+from functools import partial
 from typing import Any
 
 from shared import turns
 from shared.access.full_writes import FullWrites
 from shared.access.joins import Bound
+from shared.access.paging import Page, Source
 from shared.access.protocol import Reply
 from shared.documents import replies
 from shared.documents.ejson import Document
@@ -26,23 +28,24 @@ class FullAccess(FullWrites):
         found = await reads.first(self.target, reading, self.settings, self.options)
         return Reply([replies.one_document(found, self.form, self.native)], 0 if found is None else 1)
 
-    async def find(self, reading: Reading) -> Reply:
+    async def find(self, reading: Reading, page: Page | None = None) -> Reply:
+        if page is not None:
+            return await self.documents(page.stored(Source(self.target, self.settings, self.options), reading), page)
         return await self.documents(reads.find(self.target, reading, self.settings, options=self.options))
 
-    async def aggregate(self, pipeline: list[Document], **options: Any) -> Reply:
+    async def aggregate(self, pipeline: list[Document], page: Page | None = None, **options: Any) -> Reply:
         pipeline, is_whole = await self.bound(pipeline)
         options = self.options.command | options
-        if not is_whole:
+        if not is_whole or page is not None:  # there is a page only where the collection has it, too
             options["collation"] = SIMPLE
+        run = partial(reads.aggregated, self.target, self.settings, options, self.options.batch_size)
+        if page is not None:
+            return await self.documents(page.computed(lambda *end: run([*pipeline, *page.stages(*end)])), page)
         if written_by(pipeline, "") is None:
             pipeline = [*pipeline, reads.LIMIT]
         if self.target.name == DATABASE:
             return await self.documents(reads.of_database(self.target, pipeline, self.settings, options))
-        at_once = min(self.options.batch_size or reads.AT_ONCE, reads.AT_ONCE)
-        cursor = await self.target.aggregate_raw_batches(
-            pipeline, batchSize=at_once, maxTimeMS=left_ms(self.settings.mongo_db_timeout_ms), **options
-        )
-        return await self.documents(reads.batches(cursor, self.settings))
+        return await self.documents(run(pipeline))
 
     async def bound(self, pipeline: list[Document]) -> Bound:
         """Return a pipeline whose joins are bound by the rules; raise NoRoleError for one that they do not open."""
@@ -65,10 +68,10 @@ class FullAccess(FullWrites):
     async def distinct(self, name: str, condition: Document) -> Reply:
         return await self.values(await reads.distinct(self.target, name, condition, self.settings, self.options))
 
-    async def documents(self, batches: AsyncIterable[bytes]) -> Reply:
-        """Return the reply with all batches."""
+    async def documents(self, batches: AsyncIterable[bytes], page: Page | None = None) -> Reply:
+        """Return the reply with all batches, and the cursor of a page that they are."""
         texts, documents = await self.texts(batches)
-        return Reply(replies.many_documents(texts), documents)
+        return Reply(replies.many_documents(texts, None if page is None else page.cursor), documents)
 
     async def texts(self, batches: AsyncIterable[bytes]) -> tuple[list[bytes], int]:
         """Return all batches, each made text while MongoDB prepares the next, and how many documents they are."""

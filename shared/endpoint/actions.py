@@ -13,6 +13,7 @@ from shared import turns
 from shared.access.bulk import Bulk
 from shared.access.cached import invalidating
 from shared.access.opening import open_access, open_uncached
+from shared.access.paging import Page
 from shared.access.protocol import Access, Reply
 from shared.app.model import App
 from shared.app.signatures import verify
@@ -26,6 +27,7 @@ from shared.endpoint.accept import reply_format
 from shared.endpoint.addresses import client_address
 from shared.endpoint.bodies import document_in, may_be_large, refuse_body
 from shared.endpoint.content_encoding import decoded
+from shared.endpoint.cursors import Asked, Continued, Cursors
 from shared.endpoint.http import ALL_METHODS, NO_CONTEXT, Exchange, Function, path_of, respond
 from shared.endpoint.openings import Opening
 from shared.endpoint.parts import PartedResponse
@@ -43,7 +45,7 @@ from shared.guard.walk import walk
 from shared.mongo import concerns
 from shared.mongo.deadlines import atomically, driver_call, within
 from shared.options import Options
-from shared.requests import Request
+from shared.requests import GetMore, Request
 from shared.rules.expressions import Expansions, holds
 from shared.turns import Steps
 from shared.writes import BulkWrite, Operation, TransactionRequest
@@ -65,7 +67,9 @@ _LONGEST_PATH = 200  # characters of what a caller sent, in an error's text
 class Call:
     """One authenticated and parsed call of an action."""
 
-    __slots__ = ("_caller", "_exchange", "_request_view", "body", "conditions", "digest", "form", "size", "writes")
+    __slots__ = (
+        "_caller", "_exchange", "_request_view", "body", "conditions", "continued", "digest", "form", "size", "writes",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -87,6 +91,7 @@ class Call:
         self.size = size
         self.conditions = 0
         self.digest = b""
+        self.continued: Continued | None = None
 
     async def typed[R: Request](self, kind: type[R]) -> R:
         """Return the body as this kind of request; raise if it asks for too much or for what is refused."""
@@ -193,6 +198,17 @@ class Call:
         view = self._request_view.of(action)
         self._refuse_uncallable(view)
         return Call(self._exchange, body, self._caller, view, form, size=self.size)
+
+    async def page(self, request: Request, asked: Asked) -> Page:
+        """Return the batch that a call with a cursor is to reply."""
+        return await Cursors(self._exchange.service, self._caller).page(request, self.body, asked, self.continued)
+
+    async def more(self, request: GetMore, actions: "Mapping[str, Action]") -> Reply:
+        """Go on with one of these actions, as if it were called anew with what stands in the cursor."""
+        continued = await Cursors(self._exchange.service, self._caller).opened(request)
+        part = self.part(continued.action, continued.body, self.form)
+        part.continued = continued
+        return await actions[continued.action].handle(part)
 
     def access(self, request: Request) -> "Opening[Access]":
         """Give what the caller may do to the collection that a request names, as soon as a connection is left for it.

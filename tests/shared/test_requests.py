@@ -13,11 +13,12 @@ import function_app
 from shared.errors import DataAPIError, InvalidParameterError, MissingParameterError, WrongTypeError
 from shared.operators import Place
 from shared.options import whole
-from shared.requests import Request, StoredDocument, sort_keys
+from shared.requests import GetMore, Request, StoredDocument, sort_keys
 from shared.writes import Delete, InsertMany, UpdateOne
 
 NAMESPACE = {"dataSource": "s", "database": "d", "collection": "c"}
 REQUIRED = {"fieldName": "f"}  # what is neither a document nor a list
+CURSOR: dict[type[Request], Any] = {GetMore: {"cursor": "c"}}
 OPERATIONS = {"requests", "operations"}  # each of them is a request of its own
 DATA = {"document", "documents", "replacement"} | OPERATIONS
 
@@ -144,7 +145,7 @@ def test_actions_name_what_they_store() -> None:
     ("kind", "members"), [pytest.param(kind, form, id=kind.__name__) for kind in REQUESTS for form in forms(kind)]
 )
 def test_all_that_is_not_data_is_interpreted(kind: type[Request], members: dict[str, Any]) -> None:
-    request = kind.from_body(NAMESPACE | REQUIRED | members)
+    request = kind.from_body(NAMESPACE | REQUIRED | CURSOR.get(kind, {}) | members)
 
     looked_at = [value for _, value in request.interpreted() if value]
 
