@@ -86,6 +86,18 @@ class Reading(NamedTuple):
     sort: Sort
     limit: int = 1
     skip: int = 0
+    says_cut: bool = False
+    """Whether the reply is to say that there are more than the limit, which is not the caller's own."""
+
+    @property
+    def asked(self) -> "Reading":
+        """What is asked for: one more, where the reply is to say whether there is one."""
+        return self._replace(limit=self.limit + 1) if self.says_cut else self
+
+    @property
+    def most(self) -> int:
+        """How many are returned of those that are asked for; 0 for all."""
+        return self.limit if self.says_cut else 0
 
     @property
     def end(self) -> int | None:

@@ -2,12 +2,12 @@
 
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from http import HTTPStatus
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import bson
+import orjson
 from bson.errors import BSONError
 
-from shared.access.full import FullAccess
 from shared.access.paging import Page
 from shared.access.protocol import Access, Changes, Reply
 from shared.cache.entries import LARGEST
@@ -23,6 +23,9 @@ from shared.mongo.outcomes import may_have_written
 from shared.mongo.refusals import translated
 from shared.requests import Reading, Request, Returned, Sort
 from shared.settings import Settings
+
+if TYPE_CHECKING:
+    from shared.access.full import FullAccess
 
 _PRIMARY = 0  # the mode of a read preference
 _MARGIN_SECONDS = 60  # how much later than its deadline a write may still happen: MongoDB ends transactions then
@@ -90,7 +93,7 @@ class CachedAccess:
     def __init__(
         self,
         inner: Access,
-        full: FullAccess,
+        full: "FullAccess",
         request: Request,
         scope: CacheScope,
         request_view: WatchedRequest,
@@ -193,11 +196,13 @@ class CachedAccess:
         except AwayError:
             return await work()
         if found.body is not None:
-            return Reply([found.body], None)
+            headers, _, body = found.body.partition(b"\n")
+            return Reply([body], None, headers=orjson.loads(headers))
         reply = await work()
         if found.marks is not None and reply.size <= LARGEST and not self._request_view.was_seen:
             seconds = min(self._settings.cached[each] for each in sources)
-            await self._generations.put(entry, found.marks, reply.body, seconds)
+            kept = b"%b\n%b" % (orjson.dumps(reply.headers), reply.body)
+            await self._generations.put(entry, found.marks, kept, seconds)
         return reply
 
     async def _is_cacheable(self, arguments: tuple[Any, ...], sources: Sequence[str]) -> bool:
@@ -224,7 +229,7 @@ class CachedAccess:
             "action": self._request_view.action,
             "arguments": list(arguments),
             "options": dict(self._request.options.given),
-            "form": self._full.form,
+            "form": [self._full.form, self._full.wanted.are_lines],
             "settings": [self._settings.max_read_bytes, self._settings.rules_allow_hidden_field_queries],
             "user": None if self._scope.user is None else dict(self._scope.user),
             "rules": rules,

@@ -6,13 +6,13 @@ from typing import Any, Protocol
 from shared.access.cached import CachedAccess, CacheScope, Caching, WatchedRequest
 from shared.access.full import FullAccess
 from shared.access.joins import Joins
-from shared.access.protocol import Access
+from shared.access.protocol import Access, Wanted
 from shared.access.ruled_find_and_modify import RuledFindAndModify
+from shared.access.ruled_first import RuledFirst
 from shared.access.ruled_values import RuledValues
 from shared.app.model import App, DataSource
 from shared.auth.accounts import Caller
 from shared.cache.generations import Generations
-from shared.documents.replies import Format
 from shared.documents.transcoder import Transcoder
 from shared.errors import NoRuleError, UnknownDataSourceError
 from shared.mongo import concerns
@@ -38,12 +38,12 @@ class Deployment(Protocol):
         """The exported app, None without one."""
 
 
-class RuledAccess(RuledValues, RuledFindAndModify):
+class RuledAccess(RuledFirst, RuledValues, RuledFindAndModify):
     """One collection as the rules open it to one call: nothing hidden is read, nothing denied is written."""
 
 
 def open_access(
-    deployment: Deployment, request: Request, caller: Caller, request_view: Mapping[str, Any], form: Format
+    deployment: Deployment, request: Request, caller: Caller, request_view: Mapping[str, Any], wanted: Wanted
 ) -> Access:
     """Return what this caller may do to the collection that a request names; `request_view` is `%%request`.
 
@@ -53,23 +53,23 @@ def open_access(
     cached, written = deployment.settings.cached, request.written
     is_written = written is not None and ".".join(written) in cached
     if is_current() or not (is_written or f"{request.database}.{request.collection}" in cached):
-        return open_uncached(deployment, request, caller, request_view, form)
+        return open_uncached(deployment, request, caller, request_view, wanted)
     watched = WatchedRequest(request_view)
-    inner, full = _uncached(deployment, request, caller, watched, form)
+    inner, full = _uncached(deployment, request, caller, watched, wanted)
     app = deployment.app
     scope = CacheScope(None, None) if inner is full or app is None else CacheScope(caller.user, app.fingerprint)
     return CachedAccess(inner, full, request, scope, watched, Caching(deployment.generations, deployment.clients))
 
 
 def open_uncached(
-    deployment: Deployment, request: Request, caller: Caller, request_view: Mapping[str, Any], form: Format
+    deployment: Deployment, request: Request, caller: Caller, request_view: Mapping[str, Any], wanted: Wanted
 ) -> Access:
     """Return the same, where whoever writes invalidates what is cached."""
-    return _uncached(deployment, request, caller, request_view, form)[0]
+    return _uncached(deployment, request, caller, request_view, wanted)[0]
 
 
 def _uncached(
-    deployment: Deployment, request: Request, caller: Caller, request_view: Mapping[str, Any], form: Format
+    deployment: Deployment, request: Request, caller: Caller, request_view: Mapping[str, Any], wanted: Wanted
 ) -> tuple[Access, FullAccess]:
     """Return the access that counts, and the full access beneath it: the same one if no rule binds the caller."""
     access: Access  # what lacks a method of it is named by mypy where it is assigned
@@ -79,7 +79,7 @@ def _uncached(
     if options:
         target, settings = concerns.applied(target, options), within(settings, options)
     if caller.is_system:
-        access = full = FullAccess(target, settings, form, deployment.transcoder.writer, options)
+        access = full = FullAccess(target, settings, wanted, deployment.transcoder.writer, options)
         return access, full
     if name is DATABASE:  # rules are of collections
         raise NoRuleError(f"no rule exists for database '{request.database}'")
@@ -99,7 +99,7 @@ def _uncached(
         return all(each is not None and each.is_simple for each in options)
 
     joins = Joins(request.database, rights_of, are_simple)
-    access = full = FullAccess(target, settings, form, deployment.transcoder.writer, options, joins)
+    access = full = FullAccess(target, settings, wanted, deployment.transcoder.writer, options, joins)
     rights = rules.rights(expansions)
     if options and not rights.hides_nothing:
         options.refuse_closed(Standing.RULED)

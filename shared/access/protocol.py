@@ -3,7 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+from shared.access.tags import Expected
 from shared.documents.ejson import Document
+from shared.documents.replies import Format
 from shared.documents.stored import Storable
 from shared.requests import Reading, Returned, Sort
 
@@ -12,6 +14,18 @@ if TYPE_CHECKING:
 
 type Changes = Document | list[Document]
 """Update operators, or a pipeline."""
+
+
+TRUNCATED = "Dozen-Truncated"
+"""The header of a reply that a limit cut which is not the caller's own."""
+
+
+class Wanted(NamedTuple):
+    """What a call wants beside its request: the form of the reply, documents in lines, a document that it expects."""
+
+    form: Format
+    are_lines: bool = False
+    expected: Expected | None = None
 
 
 class Reply(NamedTuple):
@@ -26,6 +40,8 @@ class Reply(NamedTuple):
     """What the body was made of, if it was made of values: all that writes reply but documents."""
     affected: int | None = None
     """How many documents were inserted, matched or deleted, where reads are counted above, too."""
+    headers: Mapping[str, str] = {}
+    """What is said of the body beside it."""
 
     @property
     def size(self) -> int:

@@ -41,10 +41,16 @@ if TYPE_CHECKING:
 type RawCursor = AsyncRawBatchCursor[Any] | AsyncRawBatchCommandCursor[Any]
 
 AT_ONCE = 1_000
-"""Documents that are asked for in one reply: the driver makes an object of each, before others have their turn."""
+"""Documents that are asked for in one reply: the driver makes an object of each, before others have their turn.
 
-LIMIT = {"$limit": 50_000}
-"""The stage that cuts off what a pipeline makes, as Atlas did."""
+There may be one more, which tells that there are more than a limit.
+"""
+
+MAX_RESULTS = 50_000
+"""Documents that a reply may have, as with Atlas."""
+
+LIMIT = {"$limit": MAX_RESULTS + 1}
+"""The stage that cuts off what a pipeline makes; one document more tells that there are more."""
 
 _OVERLOAD_SECONDS = 0.2  # what the driver waits at most before its own second attempt
 _IN_ONE_REPLY = AT_ONCE + 10  # a batch of a cursor, and what is looked at beside it

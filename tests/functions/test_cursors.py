@@ -456,3 +456,33 @@ async def test_batches_are_in_one_order_when_a_collection_has_become_another(
     found = await batches(post, "aggregate", **members)
 
     assert [each["n"] for batch in found for each in batch] == ["A", "B", "a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("accept", "bodies"),
+    [
+        ("application/x-ndjson", [b'{"_id":0,"n":0}\n{"_id":1,"n":1}\n', b'{"_id":2,"n":2}\n']),
+        ("text/csv", [b"_id,n\r\n0,0\r\n1,1\r\n", b"_id,n\r\n2,2\r\n"]),
+    ],
+)
+async def test_lines_and_rows_have_the_cursor_beside_them(
+    post: Post, database: Any, accept: str, bodies: list[bytes]
+) -> None:
+    await database.items.insert_many([{"_id": number, "n": number} for number in range(3)])
+
+    once = await post("find", projection={"_id": 1, "n": 1}, cursor={"batchSize": 2}, accept=accept)
+    last = await post("getMore", cursor=once.headers["dozen-cursor"], accept=accept)
+
+    assert [once.body, last.body] == bodies
+    assert "dozen-cursor" not in last.headers
+
+
+async def test_a_cursor_that_is_too_long_for_a_header_is_refused(post: Post, database: Any) -> None:
+    await database.items.insert_many([{"_id": number} for number in range(3)])
+    members: dict[str, Any] = {"filter": {"_id": {"$nin": ["x" * 100] * 60}}, "cursor": {"batchSize": 1}}
+
+    answer = await post("find", **members, accept="application/x-ndjson")
+
+    assert (await post("find", **members)).status == 200
+    assert (answer.status, answer.json["error_code"]) == (400, "InvalidParameter")
+    assert "exceeds the 6000 bytes of a header: ask for JSON" in answer.json["error"]

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from bson.int64 import Int64
-from msgspec.inspect import AnyType, CustomType, DictType, ListType, StructType, UnionType, type_info
+from msgspec.inspect import AnyType, CustomType, DictType, ListType, StrType, StructType, UnionType, type_info
 
 import function_app
 from shared.errors import DataAPIError, InvalidParameterError, MissingParameterError, WrongTypeError
@@ -96,7 +96,7 @@ def sentinels(member: str, kind: Any) -> list[Any]:
     assert not isinstance(kind, AnyType), f"{member} may be anything"
     if isinstance(kind, DictType) or (isinstance(kind, CustomType) and kind.cls is StoredDocument):
         return [{mark: {"sentinel": member}}]
-    if isinstance(kind, ListType):
+    if isinstance(kind, ListType) and not isinstance(kind.item_type, StrType):
         is_of_documents = (
             isinstance(kind.item_type, DictType) or member in {"documents"} | OPERATIONS
         )  # looked at there

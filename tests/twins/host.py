@@ -80,7 +80,7 @@ class Host:
         request = func.HttpRequest(
             "POST",
             f"http://localhost/app/twin-abcde/endpoint/data/v1/action/{call['action']}",
-            headers={"apikey": self._key, "content-type": "application/json", "accept": f"application/{call['form']}"},
+            headers={"apikey": self._key, "accept": f"application/{call['form']}", **call.get("headers", {})},
             body=json_util.dumps(body, json_options=json_util.CANONICAL_JSON_OPTIONS).encode(),
         )
         response = await answer(request, self._actions[call["action"]], "twin-abcde")
