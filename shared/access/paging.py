@@ -7,13 +7,13 @@ these are sorted by follows from themselves, as long as texts are compared byte 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from bson.raw_bson import RawBSONDocument
 
 from shared.access.continuation import Key, Position, SortKeys
 from shared.access.cutting import Visible
-from shared.access.placing import MARK, NOT_UNIQUE, Found, is_equal, mark_of, ordered, without_last
+from shared.access.placing import MARK, NOT_UNIQUE, Found, KeyOf, is_equal, is_together, mark_of, ordered, without_last
 from shared.documents import order, replies
 from shared.documents.ejson import Document
 from shared.documents.elements import ARRAY, Element, document_of, elements, identity, pieces, spans, split, wrapped
@@ -41,18 +41,17 @@ _COLLATED = (
 type Ask = Callable[[int, int], AsyncGenerator[bytes]]
 """Reads at most so many documents, 0 for all, behind so many that are skipped."""
 
-type Mark = Callable[[bytes], _Marked]
+type Mark = Callable[[bytes], Found[bytes]]
 
 type Look[T] = Callable[[list[bytes]], Awaitable[Sequence[T | None]]]
 """Makes of documents what is returned, None of each that is not visible."""
 
 
-class _Marked(NamedTuple):
-    """A document, and what it is sorted by."""
+class _Marks(NamedTuple):
+    """How it is known what documents are sorted by."""
 
-    document: bytes
-    key: Key
-    identity: Element
+    mark: Mark
+    key_of: KeyOf
 
 
 class Source(NamedTuple):
@@ -147,29 +146,31 @@ class Page:
         return Reading(condition, projection | {MARK: {"$meta": "sortKey"}}, list(self.sort), limit=0)
 
     async def _of_stored[T](self, source: Source, ask: Ask, look: Look[T], *, streams: bool) -> list[T]:
-        found = await self._taken(ask, self._marked, look, streams=streams)
+        found = await self._taken(ask, _Marks(self._marked, _stored_key), look, streams=streams)
         if (last := found.more) is not None:
-            values = await self._values(source, last)
-            self.cursor = self._seal(Position(last.key, last.identity, values))
+            key = _stored_key(last.sorted_by)
+            values = await self._values(source, key, last.identity)
+            self.cursor = self._seal(Position(key, last.identity, values))
         return found.made
 
     async def _of_computed[T](self, ask: Ask, look: Look[T]) -> list[T]:
         if not await self.is_simple():
             raise InvalidParameterError(_COLLATED)
-        found = await self._taken(ask, self._computed, look, streams=False)
+        found = await self._taken(ask, _Marks(_unmarked, self._computed_key), look, streams=False)
         if (last := found.more) is not None:
-            self.cursor = self._seal(Position(last.key, last.identity, last.key))
+            key = self._computed_key(last.sorted_by)
+            self.cursor = self._seal(Position(key, last.identity, key))
         return found.made
 
-    async def _taken[T](self, ask: Ask, mark: Mark, look: Look[T], *, streams: bool) -> "_Batch[T]":
+    async def _taken[T](self, ask: Ask, marks: _Marks, look: Look[T], *, streams: bool) -> "_Batch[T]":
         """Read until the batch is full and what is equal in order is whole, or until nothing is left."""
         passed = 0 if streams else max(0, self._part.skip - 1)
         enough = self._part.skip - passed + self._part.size + _BESIDES
         while True:
             most = 0 if streams else enough
-            found, is_whole = await self._read(ask(most, passed), most or None, mark, look, enough)
+            found, is_whole = await self._read(ask(most, passed), most or None, marks, look, enough)
             start, end = self._part.skip - passed, self._part.skip - passed + self._part.size
-            if passed and len(found) > 1 and is_equal(found[0].key, found[1].key):
+            if passed and len(found) > 1 and is_together(found[0], found[1], marks.key_of):
                 enough, passed = enough + passed, 0  # what is skipped ends among equals
             elif is_whole or len(found) > end:
                 break
@@ -179,7 +180,7 @@ class Page:
         return _Batch([each.made for each in found[start:end]], more)
 
     async def _read[T](
-        self, batches: AsyncGenerator[bytes], most: int | None, mark: Mark, look: Look[T], enough: int
+        self, batches: AsyncGenerator[bytes], most: int | None, marks: _Marks, look: Look[T], enough: int
     ) -> tuple[list[Found[T]], bool]:
         """Return what is behind the position, and whether that is all; else the last and its equals are left out."""
         found: list[Found[T]] = []
@@ -188,27 +189,27 @@ class Page:
             async for batch in batches:
                 for piece in pieces(batch, replies.PIECE):
                     await asyncio.sleep(0)
-                    marked = [mark(each) for each in split(piece)]
+                    marked = [marks.mark(each) for each in split(piece)]
                     read += len(marked)
                     if is_passing:
-                        marked, is_passing = self._passed(marked)
-                    made = await look([each.document for each in marked]) if marked else []
-                    found += [Found(one, each.key, each.identity)
+                        marked, is_passing = self._passed(marked, marks.key_of)
+                    made = await look([each.made for each in marked]) if marked else []
+                    found += [Found(one, each.sorted_by, each.identity)
                               for one, each in zip(made, marked, strict=True) if one is not None]  # fmt: skip
                 if read == most or (most is None and len(found) >= enough):
                     is_whole = False
                     break
-        return ordered(found if is_whole else without_last(found)), is_whole
+        return ordered(found if is_whole else without_last(found, marks.key_of), marks.key_of), is_whole
 
-    def _passed(self, marked: list[_Marked]) -> tuple[list[_Marked], bool]:
+    def _passed(self, marked: list[Found[bytes]], key_of: KeyOf) -> tuple[list[Found[bytes]], bool]:
         """Return the documents that are behind the position, and whether others may follow that are not."""
         assert self._part.position is not None  # noqa: S101  whoever passes has one
         position = self._part.position
-        found = [each for each in marked if position.is_before(each.key, each.identity, self.sort)]
-        is_over = bool(found) and not is_equal(found[-1].key, position.key)
+        found = [each for each in marked if position.is_before(key_of(each.sorted_by), each.identity, self.sort)]
+        is_over = bool(found) and not is_equal(key_of(found[-1].sorted_by), position.key)
         return found, not is_over
 
-    def _marked(self, document: bytes) -> _Marked:
+    def _marked(self, document: bytes) -> Found[bytes]:
         """Take from a document what MongoDB sorted it by, and what the caller did not ask for."""
         identified = next((each for each in spans(document) if each[0] == _ID), None)
         if identified is None:
@@ -219,39 +220,35 @@ class Page:
         content = document[_HEADER:start] + document[end:-1]
         if self._hides_id:
             content = content[: starts - _HEADER] + content[ends - _HEADER :]
-        return _Marked(document_of(content), tuple(members(document[key:end])), identity_)
+        return Found(document_of(content), document[key:end], identity_)
 
-    def _computed(self, document: bytes) -> _Marked:
-        identified = identity(document)
-        if identified is None:
-            raise InvalidParameterError(NOT_UNIQUE)
+    def _computed_key(self, document: bytes) -> Key:
         try:
-            key = sort_key(document, self.sort)
+            return sort_key(document, self.sort)
         except ValueError as error:
             raise InvalidParameterError(
                 f"'cursor': a sort by several paths into one array cannot be continued: '{error}'"
             ) from error
-        return _Marked(document, key, elements(identified)["_id"])
 
-    async def _values(self, source: Source, at: Found[Any]) -> Sequence[Element | None]:
+    async def _values(self, source: Source, key: Key, identity: Element) -> Sequence[Element | None]:
         """Return the stored values of a sort key, in which a collation may have made something else of texts."""
-        values: list[Element | None] = [None if rank(each) in _MADE_OTHERWISE else each for each in at.key]
-        values[-1] = at.identity
+        values: list[Element | None] = [None if rank(each) in _MADE_OTHERWISE else each for each in key]
+        values[-1] = identity
         if None not in values:
             return values
         projection = {MARK: {"$meta": "sortKey"}, _VALUES: [f"${path}" for path, _ in self.sort]}
-        same = RawBSONDocument(wrapped("$eq", at.identity.value, at.identity.kind))
+        same = RawBSONDocument(wrapped("$eq", identity.value, identity.kind))
         reading = Reading({"_id": same}, projection, list(self.sort), limit=0)
         given = source.options.given
         collated = Options({name: given[name] for name in given if name == "collation"})
         async for batch in reads.find(source.target, reading, source.settings, options=collated):
             for each in split(batch):
                 found = elements(each)
-                if found["_id"] == at.identity and tuple(members(found[MARK].value)) == at.key:
+                if found["_id"] == identity and _stored_key(found[MARK].value) == key:
                     is_simple = await self.is_simple()
                     stored = members(found[_VALUES].value)
-                    return [known or _value(value, key, is_simple=is_simple)
-                            for value, known, key in zip(stored, values, at.key, strict=True)]  # fmt: skip
+                    return [known or _value(value, part, is_simple=is_simple)
+                            for value, known, part in zip(stored, values, key, strict=True)]  # fmt: skip
         return values
 
 
@@ -272,6 +269,18 @@ def sort_of(sort: Sort) -> SortKeys:
         if path == "_id":
             return keys
     return [*keys, ("_id", keys[-1][1] if keys else 1)]
+
+
+def _stored_key(mark: bytes) -> Key:
+    return tuple(members(mark))
+
+
+def _unmarked(document: bytes) -> Found[bytes]:
+    """Return a document whose sort key follows from itself."""
+    identified = identity(document)
+    if identified is None:
+        raise InvalidParameterError(NOT_UNIQUE)
+    return Found(document, document, elements(identified)["_id"])
 
 
 async def _unchanged(documents: list[bytes]) -> list[bytes]:
