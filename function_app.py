@@ -16,6 +16,7 @@ from functions import (
     find,
     find_one_and,
     functions_call,
+    get_more,
     health,
     insert,
     location,
@@ -48,7 +49,9 @@ transaction.bp.parts = {name: action for group in OPERATIONS for name, action in
 ACTIONS = (
     *OPERATIONS,
     transaction.bp,  # transaction
+    get_more.bp,  # getMore
 )
+get_more.bp.parts = find.bp.by_name | aggregate.bp.by_name
 CATALOG = (
     catalog.bp,  # listDatabases, listCollections, listIndexes
     schema.bp,  # getSchema

@@ -27,7 +27,8 @@ app = typer.Typer(no_args_is_help=True, epilog=EXIT_CODES, add_completion=False)
 
 OPERATIONS: dict[str, Operation | None] = {
     "find": "read", "findOne": "read", "aggregate": "read", "countDocuments": "read",
-    "estimatedDocumentCount": "read", "distinct": "read", "insertOne": "insert", "insertMany": "insert",
+    "estimatedDocumentCount": "read", "distinct": "read", "getMore": "read",
+    "insertOne": "insert", "insertMany": "insert",
     "updateOne": "update", "updateMany": "update", "replaceOne": "update", "deleteOne": "delete",
     "deleteMany": "delete", "findOneAndUpdate": "update", "findOneAndReplace": "update", "findOneAndDelete": "delete",
     "bulkWrite": None, "transaction": None, "getSchema": "read", "explain": None, "listDatabases": None,

@@ -5,9 +5,10 @@ from msgspec import field
 from shared.access.protocol import Reply
 from shared.documents.ejson import Document
 from shared.endpoint.actions import ACTION_ROUTE, ALL_METHODS, Actions, Call
+from shared.endpoint.cursors import Asked
 from shared.operators import Place, Placed
 from shared.options import OF_READS, whole
-from shared.requests import DEFAULT_LIMIT, MAX_LIMIT, Reading, Request, sort_keys
+from shared.requests import DEFAULT_LIMIT, MAX_LIMIT, Batches, Reading, Request, sort_keys
 
 bp = Actions()
 
@@ -34,6 +35,7 @@ class Find(FindOne, frozen=True, kw_only=True):
     """The members of find; a limit of 0 means no limit but the cap, and `columns` are those of a table."""
 
     limit: int | float | None = None
+    cursor: Batches | None = None
     columns: list[str] = field(default_factory=list)
 
 
@@ -62,5 +64,10 @@ async def find(call: Call) -> Reply:
         skip=whole("skip", request.skip),
         says_cut=request.limit is None or limit > MAX_LIMIT,
     )
+    if request.cursor is None:
+        async with call.access(request) as access:
+            return await access.find(reading)
+    limit = 0 if request.limit is None else whole("limit", request.limit)
+    page = await call.page(request, Asked("find", request.cursor, reading.sort, limit, reading.skip))
     async with call.access(request) as access:
-        return await access.find(reading)
+        return await access.find(reading._replace(sort=list(page.sort), says_cut=False), page)

@@ -18,6 +18,7 @@ MAX_LIMIT = 50_000
 
 _SHOWN = 100  # characters of a name in an error's text
 _OPTIONS = "options"  # made of members here, never one that is sent
+DEFAULT_BATCH = 1_000
 _PLACEHOLDER = re.compile(r"\{\{\w{1,40}\}\}")  # what Power Platform has in a field that nobody filled in
 _MISSING = "Object missing required field `"
 
@@ -122,6 +123,27 @@ class Reading(NamedTuple):
     def end(self) -> int | None:
         """How many documents are wanted together with those that are skipped; None for all."""
         return self.skip + self.limit if self.limit else None
+
+
+class Batches(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
+    """How a caller wants to read what may be more than one reply holds."""
+
+    batch_size: int | float = DEFAULT_BATCH
+
+
+class GetMore(Request, frozen=True, kw_only=True):
+    """The members of getMore: the cursor, in which all else stands; what names the place may be given again."""
+
+    ignores = frozenset()
+
+    data_source: str = ""
+    database: str = ""
+    collection: str = ""
+    cursor: str
+
+    def interpreted(self) -> tuple[Placed, ...]:
+        """What the cursor holds is checked as the request that it is."""
+        return ()
 
 
 class Returned(NamedTuple):

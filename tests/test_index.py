@@ -29,6 +29,7 @@ FUNCTIONS: dict[str, tuple[str, set[str]]] = {
     "countDocuments": (ACTIONS + "countDocuments", ALL),
     "estimatedDocumentCount": (ACTIONS + "estimatedDocumentCount", ALL),
     "distinct": (ACTIONS + "distinct", ALL),
+    "getMore": (ACTIONS + "getMore", ALL),
     "findOneAndUpdate": (ACTIONS + "findOneAndUpdate", ALL),
     "findOneAndReplace": (ACTIONS + "findOneAndReplace", ALL),
     "findOneAndDelete": (ACTIONS + "findOneAndDelete", ALL),

@@ -8,6 +8,7 @@ import bson
 import orjson
 from bson.errors import BSONError
 
+from shared.access.paging import Page
 from shared.access.protocol import Access, Changes, Reply
 from shared.cache.entries import LARGEST
 from shared.cache.generations import Generations
@@ -113,10 +114,14 @@ class CachedAccess:
         work = lambda: self._inner.find_one(reading)  # noqa: E731  done only if nothing is cached
         return await self._read(tuple(reading), work, [self._namespace])
 
-    async def find(self, reading: Reading) -> Reply:
+    async def find(self, reading: Reading, page: Page | None = None) -> Reply:
+        if page is not None:  # a cursor is made for one caller and one batch
+            return await self._inner.find(reading, page)
         return await self._read(tuple(reading), lambda: self._inner.find(reading), [self._namespace])
 
-    async def aggregate(self, pipeline: list[Document]) -> Reply:
+    async def aggregate(self, pipeline: list[Document], page: Page | None = None) -> Reply:
+        if page is not None:
+            return await self._inner.aggregate(pipeline, page)
         if self._request.written is not None:
             return await self._write(self._inner.aggregate(pipeline))
         # a reply that is cached for all may be of a caller who may read more of the other collections

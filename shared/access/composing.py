@@ -1,7 +1,7 @@
 """Replies made of what was read or written, in the form that the call wants."""
 
 from collections.abc import AsyncIterable, Mapping
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from shared import turns
 from shared.access import tags
@@ -10,6 +10,12 @@ from shared.documents import replies
 from shared.documents.elements import split
 from shared.documents.replies import Format
 from shared.documents.transcoder import Writer
+from shared.errors import InvalidParameterError
+
+if TYPE_CHECKING:
+    from shared.access.paging import Page
+
+_LONGEST_HEADER = 6_000  # which proxies and clients take
 
 
 class Texts(NamedTuple):
@@ -48,15 +54,23 @@ class Composing:
         """Return the reply with what is not the whole of a document."""
         return Reply([body], 1, headers={"ETag": await tags.weak(body)})
 
-    async def documents(self, batches: AsyncIterable[bytes], most: int = 0) -> Reply:
-        """Return the reply with all batches, up to so many documents."""
-        return self.listed(await self.texts(batches, most), most)
+    async def documents(self, batches: AsyncIterable[bytes], most: int = 0, page: "Page | None" = None) -> Reply:
+        """Return the reply with all batches, up to so many documents, and the cursor of a page that they are."""
+        return self.listed(await self.texts(batches, most), most, page)
 
-    def listed(self, found: Texts, most: int) -> Reply:
-        """Return the reply with documents that are text already."""
-        parts = replies.lines(found.texts) if self.wanted.are_lines else replies.many_documents(found.texts)
+    def listed(self, found: Texts, most: int, page: "Page | None" = None) -> Reply:
+        """Return the reply with documents that are text already; beside lines a cursor is a header."""
         headers = {TRUNCATED: f"limit={most}"} if found.is_cut else {}
-        return Reply(parts, found.documents, headers=headers)
+        cursor = None if page is None else page.cursor
+        if not self.wanted.are_lines:
+            return Reply(replies.many_documents(found.texts, cursor), found.documents, headers=headers)
+        if cursor is not None:
+            if len(cursor) > _LONGEST_HEADER:
+                raise InvalidParameterError(
+                    f"'cursor': what it has to hold exceeds the {_LONGEST_HEADER} bytes of a header: ask for JSON"
+                )
+            headers["Dozen-Cursor"] = cursor
+        return Reply(replies.lines(found.texts), found.documents, headers=headers)
 
     async def texts(self, batches: AsyncIterable[bytes], most: int = 0) -> Texts:
         """Return all batches, each made text while MongoDB prepares the next, without the one that is too many."""

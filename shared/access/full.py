@@ -1,9 +1,11 @@
 """Everything that MongoDB allows: for system callers, and where a caller's one role allows all of it."""
 
+from functools import partial
 from typing import Any
 
 from shared.access.full_writes import FullWrites
 from shared.access.joins import Bound
+from shared.access.paging import Page, Source
 from shared.access.protocol import Reply
 from shared.documents.ejson import Document
 from shared.errors import InvalidParameterError
@@ -26,25 +28,28 @@ class FullAccess(FullWrites):
         is_whole = not reading.projection and self.options.given.keys().isdisjoint(_OF_PARTS)
         return await self.one(found, is_whole=is_whole)
 
-    async def find(self, reading: Reading) -> Reply:
+    async def find(self, reading: Reading, page: Page | None = None) -> Reply:
+        if page is not None:
+            found = page.stored(Source(self.target, self.settings, self.options), reading)
+            return await self.documents(found, page=page)
         found = reads.find(self.target, reading.asked, self.settings, options=self.options)
         return await self.documents(found, reading.most)
 
-    async def aggregate(self, pipeline: list[Document], **options: Any) -> Reply:
+    async def aggregate(self, pipeline: list[Document], page: Page | None = None, **options: Any) -> Reply:
         pipeline, is_whole = await self.bound(pipeline)
         options = self.options.command | options
-        if not is_whole:
+        if not is_whole or page is not None:  # there is a page only where the collection has it, too
             options["collation"] = SIMPLE
+        run = partial(reads.aggregated, self.target, self.settings, options, self.options.batch_size)
+        if page is not None:
+            made = page.computed(lambda *end: run([*pipeline, *page.stages(*end)]))
+            return await self.documents(made, page=page)
         if written_by(pipeline, "") is None:
             pipeline = [*pipeline, reads.LIMIT]
         if self.target.name == DATABASE:
             made = reads.of_database(self.target, pipeline, self.settings, options)
             return await self.documents(made, reads.MAX_RESULTS)
-        at_once = min(self.options.batch_size or reads.AT_ONCE, reads.AT_ONCE)
-        cursor = await self.target.aggregate_raw_batches(
-            pipeline, batchSize=at_once, maxTimeMS=left_ms(self.settings.mongo_db_timeout_ms), **options
-        )
-        return await self.documents(reads.batches(cursor, self.settings), reads.MAX_RESULTS)
+        return await self.documents(run(pipeline), reads.MAX_RESULTS)
 
     async def bound(self, pipeline: list[Document]) -> Bound:
         """Return a pipeline whose joins are bound by the rules; raise NoRoleError for one that they do not open."""

@@ -169,9 +169,10 @@ def only_document(found: Iterable[bytes]) -> bytes:
     return b'{"document":%b}' % (b"".join(found) or b"null")
 
 
-def many_documents(texts: Iterable[bytes]) -> list[bytes]:
-    """Return find's reply in parts, for documents that are text already."""
-    return listed("documents", texts)
+def many_documents(texts: Iterable[bytes], cursor: str | None = None) -> list[bytes]:
+    """Return find's reply in parts, for documents that are text already, with a cursor if there are others."""
+    parts = listed("documents", texts)
+    return parts if cursor is None else [*parts[:-1], b'],"cursor":"%b"}' % cursor.encode()]
 
 
 def listed(name: str, texts: Iterable[bytes]) -> list[bytes]:

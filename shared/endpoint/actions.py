@@ -13,6 +13,7 @@ from shared import turns
 from shared.access.bulk import Bulk
 from shared.access.cached import invalidating
 from shared.access.opening import open_access, open_uncached
+from shared.access.paging import Page
 from shared.access.protocol import Access, Reply, Wanted
 from shared.access.tags import Expected
 from shared.app.model import App
@@ -25,6 +26,7 @@ from shared.documents.stored import Stored
 from shared.endpoint.accept import Media, reply_media
 from shared.endpoint.addresses import client_address
 from shared.endpoint.bodies import decoded_body, document_in, may_be_large, refuse_body
+from shared.endpoint.cursors import Asked, Continued, Cursors
 from shared.endpoint.http import ALL_METHODS, NO_CONTEXT, Exchange, Function, path_of, respond
 from shared.endpoint.openings import Opening
 from shared.endpoint.request_view import RequestView
@@ -42,7 +44,7 @@ from shared.guard.walk import walk
 from shared.mongo import concerns
 from shared.mongo.deadlines import atomically, driver_call, within
 from shared.options import Options
-from shared.requests import Request
+from shared.requests import GetMore, Request
 from shared.rules.expressions import Expansions, holds
 from shared.service import Service
 from shared.turns import Steps
@@ -66,8 +68,8 @@ class Call:
     """One authenticated and parsed call of an action."""
 
     __slots__ = (
-        "_caller", "_exchange", "_request_view", "body", "columns", "conditions", "digest", "expected", "form",
-        "media", "size", "writes",
+        "_caller", "_exchange", "_request_view", "body", "columns", "conditions", "continued", "digest", "expected",
+        "form", "media", "size", "writes",
     )  # fmt: skip
 
     def __init__(
@@ -92,6 +94,7 @@ class Call:
         self.columns: Sequence[str] = ()
         self.conditions = 0
         self.digest = b""
+        self.continued: Continued | None = None
         self.expected: Expected | None = None
 
     async def typed[R: Request](self, kind: type[R]) -> R:
@@ -207,6 +210,19 @@ class Call:
         view = self._request_view.of(action)
         self._refuse_uncallable(view)
         return Call(self._exchange, body, self._caller, view, Media(form), size=self.size)
+
+    async def page(self, request: Request, asked: Asked) -> Page:
+        """Return the batch that a call with a cursor is to reply."""
+        return await Cursors(self._exchange.service, self._caller).page(request, self.body, asked, self.continued)
+
+    async def more(self, request: GetMore, actions: "Mapping[str, Action]") -> Reply:
+        """Go on with one of these actions, as if it were called anew with what stands in the cursor."""
+        continued = await Cursors(self._exchange.service, self._caller).opened(request)
+        part = self.part(continued.action, continued.body, self.form)
+        part.continued, part.media = continued, self.media
+        reply = await actions[continued.action].handle(part)
+        self.columns = part.columns
+        return reply
 
     def access(self, request: Request) -> "Opening[Access]":
         """Give what the caller may do to the collection that a request names, as `opened` does."""

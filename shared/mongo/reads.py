@@ -55,6 +55,7 @@ LIMIT = {"$limit": MAX_RESULTS + 1}
 
 _MOST_LISTED = 2**31 - 1
 _OVERLOAD_SECONDS = 0.2  # what the driver waits at most before its own second attempt
+_IN_ONE_REPLY = AT_ONCE + 10  # a batch of a cursor, and what is looked at beside it
 _UNKNOWN_STAGE = 40324
 _BATCH_BYTES = 1024 * 1024
 
@@ -82,7 +83,7 @@ async def find(
     options: Options = NO_OPTIONS,
 ) -> AsyncGenerator[bytes]:
     """Give what matches in batches of concatenated BSON documents; raise if they exceed MAX_READ_BYTES."""
-    if 0 < reading.limit <= AT_ONCE + 1 and not options.batch_size and not is_current():
+    if 0 < reading.limit <= _IN_ONE_REPLY and not options.batch_size and not is_current():
         batch = await _only_batch(target, reading, settings, options)
         if batch is not None:
             await _hold(len(batch), len(batch), settings)
@@ -178,6 +179,21 @@ async def computed(
         raise
     async with aclosing(_collected(cursor, settings)) as batches_of_them:
         async for batch in batches_of_them:
+            yield batch
+
+
+async def aggregated(
+    target: Collection, settings: Settings, options: Mapping[str, Any], at_once: int, pipeline: list[Document]
+) -> AsyncGenerator[bytes]:
+    """Give what a pipeline makes of a collection, in batches of at most so many documents, 0 for any number."""
+    cursor = await target.aggregate_raw_batches(
+        pipeline,
+        batchSize=min(at_once or AT_ONCE, AT_ONCE),
+        maxTimeMS=left_ms(settings.mongo_db_timeout_ms),
+        **options,
+    )
+    async with aclosing(batches(cursor, settings)) as all_of_them:
+        async for batch in all_of_them:
             yield batch
 
 

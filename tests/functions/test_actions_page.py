@@ -18,6 +18,7 @@ PAGE = (ROOT / "docs" / "actions.md").read_text()
 SECTIONS = dict(re.findall(r"^## (\w+)\n(.*?)(?=^## |\Z)", PAGE, re.DOTALL | re.MULTILINE))
 OPTIONS_SECTION = PAGE.partition("## Which options are there?\n")[2]
 CALL = re.compile(r"```sh\n(curl .*?)```\n\n```json\n(.*?)\n```", re.DOTALL)
+CURSOR = "AQx…"
 PLACE = {"dataSource", "database", "collection", "options"}
 WHO = {
     Standing.RULED: "everybody", Standing.WHOLE: "who sees everything", Standing.SYSTEM: "system keys",
@@ -57,14 +58,17 @@ def test_every_option_is_described_with_who_may_use_it() -> None:
 
 async def test_the_calls_of_the_page_get_its_replies(worker: Worker, key: str, database: Any) -> None:
     headers = {"apiKey": key, "Content-Type": "application/json"}
+    cursor = ""
     for action, section in SECTIONS.items():
         calls = CALL.findall(section)
         assert calls, action
         for command, reply in calls:
             _, _, url, *words = shlex.split(command.replace("\\\n", " "))
             assert url == f"$URL/{action}"
-            answer = await worker.request("POST", ACTION + action, headers, words[-1].encode())
-            assert (answer.status, in_order(answer.json)) == (ALL[action].success, in_order(json.loads(reply)))
+            answer = await worker.request("POST", ACTION + action, headers, words[-1].replace(CURSOR, cursor).encode())
+            cursor = answer.json.get("cursor", cursor)
+            found = answer.json | ({"cursor": CURSOR} if "cursor" in answer.json else {})
+            assert (answer.status, in_order(found)) == (ALL[action].success, in_order(json.loads(reply)))
 
 
 def in_order(reply: dict[str, Any]) -> dict[str, Any]:

@@ -17,8 +17,8 @@ from tests.test_actions import ACTIONS
 
 LINES, ROWS = "application/x-ndjson", "text/csv"
 EJSON = "; format=ejson"
-LISTS = [name for name, action in ACTIONS.items() if action.lists]
-OTHERS = sorted(ACTIONS.keys() - set(LISTS))
+LISTS = [name for name, action in ACTIONS.items() if action.lists and name != "getMore"]  # that goes on with these
+OTHERS = sorted(name for name, action in ACTIONS.items() if not action.lists)
 
 DOCUMENTS = [
     {"_id": ObjectId("5f0000000000000000000001"), "a": 1, "b": {"c": "x,y"}, "at": datetime(2026, 1, 2, tzinfo=UTC)},

@@ -14,11 +14,12 @@ from functions.administer import CreateIndexes
 from shared.errors import DataAPIError, InvalidParameterError, MissingParameterError, WrongTypeError
 from shared.operators import Place
 from shared.options import whole
-from shared.requests import Request, StoredDocument, sort_keys
+from shared.requests import GetMore, Request, StoredDocument, sort_keys
 from shared.writes import Delete, InsertMany, UpdateOne
 
 NAMESPACE = {"dataSource": "s", "database": "d", "collection": "c"}
 REQUIRED = {"fieldName": "f", "action": "find"}  # what is neither a document nor a list
+CURSOR: dict[type[Request], Any] = {GetMore: {"cursor": "c"}}
 OPERATIONS = {"requests", "operations"}  # each of them is a request of its own
 DATA = {"document", "documents", "replacement"} | OPERATIONS
 
@@ -146,7 +147,7 @@ def test_actions_name_what_they_store() -> None:
 )
 def test_all_that_is_not_data_is_interpreted(kind: type[Request], members: dict[str, Any]) -> None:
     required = {name: value for name, value in REQUIRED.items() if name in kind.__struct_encode_fields__}
-    request = kind.from_body(NAMESPACE | required | members)
+    request = kind.from_body(NAMESPACE | required | CURSOR.get(kind, {}) | members)
 
     looked_at = [value for _, value in request.interpreted() if value]
 

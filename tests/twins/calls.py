@@ -61,6 +61,8 @@ def call(random: Random, pool: Pool, actions: Sequence[tuple[str, int]]) -> Docu
     body = _MAKERS[action](random, pool)
     if "filter" in body or "pipeline" in body:
         body |= _options(random, pool)
+    if action in {"find", "aggregate"} and random.random() < 0.2:
+        body["cursor"] = {"batchSize": random.choice([1, 2, 3])}
     return {"action": action, "form": random.choice(["json", "ejson"]), "body": body}
 
 

@@ -1,6 +1,7 @@
 """The service in this process: an app that can be swapped, and calls from bytes to bytes."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,6 +23,7 @@ DATABASES = ("twin_a", "twin_b")
 COLLECTIONS: dict[str, dict[str, Any] | None] = {"plain": None, "folded": {"locale": "en", "strength": 2}}
 """The collections of both databases by name, each with its default collation."""
 
+_CURSOR = re.compile(rb'(?<=\],)"cursor":"([-\w]+)"(?=}$)')
 _PEOPLE = ("twin_users", "people")
 
 
@@ -64,7 +66,17 @@ class Host:
             return False
 
     async def call(self, database: str, collection: str, call: Document) -> Answer:
-        """Send a call, of an action with members and the format of its answer."""
+        """Send a call, of an action with members and the format of its answer, and read what it is to its end."""
+        answer = await self._call(database, collection, call)
+        bodies = [answer.body]
+        while (cursor := _CURSOR.search(answer.body)) is not None:
+            more = {"action": "getMore", "form": call["form"], "body": {"cursor": cursor[1].decode()}}
+            answer = await self._call(database, collection, more)
+            bodies.append(answer.body)
+        whole = b"\n".join(_CURSOR.sub(lambda found: b'"cursor":%d' % len(found[1]), each) for each in bodies)
+        return answer._replace(body=whole)
+
+    async def _call(self, database: str, collection: str, call: Document) -> Answer:
         body = {"dataSource": "mongodb-atlas", "database": database, "collection": collection, **call["body"]}
         request = func.HttpRequest(
             "POST",
