@@ -3,21 +3,27 @@
 import azure.functions as func
 
 from functions import (
+    administer,
     aggregate,
     api_keys,
     bulk_write,
+    catalog,
     count,
     delete,
     distinct,
+    explain,
     fallback,
     find,
     find_one_and,
+    functions_call,
+    get_more,
     health,
     insert,
     location,
     login,
     profile,
     registration,
+    schema,
     session,
     transaction,
     update,
@@ -43,8 +49,18 @@ transaction.bp.parts = {name: action for group in OPERATIONS for name, action in
 ACTIONS = (
     *OPERATIONS,
     transaction.bp,  # transaction
+    get_more.bp,  # getMore
 )
-for each in ACTIONS:
+get_more.bp.parts = find.bp.by_name | aggregate.bp.by_name
+CATALOG = (
+    catalog.bp,  # listDatabases, listCollections, listIndexes
+    schema.bp,  # getSchema
+    explain.bp,  # explain
+    administer.bp,  # createIndexes, dropIndexes, createCollection, dropCollection
+)
+"""What is about databases, collections and indexes."""
+
+for each in (*ACTIONS, *CATALOG):
     app.register_functions(each)
 app.register_functions(location.bp)  # GET location, under /api/client/v2.0 like all that follow
 app.register_functions(login.bp)  # login with each provider
@@ -52,7 +68,8 @@ app.register_functions(session.bp)  # refresh, logout
 app.register_functions(profile.bp)  # profile, delete oneself
 app.register_functions(registration.bp)  # register, confirm, reset
 app.register_functions(api_keys.bp)  # a user's own API keys
+app.register_functions(functions_call.blueprint(OPERATIONS))  # MongoDB, as SDKs call it
 app.register_functions(health.bp)  # GET /health/live, GET /health/ready
-app.register_functions(fallback.blueprint(ACTIONS))  # the actions' other spellings, 404 for every other path
+app.register_functions(fallback.blueprint((*ACTIONS, *CATALOG)))  # their other spellings, 404 for every other path
 
 process.start()

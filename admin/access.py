@@ -27,12 +27,25 @@ app = typer.Typer(no_args_is_help=True, epilog=EXIT_CODES, add_completion=False)
 
 OPERATIONS: dict[str, Operation | None] = {
     "find": "read", "findOne": "read", "aggregate": "read", "countDocuments": "read",
-    "estimatedDocumentCount": "read", "distinct": "read", "insertOne": "insert", "insertMany": "insert",
+    "estimatedDocumentCount": "read", "distinct": "read", "getMore": "read",
+    "insertOne": "insert", "insertMany": "insert",
     "updateOne": "update", "updateMany": "update", "replaceOne": "update", "deleteOne": "delete",
     "deleteMany": "delete", "findOneAndUpdate": "update", "findOneAndReplace": "update", "findOneAndDelete": "delete",
-    "bulkWrite": None, "transaction": None,
+    "bulkWrite": None, "transaction": None, "getSchema": "read", "explain": None, "listDatabases": None,
+    "listCollections": None, "listIndexes": None, "createIndexes": None, "dropIndexes": None, "createCollection": None,
+    "dropCollection": None,
 }  # fmt: skip
-"""What an action does to documents; None for one that is made of others, each of which is decided by itself."""
+"""What an action does to documents; None for one that is decided in another way."""
+
+_NAMES = "shows the collections that rules open: explain find for one of them"
+_WHOLE = "needs a role that shows everything: explain find, with a document that should be hidden"
+_ADMINISTERS = "needs a system key, or the app's dozen.json and a role that allows everything"
+_OTHERWISE = {
+    "listDatabases": _NAMES, "listCollections": _NAMES, "listIndexes": _WHOLE, "explain": _WHOLE,
+    "createIndexes": _ADMINISTERS, "dropIndexes": _ADMINISTERS, "createCollection": _ADMINISTERS,
+    "dropCollection": _ADMINISTERS,
+}  # fmt: skip
+_EACH = "is decided operation by operation: explain each, such as updateOne"
 
 UserId = Annotated[str, typer.Option("--user", metavar="ID", help="The id of a user or of a key.")]
 Action = Annotated[
@@ -219,7 +232,7 @@ class _Question(NamedTuple):
             raise fail(f"{name!r} is not an action: {', '.join(OPERATIONS)}", WRONG_USAGE)
         operation = OPERATIONS[name]
         if operation is None:
-            raise fail(f"{name} is decided operation by operation: explain each, such as updateOne", WRONG_USAGE)
+            raise fail(f"{name} {_OTHERWISE.get(name, _EACH)}", WRONG_USAGE)
         if given and operation != OPERATIONS[given[0]]:
             raise fail(f"--action {name} is not what the other options ask about", WRONG_USAGE)
         if given and document is None:

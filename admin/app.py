@@ -103,6 +103,9 @@ def _summarize(out: Console, loaded: App) -> None:
         if is_on
     ]
     out.print(f"[bold green]The app can be served.[/] Providers: {', '.join(names) or 'none'}.")
+    if loaded.administer is not None and loaded.administer.constant is not False:
+        whom = "Every caller" if loaded.administer.constant else "Callers for whom 'administer' in dozen.json holds"
+        out.print(f"{whom} may administer the collections of which a role allows everything.")
     for source in loaded.data_sources.values():
         default = "with default rules" if source.default else "without default rules"
         out.print(

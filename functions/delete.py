@@ -8,7 +8,7 @@ bp = Actions()
 
 
 @bp.route(ACTION_ROUTE + "deleteOne", methods=ALL_METHODS)
-@bp.action("deleteOne", reads=False)
+@bp.action("deleteOne", reads=False, changes_one=True)
 async def delete_one(call: Call) -> Reply:
     """Delete the first document that matches."""
     request = await call.typed(Delete)

@@ -10,7 +10,7 @@ bp = Actions()
 
 
 @bp.route(ACTION_ROUTE + "updateOne", methods=ALL_METHODS)
-@bp.action("updateOne", reads=False)
+@bp.action("updateOne", reads=False, changes_one=True)
 async def update_one(call: Call) -> Reply:
     """Change the first document that matches."""
     request = await call.typed(UpdateOne)
@@ -33,7 +33,7 @@ async def update_many(call: Call) -> Reply:
 
 
 @bp.route(ACTION_ROUTE + "replaceOne", methods=ALL_METHODS)
-@bp.action("replaceOne", reads=False, stores=Stored("replacement", are_new=False))
+@bp.action("replaceOne", reads=False, changes_one=True, stores=Stored("replacement", are_new=False))
 async def replace_one(call: Call) -> Reply:
     """Put another document in the place of the first that matches; its _id stays."""
     request = await call.typed(ReplaceOne)

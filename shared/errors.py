@@ -24,12 +24,15 @@ DataAPIError                     500  InternalServerError         anything unexp
 ├── OriginRefusedError           403  DomainNotAllowed            the Origin is not in CORS_ALLOWED_ORIGINS
 ├── UnknownAppError              404  (none)                      another app than APP_ID
 ├── EndpointNotFoundError        404  EndpointNotFound            no such action, version or path
+├── FunctionNotFoundError        404  FunctionNotFound            a function of the app, which cannot run
 ├── ProviderNotFoundError        404  AuthProviderNotFound        no such authentication provider, or it is disabled
 ├── UserNotFoundError            404  UserNotFound                no user with this e-mail address
 ├── APIKeyNotFoundError          404  APIKeyNotFound              the user has no API key of this id
 ├── MethodNotAllowedError        405  BadRequest                  an action called with another method than POST
+├── NotAcceptableError           406  NotAcceptable               Accept names only what this action does not return
 ├── LengthRequiredError          411  BadRequest                  the platform dropped a chunked body
 ├── NameInUseError               409  AccountNameInUse            a user with this e-mail address exists
+├── PreconditionFailedError      412  PreconditionFailed          the document is not the one that If-Match names
 ├── BodyTooLargeError            413  BadRequest                  the body is too large, in bytes or in values
 ├── UnsupportedEncodingError     415  BadRequest                  a Content-Encoding that is not decoded
 ├── KeyReusedError               422  IdempotencyKeyReused        another request had the Idempotency-Key before
@@ -220,6 +223,12 @@ class EndpointNotFoundError(DataAPIError):
     status, code = HTTPStatus.NOT_FOUND, "EndpointNotFound"
 
 
+class FunctionNotFoundError(DataAPIError):
+    """The app has no such function, or it cannot run here."""
+
+    status, code = HTTPStatus.NOT_FOUND, "FunctionNotFound"
+
+
 class ProviderNotFoundError(DataAPIError):
     """The app has no such authentication provider, or has disabled it."""
 
@@ -249,6 +258,12 @@ class MethodNotAllowedError(DataAPIError):
         self.headers = {"Allow": ", ".join([*methods, "OPTIONS"])}
 
 
+class NotAcceptableError(DataAPIError):
+    """The caller takes nothing but a format that the action does not have."""
+
+    status, code = HTTPStatus.NOT_ACCEPTABLE, "NotAcceptable"
+
+
 class LengthRequiredError(DataAPIError):
     """A chunked body that the platform does not pass on."""
 
@@ -259,6 +274,12 @@ class NameInUseError(DataAPIError):
     """A user with this e-mail address exists already."""
 
     status, code = HTTPStatus.CONFLICT, "AccountNameInUse"
+
+
+class PreconditionFailedError(DataAPIError):
+    """The document that a write meets is not the one that its caller has seen, or there is none."""
+
+    status, code = HTTPStatus.PRECONDITION_FAILED, "PreconditionFailed"
 
 
 class BodyTooLargeError(DataAPIError):

@@ -59,6 +59,22 @@ class Place(IntEnum):
     MERGE = 25
 
 
+class Identity(IntEnum):
+    """What becomes in a stage of the `_id` that tells documents apart."""
+
+    UNKNOWN = 0
+    KEPT = 1
+    """It stays."""
+    NAMED = 2
+    """It stays, unless the stage names it."""
+    NEW = 3
+    """Each document that the stage makes has one of its own."""
+    SHARED = 4
+    """Several documents may have the same one, or none has one."""
+    CHOSEN = 5
+    """Some documents go, which are others each time that some were written."""
+
+
 type Placed = tuple[Place, Any]
 """A value that MongoDB interprets, and how it reads it."""
 
@@ -78,6 +94,7 @@ class Operator(NamedTuple):
     """Whether it is a stage that writes to the collection that it names."""
     compares: bool = False
     """Whether it is an update that compares texts."""
+    identity: Identity = Identity.UNKNOWN
 
 
 class Grammar(NamedTuple):
@@ -130,6 +147,10 @@ CONDITIONS = (
     - {"$comment"}
 )
 """What callers from whom rules may hide something may ask of a field."""
+
+EQUALITIES = frozenset({"$all", "$eq", "$in"})
+RANGES = frozenset({"$gt", "$gte", "$lt", "$lte"}) | {"$regex"}
+"""What an index finds at single places of its order, and from one place to another."""
 
 NEEDING_VALUES = CONDITIONS - {"$exists", "$ne", "$nin", "$not"}
 """What holds only for a value that is there, unless it is compared with null or with one of the outermost keys."""
@@ -185,21 +206,20 @@ VARIABLES = (
 )
 
 STAGES = (
-    _all(
-        """
-        $addFields $bucket $bucketAuto $count $densify $fill $group $limit $project $redact $replaceRoot $replaceWith
-        $set $setWindowFields $skip $sort $sortByCount $unset $unwind
-        """,
-        Operator(_RULED),
-    )
-    | _all("$match", Operator(_RULED, Place.QUERY))
-    | _all("$sample", Operator(_RULED, varies=True))
+    _all("$count $densify $fill", Operator(_RULED))
+    | _all("$redact $setWindowFields $sort", Operator(_RULED, identity=Identity.KEPT))
+    | _all("$addFields $project $set $unset", Operator(_RULED, identity=Identity.NAMED))
+    | _all("$bucket $bucketAuto $group $sortByCount", Operator(_RULED, identity=Identity.NEW))
+    | _all("$replaceRoot $replaceWith $unwind", Operator(_RULED, identity=Identity.SHARED))
+    | _all("$limit $skip", Operator(_RULED, identity=Identity.CHOSEN))
+    | _all("$match", Operator(_RULED, Place.QUERY, identity=Identity.KEPT))
+    | _all("$sample", Operator(_RULED, varies=True, identity=Identity.CHOSEN))
     | _all("$documents", Operator(_WHOLE))
     | _all("$facet", Operator(_RULED, Place.PIPELINES))
-    | _all("$geoNear", Operator(_WHOLE, Place.GEO_NEAR))
-    | _all("$graphLookup", Operator(_RULED, Place.GRAPH_LOOKUP, other="from"))
-    | _all("$lookup", Operator(_RULED, Place.LOOKUP, other="from"))
-    | _all("$unionWith", Operator(_RULED, Place.LOOKUP, other="coll"))
+    | _all("$geoNear", Operator(_WHOLE, Place.GEO_NEAR, identity=Identity.KEPT))
+    | _all("$graphLookup", Operator(_RULED, Place.GRAPH_LOOKUP, other="from", identity=Identity.KEPT))
+    | _all("$lookup", Operator(_RULED, Place.LOOKUP, other="from", identity=Identity.KEPT))
+    | _all("$unionWith", Operator(_RULED, Place.LOOKUP, other="coll", identity=Identity.SHARED))
     # search indexes lag behind the documents
     | _all("$search $searchMeta", Operator(_WHOLE, Place.DATA, varies=True))
     | _all("$vectorSearch", Operator(_WHOLE, Place.VECTOR_SEARCH, varies=True))

@@ -12,7 +12,13 @@ from shared.errors import InvalidParameterError, MissingParameterError, WrongTyp
 from shared.operators import Placed
 from shared.options import NO_OPTIONS, OPTIONS, Options
 
+DEFAULT_LIMIT = 1_000
+MAX_LIMIT = 50_000
+"""Documents that `find` returns: without a limit, and at most."""
+
+_SHOWN = 100  # characters of a name in an error's text
 _OPTIONS = "options"  # made of members here, never one that is sent
+DEFAULT_BATCH = 1_000
 _PLACEHOLDER = re.compile(r"\{\{\w{1,40}\}\}")  # what Power Platform has in a field that nobody filled in
 _MISSING = "Object missing required field `"
 
@@ -67,6 +73,21 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
             raise _refusal(str(error), given) from error
 
 
+class ExactRequest(Request, frozen=True, kw_only=True):
+    """A request of which every member counts: one that means nothing is refused."""
+
+    ignores = frozenset()
+
+    @classmethod
+    def from_body(cls, body: Document) -> Self:
+        """Raise InvalidParameterError for a member that means nothing."""
+        known = {*cls.__struct_encode_fields__, *OPTIONS} - {_OPTIONS}
+        for name, member in body.items():
+            if member is not None and name not in known:
+                raise InvalidParameterError(f"'{name[:_SHOWN]}' is not a member of this action")
+        return super().from_body(body)
+
+
 class StoredDocument:
     """A member that is stored as it is."""
 
@@ -85,11 +106,44 @@ class Reading(NamedTuple):
     sort: Sort
     limit: int = 1
     skip: int = 0
+    says_cut: bool = False
+    """Whether the reply is to say that there are more than the limit, which is not the caller's own."""
+
+    @property
+    def asked(self) -> "Reading":
+        """What is asked for: one more, where the reply is to say whether there is one."""
+        return self._replace(limit=self.limit + 1) if self.says_cut else self
+
+    @property
+    def most(self) -> int:
+        """How many are returned of those that are asked for; 0 for all."""
+        return self.limit if self.says_cut else 0
 
     @property
     def end(self) -> int | None:
         """How many documents are wanted together with those that are skipped; None for all."""
         return self.skip + self.limit if self.limit else None
+
+
+class Batches(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
+    """How a caller wants to read what may be more than one reply holds."""
+
+    batch_size: int | float = DEFAULT_BATCH
+
+
+class GetMore(Request, frozen=True, kw_only=True):
+    """The members of getMore: the cursor, in which all else stands; what names the place may be given again."""
+
+    ignores = frozenset()
+
+    data_source: str = ""
+    database: str = ""
+    collection: str = ""
+    cursor: str
+
+    def interpreted(self) -> tuple[Placed, ...]:
+        """What the cursor holds is checked as the request that it is."""
+        return ()
 
 
 class Returned(NamedTuple):

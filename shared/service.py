@@ -16,6 +16,7 @@ from shared.auth.keys import Keys
 from shared.auth.limits import LoginLimits
 from shared.auth.logins import Logins, Verifiers
 from shared.auth.passwords import Passwords
+from shared.auth.seals import Seals
 from shared.auth.sessions import Sessions
 from shared.auth.tokens import Tokens
 from shared.auth.users import Users
@@ -60,6 +61,7 @@ class Service:
         self.budget = Budget(bytes_of(settings))
         self.full_collections = FullCollections()
         self.transcoder = transcoder.load(settings.native)
+        self.seals = Seals(self.control, settings)
         # who calls
         self.passwords = Passwords()
         self.limits = LoginLimits(self.lazy_store, settings)

@@ -22,7 +22,9 @@ def kinds_of(action: Action) -> list[type[Request]]:
 
 
 ACTIONS = {name: action for group in function_app.ACTIONS for name, action in group.by_name.items()}
-KINDS: dict[str, type[Request]] = {name: kind for name, action in ACTIONS.items() for kind in kinds_of(action)}
+CATALOG = {name: action for group in function_app.CATALOG for name, action in group.by_name.items()}
+ALL = ACTIONS | CATALOG
+KINDS: dict[str, type[Request]] = {name: kind for name, action in ALL.items() for kind in kinds_of(action)}
 """The type of each action's request."""
 
 MODULES = sorted(path.stem for path in (ROOT / "functions").glob("*.py") if path.stem != "__init__")
@@ -35,7 +37,7 @@ def test_every_file_of_functions_is_registered(module: str) -> None:
     assert re.search(rf"register_functions\({module}\.|^    {module}\.bp,", text, re.MULTILINE), f"register {module}"
 
 
-@pytest.mark.parametrize("action", ACTIONS.values(), ids=ACTIONS)
+@pytest.mark.parametrize("action", ALL.values(), ids=ALL)
 def test_every_action_has_the_name_of_its_route(action: Action) -> None:
     module = importlib.import_module(action.handle.__module__)
     text = Path(str(module.__file__)).read_text()
@@ -43,14 +45,14 @@ def test_every_action_has_the_name_of_its_route(action: Action) -> None:
     assert f'@bp.route(ACTION_ROUTE + "{action.name}", methods=ALL_METHODS)\n@bp.action("{action.name}"' in text
 
 
-@pytest.mark.parametrize("name", ACTIONS)
+@pytest.mark.parametrize("name", ALL)
 def test_every_action_is_called_by_a_test_of_its_own(name: str) -> None:
     tests = (path for path in (ROOT / "tests" / "functions").rglob("test_*.py"))
 
     assert any(f'("{name}"' in path.read_text() for path in tests), f"call {name} in tests/functions/"
 
 
-@pytest.mark.parametrize("name", ACTIONS)
+@pytest.mark.parametrize("name", ALL)
 def test_every_action_is_called_under_rules(name: str) -> None:
     tests = (path for path in (ROOT / "tests" / "functions" / "rules").rglob("test_*.py"))
 
@@ -58,11 +60,11 @@ def test_every_action_is_called_under_rules(name: str) -> None:
 
 
 def test_every_action_has_one_type_of_request() -> None:
-    assert {name: len(kinds_of(action)) for name, action in ACTIONS.items()} == dict.fromkeys(ACTIONS, 1)
+    assert {name: len(kinds_of(action)) for name, action in ALL.items()} == dict.fromkeys(ALL, 1)
 
 
 def test_every_action_can_be_explained() -> None:
-    assert OPERATIONS.keys() == ACTIONS.keys()
+    assert OPERATIONS.keys() == ALL.keys()
 
 
 @pytest.mark.parametrize("name", ACTIONS)

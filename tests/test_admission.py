@@ -107,6 +107,7 @@ async def test_when_the_queue_is_full_plain_calls_are_refused_like_all_others(
         for reply in found
     ]
     assert headers[-1].pop("access-control-allow-origin") == "https://a.test"
+    assert "ETag" in headers[-1].pop("access-control-expose-headers")
     assert headers == [headers[0]] * 5
     assert (await first).status == 200
     assert {reply.status for found in await asyncio.gather(*crowd) for reply in found} <= {200, 503}

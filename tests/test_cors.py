@@ -10,7 +10,10 @@ from tests.hosts import Host, Worker
 pytestmark = pytest.mark.both_hosts  # methods and headers come and go through each host in its way
 
 PAGE = "https://shop.example"
-ALLOWED = "Authorization, Content-Type, Accept, Idempotency-Key, Dozen-Max-Affected, Dozen-Dry-Run, Prefer"
+ALLOWED = (
+    "Authorization, Content-Type, Accept, If-None-Match, Idempotency-Key, Dozen-Max-Affected, Dozen-Dry-Run, Prefer,"
+    " If-Match"
+)
 PREFLIGHT = {"Origin": PAGE, "Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "apikey"}
 
 

@@ -2,12 +2,13 @@
 
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from http import HTTPStatus
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import bson
+import orjson
 from bson.errors import BSONError
 
-from shared.access.full import FullAccess
+from shared.access.paging import Page
 from shared.access.protocol import Access, Changes, Reply
 from shared.cache.entries import LARGEST
 from shared.cache.generations import Generations
@@ -22,6 +23,9 @@ from shared.mongo.outcomes import may_have_written
 from shared.mongo.refusals import translated
 from shared.requests import Reading, Request, Returned, Sort
 from shared.settings import Settings
+
+if TYPE_CHECKING:
+    from shared.access.full import FullAccess
 
 _PRIMARY = 0  # the mode of a read preference
 _MARGIN_SECONDS = 60  # how much later than its deadline a write may still happen: MongoDB ends transactions then
@@ -89,7 +93,7 @@ class CachedAccess:
     def __init__(
         self,
         inner: Access,
-        full: FullAccess,
+        full: "FullAccess",
         request: Request,
         scope: CacheScope,
         request_view: WatchedRequest,
@@ -110,10 +114,14 @@ class CachedAccess:
         work = lambda: self._inner.find_one(reading)  # noqa: E731  done only if nothing is cached
         return await self._read(tuple(reading), work, [self._namespace])
 
-    async def find(self, reading: Reading) -> Reply:
+    async def find(self, reading: Reading, page: Page | None = None) -> Reply:
+        if page is not None:  # a cursor is made for one caller and one batch
+            return await self._inner.find(reading, page)
         return await self._read(tuple(reading), lambda: self._inner.find(reading), [self._namespace])
 
-    async def aggregate(self, pipeline: list[Document]) -> Reply:
+    async def aggregate(self, pipeline: list[Document], page: Page | None = None) -> Reply:
+        if page is not None:
+            return await self._inner.aggregate(pipeline, page)
         if self._request.written is not None:
             return await self._write(self._inner.aggregate(pipeline))
         # a reply that is cached for all may be of a caller who may read more of the other collections
@@ -188,11 +196,13 @@ class CachedAccess:
         except AwayError:
             return await work()
         if found.body is not None:
-            return Reply([found.body], None)
+            headers, _, body = found.body.partition(b"\n")
+            return Reply([body], None, headers=orjson.loads(headers))
         reply = await work()
         if found.marks is not None and reply.size <= LARGEST and not self._request_view.was_seen:
             seconds = min(self._settings.cached[each] for each in sources)
-            await self._generations.put(entry, found.marks, reply.body, seconds)
+            kept = b"%b\n%b" % (orjson.dumps(reply.headers), reply.body)
+            await self._generations.put(entry, found.marks, kept, seconds)
         return reply
 
     async def _is_cacheable(self, arguments: tuple[Any, ...], sources: Sequence[str]) -> bool:
@@ -219,7 +229,7 @@ class CachedAccess:
             "action": self._request_view.action,
             "arguments": list(arguments),
             "options": dict(self._request.options.given),
-            "form": self._full.form,
+            "form": [self._full.form, self._full.wanted.are_lines],
             "settings": [self._settings.max_read_bytes, self._settings.rules_allow_hidden_field_queries],
             "user": None if self._scope.user is None else dict(self._scope.user),
             "rules": rules,

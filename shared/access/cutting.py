@@ -35,17 +35,18 @@ class Cutting:
         self._rights = rights
         self.hidden = 0
 
-    def visible(self, batch: bytes, used: Iterable[Path], _form: replies.Format) -> Iterator[bytes]:
-        """Give what is visible of each document of a batch of which something is."""
+    def visible(self, batch: bytes, used: Iterable[Path], _form: replies.Format) -> Iterator[bytes | None]:
+        """Give what is visible of each document of a batch."""
         return (shown for _, shown in self.cut(batch, used))
 
-    def cut(self, batch: bytes, used: Iterable[Path]) -> Iterator[tuple[bytes, bytes]]:
-        """Give each document of which something is visible, and that."""
+    def cut(self, batch: bytes, used: Iterable[Path]) -> Iterator[tuple[bytes, bytes | None]]:
+        """Give each document, and what is visible of it."""
         documents, projection = decoded_all(batch), self._rights.projection
         masks = self._rights.masks(documents, used)
         for sent, document, mask in zip(split(batch), documents, masks, strict=True):
             if mask is None:
                 self.hidden += 1
+                yield sent, None
                 continue
             shown = cut_stored(sent, mask)
             if projection is not None:
@@ -67,9 +68,12 @@ class StoredTrimming:
         """How many documents no role has shown so far."""
         return self._cutting.hidden
 
-    def visible(self, batch: bytes, used: Iterable[Path], _form: replies.Format) -> Iterator[Visible]:
+    def visible(self, batch: bytes, used: Iterable[Path], _form: replies.Format) -> Iterator[Visible | None]:
         """Give what is visible of a batch; raise InvalidParameterError where all of it is too much for a command."""
         for sent, shown in self._cutting.cut(batch, used):
+            if shown is None:
+                yield None
+                continue
             self._size += len(shown) + _ELEMENT
             if self._size > _MOST_COMPUTED:
                 raise InvalidParameterError(_TOO_MUCH)
@@ -84,16 +88,16 @@ class Sighting:
         self._rights = rights
         self.hidden = 0
 
-    def visible(self, batch: bytes, used: Iterable[Path], _form: replies.Format) -> Iterator[bytes]:
-        """Give the visible ones of a batch."""
+    def visible(self, batch: bytes, used: Iterable[Path], _form: replies.Format) -> Iterator[bytes | None]:
+        """Give the visible ones of a batch, None for each of the others."""
         masks = self._rights.masks(decoded_all(batch), used)
         self.hidden += masks.count(None)
-        return (stored for stored, mask in zip(split(batch), masks, strict=True) if mask is not None)
+        return (None if mask is None else stored for stored, mask in zip(split(batch), masks, strict=True))
 
 
 class Tally(Sighting):
     """Counts the visible ones: there is something for each, but not the document."""
 
-    def visible(self, batch: bytes, used: Iterable[Path], _form: replies.Format) -> Iterator[bytes]:
+    def visible(self, batch: bytes, used: Iterable[Path], _form: replies.Format) -> Iterator[bytes | None]:
         """Give an empty text for each."""
-        return (b"" for _ in super().visible(batch, used, _form))
+        return (None if each is None else b"" for each in super().visible(batch, used, _form))

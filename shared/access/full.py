@@ -1,13 +1,12 @@
 """Everything that MongoDB allows: for system callers, and where a caller's one role allows all of it."""
 
-from collections.abc import AsyncIterable
+from functools import partial
 from typing import Any
 
-from shared import turns
 from shared.access.full_writes import FullWrites
 from shared.access.joins import Bound
+from shared.access.paging import Page, Source
 from shared.access.protocol import Reply
-from shared.documents import replies
 from shared.documents.ejson import Document
 from shared.errors import InvalidParameterError
 from shared.guard.joins import written_by
@@ -15,6 +14,8 @@ from shared.mongo import reads
 from shared.mongo.clients import DATABASE, SIMPLE
 from shared.mongo.deadlines import is_current, left_ms
 from shared.requests import Reading
+
+_OF_PARTS = frozenset({"returnKey", "showRecordId"})  # with which a document comes otherwise than it is stored
 
 
 class FullAccess(FullWrites):
@@ -24,25 +25,31 @@ class FullAccess(FullWrites):
 
     async def find_one(self, reading: Reading) -> Reply:
         found = await reads.first(self.target, reading, self.settings, self.options)
-        return Reply([replies.one_document(found, self.form, self.native)], 0 if found is None else 1)
+        is_whole = not reading.projection and self.options.given.keys().isdisjoint(_OF_PARTS)
+        return await self.one(found, is_whole=is_whole)
 
-    async def find(self, reading: Reading) -> Reply:
-        return await self.documents(reads.find(self.target, reading, self.settings, options=self.options))
+    async def find(self, reading: Reading, page: Page | None = None) -> Reply:
+        if page is not None:
+            found = page.stored(Source(self.target, self.settings, self.options), reading)
+            return await self.documents(found, page=page)
+        found = reads.find(self.target, reading.asked, self.settings, options=self.options)
+        return await self.documents(found, reading.most)
 
-    async def aggregate(self, pipeline: list[Document], **options: Any) -> Reply:
+    async def aggregate(self, pipeline: list[Document], page: Page | None = None, **options: Any) -> Reply:
         pipeline, is_whole = await self.bound(pipeline)
         options = self.options.command | options
-        if not is_whole:
+        if not is_whole or page is not None:  # there is a page only where the collection has it, too
             options["collation"] = SIMPLE
+        run = partial(reads.aggregated, self.target, self.settings, options, self.options.batch_size)
+        if page is not None:
+            made = page.computed(lambda *end: run([*pipeline, *page.stages(*end)]))
+            return await self.documents(made, page=page)
         if written_by(pipeline, "") is None:
             pipeline = [*pipeline, reads.LIMIT]
         if self.target.name == DATABASE:
-            return await self.documents(reads.of_database(self.target, pipeline, self.settings, options))
-        at_once = min(self.options.batch_size or reads.AT_ONCE, reads.AT_ONCE)
-        cursor = await self.target.aggregate_raw_batches(
-            pipeline, batchSize=at_once, maxTimeMS=left_ms(self.settings.mongo_db_timeout_ms), **options
-        )
-        return await self.documents(reads.batches(cursor, self.settings))
+            made = reads.of_database(self.target, pipeline, self.settings, options)
+            return await self.documents(made, reads.MAX_RESULTS)
+        return await self.documents(run(pipeline), reads.MAX_RESULTS)
 
     async def bound(self, pipeline: list[Document]) -> Bound:
         """Return a pipeline whose joins are bound by the rules; raise NoRoleError for one that they do not open."""
@@ -64,27 +71,3 @@ class FullAccess(FullWrites):
 
     async def distinct(self, name: str, condition: Document) -> Reply:
         return await self.values(await reads.distinct(self.target, name, condition, self.settings, self.options))
-
-    async def documents(self, batches: AsyncIterable[bytes]) -> Reply:
-        """Return the reply with all batches."""
-        texts, documents = await self.texts(batches)
-        return Reply(replies.many_documents(texts), documents)
-
-    async def texts(self, batches: AsyncIterable[bytes]) -> tuple[list[bytes], int]:
-        """Return all batches, each made text while MongoDB prepares the next, and how many documents they are."""
-        texts: list[bytes] = []
-        documents = 0
-        async for batch in batches:
-            found, count = await turns.taken(replies.texts_of_documents(batch, self.form, self.native))
-            texts += found
-            documents += count
-        return texts, documents
-
-    def counted(self, count: int) -> Reply:
-        """Return the reply of a count."""
-        return self.reply({"count": count}, count)
-
-    async def values(self, array: bytes) -> Reply:
-        """Return the reply with the values of an array."""
-        texts, count = await turns.taken(replies.texts_of_values(array, self.form))
-        return Reply(replies.listed("values", texts), count)

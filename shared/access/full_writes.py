@@ -7,46 +7,45 @@ from bson.raw_bson import RawBSONDocument
 
 from shared import turns
 from shared.access import inserts
+from shared.access.composing import Composing
 from shared.access.joins import Joins
-from shared.access.protocol import Changes, Reply
+from shared.access.protocol import Changes, Reply, Wanted
 from shared.documents import replies
 from shared.documents.ejson import Document
-from shared.documents.elements import has_many
-from shared.documents.replies import Format
+from shared.documents.elements import decoded, has_many
 from shared.documents.stored import Encoded, Storable
 from shared.documents.transcoder import Writer
+from shared.errors import InvalidParameterError
+from shared.mongo import reads
 from shared.mongo.clients import RAW, Collection
 from shared.mongo.deadlines import server_deadline
 from shared.options import NO_OPTIONS, Options
-from shared.requests import Returned, Sort
+from shared.requests import Reading, Returned, Sort
 from shared.settings import Settings
 
+_OF_FINDING = frozenset({"comment", "hint", "let"})
 _FEW = 100  # documents that the driver may encode at once
 
 
-class FullWrites:
-    """One collection, and the format of the replies."""
+class FullWrites(Composing):
+    """One collection, and what a call wants of it."""
 
-    __slots__ = ("_joins", "form", "native", "options", "settings", "target")
+    __slots__ = ("_joins", "options", "settings", "target")
 
     def __init__(
         self,
         target: Collection,
         settings: Settings,
-        form: Format,
+        wanted: Wanted,
         native: Writer | None,
         options: Options = NO_OPTIONS,
         joins: Joins | None = None,
     ) -> None:
-        """Take the collection whose documents are read as the bytes that MongoDB sends, and what binds its joins.
-
-        `native` is asked first to write a reply of this form, if there is native code.
-        """
+        """Take the collection whose documents are read as the bytes that MongoDB sends, and what binds its joins."""
+        super().__init__(wanted, native)
         self.options = options
         self.target = target
         self.settings = settings
-        self.form: Format = form
-        self.native = native
         self._joins = joins
 
     async def insert_one(self, document: Storable) -> Reply:
@@ -74,6 +73,7 @@ class FullWrites:
     ) -> Reply:
         options: dict[str, Any] = self.options.driver | ({"sort": dict(sort)} if sort else {})
         async with self._deadline():
+            condition = await self._met(condition, sort)
             result = await self.target.update_one(
                 condition, changes, upsert=upsert, array_filters=array_filters, **options
             )
@@ -92,11 +92,13 @@ class FullWrites:
     ) -> Reply:
         options: dict[str, Any] = self.options.driver | ({"sort": dict(sort)} if sort else {})
         async with self._deadline():
+            condition = await self._met(condition, sort)
             result = await self.target.replace_one(condition, inserts.sent(replacement), upsert=upsert, **options)
         return self._updated(result.raw_result or {})
 
     async def delete_one(self, condition: Document) -> Reply:
         async with self._deadline():
+            condition = await self._met(condition)
             result = await self.target.delete_one(condition, **self.options.driver)
         return self._deleted(result.deleted_count)
 
@@ -110,6 +112,7 @@ class FullWrites:
     ) -> Reply:
         options = {"array_filters": array_filters, "upsert": upsert, "return_document": returned.is_after}
         async with self._deadline():
+            condition = await self._met(condition, returned.sort)
             found: Any = await self.target.find_one_and_update(
                 condition, changes, returned.projection or None, returned.sort, **options, **self.options.command
             )
@@ -121,6 +124,7 @@ class FullWrites:
         new = inserts.sent(replacement)
         options: dict[str, Any] = {"upsert": upsert, "return_document": returned.is_after, **self.options.command}
         async with self._deadline():
+            condition = await self._met(condition, returned.sort)
             found: Any = await self.target.find_one_and_replace(
                 condition, new, returned.projection or None, returned.sort, **options
             )
@@ -128,6 +132,7 @@ class FullWrites:
 
     async def find_one_and_delete(self, condition: Document, returned: Returned) -> Reply:
         async with self._deadline():
+            condition = await self._met(condition, returned.sort)
             found: Any = await self.target.find_one_and_delete(
                 condition, returned.projection or None, returned.sort, **self.options.command
             )
@@ -136,14 +141,17 @@ class FullWrites:
     def _deadline(self) -> Any:
         return server_deadline(self.target, self.settings.mongo_db_timeout_ms)
 
-    async def inserted(self, ids: list[Any]) -> Reply:
-        """Return the reply of an insertMany."""
-        text = await turns.taken(replies.long_reply("insertedIds", ids, self.form, self.native))
-        return Reply([text], len(ids), {"insertedIds": ids})
-
-    def reply(self, members: Mapping[str, Any], documents: int) -> Reply:
-        """Return a reply made of values."""
-        return Reply([replies.reply(members, self.form, self.native)], documents, members)
+    async def _met(self, condition: Document, sort: Sort = None) -> Document:
+        """Return the condition of the one document that a write meets, where it expects one; raise for another."""
+        expected = self.wanted.expected
+        if expected is None:
+            return condition
+        if self.options.collation is not None:  # by which several documents may have one _id
+            raise InvalidParameterError("option 'collation' is not allowed beside If-Match")
+        options = Options({name: value for name, value in self.options.given.items() if name in _OF_FINDING})
+        found = await reads.first(self.target, Reading(condition, {}, sort), self.settings, options)
+        expected.refuse_other(found)
+        return condition if found is None else {"$and": [condition, {"_id": {"$eq": decoded(found)["_id"]}}]}
 
     def _returned(self, found: RawBSONDocument | None, *, upsert: bool = False) -> Reply:
         document = None if found is None else bytes(found.raw)

@@ -6,22 +6,24 @@ from typing import Any, Protocol
 from shared.access.cached import CachedAccess, CacheScope, Caching, WatchedRequest
 from shared.access.full import FullAccess
 from shared.access.joins import Joins
-from shared.access.protocol import Access
+from shared.access.protocol import Access, Wanted
 from shared.access.ruled_find_and_modify import RuledFindAndModify
+from shared.access.ruled_first import RuledFirst
 from shared.access.ruled_values import RuledValues
 from shared.app.model import App, DataSource
 from shared.auth.accounts import Caller
 from shared.cache.generations import Generations
-from shared.documents.replies import Format
 from shared.documents.transcoder import Transcoder
-from shared.errors import NoRuleError, UnknownDataSourceError
+from shared.errors import InvalidParameterError, NoRuleError, UnknownDataSourceError
+from shared.guard.refusals import Guard
 from shared.mongo import concerns
 from shared.mongo.clients import DATABASE, Clients
 from shared.mongo.deadlines import is_current, joining, within
 from shared.operators import Standing
 from shared.requests import Request
 from shared.rules.expressions import Expansions
-from shared.rules.ruleset import Rights
+from shared.rules.ruleset import Rights, Ruleset
+from shared.rules.translations import NOTHING
 from shared.settings import Settings
 
 
@@ -31,6 +33,7 @@ class Deployment(Protocol):
     settings: Settings
     clients: Clients
     generations: Generations
+    guard: Guard
     transcoder: Transcoder
 
     @property
@@ -38,12 +41,51 @@ class Deployment(Protocol):
         """The exported app, None without one."""
 
 
-class RuledAccess(RuledValues, RuledFindAndModify):
+class RuledAccess(RuledFirst, RuledValues, RuledFindAndModify):
     """One collection as the rules open it to one call: nothing hidden is read, nothing denied is written."""
 
 
+class Rules:
+    """The rules of a data source as they count for one call."""
+
+    __slots__ = ("_opened", "expansions", "source")
+
+    def __init__(self, source: DataSource, expansions: Expansions) -> None:
+        """Take the rules, and what expansions mean."""
+        self.source = source
+        self.expansions = expansions
+        self._opened: dict[int, bool] = {}  # of rulesets, which many collections may share
+
+    def rights(self, database: str, collection: str) -> Rights | None:
+        """Return what the rules of a collection come to, None if there are none, so that nobody may touch it."""
+        return self._rights(self.source.ruleset(database, collection))
+
+    def opens(self, database: str, collection: str) -> bool:
+        """Tell whether the caller could see a document of a collection."""
+        ruleset = self.source.ruleset(database, collection)
+        if id(ruleset) not in self._opened:
+            self._opened[id(ruleset)] = self._opens(ruleset)
+        return self._opened[id(ruleset)]
+
+    def opens_database(self, database: str) -> bool | None:
+        """Tell whether the caller could see a document of a database; None if that depends on its collections."""
+        others = self._opens(self.source.default)
+        has_own = any(each == database for each, _ in self.source.rules)
+        return None if has_own else others
+
+    def _opens(self, ruleset: Ruleset | None) -> bool:
+        try:
+            rights = self._rights(ruleset)
+        except InvalidParameterError:  # its filters contradict each other, so that every read of it is refused
+            return False
+        return rights is not None and rights.query != NOTHING
+
+    def _rights(self, ruleset: Ruleset | None) -> Rights | None:
+        return None if ruleset is None else ruleset.rights(self.expansions)
+
+
 def open_access(
-    deployment: Deployment, request: Request, caller: Caller, request_view: Mapping[str, Any], form: Format
+    deployment: Deployment, request: Request, caller: Caller, request_view: Mapping[str, Any], wanted: Wanted
 ) -> Access:
     """Return what this caller may do to the collection that a request names; `request_view` is `%%request`.
 
@@ -53,23 +95,41 @@ def open_access(
     cached, written = deployment.settings.cached, request.written
     is_written = written is not None and ".".join(written) in cached
     if is_current() or not (is_written or f"{request.database}.{request.collection}" in cached):
-        return open_uncached(deployment, request, caller, request_view, form)
+        return open_uncached(deployment, request, caller, request_view, wanted)
     watched = WatchedRequest(request_view)
-    inner, full = _uncached(deployment, request, caller, watched, form)
+    inner, full = _uncached(deployment, request, caller, watched, wanted)
     app = deployment.app
     scope = CacheScope(None, None) if inner is full or app is None else CacheScope(caller.user, app.fingerprint)
     return CachedAccess(inner, full, request, scope, watched, Caching(deployment.generations, deployment.clients))
 
 
 def open_uncached(
-    deployment: Deployment, request: Request, caller: Caller, request_view: Mapping[str, Any], form: Format
+    deployment: Deployment, request: Request, caller: Caller, request_view: Mapping[str, Any], wanted: Wanted
 ) -> Access:
     """Return the same, where whoever writes invalidates what is cached."""
-    return _uncached(deployment, request, caller, request_view, form)[0]
+    return _uncached(deployment, request, caller, request_view, wanted)[0]
+
+
+def open_full(
+    deployment: Deployment, request: Request, caller: Caller, request_view: Mapping[str, Any], wanted: Wanted
+) -> tuple[FullAccess, RuledAccess | None]:
+    """Return the access that no rule binds, and the bound one of a caller to whom something is hidden or denied."""
+    access, full = _uncached(deployment, request, caller, request_view, wanted)
+    return full, access if isinstance(access, RuledAccess) else None
+
+
+def rules_of(deployment: Deployment, request: Request, caller: Caller, request_view: Mapping[str, Any]) -> Rules | None:
+    """Return the rules that bind a caller, None for a system caller; raise NoRuleError where there is no app."""
+    if caller.is_system:
+        return None
+    source = _data_source(deployment.app, request, is_only=len(deployment.settings.data_sources) == 1)
+    if source is None:
+        raise _no_rule(request)
+    return Rules(source, Expansions(caller.user, request_view))
 
 
 def _uncached(
-    deployment: Deployment, request: Request, caller: Caller, request_view: Mapping[str, Any], form: Format
+    deployment: Deployment, request: Request, caller: Caller, request_view: Mapping[str, Any], wanted: Wanted
 ) -> tuple[Access, FullAccess]:
     """Return the access that counts, and the full access beneath it: the same one if no rule binds the caller."""
     access: Access  # what lacks a method of it is named by mypy where it is assigned
@@ -78,35 +138,34 @@ def _uncached(
     target = joining(deployment.clients.collection(request.data_source, request.database, name))
     if options:
         target, settings = concerns.applied(target, options), within(settings, options)
-    if caller.is_system:
-        access = full = FullAccess(target, settings, form, deployment.transcoder.writer, options)
-        return access, full
-    if name is DATABASE:  # rules are of collections
+    if not caller.is_system and name is DATABASE:  # rules are of collections
         raise NoRuleError(f"no rule exists for database '{request.database}'")
-    source = _data_source(deployment.app, request, is_only=len(deployment.settings.data_sources) == 1)
-    rules = None if source is None else source.ruleset(request.database, request.collection)
-    if source is None or rules is None:
-        raise NoRuleError(f"no rule exists for namespace '{request.database}.{request.collection}'")
-    expansions = Expansions(caller.user, request_view)
-
-    def rights_of(database: str, name: str) -> Rights | None:
-        other = source.ruleset(database, name)
-        return None if other is None else other.rights(expansions)
+    rules = rules_of(deployment, request, caller, request_view)
+    if rules is None:
+        access = full = FullAccess(target, settings, wanted, deployment.transcoder.writer, options)
+        return access, full
+    rights = rules.rights(request.database, request.collection)
+    if rights is None:
+        raise _no_rule(request)
 
     async def are_simple(*others: tuple[str, str]) -> bool:
         collections = [deployment.clients.collection(request.data_source, *each) for each in others]
         options = [await deployment.clients.options(each) for each in [target, *collections]]
         return all(each is not None and each.is_simple for each in options)
 
-    joins = Joins(request.database, rights_of, are_simple)
-    access = full = FullAccess(target, settings, form, deployment.transcoder.writer, options, joins)
-    rights = rules.rights(expansions)
+    joins = Joins(request.database, rules.rights, are_simple)
+    access = full = FullAccess(target, settings, wanted, deployment.transcoder.writer, options, joins)
     if options and not rights.hides_nothing:
         options.refuse_closed(Standing.RULED)
-    schema = source.schema(request.database, request.collection)
+    schema = rules.source.schema(request.database, request.collection)
     if not rights.is_full or schema is not None:
-        access = RuledAccess(full, rights, schema, expansions, deployment.clients.options)
+        access = RuledAccess(full, rights, schema, rules.expansions, deployment.clients.options)
     return access, full
+
+
+def _no_rule(request: Request) -> NoRuleError:
+    names = [each for each in (request.database, request.collection) if each]
+    return NoRuleError(f"no rule exists for namespace '{'.'.join(names)}'" if names else "no rule exists")
 
 
 def _data_source(app: App | None, request: Request, *, is_only: bool) -> DataSource | None:

@@ -1,14 +1,31 @@
 """The actions on a collection: each kind of access has all of them, and mypy holds that it has."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+from shared.access.tags import Expected
 from shared.documents.ejson import Document
+from shared.documents.replies import Format
 from shared.documents.stored import Storable
 from shared.requests import Reading, Returned, Sort
 
+if TYPE_CHECKING:
+    from shared.access.paging import Page
+
 type Changes = Document | list[Document]
 """Update operators, or a pipeline."""
+
+
+TRUNCATED = "Dozen-Truncated"
+"""The header of a reply that a limit cut which is not the caller's own."""
+
+
+class Wanted(NamedTuple):
+    """What a call wants beside its request: the form of the reply, documents in lines, a document that it expects."""
+
+    form: Format
+    are_lines: bool = False
+    expected: Expected | None = None
 
 
 class Reply(NamedTuple):
@@ -23,6 +40,8 @@ class Reply(NamedTuple):
     """What the body was made of, if it was made of values: all that writes reply but documents."""
     affected: int | None = None
     """How many documents were inserted, matched or deleted, where reads are counted above, too."""
+    headers: Mapping[str, str] = {}
+    """What is said of the body beside it."""
 
     @property
     def size(self) -> int:
@@ -41,11 +60,11 @@ class Access(Protocol):
     async def find_one(self, reading: Reading) -> Reply:
         """Return the first document that matches, or null."""
 
-    async def find(self, reading: Reading) -> Reply:
-        """Return the documents that match, in the order of the sort."""
+    async def find(self, reading: Reading, page: "Page | None" = None) -> Reply:
+        """Return the documents that match, in the order of the sort; of a page those, and its cursor."""
 
-    async def aggregate(self, pipeline: list[Document]) -> Reply:
-        """Run a pipeline and return its documents, cut off at the cap."""
+    async def aggregate(self, pipeline: list[Document], page: "Page | None" = None) -> Reply:
+        """Run a pipeline and return its documents, cut off at the cap; of a page those, and its cursor."""
 
     async def count_documents(self, reading: Reading) -> Reply:
         """Return how many documents match, of those that are not skipped up to the limit."""

@@ -40,8 +40,8 @@ class Trims[T](Protocol):
     def hidden(self) -> int:
         """How many documents no role has shown so far."""
 
-    def visible(self, batch: bytes, used: Iterable[Path], form: replies.Format) -> Iterable[T]:
-        """Give what is visible of a batch of documents, of which a call uses these paths."""
+    def visible(self, batch: bytes, used: Iterable[Path], form: replies.Format) -> Iterable[T | None]:
+        """Give what is visible of each document of a batch, of which a call uses these paths; None of a hidden one."""
 
 
 class Ruled:
@@ -95,7 +95,11 @@ class Ruled:
 
         They are the smaller the more paths each document is asked about.
         """
-        found: list[T] = []
+        return [each for each in await self.seen_each(trims, batch, used) if each is not None]
+
+    async def seen_each[T](self, trims: Trims[T], batch: bytes, used: Paths) -> list[T | None]:
+        """Return the same with None for each document that is hidden."""
+        found: list[T | None] = []
         for piece in pieces(batch, replies.PIECE // (1 + len(used) // _MANY_PATHS)):
             if found:
                 await asyncio.sleep(0)

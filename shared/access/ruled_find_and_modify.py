@@ -101,6 +101,6 @@ class RuledFindAndModify(RuledReads, RuledWrites):
             documents = await self.stored(session, await self.condition(ids), sent)
         batch = b"".join(documents)
         if trimming is None:
-            visible = list(StoredTrimming(self.rights).visible(batch, (), self.full.form))
+            visible = await self.seen(StoredTrimming(self.rights), batch, ()) if batch else []
             return (await self.full.texts(self._computed(visible, [{"$project": returned.projection}])))[0]
-        return list(trimming.visible(batch, trimming.parts, self.full.form)) if batch else []
+        return await self.seen(trimming, batch, trimming.parts) if batch else []

@@ -3,7 +3,7 @@
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
-from shared.access.cutting import Sighting, StoredTrimming, Visible
+from shared.access.cutting import Cutting, Sighting, StoredTrimming, Visible
 from shared.access.ruled import Paths, Ruled, batch_size
 from shared.documents.ejson import Document
 from shared.mongo import reads
@@ -23,8 +23,18 @@ class RuledMatches(Ruled):
     ) -> list[bytes]:
         """Return the stored bytes of the first documents that match and that the caller sees.
 
-        `parts` are paths that must be readable, too.
+        `parts` are paths that must be readable, too. Raise PreconditionFailedError if the call expects another.
         """
+        found = await self._visible(session, condition, limit, sort, parts)
+        expected = self.full.wanted.expected
+        if expected is not None:
+            shown = Cutting(self.rights).visible(b"".join(found), (), self.full.form)
+            expected.refuse_other(next(iter(shown), None))
+        return found
+
+    async def _visible(
+        self, session: Session, condition: Document, limit: int | None, sort: Sort, parts: Paths
+    ) -> list[bytes]:
         used: set[Path] = set()
         if not self.rights.is_full:
             uses, sorted_by = field_paths.of_filter(condition), field_paths.of_sort(dict(sort or ()))

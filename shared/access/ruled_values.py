@@ -57,6 +57,10 @@ class RuledValues(RuledReads):
                 raise InvalidParameterError("distinct: the values exceed 16 MB: narrow the filter")
         return await self.full.values(await self._distinct(values))
 
+    async def shown(self, most: int) -> list[bytes]:
+        """Return what is visible of the first documents of which something is, up to so many."""
+        return await self._found(Reading({}, {}, None, limit=most), Cutting(self.rights), set())
+
     async def _parts(self, condition: Document, used: set[Path], *, is_unsure: bool) -> AsyncGenerator[bytes]:
         """Give what is visible of all documents that match."""
         reading = Reading(condition, {}, None, limit=0)

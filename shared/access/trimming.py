@@ -75,8 +75,8 @@ class Trimming:
         """The arrays of which some elements are returned, counted among those that are visible."""
         return set() if self._slices is None else self._slices.paths
 
-    def visible(self, batch: bytes, used: Iterable[Path], form: replies.Format) -> Iterator[bytes]:
-        """Give what is visible of a batch of documents, each as text, which is less than objects."""
+    def visible(self, batch: bytes, used: Iterable[Path], form: replies.Format) -> Iterator[bytes | None]:
+        """Give what is visible of each document of a batch, as text, which is less than objects."""
         rendered = replies.rendered(batch, form)
         documents, masks = self._seen(batch, rendered, used, form) or self._decoded(batch, used)
         is_cut = self.sent or self._slices or self._plain is not None or self._rights.projection is not None
@@ -87,6 +87,7 @@ class Trimming:
                 yield replies.text(self._cut(document, made, mask))
             else:
                 self.hidden += 1
+                yield None
 
     @staticmethod
     def root(sent: bytes) -> bytes:

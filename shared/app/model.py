@@ -118,6 +118,8 @@ class App(msgspec.Struct, frozen=True, kw_only=True):
     custom_user_data: CustomUserData | None = None
     data_api: DataAPI = DataAPI()
     data_sources: Mapping[str, DataSource] = {}
+    administer: "Expression | None" = None
+    """`dozen.json`: which callers to whom rules apply may administer collections; None for none of them."""
     allowed_request_origins: frozenset[str] = frozenset()
     findings: "tuple[FileFinding, ...]" = ()
     fingerprint: str = ""

@@ -6,6 +6,7 @@ from typing import Any
 
 from shared.app import data_sources as sources
 from shared.app import providers
+from shared.app.additions import read_administer
 from shared.app.data_api import read_data_api
 from shared.app.files import AppError, FileFinding, Files, secret, typed
 from shared.app.model import App, CustomUserData
@@ -47,6 +48,7 @@ def load(folder: Path, secrets: Mapping[str, str], data_sources: frozenset[str] 
         custom_user_data=_custom_user_data(files),
         data_api=read_data_api(files, constants, secrets),
         data_sources=sources.read_data_sources(files, constants, data_sources),
+        administer=read_administer(files, constants),
         allowed_request_origins=frozenset(str(origin).rstrip("/") for origin in origins),
     )
     list_unsupported(files)

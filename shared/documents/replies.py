@@ -30,7 +30,7 @@ from bson.timestamp import Timestamp
 from orjson import Fragment
 
 from shared.documents import dates, decimals
-from shared.documents.elements import DBREF_MARK, UnreadDocument, document_of, pieces, spans
+from shared.documents.elements import DBREF_MARK, UnreadDocument, document_of, pieces, spans, split
 from shared.documents.transcoder import Writer as Native
 from shared.turns import Steps
 
@@ -38,6 +38,9 @@ type Format = Literal["JSON", "EJSON"]
 type Writer = Callable[[Any], Any]
 
 CONTENT_TYPES: dict[Format, str] = {"JSON": "application/json", "EJSON": "application/ejson"}
+
+COMMA, LINE = b",", b"\n"
+"""What is between the texts of documents."""
 
 PIECE = 64 * 1024
 """Bytes of documents that are made text, or decided on, at once: some milliseconds."""
@@ -91,27 +94,42 @@ def batch_of_documents(batch: bytes, form: Format, native: Native | None) -> tup
     return orjson.dumps(decoded)[1:-1], len(decoded)
 
 
-def texts_of_documents(batch: bytes, form: Format, native: Native | None) -> Steps[tuple[list[bytes], int]]:
-    """Return the same in several texts."""
+def texts_of_documents(
+    batch: bytes, form: Format, native: Native | None, separator: bytes = COMMA
+) -> Steps[tuple[list[bytes], int]]:
+    """Return the same in several texts, or with the ends of lines between."""
     if native is None:
-        return (yield from _texts_of_objects(batch, form))
+        return (yield from _texts_of_objects(batch, form, separator))
+    if separator != COMMA:
+        return (yield from _separated(batch, form, native, separator))
     found, documents = [], 0
     for piece in pieces(batch, NATIVE_PIECE):
         made = native.batch(piece, form)
         yield
-        texts, number = (yield from _texts_of_objects(piece, form)) if made is None else ([made[0]], made[1])
+        texts, number = (yield from _texts_of_objects(piece, form, COMMA)) if made is None else ([made[0]], made[1])
         found += texts
         documents += number
     return found, documents
 
 
-def _texts_of_objects(batch: bytes, form: Format) -> Steps[tuple[list[bytes], int]]:
+def _separated(batch: bytes, form: Format, native: Native, separator: bytes) -> Steps[tuple[list[bytes], int]]:
+    found, documents = [], 0
+    for piece in pieces(batch, PIECE):
+        each = split(piece)
+        found.append(separator.join([_text(document, form, native) for document in each]))
+        documents += len(each)
+        yield
+    return found, documents
+
+
+def _texts_of_objects(batch: bytes, form: Format, separator: bytes) -> Steps[tuple[list[bytes], int]]:
     """Return them where only a piece is objects at a time, which take many times its bytes."""
     found, documents = [], 0
     for piece in pieces(batch, PIECE):
         decoded = _decode_all(piece, form) if piece else []
         yield  # both take long where a document is large
-        found.append(orjson.dumps(decoded)[1:-1])
+        is_one = separator == COMMA
+        found.append(orjson.dumps(decoded)[1:-1] if is_one else separator.join(map(orjson.dumps, decoded)))
         documents += len(decoded)
         yield
     return found, documents
@@ -151,9 +169,10 @@ def only_document(found: Iterable[bytes]) -> bytes:
     return b'{"document":%b}' % (b"".join(found) or b"null")
 
 
-def many_documents(texts: Iterable[bytes]) -> list[bytes]:
-    """Return find's reply in parts, for documents that are text already."""
-    return listed("documents", texts)
+def many_documents(texts: Iterable[bytes], cursor: str | None = None) -> list[bytes]:
+    """Return find's reply in parts, for documents that are text already, with a cursor if there are others."""
+    parts = listed("documents", texts)
+    return parts if cursor is None else [*parts[:-1], b'],"cursor":"%b"}' % cursor.encode()]
 
 
 def listed(name: str, texts: Iterable[bytes]) -> list[bytes]:
@@ -163,6 +182,20 @@ def listed(name: str, texts: Iterable[bytes]) -> list[bytes]:
         if text:
             parts += (text, b",")
     return [*parts[: max(1, len(parts) - 1)], b"]}"]
+
+
+def lines(texts: Iterable[bytes]) -> list[bytes]:
+    """Return the same documents in parts, a line for each; they are text with the ends of lines between."""
+    return [part for text in texts if text for part in (text, LINE)]
+
+
+def without_last(
+    texts: Sequence[bytes], document: bytes, form: Format, native: Native | None, separator: bytes
+) -> list[bytes]:
+    """Return texts of documents without the last, which is this."""
+    *others, text = (each for each in texts if each)
+    shorter = text.removesuffix(_text(document, form, native)).removesuffix(separator)
+    return [*others, shorter]
 
 
 def _text(document: bytes, form: Format, native: Native | None) -> bytes:

@@ -2,10 +2,10 @@
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from hashlib import sha256
 from http import HTTPStatus
-from typing import NamedTuple
+from typing import NamedTuple, TypedDict, Unpack
 
 import azure.functions as func
 
@@ -13,38 +13,40 @@ from shared import turns
 from shared.access.bulk import Bulk
 from shared.access.cached import invalidating
 from shared.access.opening import open_access, open_uncached
-from shared.access.protocol import Access, Reply
+from shared.access.paging import Page
+from shared.access.protocol import Access, Reply, Wanted
+from shared.access.tags import Expected
 from shared.app.model import App
 from shared.app.signatures import verify
 from shared.auth.accounts import Caller
-from shared.documents import large_bodies, replies
+from shared.documents import large_bodies, tables
 from shared.documents.ejson import Document
 from shared.documents.replies import Format
 from shared.documents.stored import Stored
-from shared.endpoint import etags
-from shared.endpoint.accept import reply_format
+from shared.endpoint.accept import Media, reply_media
 from shared.endpoint.addresses import client_address
-from shared.endpoint.bodies import document_in, may_be_large, refuse_body
-from shared.endpoint.content_encoding import decoded
+from shared.endpoint.bodies import decoded_body, document_in, may_be_large, refuse_body
+from shared.endpoint.cursors import Asked, Continued, Cursors
 from shared.endpoint.http import ALL_METHODS, NO_CONTEXT, Exchange, Function, path_of, respond
 from shared.endpoint.openings import Opening
-from shared.endpoint.parts import PartedResponse
 from shared.endpoint.request_view import RequestView
-from shared.endpoint.terms import TERMS, TermedWrite, Terms, refuse_terms, terms_of
+from shared.endpoint.responses import response
+from shared.endpoint.terms import TERMS, TermedWrite, Terms, refuse_condition, refuse_terms, terms_of
 from shared.endpoint.transactions import Transaction
 from shared.errors import (
     DataAPIError,
     EndpointNotFoundError,
+    InvalidParameterError,
     MethodNotAllowedError,
     NotCallableError,
 )
-from shared.guard.complexity import memory_of
 from shared.guard.walk import walk
 from shared.mongo import concerns
 from shared.mongo.deadlines import atomically, driver_call, within
 from shared.options import Options
-from shared.requests import Request
+from shared.requests import GetMore, Request
 from shared.rules.expressions import Expansions, holds
+from shared.service import Service
 from shared.turns import Steps
 from shared.writes import BulkWrite, Operation, TransactionRequest
 
@@ -55,9 +57,9 @@ VERSIONS = frozenset({"v1", "beta"})
 
 type Handler = Callable[[Call], Awaitable[Reply]]
 
-_ALLOWED_HEADERS = "Authorization, Content-Type, Accept"
+_ALLOWED_HEADERS = "Authorization, Content-Type, Accept, If-None-Match"
 _CREDENTIAL_HEADERS = "apiKey, api-key, x-functions-key, email, password, jwtTokenString"
-_CACHE_HEADERS = "Cache-Control, If-None-Match"
+_CACHE_HEADERS = "Cache-Control"
 _LONGEST_NAMESPACES = 500  # characters, in the log line
 _LONGEST_PATH = 200  # characters of what a caller sent, in an error's text
 
@@ -65,7 +67,10 @@ _LONGEST_PATH = 200  # characters of what a caller sent, in an error's text
 class Call:
     """One authenticated and parsed call of an action."""
 
-    __slots__ = ("_caller", "_exchange", "_request_view", "body", "conditions", "digest", "form", "size", "writes")
+    __slots__ = (
+        "_caller", "_exchange", "_request_view", "body", "columns", "conditions", "continued", "digest", "expected",
+        "form", "media", "size", "writes",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -73,7 +78,7 @@ class Call:
         body: Document,
         caller: Caller,
         request_view: RequestView,
-        form: Format,
+        media: Media,
         *,
         size: int = 0,
     ) -> None:
@@ -83,10 +88,14 @@ class Call:
         self._caller = caller
         self._request_view = request_view
         self.body = body
-        self.form: Format = form
+        self.media = media
+        self.form: Format = media.form
         self.size = size
+        self.columns: Sequence[str] = ()
         self.conditions = 0
         self.digest = b""
+        self.continued: Continued | None = None
+        self.expected: Expected | None = None
 
     async def typed[R: Request](self, kind: type[R]) -> R:
         """Return the body as this kind of request; raise if it asks for too much or for what is refused."""
@@ -111,6 +120,11 @@ class Call:
         self.writes = True
         if self._exchange.departure is not None:
             self._exchange.departure.tell(None)
+
+    def tabulate(self, columns: Sequence[str], projection: Document) -> None:
+        """Name the columns, if the reply is a table: those that are asked for, else those of the projection."""
+        if self.media.shape == "rows":
+            self.columns = tables.named(columns, projection)
 
     async def operations(self, request: BulkWrite) -> list[Operation]:
         """Return the operations of a request, each refused as the action that it would be by itself, or together."""
@@ -154,7 +168,7 @@ class Call:
 
         def opened(action: str, own: Options) -> Access:
             view = self._request_view.of(action)
-            return open_uncached(service, request.with_options(action, own), self._caller, view, self.form)
+            return open_uncached(service, request.with_options(action, own), self._caller, view, Wanted(self.form))
 
         target = service.clients.collection(request.data_source, request.database, request.collection)
         writing = Bulk(
@@ -184,8 +198,11 @@ class Call:
             exchange.line.namespace = ", ".join(asked.namespaces)[:_LONGEST_NAMESPACES]
 
     async def on_terms(self, action: "Action", terms: Terms) -> Reply:
-        """Do a write on the terms of its caller."""
+        """Do a write on the terms of its caller; raise InvalidParameterError if it cannot be part of a transaction."""
+        if not action.can_be_undone:
+            raise InvalidParameterError(f"{action.name} cannot be undone, so it takes none of {TERMS}")
         exchange = self._exchange
+        self.expected = terms.expected
         request = sha256(f"{action.name} {self.form} ".encode() + self.digest).digest()
         writing = TermedWrite(terms, exchange.service, self._caller, self.body, request)
         reply = await writing.reply(lambda: action.handle(self), exchange.departure)
@@ -196,22 +213,44 @@ class Call:
         """Return the call of an action that is part of this one; raise NotCallableError if it could not be called."""
         view = self._request_view.of(action)
         self._refuse_uncallable(view)
-        return Call(self._exchange, body, self._caller, view, form, size=self.size)
+        return Call(self._exchange, body, self._caller, view, Media(form), size=self.size)
+
+    async def page(self, request: Request, asked: Asked) -> Page:
+        """Return the batch that a call with a cursor is to reply."""
+        return await Cursors(self._exchange.service, self._caller).page(request, self.body, asked, self.continued)
+
+    async def more(self, request: GetMore, actions: "Mapping[str, Action]") -> Reply:
+        """Go on with one of these actions, as if it were called anew with what stands in the cursor."""
+        continued = await Cursors(self._exchange.service, self._caller).opened(request)
+        part = self.part(continued.action, continued.body, self.form)
+        part.continued, part.media = continued, self.media
+        reply = await actions[continued.action].handle(part)
+        self.columns = part.columns
+        return reply
 
     def access(self, request: Request) -> "Opening[Access]":
-        """Give what the caller may do to the collection that a request names, as soon as a connection is left for it.
+        """Give what the caller may do to the collection that a request names, as `opened` does."""
+        return self.opened(request, open_access)
+
+    def opened[T](
+        self, request: Request, open_: Callable[[Service, Request, Caller, RequestView, Wanted], T]
+    ) -> "Opening[T]":
+        """Give what is opened to the caller for a request, as soon as a connection is left for it.
 
         Raise OverloadedError if none is left in time.
         """
         exchange = self._exchange
-        access = open_access(exchange.service, request, self._caller, self._request_view, self.form)
-        return Opening(access, exchange.service.clients.places(request.data_source), exchange.departure)
+        wanted = Wanted(self.form, self.media.shape != "object", self.expected)
+        opened = open_(exchange.service, request, self._caller, self._request_view, wanted)
+        return Opening(opened, exchange.service.clients.places(request.data_source), exchange.departure)
 
 
 class Action(NamedTuple):
     """An action: its name in paths and in the log, what it does, whether it only reads, the status of its success.
 
-    Replies to what only reads can be cached, and get a tag then. What is stored may be read to BSON at once.
+    Replies to what only reads can be cached, and get a tag then. What is stored may be read to BSON at once. What
+    returns documents may do so in lines or rows, and what writes one document takes If-Match. No transaction has a
+    part that cannot be undone.
     """
 
     name: str
@@ -219,6 +258,18 @@ class Action(NamedTuple):
     reads: bool
     success: HTTPStatus
     stores: Stored | None = None
+    lists: bool = False
+    changes_one: bool = False
+    can_be_undone: bool = True
+
+
+class More(TypedDict, total=False):
+    """What only some actions do: see Action."""
+
+    stores: Stored
+    lists: bool
+    changes_one: bool
+    can_be_undone: bool
 
 
 class Actions(func.Blueprint):
@@ -232,12 +283,12 @@ class Actions(func.Blueprint):
         """The actions that an action of this blueprint may be made of."""
 
     def action(
-        self, name: str, *, reads: bool, success: HTTPStatus = HTTPStatus.OK, stores: Stored | None = None
+        self, name: str, *, reads: bool, success: HTTPStatus = HTTPStatus.OK, **more: Unpack[More]
     ) -> Callable[[Handler], Function]:
         """Make an Azure Function of a handler: the one decorator of ours, directly above def and below @bp.route."""
 
         def decorate(handle: Handler) -> Function:
-            made = self.by_name[name] = Action(name, handle, reads, success, stores)
+            made = self.by_name[name] = Action(name, handle, reads, success, **more)
             # the platform matches routes without regard to case, Atlas did not
             is_exact = re.compile(rf"/app/[^/]+/endpoint/data/[^/]+/action/{name}/?").fullmatch
 
@@ -303,22 +354,13 @@ async def _run(exchange: Exchange, action: Action, source: str | None) -> func.H
         deadline.refuse_late()
         if action.reads:
             deadline.end_at(exchange.departure)
-        terms = None if action.reads else terms_of(req.headers)
+            refuse_condition(req.headers)
+        terms = None if action.reads else terms_of(req.headers, changes_one=action.changes_one)
         reply = await (action.handle(call) if terms is None else call.on_terms(action, terms))
+        if call.columns:
+            reply = reply._replace(parts=await turns.taken(tables.table(reply.parts, call.columns)))
     exchange.line.documents = reply.documents
-    is_large = reply.size >= large_bodies.LARGE
-    media = replies.CONTENT_TYPES[call.form]
-    response = (
-        PartedResponse(reply.parts, status_code=action.success, headers=exchange.headers, mimetype=media)
-        if is_large
-        else func.HttpResponse(reply.body, status_code=action.success, headers=exchange.headers, mimetype=media)
-    )
-    if action.reads and not call.writes and exchange.line.namespace in service.settings.cached:
-        if_none_match = req.headers.get("if-none-match", "")
-        if is_large:
-            return await asyncio.to_thread(etags.tagged, response, if_none_match)
-        return etags.tagged(response, if_none_match)
-    return response
+    return await response(exchange, reply, call.media, action.success, reads=action.reads and not call.writes)
 
 
 async def _call(exchange: Exchange, action: Action, source: str | None) -> Call:
@@ -334,16 +376,12 @@ async def _call(exchange: Exchange, action: Action, source: str | None) -> Call:
     view = RequestView(req, action.name, address)
     if not caller.is_system:
         _refuse_uncallable(app, Expansions(caller.user, view))
-    if "content-encoding" in req.headers:
-        encoding, limit = req.headers["content-encoding"], service.settings.max_body_bytes
-        body = await decoded(body, encoding, limit, exchange.share)
-    if len(body) >= large_bodies.LARGE:
-        await exchange.share.work_on(await turns.taken(memory_of(body)))
+    body = await decoded_body(exchange, body)
     document = await document_in(body, service, action.stores)
     if source is not None and document.get("dataSource") is None:
         document["dataSource"] = source
-    form = reply_format(req.headers.get("accept"), service.settings, app)
-    call = Call(exchange, document, caller, view, form, size=len(body))
+    media = reply_media(req.headers.get("accept"), service.settings, app, lists=action.lists)
+    call = Call(exchange, document, caller, view, media, size=len(body))
     if "idempotency-key" in req.headers:
         digested = sha256(body) if len(body) < large_bodies.LARGE else await asyncio.to_thread(sha256, body)
         call.digest = digested.digest()

@@ -8,7 +8,9 @@ from shared import turns
 from shared.documents import ejson, large_bodies, stored_bodies
 from shared.documents.ejson import Document
 from shared.documents.stored import Stored
+from shared.endpoint.content_encoding import decoded
 from shared.errors import BodyTooLargeError, InvalidJSONError, LengthRequiredError
+from shared.guard.complexity import memory_of
 
 if TYPE_CHECKING:
     from shared.endpoint.http import Exchange
@@ -34,6 +36,16 @@ def refuse_body(exchange: "Exchange") -> None:
         raise BodyTooLargeError(f"request body too large: the limit is {limit} bytes")
     if not size and exchange.is_whole and "chunked" in req.headers.get("transfer-encoding", "").lower():
         raise LengthRequiredError("request body must be sent with a Content-Length")
+
+
+async def decoded_body(exchange: "Exchange", body: bytes) -> bytes:
+    """Return a body without its Content-Encoding, as soon as there is memory for what it holds."""
+    headers, limit = exchange.request.headers, exchange.service.settings.max_body_bytes
+    if "content-encoding" in headers:
+        body = await decoded(body, headers["content-encoding"], limit, exchange.share)
+    if len(body) >= large_bodies.LARGE:
+        await exchange.share.work_on(await turns.taken(memory_of(body)))
+    return body
 
 
 async def document_in(body: bytes, service: "Service", stores: Stored | None = None) -> Document:

@@ -26,7 +26,7 @@ __all__ = ["ALL_METHODS", "CLIENT_ROUTE", "Answer", "ClientCall", "client_functi
 
 CLIENT_ROUTE = "api/client/v2.0/"
 MAX_BODY_BYTES = 64 * 1024
-_ALLOWED_HEADERS = "Authorization, Content-Type, Accept"
+ALLOWED_HEADERS = "Authorization, Content-Type, Accept"
 
 type Answer = tuple[HTTPStatus, Mapping[str, Any] | list[Any]]
 """What is answered: where there is nothing to say, an empty object, because the SDKs parse every body."""
@@ -119,7 +119,7 @@ async def _answer(exchange: Exchange, methods: tuple[str, ...], handle: ClientHa
     req = exchange.request
     exchange.refuse_other_app(req.route_params.get("app_id"))
     if req.method == "OPTIONS":
-        return exchange.preflight(", ".join([*methods, "OPTIONS"]), _ALLOWED_HEADERS)
+        return exchange.preflight(", ".join([*methods, "OPTIONS"]), ALLOWED_HEADERS)
     if req.method not in methods:
         raise MethodNotAllowedError("method not allowed", methods)
     with driver_call(exchange.service.settings.mongo_db_timeout_ms, exchange.arrived) as deadline:

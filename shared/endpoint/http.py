@@ -37,6 +37,9 @@ NO_CONTEXT: func.Context = None  # type: ignore[assignment]  # outside Azure's w
 HEADERS: Mapping[str, str] = {"Vary": "Origin"}
 """The headers that every response has."""
 
+EXPOSED = "ETag, Dozen-Truncated, Dozen-Cursor, Idempotent-Replayed, Dozen-Dry-Run, Preference-Applied"
+"""The headers of replies that a page may read, beside those that any page may."""
+
 type Function = Callable[..., Awaitable[func.HttpResponse]]
 """Takes the request, and from Azure's worker the context, which must be annotated as just that."""
 
@@ -238,4 +241,4 @@ def _cors(headers: Mapping[str, str], settings: Settings, app: App | None) -> di
     allowed = settings.allowed_origins or (app.allowed_request_origins if app else frozenset())
     if (allowed and origin not in allowed) or not origin.isascii():  # no browser sends it, and it would be sent back
         raise OriginRefusedError("origin not allowed")
-    return {"Access-Control-Allow-Origin": origin}
+    return {"Access-Control-Allow-Origin": origin, "Access-Control-Expose-Headers": EXPOSED}

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from shared.access.cached import invalidating
 from shared.access.protocol import Reply
+from shared.access.tags import Expected
 from shared.admission import Departure
 from shared.auth.accounts import Caller
 from shared.documents.ejson import Document
+from shared.endpoint import etags
 from shared.endpoint.openings import Opening
 from shared.errors import InvalidParameterError, KeyReusedError, TooManyAffectedError
 from shared.mongo import concerns
@@ -20,10 +22,9 @@ from shared.options import Options
 if TYPE_CHECKING:
     from shared.service import Service
 
-TERMS = "Idempotency-Key, Dozen-Max-Affected, Dozen-Dry-Run, Prefer"
+TERMS = "Idempotency-Key, Dozen-Max-Affected, Dozen-Dry-Run, Prefer, If-Match"
 """The headers of a request."""
 
-_EXPOSED = "Idempotent-Replayed, Dozen-Dry-Run, Preference-Applied"  # those of its reply
 _NAMES = ("database", "collection")
 _KEY = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]{0,253}[\x21-\x7e])?")
 _COUNT = re.compile(r"[0-9]{1,18}")
@@ -37,14 +38,20 @@ class Terms(NamedTuple):
     most: int | None
     is_dry: bool
     is_preferred: bool
+    expected: Expected | None
 
 
-def terms_of(headers: Mapping[str, str]) -> Terms | None:
-    """Return the terms in a request's headers, None if there are none; raise for those that cannot be kept."""
+def terms_of(headers: Mapping[str, str], *, changes_one: bool) -> Terms | None:
+    """Return the terms in a write's headers, None if there are none; raise for those that cannot be kept."""
     key, most = headers.get("idempotency-key"), headers.get("dozen-max-affected")
     dry, prefer = headers.get("dozen-dry-run"), headers.get("prefer")
-    if key is None and most is None and dry is None and prefer is None:
+    if_match = headers.get("if-match")
+    if "if-none-match" in headers:
+        raise InvalidParameterError("If-None-Match is for reads")
+    if key is None and most is None and dry is None and prefer is None and if_match is None:
         return None
+    if if_match is not None and not changes_one:
+        refuse_condition(headers)
     if key is not None and not _KEY.fullmatch(key):
         raise InvalidParameterError("Idempotency-Key must be 1 to 255 printable characters of ASCII")
     if dry is not None and dry.lower() not in {"true", "false"}:
@@ -52,13 +59,22 @@ def terms_of(headers: Mapping[str, str]) -> Terms | None:
     preferred = None if prefer is None else _preferred(prefer)
     counts = [_count(name, text) for name, text in (("Dozen-Max-Affected", most), ("Prefer: max-affected", preferred))]
     given = [each for each in counts if each is not None]
-    terms = Terms(key, min(given, default=None), dry is not None and dry.lower() == "true", preferred is not None)
-    return terms if terms.key or given or terms.is_dry else None
+    expected = None if if_match is None else etags.expected(if_match)
+    is_dry = dry is not None and dry.lower() == "true"
+    if not (key or given or is_dry or expected):
+        return None
+    return Terms(key, min(given, default=None), is_dry, preferred is not None, expected)
+
+
+def refuse_condition(headers: Mapping[str, str]) -> None:
+    """Raise InvalidParameterError for If-Match where no document is met that could have another tag."""
+    if "if-match" in headers:
+        raise InvalidParameterError("If-Match is for an action that changes or deletes one document")
 
 
 def refuse_terms(headers: Mapping[str, str]) -> None:
     """Raise InvalidParameterError for terms of what is not done in a transaction."""
-    if terms_of(headers) is not None:
+    if terms_of(headers, changes_one=False) is not None:
         raise InvalidParameterError(f"'pipeline': no transaction has $out or $merge, so they take none of {TERMS}")
 
 
@@ -105,7 +121,7 @@ class TermedWrite:
     @property
     def headers(self) -> dict[str, str]:
         """What the reply says of the terms."""
-        made = {"Access-Control-Expose-Headers": _EXPOSED}
+        made = {}
         if self._is_replayed:
             made["Idempotent-Replayed"] = "true"
         if self._terms.is_dry:
@@ -140,7 +156,7 @@ class TermedWrite:
         if stored is not None:
             if stored.request != self._request:
                 raise KeyReusedError("the Idempotency-Key was sent with another request before")
-            return Reply([stored.body], stored.documents)
+            return Reply([stored.body], stored.documents, headers=stored.headers)
         reply = await act()
         self._refuse_many(reply.documents if reply.affected is None else reply.affected)
         if self._terms.is_dry:
@@ -148,7 +164,7 @@ class TermedWrite:
         if self._stores:
             if reply.size > _MOST_STORED:
                 raise InvalidParameterError(f"a reply to an Idempotency-Key must have at most {_MOST_STORED} bytes")
-            storing = StoredReply(self._request, reply.body, reply.documents or 0)
+            storing = StoredReply(self._request, reply.body, reply.documents or 0, reply.headers)
             await self._service.replies.put(source, self._name, storing)
         return reply
 

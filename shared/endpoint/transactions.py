@@ -9,7 +9,7 @@ import bson
 from bson.errors import BSONError
 from pymongo.errors import PyMongoError
 
-from shared.access.protocol import Reply
+from shared.access.protocol import TRUNCATED, Reply
 from shared.documents import ejson, large_bodies, pointers, replies
 from shared.documents.ejson import Document
 from shared.documents.pointers import Pointer, PointerError
@@ -110,7 +110,9 @@ class Transaction:
             made.append(reply)
         parts = [part for reply in made for part in (b",", *reply.parts)]
         written = [each for each, operation in zip(made, self._operations, strict=True) if not operation.action.reads]
-        return Reply([b'{"replies":[', *parts[1:], b"]}"], _documents(made), affected=_documents(written))
+        return Reply(
+            [b'{"replies":[', *parts[1:], b"]}"], _documents(made), affected=_documents(written), headers=_cut(made)
+        )
 
     def _operation(self, place: int, given: Any, actions: Mapping[str, "Action"]) -> Operation:
         if type(given) is not dict:
@@ -138,6 +140,13 @@ class Transaction:
         most = self._service.settings.max_transaction_bytes
         if size > most:
             raise InvalidParameterError(f"the transaction is too large: MAX_TRANSACTION_BYTES allows {most}")
+
+
+def _cut(made: Sequence[Reply]) -> dict[str, str]:
+    """Return what is said of replies that a limit cut, and which operations they are of."""
+    said = [(each.headers.get(TRUNCATED), place) for place, each in enumerate(made)]
+    texts = [f"{text};operation={place}" for text, place in said if text is not None]
+    return {TRUNCATED: ", ".join(texts)} if texts else {}
 
 
 def _documents(made: Sequence[Reply]) -> int:

@@ -31,11 +31,16 @@ class Guard:
 
         A view in system.views could read any other collection; names with `$` stand for commands.
         """
-        name = f"{database}.{collection}"
+        name = f"{database}.{collection}" if collection else database
         if len(database.encode()) > _LONGEST_DATABASE or len(name.encode()) > _LONGEST_NAMESPACE:
             raise InvalidParameterError("the names of the database and the collection are too long")
-        if database.lower() in self._databases or collection.startswith("system.") or "$" in name:
+        if self.closes(database, collection):
             raise NoRuleError(f"no rule exists for namespace '{name}'")
+
+    def closes(self, database: str, collection: str = "") -> bool:
+        """Tell whether a namespace is nobody's to touch, or to know of."""
+        is_closed = database.lower() in self._databases or collection.startswith("system.")
+        return is_closed or "$" in database or "$" in collection
 
     def operators(self, found: Iterable[Found], database: str, *, is_system: bool) -> None:
         """Raise InvalidParameterError or NoRuleError for an operator that is not open, or a namespace that is refused.

@@ -112,6 +112,12 @@ class Clients:
             self._options.put(key, known, _OPTIONS_SECONDS)
         return known
 
+    def forget(self, data_source: str, database: str, name: str) -> None:
+        """Know nothing of what a collection is, as it may be another now."""
+        target = self.collection(data_source, database, name)
+        self._options.pop((id(target.database.client), database, name))
+        self._known_collections.pop((self._settings.data_source_uri(data_source) or "", database, name))
+
     def client(self, uri: str) -> Client:
         """Return the client of a connection string; raise UnavailableError if the driver does not understand it."""
         if uri not in self._clients:

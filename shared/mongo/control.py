@@ -40,6 +40,10 @@ CONFIRMATIONS = "confirmations"
 """{_id, user_id, kind, hash, expires}."""
 
 
+SECRETS = "secrets"
+"""{_id, secret}: what seals cursors where SESSION_SECRET is not set."""
+
+
 class Index(NamedTuple):
     """An index that the service relies on: its keys, and the options that matter."""
 
@@ -123,6 +127,11 @@ class Control:
     def confirmations(self) -> ControlCollection:
         """CONFIRMATIONS."""
         return self.database[CONFIRMATIONS]
+
+    @property
+    def secrets(self) -> ControlCollection:
+        """SECRETS."""
+        return self.database[SECRETS]
 
     async def transaction[T](self, work: Callable[[Session], Awaitable[T]]) -> T:
         """Do work in a transaction, as shared.mongo.deadlines has them."""

@@ -15,6 +15,7 @@ from bson.raw_bson import RawBSONDocument
 from pymongo.asynchronous.command_cursor import AsyncRawBatchCommandCursor
 from pymongo.asynchronous.cursor import AsyncRawBatchCursor
 from pymongo.errors import ConnectionFailure, OperationFailure
+from pymongo.read_concern import ReadConcern
 
 from shared import budget, turns
 from shared.documents.ejson import Document
@@ -41,12 +42,20 @@ if TYPE_CHECKING:
 type RawCursor = AsyncRawBatchCursor[Any] | AsyncRawBatchCommandCursor[Any]
 
 AT_ONCE = 1_000
-"""Documents that are asked for in one reply: the driver makes an object of each, before others have their turn."""
+"""Documents that are asked for in one reply: the driver makes an object of each, before others have their turn.
 
-LIMIT = {"$limit": 50_000}
-"""The stage that cuts off what a pipeline makes, as Atlas did."""
+There may be one more, which tells that there are more than a limit.
+"""
 
+MAX_RESULTS = 50_000
+"""Documents that a reply may have, as with Atlas."""
+
+LIMIT = {"$limit": MAX_RESULTS + 1}
+"""The stage that cuts off what a pipeline makes; one document more tells that there are more."""
+
+_MOST_LISTED = 2**31 - 1
 _OVERLOAD_SECONDS = 0.2  # what the driver waits at most before its own second attempt
+_IN_ONE_REPLY = AT_ONCE + 10  # a batch of a cursor, and what is looked at beside it
 _UNKNOWN_STAGE = 40324
 _BATCH_BYTES = 1024 * 1024
 
@@ -74,7 +83,7 @@ async def find(
     options: Options = NO_OPTIONS,
 ) -> AsyncGenerator[bytes]:
     """Give what matches in batches of concatenated BSON documents; raise if they exceed MAX_READ_BYTES."""
-    if 0 < reading.limit <= AT_ONCE and not options.batch_size and not is_current():
+    if 0 < reading.limit <= _IN_ONE_REPLY and not options.batch_size and not is_current():
         batch = await _only_batch(target, reading, settings, options)
         if batch is not None:
             await _hold(len(batch), len(batch), settings)
@@ -113,6 +122,28 @@ async def distinct(target: Collection, name: str, condition: Document, settings:
     return values
 
 
+async def answer(target: Collection, command: Document, settings: Settings) -> Any:
+    """Return the reply to a command that reads something beside documents, such as a list of indexes."""
+    target = target.with_options(read_concern=ReadConcern())  # most of them take none
+    try:
+        reply, _ = await _run(target, command, settings)
+    except (ConnectionFailure, OperationFailure) as error:
+        await _wait_or_raise(error, target)
+        reply = await _run_again(target, command, settings)
+    await _hold(len(reply.raw), len(reply.raw), settings)
+    return reply
+
+
+async def listed(target: Collection, command: Document, settings: Settings) -> bytes:
+    """Return what a command lists as concatenated documents; raise if it is more than one reply holds."""
+    command["cursor"] = {"batchSize": _MOST_LISTED}
+    reply = await answer(target, command, settings)
+    batch, is_whole = first_batch(bytes(reply["cursor"].raw))
+    if not is_whole:  # MongoDB ends the cursor by itself
+        raise ReadTooLargeError("the list is more than the 16 MB of a reply of MongoDB's")
+    return batch
+
+
 async def batches(cursor: RawCursor, settings: Settings) -> AsyncGenerator[bytes]:
     """Give what a cursor gives; raise if it exceeds MAX_READ_BYTES."""
     size = 0
@@ -148,6 +179,21 @@ async def computed(
         raise
     async with aclosing(_collected(cursor, settings)) as batches_of_them:
         async for batch in batches_of_them:
+            yield batch
+
+
+async def aggregated(
+    target: Collection, settings: Settings, options: Mapping[str, Any], at_once: int, pipeline: list[Document]
+) -> AsyncGenerator[bytes]:
+    """Give what a pipeline makes of a collection, in batches of at most so many documents, 0 for any number."""
+    cursor = await target.aggregate_raw_batches(
+        pipeline,
+        batchSize=min(at_once or AT_ONCE, AT_ONCE),
+        maxTimeMS=left_ms(settings.mongo_db_timeout_ms),
+        **options,
+    )
+    async with aclosing(batches(cursor, settings)) as all_of_them:
+        async for batch in all_of_them:
             yield batch
 
 

@@ -1,5 +1,6 @@
 """Replies to writes with an Idempotency-Key, in the cluster of the documents that these wrote."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -10,7 +11,7 @@ from shared.mongo.deadlines import joining
 from shared.settings import Settings
 
 REPLIES = "replies"
-"""{_id, request, body, documents, expires}: a collection of the control database's name, on every data source."""
+"""{_id, request, body, documents, headers, expires}: a collection of the control database's name, on every source."""
 
 
 class StoredReply(NamedTuple):
@@ -19,6 +20,7 @@ class StoredReply(NamedTuple):
     request: bytes
     body: bytes
     documents: int
+    headers: Mapping[str, str]
 
 
 class Replies:
@@ -41,7 +43,9 @@ class Replies:
     async def find(self, data_source: str, name: bytes) -> StoredReply | None:
         """Return a reply that has not expired; MongoDB deletes others only once a minute."""
         found: Any = await self.collection(data_source).find_one({"_id": name, "expires": {"$gt": datetime.now(UTC)}})
-        return None if found is None else StoredReply(found["request"], found["body"], found["documents"])
+        if found is None:
+            return None
+        return StoredReply(found["request"], found["body"], found["documents"], found.get("headers", {}))
 
     async def put(self, data_source: str, name: bytes, reply: StoredReply) -> None:
         """Store a reply, in place of one that has expired."""

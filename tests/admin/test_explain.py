@@ -32,6 +32,23 @@ async def admin(mongod: Mongod, driver: Any) -> Admin:
     return Admin(mongod.uri)
 
 
+@pytest.mark.parametrize(
+    ("action", "words"),
+    [
+        ("transaction", "operation by operation"),
+        ("listCollections", "explain find"),
+        ("listIndexes", "shows everything"),
+        ("explain", "shows everything"),
+        ("dropCollection", "dozen.json"),
+    ],
+)
+async def test_what_is_decided_in_another_way_is_told(admin: Admin, action: str, words: str) -> None:
+    done = admin("access", "explain", "--user", "5", "--namespace", "shop.notes", "--action", action)
+
+    assert done.returncode == 2
+    assert words in done.stderr
+
+
 @pytest.fixture
 def user(admin: Admin) -> str:
     """The id of a user."""

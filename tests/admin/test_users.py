@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -135,6 +136,25 @@ async def test_an_app_is_checked(admin: Admin, tmp_path: Any) -> None:
     assert good.stdout.endswith("\n0 problems, 0 warnings, 0 unsupported\n")
     assert without.returncode == 2
     assert no_database.returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("administer", "whom"),
+    [(True, "Every caller may"), ({"%%user.type": "normal"}, "Callers for whom 'administer' in dozen.json holds may")],
+    ids=str,
+)
+async def test_the_check_says_whom_an_app_lets_administer(
+    admin: Admin, tmp_path: Path, administer: Any, whom: str
+) -> None:
+    folder = shutil.copytree(ROOT / "tests" / "apps" / "shop", tmp_path / "shop")
+    nobody = admin("app", "check", str(folder))
+    (folder / "dozen.json").write_text(json.dumps({"administer": administer}))
+
+    checked = admin("app", "check", str(folder))
+
+    sentence = "administer the collections of which a role allows everything."
+    assert sentence not in nobody.stdout
+    assert f"\n{whom} {sentence}\n" in checked.stdout
 
 
 async def test_no_name_does_anything_to_the_terminal(admin: Admin, driver: Any) -> None:

@@ -12,9 +12,9 @@ from msgspec.inspect import StructType, type_info
 from shared.endpoint.terms import TERMS
 from shared.operators import Standing
 from shared.options import OPTIONS
-from tests.conftest import ACTION
+from tests.conftest import ACTION, DATABASE
 from tests.hosts import ROOT, Worker
-from tests.test_actions import ACTIONS, KINDS
+from tests.test_actions import ALL, KINDS
 
 PAGE = (ROOT / "docs" / "actions.md").read_text()
 SECTIONS = dict(re.findall(r"^## (\w+)\n(.*?)(?=^## |\Z)", PAGE, re.DOTALL | re.MULTILINE))
@@ -22,6 +22,7 @@ OPTIONS_SECTION = PAGE.partition("## Which options are there?\n")[2]
 CALL = re.compile(r"```sh\n(curl .*?)```\n\n```json\n(.*?)\n```", re.DOTALL)
 TERMS_SECTION = PAGE.partition("## Can a write be sent again, limited or tried?\n")[2]
 EXCHANGE = re.compile(r"```sh\n(curl [^`]*)```\n\n```http\nHTTP/1.1 ([^`]*?)\n\n([^`]*)\n```")
+CURSOR = "AQx…"
 PLACE = {"dataSource", "database", "collection", "options"}
 WHO = {
     Standing.RULED: "everybody", Standing.WHOLE: "who sees everything", Standing.SYSTEM: "system keys",
@@ -29,10 +30,10 @@ WHO = {
 
 
 def test_every_action_has_a_section() -> None:
-    assert SECTIONS.keys() == ACTIONS.keys()
+    assert SECTIONS.keys() == ALL.keys()
 
 
-@pytest.mark.parametrize("action", ACTIONS)
+@pytest.mark.parametrize("action", ALL)
 def test_a_section_lists_the_members_of_the_request(action: str) -> None:
     rows = re.findall(r"^\| `(\w+)` \| [\w ]+ \| (.*) \|$", SECTIONS[action], re.MULTILINE)
     info = type_info(KINDS[action])
@@ -45,7 +46,7 @@ def test_a_section_lists_the_members_of_the_request(action: str) -> None:
     }
 
 
-@pytest.mark.parametrize("action", ACTIONS)
+@pytest.mark.parametrize("action", ALL)
 def test_a_section_lists_the_options_that_the_action_takes(action: str) -> None:
     (line,) = re.findall(r"^Options: (.*)\.$", SECTIONS[action], re.MULTILINE)
 
@@ -61,14 +62,17 @@ def test_every_option_is_described_with_who_may_use_it() -> None:
 
 async def test_the_calls_of_the_page_get_its_replies(worker: Worker, key: str, database: Any) -> None:
     headers = {"apiKey": key, "Content-Type": "application/json"}
+    cursor = ""
     for action, section in SECTIONS.items():
         calls = CALL.findall(section)
         assert calls, action
         for command, reply in calls:
             _, _, url, *words = shlex.split(command.replace("\\\n", " "))
             assert url == f"$URL/{action}"
-            answer = await worker.request("POST", ACTION + action, headers, words[-1].encode())
-            assert (answer.status, in_order(answer.json)) == (ACTIONS[action].success, in_order(json.loads(reply)))
+            answer = await worker.request("POST", ACTION + action, headers, words[-1].replace(CURSOR, cursor).encode())
+            cursor = answer.json.get("cursor", cursor)
+            found = answer.json | ({"cursor": CURSOR} if "cursor" in answer.json else {})
+            assert (answer.status, in_order(found)) == (ALL[action].success, in_order(json.loads(reply)))
 
 
 async def test_the_writes_on_terms_get_the_replies_of_the_page(
@@ -92,5 +96,7 @@ async def test_the_writes_on_terms_get_the_replies_of_the_page(
 
 
 def in_order(reply: dict[str, Any]) -> dict[str, Any]:
-    """Return a reply with its values sorted, whose order is MongoDB's."""
+    """Return a reply with its values sorted, whose order is MongoDB's, and of databases that of the page alone."""
+    if "databases" in reply:
+        return {**reply, "databases": [each for each in reply["databases"] if each["name"] == DATABASE]}
     return {name: sorted(value) if name == "values" else value for name, value in reply.items()}

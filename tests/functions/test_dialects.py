@@ -7,6 +7,7 @@ from base64 import b64encode
 from typing import Any
 
 import pytest
+from bson.objectid import ObjectId
 
 from tests.conftest import ACTION, errors_only
 from tests.hosts import ROOT, Answer, Host, Server
@@ -59,6 +60,28 @@ async def test_a_call_as_azure_documentdb_documents_it(host: Host, key: str, dat
     answer = await post(host, "/data/v1/action/aggregate", headers, pipeline=[{"$match": {"name": "pen"}}])
 
     assert (answer.status, answer.body) == (200, b'{"documents":[{"_id":{"$numberInt":"1"},"name":"pen"}]}')
+
+
+@pytest.mark.both_hosts
+async def test_azure_documentdb_s_actions_tell_what_there_is(host: Host, key: str, database: Any) -> None:
+    await database.items.insert_one({"_id": ObjectId(), "name": "pen"})
+    headers = {"Content-Type": "application/ejson", "Accept": "application/ejson"} | basic("apikey", key)
+    bodies = {
+        "listDatabases": b"{}",
+        "listCollections": b'{"database":"shop"}',
+        "getSchema": b'{"database":"shop","collection":"items"}',
+    }
+
+    answers = {
+        name: await host.request("POST", f"/data/v1/action/{name}", headers, body) for name, body in bodies.items()
+    }
+
+    assert {each.status for each in answers.values()} == {200}
+    listed = answers["listDatabases"].json
+    assert (list(listed), listed["ok"]) == (["databases", "totalSize", "ok"], {"$numberDouble": "1.0"})
+    (items,) = answers["listCollections"].json["collections"]
+    assert list(items) == ["name", "type", "options", "info", "idIndex"]
+    assert answers["getSchema"].body == b'{"_id":{"bsonType":"objectId"},"name":{"bsonType":"string"}}'
 
 
 @pytest.mark.parametrize(

@@ -167,7 +167,7 @@ async def test_what_is_stored_names_no_key_and_nobody(send: Terms, database: Any
 
     (record,) = await driver["dozen"]["replies"].find().to_list()
 
-    assert record.keys() == {"_id", "request", "body", "documents", "expires"}
+    assert record.keys() == {"_id", "request", "body", "documents", "headers", "expires"}
     assert "a-secret-name" not in repr(record)
 
 

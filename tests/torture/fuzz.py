@@ -17,13 +17,16 @@ from bench import machine
 from functions.aggregate import Aggregate
 from functions.count import CountDocuments, EstimatedDocumentCount
 from functions.distinct import Distinct
+from functions.explain import Explain
 from functions.find import Find, FindOne
 from functions.find_one_and import FindOneAndDelete, FindOneAndReplace, FindOneAndUpdate
+from functions.schema import GetSchema
 from shared import turns
 from shared.access.cutting import Cutting, StoredTrimming
 from shared.access.trimming import Trimming
 from shared.documents import ejson
 from shared.documents.distinct import DistinctValues
+from shared.documents.plans import Plan
 from shared.errors import DataAPIError
 from shared.guard.complexity import Complexity
 from shared.guard.refusals import Guard
@@ -62,6 +65,8 @@ REQUESTS: dict[str, type[Request]] = {
     "deleteMany": Delete,
     "deleteOne": Delete,
     "distinct": Distinct,
+    "explain": Explain,
+    "getSchema": GetSchema,
     "estimatedDocumentCount": EstimatedDocumentCount,
     "find": Find,
     "findOne": FindOne,
@@ -206,14 +211,16 @@ class Judge:
                 list(trimming.visible(stored, used, "EJSON"))
         if isinstance(request, Distinct):
             values = DistinctValues(request.field_name)
-            for shown in Cutting(rights).visible(stored, used, "EJSON"):
+            for shown in filter(None, Cutting(rights).visible(stored, used, "EJSON")):
                 turns.at_once(values.add(shown))
             values.array()
         list(StoredTrimming(rights).visible(stored, used, "EJSON"))
 
     def _used(self, request: Any) -> set[Any]:
-        if isinstance(request, Aggregate | EstimatedDocumentCount):
+        if isinstance(request, Aggregate | EstimatedDocumentCount | GetSchema):
             return set()
+        if isinstance(request, Explain):
+            Plan({}).helpful(*request.narrowed)
         uses = field_paths.of_filter(request.filter)
         field_paths.without(request.filter, lambda each: each.is_computed)
         return set(uses.paths)

@@ -182,7 +182,7 @@ def test_every_action_meets_random_requests() -> None:
     assert {case.action for case in cases(2_000, 1)} == {*REQUESTS, TRANSACTION}
 
 
-@pytest.mark.parametrize("name", REQUESTS)
+@pytest.mark.parametrize("name", [name for name in REQUESTS if name in CALLS])
 async def test_a_right_request_is_judged(name: str) -> None:
     case = Case(name, request_body(**CALLS[name], comment="x", maxTimeMS=500), (), "", is_system=True)
 

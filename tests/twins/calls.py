@@ -15,11 +15,12 @@ _PATHS = (
 )  # fmt: skip
 READS = (
     ("findOne", 12), ("find", 30), ("aggregate", 22), ("countDocuments", 8), ("estimatedDocumentCount", 1),
-    ("distinct", 12), ("deleteOne", 3), ("deleteMany", 3), ("findOneAndDelete", 3),
+    ("distinct", 12), ("getSchema", 8), ("explain", 1), ("deleteOne", 3), ("deleteMany", 3), ("findOneAndDelete", 3),
 )  # fmt: skip
 ALL = (
-    ("findOne", 8), ("find", 16), ("aggregate", 14), ("countDocuments", 3), ("distinct", 4), ("updateOne", 22),
-    ("updateMany", 12), ("replaceOne", 7), ("insertOne", 6), ("insertMany", 4), ("deleteOne", 5), ("deleteMany", 4),
+    ("findOne", 8), ("find", 16), ("aggregate", 14), ("countDocuments", 3), ("distinct", 4), ("getSchema", 3),
+    ("explain", 2), ("updateOne", 22), ("updateMany", 12), ("replaceOne", 7), ("insertOne", 6), ("insertMany", 4),
+    ("deleteOne", 5), ("deleteMany", 4),
     ("findOneAndUpdate", 10), ("findOneAndReplace", 4), ("findOneAndDelete", 4), ("bulkWrite", 10), ("transaction", 10),
 )  # fmt: skip
 
@@ -66,6 +67,8 @@ def call(random: Random, pool: Pool, actions: Sequence[tuple[str, int]]) -> Docu
     """Return a call: action, members of its body, and the format of the answer."""
     action = random.choices([name for name, _ in actions], [weight for _, weight in actions])[0]
     body = _with_options(random, pool, _MAKERS[action](random, pool))
+    if action in {"find", "aggregate"} and random.random() < 0.2:
+        body["cursor"] = {"batchSize": random.choice([1, 2, 3])}
     return {"action": action, "form": random.choice(["json", "ejson"]), "body": body}
 
 
@@ -289,6 +292,14 @@ def _transaction(random: Random, pool: Pool) -> Document:
     return {"operations": operations}
 
 
+def _get_schema(random: Random, _pool: Pool) -> Document:
+    return {"detail": random.random() < 0.7, "sampleSize": random.choice([1, 2, 4, 1_000])}
+
+
+def _explain(random: Random, pool: Pool) -> Document:
+    return {"action": "findOne", **_find_one(random, pool)}
+
+
 _MAKERS = {
     "findOne": _find_one,
     "find": _find,
@@ -296,6 +307,8 @@ _MAKERS = {
     "countDocuments": _count_documents,
     "estimatedDocumentCount": _estimated_document_count,
     "distinct": _distinct,
+    "getSchema": _get_schema,
+    "explain": _explain,
     "insertOne": _insert_one,
     "insertMany": _insert_many,
     "updateOne": _update,

@@ -1,6 +1,7 @@
 """The service in this process: an app that can be swapped, and calls from bytes to bytes."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,6 +23,7 @@ DATABASES = ("twin_a", "twin_b")
 COLLECTIONS: dict[str, dict[str, Any] | None] = {"plain": None, "folded": {"locale": "en", "strength": 2}}
 """The collections of both databases by name, each with its default collation."""
 
+_CURSOR = re.compile(rb'(?<=\],)"cursor":"([-\w]+)"(?=}$)')
 _PEOPLE = ("twin_users", "people")
 
 
@@ -46,9 +48,10 @@ class Host:
     async def start(cls, folder: Path, client: AsyncMongoClient[Document]) -> "Host":
         """Store the caller and the empty collections; the environment must name the folder, and MongoDB."""
         key = await prepare(folder, client)
-        from function_app import ACTIONS  # noqa: PLC0415  it reads the environment, and the app's folder
+        from function_app import ACTIONS, CATALOG  # noqa: PLC0415  it reads the environment, and the app's folder
 
-        return cls(folder, key, {name: action for each in ACTIONS for name, action in each.by_name.items()})
+        groups = (*ACTIONS, *CATALOG)
+        return cls(folder, key, {name: action for each in groups for name, action in each.by_name.items()})
 
     def serve(self, collection: str, rules: Document, schema: Document) -> bool:
         """Swap the app for one with these rules of a collection, in both databases; tell whether it can be used."""
@@ -63,12 +66,22 @@ class Host:
             return False
 
     async def call(self, database: str, collection: str, call: Document) -> Answer:
-        """Send a call, of an action with members and the format of its answer."""
+        """Send a call, of an action with members and the format of its answer, and read what it is to its end."""
+        answer = await self._call(database, collection, call)
+        bodies = [answer.body]
+        while (cursor := _CURSOR.search(answer.body)) is not None:
+            more = {"action": "getMore", "form": call["form"], "body": {"cursor": cursor[1].decode()}}
+            answer = await self._call(database, collection, more)
+            bodies.append(answer.body)
+        whole = b"\n".join(_CURSOR.sub(lambda found: b'"cursor":%d' % len(found[1]), each) for each in bodies)
+        return answer._replace(body=whole)
+
+    async def _call(self, database: str, collection: str, call: Document) -> Answer:
         body = {"dataSource": "mongodb-atlas", "database": database, "collection": collection, **call["body"]}
         request = func.HttpRequest(
             "POST",
             f"http://localhost/app/twin-abcde/endpoint/data/v1/action/{call['action']}",
-            headers={"apikey": self._key, "content-type": "application/json", "accept": f"application/{call['form']}"},
+            headers={"apikey": self._key, "accept": f"application/{call['form']}", **call.get("headers", {})},
             body=json_util.dumps(body, json_options=json_util.CANONICAL_JSON_OPTIONS).encode(),
         )
         response = await answer(request, self._actions[call["action"]], "twin-abcde")

@@ -21,6 +21,9 @@ _ACTIONS = (
 )  # fmt: skip
 _OPERATIONS = ("insertOne", "updateOne", "updateOne", "updateMany", "replaceOne", "deleteOne", "deleteMany")
 _RETURNING = ("findOneAndUpdate", "findOneAndReplace", "findOneAndDelete")
+_OF_ONE = frozenset({
+    "updateOne", "replaceOne", "deleteOne", "findOneAndUpdate", "findOneAndReplace", "findOneAndDelete",
+})  # fmt: skip
 _NAMES = ("a", "b", "n", "owner", "team", "deleted", "secret", "made")
 
 
@@ -48,12 +51,18 @@ class Writes:
             action = random.choice(_ACTIONS)
             if action in {"bulkWrite", "transaction"} and case.oracle.queries:
                 continue  # what filters' queries find of what an operation leaves only MongoDB could say
-            yield {"action": action, "form": "ejson", "body": _body(random, case, action)}
+            expects = action in _OF_ONE and random.random() < 0.3
+            yield {"action": action, "form": "ejson", "body": _body(random, case, action), "expects": expects}
 
     async def compare(self, case: Case, call: Document) -> Difference | None:
         """Send a write to one of the databases; return what is not as the model says. It is as before then."""
         matched = [found[0] for found in await self.world.matched(case, 0)]
         expected = Model(case.oracle, case.schema, case.ones, matched).outcome(call)
+        if call.get("expects"):
+            tag = await self._tag(case, call)
+            if tag is None:
+                expected = Outcome(case.ones, None)
+            call = {**call, "headers": {"if-match": tag or "*"}}
         answer = await self.world.call(case, 0, call)
         after = await self.world.stored(case, 0)
         if repr(after) != repr(case.ones):
@@ -71,6 +80,11 @@ class Writes:
         elif expected.counts and any(counts[name] != number for name, number in expected.counts.items()):
             return Difference("counts", answer, expected)
         return None if _same(after, expected) else Difference("stored", after, expected)
+
+    async def _tag(self, case: Case, call: Document) -> str | None:
+        """Return the tag of the document that a write will meet, None if there is none."""
+        asked = {"action": "findOne", "form": "json", "body": {"filter": call["body"]["filter"]}}
+        return (await self.world.call(case, 0, asked)).headers.get("ETag")
 
 
 def _is_full(case: Case) -> bool:

@@ -56,7 +56,7 @@ class Person(NamedTuple):
     access_token: str
     refresh_token: str
 
-    async def __call__(self, action: str, *, accept: str | None = None, **members: Any) -> Answer:
+    async def __call__(self, action: str, /, *, accept: str | None = None, **members: Any) -> Answer:
         """Post an action on shop.orders, or on the collection named, with the access token."""
         headers = {"Authorization": f"Bearer {self.access_token}"} | ({"Accept": accept} if accept else {})
         return await self.host.request(

@@ -67,7 +67,6 @@ async def test_a_condition_that_is_never_true_refuses_every_call(
 @pytest.mark.parametrize(
     ("path", "status"),
     [
-        (f"{CLIENT}/functions/call", 404),
         (f"{CLIENT}/graphql", 404),
         ("/app/shop-abcde/endpoint/hook", 404),
         (f"{CLIENT}/auth/providers/oauth2-google/login", 404),

@@ -19,6 +19,7 @@ CALLS: dict[str, dict[str, Any]] = {
     "countDocuments": {"filter": {"n": 1}},
     "estimatedDocumentCount": {},
     "distinct": {"fieldName": "_id", "filter": {"n": 1}},
+    "getMore": {"cursor": {"filter": {"n": 1}, "cursor": {"batchSize": 1}}},
     "insertOne": {"document": {"_id": "new", "owner": "ANN"}},
     "insertMany": {"documents": [{"_id": "new", "owner": "ANN"}, {"_id": "newer", "owner": "ANN"}]},
     "updateOne": {"filter": {"n": 1}, "update": {"$set": {"m": 1}}},
@@ -46,13 +47,17 @@ CALLS: dict[str, dict[str, Any]] = {
         ]
     },
 }
-"""A call of each action that finds documents where n is 1, or makes some of the owner ANN, who is the caller."""
+"""A call of each action that finds documents where n is 1, or makes some of the owner ANN, who is the caller.
+
+A cursor is that of a find.
+"""
 
 HIDDEN = [{"_id": 0, "owner": "else", "n": 1}, {"_id": 9, "owner": "else", "n": 1}]  # before and behind
 
 every_action = pytest.mark.parametrize("action", ACTIONS.values(), ids=ACTIONS)
 FINDING = {name: action for name, action in ACTIONS.items() if CALLS.get(name, {}).keys() & {"filter", "pipeline"}}
 READING = {name: action for name, action in ACTIONS.items() if action.reads}
+CACHED = {name: action for name, action in READING.items() if "cursor" not in CALLS.get(name, {})}
 
 
 @pytest.fixture
@@ -66,9 +71,12 @@ async def ann(worker: Worker, known: Known, configured: pytest.MonkeyPatch, valk
     return person
 
 
-def members(action: Action, ann: Person) -> dict[str, Any]:
+async def members(action: Action, ann: Person, caller: Any = None) -> dict[str, Any]:
     assert action.name in CALLS, f"add a call of {action.name} to CALLS"
-    return {"collection": "things", **json.loads(json.dumps(CALLS[action.name]).replace("ANN", ann.id))}
+    found = {"collection": "things", **json.loads(json.dumps(CALLS[action.name]).replace("ANN", ann.id))}
+    if "cursor" in found:
+        found["cursor"] = (await (caller or ann)("find", collection="things", **found["cursor"])).json["cursor"]
+    return found
 
 
 async def things(database: Any) -> list[Any]:
@@ -78,13 +86,13 @@ async def things(database: Any) -> list[Any]:
 @every_action
 async def test_what_is_hidden_makes_no_difference(ann: Person, database: Any, valkey: Valkey, action: Action) -> None:
     before = await things(database)
-    alone = await ann(action.name, **members(action, ann))
+    alone = await ann(action.name, **await members(action, ann))
     without = await things(database)
     await database.things.delete_many({})
     await database.things.insert_many([HIDDEN[0], *before, HIDDEN[1]])
     await valkey.client.flushall()
 
-    among = await ann(action.name, **members(action, ann))
+    among = await ann(action.name, **await members(action, ann))
 
     assert (alone.status, among.status, among.body) == (action.success, action.success, alone.body)
     assert sorted(await things(database), key=repr) == sorted(HIDDEN + without, key=repr)
@@ -96,13 +104,13 @@ async def test_without_rules_what_was_hidden_counts(
 ) -> None:
     before = await things(database)
     await database.things.insert_one(HIDDEN[0])
-    bound = await ann(action.name, **members(action, ann))
+    bound = await ann(action.name, **await members(action, ann))
     bound_left = await things(database)
     await database.things.delete_many({})
     await database.things.insert_many([HIDDEN[0], *before])
     await valkey.client.flushall()
 
-    system = await Post(worker, key)(action.name, **members(action, ann))
+    system = await Post(worker, key)(action.name, **await members(action, ann))
 
     assert system.status == action.success
     assert (system.body, await things(database)) != (bound.body, bound_left)
@@ -112,7 +120,7 @@ async def test_without_rules_what_was_hidden_counts(
 async def test_what_reads_is_cached_and_what_writes_is_seen(ann: Person, database: Any, action: Action) -> None:
     before = await things(database)
     found = await ann("find", collection="things")
-    first = await ann(action.name, **members(action, ann))
+    first = await ann(action.name, **await members(action, ann))
     after = await things(database)
     await database.things.update_many({}, {"$set": {"n": 2}})
     again = await ann("find", collection="things")
@@ -120,14 +128,14 @@ async def test_what_reads_is_cached_and_what_writes_is_seen(ann: Person, databas
     assert (before == after) is action.reads, "say truly whether the action reads"
     assert ("etag" in first.headers) is action.reads
     assert (again.body == found.body) is action.reads
-    if action.reads:
-        assert (await ann(action.name, **members(action, ann))).body == first.body
+    if action.name in CACHED:
+        assert (await ann(action.name, **await members(action, ann))).body == first.body
 
 
 @pytest.mark.parametrize("action", READING.values(), ids=READING)
 async def test_no_action_is_answered_with_the_reply_of_another(ann: Person, valkey: Valkey, action: Action) -> None:
     shared = {name: value for call in CALLS.values() for name, value in call.items() if name in {"filter", "pipeline"}}
-    body = members(action, ann) | shared | {"limit": 1}
+    body = await members(action, ann) | shared | {"limit": 1}
     alone = (await ann(action.name, **body)).body
     await valkey.client.flushall()
     for other in READING.keys() - {action.name}:
@@ -141,17 +149,17 @@ async def test_no_action_is_answered_with_the_reply_of_another(ann: Person, valk
     [{"comment": "x"}, {"readConcern": {"level": "local"}}, {"readPreference": "primaryPreferred"}],
     ids=str,
 )
-@pytest.mark.parametrize("action", READING.values(), ids=READING)
+@pytest.mark.parametrize("action", CACHED.values(), ids=CACHED)
 async def test_no_call_is_answered_with_the_reply_to_other_options(
     ann: Person, database: Any, action: Action, options: dict[str, Any]
 ) -> None:
-    plain = await ann(action.name, **members(action, ann))
+    plain = await ann(action.name, **await members(action, ann))
     await database.things.delete_many({})
 
-    other = await ann(action.name, **members(action, ann), **options)
+    other = await ann(action.name, **await members(action, ann), **options)
 
     assert other.body != plain.body
-    assert (await ann(action.name, **members(action, ann))).body == plain.body
+    assert (await ann(action.name, **await members(action, ann))).body == plain.body
 
 
 @pytest.mark.parametrize("is_bound", [True, False], ids=["ruled", "full"])
@@ -161,7 +169,8 @@ async def test_a_line_is_logged_with_a_number_of_documents(
 ) -> None:
     caplog.set_level("INFO", "dozen")
 
-    await (ann if is_bound else Post(worker, key))(action.name, **members(action, ann))
+    caller = ann if is_bound else Post(worker, key)
+    await caller(action.name, **await members(action, ann, caller))
 
     line = [each for each in map(json.loads, caplog.messages) if each["message"] == "request"][-1]
     assert (line["operation"], type(line["documents"])) == (action.name, int)

@@ -11,6 +11,7 @@ from pymongo import AsyncMongoClient
 
 from shared.access.full import FullAccess
 from shared.access.opening import RuledAccess
+from shared.access.protocol import Wanted
 from shared.documents.ejson import Document
 from shared.errors import DataAPIError
 from shared.mongo.clients import RAW, SIMPLE, Clients, Options
@@ -95,7 +96,7 @@ class Place(NamedTuple):
     async def _answers(self, rules: Document, stored: list[Document], readings: list[Reading]) -> list[list[Any]]:
         await self.items.delete_many({})
         await self.items.insert_many(stored)
-        full = FullAccess(self.items, Settings(), "EJSON", None)
+        full = FullAccess(self.items, Settings(), Wanted("EJSON"), None)
         rights = compile_ruleset(rules, Constants(), Report()).rights(EXPANSIONS)
         accesses = [kind(full, rights, None, EXPANSIONS, _simple) for kind in (RuledAccess, Checked)]
         return [
@@ -153,7 +154,9 @@ async def test_a_collation_that_is_not_known_yet_shows_no_more(database: Any, li
     clients = Clients(Settings())
 
     async def said() -> bytes:
-        access = RuledAccess(FullAccess(items, Settings(), "JSON", None), rights, None, EXPANSIONS, clients.options)
+        access = RuledAccess(
+            FullAccess(items, Settings(), Wanted("JSON"), None), rights, None, EXPANSIONS, clients.options
+        )
         return (await access.find(Reading({}, {}, None, limit))).body
 
     await database["items"].insert_many([{"_id": 1, "owner": "ann", "n": 1}, {"_id": 2, "owner": "ANN", "n": 2}])

@@ -11,7 +11,7 @@ import pytest
 from shared.access.cutting import Sighting, StoredTrimming
 from shared.access.full import FullAccess
 from shared.access.opening import RuledAccess
-from shared.access.protocol import Reply
+from shared.access.protocol import Reply, Wanted
 from shared.access.trimming import Trimming
 from shared.mongo.clients import RAW, Clients
 from shared.requests import Reading
@@ -42,7 +42,7 @@ async def test_a_limit_means_the_same_whether_rules_apply_or_not(
     await database.items.insert_many(DOCUMENTS)
     expansions = Expansions({"id": "u1"})
     rules = compile_ruleset({"roles": [role]}, Constants(), Report())
-    full = FullAccess(database.get_collection("items", codec_options=RAW), Settings(), "JSON", None)
+    full = FullAccess(database.get_collection("items", codec_options=RAW), Settings(), Wanted("JSON"), None)
     clients = Clients(Settings())
     reading = Reading({}, {}, [("n", 1)], limit=limit, skip=skip)
 
@@ -55,7 +55,7 @@ async def test_a_limit_means_the_same_whether_rules_apply_or_not(
 async def test_others_have_their_turn_while_many_documents_are_decided_on(database: Any, trims: Any) -> None:
     expansions = Expansions({"id": "u1"})
     rights = compile_ruleset({"roles": [BY_DOCUMENT]}, Constants(), Report()).rights(expansions)
-    full = FullAccess(database.get_collection("items", codec_options=RAW), Settings(), "JSON", None)
+    full = FullAccess(database.get_collection("items", codec_options=RAW), Settings(), Wanted("JSON"), None)
     access = RuledAccess(full, rights, None, expansions, Clients(Settings()).options)
     batch = bson.encode({"n": 1, "text": "x" * 1_000}) * 1_000
     turns = 0

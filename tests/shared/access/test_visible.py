@@ -14,6 +14,7 @@ from bson.timestamp import Timestamp
 
 from shared.access.full import FullAccess
 from shared.access.opening import RuledAccess
+from shared.access.protocol import Wanted
 from shared.errors import DeniedWriteError, InvalidParameterError
 from shared.mongo.clients import RAW, Clients
 from shared.requests import Reading
@@ -44,7 +45,7 @@ class Seen(NamedTuple):
     def through(self, *roles: dict[str, Any], filters: Any = ()) -> RuledAccess:
         source = {"roles": list(roles), "filters": list(filters)}
         rules = compile_ruleset(source, Constants(), Report())
-        full = FullAccess(self.collection.with_options(codec_options=RAW), Settings(), "JSON", None)
+        full = FullAccess(self.collection.with_options(codec_options=RAW), Settings(), Wanted("JSON"), None)
         return RuledAccess(full, rules.rights(EXPANSIONS), None, EXPANSIONS, Clients(Settings()).options)
 
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from shared.app.files import AppError, FileFinding
 from shared.app.reading import load
+from shared.rules.expressions import Expansions, holds
 from tests.depth import examples
 from tests.shared.app.test_loading import DATA_API, FILES, ORDERS, PROVIDERS, SCHEMA, SECRETS, SHOP
 
@@ -401,3 +402,36 @@ def test_mistakes_apart_are_all_found(folder: Path) -> None:
         "roles[0].name", "roles[0].apply_when.a", "roles[0].fields", "roles[1].read",
         "properties.a.bsonType", "properties.b.minimum",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("content", "level", "place"),
+    [
+        pytest.param({"administer": 1}, "problem", "administer", id="no expression"),
+        pytest.param({"administer": {"%%root.n": 1}}, "problem", "administer", id="a document"),
+        pytest.param({"administer": ASKED}, "unsupported", "administer", id="a function"),
+        pytest.param({"administers": True}, "warning", "administers", id="misspelled"),
+        pytest.param("[]", "problem", "", id="no object"),
+        pytest.param("{", "problem", "", id="no JSON"),
+    ],
+)
+def test_what_is_wrong_with_dozen_json_is_found(folder: Path, content: Any, level: str, place: str) -> None:
+    write(folder, "dozen.json", content)
+
+    made = [each for each in found(folder) if each.file == "dozen.json"]
+
+    assert [(each.level, each.path.partition(".")[0]) for each in made] == [(level, place)]
+
+
+@pytest.mark.parametrize(
+    "content", [{}, {"administer": None}, {"administer": False}, {"administer": ASKED}, None], ids=str
+)
+def test_without_a_word_nobody_may_administer(folder: Path, content: Any) -> None:
+    (folder / "dozen.json").unlink()
+    if content is not None:
+        write(folder, "dozen.json", content)
+
+    administer = load(folder, SECRETS).administer
+
+    assert administer is not None
+    assert not holds(administer, Expansions({"id": "1"}).context())

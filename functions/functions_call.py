@@ -1,0 +1,78 @@
+"""functions/call: MongoDB as the SDKs of App Services call it, for users who are logged in."""
+
+from collections.abc import Iterable, Mapping
+from contextlib import nullcontext
+from http import HTTPStatus
+
+import azure.functions as func
+
+from shared.auth.sent_once import bearer_token
+from shared.endpoint.accept import Media
+from shared.endpoint.actions import Action, Actions, Call
+from shared.endpoint.addresses import client_address
+from shared.endpoint.bodies import decoded_body, document_in, may_be_large, refuse_body
+from shared.endpoint.client import ALL_METHODS, ALLOWED_HEADERS, CLIENT_ROUTE
+from shared.endpoint.http import NO_CONTEXT, Exchange, respond
+from shared.endpoint.request_view import RequestView
+from shared.endpoint.responses import response
+from shared.endpoint.service_calls import service_call
+from shared.endpoint.terms import TERMS, terms_of
+from shared.errors import CommandFailedError, InvalidParameterError, InvalidSessionError, MethodNotAllowedError
+from shared.mongo.deadlines import driver_call
+
+_NAME = "functionsCall"
+_RESULT = Media("JSON")  # the type that SDKs parse
+_VALUES = Media("EJSON")  # and what they expect in it
+
+
+def blueprint(groups: Iterable[Actions]) -> func.Blueprint:
+    """Return the function, whose methods come to these actions."""
+    actions = {name: action for group in groups for name, action in group.by_name.items()}
+    bp = func.Blueprint()
+
+    async def functions_call(req: func.HttpRequest, context: func.Context = NO_CONTEXT) -> func.HttpResponse:
+        """Answer the result of a method of a data source, as canonical Extended JSON."""
+
+        async def work(exchange: Exchange) -> func.HttpResponse:
+            with exchange.service.full_collections if may_be_large(req) else nullcontext():
+                try:
+                    return await _answer(exchange, actions)
+                except CommandFailedError as error:
+                    if "E11000" not in str(error):
+                        raise
+                    raise CommandFailedError(f"Duplicate key error: {error}") from error  # what programs look for
+
+        return await respond(req, context, _NAME, work)
+
+    functions_call.__name__ = _NAME
+    bp.route(CLIENT_ROUTE + "app/{app_id}/functions/call", methods=ALL_METHODS)(functions_call)
+    return bp
+
+
+async def _answer(exchange: Exchange, actions: Mapping[str, Action]) -> func.HttpResponse:
+    req, service = exchange.request, exchange.service
+    exchange.refuse_other_app(req.route_params.get("app_id"))
+    if req.method == "OPTIONS":
+        return exchange.preflight("POST, OPTIONS", ALLOWED_HEADERS)
+    if req.method != "POST":
+        raise MethodNotAllowedError("method not allowed")
+    refuse_body(exchange)
+    with driver_call(service.settings.mongo_db_timeout_ms, exchange.arrived) as deadline:
+        token = bearer_token(req.headers.get("authorization", ""))
+        if not token:
+            raise InvalidSessionError("must authenticate first")
+        caller = await service.sessions.caller(token)
+        exchange.line.caller = caller.id
+        body = await decoded_body(exchange, await exchange.body(service.settings.max_body_bytes))
+        asked = service_call(await document_in(body, service))
+        action = actions[asked.action]
+        exchange.line.operation = action.name
+        deadline.refuse_late()
+        if action.reads:
+            deadline.end_at(exchange.departure)
+        elif terms_of(req.headers, changes_one=action.changes_one) is not None:
+            raise InvalidParameterError(f"functions/call does not take {TERMS}")
+        view = RequestView(req, action.name, client_address(req.headers, service.settings.trusted_proxies))
+        reply = await action.handle(Call(exchange, asked.body, caller, view, _VALUES, size=len(body)))
+    exchange.line.documents = reply.documents
+    return await response(exchange, asked.result_of(reply), _RESULT, HTTPStatus.OK, reads=False)

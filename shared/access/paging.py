@@ -1,0 +1,308 @@
+"""The documents of one reply of a cursor: those behind a position, up to the size of a batch.
+
+MongoDB says what it sorts each document by, in a member that no caller sees. Of computed documents it does not: what
+these are sorted by follows from themselves, as long as texts are compared byte by byte.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import aclosing
+from typing import NamedTuple
+
+from bson.raw_bson import RawBSONDocument
+
+from shared.access.continuation import Key, Position, SortKeys
+from shared.access.cutting import Visible
+from shared.access.placing import MARK, NOT_UNIQUE, Found, KeyOf, is_equal, is_together, mark_of, ordered, without_last
+from shared.documents import order, replies
+from shared.documents.ejson import Document
+from shared.documents.elements import ARRAY, Element, document_of, elements, identity, pieces, spans, split, wrapped
+from shared.documents.order import members, rank, sort_key
+from shared.errors import InvalidParameterError
+from shared.mongo import reads
+from shared.mongo.clients import Collection
+from shared.options import Options
+from shared.requests import Reading, Sort
+from shared.settings import Settings
+
+_VALUES = "dozen_sort_values"
+_ID, _HEADER = b"_id", 4
+_BESIDES = 3  # the document of the position, one to see whether there are more, one whose equals may be cut off
+_GROWTH = 4
+_SMALLEST_BATCH = 32
+_MADE_OTHERWISE = frozenset({order.TEXT, order.DOCUMENTS, order.ARRAYS})
+"""The types whose sort keys are not what is stored where a collation compares texts."""
+
+_COLLATED = (
+    "'cursor': what is computed can be continued only where texts are compared byte by byte:"
+    ' add \'"collation": {"locale": "simple"}\''
+)
+
+type Ask = Callable[[int, int], AsyncGenerator[bytes]]
+"""Reads at most so many documents, 0 for all, behind so many that are skipped."""
+
+type Mark = Callable[[bytes], Found[bytes]]
+
+type Look[T] = Callable[[list[bytes]], Awaitable[Sequence[T | None]]]
+"""Makes of documents what is returned, None of each that is not visible."""
+
+
+class _Marks(NamedTuple):
+    """How it is known what documents are sorted by."""
+
+    mark: Mark
+    key_of: KeyOf
+
+
+class Source(NamedTuple):
+    """Where documents are read, and how."""
+
+    target: Collection
+    settings: Settings
+    options: Options
+
+
+class Part(NamedTuple):
+    """A part of all that a cursor gives."""
+
+    size: int
+    skip: int = 0
+    position: Position | None = None
+    is_last: bool = False
+    """Whether the limit lies in it."""
+
+
+class Page:
+    """What one reply of a cursor is to hold, and then the cursor of the next."""
+
+    def __init__(
+        self, sort: SortKeys, part: Part, seal: Callable[[Position], str], is_simple: Callable[[], Awaitable[bool]]
+    ) -> None:
+        """Take the order, which part of it is wanted, and what makes a cursor of a position.
+
+        `is_simple` tells whether texts are compared byte by byte.
+        """
+        self.sort = sort
+        self.cursor: str | None = None
+        self.is_simple = is_simple
+        self._part = part
+        self._seal = seal
+        self._hides_id = False
+
+    async def stored(self, source: Source, reading: Reading) -> AsyncGenerator[bytes]:
+        """Give the documents of the page, of those that match."""
+        sent = self._reading(reading)
+
+        def ask(most: int, skip: int) -> AsyncGenerator[bytes]:
+            return reads.find(
+                source.target, sent._replace(limit=most, skip=skip), source.settings, options=source.options
+            )
+
+        yield b"".join(await self._of_stored(source, ask, _unchanged, streams=False))
+
+    async def seen[T](self, source: Source, reading: Reading, look: Look[T]) -> list[T]:
+        """Return what a caller sees of the page, where it is not known how many of the documents that match."""
+        sent = self._reading(reading)
+        at_once = max(_SMALLEST_BATCH, min(self._part.skip + self._part.size + _BESIDES, reads.AT_ONCE))
+
+        def ask(_most: int, _skip: int) -> AsyncGenerator[bytes]:
+            return reads.find(source.target, sent, source.settings, at_once, options=source.options)
+
+        return await self._of_stored(source, ask, look, streams=True)
+
+    async def computed(self, ask: Ask) -> AsyncGenerator[bytes]:
+        """Give the documents of the page, of those that stages make."""
+        yield b"".join(await self._of_computed(ask, _unchanged))
+
+    async def selected(self, visible: Sequence[Visible]) -> list[Visible]:
+        """Return those of the page, of all in their order, of which the caller sees a part."""
+        by_part = {each.shown: each for each in visible}
+
+        async def ask(_most: int, _skip: int) -> AsyncGenerator[bytes]:
+            yield b"".join(each.shown for each in visible)
+
+        async def look(documents: list[bytes]) -> list[Visible]:
+            return [by_part[each] for each in documents]
+
+        return await self._of_computed(ask, look)
+
+    def stages(self, most: int, skip: int) -> list[Document]:
+        """Return what is put behind a pipeline."""
+        behind, passed = self._behind(), [{"$skip": skip}] if skip else []
+        return [*([{"$match": behind}] if behind else []), {"$sort": dict(self.sort)}, *passed, {"$limit": most}]
+
+    def _behind(self) -> Document:
+        """Return a condition that nothing fails which is behind the position."""
+        return {} if self._part.position is None else self._part.position.behind(self.sort)
+
+    def _reading(self, reading: Reading) -> Reading:
+        """Return what to ask MongoDB for: what is behind the position, each document with what it is sorted by."""
+        projection = dict(reading.projection)
+        self._hides_id = _hides_id(projection)
+        if self._hides_id:
+            del projection["_id"]
+        conditions = [each for each in (reading.filter, self._behind()) if each]
+        condition = {"$and": conditions} if len(conditions) > 1 else conditions[0] if conditions else {}
+        return Reading(condition, projection | {MARK: {"$meta": "sortKey"}}, list(self.sort), limit=0)
+
+    async def _of_stored[T](self, source: Source, ask: Ask, look: Look[T], *, streams: bool) -> list[T]:
+        found = await self._taken(ask, _Marks(self._marked, _stored_key), look, streams=streams)
+        if (last := found.more) is not None:
+            key = _stored_key(last.sorted_by)
+            values = await self._values(source, key, last.identity)
+            self.cursor = self._seal(Position(key, last.identity, values))
+        return found.made
+
+    async def _of_computed[T](self, ask: Ask, look: Look[T]) -> list[T]:
+        if not await self.is_simple():
+            raise InvalidParameterError(_COLLATED)
+        found = await self._taken(ask, _Marks(_unmarked, self._computed_key), look, streams=False)
+        if (last := found.more) is not None:
+            key = self._computed_key(last.sorted_by)
+            self.cursor = self._seal(Position(key, last.identity, key))
+        return found.made
+
+    async def _taken[T](self, ask: Ask, marks: _Marks, look: Look[T], *, streams: bool) -> "_Batch[T]":
+        """Read until the batch is full and what is equal in order is whole, or until nothing is left."""
+        passed = 0 if streams else max(0, self._part.skip - 1)
+        enough = self._part.skip - passed + self._part.size + _BESIDES
+        while True:
+            most = 0 if streams else enough
+            found, is_whole = await self._read(ask(most, passed), most or None, marks, look, enough)
+            start, end = self._part.skip - passed, self._part.skip - passed + self._part.size
+            if passed and len(found) > 1 and is_together(found[0], found[1], marks.key_of):
+                enough, passed = enough + passed, 0  # what is skipped ends among equals
+            elif is_whole or len(found) > end:
+                break
+            else:
+                enough *= _GROWTH
+        more = found[end - 1] if len(found) > end and not self._part.is_last else None
+        return _Batch([each.made for each in found[start:end]], more)
+
+    async def _read[T](
+        self, batches: AsyncGenerator[bytes], most: int | None, marks: _Marks, look: Look[T], enough: int
+    ) -> tuple[list[Found[T]], bool]:
+        """Return what is behind the position, and whether that is all; else the last and its equals are left out."""
+        found: list[Found[T]] = []
+        read, is_passing, is_whole = 0, self._part.position is not None, True
+        async with aclosing(batches):
+            async for batch in batches:
+                for piece in pieces(batch, replies.PIECE):
+                    await asyncio.sleep(0)
+                    marked = [marks.mark(each) for each in split(piece)]
+                    read += len(marked)
+                    if is_passing:
+                        marked, is_passing = self._passed(marked, marks.key_of)
+                    made = await look([each.made for each in marked]) if marked else []
+                    found += [Found(one, each.sorted_by, each.identity)
+                              for one, each in zip(made, marked, strict=True) if one is not None]  # fmt: skip
+                if read == most or (most is None and len(found) >= enough):
+                    is_whole = False
+                    break
+        return ordered(found if is_whole else without_last(found, marks.key_of), marks.key_of), is_whole
+
+    def _passed(self, marked: list[Found[bytes]], key_of: KeyOf) -> tuple[list[Found[bytes]], bool]:
+        """Return the documents that are behind the position, and whether others may follow that are not."""
+        assert self._part.position is not None  # noqa: S101  whoever passes has one
+        position = self._part.position
+        found = [each for each in marked if position.is_before(key_of(each.sorted_by), each.identity, self.sort)]
+        is_over = bool(found) and not is_equal(key_of(found[-1].sorted_by), position.key)
+        return found, not is_over
+
+    def _marked(self, document: bytes) -> Found[bytes]:
+        """Take from a document what MongoDB sorted it by, and what the caller did not ask for."""
+        identified = next((each for each in spans(document) if each[0] == _ID), None)
+        if identified is None:
+            raise InvalidParameterError(NOT_UNIQUE)
+        _, starts, value, ends = identified
+        identity_ = Element(document[starts], document[value:ends])
+        start, key, end = mark_of(document)
+        content = document[_HEADER:start] + document[end:-1]
+        if self._hides_id:
+            content = content[: starts - _HEADER] + content[ends - _HEADER :]
+        return Found(document_of(content), document[key:end], identity_)
+
+    def _computed_key(self, document: bytes) -> Key:
+        try:
+            return sort_key(document, self.sort)
+        except ValueError as error:
+            raise InvalidParameterError(
+                f"'cursor': a sort by several paths into one array cannot be continued: '{error}'"
+            ) from error
+
+    async def _values(self, source: Source, key: Key, identity: Element) -> Sequence[Element | None]:
+        """Return the stored values of a sort key, in which a collation may have made something else of texts."""
+        values: list[Element | None] = [None if rank(each) in _MADE_OTHERWISE else each for each in key]
+        values[-1] = identity
+        if None not in values:
+            return values
+        projection = {MARK: {"$meta": "sortKey"}, _VALUES: [f"${path}" for path, _ in self.sort]}
+        same = RawBSONDocument(wrapped("$eq", identity.value, identity.kind))
+        reading = Reading({"_id": same}, projection, list(self.sort), limit=0)
+        given = source.options.given
+        collated = Options({name: given[name] for name in given if name == "collation"})
+        async for batch in reads.find(source.target, reading, source.settings, options=collated):
+            for each in split(batch):
+                found = elements(each)
+                if found["_id"] == identity and _stored_key(found[MARK].value) == key:
+                    is_simple = await self.is_simple()
+                    stored = members(found[_VALUES].value)
+                    return [known or _value(value, part, is_simple=is_simple)
+                            for value, known, part in zip(stored, values, key, strict=True)]  # fmt: skip
+        return values
+
+
+class _Batch[T](NamedTuple):
+    """What is returned, and the last of it if there is more behind."""
+
+    made: list[T]
+    more: Found[T] | None
+
+
+def sort_of(sort: Sort) -> SortKeys:
+    """Return the order of a cursor: that of the sort, and of `_id` where it leaves documents equal."""
+    keys: list[tuple[str, int]] = []
+    for path, direction in sort or ():
+        if path == "$natural" or not isinstance(direction, int):
+            raise InvalidParameterError(f"'cursor': a sort by '{path[:100]}' has no place to go on from")
+        keys.append((path, direction))
+        if path == "_id":
+            return keys
+    return [*keys, ("_id", keys[-1][1] if keys else 1)]
+
+
+def _stored_key(mark: bytes) -> Key:
+    return tuple(members(mark))
+
+
+def _unmarked(document: bytes) -> Found[bytes]:
+    """Return a document whose sort key follows from itself."""
+    identified = identity(document)
+    if identified is None:
+        raise InvalidParameterError(NOT_UNIQUE)
+    return Found(document, document, elements(identified)["_id"])
+
+
+async def _unchanged(documents: list[bytes]) -> list[bytes]:
+    """Return documents as they are."""
+    return documents
+
+
+def _hides_id(projection: Document) -> bool:
+    """Tell whether a projection leaves out `_id`; raise InvalidParameterError if it leaves out or makes a part.
+
+    So does one that shows of an array what the filter met, which the condition of the position could be, too.
+    """
+    if any(name.endswith(".$") for name in projection):
+        raise InvalidParameterError("'projection': a cursor takes no '.$': $elemMatch says which element is meant")
+    shown = projection.get("_id", True)
+    if not isinstance(shown, bool | int | float) or any(name.startswith("_id.") for name in projection):
+        raise InvalidParameterError("'projection': a cursor needs '_id' as it is, or left out")
+    return not shown
+
+
+def _value(stored: Element, key: Element, *, is_simple: bool) -> Element | None:
+    """Return the value that a sort key was made of, None where it is one of several and not known which."""
+    if rank(stored) == rank(key):
+        return stored
+    return key if is_simple and stored.kind == ARRAY and key in members(stored.value) else None

@@ -1,0 +1,102 @@
+"""The methods of the service `mongodb-atlas`, by which the SDKs of App Services reach MongoDB, as actions (pure)."""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from shared.access.protocol import Reply
+from shared.documents.ejson import Document
+from shared.errors import FunctionNotFoundError, InvalidParameterError
+
+_MEMBERS = {"query": "filter", "project": "projection", "key": "fieldName", "operations": "requests"}
+"""What SDKs name otherwise than the actions; they may send either name."""
+
+_RESULTS: Mapping[str, tuple[str, str | None]] = {
+    "find": ("find", "documents"),
+    "findOne": ("findOne", "document"),
+    "aggregate": ("aggregate", "documents"),
+    "count": ("countDocuments", "count"),
+    "countDocuments": ("countDocuments", "count"),
+    "distinct": ("distinct", "values"),
+    "insertOne": ("insertOne", None),
+    "insertMany": ("insertMany", None),
+    "updateOne": ("updateOne", None),
+    "updateMany": ("updateMany", None),
+    "deleteOne": ("deleteOne", None),
+    "deleteMany": ("deleteMany", None),
+    "bulkWrite": ("bulkWrite", None),
+    "findOneAndUpdate": ("findOneAndUpdate", "document"),
+    "findOneAndReplace": ("findOneAndReplace", "document"),
+    "findOneAndDelete": ("findOneAndDelete", "document"),
+}
+"""The action of each method, and the member of its reply that is the method's whole result, None for all of it."""
+
+
+class ServiceCall(NamedTuple):
+    """A call of a method: the action that it is, the body of that action, the member of the reply that is wanted."""
+
+    action: str
+    body: Document
+    result: str | None
+
+    def result_of(self, reply: Reply) -> Reply:
+        """Return a reply of the action in canonical Extended JSON as the method's result."""
+        if self.result is None:
+            return reply
+        first, *others = reply.parts
+        parts = [first.removeprefix(b'{"%b":' % self.result.encode()), *others]
+        parts[-1] = parts[-1].removesuffix(b"}")
+        if self.result == "count":  # which SDKs take for an int64
+            parts = [part.replace(b'"$numberInt"', b'"$numberLong"') for part in parts]
+        return reply._replace(parts=parts)
+
+
+def service_call(body: Mapping[str, Any]) -> ServiceCall:
+    """Return what the body of a functions/call asks for: `{"service", "name", "arguments": [{…}]}`.
+
+    An update without operators replaces, and a replacement that is left out deletes: one SDK sends its
+    findOneAndDelete so. Raise FunctionNotFoundError for a function of the app, InvalidParameterError for a method that
+    the service has not.
+    """
+    name, service = body.get("name"), body.get("service")
+    arguments: Any = body.get("arguments")
+    if type(name) is not str:
+        raise InvalidParameterError("'name' must be the name of a function")
+    if service is None:
+        raise FunctionNotFoundError(f"function not found: '{name[:100]}'")
+    if type(service) is not str:
+        raise InvalidParameterError("'service' must be the name of a data source")
+    if name not in _RESULTS:
+        raise InvalidParameterError(f"'{name[:100]}' is not a method of a data source: {', '.join(_RESULTS)} are")
+    if type(arguments) is not list or len(arguments) != 1 or type(arguments[0]) is not dict:
+        raise InvalidParameterError("'arguments' must hold one object")
+    given: Document = arguments[0]
+    members = {_MEMBERS.get(each, each): value for each, value in given.items() if value is not None}
+    action, result = _RESULTS[name]
+    action = _resolved(action, members)
+    return ServiceCall(action, members | {"dataSource": service}, result)
+
+
+def _resolved(action: str, members: Document) -> str:
+    """Return the action that a method comes to, and give it the members that it has."""
+    if action == "find":
+        members.setdefault("limit", 0)
+    if members.pop("returnNewDocument", False) is True:
+        members["returnDocument"] = "After"
+    update = members.get("update")
+    if action == "findOneAndReplace":
+        if update is None and "replacement" not in members:
+            members.pop("returnDocument", None)
+            members.pop("upsert", None)
+            return "findOneAndDelete"
+    elif not _is_replacement(update):
+        return action
+    elif action == "updateMany":
+        members["update"] = [{"$replaceWith": {"$mergeObjects": [{"_id": "$_id"}, {"$literal": update}]}}]
+        return action
+    if update is not None:
+        members["replacement"] = members.pop("update")
+    return {"updateOne": "replaceOne", "findOneAndUpdate": "findOneAndReplace"}.get(action, action)
+
+
+def _is_replacement(update: Any) -> bool:
+    return type(update) is dict and bool(update) and not any(name.startswith("$") for name in update)
