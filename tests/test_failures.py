@@ -339,11 +339,13 @@ async def test_calls_of_every_action_outlast_an_outage_as_long_as_an_election(
     own_mongod: Mongod, own_key: str, tmp_path: Path
 ) -> None:
     async with Server(tmp_path / "log", MONGO_DB_URI=own_mongod.uri) as server:
-        await call(server, own_key)
+        await call(server, own_key, "insertMany", collection="getMore", documents=[{"n": 1}, {"n": 1}])
+        begun = await call(server, own_key, "find", collection="getMore", **CALLS["getMore"]["cursor"])
+        given = CALLS | {"getMore": {"cursor": begun.json["cursor"]}}
         own_mongod.kill()
         await asyncio.sleep(0.5)  # the driver has noticed
         calls = [
-            asyncio.create_task(call(server, own_key, name, collection=name, **each)) for name, each in CALLS.items()
+            asyncio.create_task(call(server, own_key, name, collection=name, **each)) for name, each in given.items()
         ]
         await asyncio.sleep(6)
         await asyncio.to_thread(own_mongod.start)
