@@ -80,7 +80,11 @@ _OPTIONS: dict[str, list[Any]] = {
     "maxTimeMS": [0, 50, 10_000.0],
     "ordered": [True, False],
     "readConcern": [{"level": "majority"}, {"level": "snapshot"}, {"level": "x"}],
-    "readPreference": ["nearest", {"mode": "secondary", "tagSets": [{"a": "b"}]}, {"mode": "primary", "tagSets": [{}]}],
+    "readPreference": [
+        "nearest",
+        {"mode": "secondaryPreferred", "tagSets": [{"a": "b"}, {}]},
+        {"mode": "primary", "tagSets": [{}]},
+    ],
     "writeConcern": [{"w": 1, "j": True, "wtimeout": 100}, {"w": "majority"}, {"w": 0}, {"wtimeoutMS": 1.5}],
 }
 _NAMES = [
