@@ -170,11 +170,14 @@ async def _abort(session: Session, outside: Context) -> None:
 
     MongoDB keeps what an open one wrote from all others, for a minute.
     """
-    aborting = asyncio.create_task(session.abort_transaction(), context=outside)
-    try:
-        await asyncio.wait([aborting], timeout=_ABORT_SECONDS)
-    finally:
-        aborting.cancel()
+
+    async def abort() -> None:
+        with pymongo.timeout(
+            _ABORT_SECONDS
+        ):  # which closes a connection that is being made; a cancelled task would not
+            await session.abort_transaction()
+
+    await asyncio.wait([asyncio.create_task(abort(), context=outside)])
 
 
 async def atomically[T](target: AsyncCollection[Any], work: Callable[[], Awaitable[T]], timeout_ms: int) -> T:
