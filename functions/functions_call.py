@@ -38,9 +38,9 @@ def blueprint(groups: Iterable[Actions]) -> func.Blueprint:
                 try:
                     return await _answer(exchange, actions)
                 except CommandFailedError as error:
-                    if "E11000" not in str(error):
-                        raise
-                    raise CommandFailedError(f"Duplicate key error: {error}") from error  # what programs look for
+                    if "E11000" in str(error):
+                        error.args = (f"Duplicate key error: {error}",)  # what programs look for
+                    raise
 
         return await respond(req, context, _NAME, work)
 

@@ -54,8 +54,8 @@ def service_call(body: Mapping[str, Any]) -> ServiceCall:
     """Return what the body of a functions/call asks for: `{"service", "name", "arguments": [{…}]}`.
 
     An update without operators replaces, and a replacement that is left out deletes: one SDK sends its
-    findOneAndDelete so. Raise FunctionNotFoundError for a function of the app, InvalidParameterError for a method that
-    the service has not.
+    findOneAndDelete so. Raise FunctionNotFoundError for a function of the app, InvalidParameterError for a method or
+    an argument that the service has not.
     """
     name, service = body.get("name"), body.get("service")
     arguments: Any = body.get("arguments")
@@ -69,11 +69,27 @@ def service_call(body: Mapping[str, Any]) -> ServiceCall:
         raise InvalidParameterError(f"'{name[:100]}' is not a method of a data source: {', '.join(_RESULTS)} are")
     if type(arguments) is not list or len(arguments) != 1 or type(arguments[0]) is not dict:
         raise InvalidParameterError("'arguments' must hold one object")
-    given: Document = arguments[0]
-    members = {_MEMBERS.get(each, each): value for each, value in given.items() if value is not None}
+    members = _members(arguments[0])
     action, result = _RESULTS[name]
     action = _resolved(action, members)
     return ServiceCall(action, members | {"dataSource": service}, result)
+
+
+def _members(given: Document) -> Document:
+    """Return the arguments by the names of the actions; raise InvalidParameterError for what would be passed over."""
+    members: Document = {}
+    for name, value in given.items():
+        known = _MEMBERS.get(name, name)
+        if value is None:
+            continue
+        if known in members:
+            raise InvalidParameterError(f"'{name}' is another name of an argument that is given, too")
+        members[known] = value
+    if "cursor" in members:
+        raise InvalidParameterError("'cursor' is not an argument: the result is documents alone")
+    if type(members.get("returnNewDocument", False)) is not bool:
+        raise InvalidParameterError("'returnNewDocument' must be true or false")
+    return members
 
 
 def _resolved(action: str, members: Document) -> str:

@@ -128,6 +128,36 @@ async def test_a_document_that_is_there_has_the_words_that_programs_look_for(ann
         assert "E11000" in errors_only(answer)["error"]
 
 
+async def test_what_a_bulk_write_did_is_told_beside_those_words(ann: Person, public: Any) -> None:
+    documents = [{"_id": 7}, {"_id": 1}]
+
+    answer = await called(ann, "bulkWrite", operations=[{"insertOne": {"document": each}} for each in documents])
+
+    assert (answer.status, "Duplicate key error" in answer.json["error"]) == (400, True)
+    assert [(each["index"], each["code"]) for each in answer.json["writeErrors"]] == [(1, 11000)]
+    assert answer.json["partialResult"]["insertedIds"] == {"0": {"$numberInt": "7"}}
+
+
+@pytest.mark.parametrize(
+    ("name", "members"),
+    [
+        ("find", {"cursor": {"batchSize": 1}}),
+        ("aggregate", {"pipeline": [], "cursor": {}}),
+        ("deleteMany", {"query": {"n": 1}, "filter": {}}),
+        ("deleteMany", {"filter": {"n": 1}, "query": {}}),
+        ("findOneAndUpdate", {"filter": {}, "update": {"$set": {"n": 9}}, "returnNewDocument": "true"}),
+    ],
+    ids=str,
+)
+async def test_arguments_that_cannot_be_honoured_are_refused(
+    ann: Person, public: Any, name: str, members: dict[str, Any]
+) -> None:
+    answer = await called(ann, name, **members)
+
+    assert (answer.status, errors_only(answer)["error_code"]) == (400, "InvalidParameter")
+    assert [each["n"] async for each in public.find()] == [1, 2, 3]
+
+
 @pytest.mark.parametrize(
     ("body", "status", "code"),
     [
