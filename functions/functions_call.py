@@ -73,6 +73,8 @@ async def _answer(exchange: Exchange, actions: Mapping[str, Action]) -> func.Htt
         elif terms_of(req.headers, changes_one=action.changes_one) is not None:
             raise InvalidParameterError(f"functions/call does not take {TERMS}")
         view = RequestView(req, action.name, client_address(req.headers, service.settings.trusted_proxies))
-        reply = await action.handle(Call(exchange, asked.body, caller, view, _VALUES, size=len(body)))
+        call = Call(exchange, asked.body, caller, view, _VALUES, size=len(body))
+        call.is_of_data_api = False
+        reply = await action.handle(call)
     exchange.line.documents = reply.documents
     return await response(exchange, asked.result_of(reply), _RESULT, HTTPStatus.OK, reads=False)

@@ -69,7 +69,7 @@ class Call:
 
     __slots__ = (
         "_caller", "_exchange", "_request_view", "body", "columns", "conditions", "continued", "digest", "expected",
-        "form", "media", "size", "writes",
+        "form", "is_of_data_api", "media", "size", "writes",
     )  # fmt: skip
 
     def __init__(
@@ -84,6 +84,7 @@ class Call:
     ) -> None:
         """Take the exchange, whose log line gets the namespace once the request is typed."""
         self.writes = False
+        self.is_of_data_api = True
         self._exchange = exchange
         self._caller = caller
         self._request_view = request_view
@@ -154,7 +155,7 @@ class Call:
         return conditions
 
     def _refuse_uncallable(self, view: RequestView) -> None:
-        if not self._caller.is_system:
+        if self.is_of_data_api and not self._caller.is_system:
             _refuse_uncallable(self._exchange.app, Expansions(self._caller.user, view))
 
     async def bulk_write(self, request: BulkWrite, operations: list[Operation]) -> Reply:

@@ -210,3 +210,16 @@ async def test_a_disabled_data_api_is_another_door(worker: Worker, known: Known,
     answer = await called(ann, "count")
 
     assert (answer.status, (await ann("find")).status) == (200, 404)
+
+
+async def test_what_the_data_api_lets_nobody_call_is_another_door(
+    worker: Worker, known: Known, changed: Any, database: Any
+) -> None:
+    changed("http_endpoints/data_api_config.json", can_evaluate=False)
+    ann = await known(worker, "ann@shop.example")
+    operations = [{"insertOne": {"document": {"_id": 1}}}]
+
+    answers = [await called(ann, "count"), await called(ann, "bulkWrite", operations=operations)]
+
+    assert [each.status for each in answers] == [200, 200]
+    assert (await ann("bulkWrite", collection="public", requests=operations)).status == 403
