@@ -118,6 +118,28 @@ async def test_a_time_series_is_made(post: Post, driver: Any) -> None:
     assert (options["timeseries"]["timeField"], options["expireAfterSeconds"]) == ("at", 3600)
 
 
+@pytest.mark.parametrize("capped", [None, False])
+async def test_zero_and_false_are_values(post: Post, driver: Any, capped: bool | None) -> None:
+    kind: dict[str, Any] = {"timeseries": {"timeField": "at"}, "expireAfterSeconds": 0, "capped": capped}
+
+    answer = await post("createCollection", database="series", **kind)
+
+    options = await driver["series"].items.options()
+    await driver.drop_database("series")
+    assert answer.status == 200
+    assert options["expireAfterSeconds"] == 0
+
+
+@pytest.mark.parametrize("member", [{"size": 0}, {"max": 0}, {"expireAfterSeconds": 0}], ids=str)
+async def test_what_mongodb_does_not_take_is_told_even_if_it_is_zero(
+    post: Post, database: Any, member: dict[str, int]
+) -> None:
+    answer = await post("createCollection", **member)
+
+    assert (answer.status, answer.json["error_code"]) == (400, "MongoDBError")
+    assert await database.list_collection_names() == []
+
+
 async def test_a_collection_is_dropped_with_all_in_it(post: Post, database: Any) -> None:
     await database.items.insert_one({"_id": 1})
     await database.items.create_index("n")
