@@ -147,7 +147,11 @@ def _keys(condition: Document, sort: Sequence[tuple[str, Any]]) -> Document:
             ranged[name] = 1
         elif not is_operator or not EQUALITIES.isdisjoint(asked):
             equal[name] = 1
-    sorted_by = {name: direction for name, direction in sort if type(direction) is int and name not in equal}
+    sorted_by = {
+        name: direction
+        for name, direction in sort
+        if type(direction) is int and name not in equal and not name.startswith("$")
+    }
     keys = equal | sorted_by | {name: 1 for name in ranged if name not in equal and name not in sorted_by}
     return dict(list(keys.items())[:_MOST_KEYS])
 
