@@ -10,6 +10,12 @@ from shared.errors import FunctionNotFoundError, InvalidParameterError
 _MEMBERS = {"query": "filter", "project": "projection", "key": "fieldName", "operations": "requests"}
 """What SDKs name otherwise than the actions; they may send either name."""
 
+_NEVER_NULL = frozenset({"replacement", "update"})
+"""What is not the same as absent when it is null: it was to be written."""
+
+_OF_DELETION = frozenset({"collection", "database", "dataSource", "filter", "projection", "sort"})
+"""What one SDK sends with a findOneAndReplace that is to delete, and nothing else."""
+
 _RESULTS: Mapping[str, tuple[str, str | None]] = {
     "find": ("find", "documents"),
     "findOne": ("findOne", "document"),
@@ -53,9 +59,9 @@ class ServiceCall(NamedTuple):
 def service_call(body: Mapping[str, Any]) -> ServiceCall:
     """Return what the body of a functions/call asks for: `{"service", "name", "arguments": [{…}]}`.
 
-    An update without operators replaces, and a replacement that is left out deletes: one SDK sends its
-    findOneAndDelete so. Raise FunctionNotFoundError for a function of the app, InvalidParameterError for a method or
-    an argument that the service has not.
+    An update without operators replaces. A findOneAndReplace in which nothing speaks of a replacement deletes: one SDK
+    sends its findOneAndDelete so. Raise FunctionNotFoundError for a function of the app, InvalidParameterError for a
+    method or an argument that the service has not.
     """
     name, service = body.get("name"), body.get("service")
     arguments: Any = body.get("arguments")
@@ -80,7 +86,7 @@ def _members(given: Document) -> Document:
     members: Document = {}
     for name, value in given.items():
         known = _MEMBERS.get(name, name)
-        if value is None:
+        if value is None and known not in _NEVER_NULL:
             continue
         if known in members:
             raise InvalidParameterError(f"'{name}' is another name of an argument that is given, too")
@@ -96,17 +102,14 @@ def _resolved(action: str, members: Document) -> str:
     """Return the action that a method comes to, and give it the members that it has."""
     if action == "find":
         members.setdefault("limit", 0)
-    if members.pop("returnNewDocument", False) is True:
+    if action == "findOneAndReplace" and _OF_DELETION.issuperset(members):
+        return "findOneAndDelete"
+    if members.pop("returnNewDocument", False):
         members["returnDocument"] = "After"
     update = members.get("update")
-    if action == "findOneAndReplace":
-        if update is None and "replacement" not in members:
-            members.pop("returnDocument", None)
-            members.pop("upsert", None)
-            return "findOneAndDelete"
-    elif not _is_replacement(update):
+    if action != "findOneAndReplace" and not _is_replacement(update):
         return action
-    elif action == "updateMany":
+    if action == "updateMany":
         members["update"] = [{"$replaceWith": {"$mergeObjects": [{"_id": "$_id"}, {"$literal": update}]}}]
         return action
     if update is not None:

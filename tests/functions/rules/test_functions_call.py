@@ -79,6 +79,18 @@ async def test_what_one_sdk_sends_for_find_one_and_delete_deletes(ann: Person, p
     assert [each["_id"] async for each in public.find()] == [1, 3]
 
 
+@pytest.mark.parametrize(
+    "members",
+    [{"update": None}, {"replacement": None}, {"upsert": True}, {"upsert": False}, {"returnNewDocument": False}],
+    ids=str,
+)
+async def test_a_replacement_that_got_lost_deletes_nothing(ann: Person, public: Any, members: dict[str, Any]) -> None:
+    answer = await called(ann, "findOneAndReplace", filter={"n": 2}, **members)
+
+    assert (answer.status, errors_only(answer)["error_code"]) == (400, "MissingParameter")
+    assert [each["_id"] async for each in public.find()] == [1, 2, 3]
+
+
 @pytest.mark.parametrize("name", ["updateOne", "updateMany"])
 async def test_an_update_without_operators_replaces(ann: Person, public: Any, name: str) -> None:
     answer = await called(ann, name, query={"team": "a"}, update={"hidden": "$n", "deep": {"a": []}})
