@@ -356,6 +356,27 @@ async def test_a_collection_that_is_made_anew_may_compare_otherwise(worker: Work
     assert (before.is_simple, after.is_simple, after.collation) == (False, True, SIMPLE)
 
 
+async def test_what_was_asked_before_a_change_is_not_kept(
+    worker: Worker, key: str, database: Any, fail_point: Any
+) -> None:
+    clients = process.service().clients
+    target = clients.collection("mongodb-atlas", "shop", "items")
+    await fail_point("listCollections", times=2, blockConnection=True, blockTimeMS=300)
+    asked = asyncio.gather(clients.options(target), clients.is_collection("mongodb-atlas", "shop", "items"))
+    await asyncio.sleep(0.1)
+    await Post(worker, key)("createCollection")
+    await asked
+
+    await database.drop_collection("items")
+    await database.create_collection("other", collation={"locale": "en"})
+    await database.create_collection("items", viewOn="other", pipeline=[], collation={"locale": "en"})
+    found = await clients.options(target)
+
+    assert found is not None
+    assert (found.is_view, found.is_simple) == (True, False)
+    assert not await clients.is_collection("mongodb-atlas", "shop", "items")
+
+
 @every
 async def test_a_line_is_logged(
     worker: Worker, key: str, database: Any, caplog: pytest.LogCaptureFixture, action: str
