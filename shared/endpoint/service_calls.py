@@ -16,7 +16,7 @@ _NEVER_NULL = frozenset({"replacement", "update"})
 _OF_DELETION = frozenset({"collection", "database", "dataSource", "filter", "projection", "sort"})
 """What one SDK sends with a findOneAndReplace that is to delete, and nothing else."""
 
-_RESULTS: Mapping[str, tuple[str, str | None]] = {
+METHODS: Mapping[str, tuple[str, str | None]] = {
     "find": ("find", "documents"),
     "findOne": ("findOne", "document"),
     "aggregate": ("aggregate", "documents"),
@@ -71,12 +71,12 @@ def service_call(body: Mapping[str, Any]) -> ServiceCall:
         raise FunctionNotFoundError(f"function not found: '{name[:100]}'")
     if type(service) is not str:
         raise InvalidParameterError("'service' must be the name of a data source")
-    if name not in _RESULTS:
-        raise InvalidParameterError(f"'{name[:100]}' is not a method of a data source: {', '.join(_RESULTS)} are")
+    if name not in METHODS:
+        raise InvalidParameterError(f"'{name[:100]}' is not a method of a data source: {', '.join(METHODS)} are")
     if type(arguments) is not list or len(arguments) != 1 or type(arguments[0]) is not dict:
         raise InvalidParameterError("'arguments' must hold one object")
     members = _members(arguments[0])
-    action, result = _RESULTS[name]
+    action, result = METHODS[name]
     action = _resolved(action, members)
     return ServiceCall(action, members | {"dataSource": service}, result)
 
