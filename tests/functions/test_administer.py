@@ -132,7 +132,7 @@ async def test_zero_and_false_are_values(post: Post, driver: Any, capped: bool |
 
 @pytest.mark.parametrize("member", [{"size": 0}, {"max": 0}, {"expireAfterSeconds": 0}], ids=str)
 async def test_what_mongodb_does_not_take_is_told_even_if_it_is_zero(
-    post: Post, database: Any, member: dict[str, int]
+    post: Post, database: Any, member: dict[str, Any]
 ) -> None:
     answer = await post("createCollection", **member)
 
