@@ -82,7 +82,7 @@ class DropIndexes(Administering, frozen=True, kw_only=True):
 class CreateCollection(Administering, frozen=True, kw_only=True):
     """The members of createCollection."""
 
-    capped: bool = False
+    capped: bool | None = None
     size: int | float | None = None
     max: int | float | None = None
     validator: Document | None = None
@@ -103,7 +103,7 @@ class CreateCollection(Administering, frozen=True, kw_only=True):
     def given(self) -> Document:
         """What the collection is made with, as MongoDB names it."""
         place = {*Request.__struct_encode_fields__}
-        members = {name: value for name, value in msgspec.structs.asdict(self).items() if value not in (None, False)}
+        members = {name: value for name, value in msgspec.structs.asdict(self).items() if value is not None}
         names = dict(zip(self.__struct_fields__, self.__struct_encode_fields__, strict=True))
         return {names[name]: value for name, value in members.items() if names[name] not in place}
 

@@ -38,9 +38,9 @@ def blueprint(groups: Iterable[Actions]) -> func.Blueprint:
                 try:
                     return await _answer(exchange, actions)
                 except CommandFailedError as error:
-                    if "E11000" not in str(error):
-                        raise
-                    raise CommandFailedError(f"Duplicate key error: {error}") from error  # what programs look for
+                    if "E11000" in str(error):
+                        error.args = (f"Duplicate key error: {error}",)  # what programs look for
+                    raise
 
         return await respond(req, context, _NAME, work)
 
@@ -73,6 +73,8 @@ async def _answer(exchange: Exchange, actions: Mapping[str, Action]) -> func.Htt
         elif terms_of(req.headers, changes_one=action.changes_one) is not None:
             raise InvalidParameterError(f"functions/call does not take {TERMS}")
         view = RequestView(req, action.name, client_address(req.headers, service.settings.trusted_proxies))
-        reply = await action.handle(Call(exchange, asked.body, caller, view, _VALUES, size=len(body)))
+        call = Call(exchange, asked.body, caller, view, _VALUES, size=len(body))
+        call.is_of_data_api = False
+        reply = await action.handle(call)
     exchange.line.documents = reply.documents
     return await response(exchange, asked.result_of(reply), _RESULT, HTTPStatus.OK, reads=False)

@@ -9,8 +9,9 @@ from shared.documents.ejson import Document
 from shared.documents.elements import pieces, split
 from shared.errors import NoRoleError
 from shared.mongo import reads
-from shared.mongo.clients import Collection, Options
+from shared.mongo.clients import SIMPLE, Collection, Options
 from shared.mongo.deadlines import Session
+from shared.options import Options as CallOptions
 from shared.rules import field_paths
 from shared.rules.expressions import Expansions
 from shared.rules.field_paths import Uses
@@ -63,6 +64,16 @@ class Ruled:
         only what is visible."""
         self.stored_options = full.options.without("collation") if self.compares_otherwise else full.options
         """What holds for commands that read stored documents, where rules hide some of them."""
+
+    @property
+    def exact_options(self) -> CallOptions:
+        """What holds for commands that find, skip and count what is visible without asking rules of each document.
+
+        They compare as rules do, whatever the collection has become since it was last looked at.
+        """
+        if not self.rights.query.query:
+            return self.stored_options
+        return CallOptions({**self.stored_options.given, "collation": SIMPLE})
 
     def required(self, used: set[Path]) -> set[Path]:
         """Return the paths that must be readable for a document to match; refuse those that never can be."""

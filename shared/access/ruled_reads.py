@@ -85,10 +85,7 @@ class RuledReads(Ruled):
 
     async def _sent(self, reading: Reading, shown: Document) -> tuple[Reading, Options]:
         """Return what MongoDB is asked for, and how, where it finds and leaves just what is visible."""
-        options = self.stored_options
-        if self.rights.query.query:  # whatever the collection may have become
-            options = Options({**options.given, "collation": SIMPLE})
-        return reading._replace(filter=await self.condition(reading.filter), projection=shown), options
+        return reading._replace(filter=await self.condition(reading.filter), projection=shown), self.exact_options
 
     async def _left_to_mongodb(self, reading: Reading, shown: Document, most: int, page: Page | None) -> Texts:
         """Return what MongoDB finds and leaves of it."""
@@ -208,20 +205,23 @@ class RuledReads(Ruled):
             return await page.seen(Source(self.target, self.settings, self.stored_options), sent, look)
         is_placed = reading.skip or (reading.sort and reading.limit)
         if self.rights.finds_just_visible(used) and (not is_placed or await self.is_counted_exactly()):
-            found = await self._first_found(reading, trims, used)
+            options = self.exact_options if is_placed else self.stored_options
+            found = await self._first_found(reading, trims, used, options)
             if found is not None:
                 return found
         return await self._first_visible(reading, trims, used)
 
-    async def _first_found[T](self, reading: Reading, trims: Trims[T], used: set[Path]) -> list[T] | None:
+    async def _first_found[T](
+        self, reading: Reading, trims: Trims[T], used: set[Path], options: Options
+    ) -> list[T] | None:
         """Return the documents that MongoDB finds up to the limit, None if rules hide one and another is behind it."""
         condition = await self.condition(reading.filter)
         sent = Reading(condition, {}, reading.sort, reading.limit, reading.skip)
         if (reading.limit, reading.skip) == (1, 0):
-            raw = await reads.first(self.target, sent, self.settings, self.stored_options)
+            raw = await reads.first(self.target, sent, self.settings, options)
             found = [] if raw is None else await self.seen(trims, raw, used)
         else:
-            async with aclosing(reads.find(self.target, sent, self.settings, options=self.stored_options)) as batches:
+            async with aclosing(reads.find(self.target, sent, self.settings, options=options)) as batches:
                 found = [each async for batch in batches for each in await self.seen(trims, batch, used)]
         is_cut = trims.hidden and 0 < reading.limit <= len(found) + trims.hidden
         return None if is_cut else found

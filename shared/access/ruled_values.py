@@ -31,7 +31,8 @@ class RuledValues(RuledReads):
         if self.compares_otherwise or self.is_unsure(uses):
             return self.full.counted(len(await self._selection(reading, used)))
         if await self.is_found_exactly(used):
-            return await self.full.count_documents(reading._replace(filter=await self.condition(reading.filter)))
+            asked = reading._replace(filter=await self.condition(reading.filter))
+            return self.full.counted(await reads.count(self.target, asked, self.settings, self.exact_options))
         return self.full.counted(len(await self._first_visible(reading, Tally(self.rights), used)))
 
     async def estimated_document_count(self) -> Reply:
@@ -49,7 +50,9 @@ class RuledValues(RuledReads):
         # a name that has dots itself is MongoDB's first choice
         is_shown = all(map(self.rights.always_shows, (path(name)[:1], (name,))))
         if is_shown and not is_unsure and await self.is_found_exactly(used):
-            return await self.full.distinct(name, await self.condition(condition))
+            asked = await self.condition(condition)
+            found = await reads.distinct(self.target, name, asked, self.settings, self.exact_options)
+            return await self.full.values(found)
         values = DistinctValues(name)
         async for shown in self._parts(condition, used, is_unsure=is_unsure):
             await turns.taken(values.add(shown))

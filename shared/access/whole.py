@@ -8,6 +8,7 @@ from typing import Any
 
 from pymongo.errors import OperationFailure
 
+from shared import turns
 from shared.access.full import FullAccess
 from shared.access.opening import Deployment, open_full
 from shared.access.protocol import Reply, Wanted
@@ -54,7 +55,7 @@ class WholeCollection:
         full = self._full
         await self._refuse_hidden(command.get("pipeline", []))
         explained = {"explain": command | full.options.command, "verbosity": "executionStats"}
-        plan = Plan(await reads.answer(full.target, explained, full.settings))
+        plan = await turns.taken(Plan.read(await reads.answer(full.target, explained, full.settings)))
         if plan.failure is not None:
             code, text = plan.failure
             raise OperationFailure(text, code, {"code": code, "errmsg": text})

@@ -4,6 +4,7 @@ Only what is MongoDB's own structure is looked at, never what stands in it of th
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import batched
 from typing import Any
 
 import orjson
@@ -11,6 +12,7 @@ from bson.regex import Regex
 
 from shared.documents.ejson import Document
 from shared.operators import EQUALITIES, RANGES
+from shared.turns import Steps
 
 _INNER = (
     "queryPlanner", "winningPlan", "queryPlan", "inputStage", "inputStages", "outerStage", "innerStage", "thenStage",
@@ -19,14 +21,15 @@ _INNER = (
 _OF_ID = frozenset({"IDHACK", "EXPRESS_CLUSTERED_IXSCAN", "CLUSTERED_IXSCAN"})
 _SCAN, _SORT, _NOTHING = "COLLSCAN", "SORT", "EOF"
 _MOST_KEYS = 32  # of an index
+_AT_ONCE = 50  # parts of a plan, some of which MongoDB makes for each alternative of a condition
 _MANY_TIMES = 10  # as many documents examined as returned, from where on another index may help
 
 
 class Plan:
     """The plan that MongoDB chose, and what it took."""
 
-    def __init__(self, explained: Mapping[str, Any]) -> None:
-        """Take the reply to `explain`."""
+    def __init__(self, returned: int = 0) -> None:
+        """Begin without a part; so many documents come out in the end."""
         self.stages: list[str] = []
         """From the last to the first, as each takes what those behind it give."""
         self.indexes: list[str] = []
@@ -34,11 +37,19 @@ class Plan:
         """Of these indexes."""
         self.examined = 0
         self.keys_examined = 0
-        self.returned = _returned(explained)
+        self.returned = returned
         self.failure: tuple[int, str] | None = None
         """Code and text of the error that ended the query, if one did."""
-        for part in _parts(explained):
-            self._add(part)
+
+    @classmethod
+    def read(cls, explained: Mapping[str, Any]) -> Steps["Plan"]:
+        """Return the plan that the reply to `explain` tells of."""
+        plan = cls(_returned(explained))
+        for parts in batched(_parts(explained), _AT_ONCE, strict=False):
+            for part in parts:
+                plan._add(part)
+            yield
+        return plan
 
     def _add(self, part: Mapping[str, Any]) -> None:
         stage = part.get("stage")
@@ -147,7 +158,11 @@ def _keys(condition: Document, sort: Sequence[tuple[str, Any]]) -> Document:
             ranged[name] = 1
         elif not is_operator or not EQUALITIES.isdisjoint(asked):
             equal[name] = 1
-    sorted_by = {name: direction for name, direction in sort if type(direction) is int and name not in equal}
+    sorted_by = {
+        name: direction
+        for name, direction in sort
+        if type(direction) is int and name not in equal and not name.startswith("$")
+    }
     keys = equal | sorted_by | {name: 1 for name in ranged if name not in equal and name not in sorted_by}
     return dict(list(keys.items())[:_MOST_KEYS])
 

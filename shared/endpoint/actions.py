@@ -69,7 +69,7 @@ class Call:
 
     __slots__ = (
         "_caller", "_exchange", "_request_view", "body", "columns", "conditions", "continued", "digest", "expected",
-        "form", "media", "size", "writes",
+        "form", "is_of_data_api", "media", "size", "writes",
     )  # fmt: skip
 
     def __init__(
@@ -84,6 +84,7 @@ class Call:
     ) -> None:
         """Take the exchange, whose log line gets the namespace once the request is typed."""
         self.writes = False
+        self.is_of_data_api = True
         self._exchange = exchange
         self._caller = caller
         self._request_view = request_view
@@ -158,7 +159,7 @@ class Call:
         return conditions
 
     def _refuse_uncallable(self, view: RequestView) -> None:
-        if not self._caller.is_system:
+        if self.is_of_data_api and not self._caller.is_system:
             _refuse_uncallable(self._exchange.app, Expansions(self._caller.user, view))
 
     async def bulk_write(self, request: BulkWrite, operations: list[Operation]) -> Reply:
@@ -378,7 +379,7 @@ async def _call(exchange: Exchange, action: Action, source: str | None) -> Call:
         _refuse_uncallable(app, Expansions(caller.user, view))
     body = await decoded_body(exchange, body)
     document = await document_in(body, service, action.stores)
-    if source is not None and document.get("dataSource") is None:
+    if source is not None and not _names_source(document):
         document["dataSource"] = source
     media = reply_media(req.headers.get("accept"), service.settings, app, lists=action.lists)
     call = Call(exchange, document, caller, view, media, size=len(body))
@@ -386,6 +387,14 @@ async def _call(exchange: Exchange, action: Action, source: str | None) -> Call:
         digested = sha256(body) if len(body) < large_bodies.LARGE else await asyncio.to_thread(sha256, body)
         call.digest = digested.digest()
     return call
+
+
+def _names_source(body: Document) -> bool:
+    """Tell whether a body names a data source, or an operation in it does, or the cursor that it continues."""
+    operations = body.get("operations")
+    parts = [body, *(operations if type(operations) is list else ())]
+    is_named = any(type(each) is dict and each.get("dataSource") is not None for each in parts)
+    return is_named or type(body.get("cursor")) is str
 
 
 def _refuse_uncallable(app: App | None, expansions: Expansions) -> None:

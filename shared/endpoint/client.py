@@ -71,7 +71,7 @@ class ClientCall:
         """Return the first of these members that is there; raise MissingParameterError if none is a text."""
         for name in names:
             value = self.members.get(name)
-            if isinstance(value, str) and value:
+            if type(value) is str and value:  # Code is a str, too, and would be another identity
                 if "\0" in value:
                     raise BadRequestError(f"'{name}' must not hold a NUL character")
                 return value

@@ -10,6 +10,12 @@ from shared.errors import FunctionNotFoundError, InvalidParameterError
 _MEMBERS = {"query": "filter", "project": "projection", "key": "fieldName", "operations": "requests"}
 """What SDKs name otherwise than the actions; they may send either name."""
 
+_NEVER_NULL = frozenset({"replacement", "update"})
+"""What is not the same as absent when it is null: it was to be written."""
+
+_OF_DELETION = frozenset({"collection", "database", "dataSource", "filter", "projection", "sort"})
+"""What one SDK sends with a findOneAndReplace that is to delete, and nothing else."""
+
 METHODS: Mapping[str, tuple[str, str | None]] = {
     "find": ("find", "documents"),
     "findOne": ("findOne", "document"),
@@ -53,9 +59,9 @@ class ServiceCall(NamedTuple):
 def service_call(body: Mapping[str, Any]) -> ServiceCall:
     """Return what the body of a functions/call asks for: `{"service", "name", "arguments": [{…}]}`.
 
-    An update without operators replaces, and a replacement that is left out deletes: one SDK sends its
-    findOneAndDelete so. Raise FunctionNotFoundError for a function of the app, InvalidParameterError for a method that
-    the service has not.
+    An update without operators replaces. A findOneAndReplace in which nothing speaks of a replacement deletes: one SDK
+    sends its findOneAndDelete so. Raise FunctionNotFoundError for a function of the app, InvalidParameterError for a
+    method or an argument that the service has not.
     """
     name, service = body.get("name"), body.get("service")
     arguments: Any = body.get("arguments")
@@ -69,28 +75,41 @@ def service_call(body: Mapping[str, Any]) -> ServiceCall:
         raise InvalidParameterError(f"'{name[:100]}' is not a method of a data source: {', '.join(METHODS)} are")
     if type(arguments) is not list or len(arguments) != 1 or type(arguments[0]) is not dict:
         raise InvalidParameterError("'arguments' must hold one object")
-    given: Document = arguments[0]
-    members = {_MEMBERS.get(each, each): value for each, value in given.items() if value is not None}
+    members = _members(arguments[0])
     action, result = METHODS[name]
     action = _resolved(action, members)
     return ServiceCall(action, members | {"dataSource": service}, result)
+
+
+def _members(given: Document) -> Document:
+    """Return the arguments by the names of the actions; raise InvalidParameterError for what would be passed over."""
+    members: Document = {}
+    for name, value in given.items():
+        known = _MEMBERS.get(name, name)
+        if value is None and known not in _NEVER_NULL:
+            continue
+        if known in members:
+            raise InvalidParameterError(f"'{name}' is another name of an argument that is given, too")
+        members[known] = value
+    if "cursor" in members:
+        raise InvalidParameterError("'cursor' is not an argument: the result is documents alone")
+    if type(members.get("returnNewDocument", False)) is not bool:
+        raise InvalidParameterError("'returnNewDocument' must be true or false")
+    return members
 
 
 def _resolved(action: str, members: Document) -> str:
     """Return the action that a method comes to, and give it the members that it has."""
     if action == "find":
         members.setdefault("limit", 0)
-    if members.pop("returnNewDocument", False) is True:
+    if action == "findOneAndReplace" and _OF_DELETION.issuperset(members):
+        return "findOneAndDelete"
+    if members.pop("returnNewDocument", False):
         members["returnDocument"] = "After"
     update = members.get("update")
-    if action == "findOneAndReplace":
-        if update is None and "replacement" not in members:
-            members.pop("returnDocument", None)
-            members.pop("upsert", None)
-            return "findOneAndDelete"
-    elif not _is_replacement(update):
+    if action != "findOneAndReplace" and not _is_replacement(update):
         return action
-    elif action == "updateMany":
+    if action == "updateMany":
         members["update"] = [{"$replaceWith": {"$mergeObjects": [{"_id": "$_id"}, {"$literal": update}]}}]
         return action
     if update is not None:

@@ -64,6 +64,7 @@ class Clients:
         self._collections: Cache[tuple[str, str, str], Collection] = Cache(_MOST_COLLECTIONS)  # the URI, and names
         self._known_collections: Cache[tuple[str, str, str], bool] = Cache(_MOST_COLLECTIONS)
         self._options: Cache[tuple[int, str, str], Options] = Cache(_MOST_COLLECTIONS)
+        self._changes = 0  # of collections, by this process
 
     def collection(self, data_source: str, database: str, name: str) -> Collection:
         """Return a collection behind a dataSource name; raise UnknownDataSourceError if there is none of that name."""
@@ -88,13 +89,14 @@ class Clients:
         key = (self._settings.data_source_uri(data_source) or "", database, name)
         if self._known_collections.get(key):
             return True
+        changes = self._changes
         kinds = {"name": name, "type": {"$in": ["collection", "timeseries"]}}
         target = self.collection(data_source, database, name)
         try:
             names = await target.database.list_collection_names(filter=kinds, authorizedCollections=True)
         except PyMongoError:  # the read itself will say what is wrong
             return False
-        if names:
+        if names and changes == self._changes:
             self._known_collections.put(key, True)
         return bool(names)
 
@@ -103,17 +105,20 @@ class Clients:
         key = (id(target.database.client), target.database.name, target.name)
         known = self._options.get(key)
         if known is None:
+            changes = self._changes
             try:
                 async with target.database.client.start_session() as own:  # no transaction may ask this
                     found = await target.options(own)
             except PyMongoError:  # the call itself will say what is wrong
                 return None
             known = Options(found.get("collation", SIMPLE), "viewOn" in found)
-            self._options.put(key, known, _OPTIONS_SECONDS)
+            if changes == self._changes:
+                self._options.put(key, known, _OPTIONS_SECONDS)
         return known
 
     def forget(self, data_source: str, database: str, name: str) -> None:
-        """Know nothing of what a collection is, as it may be another now."""
+        """Know nothing of what a collection is, as it may be another now, nor of what is being asked for."""
+        self._changes += 1
         target = self.collection(data_source, database, name)
         self._options.pop((id(target.database.client), database, name))
         self._known_collections.pop((self._settings.data_source_uri(data_source) or "", database, name))

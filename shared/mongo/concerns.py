@@ -1,8 +1,10 @@
 """What a call asks of the servers that read and write for it: never less than the operator asks."""
 
 from collections.abc import Mapping
+from math import ceil
 from typing import Any
 
+from bson.int64 import Int64
 from pymongo.errors import ConfigurationError
 from pymongo.read_concern import ReadConcern
 from pymongo.read_preferences import make_read_preference, read_pref_mode_from_name
@@ -30,7 +32,8 @@ def applied(target: Collection, options: Options) -> Collection:
     if is_current() and not given.keys().isdisjoint(_OF_ALL):
         raise InvalidParameterError(f"{', '.join(sorted(_OF_ALL))} are no options of what is part of a transaction")
     if "readPreference" in given:
-        found["read_preference"] = _read_preference(given["readPreference"])
+        heartbeat = target.database.client.options.heartbeat_frequency
+        found["read_preference"] = _read_preference(given["readPreference"], heartbeat)
     if "readConcern" in given:
         found["read_concern"] = _read_concern(given["readConcern"], target.read_concern)
     if "writeConcern" in given:
@@ -38,16 +41,16 @@ def applied(target: Collection, options: Options) -> Collection:
     return target.with_options(**found) if found else target
 
 
-def _read_preference(given: str | Mapping[str, Any]) -> Any:
+def _read_preference(given: str | Mapping[str, Any], heartbeat: float) -> Any:
     members: Mapping[str, Any] = {"mode": given} if isinstance(given, str) else given
     mode, tags = members.get("mode"), members.get("tagSets", members.get("tags"))
     if type(mode) is not str or mode not in _MODES or not _OF_PREFERENCE.issuperset(members):
         raise InvalidParameterError(f"'readPreference' must have a mode of {', '.join(sorted(_MODES))}")
-    staleness = members.get("maxStalenessSeconds", -1)
+    staleness, least = _whole(members.get("maxStalenessSeconds", -1)), max(90, ceil(heartbeat) + 10)
+    if type(staleness) is not int or not (staleness == -1 or least <= staleness <= _LONGEST):
+        raise InvalidParameterError(f"'readPreference': maxStalenessSeconds must be a whole number of at least {least}")
     try:
-        return make_read_preference(
-            read_pref_mode_from_name(mode), tags, int(staleness) if staleness == staleness // 1 else staleness
-        )
+        return make_read_preference(read_pref_mode_from_name(mode), tags, staleness)
     except (ConfigurationError, TypeError, ValueError) as error:
         raise InvalidParameterError(f"'readPreference': {error!s:.200}") from error
 
@@ -65,13 +68,13 @@ def _write_concern(given: Mapping[str, Any], least: WriteConcern) -> WriteConcer
     members = {_OF_WRITE.get(name, name): value for name, value in given.items()}
     if not {"w", "j", "wtimeout"}.issuperset(members):
         raise InvalidParameterError("'writeConcern' takes w, j and wtimeout")
-    journal, timeout = members.get("j", False), members.get("wtimeout", 0)
-    if type(journal) is not bool or type(timeout) not in {int, float} or timeout < 0 or timeout != timeout // 1:
+    journal, timeout = members.get("j", False), _whole(members.get("wtimeout", 0))
+    if type(journal) is not bool or type(timeout) is not int or timeout < 0:
         raise InvalidParameterError("'writeConcern': j must be true or false, wtimeout a whole number of at least 0")
     document = least.document
-    wtimeout = min(int(timeout) or _LONGEST, document.get("wtimeout") or _LONGEST)
+    wtimeout = min(timeout or _LONGEST, document.get("wtimeout") or _LONGEST)
     return WriteConcern(
-        w=_members(members.get("w"), document.get("w", 1)),
+        w=_members(_whole(members.get("w")), document.get("w", 1)),
         j=journal or document.get("j"),
         wtimeout=None if wtimeout == _LONGEST else wtimeout,
     )
@@ -79,14 +82,18 @@ def _write_concern(given: Mapping[str, Any], least: WriteConcern) -> WriteConcer
 
 def _members(given: Any, least: int | str) -> int | str:
     """Return how many members acknowledge a write; raise where it cannot be told which of both is more."""
-    if type(given) is float and given.is_integer():
-        given = int(given)
     if given is None or given == least or (type(given) is int and given in {0, 1}):
         return least
-    if type(given) not in {int, str} or (type(given) is int and given < 0):
+    if type(given) not in {int, str} or (type(given) is int and not 0 <= given <= _LONGEST):
         raise InvalidParameterError("'writeConcern': w must be a number of members or a text")
     if type(given) is type(least) is int:
         return max(given, least)
     if least in {0, 1}:
         return given  # type: ignore[no-any-return]
     raise InvalidParameterError(f"'writeConcern': w must be '{least}', as the operator of this deployment wants")
+
+
+def _whole(number: Any) -> Any:
+    """Return a whole number as one of Python's own, which a caller may have written as 5, 5.0 or a long."""
+    is_whole = type(number) is Int64 or (type(number) is float and number.is_integer())
+    return int(number) if is_whole else number

@@ -118,6 +118,28 @@ async def test_a_time_series_is_made(post: Post, driver: Any) -> None:
     assert (options["timeseries"]["timeField"], options["expireAfterSeconds"]) == ("at", 3600)
 
 
+@pytest.mark.parametrize("capped", [None, False])
+async def test_zero_and_false_are_values(post: Post, driver: Any, capped: bool | None) -> None:
+    kind: dict[str, Any] = {"timeseries": {"timeField": "at"}, "expireAfterSeconds": 0, "capped": capped}
+
+    answer = await post("createCollection", database="series", **kind)
+
+    options = await driver["series"].items.options()
+    await driver.drop_database("series")
+    assert answer.status == 200
+    assert options["expireAfterSeconds"] == 0
+
+
+@pytest.mark.parametrize("member", [{"size": 0}, {"max": 0}, {"expireAfterSeconds": 0}], ids=str)
+async def test_what_mongodb_does_not_take_is_told_even_if_it_is_zero(
+    post: Post, database: Any, member: dict[str, Any]
+) -> None:
+    answer = await post("createCollection", **member)
+
+    assert (answer.status, answer.json["error_code"]) == (400, "MongoDBError")
+    assert await database.list_collection_names() == []
+
+
 async def test_a_collection_is_dropped_with_all_in_it(post: Post, database: Any) -> None:
     await database.items.insert_one({"_id": 1})
     await database.items.create_index("n")
@@ -332,6 +354,27 @@ async def test_a_collection_that_is_made_anew_may_compare_otherwise(worker: Work
     assert before is not None
     assert after is not None
     assert (before.is_simple, after.is_simple, after.collation) == (False, True, SIMPLE)
+
+
+async def test_what_was_asked_before_a_change_is_not_kept(
+    worker: Worker, key: str, database: Any, fail_point: Any
+) -> None:
+    clients = process.service().clients
+    target = clients.collection("mongodb-atlas", "shop", "items")
+    await fail_point("listCollections", times=2, blockConnection=True, blockTimeMS=300)
+    asked = asyncio.gather(clients.options(target), clients.is_collection("mongodb-atlas", "shop", "items"))
+    await asyncio.sleep(0.1)
+    await Post(worker, key)("createCollection")
+    await asked
+
+    await database.drop_collection("items")
+    await database.create_collection("other", collation={"locale": "en"})
+    await database.create_collection("items", viewOn="other", pipeline=[], collation={"locale": "en"})
+    found = await clients.options(target)
+
+    assert found is not None
+    assert (found.is_view, found.is_simple) == (True, False)
+    assert not await clients.is_collection("mongodb-atlas", "shop", "items")
 
 
 @every

@@ -46,10 +46,28 @@ async def test_where_an_app_is_named_a_data_source_has_to_be(host: Host, key: st
 async def test_of_several_data_sources_the_first_is_meant(mongod: Any, key: str, database: Any, tmp_path: Any) -> None:
     away = "mongodb://127.0.0.1:1/?serverSelectionTimeoutMS=100"
     await database.items.insert_one({"_id": 1})
-    async with Server(tmp_path / "log", MONGO_DB_URI=mongod.uri, MONGO_DB_URI_AAA=away) as server:
+    async with Server(tmp_path / "log", MONGO_DB_URI=mongod.uri, MONGO_DB_URI__AAA=away) as server:
         answer = await post(server, "/action/find", {"apiKey": key})
 
     assert (answer.status, answer.body) == (200, b'{"documents":[{"_id":1}]}')
+
+
+async def test_another_data_source_is_meant_where_a_cursor_or_an_operation_names_it(
+    mongod: Any, key: str, database: Any, tmp_path: Any
+) -> None:
+    await database.items.insert_many([{"_id": 1}, {"_id": 2}])
+    other = f"{mongod.uri}&appName=other"
+    async with Server(tmp_path / "log", MONGO_DB_URI=mongod.uri, MONGO_DB_URI__OTHER=other) as server:
+        headers = {"apiKey": key}
+        first = await post(server, "/action/find", headers, dataSource="other", cursor={"batchSize": 1})
+        rest = await post(server, "/action/getMore", headers, cursor=first.json["cursor"])
+        both = await post(
+            server, "/action/transaction", headers,
+            operations=[{"action": "deleteOne", "dataSource": "other", "filter": {"_id": 1}}],
+        )  # fmt: skip
+
+    assert (rest.status, rest.json["documents"]) == (200, [{"_id": 2}])
+    assert (both.status, both.json) == (200, {"replies": [{"deletedCount": 1}]})
 
 
 @pytest.mark.both_hosts

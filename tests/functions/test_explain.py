@@ -90,6 +90,11 @@ async def test_an_index_that_finds_too_much_is_told(post: Post, database: Any) -
             id="sorted aggregate",
         ),
         pytest.param(
+            {"action": "find", "sort": {"$natural": -1}, "limit": 2},
+            "no index is used: 2 documents are examined for 2 returned; none is needed",
+            id="as they are stored",
+        ),
+        pytest.param(
             {"action": "find", "filter": {"$or": [{"n": 1}, {"m": 2}]}},
             "no index is used: 100 documents are examined for 11 returned",
             id="of which each would need one",

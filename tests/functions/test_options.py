@@ -155,6 +155,9 @@ async def test_an_option_of_a_wrong_form_is_refused(
         {"mode": "primary", "tagSets": [{"a": "b"}]}, {"mode": "secondary", "maxStalenessSeconds": 1.5},
         {"mode": "secondary", "maxStalenessSeconds": 0}, {"mode": "secondary", "maxStalenessSeconds": []},
         {"mode": "secondary", "tags": 5}, {"mode": "secondary", "tagSets": [5]},
+        {"mode": "nearest", "maxStalenessSeconds": 89}, {"mode": "nearest", "maxStalenessSeconds": 1e300},
+        {"mode": "nearest", "maxStalenessSeconds": 2**40}, {"mode": "nearest", "maxStalenessSeconds": True},
+        {"mode": "nearest", "maxStalenessSeconds": {"$numberDecimal": "90"}},
     ],
     ids=str,
 )  # fmt: skip
@@ -163,13 +166,27 @@ async def test_a_read_preference_that_the_driver_refuses_is_400(post: Post, pref
 
     assert (answer.status, answer.json["error_code"]) == (400, "InvalidParameter")
     assert answer.json["error"].startswith("'readPreference")
+    assert "operand" not in answer.json["error"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "form"), [("$numberInt", "{}"), ("$numberLong", "{}"), ("$numberDouble", "{}.0")], ids=str
+)
+async def test_a_whole_number_of_any_type_is_one(post: Post, items: Any, kind: str, form: str) -> None:
+    one, ninety = ({kind: form.format(number)} for number in (1, 90))
+    preference = {"mode": "primaryPreferred", "maxStalenessSeconds": ninety}
+
+    written = await post("insertOne", document={}, writeConcern={"w": one, "wtimeout": ninety})
+    found = await post("find", readPreference=preference)
+
+    assert (written.status, found.status) == (201, 200)
 
 
 @pytest.mark.parametrize(
     "concern",
     [
         {"w": -1}, {"w": 1.5}, {"w": []}, {"w": True}, {"w": {"dc": 1}}, {"j": 1}, {"wtimeout": -1}, {"x": 1},
-        {"wtimeout": "1"}, {"w": 3}, {"w": "elsewhere"},
+        {"wtimeout": "1"}, {"w": 3}, {"w": "elsewhere"}, {"w": 1e300}, {"w": 2**40}, {"wtimeout": True},
     ],
     ids=str,
 )  # fmt: skip

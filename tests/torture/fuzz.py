@@ -220,7 +220,7 @@ class Judge:
         if isinstance(request, Aggregate | EstimatedDocumentCount | GetSchema):
             return set()
         if isinstance(request, Explain):
-            Plan({}).helpful(*request.narrowed)
+            Plan().helpful(*request.narrowed)
         uses = field_paths.of_filter(request.filter)
         field_paths.without(request.filter, lambda each: each.is_computed)
         return set(uses.paths)

@@ -79,6 +79,18 @@ async def test_what_one_sdk_sends_for_find_one_and_delete_deletes(ann: Person, p
     assert [each["_id"] async for each in public.find()] == [1, 3]
 
 
+@pytest.mark.parametrize(
+    "members",
+    [{"update": None}, {"replacement": None}, {"upsert": True}, {"upsert": False}, {"returnNewDocument": False}],
+    ids=str,
+)
+async def test_a_replacement_that_got_lost_deletes_nothing(ann: Person, public: Any, members: dict[str, Any]) -> None:
+    answer = await called(ann, "findOneAndReplace", filter={"n": 2}, **members)
+
+    assert (answer.status, errors_only(answer)["error_code"]) == (400, "MissingParameter")
+    assert [each["_id"] async for each in public.find()] == [1, 2, 3]
+
+
 @pytest.mark.parametrize("name", ["updateOne", "updateMany"])
 async def test_an_update_without_operators_replaces(ann: Person, public: Any, name: str) -> None:
     answer = await called(ann, name, query={"team": "a"}, update={"hidden": "$n", "deep": {"a": []}})
@@ -126,6 +138,36 @@ async def test_a_document_that_is_there_has_the_words_that_programs_look_for(ann
         assert (answer.status, errors_only(answer)["error_code"]) == (400, "MongoDBError")
         assert "Duplicate key error" in errors_only(answer)["error"]
         assert "E11000" in errors_only(answer)["error"]
+
+
+async def test_what_a_bulk_write_did_is_told_beside_those_words(ann: Person, public: Any) -> None:
+    documents = [{"_id": 7}, {"_id": 1}]
+
+    answer = await called(ann, "bulkWrite", operations=[{"insertOne": {"document": each}} for each in documents])
+
+    assert (answer.status, "Duplicate key error" in answer.json["error"]) == (400, True)
+    assert [(each["index"], each["code"]) for each in answer.json["writeErrors"]] == [(1, 11000)]
+    assert answer.json["partialResult"]["insertedIds"] == {"0": {"$numberInt": "7"}}
+
+
+@pytest.mark.parametrize(
+    ("name", "members"),
+    [
+        ("find", {"cursor": {"batchSize": 1}}),
+        ("aggregate", {"pipeline": [], "cursor": {}}),
+        ("deleteMany", {"query": {"n": 1}, "filter": {}}),
+        ("deleteMany", {"filter": {"n": 1}, "query": {}}),
+        ("findOneAndUpdate", {"filter": {}, "update": {"$set": {"n": 9}}, "returnNewDocument": "true"}),
+    ],
+    ids=str,
+)
+async def test_arguments_that_cannot_be_honoured_are_refused(
+    ann: Person, public: Any, name: str, members: dict[str, Any]
+) -> None:
+    answer = await called(ann, name, **members)
+
+    assert (answer.status, errors_only(answer)["error_code"]) == (400, "InvalidParameter")
+    assert [each["n"] async for each in public.find()] == [1, 2, 3]
 
 
 @pytest.mark.parametrize(
@@ -180,3 +222,16 @@ async def test_a_disabled_data_api_is_another_door(worker: Worker, known: Known,
     answer = await called(ann, "count")
 
     assert (answer.status, (await ann("find")).status) == (200, 404)
+
+
+async def test_what_the_data_api_lets_nobody_call_is_another_door(
+    worker: Worker, known: Known, changed: Any, database: Any
+) -> None:
+    changed("http_endpoints/data_api_config.json", can_evaluate=False)
+    ann = await known(worker, "ann@shop.example")
+    operations = [{"insertOne": {"document": {"_id": 1}}}]
+
+    answers = [await called(ann, "count"), await called(ann, "bulkWrite", operations=operations)]
+
+    assert [each.status for each in answers] == [200, 200]
+    assert (await ann("bulkWrite", collection="public", requests=operations)).status == 403

@@ -267,3 +267,17 @@ async def test_an_anonymous_user_whose_days_are_over_is_nobody(app_host: Host, u
     assert (refused.status, errors_only(refused)["error_code"]) == (401, "InvalidSession")
     assert (await send(app_host, "GET", PROFILE, token=stays.access_token)).status == 200
     assert (await send(app_host, "GET", f"{CLIENT}/location")).status == 200
+
+
+@pytest.mark.parametrize("address", [{"$code": "ann@shop.example"}, {"$symbol": "ann@shop.example"}], ids=str)
+async def test_an_address_of_another_type_is_no_second_user(
+    app_host: Host, ann: Person, driver: Any, address: dict[str, str]
+) -> None:
+    body = {"email": address, "username": address, "password": "another secret"}
+
+    registered = await send(app_host, "POST", REGISTER, body)
+    logged_in = await send(app_host, "POST", f"{LOGIN}/local-userpass/login", body)
+
+    assert registered.status in {400, 409}
+    assert logged_in.status in {400, 401}
+    assert await driver.dozen.users.count_documents({}) == 1

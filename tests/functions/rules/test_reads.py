@@ -77,6 +77,39 @@ async def test_a_collation_makes_no_difference_to_what_is_counted(ann: Person, d
     assert await found(skip=1, limit=1) == [4]
 
 
+@pytest.mark.parametrize(
+    ("action", "members", "reply"),
+    [
+        ("countDocuments", {}, {"count": 1}),
+        ("estimatedDocumentCount", {}, {"count": 1}),
+        ("distinct", {"fieldName": "n"}, {"values": [2]}),
+        ("find", {"projection": {"n": 1}}, {"documents": [{"_id": 2, "n": 2}]}),
+        ("find", {"skip": 1}, {"documents": []}),
+        ("find", {"skip": 1, "projection": {"x": {"$slice": 1}}}, {"documents": []}),
+        ("find", {"sort": {"n": 1}, "limit": 1, "projection": {"n": 1}}, {"documents": [{"_id": 2, "n": 2}]}),
+        ("findOne", {"projection": {"n": 1, "a.b": 1}}, {"document": {"_id": 2, "n": 2}}),
+        ("aggregate", {"pipeline": [{"$count": "n"}]}, {"documents": [{"n": 1}]}),
+        ("updateMany", {"filter": {}, "update": {"$set": {"n": 3}}}, {"matchedCount": 1, "modifiedCount": 1}),
+        ("deleteMany", {"filter": {}}, {"deletedCount": 1}),
+    ],
+    ids=str,
+)
+async def test_a_collection_that_was_made_anew_and_compares_otherwise_shows_no_more(
+    ann: Person, database: Any, action: str, members: dict[str, Any], reply: Any
+) -> None:
+    await database.loose.insert_one({"owner": ann.id})
+    await ann("find", collection="loose", skip=1)  # from now on it is known how the collection compares
+    await database.drop_collection("loose")  # as another process does it
+    await database.create_collection("loose", collation={"locale": "en", "strength": 2})
+    await database.loose.insert_many([
+        {"_id": 1, "owner": ann.id.upper(), "n": 1}, {"_id": 2, "owner": ann.id, "n": 2},
+    ])  # fmt: skip
+
+    answer = await ann(action, collection="loose", **members)
+
+    assert (answer.status, answer.json) == (200, reply)
+
+
 @pytest.mark.parametrize("fault", [{"errorCode": 13}, {"closeConnection": True}], ids=["denied", "lost"])
 async def test_a_deployment_that_cannot_list_collections_skips_no_less(
     ann: Person, database: Any, fail_point: FailPoint, fault: dict[str, Any]

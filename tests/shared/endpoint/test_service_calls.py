@@ -42,8 +42,10 @@ def asked(name: str, **members: Any) -> ServiceCall:
         ("findOneAndReplace", {"filter": {}, "update": {"a": 1}}, "findOneAndReplace",
          {"filter": {}, "replacement": {"a": 1}}),
         ("findOneAndReplace", {"filter": {}, "update": {}}, "findOneAndReplace", {"filter": {}, "replacement": {}}),
-        ("findOneAndReplace", {"filter": {}, "sort": {"a": 1}, "returnNewDocument": True, "upsert": True},
-         "findOneAndDelete", {"filter": {}, "sort": {"a": 1}}),
+        ("findOneAndReplace", {"filter": {}, "sort": {"a": 1}, "projection": {"b": 1}}, "findOneAndDelete",
+         {"filter": {}, "sort": {"a": 1}, "projection": {"b": 1}}),
+        ("findOneAndReplace", {"filter": {}, "returnNewDocument": True, "upsert": True}, "findOneAndReplace",
+         {"filter": {}, "returnDocument": "After", "upsert": True}),
         ("findOneAndDelete", {"filter": {}}, "findOneAndDelete", {"filter": {}}),
     ],
 )  # fmt: skip
