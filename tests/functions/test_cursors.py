@@ -10,19 +10,22 @@ from typing import Any
 
 import pytest
 from bson import json_util
+from bson.codec_options import DatetimeConversion
 
 from shared.auth.keys import new_key
 from shared.mongo.control import API_KEYS
 from tests.conftest import Post
 from tests.depth import examples
-from tests.values import ARRAYS, VALUES
+from tests.values import ARRAYS, RARE, VALUES, stored
 
 SORTS = [
     {"a": 1}, {"a": -1}, {"a.b": 1}, {"a.b": -1}, {"n": 1, "a": -1}, {"a": 1, "n": -1}, {"n": -1, "a.b": 1},
-    {"a.0": 1}, {"m": -1, "n": 1, "a": 1}, {"_id": -1}, {},
+    {"a.0": 1}, {"m": -1, "n": 1, "a": 1}, {"_id": -1}, {}, {"a.7": 1}, {"a.01": -1},
 ]  # fmt: skip
 COLLATIONS = [None, {"locale": "en", "strength": 1}, {"locale": "en", "strength": 2, "caseLevel": True}]
 
+ID = {"_id": 1}
+EXACT = json_util.JSONOptions(datetime_conversion=DatetimeConversion.DATETIME_AUTO)
 BOTH: list[tuple[str, dict[str, Any]]] = [("find", {}), ("aggregate", {"pipeline": []})]
 
 
@@ -32,7 +35,7 @@ async def batches(post: Any, action: str = "find", **members: Any) -> list[list[
     found = []
     while True:
         assert answer.status == 200, answer.body
-        reply = json_util.loads(answer.body)
+        reply = json_util.loads(answer.body, json_options=EXACT)
         found.append(reply["documents"])
         if "cursor" not in reply:
             return found
@@ -53,13 +56,13 @@ def keys(sort: dict[str, int]) -> list[tuple[str, int]]:
 
 def mixed(random: Random, number: int) -> list[dict[str, Any]]:
     """Return documents whose members are of all types, or are not there."""
-    values = [*VALUES, *ARRAYS]
+    values = [*VALUES, *ARRAYS, *RARE]
     documents: list[dict[str, Any]] = [
         {
             "_id": f"{place}",
             "a": random.choice(values),
             "n": random.choice([1, 1.0, "x", "X", None]),
-            "m": random.choice(VALUES),
+            "m": random.choice([*VALUES, *RARE]),
         }
         for place in range(number)
     ]
@@ -72,11 +75,11 @@ def mixed(random: Random, number: int) -> list[dict[str, Any]]:
 @pytest.mark.parametrize("seed", range(examples(200)))
 async def test_batches_are_in_the_order_of_the_sort(post: Post, database: Any, seed: int) -> None:
     random = Random(seed)
-    await database.items.insert_many(mixed(random, 40))
+    await database.items.insert_many(map(stored, mixed(random, 40)))
     sort, collation = random.choice(SORTS), random.choice(COLLATIONS)
     options: dict[str, Any] = {} if collation is None else {"collation": collation}
     projection = random.choice([{}, {"a": 0}, {"n": 1}, {"x": {"$literal": 1}}])
-    expected = [each["_id"] async for each in database.items.find(sort=keys(sort), **options)]
+    expected = [each["_id"] async for each in database.items.find({}, ID, sort=keys(sort), **options)]
 
     found = await batches(
         post, sort=sort, projection=projection, cursor={"batchSize": random.randrange(1, 9)}, **options
@@ -91,7 +94,7 @@ async def writes(database: Any, random: Random, fleeting: list[dict[str, Any]]) 
         each = random.choice(fleeting)
         changed = {**mixed(random, 1)[0], "_id": each["_id"]}
         await database.items.delete_one({"_id": each["_id"]})
-        await database.items.replace_one({"_id": each["_id"]}, random.choice([each, changed]), upsert=True)
+        await database.items.replace_one({"_id": each["_id"]}, stored(random.choice([each, changed])), upsert=True)
 
 
 @pytest.mark.parametrize("action", ["find", "aggregate"])
@@ -101,7 +104,7 @@ async def test_who_is_there_throughout_is_returned_once(post: Post, database: An
     lasting, fleeting = (mixed(random, 25) for _ in range(2))
     for each in fleeting:
         each["_id"] = f"{each['_id']}!"
-    await database.items.insert_many(lasting + fleeting[:12])
+    await database.items.insert_many(map(stored, lasting + fleeting[:12]))
     sort, collation = random.choice(SORTS), random.choice(COLLATIONS)
     members: dict[str, Any] = {"sort": sort, **({} if collation is None else {"collation": collation})}
     if action == "aggregate":
@@ -148,7 +151,8 @@ async def test_a_cursor_has_no_default_limit(post: Post, database: Any) -> None:
 
 
 async def test_documents_have_the_same_bytes_with_a_cursor(post: Post, database: Any) -> None:
-    await database.items.insert_many({"_id": place, "a": value} for place, value in enumerate([*VALUES, *ARRAYS]))
+    values = [*VALUES, *ARRAYS, *RARE]
+    await database.items.insert_many(stored({"_id": place, "a": value}) for place, value in enumerate(values))
     members = {"sort": {"_id": 1}, "projection": {"_id": 0, "b": 0}}
 
     for accept in ("application/json", "application/ejson"):
@@ -186,9 +190,9 @@ async def test_a_pipeline_is_continued(post: Post, database: Any, pipeline: list
 @pytest.mark.parametrize("seed", range(examples(100)))
 async def test_batches_of_a_pipeline_are_in_the_order_of_its_sort(post: Post, database: Any, seed: int) -> None:
     random = Random(seed)
-    await database.items.insert_many(mixed(random, 40))
+    await database.items.insert_many(map(stored, mixed(random, 40)))
     sort = random.choice(SORTS)
-    expected = [each["_id"] async for each in database.items.find(sort=keys(sort))]
+    expected = [each["_id"] async for each in database.items.find({}, ID, sort=keys(sort))]
     pipeline = [{"$set": {"made": 1}}, *([{"$sort": sort}] if sort else [])]
 
     found = await batches(post, "aggregate", pipeline=pipeline, cursor={"batchSize": random.randrange(1, 9)})
