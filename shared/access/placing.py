@@ -15,7 +15,12 @@ MARK = "dozen_sort_key"
 NOT_UNIQUE = "'cursor': the documents have no '_id' that only one of them has, so there is no place to go on from"
 
 _MARK, _LENGTH = MARK.encode(), 4
+_EMPTY = 5  # bytes of an array without elements
 _MARK_STARTS = b"\x04%b\0" % _MARK
+_UNMARKED = (
+    "'cursor': MongoDB does not say what it sorts these documents by, as those of a view that computes, or of a"
+    " time-series collection: use 'aggregate'"
+)
 _PLAIN = frozenset({0x07, 0x10, 0x12})
 """The BSON types of which values with other bytes are unlike, whatever the collation."""
 
@@ -40,11 +45,12 @@ def mark_of(document: bytes) -> tuple[int, int, int]:
     start = document.find(_MARK_STARTS)
     if start >= 0 and document.rfind(_MARK_STARTS) == start:
         value = start + len(_MARK_STARTS)
-        return start, value, value + int.from_bytes(document[value : value + _LENGTH], "little")
-    for name, start, value, end in spans(document):
-        if name == _MARK:
-            return start, value, end
-    raise InvalidParameterError("'cursor': this MongoDB does not say what it sorts a document by")
+        end = value + int.from_bytes(document[value : value + _LENGTH], "little")
+    else:
+        start, value, end = next((each for name, *each in spans(document) if name == _MARK), (0, 0, 0))
+    if end - value <= _EMPTY:
+        raise InvalidParameterError(_UNMARKED)
+    return start, value, end
 
 
 def is_together[T](one: Found[T], other: Found[T], key_of: KeyOf) -> bool:

@@ -4,6 +4,7 @@ import asyncio
 import base64
 import time
 from collections import Counter
+from datetime import datetime
 from random import Random
 from types import SimpleNamespace
 from typing import Any
@@ -39,7 +40,7 @@ async def batches(post: Any, action: str = "find", **members: Any) -> list[list[
         found.append(reply["documents"])
         if "cursor" not in reply:
             return found
-        answer = await post("getMore", cursor=reply["cursor"], accept="application/ejson")
+        answer = await post("getMore", {"cursor": reply["cursor"]}, accept="application/ejson")
 
 
 def ids(found: list[list[Any]]) -> list[Any]:
@@ -283,11 +284,33 @@ async def test_documents_without_an_id_of_their_own_are_not_continued(post: Post
     await database.create_collection("twice", viewOn="items", pipeline=[{"$unwind": "$n"}])
     await database.create_collection("none", viewOn="items", pipeline=[{"$project": {"_id": 0}}])
 
-    for name in ("twice", "none"):
-        for action, members in BOTH:
-            answer = await post(action, collection=name, **members, cursor={"batchSize": 2})
-            assert (answer.status, answer.json["error_code"]) == (400, "InvalidParameter")
-            assert "the documents have no '_id' that only one of them has" in answer.json["error"]
+    for name, action, members in (("twice", *BOTH[1]), ("none", *BOTH[0]), ("none", *BOTH[1])):
+        answer = await post(action, collection=name, **members, cursor={"batchSize": 2})
+        assert (answer.status, answer.json["error_code"]) == (400, "InvalidParameter")
+        assert "the documents have no '_id' that only one of them has" in answer.json["error"]
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [{"viewOn": "others", "pipeline": [{"$set": {"made": 1}}]}, {"timeseries": {"timeField": "at"}}],
+    ids=["view", "series"],
+)
+async def test_what_mongodb_gives_no_sort_keys_of_is_continued_by_aggregate(
+    post: Post, driver: Any, kind: dict[str, Any]
+) -> None:
+    await driver.drop_database("kinds")
+    await driver["kinds"].create_collection("items", **kind)
+    await driver["kinds"][kind.get("viewOn", "items")].insert_many(
+        {"_id": number, "n": number % 3, "at": datetime(2020, 1, 1)} for number in range(9)
+    )
+    of: dict[str, Any] = {"database": "kinds", "cursor": {"batchSize": 2}}
+
+    for members in ({"sort": {"n": 1}}, {"sort": {"n": -1}, "projection": {"_id": 0, "n": 1}}, {}):
+        answer = await post("find", **of, **members)
+        assert (answer.status, answer.json["error_code"]) == (400, "InvalidParameter")
+        assert answer.json["error"].endswith("use 'aggregate'")
+    found = await batches(post, "aggregate", **of, pipeline=[{"$sort": {"n": -1}}])
+    assert ids(found) == [8, 5, 2, 7, 4, 1, 6, 3, 0]
 
 
 async def first(post: Any, **members: Any) -> str:
