@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from bson.raw_bson import RawBSONDocument
 
+from shared import turns
 from shared.access.continuation import Key, Position, SortKeys
 from shared.access.cutting import Visible
 from shared.access.placing import MARK, NOT_UNIQUE, Found, KeyOf, is_equal, is_together, mark_of, ordered, without_last
@@ -30,6 +31,7 @@ _ID, _HEADER = b"_id", 4
 _BESIDES = 3  # the document of the position, one to see whether there are more, one whose equals may be cut off
 _GROWTH = 4
 _SMALLEST_BATCH = 32
+_TRIES = 4
 _MADE_OTHERWISE = frozenset({order.TEXT, order.DOCUMENTS, order.ARRAYS})
 """The types whose sort keys are not what is stored where a collation compares texts."""
 
@@ -76,7 +78,11 @@ class Page:
     """What one reply of a cursor is to hold, and then the cursor of the next."""
 
     def __init__(
-        self, sort: SortKeys, part: Part, seal: Callable[[Position], str], is_simple: Callable[[], Awaitable[bool]]
+        self,
+        sort: SortKeys,
+        part: Part,
+        seal: Callable[[Position], str],
+        is_simple: Callable[[], Awaitable[bool]],
     ) -> None:
         """Take the order, which part of it is wanted, and what makes a cursor of a position.
 
@@ -163,12 +169,21 @@ class Page:
         return found.made
 
     async def _taken[T](self, ask: Ask, marks: _Marks, look: Look[T], *, streams: bool) -> "_Batch[T]":
-        """Read until the batch is full and what is equal in order is whole, or until nothing is left."""
+        """Read until the batch is full and what is equal in order is whole, or until nothing is left.
+
+        MongoDB meets a document twice if a write moves it in the index that is being read: then it is read anew.
+        """
+        repeated = 0
         passed = 0 if streams else max(0, self._part.skip - 1)
         enough = self._part.skip - passed + self._part.size + _BESIDES
         while True:
             most = 0 if streams else enough
             found, is_whole = await self._read(ask(most, passed), most or None, marks, look, enough)
+            if found is None:
+                repeated += 1
+                if repeated == _TRIES:
+                    raise InvalidParameterError(NOT_UNIQUE)
+                continue
             start, end = self._part.skip - passed, self._part.skip - passed + self._part.size
             if passed and len(found) > 1 and is_together(found[0], found[1], marks.key_of):
                 enough, passed = enough + passed, 0  # what is skipped ends among equals
@@ -181,8 +196,11 @@ class Page:
 
     async def _read[T](
         self, batches: AsyncGenerator[bytes], most: int | None, marks: _Marks, look: Look[T], enough: int
-    ) -> tuple[list[Found[T]], bool]:
-        """Return what is behind the position, and whether that is all; else the last and its equals are left out."""
+    ) -> tuple[list[Found[T]] | None, bool]:
+        """Return what is behind the position, and whether that is all; else the last and its equals are left out.
+
+        There is None if two documents have the same `_id`.
+        """
         found: list[Found[T]] = []
         read, is_passing, is_whole = 0, self._part.position is not None, True
         async with aclosing(batches):
@@ -199,7 +217,8 @@ class Page:
                 if read == most or (most is None and len(found) >= enough):
                     is_whole = False
                     break
-        return ordered(found if is_whole else without_last(found, marks.key_of), marks.key_of), is_whole
+        kept = found if is_whole else without_last(found, marks.key_of)
+        return await turns.taken(ordered(kept, marks.key_of)), is_whole
 
     def _passed(self, marked: list[Found[bytes]], key_of: KeyOf) -> tuple[list[Found[bytes]], bool]:
         """Return the documents that are behind the position, and whether others may follow that are not."""

@@ -8,6 +8,7 @@ from shared.access.continuation import Key
 from shared.documents import order
 from shared.documents.elements import Element, spans
 from shared.errors import InvalidParameterError
+from shared.turns import Steps
 
 MARK = "dozen_sort_key"
 """The member in which MongoDB says what it sorts a document by."""
@@ -16,6 +17,7 @@ NOT_UNIQUE = "'cursor': the documents have no '_id' that only one of them has, s
 
 _MARK, _LENGTH = MARK.encode(), 4
 _EMPTY = 5  # bytes of an array without elements
+_AT_ONCE = 50  # documents that are compared in a step
 _MARK_STARTS = b"\x04%b\0" % _MARK
 _UNMARKED = (
     "'cursor': MongoDB does not say what it sorts these documents by, as those of a view that computes, or of a"
@@ -66,20 +68,22 @@ def is_equal(one: Key, other: Key) -> bool:
     return all(order.order(mine) == order.order(its) for mine, its in zip(one, other, strict=True))
 
 
-def ordered[T](found: list[Found[T]], key_of: KeyOf) -> list[Found[T]]:
+def ordered[T](found: list[Found[T]], key_of: KeyOf) -> Steps[list[Found[T]] | None]:
     """Put what MongoDB orders alike into the order of `_id` as it is stored, byte for byte.
 
-    Raise InvalidParameterError where there is no such order.
+    Return None where there is no such order.
     """
     together: list[Found[T]] = []
     start = 0
     for place in range(1, len(found) + 1):
+        if place % _AT_ONCE == 0:
+            yield
         if place < len(found) and is_together(found[place - 1], found[place], key_of):
             continue
         if place - start > 1:
             equal = sorted(found[start:place], key=lambda each: order.order(each.identity))
             if any(order.order(one.identity) == order.order(next_.identity) for one, next_ in pairwise(equal)):
-                raise InvalidParameterError(NOT_UNIQUE)
+                return None
             together += equal
         else:
             together.append(found[start])
