@@ -19,7 +19,7 @@ from shared.documents import order, replies
 from shared.documents.ejson import Document
 from shared.documents.elements import ARRAY, Element, document_of, elements, identity, pieces, spans, split, wrapped
 from shared.documents.order import members, rank, sort_key
-from shared.errors import InvalidParameterError
+from shared.errors import InvalidParameterError, Unavailable, UnavailableError
 from shared.mongo import reads
 from shared.mongo.clients import Collection
 from shared.options import Options
@@ -82,11 +82,11 @@ class Page:
         sort: SortKeys,
         part: Part,
         seal: Callable[[Position], str],
-        is_simple: Callable[[], Awaitable[bool]],
+        is_simple: Callable[[], Awaitable[bool | None]],
     ) -> None:
         """Take the order, which part of it is wanted, and what makes a cursor of a position.
 
-        `is_simple` tells whether texts are compared byte by byte.
+        `is_simple` tells whether texts are compared byte by byte, None if MongoDB cannot say now.
         """
         self.sort = sort
         self.cursor: str | None = None
@@ -160,8 +160,8 @@ class Page:
         return found.made
 
     async def _of_computed[T](self, ask: Ask, look: Look[T]) -> list[T]:
-        if not await self.is_simple():
-            raise InvalidParameterError(_COLLATED)
+        if not (is_simple := await self.is_simple()):
+            raise UnavailableError(Unavailable.NOT_NOW) if is_simple is None else InvalidParameterError(_COLLATED)
         found = await self._taken(ask, _Marks(_unmarked, self._computed_key), look, streams=False)
         if (last := found.more) is not None:
             key = self._computed_key(last.sorted_by)
@@ -264,7 +264,7 @@ class Page:
             for each in split(batch):
                 found = elements(each)
                 if found["_id"] == identity and _stored_key(found[MARK].value) == key:
-                    is_simple = await self.is_simple()
+                    is_simple = bool(await self.is_simple())
                     stored = members(found[_VALUES].value)
                     return [known or _value(value, part, is_simple=is_simple)
                             for value, known, part in zip(stored, values, key, strict=True)]  # fmt: skip

@@ -75,13 +75,13 @@ class Cursors:
             content = bson.encode({"asked": members, "position": position.document()})
             return self._service.seals.sealed(_PURPOSE, self._caller.id, content, SECONDS)
 
-        async def is_simple() -> bool:
+        async def is_simple() -> bool | None:
             if request.options.collation is not None:
                 return bool(request.options.collation.get("locale") == SIMPLE["locale"])
             clients = self._service.clients
             target = clients.collection(request.data_source, request.database, request.collection)
             found = await clients.options(target)
-            return found is not None and found.is_simple
+            return None if found is None else found.is_simple
 
         skip, position = (asked.skip, None) if before is None else (0, before.position)
         return Page(sort, Part(size, skip, position, is_last=left == size), seal, is_simple)

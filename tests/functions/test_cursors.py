@@ -313,6 +313,18 @@ async def test_what_mongodb_gives_no_sort_keys_of_is_continued_by_aggregate(
     assert ids(found) == [8, 5, 2, 7, 4, 1, 6, 3, 0]
 
 
+async def test_an_aggregate_is_not_refused_while_mongodb_cannot_say_how_texts_are_compared(
+    post: Post, fail_point: Any
+) -> None:
+    await fail_point("listCollections", times=2, errorCode=11602)  # and again, as the driver does
+
+    now = await post("aggregate", collection="new", pipeline=[], cursor={})
+    later = await post("aggregate", collection="new", pipeline=[], cursor={})
+
+    assert (now.status, now.json["error"], now.headers["retry-after"]) == (503, "MongoDB cannot do this now", "5")
+    assert later.json == {"documents": []}
+
+
 async def first(post: Any, **members: Any) -> str:
     """Return a cursor."""
     cursor: str = (await post("find", cursor={"batchSize": 1}, **members)).json["cursor"]
