@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from itertools import pairwise
+from secrets import token_hex
 from typing import NamedTuple
 
 from shared.access.continuation import Key
@@ -10,8 +11,8 @@ from shared.documents.elements import Element, spans
 from shared.errors import InvalidParameterError
 from shared.turns import Steps
 
-MARK = "dozen_sort_key"
-"""The member in which MongoDB says what it sorts a document by."""
+MARK = f"dozen_sort_key_{token_hex(8)}"
+"""The member in which MongoDB says what it sorts a document by: nobody can have stored one of its name."""
 
 NOT_UNIQUE = "'cursor': the documents have no '_id' that only one of them has, so there is no place to go on from"
 

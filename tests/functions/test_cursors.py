@@ -154,6 +154,7 @@ async def test_a_cursor_has_no_default_limit(post: Post, database: Any) -> None:
 async def test_documents_have_the_same_bytes_with_a_cursor(post: Post, database: Any) -> None:
     values = [*VALUES, *ARRAYS, *RARE]
     await database.items.insert_many(stored({"_id": place, "a": value}) for place, value in enumerate(values))
+    await database.items.insert_one({"_id": -1, "dozen_sort_key": [1], "in": {"dozen_sort_key": [2]}, "z": 1})
     members = {"sort": {"_id": 1}, "projection": {"_id": 0, "b": 0}}
 
     for accept in ("application/json", "application/ejson"):
