@@ -219,6 +219,10 @@ async def test_batches_of_a_pipeline_are_in_the_order_of_its_sort(post: Post, da
         ([{"$facet": {"a": []}}], "a pipeline with $facet cannot be continued"),
         ([{"$set": {"r": {"$rand": {}}}}], "what gives something else each time cannot be continued"),
         ([{"$match": {"$expr": {"$lt": ["$at", "$$NOW"]}}}], "what gives something else each time"),
+        ([{"$lookup": {"from": "items", "pipeline": [{"$sample": {"size": 1}}], "as": "one"}},
+          {"$match": {"one.n": 1}}], "what $lookup joins is something else each time"),
+        ([{"$unionWith": {"coll": "items", "pipeline": [{"$lookup": {"from": "items", "as": "n", "pipeline": [
+          {"$sample": {"size": 1}}]}}]}}, {"$set": {"_id": "$n"}}], "what $unionWith joins is something else"),
         ([{"$sort": {"n": {"$meta": "textScore"}}}], "a sort by 'n' has no place to go on from"),
         ([{"$sort": 1}], "$sort takes an object"),
         ([{"$limit": 0}], "'$limit' must be a number of documents"),
