@@ -20,10 +20,6 @@ _MARK, _LENGTH = MARK.encode(), 4
 _EMPTY = 5  # bytes of an array without elements
 _AT_ONCE = 50  # documents that are compared in a step
 _MARK_STARTS = b"\x04%b\0" % _MARK
-_UNMARKED = (
-    "'cursor': MongoDB does not say what it sorts these documents by, as those of a view that computes, or of a"
-    " time-series collection: use 'aggregate'"
-)
 _PLAIN = frozenset({0x07, 0x10, 0x12})
 """The BSON types of which values with other bytes are unlike, whatever the collation."""
 
@@ -52,7 +48,7 @@ def mark_of(document: bytes) -> tuple[int, int, int]:
     else:
         start, value, end = next((each for name, *each in spans(document) if name == _MARK), (0, 0, 0))
     if end - value <= _EMPTY:
-        raise InvalidParameterError(_UNMARKED)
+        raise InvalidParameterError("'cursor': this MongoDB does not say what it sorts a document by")
     return start, value, end
 
 

@@ -289,20 +289,22 @@ async def test_documents_without_an_id_of_their_own_are_not_continued(post: Post
     await database.create_collection("twice", viewOn="items", pipeline=[{"$unwind": "$n"}])
     await database.create_collection("none", viewOn="items", pipeline=[{"$project": {"_id": 0}}])
 
-    for name, action, members in (("twice", *BOTH[1]), ("none", *BOTH[0]), ("none", *BOTH[1])):
-        answer = await post(action, collection=name, **members, cursor={"batchSize": 2})
+    for name in ("twice", "none"):
+        answer = await post("aggregate", collection=name, pipeline=[], cursor={"batchSize": 2})
         assert (answer.status, answer.json["error_code"]) == (400, "InvalidParameter")
         assert "the documents have no '_id' that only one of them has" in answer.json["error"]
 
 
 @pytest.mark.parametrize(
     "kind",
-    [{"viewOn": "others", "pipeline": [{"$set": {"made": 1}}]}, {"timeseries": {"timeField": "at"}}],
-    ids=["view", "series"],
+    [
+        {"viewOn": "others"},
+        {"viewOn": "others", "pipeline": [{"$set": {"made": 1}}]},
+        {"timeseries": {"timeField": "at"}},
+    ],
+    ids=["view", "computing view", "series"],
 )
-async def test_what_mongodb_gives_no_sort_keys_of_is_continued_by_aggregate(
-    post: Post, driver: Any, kind: dict[str, Any]
-) -> None:
+async def test_a_view_is_continued_by_aggregate(post: Post, driver: Any, kind: dict[str, Any]) -> None:
     await driver.drop_database("kinds")
     await driver["kinds"].create_collection("items", **kind)
     await driver["kinds"][kind.get("viewOn", "items")].insert_many(
@@ -315,16 +317,18 @@ async def test_what_mongodb_gives_no_sort_keys_of_is_continued_by_aggregate(
         assert (answer.status, answer.json["error_code"]) == (400, "InvalidParameter")
         assert answer.json["error"].endswith("use 'aggregate'")
     found = await batches(post, "aggregate", **of, pipeline=[{"$sort": {"n": -1}}])
+    assert [each["n"] for batch in found for each in batch] == [2, 2, 2, 1, 1, 1, 0, 0, 0]
     assert ids(found) == [8, 5, 2, 7, 4, 1, 6, 3, 0]
 
 
-async def test_an_aggregate_is_not_refused_while_mongodb_cannot_say_how_texts_are_compared(
-    post: Post, fail_point: Any
+@pytest.mark.parametrize(("action", "members"), BOTH)
+async def test_nothing_is_refused_while_mongodb_cannot_say_what_a_collection_is(
+    post: Post, fail_point: Any, action: str, members: dict[str, Any]
 ) -> None:
     await fail_point("listCollections", times=2, errorCode=11602)  # and again, as the driver does
 
-    now = await post("aggregate", collection="new", pipeline=[], cursor={})
-    later = await post("aggregate", collection="new", pipeline=[], cursor={})
+    now = await post(action, collection=f"new.{action}", **members, cursor={})
+    later = await post(action, collection=f"new.{action}", **members, cursor={})
 
     assert (now.status, now.json["error"], now.headers["retry-after"]) == (503, "MongoDB cannot do this now", "5")
     assert later.json == {"documents": []}

@@ -17,8 +17,12 @@ async def is_simple() -> bool:
     return True
 
 
+async def is_view() -> bool:
+    return False
+
+
 def page(size: int) -> Page:
-    return Page([("n", 1), ("_id", 1)], Part(size), lambda _: "next", is_simple)
+    return Page([("n", 1), ("_id", 1)], Part(size), lambda _: "next", is_simple, is_view)
 
 
 def documents(*ids: Any) -> bytes:
