@@ -11,7 +11,7 @@ from pymongo import MongoClient
 from bench import films, workloads
 from bench.errors import BenchError
 from bench.rivals import EVE, EVE_LEAN, Server, refuses_wrong_key
-from bench.workloads import FIND_EJSON, FIND_ONE, INSERTED, MANY, WORKLOADS
+from bench.workloads import BULK_WRITE, CHANGED, COUNT, FIND_EJSON, FIND_ONE, INSERTED, MANY, WORKLOADS
 
 _WRAPPERS = {"$oid": str, "$numberInt": int, "$numberLong": int, "$numberDouble": float}
 _EVE_ADDS = {"_created", "_updated", "_status", "_etag", "_links"}
@@ -24,6 +24,10 @@ def check(server: Server, uri: str, numbers: list[int]) -> None:
     for workload in WORKLOADS:
         if INSERTED[workload]:
             _check_insert(server, workload, uri)
+        elif CHANGED[workload]:
+            _check_change(server, workload, uri, numbers)
+        elif workload == COUNT:
+            _check_count(server, numbers)
         else:
             _check_read(server, workload, numbers)
 
@@ -39,6 +43,31 @@ def _check_read(server: Server, workload: str, numbers: list[int]) -> None:
         _same(server, workload, returned, _expected(server, requested))
         if workload == FIND_EJSON:
             _same(server, workload, answer.json(), json.loads(_canonical({"documents": requested})))
+
+
+def _check_count(server: Server, numbers: list[int]) -> None:
+    call = server.call(COUNT)
+    if call is None:
+        return
+    for n in numbers:
+        _same(server, COUNT, server.send(call.at(n)).json(), {"count": MANY})
+
+
+def _check_change(server: Server, workload: str, uri: str, numbers: list[int]) -> None:
+    call = server.call(workload)
+    if call is None:
+        return
+    for n in numbers:
+        those = range(n, n + CHANGED[workload])
+        before = films.changed(uri, those)
+        answer = server.send(call.at(n)).json()
+        after = films.changed(uri, those)
+        _same(server, workload, after, [film | {"votes": film["votes"] + 1} for film in before])
+        if workload == BULK_WRITE:
+            counts = {name: answer.get(name) for name in ("matchedCount", "modifiedCount")}
+            _same(server, workload, counts, dict.fromkeys(counts, MANY))
+        else:
+            _same(server, workload, [_plain(answer.get("document"))], _expected(server, after))
 
 
 def _check_insert(server: Server, workload: str, uri: str) -> None:

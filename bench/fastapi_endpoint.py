@@ -8,17 +8,17 @@ import hashlib
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
+import pymongo
 from bson import json_util
 from fastapi import Depends, FastAPI, Header, HTTPException, Request, Response
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, Field, ValidationError
-from pymongo import AsyncMongoClient
 
 Document = dict[str, Any]
 
-_client: AsyncMongoClient[Document] = AsyncMongoClient(os.environ["BENCH_URI"])
+_client: pymongo.AsyncMongoClient[Document] = pymongo.AsyncMongoClient(os.environ["BENCH_URI"])
 _keys = {hashlib.sha256(os.environ["BENCH_KEY"].encode()).hexdigest(): "bench"}
 
 
@@ -50,6 +50,44 @@ class InsertMany(Target):
     """An insertMany."""
 
     documents: list[Document] = Field(min_length=1)
+
+
+class CountDocuments(Target):
+    """A countDocuments."""
+
+    filter: Document = {}
+    limit: int = Field(default=0, ge=0)
+    skip: int = Field(default=0, ge=0)
+
+
+class FindOneAndUpdate(Target):
+    """A findOneAndUpdate."""
+
+    filter: Document
+    update: Document
+    projection: Document | None = None
+    sort: dict[str, int] | None = None
+    upsert: bool = False
+    returnDocument: Literal["Before", "After"] = "Before"  # noqa: N815
+
+
+class BulkWrite(Target):
+    """A bulkWrite: each request an object of one member, the name of an operation with what it takes."""
+
+    requests: list[dict[str, Document]] = Field(min_length=1)
+    ordered: bool = True
+
+
+_OPERATIONS: dict[str, Any] = {
+    "insertOne": lambda given: pymongo.InsertOne(given["document"]),
+    "updateOne": lambda given: pymongo.UpdateOne(given["filter"], given["update"], upsert=given.get("upsert", False)),
+    "updateMany": lambda given: pymongo.UpdateMany(given["filter"], given["update"], upsert=given.get("upsert", False)),
+    "replaceOne": lambda given: pymongo.ReplaceOne(
+        given["filter"], given["replacement"], upsert=given.get("upsert", False)
+    ),
+    "deleteOne": lambda given: pymongo.DeleteOne(given["filter"]),
+    "deleteMany": lambda given: pymongo.DeleteMany(given["filter"]),
+}
 
 
 @asynccontextmanager
@@ -99,6 +137,57 @@ async def insert_many(request: Request) -> Response:
     body = await _parsed(request, InsertMany)
     result = await _films(body).insert_many(body.documents)
     return _answer(request, {"insertedIds": result.inserted_ids}, status=201)
+
+
+@app.post("/action/countDocuments")
+async def count_documents(request: Request) -> Response:
+    """Return how many documents match."""
+    body = await _parsed(request, CountDocuments)
+    bounds = {"limit": body.limit} if body.limit else {}
+    return _answer(request, {"count": await _films(body).count_documents(body.filter, skip=body.skip, **bounds)})
+
+
+@app.post("/action/findOneAndUpdate")
+async def find_one_and_update(request: Request) -> Response:
+    """Change a document and return it."""
+    body = await _parsed(request, FindOneAndUpdate)
+    document = await _films(body).find_one_and_update(
+        body.filter,
+        body.update,
+        body.projection,
+        body.sort,
+        body.upsert,
+        return_document=pymongo.ReturnDocument.AFTER
+        if body.returnDocument == "After"
+        else pymongo.ReturnDocument.BEFORE,
+    )
+    return _answer(request, {"document": document})
+
+
+@app.post("/action/bulkWrite")
+async def bulk_write(request: Request) -> Response:
+    """Do several writes and return what they came to."""
+    body = await _parsed(request, BulkWrite)
+    try:
+        operations = [_OPERATIONS[name](given) for each in body.requests for name, given in each.items()]
+    except KeyError as error:
+        raise HTTPException(status_code=400, detail=f"{error} is unknown or missing") from error
+    result = await _films(body).bulk_write(operations, ordered=body.ordered)
+    inserted = {
+        str(place): each["insertOne"]["document"] for place, each in enumerate(body.requests) if "insertOne" in each
+    }
+    return _answer(
+        request,
+        {
+            "insertedCount": result.inserted_count,
+            "matchedCount": result.matched_count,
+            "modifiedCount": result.modified_count,
+            "deletedCount": result.deleted_count,
+            "upsertedCount": result.upserted_count,
+            "insertedIds": {place: document["_id"] for place, document in inserted.items()},
+            "upsertedIds": {str(place): upserted for place, upserted in (result.upserted_ids or {}).items()},
+        },
+    )
 
 
 async def _parsed[Model: BaseModel](request: Request, model: type[Model]) -> Model:

@@ -11,6 +11,7 @@ from pymongo import MongoClient
 DATABASE = "bench"
 READ = "films"
 READ_BY_EVE = "eve_films"
+CHANGED = "changed_films"
 WRITTEN = "inserts"
 
 _GENRES = ("Drama", "Comedy", "Crime", "Romance", "Thriller", "Action", "Family", "History", "Music", "Western")
@@ -47,9 +48,10 @@ def seed(uri: str, count: int) -> None:
     with MongoClient[dict[str, Any]](uri) as client:
         for start in range(0, count, _BATCH):
             batch = [film(n) for n in range(start, min(start + _BATCH, count))]
-            client[DATABASE][READ].insert_many(batch)
+            for collection in (READ, CHANGED):
+                client[DATABASE][collection].insert_many(batch)
             client[DATABASE][READ_BY_EVE].insert_many([_as_eve_stores(document) for document in batch])
-        for collection in (READ, READ_BY_EVE):
+        for collection in (READ, READ_BY_EVE, CHANGED):
             client[DATABASE][collection].create_index("n", unique=True)
 
 
@@ -70,3 +72,17 @@ def count_written(uri: str) -> int:
     """Return how many documents the inserts left."""
     with MongoClient[dict[str, Any]](uri) as client:
         return client[DATABASE][WRITTEN].count_documents({})
+
+
+def changed(uri: str, numbers: range) -> list[dict[str, Any]]:
+    """Return films as they are changed by now."""
+    with MongoClient[dict[str, Any]](uri, tz_aware=True) as client:
+        found = client[DATABASE][CHANGED].find({"n": {"$gte": numbers.start, "$lt": numbers.stop}})
+        return list(found.sort("n"))
+
+
+def count_changes(uri: str) -> int:
+    """Return the votes of all films, of which each change adds one."""
+    with MongoClient[dict[str, Any]](uri) as client:
+        (total,) = client[DATABASE][CHANGED].aggregate([{"$group": {"_id": None, "votes": {"$sum": "$votes"}}}])
+        return int(total["votes"])

@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 from bson import ObjectId
 from bson.decimal128 import Decimal128
-from pymongo import AsyncMongoClient
+from pymongo import AsyncMongoClient, ReturnDocument, UpdateOne
 
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
@@ -18,7 +18,7 @@ _JSON = [(b"content-type", b"application/json")]
 
 
 async def app(scope: Scope, receive: Receive, send: Send) -> None:
-    """Answer /findOne, /find, /insertOne and /insertMany."""
+    """Answer what _ACTIONS lists."""
     if scope["type"] == "lifespan":
         await _live(receive, send)
         return
@@ -68,4 +68,27 @@ async def _insert_many(films: Any, body: dict[str, Any]) -> dict[str, Any]:
     return {"insertedIds": (await films.insert_many(body["documents"])).inserted_ids}
 
 
-_ACTIONS = {"/findOne": _find_one, "/find": _find, "/insertOne": _insert_one, "/insertMany": _insert_many}
+async def _count_documents(films: Any, body: dict[str, Any]) -> dict[str, Any]:
+    return {"count": await films.count_documents(body["filter"])}
+
+
+async def _find_one_and_update(films: Any, body: dict[str, Any]) -> dict[str, Any]:
+    after = ReturnDocument.AFTER
+    return {"document": await films.find_one_and_update(body["filter"], body["update"], return_document=after)}
+
+
+async def _bulk_write(films: Any, body: dict[str, Any]) -> dict[str, Any]:
+    changes = [each["updateOne"] for each in body["requests"]]
+    result = await films.bulk_write([UpdateOne(each["filter"], each["update"]) for each in changes])
+    return {"matchedCount": result.matched_count, "modifiedCount": result.modified_count}
+
+
+_ACTIONS = {
+    "/findOne": _find_one,
+    "/find": _find,
+    "/insertOne": _insert_one,
+    "/insertMany": _insert_many,
+    "/countDocuments": _count_documents,
+    "/findOneAndUpdate": _find_one_and_update,
+    "/bulkWrite": _bulk_write,
+}

@@ -11,7 +11,17 @@ from bench import throughput
 from bench.limits import LIMITS
 from bench.report import Results
 from bench.rivals import DOZEN, FASTAPI, FLOOR, OWNER, PLAIN, ROOT
-from bench.workloads import FIND_EJSON, FIND_JSON, FIND_ONE, INSERT_MANY, INSERT_MANY_EJSON, INSERT_ONE
+from bench.workloads import (
+    BULK_WRITE,
+    COUNT,
+    FIND_AND_UPDATE,
+    FIND_EJSON,
+    FIND_JSON,
+    FIND_ONE,
+    INSERT_MANY,
+    INSERT_MANY_EJSON,
+    INSERT_ONE,
+)
 
 type Figures = Mapping[str, Any]
 
@@ -29,6 +39,9 @@ _CALLS = {
     INSERT_ONE: "insertOne",
     INSERT_MANY: "insertMany of 100",
     INSERT_MANY_EJSON: "insertMany of 100, in canonical Extended JSON",
+    COUNT: "countDocuments of 100",
+    FIND_AND_UPDATE: "findOneAndUpdate",
+    BULK_WRITE: "bulkWrite of 100",
 }
 _SHOWN = {
     DOZEN: "Dozen",

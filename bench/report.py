@@ -20,6 +20,7 @@ Dozen    python -m server: authentication by API key and its log line on; a syst
 plain    the same with NATIVE=off
 rules    Dozen with an exported app whose one role allows everything
 owner    Dozen with a role by a condition on the document, and permissions for each of the 12 fields
+         (no bulkWrite: there it is one transaction of 100 checked writes, 32 of which outlast a short run)
 FastAPI  bench/fastapi_endpoint.py by hand: PyMongo's async client, bson.json_util, an API key, Uvicorn's access log
 Eve      its own REST routes and answers (dates to the second; no Extended JSON), its defaults:
          bench/eve_service.py under Gunicorn, gthread with 4 threads

@@ -7,7 +7,7 @@ from statistics import median
 from bench import films
 from bench.errors import BenchError
 from bench.rivals import Server
-from bench.workloads import INSERTED
+from bench.workloads import CHANGED, INSERTED
 from bench.wrk import CONNECTIONS, Figures, Load
 
 _WARM_S = 1
@@ -54,6 +54,7 @@ class Measurement:
             raise BenchError(f"{server.rival.name} does not know {workload}")
         if INSERTED[workload]:
             films.empty_written(self.uri)
+        written = self._written(workload)
         before = server.cpu_seconds()
         try:
             figures = self.load.run(call, server.port, seconds=seconds, seed=seed)
@@ -61,14 +62,21 @@ class Measurement:
             raise BenchError(f"{workload}, {server.rival.name}: {error}; {server.last_words()}") from error
         busy = (server.cpu_seconds() - before) / figures.seconds
         server.settle()
-        self._check_written(workload, server, figures)
+        self._check_written(workload, server, figures, written)
         return Run(workload, server.rival.name, figures, busy)
 
-    def _check_written(self, workload: str, server: Server, figures: Figures) -> None:
+    def _written(self, workload: str) -> int:
+        """Return how many documents were inserted, or how many changes were made."""
+        if INSERTED[workload]:
+            return films.count_written(self.uri)
+        return films.count_changes(self.uri) if CHANGED[workload] else 0
+
+    def _check_written(self, workload: str, server: Server, figures: Figures, before: int) -> None:
         """See that what was acknowledged is stored; a request that wrk cut off at the end may be stored too."""
-        acknowledged = figures.requests * INSERTED[workload]
-        most = acknowledged + CONNECTIONS * INSERTED[workload]
-        if INSERTED[workload] and not acknowledged <= (stored := films.count_written(self.uri)) <= most:
+        of_one = INSERTED[workload] + CHANGED[workload]
+        acknowledged = figures.requests * of_one
+        stored = self._written(workload) - before
+        if not acknowledged <= stored <= acknowledged + CONNECTIONS * of_one:
             raise BenchError(f"{server.rival.name} acknowledged {acknowledged} documents and stored {stored}")
 
 

@@ -2,6 +2,7 @@
 
 import datetime
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from email.utils import format_datetime
@@ -15,6 +16,7 @@ from bench import films
 MANY = 100
 N = "@n@"
 N_END = "@n+100@"
+NUMBER = re.compile(r"@n(?:\+(\d+))?@")
 
 FIND_ONE = "findOne"
 FIND_JSON = "find-json"
@@ -22,10 +24,18 @@ FIND_EJSON = "find-ejson"
 INSERT_ONE = "insertOne"
 INSERT_MANY = "insertMany"
 INSERT_MANY_EJSON = "insertMany-ejson"
-WORKLOADS = (FIND_ONE, FIND_JSON, FIND_EJSON, INSERT_ONE, INSERT_MANY, INSERT_MANY_EJSON)
+COUNT = "countDocuments"
+FIND_AND_UPDATE = "findOneAndUpdate"
+BULK_WRITE = "bulkWrite"
+WORKLOADS = (
+    FIND_ONE, FIND_JSON, FIND_EJSON, INSERT_ONE, INSERT_MANY, INSERT_MANY_EJSON, COUNT, FIND_AND_UPDATE, BULK_WRITE,
+)  # fmt: skip
 CANONICAL = (FIND_EJSON, INSERT_MANY_EJSON)
+_UNKNOWN_TO_EVE = (COUNT, FIND_AND_UPDATE, BULK_WRITE)
 
-INSERTED = {FIND_ONE: 0, FIND_JSON: 0, FIND_EJSON: 0, INSERT_ONE: 1, INSERT_MANY: MANY, INSERT_MANY_EJSON: MANY}
+INSERTED = dict.fromkeys(WORKLOADS, 0) | {INSERT_ONE: 1, INSERT_MANY: MANY, INSERT_MANY_EJSON: MANY}
+CHANGED = dict.fromkeys(WORKLOADS, 0) | {FIND_AND_UPDATE: 1, BULK_WRITE: MANY}
+"""How many documents a request inserts, and how many it changes."""
 
 _ACTIONS = {
     FIND_ONE: "findOne",
@@ -34,12 +44,16 @@ _ACTIONS = {
     INSERT_ONE: "insertOne",
     INSERT_MANY: "insertMany",
     INSERT_MANY_EJSON: "insertMany",
+    COUNT: "countDocuments",
+    FIND_AND_UPDATE: "findOneAndUpdate",
+    BULK_WRITE: "bulkWrite",
 }
+_CHANGE = '{"$inc":{"votes":1}}'
 
 
 @dataclass(frozen=True)
 class Call:
-    """An HTTP request; `@n@` and `@n+100@` in path and body stand for a film's number and the one 100 further."""
+    """An HTTP request; `@n@` and `@n+100@` in path and body stand for a film's number and the one 100 further on."""
 
     method: str
     path: str
@@ -68,9 +82,9 @@ def floor_call(workload: str) -> Call | None:
 
 
 def eve_call(workload: str, key: str) -> Call | None:
-    """Return the REST request to Eve, which knows no Extended JSON."""
+    """Return the REST request to Eve, which knows no Extended JSON, and has no request for all that actions do."""
     headers = {"Authorization": key, "Accept": "application/json", "Content-Type": "application/json"}
-    if workload in CANONICAL:
+    if workload in CANONICAL or workload in _UNKNOWN_TO_EVE:
         return None
     if workload == FIND_ONE:
         return Call("GET", f"/films/{N}", headers)
@@ -86,11 +100,11 @@ def written_films(workload: str) -> list[dict[str, Any]]:
 
 
 def _fill(text: str, n: int) -> str:
-    return text.replace(N_END, str(n + MANY)).replace(N, str(n))
+    return NUMBER.sub(lambda found: str(n + int(found[1] or 0)), text)
 
 
 def _data_api_body(workload: str, encode: Any) -> str:
-    collection = films.WRITTEN if INSERTED[workload] else films.READ
+    collection = films.WRITTEN if INSERTED[workload] else films.CHANGED if CHANGED[workload] else films.READ
     members = {"dataSource": "mongodb-atlas", "database": films.DATABASE, "collection": collection}
     start = json.dumps(members, separators=(",", ":")).removesuffix("}")
     return start + "," + _rest_of_body(workload, encode) + "}"
@@ -103,7 +117,13 @@ def _rest_of_body(workload: str, encode: Any) -> str:
         return f'"document":{json.dumps(_documents(workload, encode))}'
     if INSERTED[workload] == MANY:
         return f'"documents":{json.dumps(_documents(workload, encode))}'
-    return f'"filter":{{"n":{{"$gte":{N},"$lt":{N_END}}}}},"limit":{MANY}'
+    if workload == FIND_AND_UPDATE:
+        return f'"filter":{{"n":{N}}},"update":{_CHANGE},"returnDocument":"After"'
+    if workload == BULK_WRITE:
+        changes = (f'{{"updateOne":{{"filter":{{"n":@n+{place}@}},"update":{_CHANGE}}}}}' for place in range(MANY))
+        return f'"requests":[{",".join(changes)}]'
+    some = f'"filter":{{"n":{{"$gte":{N},"$lt":{N_END}}}}}'
+    return some if workload == COUNT else f'{some},"limit":{MANY}'
 
 
 def _documents(workload: str, encode: Any) -> Any:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.errors import BenchError
-from bench.workloads import MANY, N_END, Call, N
+from bench.workloads import NUMBER, Call
 
 CONNECTIONS = 32
 
@@ -18,7 +18,7 @@ wrk.method = [==[@method@]==]
 @headers@
 request = function()
   local n = math.random(0, @last@)
-  return wrk.format(nil, [==[@path@]==], nil, [==[@body@]==])
+  return wrk.format(nil, table.concat({[==[@path@]==]}), nil, table.concat({[==[@body@]==]}))
 end
 done = function(summary, latency)
   local errors = summary.errors
@@ -83,7 +83,7 @@ def _script(call: Call, seed: int, last: int) -> str:
 
 def _lua(template: str) -> str:
     """Turn the place-holders into Lua that leaves and re-enters the surrounding [==[string]==]."""
-    return template.replace(N_END, f"]==] .. (n + {MANY}) .. [==[").replace(N, "]==] .. n .. [==[")
+    return NUMBER.sub(lambda found: f"]==], n + {found[1] or 0}, [==[", template)
 
 
 def _figures(output: str, call: Call) -> Figures:

@@ -10,7 +10,7 @@ from shared.mongo import reads
 from shared.mongo.deadlines import Session
 from shared.requests import Sort
 from shared.rules import field_paths
-from shared.rules.values import Path
+from shared.rules.values import Path, has_number
 
 AT_ONCE = 1_000  # documents of a write that are read or changed with one command
 
@@ -40,7 +40,8 @@ class RuledMatches(Ruled):
             uses, sorted_by = field_paths.of_filter(condition), field_paths.of_sort(dict(sort or ()))
             used = self.required(uses.paths | sorted_by | set(parts))
             is_unsure = self.compares_otherwise or self.is_unsure(uses._replace(gaps=uses.gaps | sorted_by))
-            if is_unsure or (sort and not await self.is_found_exactly(used)):
+            may_fail = any(map(has_number, sorted_by)) or not await self.is_found_exactly(used) if sort else False
+            if is_unsure or may_fail:
                 return (await self._selected_in(session, condition, sort, used))[:limit]
         found: list[bytes] = []
         seeing = Sighting(self.rights)
@@ -54,7 +55,8 @@ class RuledMatches(Ruled):
     async def _selected_in(self, session: Session, condition: Document, sort: Sort, used: set[Path]) -> list[bytes]:
         """Return the documents whose visible parts match, where stored documents may match by what is hidden.
 
-        A sort by MongoDB may fail on a document that is not visible, which would end the transaction.
+        A sort by MongoDB may fail on a document that is not visible, which would end the transaction, or at a number
+        in a path, with a text that shows what is hidden beside it.
         """
         trims = StoredTrimming(self.rights, keeps_sent=True)
         found: list[Visible] = []

@@ -31,7 +31,7 @@ from shared.endpoint.http import ALL_METHODS, NO_CONTEXT, Exchange, Function, pa
 from shared.endpoint.openings import Opening
 from shared.endpoint.request_view import RequestView
 from shared.endpoint.responses import response
-from shared.endpoint.terms import TERMS, TermedWrite, Terms, refuse_condition, terms_of
+from shared.endpoint.terms import TERMS, TermedWrite, Terms, refuse_condition, refuse_terms, terms_of
 from shared.endpoint.transactions import Transaction
 from shared.errors import (
     DataAPIError,
@@ -112,7 +112,11 @@ class Call:
         return request
 
     def _go_on(self) -> None:
-        """Note that this call of an action that reads will write: it is not given up when its caller leaves."""
+        """Note that this call of an action that reads will write: it is not given up when its caller leaves.
+
+        Raise InvalidParameterError for terms, which are kept by transactions: MongoDB has no such write in one.
+        """
+        refuse_terms(self._exchange.request.headers)
         self.writes = True
         if self._exchange.departure is not None:
             self._exchange.departure.tell(None)

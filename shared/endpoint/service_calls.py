@@ -10,7 +10,7 @@ from shared.errors import FunctionNotFoundError, InvalidParameterError
 _MEMBERS = {"query": "filter", "project": "projection", "key": "fieldName", "operations": "requests"}
 """What SDKs name otherwise than the actions; they may send either name."""
 
-_RESULTS: Mapping[str, tuple[str, str | None]] = {
+METHODS: Mapping[str, tuple[str, str | None]] = {
     "find": ("find", "documents"),
     "findOne": ("findOne", "document"),
     "aggregate": ("aggregate", "documents"),
@@ -65,13 +65,13 @@ def service_call(body: Mapping[str, Any]) -> ServiceCall:
         raise FunctionNotFoundError(f"function not found: '{name[:100]}'")
     if type(service) is not str:
         raise InvalidParameterError("'service' must be the name of a data source")
-    if name not in _RESULTS:
-        raise InvalidParameterError(f"'{name[:100]}' is not a method of a data source: {', '.join(_RESULTS)} are")
+    if name not in METHODS:
+        raise InvalidParameterError(f"'{name[:100]}' is not a method of a data source: {', '.join(METHODS)} are")
     if type(arguments) is not list or len(arguments) != 1 or type(arguments[0]) is not dict:
         raise InvalidParameterError("'arguments' must hold one object")
     given: Document = arguments[0]
     members = {_MEMBERS.get(each, each): value for each, value in given.items() if value is not None}
-    action, result = _RESULTS[name]
+    action, result = METHODS[name]
     action = _resolved(action, members)
     return ServiceCall(action, members | {"dataSource": service}, result)
 

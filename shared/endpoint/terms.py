@@ -10,11 +10,14 @@ from shared.access.protocol import Reply
 from shared.access.tags import Expected
 from shared.admission import Departure
 from shared.auth.accounts import Caller
+from shared.documents.ejson import Document
 from shared.endpoint import etags
 from shared.endpoint.openings import Opening
 from shared.errors import InvalidParameterError, KeyReusedError, TooManyAffectedError
-from shared.mongo.deadlines import atomically
+from shared.mongo import concerns
+from shared.mongo.deadlines import atomically, within
 from shared.mongo.replies import StoredReply
+from shared.options import Options
 
 if TYPE_CHECKING:
     from shared.service import Service
@@ -69,6 +72,12 @@ def refuse_condition(headers: Mapping[str, str]) -> None:
         raise InvalidParameterError("If-Match is for an action that changes or deletes one document")
 
 
+def refuse_terms(headers: Mapping[str, str]) -> None:
+    """Raise InvalidParameterError for terms of what is not done in a transaction."""
+    if terms_of(headers, changes_one=False) is not None:
+        raise InvalidParameterError(f"'pipeline': no transaction has $out or $merge, so they take none of {TERMS}")
+
+
 def _preferred(prefer: str) -> str | None:
     """Return the limit in a header Prefer, which counts with strict handling only, as PostgREST has it."""
     parts = (part.partition(";")[0].partition("=") for part in prefer.split(","))
@@ -95,11 +104,13 @@ class _UndoneError(Exception):
 class TermedWrite:
     """One write on terms: a transaction with all that these need."""
 
-    def __init__(
-        self, terms: Terms, service: "Service", caller: Caller, body: Mapping[str, Any], request: bytes
-    ) -> None:
-        """Take the terms, who calls with which body, and a digest of all that the request is."""
+    def __init__(self, terms: Terms, service: "Service", caller: Caller, body: Document, request: bytes) -> None:
+        """Take the terms, who calls with which body, and a digest of all that the request is.
+
+        Of the body goes what is an option of the transaction and cannot be one of what is part of it.
+        """
         self._terms = terms
+        self._options = _of_transaction(body)
         self._service = service
         self._body = body
         self._request = request
@@ -121,10 +132,11 @@ class TermedWrite:
 
     async def reply(self, act: Callable[[], Awaitable[Reply]], departure: Departure | None) -> Reply:
         """Do the write, and return its reply or the one that is stored; what breaks the terms undoes it."""
-        source, service, settings = _data_source(self._body), self._service, self._service.settings
+        source, service = _data_source(self._body), self._service
         if source is None:
             return await act()  # which says what is missing
-        target = service.replies.collection(source)
+        target = concerns.applied(service.replies.collection(source), self._options)
+        settings = within(service.settings, self._options)
         timeout_ms = min(settings.mongo_db_timeout_ms, settings.transaction_timeout_ms)
         async with Opening(target, service.clients.places(source), departure):
             if self._stores:
@@ -160,6 +172,13 @@ class TermedWrite:
         most = self._terms.most
         if most is not None and affected is not None and affected > most:
             raise TooManyAffectedError(f"the write would affect {affected} documents, more than {most}: none is")
+
+
+def _of_transaction(body: Document) -> Options:
+    """Take the options out of a body that a transaction has for all of it; its deadline is that of its parts, too."""
+    given = {name: body[name] for name in ("maxTimeMS", "writeConcern") if body.get(name) is not None}
+    body.pop("writeConcern", None)
+    return Options.of(given, given, ())
 
 
 def _data_source(body: Mapping[str, Any]) -> str | None:

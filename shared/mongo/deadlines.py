@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from contextvars import ContextVar
+from contextvars import Context, ContextVar, copy_context
 from types import TracebackType
 from typing import Any, Self
 
@@ -24,6 +24,8 @@ from shared.options import Options
 from shared.settings import Settings
 
 type Session = AsyncClientSession
+
+_ABORT_SECONDS = 0.5
 
 _ends: ContextVar[float | None] = ContextVar("ends", default=None)
 """When the call ends that the task works on, by time.monotonic; a module's, because that is how they are made."""
@@ -145,13 +147,34 @@ async def transaction[T](target: AsyncCollection[Any], work: Callable[[Session],
     """
     if (joined := _current.get()) is not None:
         return await work(joined)
+    outside = copy_context()
+
+    async def undone_in_time(session: Session) -> T:
+        try:
+            return await work(session)
+        except BaseException:
+            await _abort(session, outside)
+            raise
+
     async with server_deadline(target, timeout_ms), target.database.client.start_session() as session:
         return await session.with_transaction(
-            work,
+            undone_in_time,
             read_concern=ReadConcern("snapshot"),
             write_concern=target.write_concern,
             read_preference=ReadPreference.PRIMARY,
         )
+
+
+async def _abort(session: Session, outside: Context) -> None:
+    """Abort a transaction in time of its own, outside of a deadline that may have passed.
+
+    MongoDB keeps what an open one wrote from all others, for a minute.
+    """
+    aborting = asyncio.create_task(session.abort_transaction(), context=outside)
+    try:
+        await asyncio.wait([aborting], timeout=_ABORT_SECONDS)
+    finally:
+        aborting.cancel()
 
 
 async def atomically[T](target: AsyncCollection[Any], work: Callable[[], Awaitable[T]], timeout_ms: int) -> T:

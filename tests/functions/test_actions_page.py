@@ -3,11 +3,13 @@
 import json
 import re
 import shlex
+from itertools import pairwise
 from typing import Any
 
 import pytest
 from msgspec.inspect import StructType, type_info
 
+from shared.endpoint.terms import TERMS
 from shared.operators import Standing
 from shared.options import OPTIONS
 from tests.conftest import ACTION, DATABASE
@@ -18,6 +20,8 @@ PAGE = (ROOT / "docs" / "actions.md").read_text()
 SECTIONS = dict(re.findall(r"^## (\w+)\n(.*?)(?=^## |\Z)", PAGE, re.DOTALL | re.MULTILINE))
 OPTIONS_SECTION = PAGE.partition("## Which options are there?\n")[2]
 CALL = re.compile(r"```sh\n(curl .*?)```\n\n```json\n(.*?)\n```", re.DOTALL)
+TERMS_SECTION = PAGE.partition("## Can a write be sent again, limited or tried?\n")[2]
+EXCHANGE = re.compile(r"```sh\n(curl [^`]*)```\n\n```http\nHTTP/1.1 ([^`]*?)\n\n([^`]*)\n```")
 CURSOR = "AQx…"
 PLACE = {"dataSource", "database", "collection", "options"}
 WHO = {
@@ -69,6 +73,26 @@ async def test_the_calls_of_the_page_get_its_replies(worker: Worker, key: str, d
             cursor = answer.json.get("cursor", cursor)
             found = answer.json | ({"cursor": CURSOR} if "cursor" in answer.json else {})
             assert (answer.status, in_order(found)) == (ALL[action].success, in_order(json.loads(reply)))
+
+
+async def test_the_writes_on_terms_get_the_replies_of_the_page(
+    worker: Worker, key: str, database: Any, driver: Any
+) -> None:
+    await driver["dozen"]["replies"].delete_many({})
+    await database.items.insert_one({"_id": 7, "item": "nib"})
+    exchanges = EXCHANGE.findall(TERMS_SECTION)
+    for command, head, reply in exchanges:
+        _, _, url, *words = shlex.split(command.replace("\\\n", " ").replace("$KEY", key))
+        sent = dict(each.split(": ", 1) for option, each in pairwise(words) if option == "-H")
+        answer = await worker.request("POST", ACTION + url.removeprefix("$URL/"), sent, words[-1].encode())
+        status, *lines = head.splitlines()
+        headers = {name.lower(): value for name, value in (line.split(": ", 1) for line in lines)}
+        told = answer.headers.keys() & {"idempotent-replayed", "dozen-dry-run", "preference-applied"}
+        assert (answer.status, answer.body.decode()) == (int(status[:3]), reply)
+        assert {name: answer.headers[name] for name in told} == headers
+    assert {name for command, *_ in exchanges for name in TERMS.split(", ") if f"{name}: " in command} == {
+        *re.findall(r"^\| `([\w-]+): ", TERMS_SECTION, re.MULTILINE)
+    }
 
 
 def in_order(reply: dict[str, Any]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import re
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
@@ -307,6 +308,50 @@ async def test_a_dry_run_uses_up_no_key(send: Terms, database: Any) -> None:
     assert {each.status for each in (tried, done, tried_again)} == {201}
     assert "idempotent-replayed" not in {*done.headers, *tried_again.headers}
     assert await database.items.count_documents({}) == 1
+
+
+@every_write
+@pytest.mark.parametrize("headers", [KEY, {"Dozen-Max-Affected": "9"}, {"Dozen-Dry-Run": "true"}], ids=str)
+async def test_terms_go_with_a_write_concern(send: Terms, things: Any, name: str, headers: dict[str, str]) -> None:
+    concern = {"w": 1, "j": True, "wtimeout": 5_000}
+
+    met = await send(name, headers, **CALLS[name], writeConcern=concern)
+    unmet = await send(name, {"Dozen-Max-Affected": "9"}, **CALLS[name], writeConcern={"w": "nowhere"})
+
+    assert (met.status, unmet.status) == (ACTIONS[name].success, 400), met.body
+    assert errors_only(unmet)["error"].startswith("'writeConcern'")
+
+
+@pytest.mark.parametrize(
+    ("operator", "members"),
+    [(1, {"writeConcern": {"w": 2}}), (2, {"writeConcern": {"w": 1}}), (2, {})],
+    ids=["the caller's", "the operator's", "only the operator's"],
+)
+@pytest.mark.parametrize("name", ["insertOne", "transaction"])
+@pytest.mark.usefixtures("database")
+async def test_a_write_on_terms_waits_for_as_many_members_as_either_wants(
+    worker: Worker, key: str, configured: pytest.MonkeyPatch, name: str, operator: int, members: dict[str, Any]
+) -> None:
+    configured.setenv("MONGO_DB_URI", f"{os.environ['MONGO_DB_URI']}&w={operator}")
+
+    answer = await Terms(worker, key)(name, {"Dozen-Max-Affected": "9"}, **CALLS[name], **members)
+
+    assert answer.status == 503
+    assert "may have happened" in answer.json["error"]
+
+
+@pytest.mark.parametrize("name", ["insertOne", "transaction"])
+async def test_a_write_on_terms_may_have_less_time(
+    send: Terms, things: Any, database: Any, fail_point: FailPoint, name: str
+) -> None:
+    before = await stored(database)
+    await send("insertOne", {"Idempotency-Key": "another"}, document={"_id": "there"})
+    await fail_point("find", blockConnection=True, blockTimeMS=400)
+
+    answer = await send(name, KEY, **CALLS[name], maxTimeMS=100)
+
+    assert answer.status == 504
+    assert await database.items.find({"_id": {"$ne": "there"}}, sort={"_id": 1}).to_list() == before
 
 
 async def test_a_body_without_a_data_source_is_refused_as_ever(worker: Worker, key: str) -> None:

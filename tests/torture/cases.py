@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
 from shared.operators import TABLES
+from shared.options import OPTIONS
 from tests.shared import generated
 from tests.twins import calls
 from tests.twins.documents import document
@@ -65,6 +66,27 @@ _RAW = [
     '{"$expr":{"$function":{"body":"x","args":[],"lang":"js"}}}',
 ]
 _MARK = "<raw>"
+_ACTIONS = [*(dict(calls.READS) | dict(calls.ALL)).items()]
+_ODD: list[Any] = [None, True, -1, 1.5, 2**63 - 1, "", "\0", "$x", [], [1], {}, {"a": {"$gt": 1}}, {"": None}]
+_OPTIONS: dict[str, list[Any]] = {
+    "allowDiskUse": [True],
+    "allowPartialResults": [True, False],
+    "batchSize": [0, 1, 2.0, 10**9],
+    "bypassDocumentValidation": [True, False],
+    "collation": [{"locale": "en", "strength": 2}, {"locale": "simple"}, {"locale": "xx"}, {"strength": 1}],
+    "comment": ["x", {"a": [1, None]}, 5],
+    "hint": ["_id_", {"_id": 1}, {"a": "text"}, {"a": 1.0}],
+    "let": [{"v": 1}, {"v": {"$add": ["$secret", 1]}}, {"v": "$$ROOT"}],
+    "maxTimeMS": [0, 50, 10_000.0],
+    "ordered": [True, False],
+    "readConcern": [{"level": "majority"}, {"level": "snapshot"}, {"level": "x"}],
+    "readPreference": [
+        "nearest",
+        {"mode": "secondaryPreferred", "tagSets": [{"a": "b"}, {}]},
+        {"mode": "primary", "tagSets": [{}]},
+    ],
+    "writeConcern": [{"w": 1, "j": True, "wtimeout": 100}, {"w": "majority"}, {"w": 0}, {"wtimeoutMS": 1.5}],
+}
 _NAMES = [
     *sorted({name for table in TABLES for name in table}),
     "", "a", "_id", "$", "$$ROOT", "a.b", "a..b", ".", "a.", "0", "secret", "filter", "limit", "upsert", "x" * 300,
@@ -162,13 +184,18 @@ def _cases(number: int, *rest: Any) -> list[Case]:
 
 def _case(number: int, changes: list[Any], edits: list[Any], lines: list[str], path: str, who: int) -> Case:
     random = Random(number)
-    call = calls.call(random, _POOL, calls.ALL)
+    call = calls.call(random, _POOL, _ACTIONS)
     names = {
         "dataSource": "mongodb-atlas",
         "database": random.choice(DATABASES),
         "collection": random.choice([*COLLECTIONS]),
     }
     body: dict[str, Any] = {**names, **copy.deepcopy(call["body"])}
+    if random.random() < 0.3:
+        name = random.choice([*OPTIONS])
+        body[name] = copy.deepcopy(random.choice(_OPTIONS.get(name, _ODD)))
+    if random.random() < 0.05:
+        body[random.choice([*_OPTIONS])] = copy.deepcopy(random.choice(_ODD))
     raw: list[str] = []
     for change in changes:
         _change(body, raw, *change)

@@ -11,6 +11,7 @@ from random import Random
 from typing import Any
 
 import bson
+from pymongo import AsyncMongoClient
 
 from bench import machine
 from functions.aggregate import Aggregate
@@ -20,15 +21,20 @@ from functions.explain import Explain
 from functions.find import Find, FindOne
 from functions.find_one_and import FindOneAndDelete, FindOneAndReplace, FindOneAndUpdate
 from functions.schema import GetSchema
-from shared.access.cutting import StoredTrimming
+from shared import turns
+from shared.access.cutting import Cutting, StoredTrimming
 from shared.access.trimming import Trimming
 from shared.documents import ejson
+from shared.documents.distinct import DistinctValues
 from shared.documents.plans import Plan
 from shared.errors import DataAPIError
 from shared.guard.complexity import Complexity
 from shared.guard.refusals import Guard
 from shared.guard.walk import walked
-from shared.mongo.deadlines import driver_call
+from shared.mongo import concerns
+from shared.mongo.clients import Collection
+from shared.mongo.deadlines import driver_call, within
+from shared.operators import Standing
 from shared.requests import Request, sort_keys
 from shared.rules import field_paths
 from shared.rules.compiler.operands import Constants
@@ -50,8 +56,9 @@ _AT_ONCE = 1_000  # cases
 _FOR_RULES = 50  # cases that meet the same rules
 _OVER_HTTP = 10  # one case of so many
 _CONNECTIONS = 8
-_TRANSACTION = "transaction"  # whose operations are read where they are done
-_REQUESTS: dict[str, type[Request]] = {
+TRANSACTION = "transaction"  # whose operations are read where they are done
+_RETURNING = FindOne | FindOneAndDelete | FindOneAndReplace | FindOneAndUpdate
+REQUESTS: dict[str, type[Request]] = {
     "aggregate": Aggregate,
     "bulkWrite": BulkWrite,
     "countDocuments": CountDocuments,
@@ -110,7 +117,7 @@ async def inside(number: int, seed: int) -> list[Row]:
     """Parse bodies, and ask random rules what they come to."""
     judge, outcomes, before = Judge(seed), Outcomes(), 0.0
     for some in _parts(number, seed):
-        for case in (each for each in some if each.action != _TRANSACTION):
+        for case in (each for each in some if each.action != TRANSACTION):
             started = time.thread_time()
             status, fault = await judge.outcome(case)
             outcomes.add(case, status, time.thread_time() - started, fault)
@@ -135,6 +142,7 @@ class Judge:
         self._settings = settings
         self._complexity = Complexity(settings)
         self._guard = Guard(settings.dozen_database)
+        self._target: Collection = AsyncMongoClient(settings.mongo_db_uri, connect=False)["shop"]["things"]
         self._random = Random(f"rules {seed}")
         self._asked = 0
 
@@ -156,11 +164,14 @@ class Judge:
     def _request(self, case: Case) -> Request:
         self._complexity.body(case.body)
         body = ejson.loads(case.body, self._settings.max_nesting, self._settings.max_members)
-        return self._checked(_REQUESTS[case.action].from_body(body), case)
+        return self._checked(REQUESTS[case.action].from_body(body), case)
 
     def _checked(self, request: Request, case: Case) -> Request:
         self._guard.namespace(request.database, request.collection)
-        placed = request.interpreted()
+        self._guard.options(request.options, is_system=case.is_system)
+        within(self._settings, request.options)
+        concerns.applied(self._target, request.options)
+        placed = request.interpreted() + request.options.interpreted()
         met = walked(placed)
         self._complexity.call(placed, met.documents, *request.targets())
         self._guard.operators(met.operators, request.database, is_system=case.is_system)
@@ -171,6 +182,8 @@ class Judge:
 
     def _judge(self, request: Any) -> None:
         rights = self._rights
+        if not rights.hides_nothing:
+            request.options.refuse_closed(Standing.RULED)
         if isinstance(request, BulkWrite):  # each operation was
             return
         if isinstance(request, Aggregate):
@@ -181,21 +194,30 @@ class Judge:
                 rights.may_insert(bson.encode(new))
             return
         used = self._used(request)
-        if isinstance(request, FindOne):
-            used |= field_paths.of_sort(dict(sort_keys(request.sort) or ()))
-            field_paths.refuse_projection(request.projection)
-            trimming = Trimming.of(request.projection, rights)
-            if trimming is not None and not trimming.sent:
-                list(trimming.visible(b"".join(self._stored), used, "EJSON"))
+        self._judge_shown(request, used)
         if isinstance(request, Update) and isinstance(request.update, dict):
             touched = field_paths.of_update(request.update, request.array_filters)
             for stored in self._stored:
                 rights.may_touch(stored, touched)
         rights.hidden(used)
-        list(StoredTrimming(rights).visible(b"".join(self._stored), used, "EJSON"))
+
+    def _judge_shown(self, request: Any, used: set[Any]) -> None:
+        rights, stored = self._rights, b"".join(self._stored)
+        if isinstance(request, _RETURNING):
+            used |= field_paths.of_sort(dict(sort_keys(request.sort) or ()))
+            field_paths.refuse_projection(request.projection)
+            trimming = Trimming.of(request.projection, rights)
+            if trimming is not None and not trimming.sent:
+                list(trimming.visible(stored, used, "EJSON"))
+        if isinstance(request, Distinct):
+            values = DistinctValues(request.field_name)
+            for shown in filter(None, Cutting(rights).visible(stored, used, "EJSON")):
+                turns.at_once(values.add(shown))
+            values.array()
+        list(StoredTrimming(rights).visible(stored, used, "EJSON"))
 
     def _used(self, request: Any) -> set[Any]:
-        if isinstance(request, Aggregate | GetSchema):
+        if isinstance(request, Aggregate | EstimatedDocumentCount | GetSchema):
             return set()
         if isinstance(request, Explain):
             Plan({}).helpful(*request.narrowed)

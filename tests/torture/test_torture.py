@@ -4,17 +4,20 @@ import re
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from local.mongod import Mongod
 from tests.conftest import DATABASE, FailPoint, request_body
 from tests.depth import examples
 from tests.edge import action
+from tests.functions.rules.test_every_action import CALLS
 from tests.hosts import ROOT, Server, eventually
 from tests.torture import promises
 from tests.torture.__main__ import PARTS
 from tests.torture.bulky import Bulky, Calls
 from tests.torture.callers import Callers, Load
-from tests.torture.cases import cases
-from tests.torture.fuzz import Judge, fuzz
+from tests.torture.cases import Case, cases
+from tests.torture.fuzz import REQUESTS, TRANSACTION, Judge, fuzz
 from tests.torture.ledger import Ledger
 from tests.torture.place import Place, ask
 from tests.torture.promises import Promise
@@ -173,6 +176,19 @@ async def test_random_requests_are_answered_or_refused(tmp_path: Path) -> None:
     assert [
         row for row in rows if row.what.endswith((promises.FUZZ_FAULTS.text, promises.FUZZ_SLOWEST.text)) and not row.ok
     ] == []
+
+
+def test_every_action_meets_random_requests() -> None:
+    assert {case.action for case in cases(2_000, 1)} == {*REQUESTS, TRANSACTION}
+
+
+@pytest.mark.parametrize("name", [name for name in REQUESTS if name in CALLS])
+async def test_a_right_request_is_judged(name: str) -> None:
+    case = Case(name, request_body(**CALLS[name], comment="x", maxTimeMS=500), (), "", is_system=True)
+
+    status, fault = await Judge(0).outcome(case)
+
+    assert (status < 500, fault) == (True, None)
 
 
 async def test_most_random_requests_are_nearly_right() -> None:

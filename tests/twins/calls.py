@@ -25,6 +25,14 @@ ALL = (
 )  # fmt: skip
 
 
+_OPERATIONS = (
+    "findOne", "find", "aggregate", "countDocuments", "countDocuments", "estimatedDocumentCount", "distinct",
+    "insertOne", "updateOne", "updateMany", "replaceOne", "deleteOne", "findOneAndUpdate", "findOneAndUpdate",
+    "findOneAndReplace", "findOneAndDelete", "bulkWrite",
+)  # fmt: skip
+"""Actions of a transaction, of which those that tell most are there most."""
+
+
 class Pool(NamedTuple):
     """What calls are made of: paths that are visible somewhere, paths that lead to a difference, and values at them."""
 
@@ -58,12 +66,21 @@ class Pool(NamedTuple):
 def call(random: Random, pool: Pool, actions: Sequence[tuple[str, int]]) -> Document:
     """Return a call: action, members of its body, and the format of the answer."""
     action = random.choices([name for name, _ in actions], [weight for _, weight in actions])[0]
-    body = _MAKERS[action](random, pool)
-    if "filter" in body or "pipeline" in body:
-        body |= _options(random, pool)
+    body = _with_options(random, pool, _MAKERS[action](random, pool))
     if action in {"find", "aggregate"} and random.random() < 0.2:
         body["cursor"] = {"batchSize": random.choice([1, 2, 3])}
     return {"action": action, "form": random.choice(["json", "ejson"]), "body": body}
+
+
+def _with_options(random: Random, pool: Pool, body: Document) -> Document:
+    """Return a body with the options that it may have; conditions use the variables of some."""
+    if body.keys().isdisjoint({"filter", "pipeline"}):
+        return body
+    options = _options(random, pool)
+    if "let" in options and "filter" in body and random.random() < 0.6:
+        operands = [f"${pool.path(random) or 'a'}", random.choice(["$$v", {"$ifNull": ["$$v", 1]}])]
+        body["filter"] = {"$expr": {random.choice(["$eq", "$lt", "$gte"]): operands}}
+    return body | options
 
 
 def _options(random: Random, pool: Pool) -> Document:
@@ -71,9 +88,9 @@ def _options(random: Random, pool: Pool) -> Document:
     kind = random.random()
     if kind < 0.12:
         return {"collation": random.choice([{"locale": "en", "strength": 2}, {"locale": "simple"}])}
-    if kind < 0.15:
+    if kind < 0.16:
         return {"let": {"v": pool.value(random)}}
-    if kind < 0.17:
+    if kind < 0.18:
         return random.choice(
             [{"hint": "_id_"}, {"hint": {pool.path(random): 1}}, {"returnKey": True}, {"batchSize": 1}]
         )
@@ -265,8 +282,8 @@ def _bulk_write(random: Random, pool: Pool) -> Document:
 
 
 def _transaction(random: Random, pool: Pool) -> Document:
-    names = random.choices(["findOne", "find", "aggregate", "insertOne", "updateOne", "updateMany", "deleteOne"], k=3)
-    operations = [{"action": name, **_MAKERS[name](random, pool)} for name in names[: random.choice([1, 2, 3])]]
+    names = random.choices(_OPERATIONS, k=random.choice([1, 2, 3]))
+    operations = [{"action": name, **_with_options(random, pool, _MAKERS[name](random, pool))} for name in names]
     if random.random() < 0.3:
         path = f"/0/document/{pool.path(random).replace('.', '/')}"
         new = _new(random, pool)

@@ -78,7 +78,7 @@ class Twins:
         after = await asyncio.gather(*(self.world.stored(case, number) for number in (0, 1)))
         changes = [_changes(before, now) for before, now in zip((case.ones, case.others), after, strict=True)]
         if not any(changes):
-            return different
+            return different if different is None or await self._stays(case, call) else None
         await self.world.restore(case, 0, 1)
         return different or _in_changes(case, after[0], changes)
 

@@ -20,6 +20,7 @@ _ACTIONS = (
     "bulkWrite", "transaction",
 )  # fmt: skip
 _OPERATIONS = ("insertOne", "updateOne", "updateOne", "updateMany", "replaceOne", "deleteOne", "deleteMany")
+_RETURNING = ("findOneAndUpdate", "findOneAndReplace", "findOneAndDelete")
 _OF_ONE = frozenset({
     "updateOne", "replaceOne", "deleteOne", "findOneAndUpdate", "findOneAndReplace", "findOneAndDelete",
 })  # fmt: skip
@@ -92,22 +93,22 @@ def _is_full(case: Case) -> bool:
     return first["apply_when"] == {} and first.get("write") is True and not case.oracle.filters and not case.schema
 
 
-def _bulk_write(random: Random, case: Case) -> Document:
+def _several(random: Random, case: Case, names: tuple[str, ...]) -> list[Document]:
     requests = []
-    for name in random.choices(_OPERATIONS, k=random.choice([1, 2, 3, 4])):
+    for name in random.choices(names, k=random.choice([1, 2, 3, 4])):
         operation = _body(random, case, name)
         operation.pop("upsert", None)  # of two ids that are made, the model does not know that they differ
         requests.append({name: operation})
     if random.random() < 0.3:
         requests.append({"updateOne": _body(random, case, "updateOne") | {"upsert": True}})
-    return {"requests": requests, "ordered": random.random() < 0.7}
+    return requests
 
 
 def _body(random: Random, case: Case, action: str) -> Document:
     if action == "bulkWrite":
-        return _bulk_write(random, case)
+        return {"requests": _several(random, case, _OPERATIONS), "ordered": random.random() < 0.7}
     if action == "transaction":
-        requests = _bulk_write(random, case)["requests"]
+        requests = _several(random, case, _OPERATIONS + _RETURNING)
         return {"operations": [{"action": name, **body} for each in requests for name, body in each.items()]}
     if action == "insertOne":
         return {"document": _new(random)}

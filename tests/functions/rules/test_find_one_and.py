@@ -226,3 +226,32 @@ async def test_who_sees_everything_has_mongodbs_projections(ann: Person, app: An
     assert after.json == {"document": {"_id": 2, "m": 6}}
     assert whole.json == {"document": made[1] | {"n": 5}}
     assert denied.status == 400
+
+
+HIDING = {"name": "f", "apply_when": {}, "projection": {"lines.hidden": 0}}
+AMBIGUOUS = [{"x": 1, "0": "shown", "hidden": "SECRET"}, {"x": 2}]  # MongoDB refuses to sort by "lines.0.x"
+
+
+@pytest.mark.parametrize(
+    ("action", "members"),
+    [
+        ("findOneAndUpdate", {"update": {"$set": {"n": 2}}}),
+        ("findOneAndReplace", {"replacement": {}}),
+        ("findOneAndDelete", {}),
+        ("updateOne", {"update": {"$set": {"n": 2}}}),
+        ("replaceOne", {"replacement": {}}),
+        ("find", {}),
+        ("findOne", {}),
+    ],
+)
+async def test_the_text_of_a_sort_that_fails_shows_nothing_hidden(
+    ann: Person, app: Any, database: Any, action: str, members: dict[str, Any]
+) -> None:
+    app({"name": "all", "apply_when": {}, **ALL}, filters=[HIDING])
+    await database.notes.insert_one({"_id": 1, "lines": AMBIGUOUS})
+
+    answer = await ann(action, **NOTES, filter={}, sort={"lines.0.x": 1}, **members)
+
+    assert (answer.status, answer.json["error_code"]) == (400, "MongoDBError")
+    assert b"shown" in answer.body
+    assert b"SECRET" not in answer.body

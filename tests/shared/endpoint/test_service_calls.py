@@ -5,8 +5,10 @@ from typing import Any
 import pytest
 
 from shared.access.protocol import Reply
+from shared.endpoint import service_calls
 from shared.endpoint.service_calls import ServiceCall, service_call
 from shared.errors import FunctionNotFoundError, InvalidParameterError
+from tests.hosts import ROOT
 
 PLACE = {"database": "shop", "collection": "items"}
 
@@ -49,6 +51,12 @@ def test_a_method_is_an_action(name: str, members: dict[str, Any], action: str, 
     found = asked(name, **members)
 
     assert (found.action, found.body) == (action, PLACE | body | {"dataSource": "mongodb-atlas"})
+
+
+def test_the_page_names_every_method() -> None:
+    page = (ROOT / "docs" / "coming-from-realm-web.md").read_text()
+
+    assert [name for name in service_calls.METHODS if f"`{name}`" not in page] == []
 
 
 def test_the_service_is_the_data_source() -> None:
