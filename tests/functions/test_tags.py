@@ -20,6 +20,16 @@ ONE = [name for name, action in ACTIONS.items() if action.changes_one]
 OTHERS = ACTIONS.keys() - set(ONE)
 EJSON = {"Accept": "application/ejson"}
 
+ODD_IDS = [
+    pytest.param(Element(0x03, wrapped("a", *UNDEFINED[::-1])), id="undefined"),
+    pytest.param(Element(0x03, wrapped("a", b"\2\0\0\0x\0" + bytes(12), 0x0C)), id="a pointer"),
+    pytest.param(Element(0x03, document_of(b"\x0aa\0\x10a\0\1\0\0\0")), id="a name twice"),
+    pytest.param(Element(0x02, b"\2\0\0\0\xff\0"), id="no UTF-8"),
+    pytest.param(Element(0x0E, b"\2\0\0\0a\0"), id="a symbol"),
+    pytest.param(-0.0, id="minus zero"),
+]
+"""What the driver does not write as it reads it, or not at all."""
+
 every_write_of_one = pytest.mark.parametrize("name", ONE)
 
 
@@ -280,17 +290,7 @@ async def test_an_update_does_what_it_does_without(
     assert (await stored(database))[0]["list"] == [{"x": 1}, {"x": 2, "y": 1}]
 
 
-@pytest.mark.parametrize(
-    "identity",
-    [
-        pytest.param(Element(0x03, wrapped("a", *UNDEFINED[::-1])), id="undefined"),
-        pytest.param(Element(0x03, wrapped("a", b"\2\0\0\0x\0" + bytes(12), 0x0C)), id="a pointer"),
-        pytest.param(Element(0x03, document_of(b"\x0aa\0\x10a\0\1\0\0\0")), id="a name twice"),
-        pytest.param(Element(0x02, b"\2\0\0\0\xff\0"), id="no UTF-8"),
-        pytest.param(Element(0x0E, b"\2\0\0\0a\0"), id="a symbol"),
-        pytest.param(-0.0, id="minus zero"),
-    ],
-)
+@pytest.mark.parametrize("identity", ODD_IDS)
 async def test_an_id_that_the_driver_does_not_write_is_met(send: Send, database: Any, identity: Any) -> None:
     await database.items.insert_one(stored_as({"_id": identity, "n": 7}))
     tag = await send.tag(filter={"n": 7})
