@@ -129,7 +129,7 @@ def sort_key(document: bytes, keys: Sequence[tuple[str, int]]) -> tuple[Element,
     Raise ValueError where two paths lead into one array: MongoDB then chooses an element for both of them.
     """
     found: list[Element] = []
-    arrays: set[str] = set()
+    arrays: set[bytes] = set()
     for path, direction in keys:
         parts = path.encode().split(b".")
         candidates = _candidates(document, parts)

@@ -312,7 +312,8 @@ async def test_a_view_is_continued_by_aggregate(post: Post, driver: Any, kind: d
     )
     of: dict[str, Any] = {"database": "kinds", "cursor": {"batchSize": 2}}
 
-    for members in ({"sort": {"n": 1}}, {"sort": {"n": -1}, "projection": {"_id": 0, "n": 1}}, {}):
+    calls: list[dict[str, Any]] = [{"sort": {"n": 1}}, {"sort": {"n": -1}, "projection": {"_id": 0, "n": 1}}, {}]
+    for members in calls:
         answer = await post("find", **of, **members)
         assert (answer.status, answer.json["error_code"]) == (400, "InvalidParameter")
         assert answer.json["error"].endswith("use 'aggregate'")
