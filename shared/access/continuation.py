@@ -2,8 +2,8 @@
 
 MongoDB orders all values, but compares in conditions only those of one type. So what is behind a value is what has no
 value before it and none of a type before its own: such negations hold for arrays, whose sort key is their first
-element, and MongoDB reads an index from there. The condition may find too much, never too little, as no condition tells
-everything apart that a sort does; what is not behind is left out by comparing sort keys.
+element, and MongoDB reads an index from there, unless it is over arrays. The condition may find too much, never too
+little, as no condition tells everything apart that a sort does; what is not behind is left out by comparing sort keys.
 """
 
 from collections.abc import Sequence
@@ -43,7 +43,7 @@ _FIRST: dict[int, Any] = {
     order.DATE: datetime.min,
     order.TIMESTAMPS: Timestamp(0, 0),
 }
-"""The first value of each type that can be compared with others of its type."""
+"""A value of each type that can be compared with others of its type, before which there is hardly any."""
 
 _ONLY = {order.NULL: None, order.MIN_KEY: MinKey(), order.MAX: MaxKey()}
 _NAMES = {
@@ -93,11 +93,13 @@ class Position(NamedTuple):
         bounds = self._bounds(sort)
         ways: list[Document] = []
         for place, bound in enumerate(bounds):
-            conditions = [each for earlier in bounds[:place] for each in earlier.equal()]
-            conditions += bound.behind(or_equal=place == len(bounds) - 1)
+            equal = [each for earlier in bounds[:place] for each in earlier.equal()]
+            conditions = [*equal, *bound.behind(or_equal=place == len(bounds) - 1)]
             if not conditions:
                 return {}
             ways.append({"$and": conditions})
+            if bound.loses_undefined:
+                ways.append({"$and": [*equal, {bound.path: {"$type": "undefined"}}]})
         return {"$or": ways} if len(ways) > 1 else ways[0] if ways else {}
 
     def _bounds(self, sort: SortKeys) -> list["_Bound"]:
@@ -121,6 +123,11 @@ class _Bound(NamedTuple):
     direction: int
     rank: int
     value: Element | None
+
+    @property
+    def loses_undefined(self) -> bool:
+        """Whether what is undefined is not before the value, and before MongoDB 8.0 not told from null."""
+        return self.direction < 0 and order.UNDEFINED <= self.rank <= order.NULL
 
     def behind(self, *, or_equal: bool) -> list[Document]:
         """Return what holds for what is behind the value, or equal to it."""

@@ -5,8 +5,9 @@ from typing import Any
 
 from shared.access.full_writes import FullWrites
 from shared.access.joins import Bound
-from shared.access.paging import Page, Source
+from shared.access.paging import Page
 from shared.access.protocol import Reply
+from shared.access.stored_keys import Source
 from shared.documents.ejson import Document
 from shared.errors import InvalidParameterError
 from shared.guard.joins import written_by

@@ -12,7 +12,7 @@ from shared.access.joins import Joins
 from shared.access.protocol import Changes, Reply, Wanted
 from shared.documents import replies
 from shared.documents.ejson import Document
-from shared.documents.elements import decoded, has_many
+from shared.documents.elements import has_many, identity, valued
 from shared.documents.stored import Encoded, Storable
 from shared.documents.transcoder import Writer
 from shared.errors import InvalidParameterError
@@ -151,7 +151,10 @@ class FullWrites(Composing):
         options = Options({name: value for name, value in self.options.given.items() if name in _OF_FINDING})
         found = await reads.first(self.target, Reading(condition, {}, sort), self.settings, options)
         expected.refuse_other(found)
-        return condition if found is None else {"$and": [condition, {"_id": {"$eq": decoded(found)["_id"]}}]}
+        identified = None if found is None else identity(found)
+        if identified is None:
+            return condition
+        return {"$and": [condition, {"_id": RawBSONDocument(valued("$eq", identified))}]}  # in its very bytes
 
     def _returned(self, found: RawBSONDocument | None, *, upsert: bool = False) -> Reply:
         document = None if found is None else bytes(found.raw)

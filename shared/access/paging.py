@@ -9,34 +9,30 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from typing import NamedTuple
 
-from bson.raw_bson import RawBSONDocument
-
+from shared import turns
 from shared.access.continuation import Key, Position, SortKeys
 from shared.access.cutting import Visible
 from shared.access.placing import MARK, NOT_UNIQUE, Found, KeyOf, is_equal, is_together, mark_of, ordered, without_last
-from shared.documents import order, replies
+from shared.access.stored_keys import Source, Tell, stored_key, stored_values
+from shared.documents import replies
 from shared.documents.ejson import Document
-from shared.documents.elements import ARRAY, Element, document_of, elements, identity, pieces, spans, split, wrapped
-from shared.documents.order import members, rank, sort_key
-from shared.errors import InvalidParameterError
+from shared.documents.elements import Element, document_of, elements, identity, pieces, spans, split
+from shared.documents.order import sort_key
+from shared.errors import InvalidParameterError, Unavailable, UnavailableError
 from shared.mongo import reads
-from shared.mongo.clients import Collection
-from shared.options import Options
 from shared.requests import Reading, Sort
-from shared.settings import Settings
 
-_VALUES = "dozen_sort_values"
 _ID, _HEADER = b"_id", 4
 _BESIDES = 3  # the document of the position, one to see whether there are more, one whose equals may be cut off
 _GROWTH = 4
 _SMALLEST_BATCH = 32
-_MADE_OTHERWISE = frozenset({order.TEXT, order.DOCUMENTS, order.ARRAYS})
-"""The types whose sort keys are not what is stored where a collation compares texts."""
-
+_TRIES = 4
 _COLLATED = (
     "'cursor': what is computed can be continued only where texts are compared byte by byte:"
     ' add \'"collation": {"locale": "simple"}\''
 )
+
+_VIEW = "'cursor': find cannot go on in a view or a time-series collection: use 'aggregate'"
 
 type Ask = Callable[[int, int], AsyncGenerator[bytes]]
 """Reads at most so many documents, 0 for all, behind so many that are skipped."""
@@ -54,14 +50,6 @@ class _Marks(NamedTuple):
     key_of: KeyOf
 
 
-class Source(NamedTuple):
-    """Where documents are read, and how."""
-
-    target: Collection
-    settings: Settings
-    options: Options
-
-
 class Part(NamedTuple):
     """A part of all that a cursor gives."""
 
@@ -76,21 +64,24 @@ class Page:
     """What one reply of a cursor is to hold, and then the cursor of the next."""
 
     def __init__(
-        self, sort: SortKeys, part: Part, seal: Callable[[Position], str], is_simple: Callable[[], Awaitable[bool]]
+        self, sort: SortKeys, part: Part, seal: Callable[[Position], str], is_simple: Tell, is_view: Tell
     ) -> None:
         """Take the order, which part of it is wanted, and what makes a cursor of a position.
 
-        `is_simple` tells whether texts are compared byte by byte.
+        `is_simple` tells whether texts are compared byte by byte, `is_view` whether the collection is a view or a time
+        series.
         """
         self.sort = sort
         self.cursor: str | None = None
         self.is_simple = is_simple
+        self._is_view = is_view
         self._part = part
         self._seal = seal
         self._hides_id = False
 
     async def stored(self, source: Source, reading: Reading) -> AsyncGenerator[bytes]:
         """Give the documents of the page, of those that match."""
+        await self._refuse_view()
         sent = self._reading(reading)
 
         def ask(most: int, skip: int) -> AsyncGenerator[bytes]:
@@ -102,6 +93,7 @@ class Page:
 
     async def seen[T](self, source: Source, reading: Reading, look: Look[T]) -> list[T]:
         """Return what a caller sees of the page, where it is not known how many of the documents that match."""
+        await self._refuse_view()
         sent = self._reading(reading)
         at_once = max(_SMALLEST_BATCH, min(self._part.skip + self._part.size + _BESIDES, reads.AT_ONCE))
 
@@ -131,6 +123,13 @@ class Page:
         behind, passed = self._behind(), [{"$skip": skip}] if skip else []
         return [*([{"$match": behind}] if behind else []), {"$sort": dict(self.sort)}, *passed, {"$limit": most}]
 
+    async def _refuse_view(self) -> None:
+        """Raise InvalidParameterError where MongoDB gives with a sort key nothing else of a document, or none."""
+        if is_view := await self._is_view():
+            raise InvalidParameterError(_VIEW)
+        if is_view is None:
+            raise UnavailableError(Unavailable.NOT_NOW)
+
     def _behind(self) -> Document:
         """Return a condition that nothing fails which is behind the position."""
         return {} if self._part.position is None else self._part.position.behind(self.sort)
@@ -146,16 +145,16 @@ class Page:
         return Reading(condition, projection | {MARK: {"$meta": "sortKey"}}, list(self.sort), limit=0)
 
     async def _of_stored[T](self, source: Source, ask: Ask, look: Look[T], *, streams: bool) -> list[T]:
-        found = await self._taken(ask, _Marks(self._marked, _stored_key), look, streams=streams)
+        found = await self._taken(ask, _Marks(self._marked, stored_key), look, streams=streams)
         if (last := found.more) is not None:
-            key = _stored_key(last.sorted_by)
-            values = await self._values(source, key, last.identity)
+            key = stored_key(last.sorted_by)
+            values = await stored_values(source, self.sort, key, last.identity, self.is_simple)
             self.cursor = self._seal(Position(key, last.identity, values))
         return found.made
 
     async def _of_computed[T](self, ask: Ask, look: Look[T]) -> list[T]:
-        if not await self.is_simple():
-            raise InvalidParameterError(_COLLATED)
+        if not (is_simple := await self.is_simple()):
+            raise UnavailableError(Unavailable.NOT_NOW) if is_simple is None else InvalidParameterError(_COLLATED)
         found = await self._taken(ask, _Marks(_unmarked, self._computed_key), look, streams=False)
         if (last := found.more) is not None:
             key = self._computed_key(last.sorted_by)
@@ -163,12 +162,21 @@ class Page:
         return found.made
 
     async def _taken[T](self, ask: Ask, marks: _Marks, look: Look[T], *, streams: bool) -> "_Batch[T]":
-        """Read until the batch is full and what is equal in order is whole, or until nothing is left."""
+        """Read until the batch is full and what is equal in order is whole, or until nothing is left.
+
+        MongoDB meets a document twice if a write moves it in the index that is being read: then it is read anew.
+        """
+        repeated = 0
         passed = 0 if streams else max(0, self._part.skip - 1)
         enough = self._part.skip - passed + self._part.size + _BESIDES
         while True:
             most = 0 if streams else enough
             found, is_whole = await self._read(ask(most, passed), most or None, marks, look, enough)
+            if found is None:
+                repeated += 1
+                if repeated == _TRIES:
+                    raise InvalidParameterError(NOT_UNIQUE)
+                continue
             start, end = self._part.skip - passed, self._part.skip - passed + self._part.size
             if passed and len(found) > 1 and is_together(found[0], found[1], marks.key_of):
                 enough, passed = enough + passed, 0  # what is skipped ends among equals
@@ -181,8 +189,11 @@ class Page:
 
     async def _read[T](
         self, batches: AsyncGenerator[bytes], most: int | None, marks: _Marks, look: Look[T], enough: int
-    ) -> tuple[list[Found[T]], bool]:
-        """Return what is behind the position, and whether that is all; else the last and its equals are left out."""
+    ) -> tuple[list[Found[T]] | None, bool]:
+        """Return what is behind the position, and whether that is all; else the last and its equals are left out.
+
+        There is None if two documents have the same `_id`.
+        """
         found: list[Found[T]] = []
         read, is_passing, is_whole = 0, self._part.position is not None, True
         async with aclosing(batches):
@@ -199,7 +210,8 @@ class Page:
                 if read == most or (most is None and len(found) >= enough):
                     is_whole = False
                     break
-        return ordered(found if is_whole else without_last(found, marks.key_of), marks.key_of), is_whole
+        kept = found if is_whole else without_last(found, marks.key_of)
+        return await turns.taken(ordered(kept, marks.key_of)), is_whole
 
     def _passed(self, marked: list[Found[bytes]], key_of: KeyOf) -> tuple[list[Found[bytes]], bool]:
         """Return the documents that are behind the position, and whether others may follow that are not."""
@@ -230,27 +242,6 @@ class Page:
                 f"'cursor': a sort by several paths into one array cannot be continued: '{error}'"
             ) from error
 
-    async def _values(self, source: Source, key: Key, identity: Element) -> Sequence[Element | None]:
-        """Return the stored values of a sort key, in which a collation may have made something else of texts."""
-        values: list[Element | None] = [None if rank(each) in _MADE_OTHERWISE else each for each in key]
-        values[-1] = identity
-        if None not in values:
-            return values
-        projection = {MARK: {"$meta": "sortKey"}, _VALUES: [f"${path}" for path, _ in self.sort]}
-        same = RawBSONDocument(wrapped("$eq", identity.value, identity.kind))
-        reading = Reading({"_id": same}, projection, list(self.sort), limit=0)
-        given = source.options.given
-        collated = Options({name: given[name] for name in given if name == "collation"})
-        async for batch in reads.find(source.target, reading, source.settings, options=collated):
-            for each in split(batch):
-                found = elements(each)
-                if found["_id"] == identity and _stored_key(found[MARK].value) == key:
-                    is_simple = await self.is_simple()
-                    stored = members(found[_VALUES].value)
-                    return [known or _value(value, part, is_simple=is_simple)
-                            for value, known, part in zip(stored, values, key, strict=True)]  # fmt: skip
-        return values
-
 
 class _Batch[T](NamedTuple):
     """What is returned, and the last of it if there is more behind."""
@@ -269,10 +260,6 @@ def sort_of(sort: Sort) -> SortKeys:
         if path == "_id":
             return keys
     return [*keys, ("_id", keys[-1][1] if keys else 1)]
-
-
-def _stored_key(mark: bytes) -> Key:
-    return tuple(members(mark))
 
 
 def _unmarked(document: bytes) -> Found[bytes]:
@@ -299,10 +286,3 @@ def _hides_id(projection: Document) -> bool:
     if not isinstance(shown, bool | int | float) or any(name.startswith("_id.") for name in projection):
         raise InvalidParameterError("'projection': a cursor needs '_id' as it is, or left out")
     return not shown
-
-
-def _value(stored: Element, key: Element, *, is_simple: bool) -> Element | None:
-    """Return the value that a sort key was made of, None where it is one of several and not known which."""
-    if rank(stored) == rank(key):
-        return stored
-    return key if is_simple and stored.kind == ARRAY and key in members(stored.value) else None

@@ -2,19 +2,23 @@
 
 from collections.abc import Callable
 from itertools import pairwise
+from secrets import token_hex
 from typing import NamedTuple
 
 from shared.access.continuation import Key
 from shared.documents import order
 from shared.documents.elements import Element, spans
 from shared.errors import InvalidParameterError
+from shared.turns import Steps
 
-MARK = "dozen_sort_key"
-"""The member in which MongoDB says what it sorts a document by."""
+MARK = f"dozen_sort_key_{token_hex(8)}"
+"""The member in which MongoDB says what it sorts a document by: nobody can have stored one of its name."""
 
 NOT_UNIQUE = "'cursor': the documents have no '_id' that only one of them has, so there is no place to go on from"
 
 _MARK, _LENGTH = MARK.encode(), 4
+_EMPTY = 5  # bytes of an array without elements
+_AT_ONCE = 50  # documents that are compared in a step
 _MARK_STARTS = b"\x04%b\0" % _MARK
 _PLAIN = frozenset({0x07, 0x10, 0x12})
 """The BSON types of which values with other bytes are unlike, whatever the collation."""
@@ -40,11 +44,12 @@ def mark_of(document: bytes) -> tuple[int, int, int]:
     start = document.find(_MARK_STARTS)
     if start >= 0 and document.rfind(_MARK_STARTS) == start:
         value = start + len(_MARK_STARTS)
-        return start, value, value + int.from_bytes(document[value : value + _LENGTH], "little")
-    for name, start, value, end in spans(document):
-        if name == _MARK:
-            return start, value, end
-    raise InvalidParameterError("'cursor': this MongoDB does not say what it sorts a document by")
+        end = value + int.from_bytes(document[value : value + _LENGTH], "little")
+    else:
+        start, value, end = next((each for name, *each in spans(document) if name == _MARK), (0, 0, 0))
+    if end - value <= _EMPTY:
+        raise InvalidParameterError("'cursor': this MongoDB does not say what it sorts a document by")
+    return start, value, end
 
 
 def is_together[T](one: Found[T], other: Found[T], key_of: KeyOf) -> bool:
@@ -60,20 +65,22 @@ def is_equal(one: Key, other: Key) -> bool:
     return all(order.order(mine) == order.order(its) for mine, its in zip(one, other, strict=True))
 
 
-def ordered[T](found: list[Found[T]], key_of: KeyOf) -> list[Found[T]]:
+def ordered[T](found: list[Found[T]], key_of: KeyOf) -> Steps[list[Found[T]] | None]:
     """Put what MongoDB orders alike into the order of `_id` as it is stored, byte for byte.
 
-    Raise InvalidParameterError where there is no such order.
+    Return None where there is no such order.
     """
     together: list[Found[T]] = []
     start = 0
     for place in range(1, len(found) + 1):
+        if place % _AT_ONCE == 0:
+            yield
         if place < len(found) and is_together(found[place - 1], found[place], key_of):
             continue
         if place - start > 1:
             equal = sorted(found[start:place], key=lambda each: order.order(each.identity))
             if any(order.order(one.identity) == order.order(next_.identity) for one, next_ in pairwise(equal)):
-                raise InvalidParameterError(NOT_UNIQUE)
+                return None
             together += equal
         else:
             together.append(found[start])

@@ -11,7 +11,7 @@ from shared.access import inserts
 from shared.access.cutting import StoredTrimming
 from shared.access.protocol import Changes, Reply
 from shared.access.ruled import Paths
-from shared.access.ruled_inserts import id_of
+from shared.access.ruled_inserts import the_same
 from shared.access.ruled_reads import RuledReads
 from shared.access.ruled_writes import RuledWrites, Update
 from shared.access.trimming import Trimming
@@ -90,7 +90,7 @@ class RuledFindAndModify(RuledReads, RuledWrites):
         """Return what is visible of at most one document, as it is now, cut to the projection, as text."""
         if not documents:
             return []
-        ids: Document = {"_id": {"$eq": id_of(documents[0])}}
+        ids = the_same(documents)
         if self.rights.hides_nothing:
             if returned.projection:
                 documents = await self.stored(session, ids, returned.projection)

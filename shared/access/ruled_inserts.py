@@ -1,6 +1,6 @@
 """New documents under the rules of the app: checked before they are stored."""
 
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from typing import Any, NamedTuple, NoReturn
@@ -14,7 +14,16 @@ from shared.access.protocol import Reply
 from shared.access.ruled import Ruled
 from shared.access.schema_check import SchemaCheck
 from shared.documents.ejson import Document
-from shared.documents.elements import DBREF_MARK, decoded, has_empty_timestamp
+from shared.documents.elements import (
+    ARRAY,
+    DBREF_MARK,
+    array_of,
+    decoded,
+    elements,
+    has_empty_timestamp,
+    identity,
+    wrapped,
+)
 from shared.documents.stored import Encoded, Storable
 from shared.errors import DataAPIError, DeniedWriteError, InvalidParameterError, NoRoleError
 from shared.mongo.clients import RAW
@@ -102,7 +111,13 @@ def id_of(raw: bytes) -> Any:
 
 def key_of(raw: bytes) -> bytes:
     """Return the _id of a stored document as bytes, by which documents can be told apart."""
-    return bson.encode({"_id": id_of(raw)})
+    return identity(raw) or b""
+
+
+def the_same(documents: Iterable[bytes]) -> Document:
+    """Return the filter for documents that were found: by the very bytes of their _id, which decoding may bend."""
+    ids = [elements(key_of(each))["_id"] for each in documents]
+    return {"_id": RawBSONDocument(wrapped("$in", array_of(ids), ARRAY))}
 
 
 @contextmanager

@@ -15,9 +15,10 @@ from shared import turns
 from shared.access.composing import Texts
 from shared.access.cutting import Sighting, StoredTrimming, Visible
 from shared.access.joins import behind
-from shared.access.paging import Page, Source
+from shared.access.paging import Page
 from shared.access.protocol import Reply
 from shared.access.ruled import Ruled, Trims, batch_size, in_parts
+from shared.access.stored_keys import Source
 from shared.access.trimming import Trimming
 from shared.documents import replies
 from shared.documents.ejson import Document

@@ -14,7 +14,7 @@ from pymongo.errors import OperationFailure
 from shared.access import inserts
 from shared.access.protocol import Changes, Reply
 from shared.access.ruled import in_parts
-from shared.access.ruled_inserts import RuledInserts, deny, id_of, key_of
+from shared.access.ruled_inserts import RuledInserts, deny, id_of, key_of, the_same
 from shared.access.ruled_matches import AT_ONCE, RuledMatches
 from shared.documents.ejson import Document
 from shared.documents.stored import Storable
@@ -97,7 +97,7 @@ class RuledWrites(RuledMatches, RuledInserts):
         update = update.of_existing()
         if not update.is_replacement and not update.changes:
             return _Change(old, old)
-        condition = self.again({"_id": {"$eq": id_of(old)}}, update.condition)
+        condition = self.again(the_same([old]), update.condition)
         new = await self._changed(session, condition, update, upsert=False)
         self._check_update(old, new)
         return _Change(old, new)
@@ -111,7 +111,7 @@ class RuledWrites(RuledMatches, RuledInserts):
         modified = 0
         for start in range(0, len(found) if update.changes else 0, AT_ONCE):
             old = {key_of(each): each for each in found[start : start + AT_ONCE]}
-            ids = {"_id": {"$in": [id_of(each) for each in old.values()]}}
+            ids = the_same(old.values())
             with _without_text(self.rights):
                 await self.target.update_many(
                     self.again(ids, update.condition),
@@ -179,16 +179,14 @@ class RuledWrites(RuledMatches, RuledInserts):
         return await self._remove(session, await self.visible(session, condition, limit))
 
     async def _remove(self, session: Session, found: Sequence[bytes]) -> int:
-        ids = []
         async for part in in_parts(found):
             for old in part:
                 decision = self.rights.may_delete(old)
                 if not decision.allowed:
                     deny("delete", decision)
-                ids.append(id_of(old))
         count = 0
-        for start in range(0, len(ids), AT_ONCE):
-            some = {"_id": {"$in": ids[start : start + AT_ONCE]}}
+        for start in range(0, len(found), AT_ONCE):
+            some = the_same(found[start : start + AT_ONCE])
             count += (await self.target.delete_many(some, session=session, **self._commented)).deleted_count
         return count
 

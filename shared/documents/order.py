@@ -5,11 +5,11 @@ It is the order of sorts with the simple collation. Under another one it holds f
 
 import struct
 from collections.abc import Callable, Iterator, Sequence
+from decimal import Decimal
 from typing import Any
 
-from bson.decimal128 import Decimal128
-
-from shared.documents.elements import ARRAY, DOCUMENT, MAX_KEY, TIMESTAMP, Element, elements, spans
+from shared.documents import decimals
+from shared.documents.elements import ARRAY, DOCUMENT, MAX_KEY, TIMESTAMP, Element, spans
 
 type Order = tuple[Any, ...]
 """What compares with that of another value as MongoDB compares the values."""
@@ -48,7 +48,7 @@ def _number(value: Any) -> Order:
 
 
 def _decimal(value: bytes) -> Order:
-    return _number(Decimal128.from_bid(value).to_decimal())
+    return _number(Decimal(decimals.text(value)))  # the driver's own refuses some that MongoDB stores
 
 
 def _unpacked(form: struct.Struct) -> Callable[[bytes], Order]:
@@ -85,8 +85,9 @@ def _pointer(value: bytes) -> Order:
 
 
 def _scoped(value: bytes) -> Order:
-    code, scope = value[2 * _LENGTH :].split(b"\0", 1)
-    return code, *_document(scope)
+    (size,) = _INT32.unpack_from(value, _LENGTH)
+    code_ends = 2 * _LENGTH + size
+    return value[2 * _LENGTH : code_ends - 1], *_document(value[code_ends:])
 
 
 def _nothing(_value: bytes) -> Order:
@@ -128,9 +129,9 @@ def sort_key(document: bytes, keys: Sequence[tuple[str, int]]) -> tuple[Element,
     Raise ValueError where two paths lead into one array: MongoDB then chooses an element for both of them.
     """
     found: list[Element] = []
-    arrays: set[str] = set()
+    arrays: set[bytes] = set()
     for path, direction in keys:
-        parts = path.split(".")
+        parts = path.encode().split(b".")
         candidates = _candidates(document, parts)
         if len(candidates) > 1:
             if parts[0] in arrays:
@@ -140,21 +141,27 @@ def sort_key(document: bytes, keys: Sequence[tuple[str, int]]) -> tuple[Element,
     return tuple(found)
 
 
-def _candidates(container: bytes, parts: Sequence[str]) -> list[Element]:
+def _candidates(container: bytes, parts: Sequence[bytes]) -> list[Element]:
     """Return what a document may be sorted by: of an array its elements, null for what is not there."""
-    value = elements(container).get(parts[0], _NULL)
-    return _found_in(value, parts[1:])
+    return _found_in(_member(container, parts[0]) or _NULL, parts[1:])
 
 
-def _found_in(value: Element, rest: Sequence[str]) -> list[Element]:
+def _member(container: bytes, wanted: bytes) -> Element | None:
+    """Return the first member of a name, which may be the position in an array."""
+    for name, start, value, end in spans(container):
+        if name == wanted:
+            return Element(container[start], container[value:end])
+    return None
+
+
+def _found_in(value: Element, rest: Sequence[bytes]) -> list[Element]:
     if not rest:
         return (list(members(value.value)) or [_UNDEFINED]) if value.kind == ARRAY else [value]
     if value.kind == DOCUMENT:
         return _candidates(value.value, rest)
     if value.kind != ARRAY:
         return [_NULL]
-    if rest[0].isdigit():
-        chosen = value.members.get(rest[0], _NULL)
+    if (chosen := _member(value.value, rest[0])) is not None:
         is_end = len(rest) == 1 and chosen.kind == ARRAY and any(members(chosen.value))
         return [chosen] if is_end else _found_in(chosen, rest[1:])
     inner = (_candidates(each.value, rest) if each.kind == DOCUMENT else [_NULL] for each in members(value.value))

@@ -13,6 +13,7 @@ from shared.errors import InvalidParameterError
 from shared.guard import dependencies
 from shared.guard.walk import nested
 from shared.mongo.clients import SIMPLE
+from shared.mongo.clients import Options as CollectionOptions
 from shared.mongo.deadlines import is_current
 from shared.options import OPTIONS, whole
 from shared.requests import Batches, GetMore, Request, Sort
@@ -75,16 +76,22 @@ class Cursors:
             content = bson.encode({"asked": members, "position": position.document()})
             return self._service.seals.sealed(_PURPOSE, self._caller.id, content, SECONDS)
 
-        async def is_simple() -> bool:
+        async def is_simple() -> bool | None:
             if request.options.collation is not None:
                 return bool(request.options.collation.get("locale") == SIMPLE["locale"])
-            clients = self._service.clients
-            target = clients.collection(request.data_source, request.database, request.collection)
-            found = await clients.options(target)
-            return found is not None and found.is_simple
+            found = await self._options(request)
+            return None if found is None else found.is_simple
+
+        async def is_view() -> bool | None:
+            found = await self._options(request)
+            return None if found is None else found.is_view or found.is_series
 
         skip, position = (asked.skip, None) if before is None else (0, before.position)
-        return Page(sort, Part(size, skip, position, is_last=left == size), seal, is_simple)
+        return Page(sort, Part(size, skip, position, is_last=left == size), seal, is_simple, is_view)
+
+    async def _options(self, request: Request) -> CollectionOptions | None:
+        clients = self._service.clients
+        return await clients.options(clients.collection(request.data_source, request.database, request.collection))
 
 
 class Asked(NamedTuple):

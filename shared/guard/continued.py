@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from shared.documents.ejson import Document
 from shared.errors import InvalidParameterError
+from shared.guard.walk import pipelines_in
 from shared.operators import STAGES, Identity
 from shared.options import whole
 
@@ -33,7 +34,7 @@ def continued(pipeline: list[Document]) -> Ordered:
     pipeline, skip = _without_last(pipeline, "$skip")
     loser, is_sorted = "", False
     for stage in pipeline:
-        name, operand = next(iter(stage.items()), ("", None))
+        ((name, operand),) = stage.items()
         identity = STAGES[name].identity if name in STAGES else Identity.UNKNOWN
         if identity is Identity.CHOSEN:
             raise InvalidParameterError(
@@ -41,6 +42,8 @@ def continued(pipeline: list[Document]) -> Ordered:
             )
         if identity is Identity.UNKNOWN:
             raise InvalidParameterError(f"'cursor': a pipeline with {name[:_SHOWN]} cannot be continued")
+        if any(map(_varies, pipelines_in(name, operand))):
+            raise InvalidParameterError(f"'cursor': what {name} joins is something else each time")
         is_sorted = name in _SORTING or (is_sorted and identity is not Identity.NEW)
         loser = _loser(name, operand, loser, identity)
     last = pipeline[-1] if pipeline else {}
@@ -56,6 +59,13 @@ def continued(pipeline: list[Document]) -> Ordered:
     if not isinstance(sort, dict):
         raise InvalidParameterError("$sort takes an object")
     return Ordered(stages, sort, skip, limit)
+
+
+def _varies(pipeline: Any) -> bool:
+    """Tell whether a stage at any depth gives something else each time."""
+    stages = [stage for stage in pipeline if isinstance(stage, dict)] if isinstance(pipeline, list) else []
+    named = [each for stage in stages for each in stage.items() if each[0] in STAGES]
+    return any(STAGES[name].varies or any(map(_varies, pipelines_in(name, operand))) for name, operand in named)
 
 
 def _without_last(pipeline: list[Document], name: str) -> tuple[list[Document], int]:

@@ -41,10 +41,11 @@ _OPTIONS_SECONDS = 60
 
 
 class Options(NamedTuple):
-    """How a collection compares texts, and whether it is a view, whose documents may have no `_id`."""
+    """How a collection compares texts; whether it is a view, whose documents may have no `_id`, or a time series."""
 
     collation: Mapping[str, Any]
     is_view: bool
+    is_series: bool = False
 
     @property
     def is_simple(self) -> bool:
@@ -111,7 +112,7 @@ class Clients:
                     found = await target.options(own)
             except PyMongoError:  # the call itself will say what is wrong
                 return None
-            known = Options(found.get("collation", SIMPLE), "viewOn" in found)
+            known = Options(found.get("collation", SIMPLE), "viewOn" in found, "timeseries" in found)
             if changes == self._changes:
                 self._options.put(key, known, _OPTIONS_SECONDS)
         return known

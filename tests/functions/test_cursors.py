@@ -4,25 +4,29 @@ import asyncio
 import base64
 import time
 from collections import Counter
+from datetime import datetime
 from random import Random
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from bson import json_util
+from bson.codec_options import DatetimeConversion
 
 from shared.auth.keys import new_key
 from shared.mongo.control import API_KEYS
 from tests.conftest import Post
 from tests.depth import examples
-from tests.values import ARRAYS, VALUES
+from tests.values import ARRAYS, RARE, VALUES, stored
 
 SORTS = [
     {"a": 1}, {"a": -1}, {"a.b": 1}, {"a.b": -1}, {"n": 1, "a": -1}, {"a": 1, "n": -1}, {"n": -1, "a.b": 1},
-    {"a.0": 1}, {"m": -1, "n": 1, "a": 1}, {"_id": -1}, {},
+    {"a.0": 1}, {"m": -1, "n": 1, "a": 1}, {"_id": -1}, {}, {"a.7": 1}, {"a.01": -1},
 ]  # fmt: skip
 COLLATIONS = [None, {"locale": "en", "strength": 1}, {"locale": "en", "strength": 2, "caseLevel": True}]
 
+ID = {"_id": 1}
+EXACT = json_util.JSONOptions(datetime_conversion=DatetimeConversion.DATETIME_AUTO)
 BOTH: list[tuple[str, dict[str, Any]]] = [("find", {}), ("aggregate", {"pipeline": []})]
 
 
@@ -32,11 +36,11 @@ async def batches(post: Any, action: str = "find", **members: Any) -> list[list[
     found = []
     while True:
         assert answer.status == 200, answer.body
-        reply = json_util.loads(answer.body)
+        reply = json_util.loads(answer.body, json_options=EXACT)
         found.append(reply["documents"])
         if "cursor" not in reply:
             return found
-        answer = await post("getMore", cursor=reply["cursor"], accept="application/ejson")
+        answer = await post("getMore", {"cursor": reply["cursor"]}, accept="application/ejson")
 
 
 def ids(found: list[list[Any]]) -> list[Any]:
@@ -53,13 +57,13 @@ def keys(sort: dict[str, int]) -> list[tuple[str, int]]:
 
 def mixed(random: Random, number: int) -> list[dict[str, Any]]:
     """Return documents whose members are of all types, or are not there."""
-    values = [*VALUES, *ARRAYS]
+    values = [*VALUES, *ARRAYS, *RARE]
     documents: list[dict[str, Any]] = [
         {
             "_id": f"{place}",
             "a": random.choice(values),
             "n": random.choice([1, 1.0, "x", "X", None]),
-            "m": random.choice(VALUES),
+            "m": random.choice([*VALUES, *RARE]),
         }
         for place in range(number)
     ]
@@ -72,11 +76,11 @@ def mixed(random: Random, number: int) -> list[dict[str, Any]]:
 @pytest.mark.parametrize("seed", range(examples(200)))
 async def test_batches_are_in_the_order_of_the_sort(post: Post, database: Any, seed: int) -> None:
     random = Random(seed)
-    await database.items.insert_many(mixed(random, 40))
+    await database.items.insert_many(map(stored, mixed(random, 40)))
     sort, collation = random.choice(SORTS), random.choice(COLLATIONS)
     options: dict[str, Any] = {} if collation is None else {"collation": collation}
     projection = random.choice([{}, {"a": 0}, {"n": 1}, {"x": {"$literal": 1}}])
-    expected = [each["_id"] async for each in database.items.find(sort=keys(sort), **options)]
+    expected = [each["_id"] async for each in database.items.find({}, ID, sort=keys(sort), **options)]
 
     found = await batches(
         post, sort=sort, projection=projection, cursor={"batchSize": random.randrange(1, 9)}, **options
@@ -91,7 +95,7 @@ async def writes(database: Any, random: Random, fleeting: list[dict[str, Any]]) 
         each = random.choice(fleeting)
         changed = {**mixed(random, 1)[0], "_id": each["_id"]}
         await database.items.delete_one({"_id": each["_id"]})
-        await database.items.replace_one({"_id": each["_id"]}, random.choice([each, changed]), upsert=True)
+        await database.items.replace_one({"_id": each["_id"]}, stored(random.choice([each, changed])), upsert=True)
 
 
 @pytest.mark.parametrize("action", ["find", "aggregate"])
@@ -101,7 +105,7 @@ async def test_who_is_there_throughout_is_returned_once(post: Post, database: An
     lasting, fleeting = (mixed(random, 25) for _ in range(2))
     for each in fleeting:
         each["_id"] = f"{each['_id']}!"
-    await database.items.insert_many(lasting + fleeting[:12])
+    await database.items.insert_many(map(stored, lasting + fleeting[:12]))
     sort, collation = random.choice(SORTS), random.choice(COLLATIONS)
     members: dict[str, Any] = {"sort": sort, **({} if collation is None else {"collation": collation})}
     if action == "aggregate":
@@ -148,7 +152,9 @@ async def test_a_cursor_has_no_default_limit(post: Post, database: Any) -> None:
 
 
 async def test_documents_have_the_same_bytes_with_a_cursor(post: Post, database: Any) -> None:
-    await database.items.insert_many({"_id": place, "a": value} for place, value in enumerate([*VALUES, *ARRAYS]))
+    values = [*VALUES, *ARRAYS, *RARE]
+    await database.items.insert_many(stored({"_id": place, "a": value}) for place, value in enumerate(values))
+    await database.items.insert_one({"_id": -1, "dozen_sort_key": [1], "in": {"dozen_sort_key": [2]}, "z": 1})
     members = {"sort": {"_id": 1}, "projection": {"_id": 0, "b": 0}}
 
     for accept in ("application/json", "application/ejson"):
@@ -186,9 +192,9 @@ async def test_a_pipeline_is_continued(post: Post, database: Any, pipeline: list
 @pytest.mark.parametrize("seed", range(examples(100)))
 async def test_batches_of_a_pipeline_are_in_the_order_of_its_sort(post: Post, database: Any, seed: int) -> None:
     random = Random(seed)
-    await database.items.insert_many(mixed(random, 40))
+    await database.items.insert_many(map(stored, mixed(random, 40)))
     sort = random.choice(SORTS)
-    expected = [each["_id"] async for each in database.items.find(sort=keys(sort))]
+    expected = [each["_id"] async for each in database.items.find({}, ID, sort=keys(sort))]
     pipeline = [{"$set": {"made": 1}}, *([{"$sort": sort}] if sort else [])]
 
     found = await batches(post, "aggregate", pipeline=pipeline, cursor={"batchSize": random.randrange(1, 9)})
@@ -213,6 +219,10 @@ async def test_batches_of_a_pipeline_are_in_the_order_of_its_sort(post: Post, da
         ([{"$facet": {"a": []}}], "a pipeline with $facet cannot be continued"),
         ([{"$set": {"r": {"$rand": {}}}}], "what gives something else each time cannot be continued"),
         ([{"$match": {"$expr": {"$lt": ["$at", "$$NOW"]}}}], "what gives something else each time"),
+        ([{"$lookup": {"from": "items", "pipeline": [{"$sample": {"size": 1}}], "as": "one"}},
+          {"$match": {"one.n": 1}}], "what $lookup joins is something else each time"),
+        ([{"$unionWith": {"coll": "items", "pipeline": [{"$lookup": {"from": "items", "as": "n", "pipeline": [
+          {"$sample": {"size": 1}}]}}]}}, {"$set": {"_id": "$n"}}], "what $unionWith joins is something else"),
         ([{"$sort": {"n": {"$meta": "textScore"}}}], "a sort by 'n' has no place to go on from"),
         ([{"$sort": 1}], "$sort takes an object"),
         ([{"$limit": 0}], "'$limit' must be a number of documents"),
@@ -280,10 +290,49 @@ async def test_documents_without_an_id_of_their_own_are_not_continued(post: Post
     await database.create_collection("none", viewOn="items", pipeline=[{"$project": {"_id": 0}}])
 
     for name in ("twice", "none"):
-        for action, members in BOTH:
-            answer = await post(action, collection=name, **members, cursor={"batchSize": 2})
-            assert (answer.status, answer.json["error_code"]) == (400, "InvalidParameter")
-            assert "the documents have no '_id' that only one of them has" in answer.json["error"]
+        answer = await post("aggregate", collection=name, pipeline=[], cursor={"batchSize": 2})
+        assert (answer.status, answer.json["error_code"]) == (400, "InvalidParameter")
+        assert "the documents have no '_id' that only one of them has" in answer.json["error"]
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        {"viewOn": "others"},
+        {"viewOn": "others", "pipeline": [{"$set": {"made": 1}}]},
+        {"timeseries": {"timeField": "at"}},
+    ],
+    ids=["view", "computing view", "series"],
+)
+async def test_a_view_is_continued_by_aggregate(post: Post, driver: Any, kind: dict[str, Any]) -> None:
+    await driver.drop_database("kinds")
+    await driver["kinds"].create_collection("items", **kind)
+    await driver["kinds"][kind.get("viewOn", "items")].insert_many(
+        {"_id": number, "n": number % 3, "at": datetime(2020, 1, 1)} for number in range(9)
+    )
+    of: dict[str, Any] = {"database": "kinds", "cursor": {"batchSize": 2}}
+
+    calls: list[dict[str, Any]] = [{"sort": {"n": 1}}, {"sort": {"n": -1}, "projection": {"_id": 0, "n": 1}}, {}]
+    for members in calls:
+        answer = await post("find", **of, **members)
+        assert (answer.status, answer.json["error_code"]) == (400, "InvalidParameter")
+        assert answer.json["error"].endswith("use 'aggregate'")
+    found = await batches(post, "aggregate", **of, pipeline=[{"$sort": {"n": -1}}])
+    assert [each["n"] for batch in found for each in batch] == [2, 2, 2, 1, 1, 1, 0, 0, 0]
+    assert ids(found) == [8, 5, 2, 7, 4, 1, 6, 3, 0]
+
+
+@pytest.mark.parametrize(("action", "members"), BOTH)
+async def test_nothing_is_refused_while_mongodb_cannot_say_what_a_collection_is(
+    post: Post, fail_point: Any, action: str, members: dict[str, Any]
+) -> None:
+    await fail_point("listCollections", times=2, errorCode=11602)  # and again, as the driver does
+
+    now = await post(action, collection=f"new.{action}", **members, cursor={})
+    later = await post(action, collection=f"new.{action}", **members, cursor={})
+
+    assert (now.status, now.json["error"], now.headers["retry-after"]) == (503, "MongoDB cannot do this now", "5")
+    assert later.json == {"documents": []}
 
 
 async def first(post: Any, **members: Any) -> str:

@@ -8,14 +8,27 @@ import pytest
 from bson.decimal128 import Decimal128
 from bson.int64 import Int64
 
+from shared.documents.elements import Element, document_of, wrapped
 from tests.conftest import ACTION, errors_only, request_body
 from tests.functions.rules.test_every_action import CALLS
 from tests.hosts import Answer, Host, Worker
 from tests.test_actions import ACTIONS
+from tests.values import UNDEFINED
+from tests.values import stored as stored_as
 
 ONE = [name for name, action in ACTIONS.items() if action.changes_one]
 OTHERS = ACTIONS.keys() - set(ONE)
 EJSON = {"Accept": "application/ejson"}
+
+ODD_IDS = [
+    pytest.param(Element(0x03, wrapped("a", *UNDEFINED[::-1])), id="undefined"),
+    pytest.param(Element(0x03, wrapped("a", b"\2\0\0\0x\0" + bytes(12), 0x0C)), id="a pointer"),
+    pytest.param(Element(0x03, document_of(b"\x0aa\0\x10a\0\1\0\0\0")), id="a name twice"),
+    pytest.param(Element(0x02, b"\2\0\0\0\xff\0"), id="no UTF-8"),
+    pytest.param(Element(0x0E, b"\2\0\0\0a\0"), id="a symbol"),
+    pytest.param(-0.0, id="minus zero"),
+]
+"""What the driver does not write as it reads it, or not at all."""
 
 every_write_of_one = pytest.mark.parametrize("name", ONE)
 
@@ -275,6 +288,17 @@ async def test_an_update_does_what_it_does_without(
 
     assert (done.status, done.body) == (200, b'{"matchedCount":1,"modifiedCount":1}')
     assert (await stored(database))[0]["list"] == [{"x": 1}, {"x": 2, "y": 1}]
+
+
+@pytest.mark.parametrize("identity", ODD_IDS)
+async def test_an_id_that_the_driver_does_not_write_is_met(send: Send, database: Any, identity: Any) -> None:
+    await database.items.insert_one(stored_as({"_id": identity, "n": 7}))
+    tag = await send.tag(filter={"n": 7})
+
+    done = await send("updateOne", {"If-Match": tag}, filter={"n": 7}, update={"$set": {"n": 8}})
+
+    assert (done.status, done.body) == (200, b'{"matchedCount":1,"modifiedCount":1}')
+    assert await database.items.count_documents({"n": 8}) == 1
 
 
 async def test_a_collation_by_which_ids_are_equal_is_refused(send: Send, database: Any) -> None:

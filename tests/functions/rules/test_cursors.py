@@ -201,3 +201,15 @@ async def test_a_user_cannot_go_on_with_the_cursor_of_another(
     for other in (bob, Post(worker, key)):
         answer = await other("getMore", **NOTES, cursor=cursor)
         assert (answer.status, answer.json["error"]) == (400, "'cursor' is none that you were given")
+
+
+async def test_hidden_documents_of_a_view_make_no_difference(ann: Person, app: Any, database: Any) -> None:
+    app(INEXACT)
+    await database.create_collection("notes", viewOn="others", pipeline=[])
+
+    before = await ann("find", **NOTES, cursor={})
+    await database.others.insert_one({"owner": "else", "holder": "her"})
+    after = await ann("find", **NOTES, cursor={})
+
+    assert before.status == 400
+    assert (after.status, after.body) == (before.status, before.body)

@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 
 from tests.conftest import ACTION, request_body
-from tests.functions.rules.conftest import Person
-from tests.functions.test_tags import Send
-from tests.hosts import Answer, Host
+from tests.functions.rules.conftest import Known, Person
+from tests.functions.test_tags import ODD_IDS, Send
+from tests.hosts import Answer, Host, Worker
+from tests.values import stored
 
 
 async def post(ann: Person, action: str, headers: dict[str, str], **members: Any) -> Answer:
@@ -178,3 +179,27 @@ async def test_what_is_hidden_is_not_what_was_cut(
 
     assert (whole.body.count(b"_id"), "dozen-truncated" in whole.headers) == (1_000, False)
     assert (cut.body.count(b"_id"), cut.headers["dozen-truncated"]) == (1_000, "limit=1000")
+
+
+OWN = {"name": "own", "apply_when": {"owner": "%%user.id"}, "read": True, "write": True, "delete": True}
+
+
+@pytest.mark.parametrize("identity", [each for each in ODD_IDS if each.id != "no UTF-8"])
+async def test_an_id_that_the_driver_does_not_write_is_met(
+    changed: Any, worker: Worker, known: Known, database: Any, identity: Any
+) -> None:
+    changed("data_sources/mongodb-atlas/shop/notes/rules.json", roles=[OWN], filters=[])
+    ann = await known(worker, "ann@shop.example")
+    await database.notes.insert_one(stored({"_id": identity, "owner": ann.id, "n": 1}))
+    here = {"collection": "notes"}
+    add: dict[str, Any] = here | {"filter": {}, "update": {"$inc": {"n": 1}}}
+
+    done = await post(ann, "updateOne", {"If-Match": await tag(ann, **here)}, **add)
+    many = await ann("updateMany", **add)
+    after = await ann("findOneAndUpdate", **add, returnDocument="After", projection={"_id": 0, "n": 1})
+    gone = await ann("deleteOne", **here, filter={"n": 4})
+
+    assert done.json == many.json == {"matchedCount": 1, "modifiedCount": 1}
+    assert after.json == {"document": {"n": 4}}
+    assert gone.json == {"deletedCount": 1}
+    assert await database.notes.count_documents({}) == 0

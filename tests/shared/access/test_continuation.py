@@ -10,7 +10,8 @@ from shared.access.continuation import Position
 from shared.documents.elements import elements
 from shared.documents.order import members
 from shared.mongo.clients import RAW
-from tests.values import ARRAYS, VALUES
+from tests.values import ARRAYS, RARE, UNDEFINED, VALUES
+from tests.values import stored as as_stored
 
 SORTS = [
     {"_id": 1}, {"a": 1, "_id": 1}, {"a": -1, "_id": -1}, {"a.b": 1, "_id": 1}, {"a.b": -1, "_id": -1},
@@ -33,9 +34,9 @@ async def positions(collection: Any, sort: dict[str, int]) -> list[Position]:
 @pytest.mark.parametrize("sort", SORTS, ids=str)
 async def test_a_condition_finds_all_that_is_behind(database: Any, sort: dict[str, int]) -> None:
     random = Random(1)
-    values = [*VALUES, *ARRAYS]
+    values = [*VALUES, *ARRAYS, *RARE, UNDEFINED, None, UNDEFINED]
     await database.items.insert_many(
-        {"_id": place, "a": value, "n": place % 3, "m": random.choice(VALUES), "o": 1}
+        as_stored({"_id": place, "a": value, "n": place % 3, "m": random.choice([*VALUES, *RARE]), "o": 1})
         for place, value in enumerate(values)
     )
     await database.items.insert_one({"_id": -1})

@@ -9,17 +9,19 @@ from bson.raw_bson import RawBSONDocument
 from shared.documents.elements import elements
 from shared.documents.order import members, order, sort_key
 from shared.mongo.clients import RAW
-from tests.values import ARRAYS, VALUES
+from tests.values import ARRAYS, RARE, VALUES
+from tests.values import stored as as_stored
 
 MARK = {"key": {"$meta": "sortKey"}}
-PATHS = ["a", "a.b", "a.0", "a.1.b", "a.0.0", "a.0.b", "a.b.0", "a.b.c"]
+PATHS = ["a", "a.b", "a.0", "a.1.b", "a.0.0", "a.0.b", "a.b.0", "a.b.c", "a.7", "a.01", "a.²"]
 
 
 @pytest.fixture
 async def stored(database: Any) -> Any:
     """Documents with a value each, behind a collection whose documents stay bytes."""
-    documents = [{"_id": place, "a": value} for place, value in enumerate([*VALUES, *ARRAYS])]
-    await database.items.insert_many([*documents, {"_id": -1}])
+    values = [*VALUES, *ARRAYS, *RARE]
+    await database.items.insert_many(as_stored({"_id": place, "a": value}) for place, value in enumerate(values))
+    await database.items.insert_one({"_id": -1})
     return database.items.with_options(codec_options=RAW)
 
 
@@ -39,9 +41,11 @@ async def test_values_have_the_order_in_which_mongodb_sorts(stored: Any, path: s
 
 
 async def test_what_mongodb_finds_equal_is_equal(stored: Any, database: Any) -> None:
-    groups = await database.items.aggregate([{"$group": {"_id": "$a", "ids": {"$push": "$_id"}}}])
+    groups = await database.items.aggregate([{"$group": {"_id": "$a", "ids": {"$push": "$_id"}}}, {"$unset": "_id"}])
     together = [each["ids"] async for each in groups]
-    keys = {each["_id"]: order(mark(each)[0]) for each in await sorted_by(stored, [("a", 1)])}
+    found = await sorted_by(stored, [("a", 1)])
+    ids = [bson.decode(as_stored({"_id": elements(bytes(each.raw))["_id"]}).raw)["_id"] for each in found]
+    keys = {id_: order(mark(each)[0]) for id_, each in zip(ids, found, strict=True)}
 
     assert any(len(ids) > 1 for ids in together)
     assert all(keys[ids[0]] == keys[each] for ids in together for each in ids)
@@ -53,8 +57,9 @@ async def test_a_sort_key_is_the_one_that_mongodb_takes(stored: Any, path: str, 
     keys = [(path, direction), ("_id", direction)]
 
     for each in await sorted_by(stored, keys):
-        made = sort_key(bson.encode({name: each[name] for name in each if name != "key"}), keys)
-        assert [*map(order, made)] == [*map(order, mark(each))], dict(each)
+        document = {name: value for name, value in elements(bytes(each.raw)).items() if name != "key"}
+        made = sort_key(bytes(as_stored(document).raw), keys)
+        assert [*map(order, made)] == [*map(order, mark(each))], document
 
 
 def test_no_sort_key_is_made_up_of_two_elements_of_an_array() -> None:
