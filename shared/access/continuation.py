@@ -20,7 +20,7 @@ from bson.timestamp import Timestamp
 
 from shared.documents import order
 from shared.documents.ejson import Document
-from shared.documents.elements import Element, array_of, elements, wrapped
+from shared.documents.elements import SYMBOL, Element, array_of, elements, wrapped
 from shared.documents.order import members, rank
 
 type Key = tuple[Element, ...]
@@ -111,8 +111,7 @@ class Position(NamedTuple):
             if name in names or any(part.isdigit() for part in inner) or len(found) == _MOST_BOUNDED:
                 break
             names.add(name)
-            is_known = value is not None and len(value.value) <= _MOST_BYTES and rank(value) not in _INCOMPARABLE
-            found.append(_Bound(path, direction, rank(key), value if is_known else None))
+            found.append(_Bound(path, direction, rank(key), value if _is_comparable(value) else None))
         return found
 
 
@@ -165,6 +164,16 @@ class _Bound(NamedTuple):
         """Return a condition with the value of the very bytes that are stored."""
         assert self.value is not None  # noqa: S101  whoever calls this has seen it
         return RawBSONDocument(wrapped(name, self.value.value, self.value.kind))
+
+
+def _is_comparable(value: Element | None) -> bool:
+    """Tell whether a condition with a value says what the sort does; under a collation none with a symbol does."""
+    return (
+        value is not None
+        and len(value.value) <= _MOST_BYTES
+        and value.kind != SYMBOL
+        and rank(value) not in _INCOMPARABLE
+    )
 
 
 def _of_rank(of: int) -> list[Document]:

@@ -30,7 +30,7 @@ class UnreadDocument(dict[str, Any]):
 _OPTIONS: CodecOptions[dict[str, Any]] = CodecOptions(datetime_conversion=DatetimeConversion.DATETIME_AUTO)
 _EXACT_OPTIONS: CodecOptions[Any] = _OPTIONS.with_options(document_class=UnreadDocument)
 
-DOCUMENT, ARRAY, TIMESTAMP, MAX_KEY = 0x03, 0x04, 0x11, 0x7F
+DOCUMENT, ARRAY, SYMBOL, TIMESTAMP, MAX_KEY = 0x03, 0x04, 0x0E, 0x11, 0x7F
 
 _MANY = 1_000  # members that are encoded at once
 _INT32 = struct.Struct("<i")

@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 from shared.documents import decimals
-from shared.documents.elements import ARRAY, DOCUMENT, MAX_KEY, TIMESTAMP, Element, spans
+from shared.documents.elements import ARRAY, DOCUMENT, MAX_KEY, SYMBOL, TIMESTAMP, Element, spans
 
 type Order = tuple[Any, ...]
 """What compares with that of another value as MongoDB compares the values."""
@@ -112,7 +112,7 @@ _READ: dict[int, tuple[int, Callable[[bytes], Order]]] = {
     0x0B: (REGEX, _regex),
     0x0C: (DB_POINTER, _pointer),
     0x0D: (CODE, _text),
-    0x0E: (TEXT, _text),
+    SYMBOL: (TEXT, _text),
     0x0F: (SCOPED_CODE, _scoped),
     0x10: (NUMBER, _unpacked(_INT32)),
     TIMESTAMP: (TIMESTAMPS, _unpacked(_UINT64)),
