@@ -41,8 +41,8 @@ DATABASE = "shop"
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
-    """One more than cores: a third of the time, a test waits for a process, a deadline or an export."""
-    return (os.process_cpu_count() or 1) + 1
+    """Two more than cores: half of the time, a test waits for a process, a deadline or an export."""
+    return (os.process_cpu_count() or 1) + 2
 
 
 @pytest.hookimpl(specname="pytest_configure")
