@@ -16,7 +16,7 @@ from shared.endpoint.http import NO_CONTEXT, Exchange, respond
 from shared.endpoint.request_view import RequestView
 from shared.endpoint.responses import response
 from shared.endpoint.service_calls import service_call
-from shared.endpoint.terms import TERMS, terms_of
+from shared.endpoint.terms import TERMS, refuse_condition, terms_of
 from shared.errors import CommandFailedError, InvalidParameterError, InvalidSessionError, MethodNotAllowedError
 from shared.mongo.deadlines import driver_call
 
@@ -70,6 +70,7 @@ async def _answer(exchange: Exchange, actions: Mapping[str, Action]) -> func.Htt
         deadline.refuse_late()
         if action.reads:
             deadline.end_at(exchange.departure)
+            refuse_condition(req.headers)
         elif terms_of(req.headers, changes_one=action.changes_one) is not None:
             raise InvalidParameterError(f"functions/call does not take {TERMS}")
         view = RequestView(req, action.name, client_address(req.headers, service.settings.trusted_proxies))

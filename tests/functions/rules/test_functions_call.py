@@ -204,6 +204,22 @@ async def test_terms_are_not_passed_over(ann: Person, public: Any) -> None:
     assert await public.count_documents({"_id": "x"}) == 0
 
 
+async def test_a_condition_on_a_read_is_not_passed_over(ann: Person, public: Any) -> None:
+    answer = await called(ann, "findOne", headers={"If-Match": '"x"'}, query={})
+
+    assert (answer.status, errors_only(answer)["error_code"]) == (400, "InvalidParameter")
+
+
+@pytest.mark.parametrize("name", ["updateOne", "updateMany", "findOneAndUpdate"])
+async def test_an_update_of_nothing_empties_no_document(ann: Person, public: Any, name: str) -> None:
+    before = [each async for each in public.find()]
+
+    answer = await called(ann, name, filter={}, update={})
+
+    assert answer.status == 400
+    assert [each async for each in public.find()] == before
+
+
 async def test_the_log_names_the_action_and_the_namespace(
     worker: Worker, known: Known, changed: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
