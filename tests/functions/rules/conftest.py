@@ -120,6 +120,18 @@ def known(users: None, driver: Any, met: dict[str, Any]) -> Known:
 
 
 @pytest.fixture
+def app(request: pytest.FixtureRequest, changed: Any) -> Any:
+    """Change the rules of shop.notes, which begin as the role OWN of the test's module."""
+
+    def change(*roles: dict[str, Any], **members: Any) -> None:
+        rules = {"roles": list(roles), "filters": []} | members
+        changed("data_sources/mongodb-atlas/shop/notes/rules.json", **rules)
+
+    change(request.module.OWN)
+    return change
+
+
+@pytest.fixture
 async def ann(app_host: Host, known: Known, database: Any) -> Person:
     """A user of the app, on an empty database."""
     return await known(app_host, "ann@shop.example")

@@ -7,7 +7,6 @@ import pytest
 from tests.functions.rules.conftest import Known, Person
 from tests.hosts import Worker
 
-RULES = "data_sources/mongodb-atlas/shop/notes/rules.json"
 NOTES: dict[str, Any] = {"collection": "notes"}
 ALL = {"read": True, "write": True}
 OWN = {"name": "own", "apply_when": {"owner": "%%user.id"}, **ALL}
@@ -19,17 +18,6 @@ FIELDS: dict[str, Any] = {
         "lines": {"read": True}, "mixed": {"fields": {"sku": ALL}},
     },
 }  # fmt: skip
-
-
-@pytest.fixture
-def app(changed: Any) -> Any:
-    """Change the rules of shop.notes."""
-
-    def change(*roles: dict[str, Any], **members: Any) -> None:
-        changed(RULES, **({"roles": list(roles), "filters": []} | members))
-
-    change(OWN)
-    return change
 
 
 @pytest.fixture

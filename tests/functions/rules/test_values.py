@@ -10,7 +10,6 @@ from tests.conftest import Post
 from tests.functions.rules.conftest import Known, Person
 from tests.hosts import Worker
 
-RULES = "data_sources/mongodb-atlas/shop/notes/rules.json"
 NOTES = {"collection": "notes"}
 OWN = {"name": "own", "apply_when": {"owner": "%%user.id"}, "read": True}
 INEXACT = {"name": "own", "apply_when": {"%%root.owner": "%%root.holder"}, "read": True}
@@ -27,17 +26,6 @@ FIELDS = {
 @pytest.fixture
 async def ann(app: Any, worker: Worker, known: Known) -> Person:
     return await known(worker, "ann@shop.example")
-
-
-@pytest.fixture
-def app(changed: Any) -> Any:
-    """Change the rules of shop.notes."""
-
-    def change(*roles: dict[str, Any], **members: Any) -> None:
-        changed(RULES, **({"roles": list(roles), "filters": []} | members))
-
-    change(OWN)
-    return change
 
 
 def notes(owner: str) -> list[dict[str, Any]]:
