@@ -12,6 +12,7 @@ from uvicorn.server import Server, ServerState
 
 from server.connections import Connections, most_connections
 from server.limits import Limits
+from shared.service import process
 
 SETTLE_SECONDS = 0.2
 """How long connections that the kernel has taken already are still accepted."""
@@ -53,6 +54,7 @@ class DrainingServer(Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Take in what has arrived, tell every connection that its next answer is its last, and wait for them."""
         self.server_state.draining = True
+        process.end()
         await asyncio.sleep(SETTLE_SECONDS)
         await self._close_port(sockets or [])
         await super().shutdown(sockets)

@@ -88,6 +88,11 @@ class Places:
         """Return the places for the calls of a process."""
         return cls(places, WAITING, WAIT_SECONDS, Unavailable.TOO_MANY_CALLS)
 
+    @classmethod
+    def for_streams(cls, places: int) -> Self:
+        """Return the places for callers who wait for changes: nobody waits for a place."""
+        return cls(places, 0, 0.0, Unavailable.TOO_MANY_STREAMS)
+
     @property
     def is_full(self) -> bool:
         """Whether the next call is refused."""

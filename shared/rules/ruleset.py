@@ -62,11 +62,12 @@ class Rights:
         is_one = len(self.roles) == 1 and self.roles[0].applies is None
         self.is_full = is_one and not filters and self.roles[0].role.is_full
         # a filter's query is MongoDB's own, so nothing is lost by asking it
-        self._filtered = all_of([Translation(query, exact=True) for each in filters if (query := each.query(context))])
+        self.filtered = all_of([Translation(query, exact=True) for each in filters if (query := each.query(context))])
+        """What filters ask of every document, beside what roles do."""
         visible = any_of(self._visible())
         # no less than what the caller sees, and if it is exact no more, where texts are compared as rules do
-        self.query = all_of([self._filtered, visible])
-        self.query_under_collation = all_of([self._filtered, under_any_collation(visible)])
+        self.query = all_of([self.filtered, visible])
+        self.query_under_collation = all_of([self.filtered, under_any_collation(visible)])
 
     @property
     def shows_everything(self) -> bool:
@@ -132,6 +133,13 @@ class Rights:
         if role is None or role.shown(context, document) is None:
             return lambda _parts: False
         return lambda parts: role.covers(parts, document, context)
+
+    def reads(self, document: Mapping[str, Any]) -> Callable[[Path], bool]:
+        """Return the same, where filters leave it, too."""
+        reads, projection = self.reader(document), self.projection
+        if projection is None:
+            return reads
+        return lambda parts: projection.part.always_covers_member(parts) and reads(parts)
 
     def names(self, used: Iterable[Path] = ()) -> frozenset[str] | None:
         """Return the top-level fields whose values decide what is visible; None if they are many, or more decides."""
@@ -246,7 +254,7 @@ class Rights:
         return _stages(self.query.query, visible, left)
 
     def _found_by(self, role: BoundRole) -> Translation:
-        return all_of([self._filtered, role.applied, role.filtered])
+        return all_of([self.filtered, role.applied, role.filtered])
 
 
 def _plain_projections(rights: Rights) -> tuple[dict[str, Any], dict[str, Any]] | None:
