@@ -1,6 +1,6 @@
 """changes."""
 
-from typing import Literal
+from typing import Any, Literal
 
 from msgspec import field
 
@@ -23,7 +23,7 @@ class Changes(ExactRequest, frozen=True, kw_only=True):
     """The members of changes."""
 
     filter: Document = field(default_factory=dict)
-    ids: list[object] | None = None
+    ids: list[Any] | None = None
     resume_after: str | Document | None = None
     full_document: Literal["default", "updateLookup", "whenAvailable", "required"] = "updateLookup"
     full_document_before_change: Literal["off", "whenAvailable", "required"] = "off"

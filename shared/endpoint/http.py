@@ -147,6 +147,7 @@ class Exchange:
         streams = self.service.change_streams
         await streams.enter()
         self._leave()
+        self.line.waits = True
         if self.departure is not None:
             self.departure.tell(None)
         try:

@@ -11,6 +11,7 @@ from shared.documents import replies
 from shared.documents.ejson import Document
 from shared.documents.replies import Format
 from shared.errors import CallerLeftError, CommandFailedError, ReadTooLargeError
+from shared.mongo import reads
 from shared.mongo.changes import Batch, ChangeStream
 
 if TYPE_CHECKING:
@@ -20,6 +21,8 @@ MOST_AWAIT_MS = 30_000
 """How long a poll waits at most: less than what stands in front of a service lets pass without a byte."""
 
 _PASSED_SECONDS = 5.0  # for changes that the caller does not see, when there is no time left to wait
+_TOGETHER_SECONDS = 0.5  # in which more is told with the first
+_MOST_BYTES = 16 * 1024 * 1024
 
 
 class Poll(NamedTuple):
@@ -30,85 +33,94 @@ class Poll(NamedTuple):
     limit: int
 
 
-class Told(NamedTuple):
-    """What a caller is told of some events, and the token behind them."""
-
-    events: list[bytes]
-    token: bytes
-
-
 class Polling:
-    """One poll."""
+    """One poll.
+
+    How many events a reply has depends on those alone that the caller sees: what is hidden between them counts for
+    nothing.
+    """
 
     def __init__(self, exchange: "Exchange", view: ChangeView, data_source: str, poll: Poll) -> None:
         """Take the changes as the caller sees them."""
-        clients = exchange.service.clients
         self._exchange = exchange
         self._service = exchange.service
         self._view = view
         self._poll = poll
-        self._waits = clients.waits(data_source)
+        self._waits = exchange.service.clients.waits(data_source)
         self._ends = time.monotonic() + poll.await_ms / 1000
+        self._most_bytes = min(exchange.service.settings.max_read_bytes, _MOST_BYTES)
+        self._told: list[bytes] = []
+        self._size = 0
+        self._token: bytes | None = None
 
     async def reply(self, form: Format) -> Reply:
         """Return what happened behind a token, or from now on, as soon as there is something."""
         after = self._poll.resume_after
-        token = None if after is None else await self._view.token(after)
+        begins = None if after is None else await self._view.token(after)
         async with self._exchange.waiting():
             with self._waits.caller():
-                told = await self._told(token)
-            resume_token = await self._view.resume_token(told.token)
-        await budget.work_on(2 * sum(map(len, told.events)))
+                await self._read(begins)
+            if self._token is None:
+                raise CommandFailedError("this MongoDB does not say where to go on in its changes")
+            resume_token = await self._view.resume_token(self._token)
+        await budget.work_on(self._size)
         writer = self._service.transcoder.writer
-        texts, count = await turns.taken(replies.texts_of_documents(b"".join(told.events), form, writer))
+        texts, count = await turns.taken(replies.texts_of_documents(b"".join(self._told), form, writer))
         return Reply(replies.events(texts, resume_token), count)
 
-    async def _told(self, token: bytes | None) -> Told:
-        """Return the first events that the caller sees, none if none came in time."""
-        await_ms = max(1, min(self._waits.turn_ms, self._poll.await_ms))
-        departure = self._exchange.departure
+    async def _read(self, begins: bytes | None) -> None:
+        """Read on until there is something to tell, and nothing more of it at once, or no time is left."""
+        view, departure = self._view, self._exchange.departure
         async with self._waits.turn(departure):
-            stream = await ChangeStream.opened(self._view.target, self._view.watched, token, await_ms, self._poll.limit)
+            stream = await ChangeStream.opened(view.target, view.watched, begins, self._turn_ms, reads.AT_ONCE)
+        is_done = False
         try:
-            while True:
+            while not is_done:
                 async with self._waits.turn(departure):
-                    batch = await stream.next()
-                    told = await self._seen(batch)
-                if told.events or not stream.is_open or self._is_over(batch):
-                    return told
+                    batch = await stream.next(self._turn_ms)
+                    is_done = await self._take(batch)
+                is_done = is_done or not stream.is_open or self._is_over(batch)
         finally:
             await stream.close()
 
-    async def _seen(self, batch: Batch) -> Told:
-        """Return what the caller sees of a batch, up to what a reply may hold; raise if that is not one of them."""
-        if batch.token is None:
-            raise CommandFailedError("this MongoDB does not say where to go on in its changes")
+    @property
+    def _turn_ms(self) -> int:
+        """How long to wait in MongoDB for something: not at all where there is something to tell."""
+        left = 0 if self._told else int((self._ends - time.monotonic()) * 1000)
+        return max(1, min(left, self._waits.turn_ms))
+
+    async def _take(self, batch: Batch) -> bool:
+        """Take what the caller sees of a batch; tell whether that is all that a reply may hold."""
         share = Share(self._service.budget, self._exchange.departure)
         try:
             await share.work_on(2 * sum(map(len, batch.events)))
             seen = await self._view.seen(batch.events)
         finally:
             share.end()
-        found: list[bytes] = []
-        token, size, most = batch.token, 0, self._service.settings.max_read_bytes
-        for place, each in enumerate(seen):
-            if each is None:
+        for place, event in enumerate(seen):
+            if event is None:
                 continue
-            size += len(each)
-            if size > most and not found:
-                raise ReadTooLargeError(f"a change exceeds {most} bytes")
-            if size > most:
-                break
-            found.append(each)
-            token = batch.token_behind(place) or token
-        else:
-            token = batch.token
-        return Told(found, token)
+            self._size += len(event)
+            if self._size > self._most_bytes and self._told:
+                return True
+            if self._size > self._service.settings.max_read_bytes:
+                raise ReadTooLargeError(f"a change exceeds {self._service.settings.max_read_bytes} bytes")
+            if not self._told:
+                self._ends = min(self._ends, time.monotonic() + _TOGETHER_SECONDS)
+            self._told.append(event)
+            self._token = batch.token_behind(place)
+            await budget.hold(len(event))
+            if len(self._told) == self._poll.limit:
+                return True
+        self._token = batch.token
+        return False
 
     def _is_over(self, batch: Batch) -> bool:
-        """Tell whether to answer without an event; raise CallerLeftError if nobody waits for the answer."""
+        """Tell whether to answer now; raise CallerLeftError if nobody waits for the answer."""
         departure = self._exchange.departure
         if departure is not None and departure.has_happened:
             raise CallerLeftError
-        left = self._ends - time.monotonic()
-        return self._service.ending.is_set() or left <= (-_PASSED_SECONDS if batch.events else 0)
+        if self._service.ending.is_set() or (self._told and not batch.events):
+            return True
+        is_late = 0 if self._told or not batch.events else _PASSED_SECONDS
+        return time.monotonic() >= self._ends + is_late

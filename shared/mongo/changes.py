@@ -109,9 +109,11 @@ class ChangeStream:
         token = self._stream.resume_token
         return None if token is None else bytes(token.raw)
 
-    async def next(self) -> Batch:
-        """Return the next events that are there, none if none came in time."""
+    async def next(self, await_ms: int | None = None) -> Batch:
+        """Return the next events that are there, none if none came in time: that of the opening, or another now."""
         events: list[bytes] = []
+        if await_ms is not None:
+            self._stream._cursor._max_await_time_ms = await_ms
         try:
             while (event := await self._stream.try_next()) is not None:
                 events.append(bytes(event.raw))

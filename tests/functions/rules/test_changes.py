@@ -1,0 +1,174 @@
+"""Changes under rules: what is told is made of what is visible, and an event of a hidden document does not exist."""
+
+from typing import Any
+
+import pytest
+
+from tests.functions.rules.conftest import Known, Person
+from tests.hosts import Worker
+
+NOTES = {"collection": "notes"}
+OWN = {"name": "own", "apply_when": {"owner": "%%user.id"}, "read": True}
+FIELDS = {
+    "name": "some", "apply_when": {"owner": "%%user.id"},
+    "fields": {
+        "_id": {"read": True}, "n": {"read": True}, "owner": {"read": True}, "tags": {"read": True},
+        "a": {"fields": {"b": {"read": True}}}, "lines": {"fields": {"sku": {"read": True}}},
+        "dear": {"read": {"%%this": {"%lt": 5}}},
+    },
+}  # fmt: skip
+KINDS = pytest.mark.parametrize("kept", [True, False], ids=["with pre-images", "without"])
+
+
+@pytest.fixture
+async def ann(app: Any, worker: Worker, known: Known) -> Person:
+    app(FIELDS)
+    return await known(worker, "ann@shop.example")
+
+
+@pytest.fixture
+async def notes(database: Any, ann: Person) -> Any:
+    await database.create_collection("notes", changeStreamPreAndPostImages={"enabled": True})
+    return database.notes
+
+
+async def begun(ann: Person, **members: Any) -> str:
+    answer = await ann("changes", **NOTES, **members)
+    assert answer.status == 200, answer.body
+    assert answer.json["events"] == []
+    token: str = answer.json["resumeToken"]
+    return token
+
+
+async def told(ann: Person, token: str, **members: Any) -> list[dict[str, Any]]:
+    """Return the events behind a token, less what differs each time."""
+    answer = await ann("changes", **NOTES, resumeAfter=token, **members)
+    assert answer.status == 200, answer.body
+    events: list[dict[str, Any]] = answer.json["events"]
+    for each in events:
+        each.pop("_id"), each.pop("clusterTime"), each.pop("wallTime"), each.pop("ns")
+    return events
+
+
+def insert(document: dict[str, Any]) -> dict[str, Any]:
+    return {"operationType": "insert", "fullDocument": document, "documentKey": {"_id": document["_id"]}}
+
+
+def update(document: dict[str, Any], updated: dict[str, Any], *removed: str) -> dict[str, Any]:
+    description = {"updatedFields": updated, "removedFields": list(removed), "truncatedArrays": []}
+    found = {"operationType": "update", "fullDocument": document, "documentKey": {"_id": document["_id"]}}
+    return found | {"updateDescription": description}
+
+
+async def test_only_what_is_visible_is_told(ann: Person, notes: Any) -> None:
+    token = await begun(ann)
+    await notes.insert_many(
+        [
+            {"_id": 1, "owner": ann.id, "n": 1, "secret": 1, "a": {"b": 1, "c": 2}},
+            {"_id": 2, "owner": "bob", "n": 2},
+        ]
+    )
+    await notes.update_one({"_id": 2}, {"$set": {"n": 3}})
+    await notes.replace_one({"_id": 2}, {"owner": "bob", "n": 4})
+    await notes.delete_one({"_id": 2})
+
+    assert await told(ann, token) == [insert({"_id": 1, "owner": ann.id, "n": 1, "a": {"b": 1}})]
+
+
+@pytest.mark.parametrize(
+    ("change", "updated", "removed"),
+    [
+        pytest.param({"$set": {"n": 2, "secret": 3}}, {"n": 2}, [], id="beside a hidden field"),
+        pytest.param({"$set": {"secret": 3}}, None, [], id="a hidden field"),
+        pytest.param({"$unset": {"secret": 1}}, None, [], id="a hidden field that goes"),
+        pytest.param({"$set": {"a.c": 3}}, None, [], id="a hidden part"),
+        pytest.param({"$set": {"a": {"b": 1, "c": 3}}}, None, [], id="a hidden part, with all around it"),
+        pytest.param({"$set": {"a": {"b": 4, "c": 3}}}, {"a": {"b": 4}}, [], id="both parts"),
+        pytest.param({"$set": {"a.b": 5}}, {"a.b": 5}, [], id="a visible part"),
+        pytest.param({"$unset": {"a.b": 1}}, {}, ["a.b"], id="a visible part that goes"),
+        pytest.param({"$unset": {"n": 1}}, {}, ["n"], id="a visible field that goes"),
+        pytest.param({"$unset": {"a": 1}}, {}, [], id="a field that goes, of which a part was visible"),
+        pytest.param({"$set": {"dear": 7}}, {}, [], id="a value that is hidden by itself"),
+        pytest.param({"$set": {"dear": 1}}, {"dear": 1}, [], id="a value that is shown by itself"),
+        pytest.param({"$set": {"lines.1.cost": 9}}, None, [], id="a hidden part of an element"),
+        pytest.param({"$set": {"lines.1.sku": 9}}, {"lines": [{"sku": 9}]}, [], id="an element behind a hidden one"),
+        pytest.param({"$push": {"lines": {"cost": 9}}}, None, [], id="a hidden element"),
+        pytest.param({"$push": {"tags": 3}}, {"tags.2": 3}, [], id="an element"),
+        pytest.param({"$set": {"tags.0": 3}}, {"tags.0": 3}, [], id="another value of an element"),
+    ],
+)
+async def test_an_update_names_what_is_visible(
+    ann: Person, notes: Any, change: Any, updated: dict[str, Any] | None, removed: list[str]
+) -> None:
+    await notes.insert_one(
+        {
+            "_id": 1, "owner": ann.id, "n": 1, "secret": 2, "a": {"b": 1, "c": 2}, "tags": [1, 2],
+            "lines": [{"cost": 1}, {"sku": 2, "cost": 3}], "dear": 2,
+        }
+    )  # fmt: skip
+    token = await begun(ann)
+    await notes.update_one({"_id": 1}, change)
+    document = (await ann("findOne", **NOTES)).json["document"]
+
+    assert await told(ann, token) == ([] if updated is None else [update(document, updated, *removed)])
+
+
+async def test_values_are_those_of_now(ann: Person, notes: Any) -> None:
+    """What a field had when it was somebody else's is nobody's to know."""
+    await notes.insert_one({"_id": 1, "owner": "bob"})
+    token = await begun(ann)
+    for change in ({"n": "a secret of Bob's"}, {"owner": ann.id}, {"n": 3}):
+        await notes.update_one({"_id": 1}, {"$set": change})
+
+    now = {"_id": 1, "owner": ann.id, "n": 3}
+    assert await told(ann, token) == [update(now, {"n": 3}), update(now, {"owner": ann.id}), update(now, {"n": 3})]
+
+
+async def test_a_delete_is_told_of_what_was_visible(ann: Person, notes: Any) -> None:
+    await notes.insert_many([{"_id": 1, "owner": ann.id}, {"_id": 2, "owner": "bob"}])
+    token = await begun(ann)
+    await notes.delete_many({})
+
+    assert await told(ann, token) == [{"operationType": "delete", "documentKey": {"_id": 1}}]
+    before = await told(ann, token, fullDocumentBeforeChange="whenAvailable")
+    assert before[0]["fullDocumentBeforeChange"] == {"_id": 1, "owner": ann.id}
+
+
+async def test_a_delete_is_not_told_where_nobody_knows_what_was_visible(ann: Person, database: Any) -> None:
+    await database.notes.insert_many([{"_id": 1, "owner": ann.id}, {"_id": 2, "owner": "bob"}])
+    token = await begun(ann)
+    await database.notes.delete_many({})
+
+    assert await told(ann, token) == []
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        pytest.param({"updateDescription.updatedFields.secret": 2}, id="what was changed"),
+        pytest.param({"fullDocument.secret": 2}, id="a hidden field"),
+        pytest.param({"fullDocument.owner": "bob"}, id="a hidden document"),
+        pytest.param({"$expr": {"$eq": ["$fullDocument.secret", 2]}}, id="an expression"),
+        pytest.param({"lsid": {"$exists": True}}, id="somebody's session"),
+        pytest.param({"_id": {"$exists": True}}, id="the token"),
+        pytest.param({"fullDocumentBeforeChange.secret": 1}, id="what was before"),
+    ],
+)
+async def test_a_filter_is_asked_of_what_is_visible(ann: Person, notes: Any, condition: Any) -> None:
+    await notes.insert_many([{"_id": 1, "owner": ann.id, "secret": 1, "n": 1}, {"_id": 2, "owner": "bob"}])
+    token = await begun(ann)
+    await notes.update_many({}, {"$set": {"secret": 2}, "$inc": {"n": 1}})
+
+    assert await told(ann, token, filter=condition) == []
+    negated = await told(ann, token, filter={"$nor": [condition]})
+    assert [each["fullDocument"]["_id"] for each in negated] == [1]
+
+
+async def test_a_filter_chooses_among_what_is_visible(ann: Person, notes: Any) -> None:
+    token = await begun(ann)
+    await notes.insert_many([{"_id": number, "owner": ann.id, "n": number} for number in range(5)])
+
+    found = await told(ann, token, filter={"fullDocument.n": {"$gte": 3}})
+    assert [each["documentKey"]["_id"] for each in found] == [3, 4]
+    found = await told(ann, token, ids=[1, 4])
+    assert [each["documentKey"]["_id"] for each in found] == [1, 4]
