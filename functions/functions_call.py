@@ -17,6 +17,7 @@ from shared.endpoint.request_view import RequestView
 from shared.endpoint.responses import response
 from shared.endpoint.service_calls import service_call
 from shared.endpoint.terms import TERMS, refuse_condition, terms_of
+from shared.endpoint.watch import watch
 from shared.errors import CommandFailedError, InvalidParameterError, InvalidSessionError, MethodNotAllowedError
 from shared.mongo.deadlines import driver_call
 
@@ -31,7 +32,7 @@ def blueprint(groups: Iterable[Actions]) -> func.Blueprint:
     bp = func.Blueprint()
 
     async def functions_call(req: func.HttpRequest, context: func.Context = NO_CONTEXT) -> func.HttpResponse:
-        """Answer the result of a method of a data source, as canonical Extended JSON."""
+        """Answer the result of a method of a data source as canonical Extended JSON, or with a stream of changes."""
 
         async def work(exchange: Exchange) -> func.HttpResponse:
             with exchange.service.full_collections if may_be_large(req) else nullcontext():
@@ -53,9 +54,11 @@ async def _answer(exchange: Exchange, actions: Mapping[str, Action]) -> func.Htt
     req, service = exchange.request, exchange.service
     exchange.refuse_other_app(req.route_params.get("app_id"))
     if req.method == "OPTIONS":
-        return exchange.preflight("POST, OPTIONS", ALLOWED_HEADERS)
+        return exchange.preflight("GET, POST, OPTIONS", ALLOWED_HEADERS)
+    if req.method == "GET":
+        return await watch(exchange)
     if req.method != "POST":
-        raise MethodNotAllowedError("method not allowed")
+        raise MethodNotAllowedError("method not allowed", ("GET", "POST"))
     refuse_body(exchange)
     with driver_call(service.settings.mongo_db_timeout_ms, exchange.arrived) as deadline:
         token = bearer_token(req.headers.get("authorization", ""))

@@ -31,6 +31,7 @@ from shared.guard.refusals import Guard
 from shared.mongo.clients import Clients
 from shared.mongo.control import Control
 from shared.mongo.deadlines import driver_call
+from shared.mongo.hubs import Hubs
 from shared.mongo.readiness import Readiness
 from shared.mongo.replies import Replies
 from shared.settings import VERSION, Settings, SettingsError
@@ -60,6 +61,7 @@ class Service:
         self.complexity = Complexity(settings)
         self.admission = Places.for_calls(settings.calls_at_once)
         self.change_streams = Places.for_streams(settings.max_change_streams)
+        self.hubs = Hubs(self.clients, self.change_streams)
         self.ending = asyncio.Event()
         """Set once the process is asked to end: what waits for changes ends then."""
         self.budget = Budget(bytes_of(settings))
@@ -98,6 +100,7 @@ class Service:
 
     async def close(self) -> None:
         """Close all connections, for good."""
+        await self.hubs.close()
         await self.lazy_store.close()
         await self.clients.close()
 
@@ -141,6 +144,7 @@ class Process:
         """Have what waits for changes come to its end: the process is asked to end."""
         if self.held is not None:
             self.held.ending.set()
+            self.held.hubs.end()
 
     async def close(self) -> None:
         """Close the service, if there is one; the next use makes another."""
