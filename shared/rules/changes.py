@@ -144,23 +144,31 @@ class _Telling:
     def description(self) -> bytes:
         """Return which visible fields an update changed, with their values of now, and which it removed."""
         updated = document_of(b"".join(named(each.kind, name) + each.value for name, each in self._updated.items()))
-        removed = array_of((_STRING, _stringed(name)) for name in self._removed)
+        removed = array_of((_STRING, _stringed(name)) for name in dict.fromkeys(self._removed))
         members = {"updatedFields": _of(updated), "removedFields": Element(ARRAY, removed)}
         members["truncatedArrays"] = Element(ARRAY, array_of(()))
         return _document(members)
 
     def _describe(self) -> None:
-        stored = self._event.document("fullDocument") or b""
+        """Find what to tell of the names of what changed: where it is known what was visible before, what differs."""
+        before = None if self._seen.before is None else _Places(self._seen.before)
         reads: Callable[[Path], bool] | None = None
         for name, parts in _changed(self._event):
             place = self._named(parts)
             found = self._places.at(place)
-            if found is not None and (place == parts or self._rights.hidden([parts]) is None):
-                self._updated[name if place == parts else ".".join(place)] = found
+            told = name if place == parts else ".".join(place)
+            if before is not None:
+                was = before.at(place)
+                if found is not None and found != was:
+                    self._updated[told] = found
+                elif found is None and was is not None:
+                    self._removed.append(told)
+            elif found is not None and (place == parts or self._rights.hidden([parts]) is None):
+                self._updated[told] = found
             elif found is None and place == parts:
-                reads = reads or self._rights.reads(decoded(stored))
+                reads = reads or self._rights.reads(decoded(self._event.document("fullDocument") or document_of(b"")))
                 if reads(parts):
-                    self._removed.append(name)
+                    self._removed.append(told)
 
     def _named(self, parts: Path) -> Path:
         """Return the part of a path that counts no elements which may be hidden."""
