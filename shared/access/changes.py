@@ -130,7 +130,7 @@ class FullChanges(_Changes):
 
     async def token(self, resume_after: str | Document) -> bytes:
         """Return MongoDB's token, which may also be sent as the `_id` of an event."""
-        if not isinstance(resume_after, str):
+        if not isinstance(resume_after, str) and "_data" in resume_after:
             return bson.encode(resume_after)
         await self._tokens.load()
         return self._tokens.opened(resume_after)

@@ -149,7 +149,7 @@ def _sides(case: Case, call: Document, found: list[bool]) -> list[Step]:
         one, other = (_after(kind, step["names"], *each) for each in zip(before, models, ids, strict=True))
         after = one, other
         now = kind != "delete" and (found[like] if case.oracle.queries else True)
-        if _is_fit(case, call, before, after, now):
+        if _is_fit(case, call, before, after, (matches[place], now)):
             made.append(Step(kind, before, after, (matches[place], now)))
             sides[place], matches[place] = after, now
     return made
@@ -164,12 +164,16 @@ def _after(kind: str, names: list[str], before: Document | None, model: Document
     return {"_id": id_} | {name: value for name, value in model.items() if name != "_id"}
 
 
-def _is_fit(case: Case, call: Document, before: Any, after: Any, found: bool) -> bool:
-    """Tell whether a change is one on both sides, and leaves twins."""
+def _is_fit(case: Case, call: Document, before: Any, after: Any, found: tuple[bool, bool]) -> bool:
+    """Tell whether a change is one on both sides, and leaves twins.
+
+    Where all is asked for at once, what was hidden before may be visible later, when that decides.
+    """
     changed = [_changed(*each) for each in zip(before, after, strict=True)]
-    if not any(changed) or (not call["keeps"] and changed[0] != changed[1]):
+    is_decided_later = call["at once"] and _visible(case, before[0], found[0]) is None
+    if not any(changed) or ((not call["keeps"] or is_decided_later) and changed[0] != changed[1]):
         return False
-    return after[0] is None or are_twins(case.oracle, after[0], after[1], found, {}, "read")
+    return after[0] is None or are_twins(case.oracle, after[0], after[1], found[1], {}, "read")
 
 
 def _changed(before: Document | None, after: Document | None) -> set[str]:
