@@ -101,17 +101,21 @@ def query_of(collection: str = "public", **members: Any) -> str:
     return "?baas_request=" + quote(request_text(collection, **members), safe="")
 
 
+def request_of(path: str, token: str | None, *fields: str) -> bytes:
+    head = [f"GET {path} HTTP/1.1", "Host: x", "Accept: text/event-stream", *fields]
+    if token is not None:
+        secret(token, "an access token")
+        head.append(f"Authorization: Bearer {token}")
+    return "\r\n".join([*head, "", ""]).encode("latin-1")
+
+
 @asynccontextmanager
 async def opened(
     port: int, path: str, token: str | None, *fields: str, limit: int = 2**16
 ) -> AsyncIterator[EventSource]:
     """Open a stream by GET; the end of the block leaves it."""
-    head = [f"GET {path} HTTP/1.1", "Host: x", "Accept: text/event-stream", *fields]
-    if token is not None:
-        secret(token, "an access token")
-        head.append(f"Authorization: Bearer {token}")
     reader, writer = await asyncio.open_connection(LOOPBACK, port, limit=limit)
-    writer.write("\r\n".join([*head, "", ""]).encode("latin-1"))
+    writer.write(request_of(path, token, *fields))
     source = EventSource(reader, writer)
     try:
         await source.begin()

@@ -66,7 +66,7 @@ class Listener:
         """Why no more events come; what happened before may still be there."""
         self.at = last
         self.since = _UNKNOWN  # events up to this time are none of its own
-        self._hub = hub
+        self.hub = hub
         self._waiting: asyncio.Future[None] | None = None
         self._callback: Callable[[], object] | None = None
 
@@ -76,19 +76,19 @@ class Listener:
             loop = asyncio.get_running_loop()
             self._waiting = loop.create_future()
             timer = loop.call_later(seconds, self.wake)
-            self._hub.sleeping.add(self)
+            self.hub.sleeping.add(self)
             try:
                 await self._waiting
             finally:
                 timer.cancel()
-                self._hub.sleeping.discard(self)
+                self.hub.sleeping.discard(self)
                 self._waiting = None
         found: list[Event] = []
         size = 0
         while (following := self.at.following) is not None and size < TAKEN_BYTES:
             self.at = following
             if self.ended is None:
-                self._hub.take(following)
+                self.hub.take(following)
             if self.since and following.time <= self.since:
                 continue
             self.since = 0  # what follows is later
@@ -111,7 +111,7 @@ class Listener:
         """Tell it no more, for this reason, or no more than has happened."""
         if self.ended is None:
             self.ended = error
-            self._hub.remove(self)
+            self.hub.remove(self)
             if not after_all:
                 self.at = Event(b"", 0, 0, 0)
             self.wake()
@@ -150,6 +150,11 @@ class Hub:
     def held(self) -> int:
         """How many bytes of events wait for listeners."""
         return self._last.end - self._behind.end
+
+    @property
+    def held_for_slow(self) -> int:
+        """How many of these bytes another listener has taken already."""
+        return self._front[1] - self._behind.end
 
     @property
     def is_open(self) -> bool:
@@ -257,11 +262,16 @@ class Hub:
             await self._wait_for_room()
 
     async def _wait_for_room(self) -> None:
-        while self.listeners and (
-            self._last.number - self._front[0] >= AHEAD_EVENTS or self._last.end - self._front[1] >= AHEAD_BYTES
-        ):
+        while self.listeners and self._is_ahead:
             self._has_room.clear()
             await self._has_room.wait()
+
+    @property
+    def _is_ahead(self) -> bool:
+        """Whether the fastest listener is far behind, or behind at all where others hold much."""
+        number, end = self._front
+        size = self._last.end - end
+        return self._last.number - number >= AHEAD_EVENTS or size >= (1 if self._hubs.is_full else AHEAD_BYTES)
 
     def _forget_taken(self) -> None:
         while (following := self._behind.following) is not None and following.waiting == 0:
@@ -324,10 +334,22 @@ class Hubs:
         """Let the next listener begin another."""
         self._hubs = {key: each for key, each in self._hubs.items() if each is not hub}
 
+    @property
+    def is_full(self) -> bool:
+        """Whether half of what may be held is."""
+        return self._held > MOST_BYTES // 2
+
+    @property
+    def _held(self) -> int:
+        return sum(each.held for each in self._hubs.values())
+
     def make_room(self) -> None:
-        """Drop listeners until what is held for others is not too much."""
-        while sum(each.held for each in self._hubs.values()) > MOST_BYTES:
-            max(self._hubs.values(), key=lambda each: each.held).drop_slowest()
+        """Drop those who are behind others until what is held is not too much."""
+        while self._held > MOST_BYTES:
+            worst = max(self._hubs.values(), key=lambda each: each.held_for_slow)
+            if worst.held_for_slow <= 0:
+                return
+            worst.drop_slowest()
 
     def end(self) -> None:
         """End all listeners, because the process does; there are no new ones."""

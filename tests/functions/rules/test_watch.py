@@ -4,6 +4,7 @@ import asyncio
 import hmac
 import json
 import signal
+import socket
 import time
 from base64 import b64encode
 from collections.abc import Awaitable, Callable
@@ -17,8 +18,9 @@ import pytest
 from bson.objectid import ObjectId
 
 from local.mongod import Mongod
+from local.ports import LOOPBACK
 from tests.conftest import FailPoint, errors_only
-from tests.event_source import EventSource, StreamError, opened, query_of, request_text
+from tests.event_source import EventSource, StreamError, opened, query_of, request_of, request_text
 from tests.functions.rules.conftest import CLIENT, SETTINGS, Known, Person, send
 from tests.hosts import Server, Worker, eventually
 from tests.leaks import PLANTED, secret
@@ -228,20 +230,52 @@ async def test_a_client_that_does_not_read_is_dropped_and_holds_nobody_else(
 ) -> None:
     async with opened(app_server.port, CALL + query_of(), ann.access_token, limit=1024) as idle, watch() as source:
         reading = asyncio.create_task(source.events(500))
-        for n in range(500):
-            await database.public.insert_one({"_id": n, "text": "x" * 100_000})
+        for start in range(0, 500, 50):
+            await database.public.insert_many([{"_id": n, "text": "x" * 100_000} for n in range(start, start + 50)])
         told = await asyncio.wait_for(reading, 120)
 
         assert [int(each["documentKey"]["_id"]["$numberInt"]) for each in told] == list(range(500))
         await eventually(_logged(app_server, "slow listeners are dropped"))
-        await eventually(_logged(app_server, "a stream of changes ended", "changes come faster than they are read"))
+        await eventually(
+            _logged(app_server, "a stream of changes ended", reason="changes come faster than they are read")
+        )
         assert await idle.is_closed()
 
 
-def _logged(server: Server, message: str, reason: str | None = None) -> Callable[[], Awaitable[bool]]:
+async def test_a_client_that_confirms_nothing_is_dropped(
+    mongod: Mongod, tmp_path: Path, known: Known, database: Any
+) -> None:
+    async with Server(tmp_path / "log", MONGO_DB_URI=mongod.uri, **SETTINGS, KEEP_ALIVE_SECONDS="1") as server:
+        person = await known(server, "ann@shop.example")
+        with socket.socket() as client:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            client.connect((LOOPBACK, server.port))
+            client.sendall(request_of(CALL + query_of(), person.access_token))
+            await eventually(_logged(server, "request", operation="watch"))
+            await database.public.insert_many([{"_id": n, "text": "x" * 20_000} for n in range(10)])
+
+            await eventually(_logged(server, "a stream of changes ended", reason="the caller has left"), 60)
+
+
+async def test_no_more_listen_than_may(mongod: Mongod, tmp_path: Path, known: Known, database: Any) -> None:
+    async with Server(tmp_path / "log", MONGO_DB_URI=mongod.uri, **SETTINGS, MAX_CHANGE_STREAMS="2") as server:
+        person = await known(server, "ann@shop.example")
+
+        def watch(collection: str) -> AbstractAsyncContextManager[EventSource]:
+            return opened(server.port, CALL + query_of(collection), person.access_token)
+
+        async with watch("public"), watch("orders") as last, watch("notes") as refused:
+            assert (refused.status, refused.headers["retry-after"]) == (503, "1")
+            assert json.loads(refused.raw)["error"] == "too many callers wait for changes"
+            await last.leave()
+            await eventually(_logged(server, "a stream of changes ended"))
+            async with watch("notes") as another:
+                assert another.status == 200
+
+
+def _logged(server: Server, message: str, **fields: str) -> Callable[[], Awaitable[bool]]:
     async def is_logged() -> bool:
-        lines = [line for line in server.log_lines if line["message"] == message]
-        return any(reason is None or line["reason"] == reason for line in lines)
+        return any(line.items() >= {"message": message, **fields}.items() for line in server.log_lines)
 
     return is_logged
 
@@ -509,8 +543,7 @@ async def test_sigterm_ends_streams_in_order_also_of_clients_that_do_not_read(
             opened(server.port, CALL + query_of(), person.access_token) as source,
             opened(server.port, CALL + query_of(), person.access_token, limit=1024),
         ):
-            for n in range(100):
-                await database.public.insert_one({"_id": n, "text": "x" * 100_000})
+            await database.public.insert_many([{"_id": n, "text": "x" * 100_000} for n in range(100)])
             await source.events(100)
             server.process.send_signal(signal.SIGTERM)
             error, end = await source.events(2)
