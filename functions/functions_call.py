@@ -17,7 +17,7 @@ from shared.endpoint.request_view import RequestView
 from shared.endpoint.responses import response
 from shared.endpoint.service_calls import service_call
 from shared.endpoint.terms import TERMS, refuse_condition, terms_of
-from shared.endpoint.watch import watch
+from shared.endpoint.watch import Watching, WatchRequest
 from shared.errors import CommandFailedError, InvalidParameterError, InvalidSessionError, MethodNotAllowedError
 from shared.mongo.deadlines import driver_call
 
@@ -56,7 +56,7 @@ async def _answer(exchange: Exchange, actions: Mapping[str, Action]) -> func.Htt
     if req.method == "OPTIONS":
         return exchange.preflight("GET, POST, OPTIONS", ALLOWED_HEADERS)
     if req.method == "GET":
-        return await watch(exchange)
+        return await _watch(exchange)
     if req.method != "POST":
         raise MethodNotAllowedError("method not allowed", ("GET", "POST"))
     refuse_body(exchange)
@@ -82,3 +82,16 @@ async def _answer(exchange: Exchange, actions: Mapping[str, Action]) -> func.Htt
         reply = await action.handle(call)
     exchange.line.documents = reply.documents
     return await response(exchange, asked.result_of(reply), _RESULT, HTTPStatus.OK, reads=False)
+
+
+async def _watch(exchange: Exchange) -> func.HttpResponse:
+    """Return the response that goes on; all that is wrong is said before it begins."""
+    with driver_call(exchange.service.settings.mongo_db_timeout_ms, exchange.arrived) as deadline:
+        deadline.end_at(exchange.departure)
+        watching = await Watching.begun(exchange)
+        argument = await watching.argument()
+        call = Call(exchange, argument, watching.caller, watching.view, _VALUES, size=len(watching.body))
+        call.is_of_data_api = False
+        asked = await call.typed(WatchRequest)
+        deadline.refuse_late()
+        return await watching.response(asked)

@@ -3,9 +3,9 @@
 from base64 import b64decode
 from binascii import Error
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any, Self
 
-import azure.functions as func
+from bson.objectid import ObjectId
 
 from shared import turns
 from shared.access.changes import ChangeView, Watch, open_changes
@@ -15,12 +15,9 @@ from shared.auth.sent_once import bearer_token
 from shared.budget import LARGE, Share
 from shared.documents import compact_events, replies
 from shared.documents.ejson import Document
-from shared.endpoint.accept import Media
-from shared.endpoint.actions import Call
 from shared.endpoint.addresses import client_address
 from shared.endpoint.bodies import document_in
 from shared.endpoint.event_streams import EventStream, Standing
-from shared.endpoint.http import Exchange
 from shared.endpoint.request_view import RequestView
 from shared.endpoint.service_calls import WATCH, watch_call
 from shared.endpoint.streams import StreamedResponse
@@ -36,7 +33,10 @@ from shared.mongo.hubs import Event
 from shared.operators import Place, Placed
 from shared.requests import ExactRequest
 from shared.rules.changes import Shown
-from shared.service import Service
+
+if TYPE_CHECKING:
+    from shared.endpoint.http import Exchange
+    from shared.service import Service
 
 _REQUEST = ("baas_request", "stitch_request")
 _TOKEN = ("baas_at", "stitch_at")
@@ -52,6 +52,11 @@ class WatchRequest(ExactRequest, frozen=True, kw_only=True):
     ids: list[Any] | None = None
     use_compact_events: bool = False
 
+    def __post_init__(self) -> None:
+        """Raise InvalidParameterError for a filter beside ids."""
+        if self.ids is not None and self.filter:
+            raise InvalidParameterError("give 'filter' or 'ids', not both")
+
     @property
     def condition(self) -> Document:
         """The condition on events."""
@@ -66,7 +71,7 @@ class Sight:
     """What a caller sees of events, as text."""
 
     def __init__(
-        self, open_: Callable[[Caller], ChangeView], caller: Caller, service: Service, *, is_compact: bool
+        self, open_: Callable[[Caller], ChangeView], caller: Caller, service: "Service", *, is_compact: bool
     ) -> None:
         """Take what opens the changes to a caller; raise what it raises."""
         self._open = open_
@@ -107,47 +112,54 @@ class Sight:
         return b"".join(texts)
 
 
-async def watch(exchange: Exchange) -> func.HttpResponse:
-    """Return the response that goes on; all that is wrong is said before it begins."""
-    service, query = exchange.service, exchange.request.params
-    exchange.line.operation = WATCH
-    with driver_call(service.settings.mongo_db_timeout_ms, exchange.arrived) as deadline:
-        deadline.end_at(exchange.departure)
+class Watching:
+    """The request of a watch: who wants to be told, and of what."""
+
+    def __init__(self, exchange: "Exchange", session_id: ObjectId, caller: Caller, body: bytes) -> None:
+        """Take who asks, and the decoded request."""
+        req, settings = exchange.request, exchange.service.settings
+        self.caller = caller
+        self.body = body
+        self.view = RequestView(req, WATCH, client_address(req.headers, settings.trusted_proxies))
+        self._exchange = exchange
+        self._session_id = session_id
+
+    @classmethod
+    async def begun(cls, exchange: "Exchange") -> Self:
+        """Read what stands in the query, and find whose session it is."""
+        service, query = exchange.service, exchange.request.params
+        exchange.line.operation = WATCH
         token = bearer_token(exchange.request.headers.get("authorization", "")) or _first(query, _TOKEN)
         if not token:
             raise InvalidSessionError("must authenticate first")
         session_id = service.sessions.session_of(token)
         caller = await service.sessions.living(session_id)
         exchange.line.caller = caller.id
-        body = _decoded(_first(query, _REQUEST), service.settings.max_body_bytes)
-        view = RequestView(
-            exchange.request, WATCH, client_address(exchange.request.headers, service.settings.trusted_proxies)
-        )
-        call = Call(
-            exchange, watch_call(await document_in(body, service)), caller, view, Media("EJSON"), size=len(body)
-        )
-        call.is_of_data_api = False
-        asked = await call.typed(WatchRequest)
-        if asked.ids is not None and asked.filter:
-            raise InvalidParameterError("give 'filter' or 'ids', not both")
+        return cls(exchange, session_id, caller, _decoded(_first(query, _REQUEST), service.settings.max_body_bytes))
+
+    async def argument(self) -> Document:
+        """Return the argument of the method, with the data source."""
+        return watch_call(await document_in(self.body, self._exchange.service))
+
+    async def response(self, asked: WatchRequest) -> StreamedResponse:
+        """Return the response that goes on; what is written from now on is told."""
+        exchange, service = self._exchange, self._exchange.service
         if not exchange.can_be_streamed:
             raise NotStreamedError
         wanted = Watch(asked.condition, shares=True)
 
-        async def ask() -> Caller:
-            with driver_call(_ASK_MS):
-                return await service.sessions.living(session_id)
-
         def opened(caller: Caller) -> ChangeView:
-            return open_changes(service, asked, caller, view, Wanted("EJSON"), wanted)
+            return open_changes(service, asked, caller, self.view, Wanted("EJSON"), wanted)
 
-        sight = Sight(opened, caller, service, is_compact=asked.use_compact_events)
-        deadline.refuse_late()
+        sight = Sight(opened, self.caller, service, is_compact=asked.use_compact_events)
         listener = await service.hubs.listen(asked.data_source, asked.database, asked.collection)
-    standing = Standing(caller, ask, service.settings.auth_cache_seconds)
-    share = Share(service.budget, exchange.departure)
-    feed = EventStream(listener, sight, standing, share, exchange.line)
-    return StreamedResponse(feed, headers=exchange.headers | _HEADERS, mimetype="text/event-stream")
+        standing = Standing(self.caller, self._now, service.settings.auth_cache_seconds)
+        feed = EventStream(listener, sight, standing, Share(service.budget, exchange.departure), exchange.line)
+        return StreamedResponse(feed, headers=exchange.headers | _HEADERS, mimetype="text/event-stream")
+
+    async def _now(self) -> Caller:
+        with driver_call(_ASK_MS):
+            return await self._exchange.service.sessions.living(self._session_id)
 
 
 def _first(query: Mapping[str, str], names: Sequence[str]) -> str:
