@@ -9,13 +9,14 @@ from bson import decode
 
 from local.mongod import Mongod
 from shared.admission import Places
+from shared.endpoint import event_streams
 from shared.errors import CallerLeftError, DataAPIError, OverloadedError, UnavailableError
 from shared.mongo import hubs
 from shared.mongo.clients import Clients
 from shared.mongo.hubs import MOST_EVENTS, Hubs, Listener
 from shared.settings import Settings
 from tests.conftest import FailPoint
-from tests.hosts import eventually
+from tests.hosts import ROOT, eventually
 
 PLACES = 4
 
@@ -47,6 +48,15 @@ async def told(listener: Listener, number: int) -> list[Any]:
         while len(found) < number and (listener.ended is None or listener.at.following):
             found += [decode(each.raw)["documentKey"]["_id"] for each in await listener.events(5)]
     return found
+
+
+def test_the_limits_are_those_that_the_decision_states() -> None:
+    decision = (ROOT / "docs" / "decisions" / "0044-changes-as-they-happen.md").read_text()
+
+    assert f"hold {hubs.MOST_BYTES >> 20} MB for those who are behind" in decision
+    assert f"a listener may be {MOST_EVENTS:,} events behind" in decision
+    assert f"less than {hubs.AHEAD_EVENTS} events and {hubs.AHEAD_BYTES >> 20} MB behind" in decision
+    assert f"Every {event_streams.KEEP_ALIVE_SECONDS:.0f} seconds without an event" in decision
 
 
 async def test_listeners_share_the_events_themselves(world: World) -> None:
