@@ -1,10 +1,11 @@
 """changes."""
 
+from functools import partial
 from typing import Any, Literal
 
 from msgspec import field
 
-from shared.access.changes import Watch
+from shared.access.changes import Watch, open_changes
 from shared.access.protocol import Reply
 from shared.documents.ejson import Document
 from shared.endpoint.actions import ACTION_ROUTE, ALL_METHODS, Actions, Call
@@ -31,9 +32,9 @@ class Changes(ExactRequest, frozen=True, kw_only=True):
     limit: int | float = _MOST
 
     def __post_init__(self) -> None:
-        """Raise InvalidParameterError for a filter beside ids, and for a wait or a number that cannot be."""
-        if self.ids is not None and self.filter:
-            raise InvalidParameterError("give 'filter' or 'ids', not both")
+        """Raise InvalidParameterError for a wait or a number that cannot be."""
+        if len(self.ids or ()) > _MOST:
+            raise InvalidParameterError(f"'ids' must be at most {_MOST}")
         if not 1 <= whole("limit", self.limit) <= _MOST:
             raise InvalidParameterError(f"'limit' must be from 1 to {_MOST}")
         if whole("maxAwaitTimeMS", self.max_await_time_ms) > MOST_AWAIT_MS:
@@ -41,12 +42,17 @@ class Changes(ExactRequest, frozen=True, kw_only=True):
 
     @property
     def condition(self) -> Document:
-        """The condition on events."""
-        return self.filter if self.ids is None else {"documentKey._id": {"$in": self.ids}}
+        """The condition on events; raise InvalidParameterError for a filter beside ids."""
+        if self.ids is None:
+            return self.filter
+        if self.filter:
+            raise InvalidParameterError("give 'filter' or 'ids', not both")
+        return {"documentKey._id": {"$in": self.ids}}
 
     def interpreted(self) -> tuple[Placed, ...]:
-        """The condition is a query."""
-        return ((Place.QUERY, self.condition),)
+        """The filter is a query, and all else is compared with."""
+        after = self.resume_after if isinstance(self.resume_after, dict) else {}
+        return (Place.QUERY, self.filter), (Place.DATA, self.ids or []), (Place.DATA, after)
 
 
 @bp.route(ACTION_ROUTE + "changes", methods=ALL_METHODS)
@@ -56,4 +62,4 @@ async def changes(call: Call) -> Reply:
     request = await call.typed(Changes)
     watch = Watch(request.condition, request.full_document, request.full_document_before_change)
     poll = Poll(request.resume_after, int(request.max_await_time_ms), int(request.limit))
-    return await call.changes(request, watch, poll)
+    return await call.polled(request, partial(open_changes, watch=watch), poll)

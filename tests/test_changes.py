@@ -16,7 +16,7 @@ from tests.edge import action
 from tests.hosts import Answer, Host, Server, eventually
 
 REFUSED = {"error": "too many callers wait for changes", "error_code": "InternalServerError"}
-AWAITED = {"maxAwaitTimeMS": 30_000}
+AWAIT_MS = 30_000
 LATEST_SECONDS = 20
 
 
@@ -52,7 +52,7 @@ async def waiting(host: Host, key: str, count: int, driver: AsyncMongoClient[dic
     await Post(host, key)("findOne")  # the key is known
     begun: list[asyncio.Task[Answer]] = []
     for _ in range(count):
-        begun.append(asyncio.create_task(Post(host, key)("changes", **AWAITED)))
+        begun.append(asyncio.create_task(Post(host, key)("changes", maxAwaitTimeMS=AWAIT_MS)))
         await asyncio.sleep(0.02)  # each has its place before the next comes, of which there is one
 
     async def are_all_open() -> bool:

@@ -31,7 +31,7 @@ _TOO_LARGE = "'filter': a change is more than the 16 MB on which MongoDB can com
 class Watch(NamedTuple):
     """What a caller wants to be told of the changes of a collection."""
 
-    filter: Document = {}  # noqa: RUF012  nobody changes it
+    filter: Document
     """A condition on events as the caller sees them; under rules these have no `_id` to ask for."""
     full_document: str = "updateLookup"
     """Which document an update comes with: MongoDB's words."""

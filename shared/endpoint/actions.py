@@ -5,14 +5,13 @@ import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from hashlib import sha256
 from http import HTTPStatus
-from typing import NamedTuple, TypedDict, Unpack
+from typing import TYPE_CHECKING, NamedTuple, TypedDict, Unpack
 
 import azure.functions as func
 
 from shared import turns
 from shared.access.bulk import Bulk
 from shared.access.cached import invalidating
-from shared.access.changes import Watch, open_changes
 from shared.access.opening import open_access, open_uncached
 from shared.access.paging import Page
 from shared.access.protocol import Access, Reply, Wanted
@@ -51,6 +50,9 @@ from shared.rules.expressions import Expansions, holds
 from shared.service import Service
 from shared.turns import Steps
 from shared.writes import BulkWrite, Operation, TransactionRequest
+
+if TYPE_CHECKING:
+    from shared.access.changes import ChangeView
 
 __all__ = ["ACTION_ROUTE", "ALL_METHODS", "Action", "Actions", "Call", "answer"]
 
@@ -233,11 +235,15 @@ class Call:
         self.columns = part.columns
         return reply
 
-    async def changes(self, request: Request, watch: Watch, poll: Poll) -> Reply:
+    async def polled(
+        self,
+        request: Request,
+        open_: Callable[[Service, Request, Caller, RequestView, Wanted], "ChangeView"],
+        poll: Poll,
+    ) -> Reply:
         """Return what has changed of a collection; the wait for it comes on top of the time that the call has."""
         exchange = self._exchange
-        wanted = Wanted(self.form)
-        view = open_changes(exchange.service, request, self._caller, self._request_view, wanted, watch)
+        view = open_(exchange.service, request, self._caller, self._request_view, Wanted(self.form))
         if self.deadline is not None:
             self.deadline.extend(poll.await_ms)
         return await Polling(exchange, view, request.data_source, poll).reply(self.form)

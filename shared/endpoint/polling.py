@@ -4,7 +4,6 @@ import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from shared import budget, turns
-from shared.access.changes import ChangeView
 from shared.access.protocol import Reply
 from shared.budget import Share
 from shared.documents import replies
@@ -15,6 +14,7 @@ from shared.mongo import reads
 from shared.mongo.changes import Batch, ChangeStream
 
 if TYPE_CHECKING:
+    from shared.access.changes import ChangeView
     from shared.endpoint.http import Exchange
 
 MOST_AWAIT_MS = 30_000
@@ -40,7 +40,7 @@ class Polling:
     nothing.
     """
 
-    def __init__(self, exchange: "Exchange", view: ChangeView, data_source: str, poll: Poll) -> None:
+    def __init__(self, exchange: "Exchange", view: "ChangeView", data_source: str, poll: Poll) -> None:
         """Take the changes as the caller sees them."""
         self._exchange = exchange
         self._service = exchange.service

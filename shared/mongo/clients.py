@@ -10,10 +10,9 @@ from bson.raw_bson import RawBSONDocument
 from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.errors import PyMongoError
 
-from shared.admission import Places
+from shared.admission import Places, Waits
 from shared.errors import Unavailable, UnavailableError, UnknownDataSourceError
 from shared.mongo.outcomes import Client
-from shared.mongo.waits import Waits
 from shared.settings import VERSION, Settings
 from shared.ttl_cache import Cache
 

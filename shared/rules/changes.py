@@ -166,9 +166,13 @@ class _Telling:
             elif found is not None and (place == parts or self._rights.hidden([parts]) is None):
                 self._updated[told] = found
             elif found is None and place == parts:
-                reads = reads or self._rights.reads(decoded(self._event.document("fullDocument") or document_of(b"")))
-                if reads(parts):
+                reads = reads or self._rights.reader(decoded(self._event.document("fullDocument") or document_of(b"")))
+                if reads(parts) and self._is_left(parts):
                     self._removed.append(told)
+
+    def _is_left(self, parts: Path) -> bool:
+        projection = self._rights.projection
+        return projection is None or projection.part.always_covers_member(parts)
 
     def _named(self, parts: Path) -> Path:
         """Return the part of a path that counts no elements which may be hidden."""

@@ -134,13 +134,6 @@ class Rights:
             return lambda _parts: False
         return lambda parts: role.covers(parts, document, context)
 
-    def reads(self, document: Mapping[str, Any]) -> Callable[[Path], bool]:
-        """Return the same, where filters leave it, too."""
-        reads, projection = self.reader(document), self.projection
-        if projection is None:
-            return reads
-        return lambda parts: projection.part.always_covers_member(parts) and reads(parts)
-
     def names(self, used: Iterable[Path] = ()) -> frozenset[str] | None:
         """Return the top-level fields whose values decide what is visible; None if they are many, or more decides."""
         return self._names if all(map(self._always_covers, used)) else None

@@ -1,11 +1,13 @@
 """Changes under rules: what is told is made of what is visible, and an event of a hidden document does not exist."""
 
+import base64
 from typing import Any
 
 import pytest
 
+from tests.conftest import errors_only
 from tests.functions.rules.conftest import Known, Person
-from tests.hosts import Worker
+from tests.hosts import Host, Worker
 
 NOTES = {"collection": "notes"}
 OWN = {"name": "own", "apply_when": {"owner": "%%user.id"}, "read": True}
@@ -17,7 +19,6 @@ FIELDS = {
         "dear": {"read": {"%%this": {"%lt": 5}}},
     },
 }  # fmt: skip
-KINDS = pytest.mark.parametrize("kept", [True, False], ids=["with pre-images", "without"])
 
 
 @pytest.fixture
@@ -32,6 +33,11 @@ async def notes(database: Any, ann: Person) -> Any:
     return database.notes
 
 
+@pytest.fixture
+async def ann_of_orders(app_host: Host, known: Known, database: Any) -> Person:
+    return await known(app_host, "ann@shop.example")
+
+
 async def begun(ann: Person, **members: Any) -> str:
     answer = await ann("changes", **NOTES, **members)
     assert answer.status == 200, answer.body
@@ -40,7 +46,7 @@ async def begun(ann: Person, **members: Any) -> str:
     return token
 
 
-async def told(ann: Person, token: str, **members: Any) -> list[dict[str, Any]]:
+async def told(ann: Person, token: Any, **members: Any) -> list[dict[str, Any]]:
     """Return the events behind a token, less what differs each time."""
     answer = await ann("changes", **NOTES, resumeAfter=token, **members)
     assert answer.status == 200, answer.body
@@ -87,8 +93,8 @@ async def test_only_what_is_visible_is_told(ann: Person, notes: Any) -> None:
         pytest.param({"$set": {"a.b": 5}}, {"a.b": 5}, [], id="a visible part"),
         pytest.param({"$unset": {"a.b": 1}}, {}, ["a.b"], id="a visible part that goes"),
         pytest.param({"$unset": {"n": 1}}, {}, ["n"], id="a visible field that goes"),
-        pytest.param({"$unset": {"a": 1}}, {}, [], id="a field that goes, of which a part was visible"),
-        pytest.param({"$set": {"dear": 7}}, {}, [], id="a value that is hidden by itself"),
+        pytest.param({"$unset": {"a": 1}}, {}, ["a"], id="a field that goes, of which a part was visible"),
+        pytest.param({"$set": {"dear": 7}}, {}, ["dear"], id="a value that is hidden by itself"),
         pytest.param({"$set": {"dear": 1}}, {"dear": 1}, [], id="a value that is shown by itself"),
         pytest.param({"$set": {"lines.1.cost": 9}}, None, [], id="a hidden part of an element"),
         pytest.param({"$set": {"lines.1.sku": 9}}, {"lines": [{"sku": 9}]}, [], id="an element behind a hidden one"),
@@ -172,3 +178,113 @@ async def test_a_filter_chooses_among_what_is_visible(ann: Person, notes: Any) -
     assert [each["documentKey"]["_id"] for each in found] == [3, 4]
     found = await told(ann, token, ids=[1, 4])
     assert [each["documentKey"]["_id"] for each in found] == [1, 4]
+
+
+async def test_without_what_was_before_names_decide(ann: Person, database: Any) -> None:
+    document = {"_id": 1, "owner": ann.id, "n": 1, "secret": 2, "a": {"b": 1, "c": 2}}
+    await database.notes.insert_one(document)
+    token = await begun(ann)
+    await database.notes.update_one({"_id": 1}, {"$set": {"secret": 3}})
+    await database.notes.update_one({"_id": 1}, {"$set": {"a.c": 3}})
+    await database.notes.update_one({"_id": 1}, {"$set": {"a": {"b": 1, "c": 4}}})
+    await database.notes.update_one({"_id": 1}, {"$unset": {"n": 1}})
+    await database.notes.replace_one({"_id": 1}, document | {"secret": 4, "n": 1})
+
+    now = {"_id": 1, "owner": ann.id, "n": 1, "a": {"b": 1}}
+    assert await told(ann, token) == [
+        update(now, {"a": {"b": 1}}),
+        update(now, {"n": 1}),
+        {"operationType": "replace", "fullDocument": now, "documentKey": {"_id": 1}},
+    ]
+
+
+async def test_a_token_tells_nothing(ann: Person, notes: Any) -> None:
+    """Its length does not follow the key of a hidden document, and it is nobody else's."""
+    lengths = set()
+    for key in ("a" * 10, "b" * 100):
+        token = await begun(ann)
+        await notes.insert_one({"_id": key, "owner": "bob"})
+        answer = await ann("changes", **NOTES, resumeAfter=token)
+        lengths.add(len(answer.json["resumeToken"]))
+        sealed = base64.urlsafe_b64decode(answer.json["resumeToken"] + "==")
+        assert key.encode() not in sealed
+        assert b"_data" not in sealed
+    assert len(lengths) == 1
+
+    await notes.insert_one({"_id": 1, "owner": ann.id})
+    (event,) = (await ann("changes", **NOTES, resumeAfter=token)).json["events"]
+    assert event["clusterTime"]["I"] == 0
+    assert await told(ann, event["_id"]) == []
+
+
+async def test_hidden_changes_between_visible_ones_do_not_count(ann: Person, notes: Any) -> None:
+    """How many events a reply has would tell how many others there are."""
+    token = await begun(ann)
+    for number in range(1, 31):
+        await notes.insert_many([{"_id": f"hidden {number} {each}", "owner": "bob"} for each in range(number)])
+        await notes.insert_one({"_id": number, "owner": ann.id})
+
+    found = []
+    for _ in range(4):
+        answer = await ann("changes", **NOTES, resumeAfter=token, limit=10)
+        token = answer.json["resumeToken"]
+        found.append([each["documentKey"]["_id"] for each in answer.json["events"]])
+    assert found == [list(range(1, 11)), list(range(11, 21)), list(range(21, 31)), []]
+
+
+@pytest.mark.parametrize(
+    "members",
+    [{"fullDocument": "required"}, {"fullDocument": "whenAvailable"}, {"fullDocumentBeforeChange": "required"}],
+)
+async def test_documents_that_must_be_there_are_refused(ann: Person, members: dict[str, str]) -> None:
+    answer = await ann("changes", **NOTES, **members)
+
+    assert (answer.status, errors_only(answer)["error_code"]) == (400, "InvalidParameter")
+
+
+async def test_a_filter_of_the_app_narrows_and_hides(app: Any, worker: Worker, known: Known, database: Any) -> None:
+    ruled = {"name": "f", "apply_when": {}, "query": {"kind": {"$regex": "^open"}}, "projection": {"secret": 0}}
+    app({"name": "all", "apply_when": {}, "read": True}, filters=[ruled])
+    ann = await known(worker, "ann@shop.example")
+    await database.create_collection("notes", changeStreamPreAndPostImages={"enabled": True})
+    token = await begun(ann)
+    await database.notes.insert_many([{"_id": 1, "kind": "open 1", "secret": 1}, {"_id": 2, "kind": "closed"}])
+    await database.notes.update_many({}, {"$set": {"secret": 2}})
+    await database.notes.update_many({}, {"$set": {"n": 1, "secret": 3}})
+    await database.notes.delete_many({})
+
+    assert await told(ann, token) == [
+        insert({"_id": 1, "kind": "open 1"}),
+        {"operationType": "delete", "documentKey": {"_id": 1}},
+    ]
+
+
+async def test_whoever_sees_everything_learns_nothing_of_sessions(
+    app: Any, worker: Worker, known: Known, database: Any, driver: Any
+) -> None:
+    app({"name": "all", "apply_when": {}, "read": True})
+    ann = await known(worker, "ann@shop.example")
+    await database.create_collection("notes")
+    token = await begun(ann)
+    async with driver.start_session() as session, await session.start_transaction():
+        await database.notes.insert_one({"_id": 1}, session=session)
+
+    assert await told(ann, token, filter={"lsid": {"$exists": True}}) == []
+    assert await told(ann, token) == [insert({"_id": 1})]
+
+
+@pytest.mark.both_hosts
+async def test_the_rules_of_the_app_hold_in_both_hosts(ann_of_orders: Person, database: Any) -> None:
+    ann = ann_of_orders
+    await database.create_collection("orders", changeStreamPreAndPostImages={"enabled": True})
+    token = (await ann("changes")).json["resumeToken"]
+    await database.orders.insert_many(
+        [{"_id": 1, "owner": ann.id, "total": 1, "secret": 1}, {"_id": 2, "owner": "bob"}]
+    )
+    await database.orders.update_many({}, {"$set": {"total": 2, "secret": 2}})
+    await database.orders.delete_many({})
+
+    events = (await ann("changes", resumeAfter=token)).json["events"]
+
+    assert [(each["operationType"], each["documentKey"]["_id"]) for each in events] == [("insert", 1), ("delete", 1)]
+    assert events[0]["fullDocument"] == {"_id": 1, "owner": ann.id, "total": 1}
