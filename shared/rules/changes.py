@@ -97,8 +97,7 @@ def visible(event: Event, seen: Seen, rights: "Rights", asked: Asked, shown: Sho
         return _composed(event, {})
     told = _Telling(event, seen, rights)
     if event.type == "delete":
-        known = None if shown is None else shown.key(event.key)
-        key = known if seen.before is None else told.key()
+        key = told.key() if seen.before is not None else _shown_key(event, shown)
         return None if key is None else _composed(event, {"documentKey": _of(key), **_before(seen, asked)})
     if event.type not in _OF_DOCUMENTS or seen.now is None or not told.has_changed():
         return None
@@ -108,6 +107,12 @@ def visible(event: Event, seen: Seen, rights: "Rights", asked: Asked, shown: Sho
         if not asked.full_document:
             del members["fullDocument"]
     return _composed(event, members if event.type == "insert" else members | _before(seen, asked))
+
+
+def _shown_key(event: Event, shown: Shown | None) -> bytes | None:
+    """Return what was told of a key before, unless it is known that the document was hidden in the end."""
+    is_hidden = event.document("fullDocumentBeforeChange") is not None
+    return None if shown is None or is_hidden else shown.key(event.key)
 
 
 class _Telling:
