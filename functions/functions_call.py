@@ -2,10 +2,12 @@
 
 from collections.abc import Iterable, Mapping
 from contextlib import nullcontext
+from functools import partial
 from http import HTTPStatus
 
 import azure.functions as func
 
+from shared.access.changes import Watch, open_changes
 from shared.auth.sent_once import bearer_token
 from shared.endpoint.accept import Media
 from shared.endpoint.actions import Action, Actions, Call
@@ -94,4 +96,5 @@ async def _watch(exchange: Exchange) -> func.HttpResponse:
         call.is_of_data_api = False
         asked = await call.typed(WatchRequest)
         deadline.refuse_late()
-        return await watching.response(asked)
+        watch = Watch(asked.condition, shares=True)
+        return await watching.response(asked, partial(open_changes, watch=watch))

@@ -113,7 +113,7 @@ class FullChanges(_Changes):
         """Take what is wanted; whom rules bind learns nothing of other people's sessions."""
         super().__init__(full, tokens, watch)
         self._left_out = frozenset(() if is_system else _OF_OTHERS)
-        self.is_common = watch == Watch(shares=True) and not is_system
+        self.is_common = watch == Watch({}, shares=True) and not is_system
         self.asks = bool(watch.filter)
         stages: list[Document] = [] if is_system else [{"$unset": list(_OF_OTHERS)}]
         stages += [{"$match": watch.filter}] if watch.filter else []

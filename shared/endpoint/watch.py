@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, Self
 from bson.objectid import ObjectId
 
 from shared import turns
-from shared.access.changes import ChangeView, Watch, open_changes
 from shared.access.protocol import Wanted
 from shared.auth.accounts import Caller
 from shared.auth.sent_once import bearer_token
@@ -35,6 +34,7 @@ from shared.requests import ExactRequest
 from shared.rules.changes import Shown
 
 if TYPE_CHECKING:
+    from shared.access.changes import ChangeView
     from shared.endpoint.http import Exchange
     from shared.service import Service
 
@@ -71,7 +71,7 @@ class Sight:
     """What a caller sees of events, as text."""
 
     def __init__(
-        self, open_: Callable[[Caller], ChangeView], caller: Caller, service: "Service", *, is_compact: bool
+        self, open_: Callable[[Caller], "ChangeView"], caller: Caller, service: "Service", *, is_compact: bool
     ) -> None:
         """Take what opens the changes to a caller; raise what it raises."""
         self._open = open_
@@ -141,15 +141,14 @@ class Watching:
         """Return the argument of the method, with the data source."""
         return watch_call(await document_in(self.body, self._exchange.service))
 
-    async def response(self, asked: WatchRequest) -> StreamedResponse:
-        """Return the response that goes on; what is written from now on is told."""
+    async def response(self, asked: WatchRequest, open_: Callable[..., "ChangeView"]) -> StreamedResponse:
+        """Return the response that goes on; what is written from now on is told, as far as what is opened tells it."""
         exchange, service = self._exchange, self._exchange.service
         if not exchange.can_be_streamed:
             raise NotStreamedError
-        wanted = Watch(asked.condition, shares=True)
 
-        def opened(caller: Caller) -> ChangeView:
-            return open_changes(service, asked, caller, self.view, Wanted("EJSON"), wanted)
+        def opened(caller: Caller) -> "ChangeView":
+            return open_(service, asked, caller, self.view, Wanted("EJSON"))
 
         sight = Sight(opened, self.caller, service, is_compact=asked.use_compact_events)
         listener = await service.hubs.listen(asked.data_source, asked.database, asked.collection)

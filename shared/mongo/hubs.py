@@ -7,13 +7,12 @@ from contextlib import suppress
 from contextvars import Context
 from typing import NamedTuple
 
-from shared.admission import Places
+from shared.admission import Places, Waits
 from shared.documents.elements import elements
 from shared.errors import CommandFailedError, DataAPIError, OverloadedError, Unavailable, UnavailableError
 from shared.mongo.changes import WATCHED, ChangeStream
 from shared.mongo.clients import Clients, Collection
 from shared.mongo.refusals import translated
-from shared.mongo.waits import Waits
 from shared.telemetry.log import event
 
 MOST_EVENTS = 1_000
