@@ -10,7 +10,6 @@ import orjson
 
 from shared.auth.accounts import Caller
 from shared.budget import Share, held_by
-from shared.endpoint.http import unexpected
 from shared.errors import CallerLeftError, DataAPIError
 from shared.mongo.hubs import Event, Listener
 from shared.telemetry.log import event
@@ -61,14 +60,26 @@ class Standing:
 class EventStream:
     """A listener's events until something ends them, which the last of them says: a Feed of a response."""
 
-    def __init__(self, listener: Listener, view: View, standing: Standing, share: Share, line: RequestLine) -> None:
-        """Take who listens, what they see, whether they still may, what holds their memory, and their log line."""
+    def __init__(
+        self,
+        listener: Listener,
+        view: View,
+        standing: Standing,
+        share: Share,
+        line: RequestLine,
+        unexpected: Callable[[Exception], DataAPIError],
+    ) -> None:
+        """Take who listens, what they see, whether they still may, what holds their memory, and their log line.
+
+        The last logs what nobody expected, and returns what is told of it.
+        """
         self.tell = listener.tell
         self._listener = listener
         self._view = view
         self._standing = standing
         self._share = share
         self._line = line
+        self._unexpected = unexpected
         self._events = self._bytes = 0
         self._quiet_until = time.monotonic() + KEEP_ALIVE_SECONDS
 
@@ -90,7 +101,7 @@ class EventStream:
         except DataAPIError as error:
             ended = error
         except Exception as error:  # noqa: BLE001  the status was sent, so nobody else can say it
-            ended = unexpected(error, self._line.trace_id)
+            ended = self._unexpected(error)
         finally:
             self._share.end()
             self._listener.end(ended)

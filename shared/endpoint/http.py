@@ -162,6 +162,10 @@ class Exchange:
             streams.leave()
         await self.enter()
 
+    def unexpected(self, error: Exception) -> DataAPIError:
+        """Log an error that nobody expected, and return what the caller is told of it."""
+        return _unexpected(error, self.line.trace_id)
+
     def preflight(self, methods: str, headers: str) -> func.HttpResponse:
         """Return the response to OPTIONS."""
         allowed = {
@@ -230,13 +234,13 @@ def failed(error: Exception, line: RequestLine, headers: Mapping[str, str]) -> f
         if error.status >= 500:
             line.reason, line.cause = str(error), type(error.__cause__).__name__
         return error_response(error, headers)
-    internal = unexpected(error, line.trace_id)
+    internal = _unexpected(error, line.trace_id)
     line.error_code, line.reason, line.cause = internal.code, str(internal), type(error).__name__
     return error_response(internal, headers)
 
 
-def unexpected(error: Exception, trace_id: str | None) -> DataAPIError:
-    """Log an error that nobody expected, and return what the caller is told of it: an id that the log has too."""
+def _unexpected(error: Exception, trace_id: str | None) -> DataAPIError:
+    """Return what a caller is told of an error that nobody expected: an id that the log has too."""
     correlation_id = uuid4().hex
     services.process.reporting.failure(correlation_id, error, trace_id)
     return DataAPIError(f"internal error, logged with id {correlation_id}")

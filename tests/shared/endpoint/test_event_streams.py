@@ -15,7 +15,7 @@ from shared.auth.accounts import Caller
 from shared.budget import Budget, Share
 from shared.endpoint import event_streams
 from shared.endpoint.event_streams import EventStream, Standing, error_frame, frame
-from shared.errors import InvalidSessionError, NoRuleError
+from shared.errors import DataAPIError, InvalidSessionError, NoRuleError
 from shared.mongo.clients import Clients
 from shared.mongo.hubs import Event, Hubs, Listener
 from shared.settings import Settings
@@ -48,7 +48,9 @@ class World(NamedTuple):
 
     def stream(self, view: Numbers, ask: Callable[[], Awaitable[Caller]], seconds: float = 60) -> EventStream:
         share = Share(Budget(2**20))
-        return EventStream(self.listener, view, Standing(ANN, ask, seconds), share, RequestLine("watch"))
+        return EventStream(
+            self.listener, view, Standing(ANN, ask, seconds), share, RequestLine("watch"), lambda _: DataAPIError("odd")
+        )
 
 
 @pytest.fixture
@@ -139,7 +141,7 @@ async def test_a_caller_who_may_not_be_told_any_more_is_told_that(world: World) 
 
 @pytest.mark.parametrize(
     ("failure", "text"),
-    [(NoRuleError("no rule"), "no rule"), (ZeroDivisionError("secret"), "internal error, logged with id ")],
+    [(NoRuleError("no rule"), "no rule"), (ZeroDivisionError("secret"), "odd")],
     ids=["known", "unexpected"],
 )
 async def test_a_failure_ends_the_stream_with_its_reason(
