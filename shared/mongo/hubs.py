@@ -167,9 +167,10 @@ class Hub:
             raise translated(self._failure)
 
     def join(self) -> Listener:
-        """Return a listener from now on."""
+        """Return a listener from now on: it is behind nobody."""
         listener = Listener(self, self._last)
         self.listeners.add(listener)
+        self._see_front(self._last)
         return listener
 
     def remove(self, listener: Listener) -> None:
@@ -188,6 +189,9 @@ class Hub:
         taken.waiting -= 1
         if taken.waiting == 0:
             self._forget_taken()
+        self._see_front(taken)
+
+    def _see_front(self, taken: Event) -> None:
         if taken.number > self._front[0]:
             self._front = taken.number, taken.end
             self._has_room.set()

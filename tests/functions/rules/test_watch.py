@@ -242,6 +242,7 @@ async def test_a_client_that_does_not_read_is_dropped_and_holds_nobody_else(
         assert await idle.is_closed()
 
 
+@pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="the kernel waits as long as it wants")
 async def test_a_client_that_confirms_nothing_is_dropped(
     mongod: Mongod, tmp_path: Path, known: Known, database: Any
 ) -> None:
@@ -271,6 +272,22 @@ async def test_no_more_listen_than_may(mongod: Mongod, tmp_path: Path, known: Kn
             await eventually(_logged(server, "a stream of changes ended"))
             async with watch("notes") as another:
                 assert another.status == 200
+
+
+async def test_a_stream_takes_no_place_of_calls_and_its_wait_is_not_slow(
+    mongod: Mongod, tmp_path: Path, known: Known, database: Any
+) -> None:
+    settings = SETTINGS | {"MAX_CALLS": "1", "SLOW_MS": "900"}
+    async with Server(tmp_path / "log", MONGO_DB_URI=mongod.uri, **settings) as server:
+        person = await known(server, "ann@shop.example")
+        async with opened(server.port, CALL + query_of(), person.access_token) as source:
+            await asyncio.sleep(2.5)
+            answer = await person("insertOne", collection="public", document={"_id": 1})
+
+            assert answer.status == 201
+            assert (await source.event())["documentKey"] == {"_id": {"$numberInt": "1"}}
+    slow = [line["command"] for line in server.log_lines if line["message"] == "slow command"]
+    assert "getMore" not in slow
 
 
 def _logged(server: Server, message: str, **fields: str) -> Callable[[], Awaitable[bool]]:

@@ -92,6 +92,18 @@ async def test_a_listener_who_stays_behind_is_dropped_and_the_other_told_everyth
     assert busy.ended is None
 
 
+async def test_who_comes_later_does_not_wait_for_one_who_is_stuck(world: World) -> None:
+    stuck = await world.listen()
+    await world.written.insert_many([{"_id": n} for n in range(10 * hubs.AHEAD_EVENTS)])
+    await asyncio.sleep(1.5)  # the hub waits for it
+
+    later = await world.listen()
+    await world.written.insert_one({"_id": "later"})
+
+    assert await told(later, 1) == ["later"]
+    assert stuck.ended is None
+
+
 async def test_nobody_is_dropped_where_all_are_slow(world: World) -> None:
     one, other = await world.listen(), await world.listen()
     number = MOST_EVENTS + 10 * hubs.AHEAD_EVENTS
