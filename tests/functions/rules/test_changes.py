@@ -127,7 +127,8 @@ async def test_values_are_those_of_now(ann: Person, notes: Any) -> None:
         await notes.update_one({"_id": 1}, {"$set": change})
 
     now = {"_id": 1, "owner": ann.id, "n": 3}
-    assert await told(ann, token) == [update(now, {"n": 3}), update(now, {"owner": ann.id}), update(now, {"n": 3})]
+    appeared = update(now, {"owner": ann.id, "n": 3})
+    assert await told(ann, token) == [appeared, appeared, update(now, {"n": 3})]
 
 
 async def test_a_delete_is_told_of_what_was_visible(ann: Person, notes: Any) -> None:
@@ -220,16 +221,18 @@ async def test_a_token_tells_nothing(ann: Person, notes: Any) -> None:
 async def test_hidden_changes_between_visible_ones_do_not_count(ann: Person, notes: Any) -> None:
     """How many events a reply has would tell how many others there are."""
     token = await begun(ann)
-    for number in range(1, 31):
-        await notes.insert_many([{"_id": f"hidden {number} {each}", "owner": "bob"} for each in range(number)])
+    for number in range(5):
+        await notes.insert_many(
+            [{"_id": f"hidden {number} {each}", "owner": "bob"} for each in range(number * 300 + 1)]
+        )
         await notes.insert_one({"_id": number, "owner": ann.id})
 
     found = []
-    for _ in range(4):
-        answer = await ann("changes", **NOTES, resumeAfter=token, limit=10)
+    for _ in range(3):
+        answer = await ann("changes", **NOTES, resumeAfter=token, limit=3)
         token = answer.json["resumeToken"]
         found.append([each["documentKey"]["_id"] for each in answer.json["events"]])
-    assert found == [list(range(1, 11)), list(range(11, 21)), list(range(21, 31)), []]
+    assert found == [[0, 1, 2], [3, 4], []]
 
 
 @pytest.mark.parametrize(
