@@ -9,6 +9,7 @@ from tests.conftest import errors_only
 from tests.functions.rules.conftest import Known, Person
 from tests.hosts import Host, Worker
 
+UNKNOWN_OPTION = 40415
 NOTES = {"collection": "notes"}
 OWN = {"name": "own", "apply_when": {"owner": "%%user.id"}, "read": True}
 FIELDS = {
@@ -197,6 +198,16 @@ async def test_without_what_was_before_names_decide(ann: Person, database: Any) 
         update(now, {"n": 1}),
         {"operationType": "replace", "fullDocument": now, "documentKey": {"_id": 1}},
     ]
+
+
+async def test_a_server_that_keeps_nothing_of_before_tells_no_delete(ann: Person, notes: Any, fail_point: Any) -> None:
+    token = await begun(ann)
+    await notes.insert_one({"_id": 1, "owner": ann.id})
+    await notes.delete_one({"_id": 1})
+    await fail_point("aggregate", errorCode=UNKNOWN_OPTION)
+
+    assert await told(ann, token) == [insert({"_id": 1, "owner": ann.id})]
+    assert [each["operationType"] for each in await told(ann, token)] == ["insert", "delete"]
 
 
 async def test_a_token_tells_nothing(ann: Person, notes: Any) -> None:
