@@ -21,7 +21,7 @@ MOST_AWAIT_MS = 30_000
 """How long a poll waits at most: less than what stands in front of a service lets pass without a byte."""
 
 _PASSED_SECONDS = 5.0  # for changes that the caller does not see, when there is no time left to wait
-_TOGETHER_SECONDS = 0.5  # in which more is told with the first
+_TOGETHER_SECONDS = 2.0  # in which more that is there is told with the first
 _MOST_BYTES = 16 * 1024 * 1024
 
 
@@ -106,7 +106,7 @@ class Polling:
             if self._size > self._service.settings.max_read_bytes:
                 raise ReadTooLargeError(f"a change exceeds {self._service.settings.max_read_bytes} bytes")
             if not self._told:
-                self._ends = min(self._ends, time.monotonic() + _TOGETHER_SECONDS)
+                self._ends = time.monotonic() + _TOGETHER_SECONDS
             self._told.append(event)
             self._token = batch.token_behind(place)
             await budget.hold(len(event))

@@ -124,6 +124,7 @@ class _Telling:
         self._seen = seen
         self._rights = rights
         self._places = _Places(seen.before if seen.now is None else seen.now)
+        self._knows_before = event.document("fullDocumentBeforeChange") is not None
         self._updated: dict[str, Element] = {}
         self._removed: list[str] = []
         if event.type == "update" and seen.now is not None:
@@ -136,7 +137,7 @@ class _Telling:
         """
         if self._event.type == "insert":
             return True
-        if self._event.document("fullDocumentBeforeChange") is not None:
+        if self._knows_before:
             return self._seen.now != self._seen.before
         return self._event.type == "replace" or bool(self._updated or self._removed)
 
@@ -155,7 +156,13 @@ class _Telling:
         return _document(members)
 
     def _describe(self) -> None:
-        """Find what to tell of the names of what changed: where it is known what was visible before, what differs."""
+        """Find what to tell of the names of what changed: where it is known what was visible before, what differs.
+
+        Of a document that was hidden before, that is all that is visible now, whatever changed in it.
+        """
+        if self._seen.before is None and self._knows_before:
+            self._updated = {name: each for name, each in self._places.top.items() if name != "_id"}
+            return
         before = None if self._seen.before is None else _Places(self._seen.before)
         reads: Callable[[Path], bool] | None = None
         for name, parts in _changed(self._event):
@@ -192,6 +199,11 @@ class _Places:
     def __init__(self, document: bytes | None) -> None:
         """Take a document, None for one without members."""
         self._members: dict[Path, Mapping[str, Element]] = {(): {} if document is None else elements(document)}
+
+    @property
+    def top(self) -> Mapping[str, Element]:
+        """The members of the document itself."""
+        return self._members[()]
 
     def at(self, parts: Path) -> Element | None:
         """Return the value at a path, in which a number is a name or an index; None if nothing is there."""

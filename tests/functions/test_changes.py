@@ -106,6 +106,19 @@ async def test_none_is_lost_or_told_twice_while_others_write(post: Post, databas
     assert await told(post, token) == []
 
 
+async def test_a_limit_leaves_the_rest_to_the_next_call(post: Post, database: Any) -> None:
+    token = await begun(post)
+    await database.items.insert_many([{"_id": number} for number in range(20)])
+
+    found = []
+    for _ in range(4):
+        answer = await post("changes", resumeAfter=token, limit=7)
+        token = answer.json["resumeToken"]
+        found.append(ids(answer.json["events"]))
+
+    assert found == [list(range(7)), list(range(7, 14)), list(range(14, 20)), []]
+
+
 async def test_a_lost_connection_loses_no_change(post: Post, database: Any, fail_point: FailPoint) -> None:
     token = await begun(post)
     await database.items.insert_many([{"_id": number} for number in range(3)])
