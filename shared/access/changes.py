@@ -22,7 +22,7 @@ from shared.rules import changes, field_paths
 from shared.rules.changes import Asked, Event, Seen, Shown
 
 _OF_OTHERS = ("lsid", "txnNumber", "to")  # sessions, and another collection's name
-_OF_PATHS = "disambiguatedPaths"
+_OF_SERVICE = frozenset({"disambiguatedPaths", "names"})  # in the description of an update, for the service alone
 _BEFORE, _DOCUMENT, _DESCRIPTION = "fullDocumentBeforeChange", "fullDocument", "updateDescription"
 _EXPANDED = frozenset({"collectionUUID", "operationDescription"})
 _TOO_LARGE = "'filter': a change is more than the 16 MB on which MongoDB can compute for you"
@@ -147,8 +147,10 @@ class FullChanges(_Changes):
         if event.type == "update" and self._watch.full_document == "default":
             left_out |= {_DOCUMENT}
         found = {name: each for name, each in members.items() if name not in left_out}
-        if _DESCRIPTION in found and _OF_PATHS in found[_DESCRIPTION].members:
-            told = {name: each for name, each in found[_DESCRIPTION].members.items() if name != _OF_PATHS}
+        if event.type != "update":
+            found.pop(_DESCRIPTION, None)
+        elif not _OF_SERVICE.isdisjoint(found[_DESCRIPTION].members):
+            told = {name: each for name, each in found[_DESCRIPTION].members.items() if name not in _OF_SERVICE}
             found[_DESCRIPTION] = found[_DESCRIPTION]._replace(value=_document(told))
         return _document(found)
 

@@ -49,6 +49,7 @@ class Polling:
         self._waits = exchange.service.clients.waits(data_source)
         self._ends = time.monotonic() + poll.await_ms / 1000
         self._most_bytes = min(exchange.service.settings.max_read_bytes, _MOST_BYTES)
+        self._work_seconds = exchange.service.settings.mongo_db_timeout_ms / 3_000
         self._told: list[bytes] = []
         self._size = 0
         self._token: bytes | None = None
@@ -106,7 +107,7 @@ class Polling:
             if self._size > self._service.settings.max_read_bytes:
                 raise ReadTooLargeError(f"a change exceeds {self._service.settings.max_read_bytes} bytes")
             if not self._told:
-                self._ends = time.monotonic() + _TOGETHER_SECONDS
+                self._ends = time.monotonic() + min(_TOGETHER_SECONDS, self._work_seconds)
             self._told.append(event)
             self._token = batch.token_behind(place)
             await budget.hold(len(event))
@@ -122,5 +123,5 @@ class Polling:
             raise CallerLeftError
         if self._service.ending.is_set() or (self._told and not batch.events):
             return True
-        is_late = 0 if self._told or not batch.events else _PASSED_SECONDS
-        return time.monotonic() >= self._ends + is_late
+        more = 0 if self._told or not batch.events else min(_PASSED_SECONDS, self._work_seconds)
+        return time.monotonic() >= self._ends + more

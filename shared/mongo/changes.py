@@ -1,6 +1,6 @@
 """Change streams: events as the bytes that MongoDB sent, and the tokens behind which a stream goes on."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple, Self
 
@@ -14,7 +14,9 @@ from shared.errors import CommandFailedError, DataAPIError, HistoryLostError, In
 from shared.mongo.clients import Collection
 
 type _Stream = Any  # the driver's, of which a part is used that it has no type for
+type _Watch = Callable[..., Awaitable[_Stream]]
 
+_TOO_LARGE = 10334
 _START_OVER = "call without 'resumeAfter', and read with find what you may have missed"
 _REFUSALS: Mapping[int, tuple[type[DataAPIError], str]] = {
     136: (HistoryLostError, f"MongoDB no longer has these changes: {_START_OVER}"),  # CappedPositionLost
@@ -22,7 +24,7 @@ _REFUSALS: Mapping[int, tuple[type[DataAPIError], str]] = {
     260: (InvalidParameterError, "'resumeAfter' is none that MongoDB can go on from"),
     280: (HistoryLostError, f"MongoDB cannot go on with these changes: {_START_OVER}"),
     286: (HistoryLostError, f"MongoDB no longer has these changes: {_START_OVER}"),
-    10334: (ReadTooLargeError, f"a change is larger than the 16 MB that MongoDB sends: {_START_OVER}"),
+    _TOO_LARGE: (ReadTooLargeError, f"a change is larger than the 16 MB that MongoDB sends: {_START_OVER}"),
     40573: (CommandFailedError, "changes need a MongoDB that is a replica set or a sharded cluster"),
     50811: (InvalidParameterError, "'resumeAfter' is none that MongoDB can go on from"),
 }
@@ -44,6 +46,20 @@ WATCHED = Watched()
 """The stream from which every caller's view can be made."""
 
 _OLD = Watched(before=None, is_expanded=False)
+_NAMED = Watched(
+    (
+        {
+            "$set": {
+                "updateDescription.names": {
+                    "$map": {"input": {"$objectToArray": "$updateDescription.updatedFields"}, "in": "$$this.k"}
+                }
+            }
+        },
+        {"$unset": ["updateDescription.updatedFields"]},
+    ),
+    before=None,
+)
+"""The same with the names of changed fields alone, which is no larger than the document that changed."""
 
 
 class Batch(NamedTuple):
@@ -60,9 +76,14 @@ class Batch(NamedTuple):
 class ChangeStream:
     """An open change stream of one collection; the driver resumes it if its connection is lost."""
 
-    def __init__(self, stream: _Stream) -> None:
-        """Take the driver's."""
-        self._stream = stream
+    def __init__(self, watch: _Watch, watched: Watched, token: bytes | None, await_ms: int, batch_size: int) -> None:
+        """Take what opens the driver's streams, and where this one begins."""
+        self._watch = watch
+        self._watched = watched
+        self._begins = token
+        self._await_ms = await_ms
+        self._batch_size = batch_size
+        self._stream: _Stream = None
 
     @classmethod
     async def opened(
@@ -72,61 +93,93 @@ class ChangeStream:
 
         What an older server does not know of `WATCHED` is left out.
         """
-        target = target.with_options(read_concern=ReadConcern())
-        after = None if token is None else RawBSONDocument(token)
-
-        async def opened(how: Watched) -> Self:
-            return cls(
-                await target.watch(
-                    list(how.stages),
-                    full_document=how.full_document,
-                    full_document_before_change=how.before,
-                    show_expanded_events=how.is_expanded or None,
-                    start_after=after,  # which goes on behind the end of a collection, too
-                    max_await_time_ms=await_ms,
-                    batch_size=batch_size or None,
-                )
-            )
-
-        try:
-            return await opened(watched)
-        except OperationFailure as error:
-            if watched != WATCHED or error.code not in _UNKNOWN:
-                raise _refusal(error) from error
-        try:
-            return await opened(_OLD)
-        except OperationFailure as error:
-            raise _refusal(error) from error
+        made = cls(target.with_options(read_concern=ReadConcern()).watch, watched, token, await_ms, batch_size)
+        await made._open()
+        return made
 
     @property
     def is_open(self) -> bool:
         """Whether more can come: a collection that is dropped or renamed ends its stream."""
-        return bool(self._stream.alive)
+        return self._stream is None or bool(self._stream.alive)
 
     @property
     def token(self) -> bytes | None:
         """The token behind all that was read, None where the server gives none before an event."""
-        token = self._stream.resume_token
-        return None if token is None else bytes(token.raw)
+        return self._begins if self._stream is None else _token(self._stream)
 
     async def next(self, await_ms: int | None = None) -> Batch:
-        """Return the next events that are there, none if none came in time: that of the opening, or another now."""
-        events: list[bytes] = []
+        """Return the next events that are there, none if none came in time: that of the opening, or another now.
+
+        Of `WATCHED`, a change comes by itself that is too large with all that it tells: with the names of its fields.
+        """
+        if self._stream is None:
+            return await self._large()
         if await_ms is not None:
             self._stream._cursor._max_await_time_ms = await_ms
         try:
-            while (event := await self._stream.try_next()) is not None:
-                events.append(bytes(event.raw))
-                if not self._stream._cursor._has_next():
-                    break
+            return await _read(self._stream)
         except OperationFailure as error:
-            raise _refusal(error) from error
-        return Batch(events, self.token)
+            if not self._is_too_large(error):
+                raise _refusal(error) from error
+        self._begins, self._stream = self.token, None
+        return await self._large()
 
     async def close(self) -> None:
         """Close it; a server that cannot be reached forgets it by itself."""
-        with suppress(PyMongoError):
-            await self._stream.close()
+        if self._stream is not None:
+            with suppress(PyMongoError):
+                await self._stream.close()
+
+    async def _open(self) -> None:
+        try:
+            self._stream = await self._begun(self._watched, self._batch_size)
+        except OperationFailure as error:
+            if self._is_too_large(error):
+                return
+            if self._watched != WATCHED or error.code not in _UNKNOWN:
+                raise _refusal(error) from error
+            self._watched = _OLD
+            await self._open()
+
+    async def _large(self) -> Batch:
+        """Return the one event that is too large, and go on behind it."""
+        try:
+            async with await self._begun(_NAMED, 1) as stream:
+                batch = await _read(stream)
+        except OperationFailure as error:
+            raise _refusal(error) from error
+        self._begins = batch.token
+        await self._open()
+        return batch
+
+    def _is_too_large(self, error: OperationFailure) -> bool:
+        return error.code == _TOO_LARGE and self._watched == WATCHED
+
+    async def _begun(self, watched: Watched, batch_size: int) -> _Stream:
+        return await self._watch(
+            list(watched.stages),
+            full_document=watched.full_document,
+            full_document_before_change=watched.before,
+            show_expanded_events=watched.is_expanded or None,
+            # which goes on behind the end of a collection, too
+            start_after=None if self._begins is None else RawBSONDocument(self._begins),
+            max_await_time_ms=self._await_ms,
+            batch_size=batch_size or None,
+        )
+
+
+async def _read(stream: _Stream) -> Batch:
+    events: list[bytes] = []
+    while (event := await stream.try_next()) is not None:
+        events.append(bytes(event.raw))
+        if not stream._cursor._has_next():
+            break
+    return Batch(events, _token(stream))
+
+
+def _token(stream: _Stream) -> bytes | None:
+    token = stream.resume_token
+    return None if token is None else bytes(token.raw)
 
 
 def _refusal(error: OperationFailure) -> Exception:

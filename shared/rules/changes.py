@@ -220,11 +220,17 @@ def _changed(event: Event) -> Iterator[tuple[str, Path]]:
     description = elements(event.document("updateDescription") or document_of(b""))
     ambiguous = decoded(description["disambiguatedPaths"].value) if "disambiguatedPaths" in description else {}
     names = [*elements(description["updatedFields"].value)] if "updatedFields" in description else []
+    names += decoded(description["names"].value).values() if _holds_names(description) else []
     names += decoded(description["removedFields"].value).values() if "removedFields" in description else []
     if "truncatedArrays" in description and description["truncatedArrays"].kind == ARRAY:
         names += [each["field"] for each in decoded(description["truncatedArrays"].value).values()]
     for name in dict.fromkeys(names):
         yield name, tuple(map(str, ambiguous[name])) if name in ambiguous else path(name)
+
+
+def _holds_names(description: Mapping[str, Element]) -> bool:
+    """Tell whether an update that would be too large has only the names of its fields: shared.mongo.changes."""
+    return "names" in description and description["names"].kind == ARRAY
 
 
 def _before(seen: Seen, asked: Asked) -> dict[str, Element]:

@@ -210,6 +210,31 @@ async def test_a_server_that_keeps_nothing_of_before_tells_no_delete(ann: Person
     assert [each["operationType"] for each in await told(ann, token)] == ["insert", "delete"]
 
 
+@pytest.mark.parametrize("megabytes", [6, 15])
+async def test_a_large_change_stops_nobody(ann: Person, notes: Any, megabytes: int) -> None:
+    """What MongoDB does not send with all that it tells comes with names alone, be it visible or not."""
+    size = megabytes * 1024 * 1024 - 200
+    await notes.insert_many([{"_id": each, "owner": owner} for each, owner in ((1, "bob"), (2, ann.id))])
+    token = await begun(ann)
+    for each in (1, 2):
+        for letter in "xy":
+            await notes.update_one({"_id": each}, {"$set": {"secret": letter * size, "n": letter}})
+    await notes.insert_one({"_id": 3, "owner": ann.id})
+
+    found = await told(ann, token)
+    assert [(each["operationType"], each["documentKey"]["_id"]) for each in found] == [
+        ("update", 2), ("update", 2), ("insert", 3),
+    ]  # fmt: skip
+
+
+async def test_a_large_change_is_told_by_names(ann: Person, notes: Any) -> None:
+    await notes.insert_one({"_id": 1, "owner": ann.id, "n": 1, "secret": "x" * 7_000_000})
+    token = await begun(ann)
+    await notes.update_one({"_id": 1}, {"$set": {"n": 2, "secret": "y" * 7_000_000}})
+
+    assert await told(ann, token) == [update({"_id": 1, "owner": ann.id, "n": 2}, {"n": 2})]
+
+
 async def test_a_token_tells_nothing(ann: Person, notes: Any) -> None:
     """Its length does not follow the key of a hidden document, and it is nobody else's."""
     lengths = set()
