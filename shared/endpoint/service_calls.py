@@ -44,6 +44,11 @@ class ServiceCall(NamedTuple):
     body: Document
     result: str | None
 
+    @property
+    def is_document(self) -> bool:
+        """Whether the result is a document as it is stored, or null."""
+        return self.result == "document"
+
     def result_of(self, reply: Reply) -> Reply:
         """Return a reply of the action in canonical Extended JSON as the method's result."""
         if self.result is None:
@@ -68,7 +73,7 @@ def service_call(body: Mapping[str, Any]) -> ServiceCall:
     if type(name) is not str:
         raise InvalidParameterError("'name' must be the name of a function")
     if service is None:
-        raise FunctionNotFoundError(f"function not found: '{name[:100]}'")
+        raise FunctionNotFoundError(f"function not found: '{name[:100]}': only methods of a 'service' are served")
     if type(service) is not str:
         raise InvalidParameterError("'service' must be the name of a data source")
     if name not in METHODS:

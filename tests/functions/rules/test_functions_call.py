@@ -14,10 +14,15 @@ CHANGED = '{"matchedCount":{"$numberInt":"%d"},"modifiedCount":{"$numberInt":"%d
 
 
 async def called(
-    person: Person, name: str, collection: str = "public", headers: dict[str, str] | None = None, **members: Any
+    person: Person,
+    name: str,
+    collection: str = "public",
+    headers: dict[str, str] | None = None,
+    service: str | None = "mongodb-atlas",
+    **members: Any,
 ) -> Answer:
     argument = {"database": "shop", "collection": collection} | members
-    body = {"arguments": [argument], "name": name, "service": "mongodb-atlas"}
+    body = {"arguments": [argument], "name": name, "service": service}
     sent = {"Authorization": f"Bearer {person.access_token}", "Content-Type": "application/json;charset=utf-8"}
     return await person.host.request("POST", CALL, sent | (headers or {}), json.dumps(body).encode())
 
