@@ -214,3 +214,17 @@ async def test_a_user_is_not_told_of_keys_of_others(ann: Person, bob: Person) ->
     assert (await send(ann.host, "GET", KEYS, token=bob.refresh_token)).json == []
     fetched = await send(ann.host, "GET", path, token=ann.refresh_token)
     assert fetched.json == {"_id": made.json["_id"], "name": "sensor", "disabled": False}
+
+
+@pytest.mark.parametrize(
+    ("forwarded", "scheme"),
+    [("https", "https"), ("HTTPS", "https"), ("https,http", "https"), ("https, http", "https"), ("http, https", "http"),
+     ("", "http"), ("javascript", "http")],
+)  # fmt: skip
+async def test_an_sdk_stays_on_the_scheme_by_which_it_came(app_host: Host, forwarded: str, scheme: str) -> None:
+    headers = {"Accept": "application/json"} | ({"X-Forwarded-Proto": forwarded} if forwarded else {})
+
+    told = (await app_host.request("GET", f"{CLIENT}/location", headers)).json
+
+    assert told["hostname"].startswith(f"{scheme}://")
+    assert told["ws_hostname"] == told["hostname"].replace("http", "ws", 1)
