@@ -17,6 +17,20 @@ _SHOWN = 100  # characters of a name in an error's text
 _OF_OPERATIONS = frozenset({"collation", "hint"})  # options of each; others are the same for all
 
 
+def replacing(document: Document) -> list[Document]:
+    """Return the update that puts a document in the place of each one that is met, for which MongoDB has no command."""
+    return [{"$replaceWith": {"$mergeObjects": [{"_id": "$_id"}, {"$literal": document}]}}]
+
+
+def replaced_by(changes: Any) -> Document | None:
+    """Return the document that an update like that puts in the place of others; None for any other update."""
+    match changes:
+        case [{"$replaceWith": {"$mergeObjects": [_, {"$literal": dict(document)}]}}]:
+            is_plain = bool(document) and not any(name.startswith("$") for name in document)
+            return document if is_plain and changes == replacing(document) else None
+    return None
+
+
 class InsertOne(Request, frozen=True, kw_only=True):
     """The members of insertOne."""
 

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 from shared.access.protocol import Reply
 from shared.documents.ejson import Document
 from shared.errors import FunctionNotFoundError, InvalidParameterError
+from shared.writes import replacing
 
 _MEMBERS = {"query": "filter", "project": "projection", "key": "fieldName", "operations": "requests"}
 """What SDKs name otherwise than the actions; they may send either name."""
@@ -111,11 +112,11 @@ def _resolved(action: str, members: Document) -> str:
         return "findOneAndDelete"
     if members.pop("returnNewDocument", False):
         members["returnDocument"] = "After"
-    update = members.get("update")
+    update: Any = members.get("update")
     if action != "findOneAndReplace" and not _is_replacement(update):
         return action
     if action == "updateMany":
-        members["update"] = [{"$replaceWith": {"$mergeObjects": [{"_id": "$_id"}, {"$literal": update}]}}]
+        members["update"] = replacing(update)
         return action
     if update is not None:
         members["replacement"] = members.pop("update")
