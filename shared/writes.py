@@ -117,6 +117,11 @@ class UpdateOne(Update, frozen=True, kw_only=True):
 class UpdateMany(Update, frozen=True, kw_only=True):
     """The members of updateMany; `update` may be a pipeline."""
 
+    def interpreted(self) -> tuple[Placed, ...]:
+        """All but a document that takes the place of others, which is stored as it is."""
+        filters, array_filters, changes = super().interpreted()
+        return (filters, array_filters) if replaced_by(self.update) else (filters, array_filters, changes)
+
 
 class Replacement(Upsertable, frozen=True, kw_only=True):
     """A write of a whole document."""

@@ -94,8 +94,7 @@ def _members(given: Document) -> Document:
         known = _MEMBERS.get(name, name)
         if value is None and known not in _NEVER_NULL:
             continue
-        if known in members:
-            raise InvalidParameterError(f"'{name}' is another name of an argument that is given, too")
+        _refuse_twice(name, known, members)
         members[known] = value
     if "cursor" in members:
         raise InvalidParameterError("'cursor' is not an argument: the result is documents alone")
@@ -111,6 +110,7 @@ def _resolved(action: str, members: Document) -> str:
     if action == "findOneAndReplace" and _OF_DELETION.issuperset(members):
         return "findOneAndDelete"
     if members.pop("returnNewDocument", False):
+        _refuse_twice("returnNewDocument", "returnDocument", members)
         members["returnDocument"] = "After"
     update: Any = members.get("update")
     if action != "findOneAndReplace" and not _is_replacement(update):
@@ -119,8 +119,14 @@ def _resolved(action: str, members: Document) -> str:
         members["update"] = replacing(update)
         return action
     if update is not None:
+        _refuse_twice("update", "replacement", members)
         members["replacement"] = members.pop("update")
     return {"updateOne": "replaceOne", "findOneAndUpdate": "findOneAndReplace"}.get(action, action)
+
+
+def _refuse_twice(name: str, known: str, members: Document) -> None:
+    if known in members:
+        raise InvalidParameterError(f"'{name}' is another name of an argument that is given, too")
 
 
 def _is_replacement(update: Any) -> bool:

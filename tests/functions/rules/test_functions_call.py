@@ -163,9 +163,13 @@ async def test_what_a_bulk_write_did_is_told_beside_those_words(ann: Person, pub
         ("deleteMany", {"query": {"n": 1}, "filter": {}}),
         ("deleteMany", {"filter": {"n": 1}, "query": {}}),
         ("findOneAndUpdate", {"filter": {}, "update": {"$set": {"n": 9}}, "returnNewDocument": "true"}),
+        ("findOneAndReplace", {"filter": {}, "update": {"n": 8}, "replacement": {"n": 9}}),
+        ("updateOne", {"filter": {}, "update": {"n": 8}, "replacement": {"n": 9}}),
+        ("findOneAndReplace",
+         {"filter": {}, "update": {"n": 9}, "returnNewDocument": True, "returnDocument": "Before"}),
     ],
     ids=str,
-)
+)  # fmt: skip
 async def test_arguments_that_cannot_be_honoured_are_refused(
     ann: Person, public: Any, name: str, members: dict[str, Any]
 ) -> None:

@@ -96,7 +96,11 @@ async def test_a_token_that_is_of_no_use_lets_an_sdk_refresh(ann: Person, bob: P
 
 
 @pytest.mark.parametrize("name", ["updateOne", "updateMany", "findOneAndUpdate", "findOneAndReplace"])
-@pytest.mark.parametrize("document", [{"total": 9, "note": "$total"}, {"_id": 1, "total": 9}], ids=str)
+@pytest.mark.parametrize(
+    "document",
+    [{"total": 9, "note": "$total"}, {"_id": 1, "total": 9}, {"a": {"$where": 1, "b.c": [{"$out": 1}]}}],
+    ids=str,
+)
 async def test_a_document_of_which_nothing_is_hidden_is_replaced_whatever_the_method(
     ann: Person, bob: Person, database: Any, name: str, document: Any
 ) -> None:
