@@ -15,14 +15,13 @@ from shared.endpoint.client import ALL_METHODS, ALLOWED_HEADERS, CLIENT_ROUTE
 from shared.endpoint.http import NO_CONTEXT, Exchange, respond
 from shared.endpoint.request_view import RequestView
 from shared.endpoint.responses import response
-from shared.endpoint.service_calls import service_call
+from shared.endpoint.service_calls import refuse_unknown, service_call
 from shared.endpoint.terms import TERMS, refuse_condition, terms_of
 from shared.errors import (
     CommandFailedError,
     InvalidParameterError,
     InvalidSessionError,
     MethodNotAllowedError,
-    UnknownServiceError,
 )
 from shared.mongo.deadlines import driver_call
 
@@ -72,7 +71,7 @@ async def _answer(exchange: Exchange, actions: Mapping[str, Action]) -> func.Htt
         exchange.line.caller = caller.id
         body = await decoded_body(exchange, await exchange.body(service.settings.max_body_bytes))
         asked = service_call(await document_in(body, service))
-        _refuse_unknown(exchange, asked.body["dataSource"])
+        refuse_unknown(exchange.app, asked.body["dataSource"])
         action = actions[asked.action]
         exchange.line.operation = action.name
         deadline.refuse_late()
@@ -89,10 +88,3 @@ async def _answer(exchange: Exchange, actions: Mapping[str, Action]) -> func.Htt
     result = asked.result_of(reply)
     kind = _DOCUMENT if asked.is_document and b'"error' in result.parts[0] else _RESULT
     return await response(exchange, result, kind, HTTPStatus.OK, reads=False)
-
-
-def _refuse_unknown(exchange: Exchange, service: str) -> None:
-    """Raise UnknownServiceError for what the app has not: a name by mistake would reach the only data source."""
-    app = exchange.app
-    if app is not None and app.data_source(service, is_only=False) is None:
-        raise UnknownServiceError(f"service not found: '{service[:100]}'")

@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from shared.access.protocol import Reply
+from shared.app.model import App
 from shared.documents.ejson import Document
-from shared.errors import FunctionNotFoundError, InvalidParameterError
+from shared.errors import FunctionNotFoundError, InvalidParameterError, UnknownServiceError
 from shared.writes import replacing
 
 _MEMBERS = {"query": "filter", "project": "projection", "key": "fieldName", "operations": "requests"}
@@ -60,6 +61,12 @@ class ServiceCall(NamedTuple):
         if self.result == "count":  # which SDKs take for an int64
             parts = [part.replace(b'"$numberInt"', b'"$numberLong"') for part in parts]
         return reply._replace(parts=parts)
+
+
+def refuse_unknown(app: App | None, service: str) -> None:
+    """Raise UnknownServiceError for what the app has not: a name by mistake would reach the only data source."""
+    if app is not None and app.data_source(service, is_only=False) is None:
+        raise UnknownServiceError(f"service not found: '{service[:100]}'")
 
 
 def service_call(body: Mapping[str, Any]) -> ServiceCall:

@@ -133,6 +133,19 @@ async def test_a_replacement_of_what_is_hidden_is_refused_whatever_the_method(
     assert await database.orders.find().to_list() == [{"_id": 1, "owner": ann.id, "total": 1} | hidden]
 
 
+@pytest.mark.parametrize("name", ["findOneAndReplace", "findOneAndDelete"])
+async def test_a_replacement_by_nothing_needs_the_right_to_delete(ann: Person, database: Any, name: str) -> None:
+    stored = {"_id": 1, "owner": ann.id}
+    await database.orders.insert_one(stored)
+
+    answer = await called(ann, name, "orders", filter={"_id": 1}, projection={"_id": 1}, sort={"_id": 1})
+
+    assert (answer.status, errors_only(answer)) == (
+        400, {"error": "delete not permitted", "error_code": "NoMatchingRoleFound"}
+    )  # fmt: skip
+    assert await database.orders.find().to_list() == [stored]
+
+
 async def test_many_are_replaced_or_none(ann: Person, database: Any) -> None:
     own = [{"_id": n, "owner": ann.id, "n": n} for n in range(3)]
     await database.orders.insert_many([*own, {"_id": 3, "owner": ann.id, "secret": 1}])
