@@ -90,10 +90,12 @@ def _event(block: bytes) -> Any:
     return members
 
 
-def request_text(collection: str = "public", name: str = "watch", **members: Any) -> str:
+def request_text(
+    collection: str = "public", name: str = "watch", service: str = "mongodb-atlas", **members: Any
+) -> str:
     """Return what the SDKs send as `baas_request`."""
     argument = {"database": "shop", "collection": collection} | members
-    body = {"name": name, "arguments": [argument], "service": "mongodb-atlas"}
+    body = {"name": name, "arguments": [argument], "service": service}
     return b64encode(json.dumps(body).encode()).decode()
 
 

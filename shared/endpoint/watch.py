@@ -18,7 +18,7 @@ from shared.endpoint.addresses import client_address
 from shared.endpoint.bodies import document_in
 from shared.endpoint.event_streams import EventStream, Standing
 from shared.endpoint.request_view import RequestView
-from shared.endpoint.service_calls import WATCH, watch_call
+from shared.endpoint.service_calls import WATCH, refuse_unknown, watch_call
 from shared.endpoint.streams import StreamedResponse
 from shared.errors import (
     BodyTooLargeError,
@@ -139,7 +139,9 @@ class Watching:
 
     async def argument(self) -> Document:
         """Return the argument of the method, with the data source."""
-        return watch_call(await document_in(self.body, self._exchange.service))
+        argument = watch_call(await document_in(self.body, self._exchange.service))
+        refuse_unknown(self._exchange.app, argument["dataSource"])
+        return argument
 
     async def response(self, asked: WatchRequest, open_: Callable[..., "ChangeView"]) -> StreamedResponse:
         """Return the response that goes on; what is written from now on is told, as far as what is opened tells it."""

@@ -486,6 +486,7 @@ def encoded(body: bytes) -> str:
         refused(
             encoded(b'{"name":"watch","service":"x"}'), 400, "InvalidParameter", "'arguments' must hold one object"
         ),
+        refused(query_of(service="mongodb"), 404, "ServiceNotFound", "service not found: 'mongodb'"),
         refused(query_of(name="find"), 400, "InvalidParameter", "'find' is not called by GET"),
         refused(query_of(ids=[1], filter={"a": 1}), 400, "InvalidParameter", "give 'filter' or 'ids', not both"),
         refused(query_of(ids={"a": 1}), 400, "InvalidJSONFieldType", "'ids'"),
