@@ -327,3 +327,16 @@ async def test_the_rules_of_the_app_hold_in_both_hosts(ann_of_orders: Person, da
 
     assert [(each["operationType"], each["documentKey"]["_id"]) for each in events] == [("insert", 1), ("delete", 1)]
     assert events[0]["fullDocument"] == {"_id": 1, "owner": ann.id, "total": 1}
+
+
+async def test_a_token_that_was_given_to_nobody_or_to_another_is_refused(
+    ann: Person, worker: Worker, known: Known, notes: Any
+) -> None:
+    bob = await known(worker, "bob@shop.example")
+    async with await notes.watch() as stream:
+        raw = stream.resume_token
+    given = await begun(bob)
+
+    for token in (raw, raw["_data"], given, {"_data": given}, given[:-4] + "AAAA", {}):
+        answer = await ann("changes", **NOTES, resumeAfter=token)
+        assert (answer.status, errors_only(answer)["error_code"]) == (400, "InvalidParameter"), token
