@@ -6,7 +6,7 @@ been somebody else's.
 """
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 from shared.documents.elements import ARRAY, DOCUMENT, Element, array_of, decoded, document_of, elements, named
@@ -150,37 +150,34 @@ class _Telling:
     def description(self) -> bytes:
         """Return which visible fields an update changed, with their values of now, and which it removed."""
         updated = document_of(b"".join(named(each.kind, name) + each.value for name, each in self._updated.items()))
-        removed = array_of((_STRING, _stringed(name)) for name in dict.fromkeys(self._removed))
+        removed = array_of((_STRING, _stringed(name)) for name in self._removed)
         members = {"updatedFields": _of(updated), "removedFields": Element(ARRAY, removed)}
         members["truncatedArrays"] = Element(ARRAY, array_of(()))
         return _document(members)
 
     def _describe(self) -> None:
-        """Find what to tell of the names of what changed: where it is known what was visible before, what differs.
+        """Find what to tell of an update: what differs of what is visible, or what is visible at what has changed."""
+        if self._knows_before:
+            before = {} if self._seen.before is None else elements(self._seen.before)
+            for name, found in _difference(before, self._places.top):
+                if found is not None:
+                    self._updated[name] = found
+                else:
+                    self._removed.append(name)
+        else:
+            self._name()
 
-        Of a document that was hidden before, that is all that is visible now, whatever changed in it.
-        """
-        if self._seen.before is None and self._knows_before:
-            self._updated = {name: each for name, each in self._places.top.items() if name != "_id"}
-            return
-        before = None if self._seen.before is None else _Places(self._seen.before)
+    def _name(self) -> None:
         reads: Callable[[Path], bool] | None = None
         for name, parts in _changed(self._event):
             place = self._named(parts)
             found = self._places.at(place)
-            told = name if place == parts else ".".join(place)
-            if before is not None:
-                was = before.at(place)
-                if found is not None and found != was:
-                    self._updated[told] = found
-                elif found is None and was is not None:
-                    self._removed.append(told)
-            elif found is not None and (place == parts or self._rights.hidden([parts]) is None):
-                self._updated[told] = found
+            if found is not None and (place == parts or self._rights.hidden([parts]) is None):
+                self._updated[name if place == parts else ".".join(place)] = found
             elif found is None and place == parts:
                 reads = reads or self._rights.reader(decoded(self._event.document("fullDocument") or document_of(b"")))
                 if reads(parts) and self._is_left(parts):
-                    self._removed.append(told)
+                    self._removed.append(name)
 
     def _is_left(self, parts: Path) -> bool:
         projection = self._rights.projection
@@ -213,6 +210,26 @@ class _Places:
                 holds = inner is not None and inner.kind in (DOCUMENT, ARRAY)
                 self._members[parts[:length]] = inner.members if inner is not None and holds else {}
         return self._members[parts[:-1]].get(parts[-1])
+
+
+def _difference(
+    before: Mapping[str, Element], now: Mapping[str, Element], prefix: str = ""
+) -> Iterator[tuple[str, Element | None]]:
+    """Give the members of a document that are others now, and with None those that are gone, by their paths."""
+    for name, found in now.items():
+        was = before.get(name)
+        if was == found or f"{prefix}{name}" == "_id":
+            continue
+        if was is not None and was.kind == found.kind == DOCUMENT and _are_plain((*was.members, *found.members)):
+            yield from _difference(was.members, found.members, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", found
+    yield from ((f"{prefix}{name}", None) for name in before if name not in now)
+
+
+def _are_plain(names: Iterable[str]) -> bool:
+    """Tell whether a path can name all of these members."""
+    return all(name and "." not in name and name[0] != "$" and not is_index(name) for name in names)
 
 
 def _changed(event: Event) -> Iterator[tuple[str, Path]]:

@@ -16,6 +16,7 @@ from tests.work import is_linear
 FIELDS = {"_id": {"read": True}, "n": {"read": True}, "x": {"fields": {"y": {"read": True}}}}
 SOME = rights(role(apply_when={"owner": "%%user.id"}, fields=FIELDS))
 OTHERS = rights(role(fields={"a": {}}, additional_fields={"read": True}))
+OPEN = rights(role(read=True))
 PLAIN = Asked()
 MINE = {"_id": 1, "owner": "u1", "n": 1, "secret": 2, "x": {"y": 1, "z": 2}}
 TIME = Timestamp(7, 9)
@@ -116,6 +117,26 @@ def test_where_it_is_known_what_was_before_what_differs_is_told() -> None:
     assert told(updated(MINE, changed, MINE | {"secret": 0, "x": {"y": 1, "z": 0}})) is None
     assert names(told(updated(MINE, changed, MINE | {"owner": "u2"}))) == ({"n": 1, "x": {"y": 1}}, [])
     assert names(told(updated(MINE, changed))) == ({"n": 1, "x": {"y": 1}}, [])
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "expected"),
+    [
+        pytest.param({"a": {"b": 1, "c": 1}}, {"a": {"b": 2}}, ({"a.b": 2}, ["a.c"]), id="inside"),
+        pytest.param({"a": {"b": {"c": 1}}}, {"a": {"b": {"c": 2}}}, ({"a.b.c": 2}, []), id="deep inside"),
+        pytest.param({"a": {"b.c": 1}}, {"a": {"b.c": 2}}, ({"a": {"b.c": 2}}, []), id="a name with a dot"),
+        pytest.param({"a": {"0": 1}}, {"a": {"0": 2}}, ({"a": {"0": 2}}, []), id="a number as name"),
+        pytest.param({"a": {"$b": 1}}, {"a": {"$b": 2}}, ({"a": {"$b": 2}}, []), id="a name like an operator"),
+        pytest.param({"a": {"": 1}}, {"a": {}}, ({"a": {}}, []), id="no name"),
+        pytest.param({"a": [1, 2]}, {"a": [1, 3]}, ({"a": [1, 3]}, []), id="an array"),
+        pytest.param({"a": 1}, {"a": 1.0, "b": 2}, ({"a": 1.0, "b": 2}, []), id="another type, and a new field"),
+        pytest.param({"a": 1, "b": 2}, {"b": 2}, ({}, ["a"]), id="a field that is gone"),
+    ],
+)
+def test_what_differs_is_told_by_its_path(before: Any, now: Any, expected: Any) -> None:
+    made = told(updated({"_id": 1, **now}, {"updatedFields": {"other": 1}}, {"_id": 1, **before}), OPEN)
+
+    assert names(made) == expected
 
 
 def test_a_stream_tells_the_end_of_what_it_has_shown() -> None:
