@@ -489,6 +489,7 @@ def encoded(body: bytes) -> str:
         refused(query_of(service="mongodb"), 404, "ServiceNotFound", "service not found: 'mongodb'"),
         refused(query_of(name="find"), 400, "InvalidParameter", "'find' is not called by GET"),
         refused(query_of(ids=[1], filter={"a": 1}), 400, "InvalidParameter", "give 'filter' or 'ids', not both"),
+        refused(query_of(ids=[1] * 1_001), 400, "InvalidParameter", "'ids' must be at most 1000"),
         refused(query_of(ids={"a": 1}), 400, "InvalidJSONFieldType", "'ids'"),
         refused(query_of(pipeline=[]), 400, "InvalidParameter", "'pipeline' is not a member"),
         refused(query_of(filter={"$where": "1"}), 400, "InvalidParameter", "$where"),
