@@ -22,7 +22,7 @@ PLANTED = "planted-secret"
 
 _SHORTEST = 10  # what is shorter stands in a log by chance
 _CREDENTIALS = {"apikey", "api-key", "authorization", "jwttokenstring", "password"}
-_MEMBERS = {"access_token", "key", "password", "refresh_token", "token"}
+_MEMBERS = {"access_token", "accessToken", "id_token", "key", "password", "refresh_token", "token"}
 _CLIENT_API = "/api/client/"
 _SECRET_SETTINGS = re.compile(r"MONGO_DB_PASSWORD|SESSION_SECRET|APP_SECRET_.+|APPLICATIONINSIGHTS_CONNECTION_STRING")
 _OTHERS = ("httpx", "httpcore", "hypothesis")  # the tests' own tools

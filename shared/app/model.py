@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
-from shared.settings import folded
+from shared.settings import OAUTH2, folded
 
 if TYPE_CHECKING:  # who only asks for a provider loads no rules
     from shared.app.files import FileFinding
@@ -17,6 +17,8 @@ if TYPE_CHECKING:  # who only asks for a provider loads no rules
 type Validation = Literal["NO_VALIDATION", "SECRET_AS_QUERY_PARAM", "VERIFY_PAYLOAD"]
 type Algorithm = Literal["HS256", "RS256", "ES256"]
 type Namespace = tuple[str, str]
+
+GOOGLE, APPLE, FACEBOOK = OAUTH2
 
 
 class EmailPassword(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,6 +54,14 @@ class CustomToken(msgspec.Struct, frozen=True, kw_only=True):
         return f"CustomToken(algorithm={self.algorithm!r})"
 
 
+class OpenID(msgspec.Struct, frozen=True, kw_only=True):
+    """A provider `oauth2-…`: for which clients its id tokens are issued, and of which domains users have to be."""
+
+    client_ids: frozenset[str]
+    domains: frozenset[str] = frozenset()
+    metadata_fields: tuple[MetadataField, ...] = ()
+
+
 class Providers(msgspec.Struct, frozen=True, kw_only=True):
     """The authentication providers; one that is None or false is disabled."""
 
@@ -59,6 +69,7 @@ class Providers(msgspec.Struct, frozen=True, kw_only=True):
     api_key: bool = False
     email_password: EmailPassword | None = None
     custom_token: CustomToken | None = None
+    openid: Mapping[str, OpenID] = {}
 
 
 class CustomUserData(msgspec.Struct, frozen=True, kw_only=True):
