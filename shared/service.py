@@ -17,6 +17,7 @@ from shared.auth.key_sets import KeySets
 from shared.auth.keys import Keys
 from shared.auth.limits import LoginLimits
 from shared.auth.logins import Logins, Verifiers
+from shared.auth.mail import Mail
 from shared.auth.passwords import Passwords
 from shared.auth.seals import Seals
 from shared.auth.sessions import Sessions
@@ -72,6 +73,7 @@ class Service:
         self.keys = Keys(self.control, self.entries, settings)
         self.custom_data = CustomData(self.clients, self.exported)
         self.confirmations = Confirmations(self.control)
+        self.mail = Mail(settings, self.exported)
         self.sessions = Sessions(self.control, settings, self.tokens, self.users, self.keys, self.custom_data)
         key_sets = KeySets()
         custom_jwt, id_tokens = CustomJWT(settings, key_sets), IdTokens(settings, key_sets)
@@ -134,6 +136,7 @@ class Process:
                 data_sources=sorted(settings.data_sources),
             )
             service.app  # noqa: B018  raises if it cannot be used
+            service.mail.check()
         except (SettingsError, AppError) as error:
             event(logging.ERROR, "not configured", version=VERSION, reason=str(error))
 

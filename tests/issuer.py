@@ -35,7 +35,7 @@ class Issuer:
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self._server.server_port}/keys"
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()  # seconds until it ends
 
     def publish(self, key: rsa.RSAPrivateKey, kid: str) -> None:
         published = json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(key.public_key()))

@@ -26,7 +26,9 @@ class EmailPassword(msgspec.Struct, frozen=True, kw_only=True):
 
     auto_confirm: bool = False
     confirmation_url: str = ""
+    confirmation_subject: str = ""
     reset_url: str = ""
+    reset_subject: str = ""
     run_confirmation_function: bool = False
     run_reset_function: bool = False
 

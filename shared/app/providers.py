@@ -66,7 +66,9 @@ def _email_password(source: Mapping[str, Any], report: Report) -> EmailPassword:
     made = EmailPassword(
         auto_confirm=typed(config, "autoConfirm", bool, at, False),
         confirmation_url=typed(config, "emailConfirmationUrl", str, at, ""),
+        confirmation_subject=typed(config, "confirmEmailSubject", str, at, ""),
         reset_url=typed(config, "resetPasswordUrl", str, at, ""),
+        reset_subject=typed(config, "resetPasswordSubject", str, at, ""),
         run_confirmation_function=typed(config, "runConfirmationFunction", bool, at, False),
         run_reset_function=typed(config, "runResetFunction", bool, at, False),
     )

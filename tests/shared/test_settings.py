@@ -40,6 +40,7 @@ def test_the_defaults_are_those_of_the_table() -> None:
         "identity_endpoint": "", "azure_federated_token_file": "",
         "listen_host": ANYWHERE, "listen_port": 7071, "dozen_database": "dozen", "app_id": "", "return_type": None,
         "app_config_dir": "", "session_secret": "", "redis_url": "", "mail_webhook_url": "", "trusted_proxies": 0,
+        "mail_smtp_url": "", "mail_from": "", "mail_templates_dir": "", "mails_per_address": 20,
         "cached_collections": "", "native": "auto", "oauth2_jwks_urls": "",
         "anonymous_logins": 1_000, "jwt_leeway_seconds": 5,
         "login_attempts": 10, "login_window_seconds": 300, "guard_allowed_stages": "",
