@@ -10,7 +10,7 @@ from shared.auth.accounts import SERVER, User
 from shared.auth.logins import API_KEY, CUSTOM_TOKEN, not_found
 from shared.auth.users import ANONYMOUS, EMAIL_PASSWORD
 from shared.endpoint.client import ALL_METHODS, CLIENT_ROUTE, Answer, ClientCall, client_function
-from shared.errors import BadRequestError
+from shared.errors import BadRequestError, LoginRefusedError
 from shared.settings import OAUTH2
 
 bp = func.Blueprint()
@@ -62,6 +62,15 @@ async def _link(call: ClientCall, provider: str) -> Answer:
     user = await call.user_of_access()
     if user.type == SERVER:
         raise BadRequestError("an API key that is a user by itself cannot be linked with another identity")
+    try:
+        await _add_identity(call, user, provider)
+    except LoginRefusedError as error:  # an SDK takes "unauthorized" alone for its token's end: it would ask for ever
+        raise error.at("cannot link") from None
+    tokens = await call.service.sessions.linked(call.token, provider)
+    return HTTPStatus.OK, msgspec.structs.asdict(tokens)
+
+
+async def _add_identity(call: ClientCall, user: User, provider: str) -> None:
     if provider == EMAIL_PASSWORD:
         await _link_address(call, user)
     elif provider == CUSTOM_TOKEN:
@@ -72,8 +81,6 @@ async def _link(call: ClientCall, provider: str) -> Answer:
         raise BadRequestError(_UNLINKABLE[provider])
     else:
         raise not_found(provider)
-    tokens = await call.service.sessions.linked(call.token, provider)
-    return HTTPStatus.OK, msgspec.structs.asdict(tokens)
 
 
 async def _link_subject(call: ClientCall, user: User, provider: str, token: str, nonce: str = "") -> None:

@@ -23,13 +23,14 @@ USER, PASSWORD = "shop@mail.example", "planted-secret of the mail server / %"
 
 
 class Taken(NamedTuple):
-    """A letter as it arrived: who it is from and to on its envelope, its bytes, and how it came."""
+    """A letter as it arrived: from and to whom by its envelope, its bytes, how it came and with which greeting."""
 
     sender: str
     recipients: list[str]
     options: list[str]
     content: bytes
     over_tls: bool
+    greeting: str
 
     @property
     def message(self) -> EmailMessage:
@@ -103,7 +104,8 @@ class PostOffice:
         assert isinstance(envelope.content, bytes)
         over_tls = session.ssl is not None or self._at_once
         sender = str(envelope.mail_from)
-        self.letters.append(Taken(sender, envelope.rcpt_tos, envelope.mail_options, envelope.content, over_tls))
+        taken = sender, envelope.rcpt_tos, envelope.mail_options, envelope.content, over_tls, str(session.host_name)
+        self.letters.append(Taken(*taken))
         return "250 OK"
 
 

@@ -100,8 +100,7 @@ def encoded(letter: Letter, server: MailServer) -> bytes:
     from email.utils import formatdate, make_msgid  # noqa: PLC0415
 
     local, _, domain = letter.address.rpartition("@")
-    policy = SMTP.clone(max_line_length=998, utf8=not letter.address.isascii())  # an address is never folded
-    message = EmailMessage(policy)
+    message = EmailMessage(SMTP.clone(utf8=not letter.address.isascii()))
     message["From"] = Address(server.sender.name, addr_spec=server.sender.address)
     message["To"] = Address(username=local, domain=domain)
     message["Subject"] = letter.subject
@@ -111,4 +110,4 @@ def encoded(letter: Letter, server: MailServer) -> bytes:
     message.set_content(letter.text, cte="quoted-printable")
     if letter.html is not None:
         message.add_alternative(letter.html, subtype="html", cte="quoted-printable")
-    return message.as_bytes()
+    return message.as_bytes(policy=message.policy.clone(max_line_length=998))  # no header is folded, so no address

@@ -143,6 +143,8 @@ async def test_an_address_is_confirmed_and_a_password_reset_by_mail(app_host: Ho
 
     assert (made.status, old.status, confirmed.status, done.status) == (201, 400, 200, 200)
     assert (logged_in.status, language) == (200, "de")
+    assert {each.headers["content-type"] for each in (made, confirmed, done)} == {"application/json"}
+    assert {each.body for each in (made, confirmed, done)} == {b"{}"}
     assert [(each.sender, each.recipients) for each in letters] == [("noreply@shop.example", [ADDRESS])] * 3
 
 
@@ -153,8 +155,9 @@ async def test_the_bytes_of_a_letter(configure: Any, office: PostOffice, worker:
     (letter,) = office.letters
     message, html = letter.message, letter.part("html")
 
+    assert letter.greeting == "shop.example"
     assert letter.content.isascii()
-    assert max(map(len, letter.content.split(b"\r\n"))) <= 998
+    assert max(map(len, letter.content.partition(b"\r\n\r\n")[2].split(b"\r\n"))) <= 78
     assert b"\n" not in letter.content.replace(b"\r\n", b"")
     assert message["From"] == "Läden <noreply@shop.example>"
     assert message["To"] == "o'hara+b&{x}@shop.example"
