@@ -71,6 +71,7 @@ class PostOffice:
     async def __aexit__(self, *_: object) -> None:
         self.opened.set()
         self._server.close()
+        self._server.close_clients()
 
     def _visited(self) -> SMTP:
         self.visits += 1
