@@ -15,14 +15,20 @@ from shared.endpoint.client import ALL_METHODS, ALLOWED_HEADERS, CLIENT_ROUTE
 from shared.endpoint.http import NO_CONTEXT, Exchange, respond
 from shared.endpoint.request_view import RequestView
 from shared.endpoint.responses import response
-from shared.endpoint.service_calls import service_call
+from shared.endpoint.service_calls import refuse_unknown, service_call
 from shared.endpoint.terms import TERMS, refuse_condition, terms_of
-from shared.errors import CommandFailedError, InvalidParameterError, InvalidSessionError, MethodNotAllowedError
+from shared.errors import (
+    CommandFailedError,
+    InvalidParameterError,
+    InvalidSessionError,
+    MethodNotAllowedError,
+)
 from shared.mongo.deadlines import driver_call
 
 _NAME = "functionsCall"
-_RESULT = Media("JSON")  # the type that SDKs parse
-_VALUES = Media("EJSON")  # and what they expect in it
+_RESULT = "application/json"  # the type that SDKs parse
+_DOCUMENT = "application/json; charset=utf-8"  # else one SDK takes a document with a member `error` for an error
+_VALUES = Media("EJSON")  # what they expect in it
 
 
 def blueprint(groups: Iterable[Actions]) -> func.Blueprint:
@@ -65,6 +71,7 @@ async def _answer(exchange: Exchange, actions: Mapping[str, Action]) -> func.Htt
         exchange.line.caller = caller.id
         body = await decoded_body(exchange, await exchange.body(service.settings.max_body_bytes))
         asked = service_call(await document_in(body, service))
+        refuse_unknown(exchange.app, asked.body["dataSource"])
         action = actions[asked.action]
         exchange.line.operation = action.name
         deadline.refuse_late()
@@ -78,4 +85,6 @@ async def _answer(exchange: Exchange, actions: Mapping[str, Action]) -> func.Htt
         call.is_of_data_api = False
         reply = await action.handle(call)
     exchange.line.documents = reply.documents
-    return await response(exchange, asked.result_of(reply), _RESULT, HTTPStatus.OK, reads=False)
+    result = asked.result_of(reply)
+    kind = _DOCUMENT if asked.is_document and b'"error' in result.parts[0] else _RESULT
+    return await response(exchange, result, kind, HTTPStatus.OK, reads=False)

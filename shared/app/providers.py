@@ -25,7 +25,7 @@ def read_providers(files: Files, secrets: Mapping[str, str]) -> Providers:
     enabled: dict[str, tuple[dict[str, Any], Report]] = {}
     for source, report in _sources(files):
         kind = typed(source, "type", str, report, "")
-        if typed(source, "disabled", bool, report, False):
+        if typed(source, "disabled", bool, report, False) or report.at("disabled").is_wrong:
             continue
         if kind in _UNSUPPORTED:
             sentence, how = _UNSUPPORTED[kind]
