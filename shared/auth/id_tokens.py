@@ -29,7 +29,7 @@ _ISSUERS: Mapping[str, _Issuer] = {
     APPLE: _Issuer(frozenset({"https://appleid.apple.com"}), "https://appleid.apple.com/auth/keys"),
     FACEBOOK: _Issuer(
         frozenset({"https://www.facebook.com", "https://limited.facebook.com", "https://facebook.com"}),
-        "https://www.facebook.com/.well-known/oauth/openid/jwks/",
+        "https://limited.facebook.com/.well-known/oauth/openid/jwks/",
     ),
 }
 
