@@ -13,9 +13,12 @@ from shared.auth.confirmations import Confirmations
 from shared.auth.credentials import Credentials, Holders
 from shared.auth.custom_data import CustomData
 from shared.auth.custom_jwt import CustomJWT
+from shared.auth.id_tokens import IdTokens
+from shared.auth.key_sets import KeySets
 from shared.auth.keys import Keys
 from shared.auth.limits import LoginLimits
 from shared.auth.logins import Logins, Verifiers
+from shared.auth.mail import Mail
 from shared.auth.passwords import Passwords
 from shared.auth.seals import Seals
 from shared.auth.sessions import Sessions
@@ -76,8 +79,11 @@ class Service:
         self.keys = Keys(self.control, self.entries, settings)
         self.custom_data = CustomData(self.clients, self.exported)
         self.confirmations = Confirmations(self.control)
+        self.mail = Mail(settings, self.exported)
         self.sessions = Sessions(self.control, settings, self.tokens, self.users, self.keys, self.custom_data)
-        verifiers = Verifiers(self.passwords, CustomJWT(settings), self.limits)
+        key_sets = KeySets()
+        custom_jwt, id_tokens = CustomJWT(settings, key_sets), IdTokens(settings, key_sets)
+        verifiers = Verifiers(self.passwords, custom_jwt, id_tokens, self.limits)
         self.logins = Logins(self.exported, self.users, self.keys, verifiers)
         holders = Holders(self.keys, self.users, self.sessions, self.logins, self.custom_data)
         self.credentials = Credentials(settings, self.exported, holders, self.entries)
@@ -137,6 +143,7 @@ class Process:
                 data_sources=sorted(settings.data_sources),
             )
             service.app  # noqa: B018  raises if it cannot be used
+            service.mail.check()
         except (SettingsError, AppError) as error:
             event(logging.ERROR, "not configured", version=VERSION, reason=str(error))
 
