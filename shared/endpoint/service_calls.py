@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from shared.access.protocol import Reply
 from shared.documents.ejson import Document
-from shared.errors import FunctionNotFoundError, InvalidParameterError
+from shared.errors import InvalidParameterError
 
 _MEMBERS = {"query": "filter", "project": "projection", "key": "fieldName", "operations": "requests"}
 """What SDKs name otherwise than the actions; they may send either name."""
@@ -60,15 +60,12 @@ def service_call(body: Mapping[str, Any]) -> ServiceCall:
     """Return what the body of a functions/call asks for: `{"service", "name", "arguments": [{…}]}`.
 
     An update without operators replaces. A findOneAndReplace in which nothing speaks of a replacement deletes: one SDK
-    sends its findOneAndDelete so. Raise FunctionNotFoundError for a function of the app, InvalidParameterError for a
-    method or an argument that the service has not.
+    sends its findOneAndDelete so. Raise InvalidParameterError for a method or an argument that the service has not.
     """
     name, service = body.get("name"), body.get("service")
     arguments: Any = body.get("arguments")
     if type(name) is not str:
         raise InvalidParameterError("'name' must be the name of a function")
-    if service is None:
-        raise FunctionNotFoundError(f"function not found: '{name[:100]}'")
     if type(service) is not str:
         raise InvalidParameterError("'service' must be the name of a data source")
     if name not in METHODS:
