@@ -151,6 +151,14 @@ class SchemaFailedError(DataAPIError):
     status, code = HTTPStatus.BAD_REQUEST, "SchemaValidationFailedWrite"
 
 
+class FunctionFailedError(DataAPIError):
+    """A function of the app threw an error, or took more than it may; the text is what programs are told."""
+
+    status, code = HTTPStatus.BAD_REQUEST, "FunctionExecutionError"
+    thrown_at: str = ""
+    """Where in its source, which is logged and hidden from the caller."""
+
+
 class BadRequestError(DataAPIError):
     """A registration, confirmation or password reset with values that cannot be used."""
 
@@ -207,6 +215,12 @@ class NotCallableError(DataAPIError):
     status, code = HTTPStatus.FORBIDDEN, "FunctionNotCallable"
 
 
+class FunctionRefusedError(DataAPIError):
+    """`can_evaluate` of a function is not true for the caller."""
+
+    status, code = HTTPStatus.FORBIDDEN, "FunctionExecutionError"
+
+
 class OriginRefusedError(DataAPIError):
     """The page's Origin is not in the list of those that may call."""
 
@@ -223,20 +237,6 @@ class EndpointNotFoundError(DataAPIError):
     """Nothing is served at this path."""
 
     status, code = HTTPStatus.NOT_FOUND, "EndpointNotFound"
-
-
-class FunctionFailedError(DataAPIError):
-    """A function of the app threw an error, or took more than it may; the text is what programs are told."""
-
-    status, code = HTTPStatus.BAD_REQUEST, "FunctionExecutionError"
-    thrown_at: str = ""
-    """Where in its source, which is logged and hidden from the caller."""
-
-
-class FunctionRefusedError(DataAPIError):
-    """`can_evaluate` of a function is not true for the caller."""
-
-    status, code = HTTPStatus.FORBIDDEN, "FunctionExecutionError"
 
 
 class FunctionNotFoundError(DataAPIError):

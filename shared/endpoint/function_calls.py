@@ -21,6 +21,7 @@ from shared.endpoint.function_transactions import FunctionTransaction, told
 from shared.endpoint.request_view import RequestView
 from shared.endpoint.service_calls import service_call
 from shared.errors import (
+    DataAPIError,
     FunctionFailedError,
     FunctionNotFoundError,
     FunctionRefusedError,
@@ -136,7 +137,7 @@ class FunctionCall:
             self._transactions[session].note(body["service"], asked.body, writes=not action.reads)
         try:
             reply = await action.handle(self._calls(caller, action.name, asked.body, len(text)))
-        except (PyMongoError, BSONError) as error:
+        except (DataAPIError, PyMongoError, BSONError) as error:
             raise told(error) from error
         self._documents += reply.documents or 0
         return asked.result_of(reply).body.decode()

@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import TYPE_CHECKING, Any
 
-from bson.errors import BSONError
 from pymongo.errors import PyMongoError
 
 from shared.access.cached import invalidating
@@ -33,11 +32,14 @@ class _AbortedError(Exception):
     """Ends a transaction that its function gave up."""
 
 
-def told(error: PyMongoError | BSONError) -> Exception:
-    """Return what a function is told of the driver's error."""
+def told(error: Exception) -> Exception:
+    """Return what a function is told of an error, of the driver or of ours for it."""
     refusal = translated(error)
-    if isinstance(error, PyMongoError) and error.has_error_label(_TRANSIENT):
-        return TransientError(str(refusal))
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, PyMongoError) and cause.has_error_label(_TRANSIENT):
+            return TransientError(str(refusal))
+        cause = cause.__cause__
     return refusal
 
 
@@ -111,10 +113,8 @@ class FunctionTransaction:
         error = self._task.exception()
         if isinstance(error, _AbortedError):
             raise CommandFailedError("the transaction was aborted")
-        if isinstance(error, PyMongoError | BSONError):
+        if isinstance(error, Exception):
             raise told(error) from error
-        if error is not None:
-            raise error
 
     async def _work(self) -> None:
         service = self._service

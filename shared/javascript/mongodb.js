@@ -121,7 +121,13 @@ const collectionOf = (frame, service, database, collection) => {
   };
 };
 
-const MOST_ATTEMPTS = 5;
+const MOST_ATTEMPTS = 20;
+const PAUSE = 5; // milliseconds, longer with each attempt
+
+const paused = (wait) =>
+  new ThePromise((resolve) => {
+    waiting[send("timer", 0, `${wait}`)] = { __proto__: null, resolve };
+  });
 
 const sessionFor = (frame, service) => {
   const state = { __proto__: null, id: 0, isOpen: false };
@@ -164,6 +170,7 @@ const sessionFor = (frame, service) => {
         } catch (error) {
           if (attempt === MOST_ATTEMPTS || !isObject(error) || error.isTransient !== true) throw error;
         }
+        await paused(PAUSE * attempt);
       }
     },
   };
