@@ -21,11 +21,13 @@ from shared.endpoint.function_transactions import FunctionTransaction, told
 from shared.endpoint.request_view import RequestView
 from shared.endpoint.service_calls import service_call
 from shared.errors import (
+    BodyTooLargeError,
     DataAPIError,
     FunctionFailedError,
     FunctionNotFoundError,
     FunctionRefusedError,
     InvalidParameterError,
+    ReadTooLargeError,
 )
 from shared.javascript.messages import Line
 from shared.javascript.run import Run, Started
@@ -129,17 +131,23 @@ class FunctionCall:
 
     async def _called(self, text: str, chain: tuple[str, ...], session: int) -> str:
         """Do a method of a collection as the action that it is, with the rights of the function that asks."""
-        body = await document_in(text.encode(), self._service)
+        settings = self._service.settings
+        given = text.encode()
+        if len(given) > settings.max_body_bytes:
+            raise BodyTooLargeError(f"the arguments are too large: MAX_BODY_BYTES allows {settings.max_body_bytes}")
+        body = await document_in(given, self._service)
         asked = service_call(body)
         action = self._actions[asked.action]
         caller = await self._acting(chain)
         if session:
             self._transactions[session].note(body["service"], asked.body, writes=not action.reads)
         try:
-            reply = await action.handle(self._calls(caller, action.name, asked.body, len(text)))
+            reply = await action.handle(self._calls(caller, action.name, asked.body, len(given)))
         except (DataAPIError, PyMongoError, BSONError) as error:
             raise told(error) from error
         self._documents += reply.documents or 0
+        if reply.size > settings.function_memory_bytes:
+            raise ReadTooLargeError(f"the result exceeds FUNCTION_MEMORY_BYTES: {settings.function_memory_bytes}")
         return asked.result_of(reply).body.decode()
 
     async def _acting(self, chain: Sequence[str]) -> Caller:

@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from shared.budget import Share
-from shared.errors import DataAPIError, FunctionFailedError
+from shared.errors import DataAPIError, DeadlinePassedError, FunctionFailedError
 from shared.javascript.messages import Answer, Line
 
 if TYPE_CHECKING:
@@ -162,6 +162,8 @@ def _answer(number: int, done: asyncio.Task[str]) -> Answer:
     """Return what came of a line; what is not the function's to know is raised."""
     try:
         return Answer(number, True, done.result())
+    except DeadlinePassedError:  # that of the whole call
+        raise
     except DataAPIError as error:
         told: dict[str, Any] = {"name": "MongoError", "message": str(error), "code": error.code}
         if getattr(error, "is_transient", False):

@@ -1,5 +1,6 @@
 """Functions of the app, as the SDKs call them: what they see, what they may do, what callers are told."""
 
+import asyncio
 import json
 from typing import Any
 
@@ -276,3 +277,75 @@ async def test_every_type_is_stored_and_returned_exactly(person: Person, scripts
     found = await database.public.with_options(RAW).find_one()
     assert bytes(found.raw) == stored(ROWS)
     assert answer.json == json.loads(f'{{"_id":{{"$numberInt":"1"}},{values}}}')
+
+
+@pytest.mark.both_hosts
+async def test_a_function_runs_in_both_hosts(ann: Person, database: Any) -> None:
+    await database.orders.insert_many([{"_id": 1, "owner": ann.id}, {"_id": 2, "owner": "somebody"}])
+
+    assert await returned(ann, "echo", "orders", {"a": [1]}) == [
+        ann.id, {"$numberInt": "1"}, {"a": [{"$numberInt": "1"}]},
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "wait", ["setTimeout(resolve, 1e9)", "setInterval(() => {}, 20)", f"for (;;) await {PUBLIC}.count()"]
+)
+async def test_a_function_ends_at_the_deadline_of_the_call(
+    person: Person, scripts: Scripts, configured: pytest.MonkeyPatch, wait: str
+) -> None:
+    configured.setenv("MONGO_DB_TIMEOUT_MS", "1000")
+    configured.setenv("FUNCTION_OPERATIONS", "5000")
+    scripts(f=f"exports = () => new Promise(async (resolve) => {{ {wait} }})")
+
+    answer = await call(person, {"name": "f"})
+
+    assert (answer.status, errors_only(answer)["error_code"]) == (504, "ExecutionTimeLimitExceeded")
+
+
+async def test_timers_are_not_waited_for(person: Person, scripts: Scripts) -> None:
+    scripts(
+        f="exports = () => { setTimeout(() => {}, 1e9); const t = setTimeout(() => {}, 1); clearTimeout(t); return 1 }"
+    )
+
+    assert await returned(person, "f") == {"$numberInt": "1"}
+
+
+async def test_timers_ring_in_their_order(person: Person, scripts: Scripts) -> None:
+    scripts(
+        f="""exports = () => new Promise((resolve) => {
+          const rang = [];
+          const ticks = setInterval((name) => { if (rang.push(name) === 2) clearInterval(ticks) }, 1, "tick");
+          setTimeout(() => { throw new Error("x") }, 2);
+          setTimeout(() => { rang.push("end"); resolve(rang) }, 500);
+        })"""
+    )
+
+    assert await returned(person, "f") == ["tick", "tick", "end"]
+
+
+@pytest.mark.parametrize("size", ["MAX_BODY_BYTES", "FUNCTION_MEMORY_BYTES"])
+async def test_what_is_too_large_for_either_side_is_an_error_of_the_function(
+    person: Person, scripts: Scripts, configured: pytest.MonkeyPatch, database: Any, size: str
+) -> None:
+    configured.setenv("MAX_BODY_BYTES", "100000")
+    configured.setenv("FUNCTION_MEMORY_BYTES", "4000000")
+    await database.public.insert_many([{"_id": n, "text": "x" * 1_000_000} for n in range(5)])
+    does = {
+        "MAX_BODY_BYTES": f"{PUBLIC}.insertOne({{ text: 'x'.repeat(2e5) }})",
+        "FUNCTION_MEMORY_BYTES": f"{PUBLIC}.find().toArray()",
+    }
+    scripts(f=f"exports = async () => {{ try {{ await {does[size]} }} catch (error) {{ return error.message }} }}")
+
+    assert size in await returned(person, "f")
+
+
+async def test_functions_at_once_do_not_mix(person: Person, known: Known, scripts: Scripts) -> None:
+    bob = await known(person.host, "bob@shop.example")
+    scripts(
+        f=f"exports = async (n) => {{ globalThis.n = n; await {PUBLIC}.count(); return [context.user.id, globalThis.n] }}"
+    )
+
+    results = await asyncio.gather(*[returned([person, bob][n % 2], "f", n) for n in range(20)])
+
+    assert results == [[[person, bob][n % 2].id, {"$numberInt": str(n)}] for n in range(20)]

@@ -23,6 +23,12 @@ def found(folder: Path) -> list[tuple[str, str, str]]:
     return [(each.file, each.sentence, each.effect) for each in load(folder, SECRETS).findings]
 
 
+@pytest.fixture(autouse=True)
+def no_functions(folder: Path) -> None:
+    """The app of the tests, without its function."""
+    (folder / "functions" / "echo.js").unlink()
+
+
 def test_an_app_without_functions_has_none(folder: Path) -> None:
     assert functions(folder) == Functions(by_name={}, sources="{}", constants="")
 
