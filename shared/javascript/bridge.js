@@ -7,6 +7,7 @@ const MOST_LOGGED = 25;
 const LONGEST_LOGGED = 512;
 const LONGEST_ERROR = 1000;
 
+const world = globalThis;
 const evaluate = eval; // called by another name it sees globals alone
 const then = uncurried(Promise.prototype.then);
 
@@ -211,6 +212,14 @@ const prepare = (text, sourceTexts) => {
   ({ user, request, lines, objectIds } = setup);
 };
 
+/** Let go of all that functions made, while nobody waits: it takes long where it is much. */
+const ended = () => {
+  forEach([waiting, factories, timers, logged], (each) => forEach(keysOf(each), (name) => deleteProperty(each, name)));
+  forEach(getOwnPropertyNames(world), (name) => deleteProperty(world, name));
+  outbox = "";
+  setup = sources = user = request = undefined;
+};
+
 /** What the process calls. */
 const host = (word, first, second, third) => {
   if (word === "start") {
@@ -218,8 +227,10 @@ const host = (word, first, second, third) => {
     start(setup.name, third);
   } else if (word === "answer") {
     answered(first, second, third);
-  } else {
+  } else if (word === "take") {
     return taken();
+  } else {
+    ended();
   }
   return undefined;
 };
@@ -229,7 +240,7 @@ globals.setTimeout = (callback, wait = 0, ...args) => timer(callback, wait, args
 globals.setInterval = (callback, wait = 0, ...args) => timer(callback, wait, args, true);
 globals.setImmediate = (callback, ...args) => timer(callback, 0, args, false);
 globals.clearTimeout = globals.clearInterval = globals.clearImmediate = cleared;
-for (const name of keysOf(globals)) set(globalThis, name, globals[name]);
+for (const name of keysOf(globals)) set(world, name, globals[name]);
 
 // The process reads errors of the engine itself, by what is found here: no function may put itself in between.
 for (const { prototype } of [InternalError, RangeError]) {

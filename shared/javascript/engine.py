@@ -57,10 +57,15 @@ class Engine:
         """Return a new run: one that is ready, or one that is made now."""
         return self._ready.popleft() if self._ready else await self.compute(self._script)
 
-    def refill(self) -> None:
-        """Make a run ready for the next call: its prelude takes longer to read than most functions take to run."""
-        if len(self._ready) < READY:
-            self._threads.submit(lambda: self._ready.append(self._script()))
+    def exchange(self, ended: "Script") -> None:
+        """End a run, and make one ready: its prelude takes longer to read than most functions take to run."""
+
+        def work() -> None:
+            ended.end()
+            if len(self._ready) < READY:
+                self._ready.append(self._script())
+
+        self._threads.submit(work)
 
     def _script(self) -> "Script":
         from shared.javascript.script import Limits, Script  # noqa: PLC0415  only an app with functions has an engine

@@ -69,7 +69,7 @@ const cursorOf = (ask, members, canChange) => {
     },
   };
   forEach(canChange, (name) => set(cursor, name, change(name)));
-  set(cursor, Symbol.asyncIterator, () => ({
+  set(cursor, asyncIterator, () => ({
     async next() {
       const value = await cursor.next();
       return { value, done: value === undefined };

@@ -77,6 +77,7 @@ class Run:
                 await self._turn(script, partial(script.answer, await self._answers()))
         finally:
             await self._end()
+            self._engine.exchange(script)
         if self._outcome.word == "thrown":
             raise self._failure(json.loads(self._outcome.text))
         return self._outcome.text
@@ -132,7 +133,6 @@ class Run:
         for each in left:
             each.cancel()
         await asyncio.gather(*left, return_exceptions=True)
-        self._engine.refill()
         for said in self._logs:
             self._serving.logged(*said)
 

@@ -3,6 +3,7 @@
 import re
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 import quickjs
@@ -12,6 +13,8 @@ from shared.javascript.messages import Answer, Line
 
 _STACK_BYTES = 1024 * 1024
 _LOADING_SECONDS = 2.0
+_ENDING_SECONDS = 1.0
+_SHORT_SECONDS = 0.001
 _MOST_LINES = 10_000  # of one turn; the prelude sends fewer
 _WRAPPED = "(function (context, console, require, exports) {\n%s\nreturn exports;\n})"
 _PLACE = re.compile(r"<input>:(\d+)(?::\d+)?")
@@ -35,6 +38,7 @@ class Script:
         """Make the context, in which nothing of an app is yet."""
         self._limits = limits
         self._used = 0.0
+        self._held = 0
         self._context = quickjs.Context()
         self._context.set_max_stack_size(_STACK_BYTES)
         self._host: Any = self._context.eval(prelude)
@@ -54,9 +58,20 @@ class Script:
 
         return self._turn(tell)
 
+    def end(self) -> None:
+        """Let go of what functions made, without the interpreter's lock, which freeing the context holds."""
+        with suppress(quickjs.JSException):  # what is left is freed with the context
+            self._context.set_time_limit(_ENDING_SECONDS)
+            self._context.set_memory_limit(2 * self._limits.memory_bytes)
+            self._host("end")
+        self._held = self._look()
+
     @property
     def held_bytes(self) -> int:
-        """How much memory the context holds."""
+        """How much memory the context holds, as it was when it was looked at: not after turns that are short."""
+        return self._held
+
+    def _look(self) -> int:
         size: int = self._context.memory()["malloc_size"]
         return size
 
@@ -72,7 +87,10 @@ class Script:
         except quickjs.JSException as error:
             raise self._failure(str(error)) from None
         finally:
-            self._used += time.thread_time() - began
+            took = time.thread_time() - began
+            self._used += took
+            if took > _SHORT_SECONDS or not self._held:
+                self._held = self._look()
         lines = said.split("\n", _MOST_LINES)[:-1]
         if len(lines) == _MOST_LINES:
             raise FunctionFailedError("the function asks for too much at once")

@@ -3,11 +3,12 @@
 // A function may replace what others rely on, such as Array.prototype.push. What is used here is kept as it was before.
 
 const { stringify: quoted, parse: parsed } = JSON; // of texts only: of objects, it would ask what may be replaced
-const { apply, construct } = Reflect;
-const { create, defineProperty, freeze, getOwnPropertyDescriptor, is: isSame, keys: keysOf } = Object;
+const { apply, construct, deleteProperty } = Reflect;
+const { create, defineProperty, freeze, getOwnPropertyDescriptor, getOwnPropertyNames, is: isSame, keys: keysOf } = Object;
 const { isArray } = Array;
 const { isError } = Error;
 const { isInteger } = Number;
+const { asyncIterator } = Symbol;
 const { abs, floor, random } = Math;
 const { now } = Date;
 const [toText, toNumber, toBigInt, asInt64] = [String, Number, BigInt, BigInt.asIntN];

@@ -342,9 +342,7 @@ async def test_what_is_too_large_for_either_side_is_an_error_of_the_function(
 
 async def test_functions_at_once_do_not_mix(person: Person, known: Known, scripts: Scripts) -> None:
     bob = await known(person.host, "bob@shop.example")
-    scripts(
-        f=f"exports = async (n) => {{ globalThis.n = n; await {PUBLIC}.count(); return [context.user.id, globalThis.n] }}"
-    )
+    scripts(f=f"exports = async (given) => {{ n = given; await {PUBLIC}.count(); return [context.user.id, n] }}")
 
     results = await asyncio.gather(*[returned([person, bob][n % 2], "f", n) for n in range(20)])
 

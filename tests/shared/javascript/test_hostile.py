@@ -215,3 +215,15 @@ def test_names_that_mean_something_to_javascript_are_names() -> None:
 
     assert said("exports = (value) => value", f"[{text}]") == [text]
     assert said("exports = (value) => [value.a, ({}).a]", f"[{text}]") == ['[{"$undefined":true},{"$undefined":true}]']
+
+
+@pytest.mark.parametrize("place", ["globalThis.all", "setTimeout.all"])
+def test_what_a_run_leaves_is_let_go_of_when_it_ends(place: str) -> None:
+    source = f"exports = () => {{ const all = {place} = []; try {{ for (;;) all.push({{}}) }} catch {{ return 1 }} }}"
+    script, _ = began(source)
+    held = script.held_bytes
+
+    script.end()
+
+    assert held > 20 << 20
+    assert script.held_bytes < 1 << 20
