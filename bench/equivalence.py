@@ -11,7 +11,7 @@ from pymongo import MongoClient
 from bench import films, workloads
 from bench.errors import BenchError
 from bench.rivals import EVE, EVE_LEAN, Server, refuses_wrong_key
-from bench.workloads import BULK_WRITE, CHANGED, COUNT, FIND_EJSON, FIND_ONE, INSERTED, MANY, WORKLOADS
+from bench.workloads import BATCH, BULK_WRITE, CHANGED, COUNT, FIND_EJSON, FIND_ONE, GET_MORE, INSERTED, MANY, WORKLOADS
 
 _WRAPPERS = {"$oid": str, "$numberInt": int, "$numberLong": int, "$numberDouble": float}
 _EVE_ADDS = {"_created", "_updated", "_status", "_etag", "_links"}
@@ -28,6 +28,8 @@ def check(server: Server, uri: str, numbers: list[int]) -> None:
             _check_change(server, workload, uri, numbers)
         elif workload == COUNT:
             _check_count(server, numbers)
+        elif workload == GET_MORE:
+            _check_batch(server)
         else:
             _check_read(server, workload, numbers)
 
@@ -43,6 +45,13 @@ def _check_read(server: Server, workload: str, numbers: list[int]) -> None:
         _same(server, workload, returned, _expected(server, requested))
         if workload == FIND_EJSON:
             _same(server, workload, answer.json(), json.loads(_canonical({"documents": requested})))
+
+
+def _check_batch(server: Server) -> None:
+    call = server.call(GET_MORE)
+    if call is not None:
+        returned = [_plain(document) for document in _documents(server.send(call).json())]
+        _same(server, GET_MORE, returned, _expected(server, [films.film(BATCH + i) for i in range(BATCH)]))
 
 
 def _check_count(server: Server, numbers: list[int]) -> None:

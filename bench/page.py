@@ -18,6 +18,7 @@ from bench.workloads import (
     FIND_EJSON,
     FIND_JSON,
     FIND_ONE,
+    GET_MORE,
     INSERT_MANY,
     INSERT_MANY_EJSON,
     INSERT_ONE,
@@ -42,6 +43,7 @@ _CALLS = {
     COUNT: "countDocuments of 100",
     FIND_AND_UPDATE: "findOneAndUpdate",
     BULK_WRITE: "bulkWrite of 100",
+    GET_MORE: "getMore of 1,000 of 10,000",
 }
 _SHOWN = {
     DOZEN: "Dozen",

@@ -27,6 +27,7 @@ Eve      its own REST routes and answers (dates to the second; no Extended JSON)
 Eve-lean the same without links, ETags and counts
 floor    bench/floor.py: orjson and the driver under Uvicorn, no authentication, no log, no types in what it stores
          (no Extended JSON: find-ejson is held against its JSON)
+getMore  the second of ten batches of a cursor; FastAPI and the floor, without cursors, find the same by number
 -ejson   documents of the reply, or of the request, as canonical Extended JSON
 ratio    how many times as many requests per second Dozen answers as this one, median of the rounds; then the same
          by processor time, which holds also when other programs disturb the measurement

@@ -5,7 +5,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import httpx
@@ -41,8 +41,13 @@ class Rival:
     settings: Mapping[str, str] = field(default_factory=dict)
 
 
+_ACTIONS = "/app/bench/endpoint/data/v1/action/"
+
+
 def _dozen(workload: str, key: str) -> Call | None:
-    return workloads.data_api_call(workload, "/app/bench/endpoint/data/v1/action/", key)
+    if workload == workloads.GET_MORE:
+        return workloads.next_batch(_ACTIONS, key)
+    return workloads.data_api_call(workload, _ACTIONS, key)
 
 
 def _under_rules(workload: str, key: str) -> Call | None:
@@ -82,9 +87,15 @@ class Server:
     log: Path
     started: float
     first_answer_s: float = field(default=0.0)
+    _cursor: str = field(default="")
 
     def call(self, workload: str) -> Call | None:
-        return self.rival.call(workload, self.key)
+        """Return what is sent to it; a cursor of its own is in it, which no call uses up."""
+        call = self.rival.call(workload, self.key)
+        if call is None or "@cursor@" not in call.body:
+            return call
+        self._cursor = self._cursor or self.send(workloads.first_batch(_ACTIONS, self.key)).json()["cursor"]
+        return replace(call, body=call.body.replace("@cursor@", self._cursor))
 
     def send(self, call: Call) -> httpx.Response:
         """Send one request."""

@@ -27,11 +27,16 @@ INSERT_MANY_EJSON = "insertMany-ejson"
 COUNT = "countDocuments"
 FIND_AND_UPDATE = "findOneAndUpdate"
 BULK_WRITE = "bulkWrite"
+GET_MORE = "getMore"
 WORKLOADS = (
     FIND_ONE, FIND_JSON, FIND_EJSON, INSERT_ONE, INSERT_MANY, INSERT_MANY_EJSON, COUNT, FIND_AND_UPDATE, BULK_WRITE,
+    GET_MORE,
 )  # fmt: skip
 CANONICAL = (FIND_EJSON, INSERT_MANY_EJSON)
-_UNKNOWN_TO_EVE = (COUNT, FIND_AND_UPDATE, BULK_WRITE)
+_UNKNOWN_TO_EVE = (COUNT, FIND_AND_UPDATE, BULK_WRITE, GET_MORE)
+
+BATCH, CURSOR = 1_000, 10_000
+"""How many films a batch of a cursor has, and how many the cursor has in all; the second batch is measured."""
 
 INSERTED = dict.fromkeys(WORKLOADS, 0) | {INSERT_ONE: 1, INSERT_MANY: MANY, INSERT_MANY_EJSON: MANY}
 CHANGED = dict.fromkeys(WORKLOADS, 0) | {FIND_AND_UPDATE: 1, BULK_WRITE: MANY}
@@ -47,6 +52,7 @@ _ACTIONS = {
     COUNT: "countDocuments",
     FIND_AND_UPDATE: "findOneAndUpdate",
     BULK_WRITE: "bulkWrite",
+    GET_MORE: "find",
 }
 _CHANGE = '{"$inc":{"votes":1}}'
 
@@ -67,10 +73,19 @@ class Call:
 
 def data_api_call(workload: str, prefix: str, key: str) -> Call:
     """Return the request to a server that speaks the Data API, with its documents in relaxed or canonical form."""
-    accept = "application/ejson" if workload == FIND_EJSON else "application/json"
-    headers = {"apiKey": key, "Content-Type": "application/json", "Accept": accept}
     encode = _canonical if workload in CANONICAL else _relaxed
-    return Call("POST", prefix + _ACTIONS[workload], headers, _data_api_body(workload, encode))
+    return Call("POST", prefix + _ACTIONS[workload], _headers(workload, key), _data_api_body(workload, encode))
+
+
+def first_batch(prefix: str, key: str) -> Call:
+    """Return the request whose reply has the cursor."""
+    members = f'"filter":{{"n":{{"$lt":{CURSOR}}}}},"sort":{{"n":1}},"cursor":{{"batchSize":{BATCH}}}'
+    return Call("POST", prefix + "find", _headers(GET_MORE, key), _target(GET_MORE) + "," + members + "}")
+
+
+def next_batch(prefix: str, key: str) -> Call:
+    """Return the request for the next batch, with @cursor@ in the place of the cursor."""
+    return Call("POST", prefix + "getMore", _headers(GET_MORE, key), '{"cursor":"@cursor@"}')
 
 
 def floor_call(workload: str) -> Call | None:
@@ -103,25 +118,34 @@ def _fill(text: str, n: int) -> str:
     return NUMBER.sub(lambda found: str(n + int(found[1] or 0)), text)
 
 
+def _headers(workload: str, key: str) -> Mapping[str, str]:
+    accept = "application/ejson" if workload == FIND_EJSON else "application/json"
+    return {"apiKey": key, "Content-Type": "application/json", "Accept": accept}
+
+
 def _data_api_body(workload: str, encode: Any) -> str:
+    return _target(workload) + "," + _rest_of_body(workload, encode) + "}"
+
+
+def _target(workload: str) -> str:
     collection = films.WRITTEN if INSERTED[workload] else films.CHANGED if CHANGED[workload] else films.READ
     members = {"dataSource": "mongodb-atlas", "database": films.DATABASE, "collection": collection}
-    start = json.dumps(members, separators=(",", ":")).removesuffix("}")
-    return start + "," + _rest_of_body(workload, encode) + "}"
+    return json.dumps(members, separators=(",", ":")).removesuffix("}")
 
 
 def _rest_of_body(workload: str, encode: Any) -> str:
     if workload == FIND_ONE:
         return f'"filter":{{"n":{N}}}'
-    if workload == INSERT_ONE:
-        return f'"document":{json.dumps(_documents(workload, encode))}'
-    if INSERTED[workload] == MANY:
-        return f'"documents":{json.dumps(_documents(workload, encode))}'
+    if INSERTED[workload]:
+        member = "document" if workload == INSERT_ONE else "documents"
+        return f'"{member}":{json.dumps(_documents(workload, encode))}'
     if workload == FIND_AND_UPDATE:
         return f'"filter":{{"n":{N}}},"update":{_CHANGE},"returnDocument":"After"'
     if workload == BULK_WRITE:
         changes = (f'{{"updateOne":{{"filter":{{"n":@n+{place}@}},"update":{_CHANGE}}}}}' for place in range(MANY))
         return f'"requests":[{",".join(changes)}]'
+    if workload == GET_MORE:
+        return f'"filter":{{"n":{{"$gte":{BATCH},"$lt":{CURSOR}}}}},"sort":{{"n":1}},"limit":{BATCH}'
     some = f'"filter":{{"n":{{"$gte":{N},"$lt":{N_END}}}}}'
     return some if workload == COUNT else f'{some},"limit":{MANY}'
 

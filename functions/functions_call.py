@@ -6,6 +6,7 @@ from http import HTTPStatus
 
 import azure.functions as func
 
+from shared.access.protocol import Reply
 from shared.auth.accounts import Caller
 from shared.auth.sent_once import bearer_token
 from shared.documents.ejson import Document
@@ -18,14 +19,20 @@ from shared.endpoint.function_calls import FunctionCall, arguments_of
 from shared.endpoint.http import NO_CONTEXT, Exchange, respond
 from shared.endpoint.request_view import RequestView
 from shared.endpoint.responses import response
-from shared.endpoint.service_calls import service_call
+from shared.endpoint.service_calls import refuse_unknown, service_call
 from shared.endpoint.terms import TERMS, refuse_condition, terms_of
-from shared.errors import CommandFailedError, InvalidParameterError, InvalidSessionError, MethodNotAllowedError
+from shared.errors import (
+    CommandFailedError,
+    InvalidParameterError,
+    InvalidSessionError,
+    MethodNotAllowedError,
+)
 from shared.mongo.deadlines import driver_call
 
 _NAME = "functionsCall"
-_RESULT = Media("JSON")  # the type that SDKs parse
-_VALUES = Media("EJSON")  # and what they expect in it
+_RESULT = "application/json"  # the type that SDKs parse
+_DOCUMENT = "application/json; charset=utf-8"  # else one SDK takes a document with a member `error` for an error
+_VALUES = Media("EJSON")  # what they expect in it
 
 
 def blueprint(groups: Iterable[Actions]) -> func.Blueprint:
@@ -71,6 +78,7 @@ async def _answer(exchange: Exchange, actions: Mapping[str, Action]) -> func.Htt
         if document.get("service") is None:
             return await _function(exchange, caller, document, actions)
         asked = service_call(document)
+        refuse_unknown(exchange.app, asked.body["dataSource"])
         action = actions[asked.action]
         exchange.line.operation = action.name
         deadline.refuse_late()
@@ -84,7 +92,8 @@ async def _answer(exchange: Exchange, actions: Mapping[str, Action]) -> func.Htt
         call.is_of_data_api = False
         reply = await action.handle(call)
     exchange.line.documents = reply.documents
-    return await response(exchange, asked.result_of(reply), _RESULT, HTTPStatus.OK, reads=False)
+    result = asked.result_of(reply)
+    return await response(exchange, result, _kind(result) if asked.is_document else _RESULT, HTTPStatus.OK, reads=False)
 
 
 async def _function(
@@ -102,4 +111,10 @@ async def _function(
         return made
 
     reply = await FunctionCall(exchange, caller, view, actions, call).reply(*arguments_of(body))
-    return await response(exchange, reply, _RESULT, HTTPStatus.OK, reads=False)
+    return await response(exchange, reply, _kind(reply), HTTPStatus.OK, reads=False)
+
+
+def _kind(result: Reply) -> str:
+    """Return the content type of a result that may be a document."""
+    first = result.parts[0]
+    return _DOCUMENT if first.startswith(b"{") and b'"error' in first else _RESULT

@@ -27,6 +27,7 @@ DataAPIError                     500  InternalServerError         anything unexp
 ├── UnknownAppError              404  (none)                      another app than APP_ID
 ├── EndpointNotFoundError        404  EndpointNotFound            no such action, version or path
 ├── FunctionNotFoundError        404  FunctionNotFound            the app has no such function for callers
+├── UnknownServiceError          404  ServiceNotFound             no data source of that name, in functions/call
 ├── ProviderNotFoundError        404  AuthProviderNotFound        no such authentication provider, or it is disabled
 ├── UserNotFoundError            404  UserNotFound                no user with this e-mail address
 ├── APIKeyNotFoundError          404  APIKeyNotFound              the user has no API key of this id
@@ -243,6 +244,12 @@ class FunctionNotFoundError(DataAPIError):
     """The app has no such function, or it cannot run here."""
 
     status, code = HTTPStatus.NOT_FOUND, "FunctionNotFound"
+
+
+class UnknownServiceError(DataAPIError):
+    """A call of functions/call names a service that is no data source."""
+
+    status, code = HTTPStatus.NOT_FOUND, "ServiceNotFound"
 
 
 class ProviderNotFoundError(DataAPIError):

@@ -17,6 +17,20 @@ _SHOWN = 100  # characters of a name in an error's text
 _OF_OPERATIONS = frozenset({"collation", "hint"})  # options of each; others are the same for all
 
 
+def replacing(document: Document) -> list[Document]:
+    """Return the update that puts a document in the place of each one that is met, for which MongoDB has no command."""
+    return [{"$replaceWith": {"$mergeObjects": [{"_id": "$_id"}, {"$literal": document}]}}]
+
+
+def replaced_by(changes: Any) -> Document | None:
+    """Return the document that an update like that puts in the place of others; None for any other update."""
+    match changes:
+        case [{"$replaceWith": {"$mergeObjects": [_, {"$literal": dict(document)}]}}]:
+            is_plain = bool(document) and not any(name.startswith("$") for name in document)
+            return document if is_plain and changes == replacing(document) else None
+    return None
+
+
 class InsertOne(Request, frozen=True, kw_only=True):
     """The members of insertOne."""
 
@@ -102,6 +116,11 @@ class UpdateOne(Update, frozen=True, kw_only=True):
 
 class UpdateMany(Update, frozen=True, kw_only=True):
     """The members of updateMany; `update` may be a pipeline."""
+
+    def interpreted(self) -> tuple[Placed, ...]:
+        """All but a document that takes the place of others, which is stored as it is."""
+        filters, array_filters, changes = super().interpreted()
+        return (filters, array_filters) if replaced_by(self.update) else (filters, array_filters, changes)
 
 
 class Replacement(Upsertable, frozen=True, kw_only=True):

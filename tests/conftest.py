@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import AsyncIterator, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
@@ -17,7 +18,7 @@ from shared.mongo.readiness import Readiness
 from shared.service import Service, process
 from shared.settings import VERSION
 from tests.depth import HOSTS, pytest_collection_modifyitems, pytest_refuse_another_depth, pytest_report_header
-from tests.hosts import Answer, Host, Server, Worker
+from tests.hosts import Answer, Host, Server, Worker, eventually
 from tests.leaks import pytest_listen, pytest_sessionfinish, pytest_terminal_summary, pytest_testnodedown
 from tests.memory import pytest_collection, pytest_leave_memory, pytest_move_to_memory
 from tests.valkey import Valkey
@@ -161,9 +162,17 @@ async def driver(mongod: Mongod) -> AsyncIterator[AsyncMongoClient[dict[str, Any
 @pytest.fixture
 async def database(driver: AsyncMongoClient[dict[str, Any]]) -> Any:
     """The database that the tests' requests name, empty, seen by the driver's own client."""
+    await eventually(partial(_is_still, driver))
     for name in await driver[DATABASE].list_collection_names():  # dropping the database takes 100 ms
         await driver[DATABASE].drop_collection(name)
     return driver[DATABASE]
+
+
+async def _is_still(driver: AsyncMongoClient[dict[str, Any]]) -> bool:
+    """Tell whether no command of an earlier test is still carried out: whoever asked for it may have left."""
+    here = {"ns": {"$regex": f"^{DATABASE}[.]"}, "active": True, "op": {"$ne": "getmore"}}
+    running = await driver.admin.aggregate([{"$currentOp": {"allUsers": True}}, {"$match": here}])
+    return not await running.to_list()
 
 
 @pytest.fixture(scope="session")

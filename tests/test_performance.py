@@ -9,7 +9,7 @@ from bench.limits import LIMITS
 from bench.report import Results
 from bench.rivals import RIVALS
 from bench.throughput import Run
-from bench.workloads import WORKLOADS
+from bench.workloads import BATCH, CURSOR, WORKLOADS
 from bench.wrk import CONNECTIONS, Figures
 from tests.hosts import ROOT
 
@@ -45,6 +45,7 @@ def test_a_run_of_all_workloads_fits_into_the_page() -> None:
 def test_the_page_says_what_is_measured() -> None:
     assert f"documents of {len(films.film(0))} fields" in page.PAGE.read_text()
     assert f"{CONNECTIONS} connections of callers" in page.PAGE.read_text()
+    assert f"second batch of {BATCH:,} of a cursor of {CURSOR:,} documents" in page.PAGE.read_text()
 
 
 def test_an_instance_has_the_memory_that_is_asked_for() -> None:

@@ -24,6 +24,7 @@ from shared.mongo.refusals import translated
 from shared.requests import Sort
 from shared.rules import field_paths
 from shared.rules.field_paths import Touched
+from shared.writes import replaced_by, replacing
 
 if TYPE_CHECKING:
     from shared.rules.ruleset import Rights
@@ -43,7 +44,11 @@ class RuledWrites(RuledMatches, RuledInserts):
 
     async def update_many(self, condition: Document, changes: Changes, array_filters: Any, *, upsert: bool) -> Reply:
         """Change all visible documents that match, or none."""
-        update = Update(condition, changes, array_filters, self._touched(changes, array_filters), upsert)
+        replacement = None if array_filters else replaced_by(changes)
+        if replacement is None:
+            update = Update(condition, changes, array_filters, self._touched(changes, array_filters), upsert)
+        else:
+            update = Update(condition, replacement, None, None, upsert, is_replacement=True)
         return self._updated(await self._transaction(lambda session: self._update_many(session, update)))
 
     async def replace_one(
@@ -115,7 +120,7 @@ class RuledWrites(RuledMatches, RuledInserts):
             with _without_text(self.rights):
                 await self.target.update_many(
                     self.again(ids, update.condition),
-                    update.changes,
+                    replacing(update.changes) if update.is_replacement else update.changes,
                     array_filters=update.array_filters,
                     session=session,
                     **self._changing,

@@ -1,5 +1,6 @@
 """Sessions: refresh tokens, stored as hashes, that access tokens are made of until they are revoked."""
 
+import json
 import time
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -85,9 +86,11 @@ class Sessions:
     async def _found(self, access_token: str) -> Finding[Caller]:
         now = time.time()  # what is found may be as old as this
         user, claims = await self._of_access(access_token)
-        data = None if claims.get("user_data") is None else json_util.loads(claims["user_data"])
-        if claims.get("user_data_omitted"):
+        given = claims.get("user_data")
+        if claims.get("user_data_omitted") or isinstance(given, str):  # a token of 0.1.0 has a text, for half an hour
             data = await self._custom_data.of(user.id)
+        else:
+            data = None if given is None else json_util.loads(json.dumps(given))
         left = claims["exp"] - time.time()
         trusted = min(now + self._settings.auth_cache_seconds - time.time(), left)
         return Finding(caller(user, data), trusted, left)
@@ -162,7 +165,8 @@ class Sessions:
         data = await self._custom_data.of(user.id)
         if data is not None:
             text = json_util.dumps(data)
-            claims |= {"user_data": text} if len(text) <= _LONGEST_USER_DATA else {"user_data_omitted": True}
+            is_short = len(text) <= _LONGEST_USER_DATA
+            claims |= {"user_data": json.loads(text)} if is_short else {"user_data_omitted": True}
         return self._tokens.issue("access", user.id, claims, ACCESS_SECONDS)
 
 

@@ -361,7 +361,7 @@ async def _run(exchange: Exchange, action: Action, source: str | None) -> func.H
         if call.columns:
             reply = reply._replace(parts=await turns.taken(tables.table(reply.parts, call.columns)))
     exchange.line.documents = reply.documents
-    return await response(exchange, reply, call.media, action.success, reads=action.reads and not call.writes)
+    return await response(exchange, reply, call.media.type, action.success, reads=action.reads and not call.writes)
 
 
 async def _call(exchange: Exchange, action: Action, source: str | None) -> Call:

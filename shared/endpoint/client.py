@@ -42,7 +42,8 @@ class ClientCall:
         self.service = exchange.service
         self.method: str = req.method
         self.url: str = req.url
-        self.forwarded_scheme = "https" if req.headers.get("x-forwarded-proto") == "https" else ""
+        first, *_ = req.headers.get("x-forwarded-proto", "").split(",")  # each proxy may add its own
+        self.forwarded_scheme = "https" if first.strip().lower() == "https" else ""
         self.parameters: Mapping[str, str] = req.route_params
         self.query: Mapping[str, str] = req.params
         self.address = client_address(req.headers, self.service.settings.trusted_proxies)

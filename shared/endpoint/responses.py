@@ -9,7 +9,6 @@ import azure.functions as func
 from shared.access.protocol import Reply
 from shared.documents import large_bodies
 from shared.endpoint import etags
-from shared.endpoint.accept import Media
 from shared.endpoint.parts import PartedResponse
 
 if TYPE_CHECKING:
@@ -17,10 +16,10 @@ if TYPE_CHECKING:
 
 
 async def response(
-    exchange: "Exchange", reply: Reply, media: Media, success: HTTPStatus, *, reads: bool
+    exchange: "Exchange", reply: Reply, kind: str, success: HTTPStatus, *, reads: bool
 ) -> func.HttpResponse:
-    """Return the response; `reads` tells whether another call would have the same reply."""
-    headers, kind = exchange.headers, media.type
+    """Return the response of this media type; `reads` tells whether another call would have the same reply."""
+    headers = exchange.headers
     headers |= reply.headers
     parts = reply.parts
     is_large = sum(map(len, parts)) >= large_bodies.LARGE

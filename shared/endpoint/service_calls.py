@@ -4,8 +4,10 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from shared.access.protocol import Reply
+from shared.app.model import App
 from shared.documents.ejson import Document
-from shared.errors import InvalidParameterError
+from shared.errors import InvalidParameterError, UnknownServiceError
+from shared.writes import replacing
 
 _MEMBERS = {"query": "filter", "project": "projection", "key": "fieldName", "operations": "requests"}
 """What SDKs name otherwise than the actions; they may send either name."""
@@ -44,6 +46,11 @@ class ServiceCall(NamedTuple):
     body: Document
     result: str | None
 
+    @property
+    def is_document(self) -> bool:
+        """Whether the result is a document as it is stored, or null."""
+        return self.result == "document"
+
     def result_of(self, reply: Reply) -> Reply:
         """Return a reply of the action in canonical Extended JSON as the method's result."""
         if self.result is None:
@@ -54,6 +61,12 @@ class ServiceCall(NamedTuple):
         if self.result == "count":  # which SDKs take for an int64
             parts = [part.replace(b'"$numberInt"', b'"$numberLong"') for part in parts]
         return reply._replace(parts=parts)
+
+
+def refuse_unknown(app: App | None, service: str) -> None:
+    """Raise UnknownServiceError for what the app has not: a name by mistake would reach the only data source."""
+    if app is not None and app.data_source(service, is_only=False) is None:
+        raise UnknownServiceError(f"service not found: '{service[:100]}'")
 
 
 def service_call(body: Mapping[str, Any]) -> ServiceCall:
@@ -85,8 +98,7 @@ def _members(given: Document) -> Document:
         known = _MEMBERS.get(name, name)
         if value is None and known not in _NEVER_NULL:
             continue
-        if known in members:
-            raise InvalidParameterError(f"'{name}' is another name of an argument that is given, too")
+        _refuse_twice(name, known, members)
         members[known] = value
     if "cursor" in members:
         raise InvalidParameterError("'cursor' is not an argument: the result is documents alone")
@@ -102,16 +114,23 @@ def _resolved(action: str, members: Document) -> str:
     if action == "findOneAndReplace" and _OF_DELETION.issuperset(members):
         return "findOneAndDelete"
     if members.pop("returnNewDocument", False):
+        _refuse_twice("returnNewDocument", "returnDocument", members)
         members["returnDocument"] = "After"
-    update = members.get("update")
+    update: Any = members.get("update")
     if action != "findOneAndReplace" and not _is_replacement(update):
         return action
     if action == "updateMany":
-        members["update"] = [{"$replaceWith": {"$mergeObjects": [{"_id": "$_id"}, {"$literal": update}]}}]
+        members["update"] = replacing(update)
         return action
     if update is not None:
+        _refuse_twice("update", "replacement", members)
         members["replacement"] = members.pop("update")
     return {"updateOne": "replaceOne", "findOneAndUpdate": "findOneAndReplace"}.get(action, action)
+
+
+def _refuse_twice(name: str, known: str, members: Document) -> None:
+    if known in members:
+        raise InvalidParameterError(f"'{name}' is another name of an argument that is given, too")
 
 
 def _is_replacement(update: Any) -> bool:

@@ -102,6 +102,125 @@ async def test_azure_documentdb_s_actions_tell_what_there_is(host: Host, key: st
     assert answers["getSchema"].body == b'{"_id":{"bsonType":"objectId"},"name":{"bsonType":"string"}}'
 
 
+@pytest.mark.both_hosts
+async def test_replies_have_the_shapes_that_azure_documentdb_documents(host: Host, key: str, database: Any) -> None:
+    await database.items.insert_one({"_id": ObjectId(), "name": "pen", "n": 1, "at": None, "tags": ["a"], "deep": {}})
+    headers = {"Content-Type": "application/ejson", "Accept": "application/ejson"} | basic("apikey", key)
+    bodies = {"listDatabases": {}, "listCollections": {"database": "shop"}, "getSchema": NOWHERE}
+
+    databases, collections, schema = [
+        (await host.request("POST", f"/data/v1/action/{name}", headers, json.dumps(body).encode())).json
+        for name, body in bodies.items()
+    ]
+
+    [shop] = [each for each in databases["databases"] if each["name"] == "shop"]
+    assert (list(shop), shop["empty"]) == (["name", "sizeOnDisk", "empty"], False)
+    assert shop["sizeOnDisk"].keys() <= {"$numberInt", "$numberLong"}
+    assert databases["totalSize"].keys() <= {"$numberInt", "$numberLong"}
+    [items] = collections["collections"]
+    assert (items["type"], items["options"], items["info"]["readOnly"]) == ("collection", {}, False)
+    assert items["info"]["uuid"]["$binary"]["subType"] == "04"
+    assert (items["idIndex"]["name"], items["idIndex"]["key"]) == ("_id_", {"_id": {"$numberInt": "1"}})
+    assert schema == {
+        "_id": {"bsonType": "objectId"}, "name": {"bsonType": "string"}, "n": {"bsonType": "int"},
+        "at": {"bsonType": "null"}, "tags": {"bsonType": "array"}, "deep": {"bsonType": "object"},
+    }  # fmt: skip
+
+
+FERRETDB: list[tuple[str, dict[str, Any], int, str]] = [
+    ("find", {"filter": {}}, 200, '{"documents":[]}'),
+    ("findOne", {"filter": {}}, 200, '{"document":null}'),
+    ("insertOne", {"document": {"_id": 1, "v": "foo"}}, 201, '{"insertedId":1}'),
+    ("insertMany", {"documents": [{"_id": 2, "v": 42}, {"_id": 3, "v": {"foo": "bar"}}]}, 201,
+     '{"insertedIds":[2,3]}'),
+    ("updateOne", {"filter": {"v": 42}, "update": {"$set": {"v": "foo"}}}, 200,
+     '{"matchedCount":1,"modifiedCount":1}'),
+    ("updateMany", {"filter": {"v": "foo"}, "update": {"$set": {"v": 42.13}}}, 200,
+     '{"matchedCount":2,"modifiedCount":2}'),
+    ("findOne", {"filter": {"v": 42.13}}, 200, '{"document":{"_id":1,"v":42.13}}'),
+    ("aggregate", {"pipeline": [{"$group": {"_id": "$v"}}, {"$sort": {"_id": 1}}]}, 200,
+     '{"documents":[{"_id":42.13},{"_id":{"foo":"bar"}}]}'),
+    ("deleteOne", {"filter": {"v": 42.13}}, 200, '{"deletedCount":1}'),
+    ("deleteMany", {"filter": {"v": 42.13}}, 200, '{"deletedCount":1}'),
+    ("find", {"filter": {}}, 200, '{"documents":[{"_id":3,"v":{"foo":"bar"}}]}'),
+    ("updateOne", {"filter": {"v": 0}, "update": {"$set": {"_id": "string_id", "v": 1}}, "upsert": True}, 200,
+     '{"matchedCount":0,"modifiedCount":0,"upsertedId":"string_id"}'),
+    ("insertOne", {"document": {"v": "foo"}}, 201, '{"insertedId":"<oid>"}'),
+    ("updateMany", {"filter": {"v": 0}, "update": {"$set": {"v": 1}}, "upsert": True}, 200,
+     '{"matchedCount":0,"modifiedCount":0,"upsertedId":"<oid>"}'),
+]  # fmt: skip
+
+
+@pytest.mark.both_hosts
+async def test_the_calls_of_ferretdb_s_own_test_are_answered(host: Host, key: str, database: Any) -> None:
+    headers = {"Content-Type": "application/json"} | basic("apikey", key)
+
+    answers = [await post(host, f"/action/{name}", headers, **members) for name, members, *_ in FERRETDB]
+
+    assert [(each.status, re.sub("[0-9a-f]{24}", "<oid>", each.body.decode())) for each in answers] == [
+        told for *_, status, reply in FERRETDB for told in [(status, reply)]
+    ]
+
+
+CONNECTOR: list[tuple[str, dict[str, Any], int, str]] = [
+    ("insertOne", {"document": {"_id": 1, "n": 1}}, 201, '{"insertedId":1}'),
+    ("insertMany", {"documents": [{"_id": 2, "n": 2}, {"_id": 3, "n": 3}]}, 201, '{"insertedIds":[2,3]}'),
+    ("findOne", {"filter": {"n": 1}, "projection": {"n": 1}}, 200, '{"document":{"_id":1,"n":1}}'),
+    ("find", {"filter": {}, "projection": {"_id": 1}, "sort": {"n": -1}, "limit": 1, "skip": 1}, 200,
+     '{"documents":[{"_id":2}]}'),
+    ("find", {}, 200, '{"documents":[{"_id":1,"n":1},{"_id":2,"n":2},{"_id":3,"n":3}]}'),
+    ("updateOne", {"filter": {"n": 1}, "update": {"$set": {"n": 4}}, "upsert": False}, 200,
+     '{"matchedCount":1,"modifiedCount":1}'),
+    ("updateMany", {"filter": {}, "update": {"$inc": {"n": 1}}, "upsert": True}, 200,
+     '{"matchedCount":3,"modifiedCount":3}'),
+    ("aggregate", {"pipeline": [{"$count": "all"}]}, 200, '{"documents":[{"all":3}]}'),
+    ("deleteOne", {"filter": {}}, 200, '{"deletedCount":1}'),
+    ("deleteMany", {"filter": {}}, 200, '{"deletedCount":2}'),
+]  # fmt: skip
+
+
+@pytest.mark.both_hosts
+@pytest.mark.parametrize("credential", ["api-key", "x-functions-key"])
+@pytest.mark.parametrize("accept", ["application/json", "application/{{CONTENT_TYPE}}"])
+async def test_the_operations_of_the_connector_are_answered(
+    host: Host, key: str, database: Any, credential: str, accept: str
+) -> None:
+    headers = {"Content-Type": "application/json", "Access-Control-Request-Headers": "*", credential: key}
+    accepts = {"findOne": {"Accept": accept}, "find": {"Accept": accept}, "aggregate": {"Accept": accept}}
+
+    answers = [
+        await post(host, f"/api/mdb_dataapi//action/{name}", headers | accepts.get(name, {}), dataSource="x", **members)
+        for name, members, *_ in CONNECTOR
+    ]
+
+    assert [(each.status, each.body.decode()) for each in answers] == [
+        told for *_, status, reply in CONNECTOR for told in [(status, reply)]
+    ]
+    assert {each.headers["content-type"] for each in answers} == {"application/json"}
+
+
+@pytest.mark.parametrize("prefix", PREFIXES)
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({}, 400),
+        ({"x-functions-key": "wrong"}, 401),
+        ({"Authorization": "Basic !"}, 401),
+        (basic("apikey", "wrong"), 401),
+        (basic("", ""), 401),
+        (basic("a", "b:c"), 401),
+    ],
+    ids=str,
+)
+async def test_who_has_no_credential_is_refused_under_each_path(
+    host: Host, database: Any, prefix: str, headers: dict[str, str], status: int
+) -> None:
+    answer = await post(host, f"{prefix}find", headers)
+
+    assert answer.status == status
+    errors_only(answer)
+
+
 @pytest.mark.parametrize(
     "others", [{"x-functions-key": "<key>"}, {"apiKey": "<key>"} | basic("u", "p"), {"Authorization": "bAsIc <key>"}]
 )

@@ -435,7 +435,7 @@ async def test_another_write_in_between_is_waited_for_and_all_is_done_again(
 async def test_a_commit_is_tried_again_as_the_driver_does(
     worker: Worker, key: str, database: Any, fail_point: FailPoint, label: str
 ) -> None:
-    await fail_point("commitTransaction", times=2, errorCode=91, errorLabels=[label])
+    await fail_point("commitTransaction", times=2, errorCode=112, errorLabels=[label])
 
     answer = await Post(worker, key)("transaction", operations=[INSERT])
 

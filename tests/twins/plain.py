@@ -27,6 +27,11 @@ class Many(list[Any]):
     """What a path leads to in the elements of an array."""
 
 
+def replacing(document: Document) -> list[Document]:
+    """Return the pipeline of an update of many that puts a document in the place of each, as functions/call sends."""
+    return [{"$replaceWith": {"$mergeObjects": [{"_id": "$_id"}, {"$literal": document}]}}]
+
+
 def lookup(value: Any, parts: list[str]) -> Any:
     """Return what stands at a path; a number is a name and the place in an array, whichever leads somewhere."""
     if not parts:

@@ -5,7 +5,7 @@ from random import Random
 from typing import Any
 
 from tests.twins.pipelines import Paths, expression
-from tests.twins.plain import Document
+from tests.twins.plain import Document, replacing
 
 _OPERATORS = (
     "$set", "$set", "$set", "$set", "$unset", "$unset", "$inc", "$mul", "$min", "$max", "$push", "$push", "$addToSet",
@@ -74,5 +74,7 @@ def _each(random: Random, given: Any, pool: Paths) -> Document:
 
 
 def _pipeline(random: Random, pool: Paths) -> list[Document]:
+    if random.random() < 0.4:
+        return replacing({name: pool.value(random) for name in random.sample(["a", "n", "secret", "made", "_id"], 2)})
     path, made = pool.path(random) or "a", expression(random, pool)
     return [random.choice([{"$set": {"n": made}}, {"$set": {path: made}}, {"$unset": path}, {"$replaceWith": made}])]

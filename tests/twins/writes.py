@@ -10,7 +10,7 @@ from tests.twins import rules
 from tests.twins.documents import document, inner, scalar, value
 from tests.twins.model import Model, Outcome
 from tests.twins.oracle import cut
-from tests.twins.plain import Document
+from tests.twins.plain import Document, replacing
 from tests.twins.world import EXACT, Case, Difference, World, plain
 
 _CALLS = 25  # of each case
@@ -52,18 +52,24 @@ class Writes:
             if action in {"bulkWrite", "transaction"} and case.oracle.queries:
                 continue  # what filters' queries find of what an operation leaves only MongoDB could say
             expects = action in _OF_ONE and random.random() < 0.3
-            yield {"action": action, "form": "ejson", "body": _body(random, case, action), "expects": expects}
+            body = _body(random, case, action)
+            if action == "updateMany" and random.random() < 0.2:
+                body = {"replacement": _replacement(random, case)} | body
+                del body["update"]
+            yield {"action": action, "form": "ejson", "body": body, "expects": expects}
 
     async def compare(self, case: Case, call: Document) -> Difference | None:
         """Send a write to one of the databases; return what is not as the model says. It is as before then."""
+        if call["action"] == "updateMany" and not call["body"].get("replacement", True):
+            return None  # it is no replacement then, but a pipeline as any other
         matched = [found[0] for found in await self.world.matched(case, 0)]
         expected = Model(case.oracle, case.schema, case.ones, matched).outcome(call)
+        sent = _sent(call)
         if call.get("expects"):
             tag = await self._tag(case, call)
-            if tag is None:
-                expected = Outcome(case.ones, None)
-            call = {**call, "headers": {"if-match": tag or "*"}}
-        answer = await self.world.call(case, 0, call)
+            expected = expected if tag else Outcome(case.ones, None)
+            sent = {**call, "headers": {"if-match": tag or "*"}}
+        answer = await self.world.call(case, 0, sent)
         after = await self.world.stored(case, 0)
         if repr(after) != repr(case.ones):
             await self.world.restore(case, 0)
@@ -102,6 +108,15 @@ def _several(random: Random, case: Case, names: tuple[str, ...]) -> list[Documen
     if random.random() < 0.3:
         requests.append({"updateOne": _body(random, case, "updateOne") | {"upsert": True}})
     return requests
+
+
+def _sent(call: Document) -> Document:
+    """Return a call as an action takes it: what replaces many is a pipeline."""
+    body = call["body"]
+    if call["action"] != "updateMany" or "replacement" not in body:
+        return call
+    others = {name: each for name, each in body.items() if name != "replacement"}
+    return call | {"body": others | {"update": replacing(body["replacement"])}}
 
 
 def _body(random: Random, case: Case, action: str) -> Document:

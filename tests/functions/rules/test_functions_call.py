@@ -14,10 +14,15 @@ CHANGED = '{"matchedCount":{"$numberInt":"%d"},"modifiedCount":{"$numberInt":"%d
 
 
 async def called(
-    person: Person, name: str, collection: str = "public", headers: dict[str, str] | None = None, **members: Any
+    person: Person,
+    name: str,
+    collection: str = "public",
+    headers: dict[str, str] | None = None,
+    service: str | None = "mongodb-atlas",
+    **members: Any,
 ) -> Answer:
     argument = {"database": "shop", "collection": collection} | members
-    body = {"arguments": [argument], "name": name, "service": "mongodb-atlas"}
+    body = {"arguments": [argument], "name": name, "service": service}
     sent = {"Authorization": f"Bearer {person.access_token}", "Content-Type": "application/json;charset=utf-8"}
     return await person.host.request("POST", CALL, sent | (headers or {}), json.dumps(body).encode())
 
@@ -158,9 +163,13 @@ async def test_what_a_bulk_write_did_is_told_beside_those_words(ann: Person, pub
         ("deleteMany", {"query": {"n": 1}, "filter": {}}),
         ("deleteMany", {"filter": {"n": 1}, "query": {}}),
         ("findOneAndUpdate", {"filter": {}, "update": {"$set": {"n": 9}}, "returnNewDocument": "true"}),
+        ("findOneAndReplace", {"filter": {}, "update": {"n": 8}, "replacement": {"n": 9}}),
+        ("updateOne", {"filter": {}, "update": {"n": 8}, "replacement": {"n": 9}}),
+        ("findOneAndReplace",
+         {"filter": {}, "update": {"n": 9}, "returnNewDocument": True, "returnDocument": "Before"}),
     ],
     ids=str,
-)
+)  # fmt: skip
 async def test_arguments_that_cannot_be_honoured_are_refused(
     ann: Person, public: Any, name: str, members: dict[str, Any]
 ) -> None:

@@ -1,16 +1,24 @@
 """What the SDKs of App Services take for granted of the client API, through both hosts."""
 
+from datetime import datetime
 from typing import Any
 
+import jwt
 import pytest
 
+from shared.service import process
 from tests.conftest import errors_only
-from tests.functions.rules.conftest import CLIENT, Person, log_in, send
+from tests.functions.rules.conftest import CLIENT, SETTINGS, Known, Person, log_in, send
 from tests.functions.rules.test_sessions import KEYS, LOGIN, SESSION
 from tests.hosts import Host, Worker
 
 PASSWORD = f"{LOGIN}/local-userpass"
 DELETE = "/api/client/v2.0/auth/delete"
+
+
+def claims_of(token: str) -> dict[str, Any]:
+    claims: dict[str, Any] = jwt.decode(token, options={"verify_signature": False})
+    return claims
 
 
 async def test_every_success_has_a_body_that_an_sdk_can_parse(ann: Person) -> None:
@@ -121,7 +129,109 @@ async def test_a_wrong_password_is_told_as_any_login_that_is_refused(ann: Person
     assert (answer.status, errors_only(answer)) == (401, {"error": "unauthorized", "error_code": "AuthError"})
 
 
-async def test_more_people_than_may_fail_come_from_one_address(app_host: Host, users: None) -> None:
-    visits = [await send(app_host, "POST", f"{CLIENT}/auth/providers/anon-user/login", {}) for _ in range(15)]
+async def test_more_people_than_may_fail_come_from_one_address(
+    worker: Worker, configured: pytest.MonkeyPatch, users: None
+) -> None:
+    for name, value in SETTINGS.items():
+        configured.setenv(name, value)
+    configured.delenv("LOGIN_ATTEMPTS")  # what a deployment has that sets nothing
+    path, headers = f"{CLIENT}/auth/providers/anon-user/login", {"X-Forwarded-For": "192.0.2.7"}
+
+    visits = [await worker.request("POST", path, headers, b"{}") for _ in range(30)]
 
     assert {each.status for each in visits} == {200}
+
+
+async def test_what_an_sdk_reads_of_a_login(app_host: Host, users: None) -> None:
+    answer = await send(app_host, "POST", f"{LOGIN}/anon-user/login", {})
+    claims = claims_of(answer.json["access_token"])
+
+    assert (claims["sub"], claims["baas_device_id"]) == (answer.json["user_id"], answer.json["device_id"])
+    assert (type(claims["exp"]), type(claims["iat"])) == (int, int)
+    assert "user_data" not in claims  # null is no object
+    assert "=" not in answer.json["access_token"]
+
+
+async def test_custom_data_are_an_object_in_the_token(ann: Person, database: Any) -> None:
+    stored = {"_id": 1, "user_id": ann.id, "n": 5, "share": 2.5, "since": datetime(1970, 1, 1), "deep": {"a": [None]}}
+    await database.people.insert_one(stored)
+
+    renewed = await send(ann.host, "POST", SESSION, token=ann.refresh_token)
+
+    told = claims_of(renewed.json["access_token"])["user_data"]
+    assert told == stored | {"since": {"$date": "1970-01-01T00:00:00Z"}}
+    await database.people.update_one({}, {"$set": {"long": "x" * 5_000}})
+    renewed = await send(ann.host, "POST", SESSION, token=ann.refresh_token)
+    assert "user_data" not in claims_of(renewed.json["access_token"])
+
+
+@pytest.mark.parametrize("data", [{"user_data": '{"job": "clerk"}'}, {"user_data_omitted": True}, {}], ids=str)
+async def test_rules_see_the_custom_data_of_a_token_of_any_release(
+    worker: Worker, known: Known, changed: Any, database: Any, data: dict[str, Any]
+) -> None:
+    role = {"name": "clerks", "apply_when": {"since": "%%user.custom_data.since"}, "read": True}
+    changed("data_sources/mongodb-atlas/shop/notes/rules.json", roles=[role], filters=[])
+    ann = await known(worker, "ann@shop.example")
+    await database.people.insert_one({"user_id": ann.id, "since": datetime(1970, 1, 1)})
+    await database.notes.insert_many([{"_id": 1, "since": datetime(1970, 1, 1)}, {"_id": 2, "since": "1970"}])
+    renewed = await send(worker, "POST", SESSION, token=ann.refresh_token)
+    token = process.service().tokens.issue("access", ann.id, data, 60) if data else renewed.json["access_token"]
+
+    found = await ann._replace(access_token=token)("find", collection="notes")
+
+    assert (found.status, found.json) == (200, {"documents": [{"_id": 1, "since": "1970-01-01T00:00:00.000Z"}]})
+
+
+@pytest.mark.parametrize("path", [f"{CLIENT}/functions/call", SESSION, KEYS, f"{PASSWORD}/login", f"{CLIENT}/location"])
+async def test_a_page_may_call_what_its_sdk_calls(app_host: Host, path: str) -> None:
+    asked = {"Origin": "https://page.example", "Access-Control-Request-Headers": "authorization,content-type"}
+
+    answer = await app_host.request("OPTIONS", path, asked | {"Access-Control-Request-Method": "POST"})
+
+    assert answer.status == 204
+    assert answer.headers["access-control-allow-origin"] == "https://page.example"
+    assert {"authorization", "content-type", "accept"} <= {
+        each.strip() for each in answer.headers["access-control-allow-headers"].lower().split(",")
+    }
+
+
+async def test_a_body_that_is_empty_is_none(ann: Person) -> None:
+    headers = {"Authorization": f"Bearer {ann.refresh_token}", "Content-Type": "application/json;charset=utf-8"}
+    bodies = [b"", b" ", b"{}"]
+
+    refreshed = [await ann.host.request("POST", SESSION, headers, each) for each in bodies]
+    listed = [await ann.host.request("GET", KEYS, headers, each) for each in bodies]
+    ended = await ann.host.request("DELETE", SESSION, headers, b"{}")
+
+    assert [each.status for each in (*refreshed, *listed, ended)] == [200] * 7
+
+
+async def test_a_user_is_not_told_of_keys_of_others(ann: Person, bob: Person) -> None:
+    made = await send(ann.host, "POST", KEYS, {"name": "sensor"}, ann.refresh_token)
+    path = f"{KEYS}/{made.json['_id']}"
+
+    theirs = [
+        await send(ann.host, method, path + end, token=bob.refresh_token)
+        for method, end in (("GET", ""), ("DELETE", ""), ("PUT", "/enable"), ("PUT", "/disable"))
+    ]
+    nobodys = await send(ann.host, "GET", KEYS)
+
+    assert {(each.status, errors_only(each)["error_code"]) for each in theirs} == {(404, "APIKeyNotFound")}
+    assert (nobodys.status, errors_only(nobodys)["error"]) == (401, "must authenticate first")
+    assert (await send(ann.host, "GET", KEYS, token=bob.refresh_token)).json == []
+    fetched = await send(ann.host, "GET", path, token=ann.refresh_token)
+    assert fetched.json == {"_id": made.json["_id"], "name": "sensor", "disabled": False}
+
+
+@pytest.mark.parametrize(
+    ("forwarded", "scheme"),
+    [("https", "https"), ("HTTPS", "https"), ("https,http", "https"), ("https, http", "https"), ("http, https", "http"),
+     ("", "http"), ("javascript", "http")],
+)  # fmt: skip
+async def test_an_sdk_stays_on_the_scheme_by_which_it_came(app_host: Host, forwarded: str, scheme: str) -> None:
+    headers = {"Accept": "application/json"} | ({"X-Forwarded-Proto": forwarded} if forwarded else {})
+
+    told = (await app_host.request("GET", f"{CLIENT}/location", headers)).json
+
+    assert told["hostname"].startswith(f"{scheme}://")
+    assert told["ws_hostname"] == told["hostname"].replace("http", "ws", 1)
