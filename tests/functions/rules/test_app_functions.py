@@ -347,3 +347,12 @@ async def test_functions_at_once_do_not_mix(person: Person, known: Known, script
     results = await asyncio.gather(*[returned([person, bob][n % 2], "f", n) for n in range(20)])
 
     assert results == [[[person, bob][n % 2].id, {"$numberInt": str(n)}] for n in range(20)]
+
+
+async def test_a_result_with_a_member_error_is_no_error_to_sdks(person: Person, scripts: Scripts) -> None:
+    scripts(f="exports = (error) => error")
+
+    answers = [await call(person, {"name": "f", "arguments": [each]}) for each in ({"error": "x"}, "error", {"a": 1})]
+
+    types = ["application/json; charset=utf-8", "application/json", "application/json"]
+    assert [answer.headers["content-type"] for answer in answers] == types
