@@ -123,6 +123,7 @@ class Run:
             raise FunctionFailedError("the function waits for a promise that nothing resolves")
         done, _ = await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
         for each in done:
+            each.exception()  # one of several may end the run, and the others are nobody's then
             self._asked.pop(each, None)
             self._timers.pop(each, None)
         return [_answer(waited[each].id, each) for each in done]

@@ -4,6 +4,7 @@ import re
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from threading import Lock
 from typing import Any, NamedTuple
 
 import quickjs
@@ -37,6 +38,7 @@ class Script:
     def __init__(self, prelude: str, limits: Limits) -> None:
         """Make the context, in which nothing of an app is yet."""
         self._limits = limits
+        self._busy = Lock()  # a call may end while a turn of it goes on
         self._used = 0.0
         self._held = 0
         self._context = quickjs.Context()
@@ -59,12 +61,18 @@ class Script:
         return self._turn(tell)
 
     def end(self) -> None:
-        """Let go of what functions made, without the interpreter's lock, which freeing the context holds."""
+        """Let go of what functions made, without the interpreter's lock, which freeing the context holds.
+
+        Where a turn still goes on, which has its limits, all is freed with the context after it.
+        """
+        if not self._busy.acquire(blocking=False):
+            return
         with suppress(quickjs.JSException):  # what is left is freed with the context
             self._context.set_time_limit(_ENDING_SECONDS)
             self._context.set_memory_limit(2 * self._limits.memory_bytes)
             self._host("end")
         self._held = self._look()
+        self._busy.release()
 
     @property
     def held_bytes(self) -> int:
@@ -76,6 +84,14 @@ class Script:
         return size
 
     def _turn(self, work: Callable[[], object]) -> list[Line]:
+        with self._busy:
+            said = self._worked(work)
+        lines = said.split("\n", _MOST_LINES)[:-1]
+        if len(lines) == _MOST_LINES:
+            raise FunctionFailedError("the function asks for too much at once")
+        return [_line(each) for each in lines]
+
+    def _worked(self, work: Callable[[], object]) -> str:
         began = time.thread_time()
         self._ends = began + self._limits.seconds - self._used
         try:
@@ -91,10 +107,7 @@ class Script:
             self._used += took
             if took > _SHORT_SECONDS or not self._held:
                 self._held = self._look()
-        lines = said.split("\n", _MOST_LINES)[:-1]
-        if len(lines) == _MOST_LINES:
-            raise FunctionFailedError("the function asks for too much at once")
-        return [_line(each) for each in lines]
+        return said
 
     def _limit(self) -> None:
         """Give the engine what is left; raise FunctionFailedError if nothing is."""

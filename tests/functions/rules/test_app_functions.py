@@ -9,7 +9,7 @@ from bson.codec_options import CodecOptions
 from bson.raw_bson import RawBSONDocument
 
 from tests.bson_types import ROWS
-from tests.conftest import errors_only
+from tests.conftest import errors_only, restart
 from tests.functions.rules.conftest import CLIENT, Known, Person, Scripts
 from tests.functions.test_types import every, stored
 from tests.hosts import Answer, Worker
@@ -356,3 +356,21 @@ async def test_a_result_with_a_member_error_is_no_error_to_sdks(person: Person, 
 
     types = ["application/json; charset=utf-8", "application/json", "application/json"]
     assert [answer.headers["content-type"] for answer in answers] == types
+
+
+async def test_a_call_that_ends_while_its_function_computes_disturbs_no_other(
+    person: Person, scripts: Scripts, configured: pytest.MonkeyPatch
+) -> None:
+    configured.setenv("MONGO_DB_TIMEOUT_MS", "400")
+    configured.setenv("FUNCTION_TIMEOUT_MS", "1500")
+    scripts(
+        loop="const all = []; exports = () => { for (;;) { all.push({}); if (all.length > 1e5) all.length = 0 } }",
+        f="exports = () => 1",
+    )
+
+    answers = await asyncio.gather(*[call(person, {"name": "loop"}) for _ in range(4)])
+    configured.setenv("MONGO_DB_TIMEOUT_MS", "30000")
+
+    assert [answer.status for answer in answers] == [504] * 4
+    restart()
+    assert await returned(person, "f") == {"$numberInt": "1"}
