@@ -50,11 +50,11 @@ const answered = (id, isResult, text) => {
   else each.reject(failure(parsed(text)));
 };
 
+/** Return what people read of a value. */
 const shown = (value) => {
   try {
-    if (typeof value === "string") return value;
     if (isError(value)) return `${value.name}: ${value.message}`;
-    return value === undefined ? "undefined" : written(value);
+    return isObject(value) ? quoted(value) : toText(value);
   } catch {
     return "(a value that cannot be shown)";
   }

@@ -164,7 +164,7 @@ async def test_terms_of_writes_are_not_passed_over(person: Person, scripts: Scri
         ("return unknown", "ReferenceError: 'unknown' is not defined"),
         ("return null.x", "TypeError: cannot read property 'x' of null"),
         ("throw 'text'", "text"),
-        ("throw { code: 1 }", '{"code":{"$numberInt":"1"}}'),
+        ("throw { id: BSON.ObjectId('65a1b2c3d4e5f60718293a4b') }", '{"id":"65a1b2c3d4e5f60718293a4b"}'),
         ("return Promise.reject(new Error('late'))", '{"message": "late", "name": "Error"}'),
         ("return new Promise(() => {})", "the function waits for a promise that nothing resolves"),
         ("for (;;) {}", "the function computes for longer than FUNCTION_TIMEOUT_MS allows: 300 ms"),
@@ -221,7 +221,7 @@ async def test_the_console_is_logged(person: Person, scripts: Scripts, caplog: p
     lines = [(record.levelname, json.loads(record.message)) for record in caplog.records]
     written = [(level, line["function"], line["text"]) for level, line in lines if line["message"] == "console"]
     assert written == [
-        ("INFO", "f", 'a {"$numberInt":"1"} {"b":{"$numberInt":"2"}}'),
+        ("INFO", "f", 'a 1 {"b":2}'),
         ("ERROR", "f", "TypeError: c"),
     ]
 
