@@ -89,8 +89,11 @@ def _listed(files: Files) -> _Found:
 
 
 def _sources(folder: Path) -> list[Path]:
-    found = sorted(folder.rglob("*.js")) if folder.is_dir() else []
-    return [each for each in found if each.is_file() and not each.is_symlink() and "node_modules" not in each.parts]
+    found: list[Path] = []
+    for parent, folders, names in folder.walk():
+        folders[:] = [each for each in folders if each != "node_modules"]  # which may be very many
+        found += [parent / each for each in names if each.endswith(".js")]
+    return sorted(each for each in found if not each.is_symlink())
 
 
 def _function(name: str, entry: Mapping[str, Any], constants: Constants, report: Report) -> Function:

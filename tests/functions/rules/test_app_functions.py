@@ -315,9 +315,12 @@ async def test_timers_ring_in_their_order(person: Person, scripts: Scripts) -> N
     scripts(
         f="""exports = () => new Promise((resolve) => {
           const rang = [];
-          const ticks = setInterval((name) => { if (rang.push(name) === 2) clearInterval(ticks) }, 1, "tick");
-          setTimeout(() => { throw new Error("x") }, 2);
-          setTimeout(() => { rang.push("end"); resolve(rang) }, 500);
+          setTimeout(() => { throw new Error("x") }, 0);
+          const ticks = setInterval((name) => {
+            if (rang.push(name) < 2) return;
+            clearInterval(ticks);
+            setTimeout(() => { rang.push("end"); resolve(rang) }, 50);
+          }, 1, "tick");
         })"""
     )
 
