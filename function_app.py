@@ -8,6 +8,7 @@ from functions import (
     api_keys,
     bulk_write,
     catalog,
+    changes,
     count,
     delete,
     distinct,
@@ -56,6 +57,7 @@ CATALOG = (
     catalog.bp,  # listDatabases, listCollections, listIndexes
     schema.bp,  # getSchema
     explain.bp,  # explain
+    changes.bp,  # changes
     administer.bp,  # createIndexes, dropIndexes, createCollection, dropCollection
 )
 """What is about databases, collections and indexes."""

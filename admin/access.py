@@ -31,9 +31,9 @@ OPERATIONS: dict[str, Operation | None] = {
     "insertOne": "insert", "insertMany": "insert",
     "updateOne": "update", "updateMany": "update", "replaceOne": "update", "deleteOne": "delete",
     "deleteMany": "delete", "findOneAndUpdate": "update", "findOneAndReplace": "update", "findOneAndDelete": "delete",
-    "bulkWrite": None, "transaction": None, "getSchema": "read", "explain": None, "listDatabases": None,
-    "listCollections": None, "listIndexes": None, "createIndexes": None, "dropIndexes": None, "createCollection": None,
-    "dropCollection": None,
+    "bulkWrite": None, "transaction": None, "getSchema": "read", "explain": None, "changes": "read",
+    "listDatabases": None, "listCollections": None, "listIndexes": None, "createIndexes": None, "dropIndexes": None,
+    "createCollection": None, "dropCollection": None,
 }  # fmt: skip
 """What an action does to documents; None for one that is decided in another way."""
 

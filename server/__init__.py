@@ -89,7 +89,7 @@ def serve(sockets: list[socket.socket] | None = None) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: sys.exit(0))
     config, probes = _configs()
-    ListeningServer(config, LIMITS, probes).run(sockets)
+    ListeningServer(config, LIMITS, process.end, probes).run(sockets)
 
 
 def main() -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from typing import Any
@@ -40,9 +41,10 @@ class DrainingServer(Server):
 
     server_state: DrainingState
 
-    def __init__(self, config: Config, limits: Limits) -> None:
-        """Take what Uvicorn's server takes, and the limits of connections."""
+    def __init__(self, config: Config, limits: Limits, end: Callable[[], None]) -> None:
+        """Take what Uvicorn's server takes, the limits of connections, and what ends calls that wait for changes."""
         super().__init__(config)
+        self._end = end
         self.server_state = DrainingState(limits)
 
     async def on_tick(self, counter: int) -> bool:
@@ -53,6 +55,7 @@ class DrainingServer(Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Take in what has arrived, tell every connection that its next answer is its last, and wait for them."""
         self.server_state.draining = True
+        self._end()
         await asyncio.sleep(SETTLE_SECONDS)
         await self._close_port(sockets or [])
         await super().shutdown(sockets)

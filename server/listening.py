@@ -37,9 +37,9 @@ def only_probes(app: Application) -> Application:
 class ListeningServer(DrainingServer):
     """A server that takes connections by and by, and probes on a port of their own."""
 
-    def __init__(self, config: Config, limits: Limits, probes: Config | None = None) -> None:
+    def __init__(self, config: Config, limits: Limits, end: Callable[[], None], probes: Config | None = None) -> None:
         """Take what DrainingServer takes, and how probes are answered."""
-        super().__init__(config, limits)
+        super().__init__(config, limits, end)
         self._probes = probes
         self._probed: socket.socket | None = None
 

@@ -6,7 +6,8 @@ What the others are told is in `errors.Unavailable`.
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import NamedTuple, Self
 
 from shared.errors import CallerLeftError, OverloadedError, Unavailable
@@ -26,6 +27,10 @@ PATIENT_SECONDS = 0.1
 
 _LOOK_SECONDS = 0.1
 _LOG_SECONDS = 10.0
+_TURN_MS = 1_000
+_SHORT_MS = 50  # where there are so few connections that one is much
+_LEAST_MS = 10
+_PART = 4  # of the connections, one of which callers wait at
 
 
 class Departure:
@@ -88,6 +93,11 @@ class Places:
         """Return the places for the calls of a process."""
         return cls(places, WAITING, WAIT_SECONDS, Unavailable.TOO_MANY_CALLS)
 
+    @classmethod
+    def for_streams(cls, places: int) -> Self:
+        """Return the places for callers who wait for changes: nobody waits for a place."""
+        return cls(places, 0, 0.0, Unavailable.TOO_MANY_STREAMS)
+
     @property
     def is_full(self) -> bool:
         """Whether the next call is refused."""
@@ -149,3 +159,42 @@ class Places:
             if not begun.done():
                 begun.set_result(False)
         self._looking = loop.call_later(_LOOK_SECONDS, self._look, loop) if self._waiting else None
+
+
+class Waits:
+    """The connections of a data source at which callers wait, in turns that are the shorter the more callers there are.
+
+    They belong to the event loop in which they are used.
+    """
+
+    def __init__(self, pool: int, places: Places) -> None:
+        """Take how many connections there are, and the places for calls at them, of which each turn takes one."""
+        self._at_once = max(1, pool // _PART)
+        self._longest_ms = _TURN_MS if pool >= _PART else _SHORT_MS
+        self._turns = asyncio.Semaphore(self._at_once)
+        self._places = places
+        self._callers = 0
+
+    @property
+    def turn_ms(self) -> int:
+        """How long a turn takes at most where nothing comes: all have theirs in about a second."""
+        return max(_LEAST_MS, min(self._longest_ms, _TURN_MS * self._at_once // max(1, self._callers)))
+
+    @contextmanager
+    def caller(self) -> Iterator[None]:
+        """Count a caller."""
+        self._callers += 1
+        try:
+            yield
+        finally:
+            self._callers -= 1
+
+    @asynccontextmanager
+    async def turn(self, departure: Departure | None) -> AsyncIterator[None]:
+        """Have a connection for one turn."""
+        async with self._turns:
+            await self._places.enter(departure)
+            try:
+                yield
+            finally:
+                self._places.leave()

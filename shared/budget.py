@@ -176,6 +176,13 @@ class held_by:  # noqa: N801  used as a context manager; a class costs half of w
         self._share.end_work()
 
 
+async def hold(size: int) -> None:
+    """Have the call that the task works on hold so many bytes more, as `Share.hold`; outside of calls, nothing."""
+    share = _share.get()
+    if share is not None:
+        await share.hold(size)
+
+
 async def work_on(size: int) -> None:
     """Have the call that the task works on hold so many bytes more, as `Share.work_on`; outside of calls, nothing."""
     share = _share.get()

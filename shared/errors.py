@@ -35,6 +35,7 @@ DataAPIError                     500  InternalServerError         anything unexp
 ├── NotAcceptableError           406  NotAcceptable               Accept names only what this action does not return
 ├── LengthRequiredError          411  BadRequest                  the platform dropped a chunked body
 ├── NameInUseError               409  AccountNameInUse            a user with this e-mail address exists
+├── HistoryLostError             410  ChangeStreamHistoryLost     the changes behind 'resumeAfter' are gone
 ├── PreconditionFailedError      412  PreconditionFailed          the document is not the one that If-Match names
 ├── BodyTooLargeError            413  BadRequest                  the body is too large, in bytes or in values
 ├── UnsupportedEncodingError     415  BadRequest                  a Content-Encoding that is not decoded
@@ -299,6 +300,12 @@ class NameInUseError(DataAPIError):
     status, code = HTTPStatus.CONFLICT, "AccountNameInUse"
 
 
+class HistoryLostError(DataAPIError):
+    """MongoDB cannot tell the changes any more that follow what the caller has seen."""
+
+    status, code = HTTPStatus.GONE, "ChangeStreamHistoryLost"
+
+
 class PreconditionFailedError(DataAPIError):
     """The document that a write meets is not the one that its caller has seen, or there is none."""
 
@@ -344,6 +351,7 @@ class Unavailable(StrEnum):
     """The texts of a 503."""
 
     TOO_MANY_CALLS = "too many calls at once"
+    TOO_MANY_STREAMS = "too many callers wait for changes"
     TOO_MUCH = "too many large calls at once"
     CONNECTIONS_IN_USE = "all connections to MongoDB are in use"
     UNREACHABLE = "MongoDB cannot be reached"

@@ -1,5 +1,6 @@
 """Everything that one process holds: made at first use, passed down from the edge, closed once."""
 
+import asyncio
 import logging
 from collections.abc import Mapping
 
@@ -59,6 +60,9 @@ class Service:
         self.guard = Guard(settings.dozen_database, settings.allowed_stages)
         self.complexity = Complexity(settings)
         self.admission = Places.for_calls(settings.calls_at_once)
+        self.change_streams = Places.for_streams(settings.max_change_streams)
+        self.ending = asyncio.Event()
+        """Set once the process is asked to end: what waits for changes ends then."""
         self.budget = Budget(bytes_of(settings))
         self.full_collections = FullCollections()
         self.transcoder = transcoder.load(settings.native)
@@ -135,6 +139,11 @@ class Process:
             service.app  # noqa: B018  raises if it cannot be used
         except (SettingsError, AppError) as error:
             event(logging.ERROR, "not configured", version=VERSION, reason=str(error))
+
+    def end(self) -> None:
+        """Have what waits for changes come to its end: the process is asked to end."""
+        if self.held is not None:
+            self.held.ending.set()
 
     async def close(self) -> None:
         """Close the service, if there is one; the next use makes another."""

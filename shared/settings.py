@@ -55,6 +55,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="upper"):
     keep_alive_seconds: Annotated[int, Meta(ge=1, le=3600)] = 75
     max_client_connections: Positive | None = None
     max_calls: Positive | None = None
+    max_change_streams: Positive = 200
     memory_budget_bytes: Positive | None = None
     health_port: Port | None = None
     web_concurrency: Annotated[int, Meta(ge=1, le=1_000)] = 1

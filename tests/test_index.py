@@ -40,6 +40,7 @@ FUNCTIONS: dict[str, tuple[str, set[str]]] = {
     "listIndexes": (ACTIONS + "listIndexes", ALL),
     "getSchema": (ACTIONS + "getSchema", ALL),
     "explain": (ACTIONS + "explain", ALL),
+    "changes": (ACTIONS + "changes", ALL),
     "createIndexes": (ACTIONS + "createIndexes", ALL),
     "dropIndexes": (ACTIONS + "dropIndexes", ALL),
     "createCollection": (ACTIONS + "createCollection", ALL),

@@ -12,7 +12,9 @@ from shared.rules.values import Path
 if TYPE_CHECKING:
     from shared.rules.ruleset import Rights
 
-_MOST_COMPUTED = 16 * 1024 * 1024 - 64 * 1024  # bytes of documents that one command holds beside its stages
+MOST_COMPUTED = 16 * 1024 * 1024 - 64 * 1024
+"""Bytes of documents that one command holds beside its stages."""
+
 _TOO_MUCH = (
     "what you may see of the documents found is more than the 16 MB on which MongoDB can compute for you:"
     " narrow the filter or the first $match by fields that you may read"
@@ -75,7 +77,7 @@ class StoredTrimming:
                 yield None
                 continue
             self._size += len(shown) + _ELEMENT
-            if self._size > _MOST_COMPUTED:
+            if self._size > MOST_COMPUTED:
                 raise InvalidParameterError(_TOO_MUCH)
             yield Visible(sent if self._keeps_sent else b"", shown)
 

@@ -12,6 +12,7 @@ from shared.access.ruled_first import RuledFirst
 from shared.access.ruled_values import RuledValues
 from shared.app.model import App, DataSource
 from shared.auth.accounts import Caller
+from shared.auth.seals import Seals
 from shared.cache.generations import Generations
 from shared.documents.transcoder import Transcoder
 from shared.errors import InvalidParameterError, NoRuleError, UnknownDataSourceError
@@ -34,6 +35,7 @@ class Deployment(Protocol):
     clients: Clients
     generations: Generations
     guard: Guard
+    seals: Seals
     transcoder: Transcoder
 
     @property

@@ -66,7 +66,7 @@ def encoded(document: dict[str, Any]) -> Steps[bytes]:
     for name, value in document.items():
         if has_many({name: value}):
             kind = ARRAY if type(value) is list else DOCUMENT
-            parts += (_named(kind, name), (yield from _encoded_members(value)))
+            parts += (named(kind, name), (yield from _encoded_members(value)))
         else:
             parts.append(bson.encode({name: value})[_HEADER:-1])
             yield
@@ -157,7 +157,7 @@ def document_of(content: bytes) -> bytes:
 
 def wrapped(name: str, value: bytes, kind: int = DOCUMENT) -> bytes:
     """Return the document `{name: value}` of a document, or of a value of another kind."""
-    return document_of(_named(kind, name) + value)
+    return document_of(named(kind, name) + value)
 
 
 def split(batch: bytes) -> list[bytes]:
@@ -243,33 +243,34 @@ def with_id_first(document: bytes) -> bytes:
 def valued(name: str, identified: bytes) -> bytes:
     """Return the document `{name: …}` with the value of an identity."""
     kind, value = _value_of(identified)
-    return document_of(_named(kind, name) + value)
+    return document_of(named(kind, name) + value)
 
 
 def array_of(elements: Iterable[tuple[int, bytes]]) -> bytes:
     """Return the array of these types and the bytes of their values."""
-    return document_of(b"".join(_named(kind, str(position)) + value for position, (kind, value) in enumerate(elements)))
+    return document_of(b"".join(named(kind, str(position)) + value for position, (kind, value) in enumerate(elements)))
 
 
 def array_in_steps(documents: Sequence[bytes]) -> Steps[bytes]:
     """Return the array of documents."""
     parts: list[bytes] = []
     for position, document in enumerate(documents):
-        parts += (_named(DOCUMENT, str(position)), document)
+        parts += (named(DOCUMENT, str(position)), document)
         yield
     return document_of(b"".join(parts))
 
 
 def among(identities: Iterable[bytes]) -> bytes:
     """Return the filter `{"_id": {"$in": […]}}` of the values of identities."""
-    return wrapped("_id", document_of(_named(ARRAY, "$in") + array_of(map(_value_of, identities))))
+    return wrapped("_id", document_of(named(ARRAY, "$in") + array_of(map(_value_of, identities))))
 
 
 def _value_of(identified: bytes) -> tuple[int, bytes]:
     return identified[_HEADER], identified[_ID_VALUE:-1]
 
 
-def _named(kind: int, name: str) -> bytes:
+def named(kind: int, name: str) -> bytes:
+    """Return what stands in front of the value of an element."""
     return bytes([kind]) + name.encode() + b"\0"
 
 

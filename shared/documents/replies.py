@@ -175,6 +175,11 @@ def many_documents(texts: Iterable[bytes], cursor: str | None = None) -> list[by
     return parts if cursor is None else [*parts[:-1], b'],"cursor":"%b"}' % cursor.encode()]
 
 
+def events(texts: Iterable[bytes], resume_token: str) -> list[bytes]:
+    """Return the reply of events that are text already, with the token behind them."""
+    return [*listed("events", texts)[:-1], b'],"resumeToken":"%b"}' % resume_token.encode()]
+
+
 def listed(name: str, texts: Iterable[bytes]) -> list[bytes]:
     """Return a reply of one list in parts, whose items are text already."""
     parts = [b'{"%b":[' % name.encode()]

@@ -5,7 +5,7 @@ import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from hashlib import sha256
 from http import HTTPStatus
-from typing import NamedTuple, TypedDict, Unpack
+from typing import TYPE_CHECKING, NamedTuple, TypedDict, Unpack
 
 import azure.functions as func
 
@@ -29,6 +29,7 @@ from shared.endpoint.bodies import decoded_body, document_in, may_be_large, refu
 from shared.endpoint.cursors import Asked, Continued, Cursors
 from shared.endpoint.http import ALL_METHODS, NO_CONTEXT, Exchange, Function, path_of, respond
 from shared.endpoint.openings import Opening
+from shared.endpoint.polling import Poll, Polling
 from shared.endpoint.request_view import RequestView
 from shared.endpoint.responses import response
 from shared.endpoint.terms import TERMS, TermedWrite, Terms, refuse_condition, refuse_terms, terms_of
@@ -50,6 +51,9 @@ from shared.service import Service
 from shared.turns import Steps
 from shared.writes import BulkWrite, Operation, TransactionRequest
 
+if TYPE_CHECKING:
+    from shared.access.changes import ChangeView
+
 __all__ = ["ACTION_ROUTE", "ALL_METHODS", "Action", "Actions", "Call", "answer"]
 
 ACTION_ROUTE = "app/{app_id}/endpoint/data/{version}/action/"
@@ -68,7 +72,8 @@ class Call:
     """One authenticated and parsed call of an action."""
 
     __slots__ = (
-        "_caller", "_exchange", "_request_view", "body", "columns", "conditions", "continued", "digest", "expected",
+        "_caller", "_exchange", "_request_view", "body", "columns", "conditions", "continued", "deadline",
+        "digest", "expected",
         "form", "is_of_data_api", "media", "size", "writes",
     )  # fmt: skip
 
@@ -95,6 +100,7 @@ class Call:
         self.columns: Sequence[str] = ()
         self.conditions = 0
         self.digest = b""
+        self.deadline: driver_call | None = None
         self.continued: Continued | None = None
         self.expected: Expected | None = None
 
@@ -229,6 +235,19 @@ class Call:
         self.columns = part.columns
         return reply
 
+    async def polled(
+        self,
+        request: Request,
+        open_: Callable[[Service, Request, Caller, RequestView, Wanted], "ChangeView"],
+        poll: Poll,
+    ) -> Reply:
+        """Return what has changed of a collection; the wait for it comes on top of the time that the call has."""
+        exchange = self._exchange
+        view = open_(exchange.service, request, self._caller, self._request_view, Wanted(self.form))
+        if self.deadline is not None:
+            self.deadline.extend(poll.await_ms)
+        return await Polling(exchange, view, request.data_source, poll).reply(self.form)
+
     def access(self, request: Request) -> "Opening[Access]":
         """Give what the caller may do to the collection that a request names, as `opened` does."""
         return self.opened(request, open_access)
@@ -352,6 +371,7 @@ async def _run(exchange: Exchange, action: Action, source: str | None) -> func.H
     refuse_body(exchange)
     with driver_call(service.settings.mongo_db_timeout_ms, exchange.arrived) as deadline:
         call = await _call(exchange, action, source)
+        call.deadline = deadline
         deadline.refuse_late()
         if action.reads:
             deadline.end_at(exchange.departure)

@@ -2,7 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
 from http import HTTPStatus
 from typing import Protocol, cast
 from uuid import uuid4
@@ -136,6 +137,24 @@ class Exchange:
         if self._arriving is None:
             await self.share.hold(len(body))
         return body
+
+    @asynccontextmanager
+    async def waiting(self) -> AsyncIterator[None]:
+        """Have a place among those who wait for changes instead of one among calls, which is taken again at the end.
+
+        Whoever waits looks itself whether the caller has left. Raise OverloadedError where too many wait.
+        """
+        streams = self.service.change_streams
+        await streams.enter()
+        self._leave()
+        self.line.waits = True
+        if self.departure is not None:
+            self.departure.tell(None)
+        try:
+            yield
+        finally:
+            streams.leave()
+        await self.enter()
 
     def preflight(self, methods: str, headers: str) -> func.HttpResponse:
         """Return the response to OPTIONS."""

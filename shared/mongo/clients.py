@@ -10,7 +10,7 @@ from bson.raw_bson import RawBSONDocument
 from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.errors import PyMongoError
 
-from shared.admission import Places
+from shared.admission import Places, Waits
 from shared.errors import Unavailable, UnavailableError, UnknownDataSourceError
 from shared.mongo.outcomes import Client
 from shared.settings import VERSION, Settings
@@ -62,6 +62,7 @@ class Clients:
         self._listeners = listeners
         self._clients: dict[str, Client] = {}
         self._places: dict[str, Places] = {}
+        self._waits: dict[str, Waits] = {}
         self._collections: Cache[tuple[str, str, str], Collection] = Cache(_MOST_COLLECTIONS)  # the URI, and names
         self._known_collections: Cache[tuple[str, str, str], bool] = Cache(_MOST_COLLECTIONS)
         self._options: Cache[tuple[int, str, str], Options] = Cache(_MOST_COLLECTIONS)
@@ -81,6 +82,10 @@ class Clients:
     def places(self, data_source: str) -> Places:
         """Return the places for calls at the connections of a data source that there is."""
         return self._places[self._settings.data_source_uri(data_source) or ""]
+
+    def waits(self, data_source: str) -> Waits:
+        """Return where callers wait for changes at the connections of a data source that there is."""
+        return self._waits[self._settings.data_source_uri(data_source) or ""]
 
     async def is_collection(self, data_source: str, database: str, name: str) -> bool:
         """Tell whether a namespace is no view, whose documents change by writes that do not name it.
@@ -128,7 +133,9 @@ class Clients:
         """Return the client of a connection string; raise UnavailableError if the driver does not understand it."""
         if uri not in self._clients:
             client = self._clients[uri] = self._new_client(uri)
-            self._places[uri] = _places(int(min(client.options.pool_options.max_pool_size or inf, _MOST_WAITING)))
+            pool = int(min(client.options.pool_options.max_pool_size or inf, _MOST_WAITING))
+            self._places[uri] = _places(pool)
+            self._waits[uri] = Waits(pool, self._places[uri])
         return self._clients[uri]
 
     async def close(self) -> None:

@@ -64,6 +64,13 @@ class driver_call:  # noqa: N801  used as a context manager; a class costs half 
         if time.monotonic() >= self._ends:
             raise DeadlinePassedError(LATE)
 
+    def extend(self, more_ms: int) -> None:
+        """Give so much more time to a call that waits for something beside its work."""
+        self._timer.cancel()
+        self._ends += more_ms / 1000
+        self._timer = asyncio.get_running_loop().call_later(self._ends - time.monotonic(), self._end)
+        _ends.set(self._ends)
+
     def end_at(self, departure: Departure | None) -> None:
         """Give it up as soon as the caller has left: for what only reads."""
         if departure is not None:

@@ -62,11 +62,12 @@ class Rights:
         is_one = len(self.roles) == 1 and self.roles[0].applies is None
         self.is_full = is_one and not filters and self.roles[0].role.is_full
         # a filter's query is MongoDB's own, so nothing is lost by asking it
-        self._filtered = all_of([Translation(query, exact=True) for each in filters if (query := each.query(context))])
+        self.filtered = all_of([Translation(query, exact=True) for each in filters if (query := each.query(context))])
+        """What filters ask of every document, beside what roles do."""
         visible = any_of(self._visible())
         # no less than what the caller sees, and if it is exact no more, where texts are compared as rules do
-        self.query = all_of([self._filtered, visible])
-        self.query_under_collation = all_of([self._filtered, under_any_collation(visible)])
+        self.query = all_of([self.filtered, visible])
+        self.query_under_collation = all_of([self.filtered, under_any_collation(visible)])
 
     @property
     def shows_everything(self) -> bool:
@@ -246,7 +247,7 @@ class Rights:
         return _stages(self.query.query, visible, left)
 
     def _found_by(self, role: BoundRole) -> Translation:
-        return all_of([self._filtered, role.applied, role.filtered])
+        return all_of([self.filtered, role.applied, role.filtered])
 
 
 def _plain_projections(rights: Rights) -> tuple[dict[str, Any], dict[str, Any]] | None:

@@ -21,6 +21,7 @@ from shared.telemetry.requests import current
 from shared.telemetry.spans import Span, new_span_id
 
 _LOST = "lost"
+_WAITS = "getMore"
 _MOST_STARTED = 10_000
 
 
@@ -84,7 +85,7 @@ class Commands(CommandListener):
         namespace = self._namespaces.pop(happened.request_id, happened.database_name)
         seconds = happened.duration_micros / 1_000_000
         line = current.get()
-        if seconds >= self._slow_seconds:
+        if seconds >= self._slow_seconds and not (line is not None and line.waits and happened.command_name == _WAITS):
             event(
                 logging.WARNING,
                 "slow command",

@@ -67,7 +67,7 @@ class Reporting:
     def request(self, line: RequestLine, status: int, request_bytes: int, reply_bytes: int) -> None:
         """Log the line of one request, whose level follows the outcome, and report its share of the telemetry."""
         seconds = time.perf_counter() - line.started
-        level = line.level(status, is_slow=seconds >= self._slow_seconds)
+        level = line.level(status, is_slow=seconds >= self._slow_seconds and not line.waits)
         if LOGGER.isEnabledFor(level):
             write(level, line.fields(status, seconds, request_bytes, reply_bytes))
         if line.span_id is None:

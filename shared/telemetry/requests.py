@@ -21,7 +21,7 @@ class RequestLine:
 
     __slots__ = (
         "caller", "cause", "decision", "documents", "error_code", "function", "method", "namespace", "operation",
-        "parent_id", "reason", "sampled", "span_id", "started", "thrown_at", "trace_id",
+        "parent_id", "reason", "sampled", "span_id", "started", "thrown_at", "trace_id", "waits",
     )  # fmt: skip
 
     def __init__(self, operation: str, method: str = "POST", parent: str | None = None) -> None:
@@ -37,6 +37,7 @@ class RequestLine:
         self.thrown_at: str | None = None
         self.error_code: str | None = None
         self.documents: int | None = None
+        self.waits = False  # for something beside its work, so that it is not slow
         self.decision: str | None = None
         self.reason: str | None = None
         self.cause: str | None = None

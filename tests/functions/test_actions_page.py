@@ -23,6 +23,7 @@ CALL = re.compile(r"```sh\n(curl .*?)```\n\n```json\n(.*?)\n```", re.DOTALL)
 TERMS_SECTION = PAGE.partition("## Can a write be sent again, limited or tried?\n")[2]
 EXCHANGE = re.compile(r"```sh\n(curl [^`]*)```\n\n```http\nHTTP/1.1 ([^`]*?)\n\n([^`]*)\n```")
 CURSOR = "AQx…"
+CONTINUING = ("cursor", "resumeToken")
 PLACE = {"dataSource", "database", "collection", "options"}
 WHO = {
     Standing.RULED: "everybody", Standing.WHOLE: "who sees everything", Standing.SYSTEM: "system keys",
@@ -70,8 +71,8 @@ async def test_the_calls_of_the_page_get_its_replies(worker: Worker, key: str, d
             _, _, url, *words = shlex.split(command.replace("\\\n", " "))
             assert url == f"$URL/{action}"
             answer = await worker.request("POST", ACTION + action, headers, words[-1].replace(CURSOR, cursor).encode())
-            cursor = answer.json.get("cursor", cursor)
-            found = answer.json | ({"cursor": CURSOR} if "cursor" in answer.json else {})
+            cursor = next((answer.json[name] for name in CONTINUING if name in answer.json), cursor)
+            found = answer.json | {name: CURSOR for name in CONTINUING if name in answer.json}
             assert (answer.status, in_order(found)) == (ALL[action].success, in_order(json.loads(reply)))
 
 

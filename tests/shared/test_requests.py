@@ -99,7 +99,7 @@ def sentinels(member: str, kind: Any) -> list[Any]:
         return [{mark: {"sentinel": member}}]
     if isinstance(kind, ListType) and not isinstance(kind.item_type, StrType):
         is_of_documents = (
-            isinstance(kind.item_type, DictType) or member in {"documents"} | OPERATIONS
+            isinstance(kind.item_type, DictType) or member in {"documents", "ids"} | OPERATIONS
         )  # looked at there
         assert is_of_documents, f"{member} is a list of something else than documents"
         return [[{mark: {"sentinel": f"each of {member}"}}]]

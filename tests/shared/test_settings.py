@@ -34,7 +34,7 @@ def test_the_defaults_are_those_of_the_table() -> None:
         "mongo_db_token_audience": "https://ossrdbms-aad.database.windows.net",
         "mongo_db_max_connections": None, "expected_processes": None, "web_concurrency": 1,
         "request_head_seconds": 10, "keep_alive_seconds": 75, "max_client_connections": None,
-        "health_port": None, "max_calls": None, "memory_budget_bytes": None,
+        "health_port": None, "max_calls": None, "max_change_streams": 200, "memory_budget_bytes": None,
         "functions_worker_runtime": "", "functions_worker_process_count": None,
         "identity_endpoint": "", "azure_federated_token_file": "",
         "listen_host": ANYWHERE, "listen_port": 7071, "dozen_database": "dozen", "app_id": "", "return_type": None,

@@ -13,6 +13,7 @@ from pymongo import AsyncMongoClient
 
 from local.mongod import Mongod
 from shared.service import process
+from tests.twins.changes import Changes
 from tests.twins.host import Host
 from tests.twins.plain import Document
 from tests.twins.reads import Reads
@@ -22,7 +23,7 @@ from tests.twins.twins import Twins
 from tests.twins.world import World
 from tests.twins.writes import Writes
 
-CHECKS: dict[str, Callable[[World], Check]] = {"twins": Twins, "reads": Reads, "writes": Writes}
+CHECKS: dict[str, Callable[[World], Check]] = {"twins": Twins, "reads": Reads, "writes": Writes, "changes": Changes}
 
 
 def main() -> int:
@@ -33,7 +34,9 @@ def main() -> int:
     parser.add_argument("--first", type=int, default=0, help="the number of the first case")
     parser.add_argument("--most", type=int, default=10, help="differences after which it ends")
     parser.add_argument("--looked-at", type=int, default=5, help="how many differences that look alike are shrunk")
-    parser.add_argument("--check", choices=CHECKS, default="twins", help="twins, or reads or writes beside a model")
+    parser.add_argument(
+        "--check", choices=CHECKS, default="twins", help="twins, reads or writes beside a model, or changes"
+    )
     options = parser.parse_args()
     memory = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108  a folder of its own is made in it
     with tempfile.TemporaryDirectory(dir=memory) as folder:

@@ -8,6 +8,7 @@ from pymongo import AsyncMongoClient
 
 from tests.conftest import restart
 from tests.depth import examples
+from tests.twins.changes import Changes
 from tests.twins.host import Host
 from tests.twins.plain import Document
 from tests.twins.reads import Reads
@@ -53,6 +54,14 @@ async def test_what_is_written_is_what_the_rules_say(world: World, seed: int) ->
     await refuse_differences(totals, seed, examples(6_000) // SEEDS)
     assert totals.useful > 0.3, str(totals)
     assert world.changed > totals.calls * 0.1, str(totals)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("seed", range(SEEDS))
+async def test_changes_of_twins_are_told_alike_and_as_the_rules_say(world: World, seed: int) -> None:
+    totals = Totals(Changes(world))
+    await refuse_differences(totals, seed, examples(2_000) // SEEDS)
+    assert totals.useful > 0.8, str(totals)
 
 
 async def test_the_same_seed_asks_the_same(world: World) -> None:

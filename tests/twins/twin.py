@@ -22,8 +22,8 @@ def are_twins(oracle: Oracle, one: Document, other: Document, matched: bool, sch
     names = _names(oracle, is_written=mode == "write")
     return (
         _have_same_id(one, other)
-        and all(_encoded(one.get(name, ...)) == _encoded(other.get(name, ...)) for name in names)
-        and _encoded(_visible(one, shown)) == _encoded(_visible(other, of_other))
+        and all(encoded(one.get(name, ...)) == encoded(other.get(name, ...)) for name in names)
+        and encoded(_visible(one, shown)) == encoded(_visible(other, of_other))
         and oracle.decisions(one) == oracle.decisions(other)
         and oracle.may_delete(one) == oracle.may_delete(other)
         and _decide_alike(oracle, one, other)
@@ -42,14 +42,14 @@ def _are_written_alike(oracle: Oracle, one: _Seen, other: _Seen, schema: Documen
 def _have_same_id(one: Document, other: Document) -> bool:
     """Tell whether only a hidden part of a composed `_id` differs, which no call compares."""
     first, second = one["_id"], other.get("_id")
-    if _encoded(first) == _encoded(second):
+    if encoded(first) == encoded(second):
         return True
     if not isinstance(first, dict) or not isinstance(second, dict) or "secret" not in second:
         return False
     return list(first) == list(second) and first["k"] == second["k"] and not isinstance(second["secret"], dict | list)
 
 
-def _encoded(value: Any) -> bytes:
+def encoded(value: Any) -> bytes:
     return b"" if value is ... else bson.encode({"": value})
 
 

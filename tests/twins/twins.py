@@ -62,7 +62,7 @@ class Twins:
 
     def calls(self, random: Random, case: Case) -> Iterator[Document]:
         """Give calls that attack what the twins differ in."""
-        pool = _pool(case)
+        pool = pool_of(case)
         for _ in range(_CALLS):
             yield calls.call(random, pool, calls.READS if case.mode == "read" else calls.ALL)
 
@@ -115,7 +115,7 @@ def _are_equally_sorted(sort: Document | None, one: Answer, other: Answer) -> bo
     return keys[0] == keys[1] and sorted(map(repr, found[0])) == sorted(map(repr, found[1]))
 
 
-def _pool(case: Case) -> calls.Pool:
+def pool_of(case: Case) -> calls.Pool:
     visible: dict[str, None] = {}
     hidden: dict[str, None] = {}
     values = []

@@ -92,6 +92,30 @@ class World:
         self.changed += 1
         await asyncio.gather(*(self._store(case, number) for number in numbers))
 
+    async def keep_before(self, case: Case, number: int, *, is_kept: bool) -> None:
+        """Have a database keep what documents of the case were before they change, or not."""
+        database = self._client[DATABASES[number]]
+        await database.command("collMod", case.collection, changeStreamPreAndPostImages={"enabled": is_kept})
+
+    async def change(self, case: Case, number: int, kind: str, before: Document | None, after: Document | None) -> None:
+        """Make one document of a database another, by an update of its members or as a whole."""
+        place = self._place(case, number)
+        if before is None:
+            await place.insert_one(dict(after or {}))
+        elif after is None:
+            await place.delete_one({"_id": before["_id"]})
+        elif kind != "update":
+            await place.replace_one({"_id": before["_id"]}, after)
+        else:
+            operators = {
+                "$set": {
+                    name: value for name, value in after.items() if name != "_id" and _is_new(before, name, value)
+                },
+                "$unset": {name: 1 for name in before if name not in after},
+            }
+            if any(operators.values()):
+                await place.update_one({"_id": before["_id"]}, {name: each for name, each in operators.items() if each})
+
     async def _store(self, case: Case, number: int) -> None:
         place = self._place(case, number)
         await place.delete_many({})
@@ -110,6 +134,10 @@ class World:
 
     def _place(self, case: Case, number: int) -> Any:
         return self._client[DATABASES[number]][case.collection]
+
+
+def _is_new(before: Document, name: str, value: Any) -> bool:
+    return name not in before or bson.encode({"": before[name]}) != bson.encode({"": value})
 
 
 def plain(value: Any) -> Any:
