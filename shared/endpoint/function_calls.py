@@ -17,7 +17,7 @@ from shared.app.model import Function, Functions
 from shared.auth.accounts import Caller
 from shared.documents import replies
 from shared.endpoint.bodies import document_in
-from shared.endpoint.function_transactions import FunctionTransaction, told
+from shared.endpoint.function_transactions import FunctionTransaction, raise_told
 from shared.endpoint.request_view import RequestView
 from shared.endpoint.service_calls import service_call
 from shared.errors import (
@@ -42,6 +42,7 @@ type Calls = Callable[[Caller, str, dict[str, Any], int], "Call"]
 """Makes the call of an action by its name, for a caller, of a body of so many bytes."""
 
 _AT_ONCE = 8  # what one call asks of MongoDB; the rest waits, so that it takes no connection from others
+_TRANSACTIONS = 2  # open at a time, each of which has a connection
 _LONGEST_NAME = 100
 _SESSION = re.compile(r'\{"session":(\d+)')
 _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warn": logging.WARNING, "error": logging.ERROR}
@@ -115,6 +116,8 @@ class FunctionCall:
             work = partial(self._called, line.text, chain, session)
             return self._transactions[session].do(work) if session else self._one_of_few(work)
         if line.word == "begin":
+            if sum(each.is_open for each in self._transactions.values()) == _TRANSACTIONS:
+                raise FunctionFailedError(f"a call has no more than {_TRANSACTIONS} transactions open at a time")
             name = json.loads(line.text)["service"]
             self._transactions[session] = FunctionTransaction(self._service, name, self._exchange.departure)
             return self._transactions[session].begin()
@@ -144,7 +147,7 @@ class FunctionCall:
         try:
             reply = await action.handle(self._calls(caller, action.name, asked.body, len(given)))
         except (DataAPIError, PyMongoError, BSONError) as error:
-            raise told(error) from error
+            raise_told(error)
         self._documents += reply.documents or 0
         if reply.size > settings.function_memory_bytes:
             raise ReadTooLargeError(f"the result exceeds FUNCTION_MEMORY_BYTES: {settings.function_memory_bytes}")

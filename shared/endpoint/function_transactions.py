@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from pymongo.errors import PyMongoError
 
@@ -32,15 +32,22 @@ class _AbortedError(Exception):
     """Ends a transaction that its function gave up."""
 
 
-def told(error: Exception) -> Exception:
-    """Return what a function is told of an error, of the driver or of ours for it."""
+def raise_told(error: Exception) -> NoReturn:
+    """Raise what a function is told of an error, of the driver or of ours for it."""
     refusal = translated(error)
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, PyMongoError) and cause.has_error_label(_TRANSIENT):
-            return TransientError(str(refusal))
-        cause = cause.__cause__
-    return refusal
+    if _is_transient(error):
+        raise TransientError(str(refusal)) from error
+    if refusal is error:
+        raise error
+    raise refusal from error
+
+
+def _is_transient(error: BaseException | None) -> bool:
+    while error is not None:
+        if isinstance(error, PyMongoError) and error.has_error_label(_TRANSIENT):
+            return True
+        error = error.__cause__
+    return False
 
 
 class FunctionTransaction:
@@ -56,6 +63,11 @@ class FunctionTransaction:
         self._commits = False
         self._written: list[str] = []
         self._task = asyncio.create_task(self._work())
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it still takes a connection."""
+        return not self._task.done()
 
     def begin(self) -> Coroutine[Any, Any, str]:
         """Wait until it has begun."""
@@ -114,7 +126,7 @@ class FunctionTransaction:
         if isinstance(error, _AbortedError):
             raise CommandFailedError("the transaction was aborted")
         if isinstance(error, Exception):
-            raise told(error) from error
+            raise_told(error)
 
     async def _work(self) -> None:
         service = self._service

@@ -263,3 +263,12 @@ async def test_the_log_counts_documents_and_names_no_namespace(
 
     line = json.loads(caplog.messages[-1])
     assert (line["documents"], line["namespace"], line["function"]) == (4, None, "f")
+
+
+async def test_a_call_has_few_transactions_at_a_time(person: Person, scripts: Scripts, three: Any) -> None:
+    begin = f"await {CLIENT_OF}.startSession().withTransaction(() => begin(n - 1))"
+    scripts(f=f"const begin = async (n) => {{ if (n > 0) {begin} }}; exports = async (n) => begin(n)")
+
+    assert await returned(person, "f", 2) == {"$undefined": True}
+    answer = await call(person, {"name": "f", "arguments": [3]})
+    assert answer.json["error"] == "a call has no more than 2 transactions open at a time"

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from shared.endpoint import function_calls
 from shared.javascript import engine, run
 from tests.functions.rules.conftest import Known, Scripts
 from tests.functions.rules.test_app_functions import call
@@ -44,3 +45,4 @@ def test_the_numbers_of_the_page_are_those_of_the_code() -> None:
         assert re.search(rf"\b{number}\b", PAGE)
     assert run._MOST_LOGGED == 25
     assert engine.THREADS == 2
+    assert function_calls._TRANSACTIONS == 2
