@@ -11,7 +11,7 @@ from typer.main import get_command
 _COMMANDS = {
     "doctor": (
         "admin.doctor.command",
-        "Look at settings, data sources, permissions, indexes, clocks, Valkey and the app, and say what to do.",
+        "Look at settings, data sources, permissions, indexes, clocks, Valkey, mail and the app, and say what to do.",
     ),
     "export": (
         "admin.transfer.export",

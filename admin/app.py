@@ -99,6 +99,7 @@ def _summarize(out: Console, loaded: App) -> None:
             ("api-key", providers.api_key),
             ("local-userpass", providers.email_password is not None),
             ("custom-token", providers.custom_token is not None),
+            *((name, True) for name in providers.openid),
         )
         if is_on
     ]

@@ -2,10 +2,12 @@
 
 from collections.abc import Iterable, Mapping
 from contextlib import nullcontext
+from functools import partial
 from http import HTTPStatus
 
 import azure.functions as func
 
+from shared.access.changes import Watch, open_changes
 from shared.access.protocol import Reply
 from shared.auth.accounts import Caller
 from shared.auth.sent_once import bearer_token
@@ -21,6 +23,7 @@ from shared.endpoint.request_view import RequestView
 from shared.endpoint.responses import response
 from shared.endpoint.service_calls import refuse_unknown, service_call
 from shared.endpoint.terms import TERMS, refuse_condition, terms_of
+from shared.endpoint.watch import Watching, WatchRequest
 from shared.errors import (
     CommandFailedError,
     InvalidParameterError,
@@ -41,7 +44,7 @@ def blueprint(groups: Iterable[Actions]) -> func.Blueprint:
     bp = func.Blueprint()
 
     async def functions_call(req: func.HttpRequest, context: func.Context = NO_CONTEXT) -> func.HttpResponse:
-        """Answer the result of a method of a data source, as canonical Extended JSON."""
+        """Answer the result of a method of a data source as canonical Extended JSON, or with a stream of changes."""
 
         async def work(exchange: Exchange) -> func.HttpResponse:
             with exchange.service.full_collections if may_be_large(req) else nullcontext():
@@ -63,9 +66,11 @@ async def _answer(exchange: Exchange, actions: Mapping[str, Action]) -> func.Htt
     req, service = exchange.request, exchange.service
     exchange.refuse_other_app(req.route_params.get("app_id"))
     if req.method == "OPTIONS":
-        return exchange.preflight("POST, OPTIONS", ALLOWED_HEADERS)
+        return exchange.preflight("GET, POST, OPTIONS", ALLOWED_HEADERS)
+    if req.method == "GET":
+        return await _watch(exchange)
     if req.method != "POST":
-        raise MethodNotAllowedError("method not allowed")
+        raise MethodNotAllowedError("method not allowed", ("GET", "POST"))
     refuse_body(exchange)
     with driver_call(service.settings.mongo_db_timeout_ms, exchange.arrived) as deadline:
         token = bearer_token(req.headers.get("authorization", ""))
@@ -118,3 +123,17 @@ def _kind(result: Reply) -> str:
     """Return the content type of a result that may be a document."""
     first = result.parts[0]
     return _DOCUMENT if first.startswith(b"{") and b'"error' in first else _RESULT
+
+
+async def _watch(exchange: Exchange) -> func.HttpResponse:
+    """Return the response that goes on; all that is wrong is said before it begins."""
+    with driver_call(exchange.service.settings.mongo_db_timeout_ms, exchange.arrived) as deadline:
+        deadline.end_at(exchange.departure)
+        watching = await Watching.begun(exchange)
+        argument = await watching.argument()
+        call = Call(exchange, argument, watching.caller, watching.view, _VALUES, size=len(watching.body))
+        call.is_of_data_api = False
+        asked = await call.typed(WatchRequest)
+        deadline.refuse_late()
+        watch = Watch(asked.condition, shares=True)
+        return await watching.response(asked, partial(open_changes, watch=watch))

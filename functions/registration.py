@@ -5,10 +5,10 @@ from http import HTTPStatus
 import azure.functions as func
 
 from shared.app.model import EmailPassword
-from shared.auth import mail
 from shared.auth.accounts import User
 from shared.auth.confirmations import Purpose
 from shared.auth.logins import not_found
+from shared.auth.mail import Page
 from shared.auth.users import EMAIL_PASSWORD
 from shared.endpoint.client import ALL_METHODS, CLIENT_ROUTE, Answer, ClientCall, client_function
 from shared.errors import AlreadyConfirmedError, BadRequestError, UserNotFoundError
@@ -28,11 +28,14 @@ async def register(call: ClientCall) -> Answer:
     email, password = call.text("email", "username"), call.text("password")
     if provider.run_confirmation_function:
         raise BadRequestError(f'failed to confirm user "{email[:200]}": functions cannot run')
+    if not provider.auto_confirm:
+        call.service.mail.refuse_unmailable(email)
+        await limits.attempt(limits.mailbox(email))
     user = call.logged(
         await call.service.users.register(email, password, confirmed=provider.auto_confirm, pending=True)
     )
     if not provider.auto_confirm:
-        await _send(call, user, "confirm", provider.confirmation_url)
+        await _send(call, user, "confirm", _confirmation(provider))
     return HTTPStatus.CREATED, {}
 
 
@@ -55,7 +58,7 @@ async def confirm_send(call: ClientCall) -> Answer:
     user = await _user(call)
     if user.confirmed:
         raise AlreadyConfirmedError("already confirmed")
-    await _send(call, user, "confirm", provider.confirmation_url)
+    await _send(call, user, "confirm", _confirmation(provider))
     return HTTPStatus.OK, {}
 
 
@@ -77,7 +80,7 @@ async def reset_send(call: ClientCall) -> Answer:
     if provider.run_reset_function:
         raise BadRequestError("please use reset password via function")
     user = await _user(call)
-    await _send(call, user, "reset", provider.reset_url)
+    await _send(call, user, "reset", Page(provider.reset_url, provider.reset_subject))
     return HTTPStatus.OK, {}
 
 
@@ -124,8 +127,13 @@ async def _user(call: ClientCall) -> User:
     return user
 
 
-async def _send(call: ClientCall, user: User, purpose: Purpose, page: str) -> None:
+def _confirmation(provider: EmailPassword) -> Page:
+    return Page(provider.confirmation_url, provider.confirmation_subject)
+
+
+async def _send(call: ClientCall, user: User, purpose: Purpose, page: Page) -> None:
     """Send the user a token for the app's page."""
+    email, mail = call.text("email", "username"), call.service.mail
+    mail.refuse_unmailable(email)
     token = await call.service.confirmations.issue(user.id, purpose)
-    webhook = call.service.settings.mail_webhook_url
-    await mail.send(webhook, purpose, call.text("email", "username"), token, page)
+    await mail.send(purpose, email, token, page)

@@ -40,6 +40,7 @@ for module in tuple(sys.modules.values()):
 _LOADED = "loaded:"  # the settings are missing there, which the service says before it
 # what our code imports only when a setting asks for it
 _ON_DEMAND = (
+    "aiosmtplib",
     "argon2",
     "azure.identity",
     "azure.monitor.opentelemetry.exporter",

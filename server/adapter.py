@@ -3,6 +3,8 @@
 import asyncio
 import re
 from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import aclosing
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qsl
@@ -15,12 +17,16 @@ from server.routes import Routes
 from shared.admission import Departure
 from shared.budget import Share
 from shared.endpoint.parts import PartedResponse, size_of
+from shared.endpoint.streams import StreamedResponse
 
 type Scope = Mapping[str, Any]
 type Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 PIECE = 128 * 1024
 """Bytes of a body that are sent at a time."""
+
+LAST_SECONDS = 1.0
+"""How long a client may take for the last words of a stream: a process that ends waits no longer for it."""
 
 _HOST = re.compile(r"[A-Za-z0-9._:\[\]-]+")
 _NOSNIFF = (b"x-content-type-options", b"nosniff")  # host.json has Azure's host send it
@@ -65,6 +71,9 @@ class Functions:
     async def _send(self, response: func.HttpResponse, request: "Request", send: Send) -> None:
         sent = [(name.lower().encode(), value.encode("latin-1")) for name, value in response.headers.items()]
         sent += ((b"content-type", _content_type(response)), _NOSNIFF)
+        if isinstance(response, StreamedResponse):
+            await _stream(response, sent, request, send)
+            return
         if "expect" in request.headers and not request.is_whole:
             sent.append((b"connection", b"close"))  # a client that waits may leave out its body, which would be awaited
         if response.status_code not in (204, 304):
@@ -85,6 +94,22 @@ class Functions:
         await receive()  # the end: all requests are answered
         await self._close()
         await send({"type": "lifespan.shutdown.complete"})
+
+
+async def _stream(
+    response: StreamedResponse, headers: list[tuple[bytes, bytes]], request: "Request", send: Send
+) -> None:
+    """Send pieces as they come, until they end or the client leaves; the connection ends with them."""
+    feed = response.feed
+    request.departure.tell(feed.leave)
+    feed.tell(partial(asyncio.get_running_loop().call_later, LAST_SECONDS, request.drop))
+    headers.append((b"connection", b"close"))
+    await send({"type": "http.response.start", "status": response.status_code, "headers": headers})
+    async with aclosing(feed.pieces()) as pieces:
+        async for piece in pieces:
+            for start in range(0, len(piece), PIECE):
+                await send({"type": "http.response.body", "body": piece[start : start + PIECE], "more_body": True})
+    await send({"type": "http.response.body", "body": b""})
 
 
 def _pieces(parts: list[bytes]) -> Iterator[bytes]:
@@ -132,8 +157,8 @@ def _refused(scope: Scope, headers: Mapping[str, str]) -> RefusedError | None:
 
 
 def _content_type(response: func.HttpResponse) -> bytes:
-    """Return what Azure's worker makes of a response's mimetype."""
-    if response.mimetype.startswith("text/"):
+    """Return what Azure's worker makes of a response's mimetype, and of a stream's the type that SDKs know."""
+    if response.mimetype.startswith("text/") and not isinstance(response, StreamedResponse):
         return f"{response.mimetype}; charset={response.charset}".encode()
     return str(response.mimetype).encode()
 
@@ -153,6 +178,8 @@ class Request(func.HttpRequest):
         query = scope["query_string"].decode("latin-1")
         self.arrived: float = scope["arrived"]
         self.departure: Departure = scope["departure"]
+        self.drop: Callable[[], None] = scope["drop"]
+        self.can_be_streamed: bool = scope["http_version"] != "1.0"
         self._method: str = scope["method"]
         self._url = f"{url}?{query}" if query else url
         self._headers = headers

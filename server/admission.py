@@ -28,6 +28,7 @@ class AdmittingProtocol(LingeringProtocol):
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._begun = cycle
         cycle.scope["departure"] = self._departure = Departure()  # type: ignore[typeddict-unknown-key]
+        cycle.scope["drop"] = self.transport.abort  # type: ignore[typeddict-unknown-key]
         super()._start_asgi_task(cycle, app)
 
     def is_refused_whole(self, data: bytes) -> bool:

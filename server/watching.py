@@ -1,6 +1,7 @@
 """Connections whose client takes nothing of what is written to it."""
 
 import asyncio
+import socket
 
 from server.admission import AdmittingProtocol
 
@@ -9,6 +10,13 @@ class WatchedProtocol(AdmittingProtocol):
     """A protocol that drops a client who stops reading, and leaves its time to one who is slow."""
 
     _watch: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin; a client that does not even confirm what was written has vanished without a word."""
+        super().connection_made(transport)
+        if hasattr(socket, "TCP_USER_TIMEOUT"):
+            own = transport.get_extra_info("socket")
+            own.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, self.timeout_keep_alive * 1000)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """End."""

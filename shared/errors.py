@@ -41,6 +41,7 @@ DataAPIError                     500  InternalServerError         anything unexp
 ├── UnsupportedEncodingError     415  BadRequest                  a Content-Encoding that is not decoded
 ├── KeyReusedError               422  IdempotencyKeyReused        another request had the Idempotency-Key before
 ├── TooManyLoginsError           429  TooManyRequests             too many failed logins, or registrations and the like
+├── NotStreamedError             501  FunctionExecutionError      changes cannot be streamed by this host
 ├── UnavailableError             503  InternalServerError         MongoDB cannot be reached, or a setting is wrong
 │   ├── UnconfirmedWriteError    503  InternalServerError         a write that may have happened: no Retry-After
 │   └── OverloadedError          503  InternalServerError         more calls than this process can work on
@@ -347,6 +348,19 @@ class TooManyLoginsError(DataAPIError):
         self.headers = {"Retry-After": str(seconds)}
 
 
+class NotStreamedError(DataAPIError):
+    """Changes as they happen, wanted of a host that answers with one body: Azure's worker, or anybody over HTTP/1.0."""
+
+    status, code = HTTPStatus.NOT_IMPLEMENTED, "FunctionExecutionError"
+
+    def __init__(self) -> None:
+        """Say what does it instead."""
+        super().__init__(
+            "watch needs a stream, which this host has not: deploy the container, which answers HTTP/1.1, "
+            "or poll the action 'changes'"
+        )
+
+
 class Unavailable(StrEnum):
     """The texts of a 503."""
 
@@ -359,6 +373,8 @@ class Unavailable(StrEnum):
     CONNECTION_LOST = "the connection to MongoDB was lost"
     OVERLOADED = "MongoDB is overloaded"
     NOT_NOW = "MongoDB cannot do this now"
+    TOO_SLOW = "changes come faster than they are read"
+    ENDING = "this process is ending"
     UNCONFIRMED = "the write may have happened, but no majority of the replica set confirmed it"
     NO_TRANSACTIONS = "this call needs transactions: MongoDB must be a replica set"
     CREDENTIALS_REFUSED = "MongoDB refuses the credentials of this deployment"

@@ -13,9 +13,12 @@ from shared.auth.confirmations import Confirmations
 from shared.auth.credentials import Credentials, Holders
 from shared.auth.custom_data import CustomData
 from shared.auth.custom_jwt import CustomJWT
+from shared.auth.id_tokens import IdTokens
+from shared.auth.key_sets import KeySets
 from shared.auth.keys import Keys
 from shared.auth.limits import LoginLimits
 from shared.auth.logins import Logins, Verifiers
+from shared.auth.mail import Mail
 from shared.auth.passwords import Passwords
 from shared.auth.seals import Seals
 from shared.auth.sessions import Sessions
@@ -32,6 +35,7 @@ from shared.javascript.engine import Engine
 from shared.mongo.clients import Clients
 from shared.mongo.control import Control
 from shared.mongo.deadlines import driver_call
+from shared.mongo.hubs import Hubs
 from shared.mongo.readiness import Readiness
 from shared.mongo.replies import Replies
 from shared.settings import VERSION, Settings, SettingsError
@@ -61,6 +65,7 @@ class Service:
         self.complexity = Complexity(settings)
         self.admission = Places.for_calls(settings.calls_at_once)
         self.change_streams = Places.for_streams(settings.max_change_streams)
+        self.hubs = Hubs(self.clients, self.change_streams)
         self.ending = asyncio.Event()
         """Set once the process is asked to end: what waits for changes ends then."""
         self.budget = Budget(bytes_of(settings))
@@ -76,8 +81,11 @@ class Service:
         self.keys = Keys(self.control, self.entries, settings)
         self.custom_data = CustomData(self.clients, self.exported)
         self.confirmations = Confirmations(self.control)
+        self.mail = Mail(settings, self.exported)
         self.sessions = Sessions(self.control, settings, self.tokens, self.users, self.keys, self.custom_data)
-        verifiers = Verifiers(self.passwords, CustomJWT(settings), self.limits)
+        key_sets = KeySets()
+        custom_jwt, id_tokens = CustomJWT(settings, key_sets), IdTokens(settings, key_sets)
+        verifiers = Verifiers(self.passwords, custom_jwt, id_tokens, self.limits)
         self.logins = Logins(self.exported, self.users, self.keys, verifiers)
         holders = Holders(self.keys, self.users, self.sessions, self.logins, self.custom_data)
         self.credentials = Credentials(settings, self.exported, holders, self.entries)
@@ -101,6 +109,7 @@ class Service:
     async def close(self) -> None:
         """Close all connections, for good."""
         self.engine.close()
+        await self.hubs.close()
         await self.lazy_store.close()
         await self.clients.close()
 
@@ -137,6 +146,7 @@ class Process:
                 data_sources=sorted(settings.data_sources),
             )
             service.app  # noqa: B018  raises if it cannot be used
+            service.mail.check()
         except (SettingsError, AppError) as error:
             event(logging.ERROR, "not configured", version=VERSION, reason=str(error))
 
@@ -144,6 +154,7 @@ class Process:
         """Have what waits for changes come to its end: the process is asked to end."""
         if self.held is not None:
             self.held.ending.set()
+            self.held.hubs.end()
 
     async def close(self) -> None:
         """Close the service, if there is one; the next use makes another."""

@@ -10,6 +10,8 @@ from msgspec import Meta
 
 from shared import connection_strings as connections
 from shared.connection_strings import Auth, ConnectionStringError, Scheme
+from shared.mail_server import MailServer, MailServerError
+from shared.mail_server import mail_server as read_mail_server
 from shared.operators import NAMED_STAGES
 
 VERSION = "0.1.0"
@@ -22,6 +24,8 @@ _SECRET_PREFIX = "APP_SECRET_"  # noqa: S105
 _MOST_CACHED_SECONDS = 86_400
 _LEAST_CALLS, _MOST_CALLS = 16, 200
 _TELEMETRY_PREFIX = "APPLICATIONINSIGHTS_"
+OAUTH2 = ("oauth2-google", "oauth2-apple", "oauth2-facebook")
+_TRUSTED_URL = re.compile(r"(https://|http://(localhost|127\.0\.0\.1)(:\d+)?/)\S+")
 _UNRESOLVED_REFERENCE = "@microsoft.keyvault("
 
 Port = Annotated[int, Meta(ge=1, le=65535)]
@@ -97,7 +101,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="upper"):
     ] = ""
     cached_collections: str = ""
     mail_webhook_url: Annotated[str, Meta(pattern=r"^(https?://.+)?$", description="https://")] = ""
+    mail_smtp_url: str = ""
+    mail_from: str = ""
+    mail_templates_dir: str = ""
+    mails_per_address: Positive = 20
     trusted_proxies: Annotated[int, Meta(ge=0, le=10)] = 0
+    oauth2_jwks_urls: str = ""
     jwt_leeway_seconds: Annotated[int, Meta(ge=0, le=300)] = 5
     login_attempts: Positive = 10
     anonymous_logins: Positive = 1_000
@@ -132,6 +141,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="upper"):
         read = msgspec.structs.replace(parsed, data_sources=_data_sources(parsed, values), cached=_cached(parsed))
         read.pool_size  # noqa: B018  raises if the budget of connections is too small
         read.allowed_stages  # noqa: B018  raises if a stage cannot be opened
+        read.mail_server  # noqa: B018  raises if mail could not be sent, or a password be read on its way
+        read.jwks_urls  # noqa: B018  raises if keys would come from nowhere, or from anybody
         return read
 
     def data_source_uri(self, name: str) -> str | None:
@@ -188,6 +199,27 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="upper"):
         if not allowed <= NAMED_STAGES:
             raise SettingsError(f"GUARD_ALLOWED_STAGES must be a list of any of {', '.join(sorted(NAMED_STAGES))}")
         return allowed
+
+    @property
+    def mail_server(self) -> MailServer | None:
+        """The server of MAIL_SMTP_URL, with the sender of MAIL_FROM."""
+        if self.mail_smtp_url and self.mail_webhook_url:
+            raise SettingsError("MAIL_SMTP_URL and MAIL_WEBHOOK_URL are both set: mail goes one way")
+        try:
+            return read_mail_server(self.mail_smtp_url, self.mail_from)
+        except MailServerError as error:
+            raise SettingsError(str(error)) from None
+
+    @property
+    def jwks_urls(self) -> dict[str, str]:
+        """Where the keys of a provider `oauth2-…` are fetched instead of at its owner's: these are believed."""
+        urls: dict[str, str] = {}
+        for each in filter(None, (part.strip() for part in self.oauth2_jwks_urls.split(","))):
+            provider, _, url = (part.strip() for part in each.partition("="))
+            if provider not in OAUTH2 or not _TRUSTED_URL.fullmatch(url) or provider in urls:
+                raise SettingsError("OAUTH2_JWKS_URLS must be a list such as oauth2-google=https://proxy.example/keys")
+            urls[provider] = url
+        return urls
 
     @property
     def telemetry(self) -> Literal["none", "opencensus", "opentelemetry"]:

@@ -7,8 +7,9 @@ from admin.doctor.findings import Finding, Findings
 from shared.app.files import AppError
 from shared.cache.store import address
 from shared.documents.transcoder import Transcoder
+from shared.errors import UnavailableError
 from shared.service import Service
-from shared.settings import Settings
+from shared.settings import Settings, SettingsError
 
 _FEWEST_DIFFERENT = 8
 
@@ -62,6 +63,38 @@ async def of_valkey(settings: Settings) -> Findings:
         yield Finding("Valkey", "problem", sentence, "check REDIS_URL; without it each process counts alone")
     finally:
         await client.aclose()
+
+
+async def of_mail(service: Service) -> Findings:
+    post = service.mail.post
+    if post is None:
+        return
+    try:
+        service.mail.check()
+    except SettingsError as error:
+        yield Finding("mail", "problem", str(error), "see docs/settings.md; no mail is sent before")
+    for missing in await asyncio.to_thread(_missing_pages, service):
+        yield Finding("mail", "warning", f"the app has no {missing} for the link", "set it in auth/providers.json")
+    try:
+        yield Finding("mail", "ok", f"the mail server takes letters {await post.greet()}")
+    except UnavailableError as error:  # the text of its cause may hold the user
+        sentence = f"the mail server takes no letters ({type(error.__cause__).__name__})"
+        yield Finding("mail", "problem", sentence, "check MAIL_SMTP_URL: host, port, user, password, certificate")
+
+
+def _missing_pages(service: Service) -> list[str]:
+    """Return the members of the app without which mails have no link; an app that is wrong is another finding."""
+    try:
+        provider = service.exported.providers.email_password
+    except AppError:
+        return []
+    if provider is None:
+        return []
+    wanted = {
+        "emailConfirmationUrl": provider.auto_confirm or provider.confirmation_url,
+        "resetPasswordUrl": provider.run_reset_function or provider.reset_url,
+    }
+    return [name for name, page in wanted.items() if not page]
 
 
 async def of_app(service: Service) -> Findings:

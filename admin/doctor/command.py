@@ -24,7 +24,7 @@ _REACH = "check host, port, firewall and credentials in MONGO_DB_URI or MONGO_DB
 
 @app.command(epilog=EXIT_CODES)
 def doctor(timeout: Seconds = 10.0, as_json: AsJSON = False) -> None:
-    """Look at settings, data sources, permissions, indexes, clocks, Valkey and the app, and say what to do.
+    """Look at settings, data sources, permissions, indexes, clocks, Valkey, mail and the app, and say what to do.
 
     Exit 0 if there is no problem (warnings are none), 1 if there is one. Nothing is changed.
     """
@@ -69,6 +69,7 @@ async def _found(service: Service, seconds: float) -> list[Finding]:
             "see the first data source above",
         ),
         ("Valkey", checks.of_valkey(settings), "check REDIS_URL; without it each process counts alone"),
+        ("mail", checks.of_mail(service), "check MAIL_SMTP_URL"),
         ("app", checks.of_app(service), "python -m admin app check"),
     ]
     gathering = [gathered(check, findings, seconds, advice) for check, findings, advice in checked]

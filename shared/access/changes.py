@@ -47,6 +47,10 @@ class ChangeView(Protocol):
     target: Collection
     watched: Watched
     """The stream whose events `seen` takes."""
+    is_common: bool
+    """Whether others of whom this holds see the same of each event."""
+    asks: bool
+    """Whether MongoDB is asked about events."""
 
     async def seen(self, events: Sequence[bytes], shown: Shown | None = None) -> list[bytes | None]:
         """Return what becomes of each event of the stream, in their order; None of one that does not exist here.
@@ -109,6 +113,8 @@ class FullChanges(_Changes):
         """Take what is wanted; whom rules bind learns nothing of other people's sessions."""
         super().__init__(full, tokens, watch)
         self._left_out = frozenset(() if is_system else _OF_OTHERS)
+        self.is_common = watch == Watch({}, shares=True) and not is_system
+        self.asks = bool(watch.filter)
         stages: list[Document] = [] if is_system else [{"$unset": list(_OF_OTHERS)}]
         stages += [{"$match": watch.filter}] if watch.filter else []
         document, before = (
@@ -156,6 +162,8 @@ class RuledChanges(_Changes):
         """Take what rules leave; raise InvalidParameterError for what would tell of hidden documents."""
         super().__init__(ruled.full, tokens, watch)
         self.watched = WATCHED
+        self.is_common = False
+        self.asks = bool(watch.filter or ruled.rights.filtered.query)
         if watch.full_document not in {"default", "updateLookup"} or watch.before not in {"off", "whenAvailable"}:
             raise InvalidParameterError(
                 "where rules apply, 'fullDocument' is 'default' or 'updateLookup',"

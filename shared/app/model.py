@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
-from shared.settings import folded
+from shared.settings import OAUTH2, folded
 
 if TYPE_CHECKING:  # who only asks for a provider loads no rules
     from shared.app.files import FileFinding
@@ -18,13 +18,17 @@ type Validation = Literal["NO_VALIDATION", "SECRET_AS_QUERY_PARAM", "VERIFY_PAYL
 type Algorithm = Literal["HS256", "RS256", "ES256"]
 type Namespace = tuple[str, str]
 
+GOOGLE, APPLE, FACEBOOK = OAUTH2
+
 
 class EmailPassword(msgspec.Struct, frozen=True, kw_only=True):
     """The provider `local-userpass`."""
 
     auto_confirm: bool = False
     confirmation_url: str = ""
+    confirmation_subject: str = ""
     reset_url: str = ""
+    reset_subject: str = ""
     run_confirmation_function: bool = False
     run_reset_function: bool = False
 
@@ -52,6 +56,14 @@ class CustomToken(msgspec.Struct, frozen=True, kw_only=True):
         return f"CustomToken(algorithm={self.algorithm!r})"
 
 
+class OpenID(msgspec.Struct, frozen=True, kw_only=True):
+    """A provider `oauth2-…`: for which clients its id tokens are issued, and of which domains users have to be."""
+
+    client_ids: frozenset[str]
+    domains: frozenset[str] = frozenset()
+    metadata_fields: tuple[MetadataField, ...] = ()
+
+
 class Providers(msgspec.Struct, frozen=True, kw_only=True):
     """The authentication providers; one that is None or false is disabled."""
 
@@ -59,6 +71,7 @@ class Providers(msgspec.Struct, frozen=True, kw_only=True):
     api_key: bool = False
     email_password: EmailPassword | None = None
     custom_token: CustomToken | None = None
+    openid: Mapping[str, OpenID] = {}
 
 
 class CustomUserData(msgspec.Struct, frozen=True, kw_only=True):

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from shared.app.files import Files, secret, typed
 from shared.app.model import Algorithm, CustomToken, EmailPassword, MetadataField, Providers
+from shared.app.openid import OWNERS, read_openid
 from shared.rules.report import Report
 
 _MOST_KEYS = 3
@@ -14,9 +15,6 @@ _HS256_KEY = re.compile(r"[A-Za-z0-9_-]{32,512}")
 _LONGEST_FIELD = 64
 _UNSUPPORTED = {
     "custom-function": ("a function cannot log users in, as JavaScript cannot run", "by the function"),
-    "oauth2-google": ("use custom-token", "with Google"),
-    "oauth2-facebook": ("use custom-token", "with Facebook"),
-    "oauth2-apple": ("use custom-token", "with Apple"),
 }
 _FILE = ("auth", "providers.json")
 _OLD_FOLDER = "auth_providers"
@@ -27,7 +25,7 @@ def read_providers(files: Files, secrets: Mapping[str, str]) -> Providers:
     enabled: dict[str, tuple[dict[str, Any], Report]] = {}
     for source, report in _sources(files):
         kind = typed(source, "type", str, report, "")
-        if typed(source, "disabled", bool, report, False):
+        if typed(source, "disabled", bool, report, False) or report.at("disabled").is_wrong:
             continue
         if kind in _UNSUPPORTED:
             sentence, how = _UNSUPPORTED[kind]
@@ -41,10 +39,13 @@ def read_providers(files: Files, secrets: Mapping[str, str]) -> Providers:
         api_key="api-key" in enabled,
         email_password=_email_password(*enabled["local-userpass"]) if "local-userpass" in enabled else None,
         custom_token=_custom_token(*enabled["custom-token"], secrets) if "custom-token" in enabled else None,
+        openid={
+            kind: made for kind in OWNERS if kind in enabled and (made := read_openid(kind, *enabled[kind])) is not None
+        },
     )
 
 
-_KNOWN = ("anon-user", "api-key", "local-userpass", "custom-token")
+_KNOWN = ("anon-user", "api-key", "local-userpass", "custom-token", *OWNERS)
 
 
 def _sources(files: Files) -> list[tuple[dict[str, Any], Report]]:
@@ -65,7 +66,9 @@ def _email_password(source: Mapping[str, Any], report: Report) -> EmailPassword:
     made = EmailPassword(
         auto_confirm=typed(config, "autoConfirm", bool, at, False),
         confirmation_url=typed(config, "emailConfirmationUrl", str, at, ""),
+        confirmation_subject=typed(config, "confirmEmailSubject", str, at, ""),
         reset_url=typed(config, "resetPasswordUrl", str, at, ""),
+        reset_subject=typed(config, "resetPasswordSubject", str, at, ""),
         run_confirmation_function=typed(config, "runConfirmationFunction", bool, at, False),
         run_reset_function=typed(config, "runResetFunction", bool, at, False),
     )
@@ -153,6 +156,6 @@ def _metadata(source: Mapping[str, Any], report: Report) -> tuple[MetadataField,
 
 
 def user_data(providers: Providers) -> frozenset[str]:
-    """Return the members that `%%user.data` has: those of an address, of a key, and of a token."""
-    fields = providers.custom_token.metadata_fields if providers.custom_token else ()
-    return frozenset({"email", "name", *(field.target for field in fields)})
+    """Return the members that `%%user.data` has: those of an address, of a key, and of tokens."""
+    issuers = [each for each in (providers.custom_token, *providers.openid.values()) if each is not None]
+    return frozenset({"email", "name", *(field.target for each in issuers for field in each.metadata_fields)})

@@ -9,7 +9,7 @@ from shared.app.exported import ExportedApp
 from shared.auth.accounts import Caller, User
 from shared.auth.custom_data import CustomData
 from shared.auth.keys import Keys
-from shared.auth.logins import Logins, not_found
+from shared.auth.logins import CUSTOM_TOKEN, Logins, not_found
 from shared.auth.sent_once import basic_credentials, bearer_token, halved, sent_once
 from shared.auth.sessions import Sessions
 from shared.auth.user_view import caller
@@ -115,7 +115,7 @@ class Credentials:
     async def _with_custom_token(self, token: str) -> Caller:
         app = self._exported.app
         create = app is not None and app.data_api.create_user_on_auth
-        return await self._caller(await self._logins.with_custom_token(token, create=create))
+        return await self._caller(await self._logins.with_token(CUSTOM_TOKEN, token, create=create))
 
     async def _with_password(self, email: str, password: str, address: str) -> Caller:
         """Verify a password, which takes a while: the result is cached for AUTH_CACHE_SECONDS.

@@ -14,18 +14,20 @@ if TYPE_CHECKING:
 
 _MOST_COUNTED = 100_000
 _PREFIX = "dozen:logins:"
+_DAY = 86_400
 
 
 class Counter(NamedTuple):
-    """What is counted of somebody: under which key, how many are accepted in a window, and what they are called."""
+    """What is counted of somebody: under which key, how many are accepted in so many seconds, what they are called."""
 
     key: str
     most: int
     noun: str
+    seconds: int
 
 
 class LoginLimits:
-    """Counters, each for LOGIN_WINDOW_SECONDS from its first attempt.
+    """Counters, each for LOGIN_WINDOW_SECONDS from its first attempt, or for a day.
 
     Nothing that is counted for one noun keeps another out: who registers often can still log in.
     """
@@ -47,7 +49,13 @@ class LoginLimits:
     def mails(self, account: str, address: str) -> list[Counter]:
         """Return the counters of mails: to one account few, from one address as many as a school may need."""
         many = self._of_address("mails", address, self._settings.anonymous_logins)
-        return [*many, self._counter("mails", f"account {account}")]
+        return [*many, self._counter("mails", f"account {account}"), *self.mailbox(account)]
+
+    def mailbox(self, email: str) -> list[Counter]:
+        """Return the counter of a day's mails to a mailbox: other names that reach it are the same."""
+        local, _, domain = email.rpartition("@")
+        whose = f"mailbox {local.partition('+')[0]}@{domain}".casefold()
+        return [self._counter("mails", whose, self._settings.mails_per_address, _DAY)]
 
     def accounts(self, noun: str, address: str) -> list[Counter]:
         """Return the counter of what makes an account for anybody: it may come from all of a school at once."""
@@ -56,25 +64,26 @@ class LoginLimits:
     async def attempt(self, counters: Sequence[Counter]) -> None:
         """Count an attempt, before it is verified; raise TooManyLoginsError if there were too many in this window."""
         for counter in counters:
-            count, seconds = await self._add(counter.key, 1)
+            count, seconds = await self._add(counter, 1)
             if count > counter.most:
                 raise TooManyLoginsError(counter.noun, max(1, round(seconds)))
 
     async def succeeded(self, counters: Sequence[Counter]) -> None:
         """Take back an attempt that was right."""
         for counter in counters:
-            await self._add(counter.key, -1)
+            await self._add(counter, -1)
 
     def _of_address(self, noun: str, address: str, most: int | None = None) -> list[Counter]:
         """Return no counter where the address is unknown: it would be everybody's."""
         return [self._counter(noun, f"address {address}", most)] if address else []
 
-    def _counter(self, noun: str, whose: str, most: int | None = None) -> Counter:
+    def _counter(self, noun: str, whose: str, most: int | None = None, seconds: int | None = None) -> Counter:
         """Return a counter; accounts and addresses are hashed."""
         key = _PREFIX + sha256(f"{noun} {whose}".encode(errors="surrogatepass")).hexdigest()
-        return Counter(key, most or self._settings.login_attempts, noun)
+        settings = self._settings
+        return Counter(key, most or settings.login_attempts, noun, seconds or settings.login_window_seconds)
 
-    async def _add(self, counter: str, by: int) -> tuple[int, float]:
+    async def _add(self, counter: Counter, by: int) -> tuple[int, float]:
         """Change a counter; return its value, and for how many seconds its window goes on."""
         count, left = self._add_here(counter, by)
         store = self._lazy_store.store
@@ -86,21 +95,21 @@ class LoginLimits:
             return count, left
         return max(count, total), max(left, seconds)
 
-    def _add_here(self, counter: str, by: int) -> tuple[int, float]:
-        count, left = self._counts.timed(counter) or (0, self._settings.login_window_seconds)
+    def _add_here(self, counter: Counter, by: int) -> tuple[int, float]:
+        count, left = self._counts.timed(counter.key) or (0, counter.seconds)
         count = max(0, count + by)
-        self._counts.put(counter, count, left)
+        self._counts.put(counter.key, count, left)
         return count, left
 
-    async def _add_there(self, client: "Redis", counter: str, by: int) -> tuple[int, float]:
-        window = self._settings.login_window_seconds
+    async def _add_there(self, client: "Redis", counter: Counter, by: int) -> tuple[int, float]:
+        key, window = counter.key, counter.seconds
         pipeline = client.pipeline(transaction=True)
-        pipeline.set(counter, 0, ex=window, nx=True)
-        pipeline.incrby(counter, by)
-        pipeline.ttl(counter)
+        pipeline.set(key, 0, ex=window, nx=True)
+        pipeline.incrby(key, by)
+        pipeline.ttl(key)
         _, total, seconds = await pipeline.execute()
         if total < 0:  # the window in which the attempt was counted is over
-            await client.incrby(counter, -total)
+            await client.incrby(key, -total)
         if seconds < 0:  # not set by us: it would count for ever
-            await client.expire(counter, window)
+            await client.expire(key, window)
         return total, seconds

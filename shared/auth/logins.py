@@ -5,7 +5,9 @@ from typing import NamedTuple
 
 from shared.app.exported import ExportedApp
 from shared.auth.accounts import User
-from shared.auth.custom_jwt import CustomJWT, Subject
+from shared.auth.custom_jwt import CustomJWT
+from shared.auth.id_tokens import IdTokens
+from shared.auth.issued_tokens import Subject
 from shared.auth.keys import Keys, as_user
 from shared.auth.limits import LoginLimits
 from shared.auth.passwords import Passwords
@@ -21,6 +23,7 @@ class Verifiers(NamedTuple):
 
     passwords: Passwords
     custom_jwt: CustomJWT
+    id_tokens: IdTokens
     limits: LoginLimits
 
 
@@ -32,7 +35,7 @@ class Logins:
         self._exported = exported
         self._users = users
         self._keys = keys
-        self._passwords, self._custom_jwt, self._limits = verifiers
+        self._passwords, self._custom_jwt, self._id_tokens, self._limits = verifiers
 
     async def anonymous(self, address: str) -> User:
         """Make a user of whom nothing is known; raise TooManyLoginsError if there were too many from an address."""
@@ -74,24 +77,23 @@ class Logins:
             raise LoginRefusedError("unauthorized")
         return _enabled(user), str(stored["_id"])
 
-    async def subject_of(self, token: str) -> Subject:
-        """Return whom another issuer's token speaks of."""
-        provider = self._exported.providers.custom_token
-        if provider is None:
-            raise not_found(CUSTOM_TOKEN)
-        subject = await self._custom_jwt.verified(token, provider, self._exported.app_id)
-        if len(subject.id) > _LONGEST_IDENTITY:
-            raise LoginRefusedError("unauthorized")
-        return subject
+    async def subject_of(self, provider_type: str, token: str, nonce: str = "") -> Subject:
+        """Return whom a token of another issuer speaks of: of `custom-token`, or an id token of `oauth2-…`."""
+        providers = self._exported.providers
+        if provider_type == CUSTOM_TOKEN and providers.custom_token is not None:
+            return await self._custom_jwt.verified(token, providers.custom_token, self._exported.app_id)
+        if (openid := providers.openid.get(provider_type)) is not None:
+            return await self._id_tokens.verified(token, provider_type, openid, nonce)
+        raise not_found(provider_type)
 
-    async def with_custom_token(self, token: str, *, create: bool) -> User:
+    async def with_token(self, provider_type: str, token: str, nonce: str = "", *, create: bool) -> User:
         """Return the user whom another issuer's token speaks of; an unseen one is made if `create` says so."""
-        subject = await self.subject_of(token)
-        user = await self._users.by_identity(CUSTOM_TOKEN, subject.id)
+        subject = await self.subject_of(provider_type, token, nonce)
+        user = await self._users.by_identity(provider_type, subject.id)
         if user is None:
             if not create:
                 raise LoginRefusedError("unauthorized")
-            return _enabled(await self._users.create(CUSTOM_TOKEN, subject.id, subject.data))
+            return _enabled(await self._users.create(provider_type, subject.id, subject.data))
         user = _enabled(user)
         merged = user.data | subject.data
         if merged == user.data:

@@ -1,28 +1,86 @@
-"""The webhook that sends mail to users."""
+"""Mail to users: by a webhook, or by a mail server."""
 
 import asyncio
 import urllib.request
+from collections.abc import Mapping
+from typing import NamedTuple
 from urllib.error import URLError
 from urllib.parse import urlencode
 
 import orjson
 
+from shared.app.exported import ExportedApp
 from shared.auth.confirmations import Purpose
-from shared.errors import Unavailable, UnavailableError
+from shared.auth.mail_templates import MailTemplates, read_templates
+from shared.auth.smtp import Letter, Post
+from shared.errors import BadRequestError, Unavailable, UnavailableError
+from shared.mail_server import is_mailable
+from shared.settings import Settings, SettingsError
 
 _SECONDS = 10
 
 
-async def send(webhook: str, purpose: Purpose, email: str, token: tuple[str, str], page: str) -> None:
-    """Post a token and its id to MAIL_WEBHOOK_URL; without one they wait for an operator, who can print others.
+class Page(NamedTuple):
+    """What the app says of a mail: the page that its link leads to, and its subject; both may be empty."""
 
-    Raise UnavailableError if the webhook does not take it.
-    """
-    if not webhook:
-        return
-    text, token_id = token
-    url = f"{page}?{urlencode({'token': text, 'tokenId': token_id})}" if page else ""
-    message = {"kind": purpose, "email": email, "token": text, "tokenId": token_id, "url": url}
+    url: str
+    subject: str
+
+
+class Mail:
+    """Sends tokens to users, if the deployment has a webhook or a mail server."""
+
+    def __init__(self, settings: Settings, exported: ExportedApp) -> None:
+        """Take where mail goes, and the app that it comes from."""
+        self._webhook = settings.mail_webhook_url
+        self.post = None if settings.mail_server is None else Post(settings.mail_server)
+        self._folder = settings.mail_templates_dir
+        self._exported = exported
+        self._templates: Mapping[Purpose, MailTemplates] = {}
+
+    def check(self) -> None:
+        """Raise SettingsError if the templates cannot be used; without a mail server nobody needs them."""
+        if self.post is not None and not self._templates:
+            self._templates = read_templates(self._folder)
+
+    def refuse_unmailable(self, email: str) -> None:
+        """Raise BadRequestError for a name that no mail server takes."""
+        if self.post is not None and not is_mailable(email):
+            raise BadRequestError("email invalid: no mail can be sent to it")
+
+    async def send(self, purpose: Purpose, email: str, token: tuple[str, str], page: Page) -> None:
+        """Send a token and its id; without webhook and server they wait for an operator, who can print others.
+
+        Raise UnavailableError if they are not taken, or a setting is wrong.
+        """
+        text, token_id = token
+        query = urlencode({"token": text, "tokenId": token_id})
+        url = f"{page.url}{'&' if '?' in page.url else '?'}{query}" if page.url else ""
+        if self._webhook:
+            message = {"kind": purpose, "email": email, "token": text, "tokenId": token_id, "url": url}
+            await _hand_over(self._webhook, message)
+        elif self.post is not None:
+            values = {"email": email, "url": url, "token": text, "token_id": token_id, "app": self._app_name}
+            await self.post.deliver(self._letter(purpose, page.subject, values))
+
+    @property
+    def _app_name(self) -> str:
+        app = self._exported.app
+        return (app.name if app else "") or self._exported.app_id
+
+    def _letter(self, purpose: Purpose, app_subject: str, values: Mapping[str, str]) -> Letter:
+        try:
+            self.check()
+        except SettingsError as error:
+            raise UnavailableError(Unavailable.WRONG_SETTING, error) from error
+        templates = self._templates[purpose]
+        if templates.links and not values["url"]:
+            raise UnavailableError(Unavailable.NO_MAIL, "the app names no page for the link")
+        text, html = templates.texts(values)
+        return Letter(values["email"], templates.subject_of(purpose, app_subject, values), text, html)
+
+
+async def _hand_over(webhook: str, message: Mapping[str, str]) -> None:
     try:
         await asyncio.to_thread(_post, webhook, orjson.dumps(message))
     except (URLError, OSError, ValueError) as error:

@@ -25,6 +25,7 @@ from shared.settings import Settings
 
 _LONGEST_USER_DATA = 4_000  # characters: a token travels in a header
 _REFUSED = "invalid session"
+_LIVING_SECONDS = 1.0  # for which one answer does for all who ask whether a session goes on
 
 
 class Login(msgspec.Struct, frozen=True):
@@ -54,6 +55,7 @@ class Sessions:
         self._keys = keys
         self._custom_data = custom_data
         self._callers: Verified[bytes, Caller] = Verified(time.time)  # by the hash of their access token
+        self._living: Verified[ObjectId, Caller] = Verified()  # by the id of their session
 
     async def start(self, user: User, provider_type: str, key_id: str = "") -> Login:
         """Log a user in; with an API key, the session ends with the key."""
@@ -73,7 +75,7 @@ class Sessions:
             "provider_type": provider_type, "created": now, "expires": now + timedelta(seconds=seconds),
             **({"key_id": ObjectId(key_id)} if key_id else {}),
         })  # fmt: skip
-        return Login(await self._access_token(user, key_id), refresh_token, user.id, DEVICE)
+        return Login(await self._access_token(user, session_id, key_id), refresh_token, user.id, DEVICE)
 
     async def caller(self, access_token: str) -> Caller:
         """Return whose access token this is, with the custom data as they were when it was issued.
@@ -95,18 +97,42 @@ class Sessions:
         trusted = min(now + self._settings.auth_cache_seconds - time.time(), left)
         return Finding(caller(user, data), trusted, left)
 
+    def session_of(self, access_token: str) -> ObjectId:
+        """Return the session that an access token belongs to; raise InvalidSessionError for a token of none."""
+        session_id = self._tokens.verified("access", access_token).get("baas_id")
+        if session_id is None:  # of an earlier release: clients fetch another by themselves
+            raise InvalidSessionError(_REFUSED)
+        return ObjectId(session_id)
+
+    async def living(self, session_id: ObjectId) -> Caller:
+        """Return whose session this is, with the custom data of now; raise InvalidSessionError when it has ended.
+
+        It goes on when the access token expires by which it was known.
+        """
+        return self._living.get(session_id) or await self._living.find(
+            session_id, partial(self._found_living, session_id)
+        )
+
+    async def _found_living(self, session_id: ObjectId) -> Finding[Caller]:
+        stored = await self._control.sessions.find_one({"_id": session_id, "expires": {"$gt": datetime.now(UTC)}})
+        if stored is None:
+            raise InvalidSessionError(_REFUSED)
+        user, _ = await self._of_stored(stored)
+        return Finding(caller(user, await self._custom_data.of(user.id)), _LIVING_SECONDS)
+
     async def user_of_access(self, access_token: str) -> User:
         """Return the user of an access token as MongoDB has it now: what changes an account asks no cache."""
         return (await self._of_access(access_token))[0]
 
     async def user_of_refresh(self, refresh_token: str) -> User:
         """Return whose refresh token this is; raise InvalidSessionError if it is nobody's any more."""
-        return (await self._of_refresh(refresh_token))[0]
+        return (await self._of_stored(await self._stored(refresh_token)))[0]
 
     async def refreshed(self, refresh_token: str) -> tuple[User, str]:
         """Return whose refresh token this is, with a new access token; raise InvalidSessionError if it is nobody's."""
-        user, key_id = await self._of_refresh(refresh_token)
-        return user, await self._access_token(user, key_id)
+        stored = await self._stored(refresh_token)
+        user, key_id = await self._of_stored(stored)
+        return user, await self._access_token(user, stored["_id"], key_id)
 
     async def linked(self, access_token: str, provider_type: str) -> Login:
         """Begin another session of the user whose token this is, who has got an identity of this provider."""
@@ -130,14 +156,18 @@ class Sessions:
         await self._control.sessions.delete_many({"key_id": stored["_id"]})
         await self._keys.drop_cached(stored["hash"])
 
-    async def _of_refresh(self, refresh_token: str) -> tuple[User, str]:
-        """Return the user of a refresh token and the id of the API key that began the session, "" for none."""
+    async def _stored(self, refresh_token: str) -> dict[str, Any]:
+        """Return the session of a refresh token."""
         claims = self._tokens.verified("refresh", refresh_token)
         stored = await self._control.sessions.find_one({"hash": _hash(refresh_token)})
         if stored is None or str(stored["user_id"]) != claims["sub"]:
             raise InvalidSessionError(_REFUSED)
+        return stored
+
+    async def _of_stored(self, stored: Mapping[str, Any]) -> tuple[User, str]:
+        """Return the user of a session and the id of the API key that began it, "" for none."""
         key_id = str(stored.get("key_id", ""))
-        user = await self._account(claims["sub"], key_id)
+        user = await self._account(str(stored["user_id"]), key_id)
         _refuse_ended(user, stored["created"].replace(tzinfo=UTC).timestamp())  # its own removal may have failed
         return user, key_id
 
@@ -160,8 +190,8 @@ class Sessions:
             raise InvalidSessionError(_REFUSED)
         return user
 
-    async def _access_token(self, user: User, key_id: str) -> str:
-        claims: dict[str, Any] = {"key_id": key_id} if key_id else {}
+    async def _access_token(self, user: User, session_id: ObjectId, key_id: str) -> str:
+        claims: dict[str, Any] = {"baas_id": str(session_id)} | ({"key_id": key_id} if key_id else {})
         data = await self._custom_data.of(user.id)
         if data is not None:
             text = json_util.dumps(data)

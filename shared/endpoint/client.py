@@ -100,12 +100,22 @@ class ClientCall:
         return user
 
 
-def client_function(name: str, *methods: str) -> Callable[[ClientHandler], Function]:
-    """Make a function of the client API of a handler: the one decorator of ours, directly above def."""
+def client_function(
+    name: str, *methods: str, other_method: Callable[[Mapping[str, str]], str] = lambda _: "method not allowed"
+) -> Callable[[ClientHandler], Function]:
+    """Make a function of the client API of a handler: the one decorator of ours, directly above def.
+
+    `other_method` says of the parameters of a path why it is not called by another method.
+    """
 
     def decorate(handle: ClientHandler) -> Function:
         async def work(exchange: Exchange) -> func.HttpResponse:
-            return await _answer(exchange, methods, handle)
+            exchange.refuse_other_app(exchange.request.route_params.get("app_id"))
+            if exchange.request.method == "OPTIONS":
+                return exchange.preflight(", ".join([*methods, "OPTIONS"]), ALLOWED_HEADERS)
+            if exchange.request.method not in methods:
+                raise MethodNotAllowedError(other_method(exchange.request.route_params), methods)
+            return await _answer(exchange, handle)
 
         async def function(req: func.HttpRequest, context: func.Context = NO_CONTEXT) -> func.HttpResponse:
             return await respond(req, context, name, work)
@@ -116,13 +126,8 @@ def client_function(name: str, *methods: str) -> Callable[[ClientHandler], Funct
     return decorate
 
 
-async def _answer(exchange: Exchange, methods: tuple[str, ...], handle: ClientHandler) -> func.HttpResponse:
+async def _answer(exchange: Exchange, handle: ClientHandler) -> func.HttpResponse:
     req = exchange.request
-    exchange.refuse_other_app(req.route_params.get("app_id"))
-    if req.method == "OPTIONS":
-        return exchange.preflight(", ".join([*methods, "OPTIONS"]), ALLOWED_HEADERS)
-    if req.method not in methods:
-        raise MethodNotAllowedError("method not allowed", methods)
     with driver_call(exchange.service.settings.mongo_db_timeout_ms, exchange.arrived) as deadline:
         body = await exchange.body(MAX_BODY_BYTES)
         if "content-encoding" in req.headers:

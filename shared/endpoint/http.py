@@ -54,6 +54,7 @@ class Arriving(Protocol):
 
     arrived: float  # by time.monotonic
     departure: Departure
+    can_be_streamed: bool  # whether its response may be a stream
 
     @property
     def is_whole(self) -> bool:
@@ -122,6 +123,11 @@ class Exchange:
         """Whether the body is there."""
         return self._arriving is None or self._arriving.is_whole
 
+    @property
+    def can_be_streamed(self) -> bool:
+        """Whether the response may be a stream."""
+        return self._arriving is not None and self._arriving.can_be_streamed
+
     async def body(self, limit: int) -> bytes:
         """Return the body, whose rest is read now, without a place; raise BodyTooLargeError if it is too large."""
         if self._arriving is not None and not self._arriving.is_whole:
@@ -155,6 +161,10 @@ class Exchange:
         finally:
             streams.leave()
         await self.enter()
+
+    def unexpected(self, error: Exception) -> DataAPIError:
+        """Log an error that nobody expected, and return what the caller is told of it."""
+        return _unexpected(error, self.line.trace_id)
 
     def preflight(self, methods: str, headers: str) -> func.HttpResponse:
         """Return the response to OPTIONS."""
@@ -224,11 +234,16 @@ def failed(error: Exception, line: RequestLine, headers: Mapping[str, str]) -> f
         if error.status >= 500:
             line.reason, line.cause = str(error), type(error.__cause__).__name__
         return error_response(error, headers)
-    correlation_id = uuid4().hex
-    services.process.reporting.failure(correlation_id, error, line.trace_id)
-    internal = DataAPIError(f"internal error, logged with id {correlation_id}")
+    internal = _unexpected(error, line.trace_id)
     line.error_code, line.reason, line.cause = internal.code, str(internal), type(error).__name__
     return error_response(internal, headers)
+
+
+def _unexpected(error: Exception, trace_id: str | None) -> DataAPIError:
+    """Return what a caller is told of an error that nobody expected: an id that the log has too."""
+    correlation_id = uuid4().hex
+    services.process.reporting.failure(correlation_id, error, trace_id)
+    return DataAPIError(f"internal error, logged with id {correlation_id}")
 
 
 def error_response(error: DataAPIError, headers: Mapping[str, str]) -> func.HttpResponse:

@@ -6,6 +6,9 @@ from typing import Any
 
 import azure.functions as func
 
+_CREDENTIALS = frozenset({"secret", "baas_at", "stitch_at"})
+"""Members of the query that rules do not see."""
+
 
 class RequestView(Mapping[str, Any]):
     """The members of `%%request`, made when a rule looks at one."""
@@ -28,7 +31,7 @@ class RequestView(Mapping[str, Any]):
             "httpMethod": self._request.method,
             "httpReferrer": headers.get("referer", [""])[0],
             "httpUserAgent": headers.get("user-agent", [""])[0],
-            "rawQueryString": "&".join(part for part in query if part.partition("=")[0] != "secret"),
+            "rawQueryString": "&".join(part for part in query if part.partition("=")[0] not in _CREDENTIALS),
             "remoteIPAddress": self._address,
             "requestHeaders": headers,
             "action": self._action,

@@ -18,6 +18,9 @@ _NEVER_NULL = frozenset({"replacement", "update"})
 _OF_DELETION = frozenset({"collection", "database", "dataSource", "filter", "projection", "sort"})
 """What one SDK sends with a findOneAndReplace that is to delete, and nothing else."""
 
+WATCH = "watch"
+"""The method whose result goes on, and which is called by GET."""
+
 METHODS: Mapping[str, tuple[str, str | None]] = {
     "find": ("find", "documents"),
     "findOne": ("findOne", "document"),
@@ -75,20 +78,41 @@ def service_call(body: Mapping[str, Any]) -> ServiceCall:
     An update without operators replaces. A findOneAndReplace in which nothing speaks of a replacement deletes: one SDK
     sends its findOneAndDelete so. Raise InvalidParameterError for a method or an argument that the service has not.
     """
+    name, service = _called(body)
+    if name == WATCH:
+        raise InvalidParameterError(f"'{WATCH}' is called by GET")
+    if name not in METHODS:
+        raise InvalidParameterError(f"'{name[:100]}' is not a method of a data source: {', '.join(METHODS)} are")
+    members = _members(_argument(body))
+    action, result = METHODS[name]
+    action = _resolved(action, members)
+    return ServiceCall(action, members | {"dataSource": service}, result)
+
+
+def watch_call(body: Mapping[str, Any]) -> Document:
+    """Return what the call of a watch asks for: its argument, with the data source."""
+    name, service = _called(body)
+    if name != WATCH:
+        raise InvalidParameterError(f"'{name[:100]}' is not called by GET, by which there is only '{WATCH}': use POST")
+    return _argument(body) | {"dataSource": service}
+
+
+def _called(body: Mapping[str, Any]) -> tuple[str, str]:
+    """Return the names of a method and of its data source."""
     name, service = body.get("name"), body.get("service")
-    arguments: Any = body.get("arguments")
     if type(name) is not str:
         raise InvalidParameterError("'name' must be the name of a function")
     if type(service) is not str:
         raise InvalidParameterError("'service' must be the name of a data source")
-    if name not in METHODS:
-        raise InvalidParameterError(f"'{name[:100]}' is not a method of a data source: {', '.join(METHODS)} are")
+    return name, service
+
+
+def _argument(body: Mapping[str, Any]) -> Document:
+    arguments: Any = body.get("arguments")
     if type(arguments) is not list or len(arguments) != 1 or type(arguments[0]) is not dict:
         raise InvalidParameterError("'arguments' must hold one object")
-    members = _members(arguments[0])
-    action, result = METHODS[name]
-    action = _resolved(action, members)
-    return ServiceCall(action, members | {"dataSource": service}, result)
+    argument: Document = arguments[0]
+    return argument
 
 
 def _members(given: Document) -> Document:

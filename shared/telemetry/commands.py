@@ -21,7 +21,7 @@ from shared.telemetry.requests import current
 from shared.telemetry.spans import Span, new_span_id
 
 _LOST = "lost"
-_WAITS = "getMore"
+_MORE, _WAITS = "getMore", "maxTimeMS"
 _MOST_STARTED = 10_000
 
 
@@ -61,16 +61,17 @@ class Commands(CommandListener):
         """Take how long a slow command takes, and who wants the spans of all, if anybody does."""
         self._slow_seconds = slow_seconds
         self._report = report
-        self._namespaces: dict[int, str] = {}
+        self._namespaces: dict[int, str | None] = {}  # None of what waits for something to happen, and so is not slow
 
     def started(self, happened: CommandStartedEvent) -> None:
         """Keep the namespace: the events of the end do not have it."""
-        target = happened.command.get("collection") if happened.command_name == "getMore" else None
+        target = happened.command.get("collection") if happened.command_name == _MORE else None
         target = target or happened.command.get(happened.command_name)
         named = f"{happened.database_name}.{target}" if isinstance(target, str) else happened.database_name
         if len(self._namespaces) >= _MOST_STARTED:  # ends that never came
             self._namespaces.clear()
-        self._namespaces[happened.request_id] = named
+        waits = happened.command_name == _MORE and _WAITS in happened.command
+        self._namespaces[happened.request_id] = None if waits else named
 
     def succeeded(self, happened: CommandSucceededEvent) -> None:
         """Report it."""
@@ -85,7 +86,7 @@ class Commands(CommandListener):
         namespace = self._namespaces.pop(happened.request_id, happened.database_name)
         seconds = happened.duration_micros / 1_000_000
         line = current.get()
-        if seconds >= self._slow_seconds and not (line is not None and line.waits and happened.command_name == _WAITS):
+        if seconds >= self._slow_seconds and namespace is not None:
             event(
                 logging.WARNING,
                 "slow command",
@@ -97,7 +98,9 @@ class Commands(CommandListener):
                 trace_id=line.trace_id if line else None,
             )
         if self._report is not None and line is not None and line.sampled:
-            self._report(_span(happened, namespace, seconds, error, line.trace_id, line.span_id))
+            self._report(
+                _span(happened, namespace or happened.database_name, seconds, error, line.trace_id, line.span_id)
+            )
 
 
 def _span(

@@ -2,7 +2,9 @@
 
 import json
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any, NamedTuple, cast
+from urllib.parse import quote
 
 import pytest
 
@@ -12,9 +14,13 @@ from local.mongod import Mongod
 from shared.documents import transcoder
 from shared.documents.transcoder import Transcoder, Writer
 from shared.mongo.control import INDEXES
+from shared.service import Service
+from shared.settings import Settings, app_secrets
+from shared.telemetry.reporting import Reporting
 from tests.admin.conftest import Command, Done
 from tests.functions.rules.conftest import SETTINGS
 from tests.hosts import ROOT
+from tests.post_office import PASSWORD, USER, PostOffice, certificate
 from tests.valkey import Valkey
 
 SECRET = "planted-0123456789-abcdefghijklmnop"
@@ -233,3 +239,51 @@ def test_clocks_are_compared(apart: timedelta, level: str, sentence: str) -> Non
 @pytest.mark.parametrize(("version", "level"), [("6.0.5", "ok"), ("8.2.1-rc0", "ok"), ("5.0.31", "warning")])
 def test_an_old_version_is_told(version: str, level: str) -> None:
     assert databases._version("x", version).level == level
+
+
+async def mail_findings(app: str = "tests/apps/shop", **env: str) -> list[tuple[str, str]]:
+    settings = {"MONGO_DB_URI": "mongodb://h/", "MAIL_FROM": "a@b", "APP_CONFIG_DIR": str(ROOT / app)} | env
+    secrets = app_secrets(SETTINGS)
+    service = Service(Settings.from_environ(settings), secrets, Reporting())
+    found: list[tuple[str, str]] = [(each.level, each.sentence) async for each in checks.of_mail(service)]
+    await service.close()
+    return found
+
+
+async def test_a_mail_server_is_greeted(tmp_path: Path) -> None:
+    file = certificate(tmp_path)
+    options = f"?starttls=yes&ca_file={file}"
+    async with PostOffice(file, login=True) as office:
+        good = f"smtp://{quote(USER, safe='')}:{quote(PASSWORD, safe='')}@127.0.0.1:{office.port}{options}"
+        taken = await mail_findings(MAIL_SMTP_URL=good)
+        refused = await mail_findings(MAIL_SMTP_URL=good.replace(quote(PASSWORD, safe=""), SECRET))
+        unknown = await mail_findings(MAIL_SMTP_URL=good.partition("&")[0])
+
+    assert taken == [("ok", "the mail server takes letters by TLSv1.3")]
+    assert refused == [("problem", "the mail server takes no letters (SMTPAuthenticationError)")]
+    assert unknown == [("problem", "the mail server takes no letters (SSLCertVerificationError)")]
+    assert await mail_findings() == []
+    assert office.letters == []
+
+
+async def test_what_mails_are_made_of_is_looked_at(tmp_path: Path) -> None:
+    (tmp_path / "confirm.txt").write_text("hello")
+    app = tmp_path / "app"
+    (app / "auth").mkdir(parents=True)
+    (app / "root_config.json").write_text("{}")
+    (app / "auth" / "providers.json").write_text('{"local-userpass": {"type": "local-userpass"}}')
+    url = f"smtp://127.0.0.1:{ports.free_port()}"
+    away = ("problem", "the mail server takes no letters (SMTPConnectError)")
+
+    of_templates = await mail_findings(MAIL_SMTP_URL=url, MAIL_TEMPLATES_DIR=str(tmp_path))
+    of_pages = await mail_findings(str(app), MAIL_SMTP_URL=url)
+
+    assert of_templates[0][0] == "problem"
+    assert of_templates[0][1].startswith("MAIL_TEMPLATES_DIR: app is not the name of a template")
+    assert of_templates[1:] == [away]
+    assert of_pages == [
+        ("warning", "the app has no emailConfirmationUrl for the link"),
+        ("warning", "the app has no resetPasswordUrl for the link"),
+        away,
+    ]
+    assert await mail_findings("docs", MAIL_SMTP_URL=url) == [away]

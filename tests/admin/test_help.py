@@ -42,7 +42,7 @@ def documented() -> set[str]:
         (
             "--version",
             SERVICE | {"rich"},
-            {"shared", "shared.settings", "shared.connection_strings", "shared.operators"},
+            {"shared", "shared.settings", "shared.connection_strings", "shared.mail_server", "shared.operators"},
         ),
         ("--help", SERVICE, set()),
     ],

@@ -21,6 +21,7 @@ STAGES = (
     "GUARD_ALLOWED_STAGES must be a list of any of"
     " $collStats, $indexStats, $listSearchIndexes, $merge, $out, $planCacheStats, $rerank"
 )
+JWKS_URLS = "OAUTH2_JWKS_URLS must be a list such as oauth2-google=https://proxy.example/keys"
 ODD_TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1).filter(
     lambda text: text.strip() != ""
 )
@@ -39,7 +40,8 @@ def test_the_defaults_are_those_of_the_table() -> None:
         "identity_endpoint": "", "azure_federated_token_file": "",
         "listen_host": ANYWHERE, "listen_port": 7071, "dozen_database": "dozen", "app_id": "", "return_type": None,
         "app_config_dir": "", "session_secret": "", "redis_url": "", "mail_webhook_url": "", "trusted_proxies": 0,
-        "cached_collections": "", "native": "auto",
+        "mail_smtp_url": "", "mail_from": "", "mail_templates_dir": "", "mails_per_address": 20,
+        "cached_collections": "", "native": "auto", "oauth2_jwks_urls": "",
         "anonymous_logins": 1_000, "jwt_leeway_seconds": 5,
         "login_attempts": 10, "login_window_seconds": 300, "guard_allowed_stages": "",
         "rules_allow_hidden_field_queries": False,
@@ -169,6 +171,15 @@ def test_a_setting_is_read(name: str, text: str, value: Any) -> None:
         pytest.param(URI | {"GUARD_ALLOWED_STAGES": "$function"}, STAGES, id="JavaScript"),
         pytest.param(URI | {"GUARD_ALLOWED_STAGES": "$currentOp"}, STAGES, id="a stage of the whole server"),
         pytest.param(URI | {"GUARD_ALLOWED_STAGES": "$match"}, STAGES, id="a stage that is open"),
+        *(
+            pytest.param(URI | {"OAUTH2_JWKS_URLS": urls}, JWKS_URLS, id=f"the keys of {urls}")
+            for urls in (
+                "oauth2-google=http://secret.example/keys", "oauth2-google=http://127.0.0.1.secret.example/keys",
+                "oauth2-google=http://localhost@secret.example/", "oauth2-google=file:///secret",
+                "oauth2-secret=https://proxy.example", "https://secret.example", "oauth2-google=",
+                "oauth2-apple=https://a.example, oauth2-apple=https://b.example",
+            )
+        ),
         pytest.param({"MAIL_WEBHOOK_URL": "secret"}, "MAIL_WEBHOOK_URL is not usable: expected https://", id="mail"),
         pytest.param(
             {"LOG_LEVEL": "secret"}, "LOG_LEVEL is not usable: expected DEBUG or ERROR or INFO or WARNING",

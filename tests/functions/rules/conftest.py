@@ -25,6 +25,7 @@ SETTINGS = {
     "APP_SECRET_HOOK_SECRET": "hook",
     "AUTH_CACHE_SECONDS": "0",
     "LOGIN_ATTEMPTS": "1000",
+    "MAILS_PER_ADDRESS": "1000",
 }
 
 

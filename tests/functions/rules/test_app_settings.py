@@ -133,7 +133,7 @@ async def test_a_rule_can_ask_how_it_is_called(worker: Worker, known: Known, dat
     data_api(can_evaluate=asked)
     headers = {"Authorization": f"Bearer {ann.access_token}", "x-key": "open", "X-Forwarded-For": "1.1.1.1, 7.7.7.7"}
 
-    open_ = await find(worker, headers | {"User-Agent": "t"}, "?a=1&secret=s")
+    open_ = await find(worker, headers | {"User-Agent": "t"}, "?a=1&secret=s&baas_at=t&stitch_at=t")
     spoofed = await find(worker, headers | {"User-Agent": "t", "X-Forwarded-For": "7.7.7.7, 1.1.1.1"}, "?a=1")
 
     assert (open_.status, spoofed.status) == (200, 403)

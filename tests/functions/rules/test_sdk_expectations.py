@@ -8,12 +8,52 @@ import pytest
 
 from shared.service import process
 from tests.conftest import errors_only
-from tests.functions.rules.conftest import CLIENT, SETTINGS, Known, Person, log_in, send
-from tests.functions.rules.test_sessions import KEYS, LOGIN, SESSION
+from tests.functions.rules.conftest import CLIENT, SETTINGS, Known, Person, log_in, registered, send
+from tests.functions.rules.test_sessions import KEYS, LOGIN, PROFILE, SESSION, custom_token
 from tests.hosts import Host, Worker
 
 PASSWORD = f"{LOGIN}/local-userpass"
 DELETE = "/api/client/v2.0/auth/delete"
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("POST", SESSION),
+        ("POST", f"{CLIENT}/auth/session"),
+        ("DELETE", SESSION),
+        ("GET", PROFILE),
+        ("DELETE", DELETE),
+        ("GET", KEYS),
+        ("POST", KEYS),
+        ("PUT", f"{KEYS}/65a1b2c3d4e5f60718293a4b/enable"),
+        ("POST", f"{CLIENT}/functions/call"),
+        ("POST", f"{LOGIN}/custom-token/login?link=true"),
+    ],
+)
+@pytest.mark.parametrize("token", ["a.b.c", None], ids=["of nobody", "none"])
+async def test_a_token_that_is_over_has_the_code_by_which_sdks_refresh(
+    app_host: Host, users: None, method: str, path: str, token: str | None
+) -> None:
+    answer = await send(app_host, method, path, {"token": "x", "name": "n"}, token)
+
+    assert (answer.status, errors_only(answer)["error_code"]) == (401, "InvalidSession")
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("PUT", f"{CLIENT}/push/providers/gcm/registration"),
+        ("POST", f"{CLIENT}/graphql"),
+        ("GET", "/api/client/v2.0/auth/callback"),
+    ],
+)
+async def test_what_is_not_served_is_an_error_that_an_sdk_can_read(
+    app_host: Host, users: None, method: str, path: str
+) -> None:
+    answer = await send(app_host, method, path, {} if method != "GET" else None)
+
+    assert (answer.status, errors_only(answer)["error_code"]) == (404, "EndpointNotFound")
 
 
 def claims_of(token: str) -> dict[str, Any]:
@@ -59,6 +99,23 @@ async def test_a_link_answers_as_a_login_does(app_host: Host, users: None) -> No
     assert linked.json["user_id"] == anonymous.id
     assert (await send(app_host, "POST", SESSION, token=linked.json["refresh_token"])).status == 200
     assert (await send(app_host, "POST", SESSION, token=anonymous.refresh_token)).status == 200
+
+
+async def test_a_link_that_is_refused_is_not_taken_for_the_end_of_the_session(app_host: Host, users: None) -> None:
+    ann, _ = await registered(app_host, "ann@shop.example"), await registered(app_host, "bob@shop.example")
+    await log_in(app_host, "custom-token", {"token": custom_token()})
+
+    async def link(provider: str, body: dict[str, Any]) -> tuple[int, str, str]:
+        answer = await send(app_host, "POST", f"{LOGIN}/{provider}/login?link=true", body, ann.access_token)
+        return answer.status, errors_only(answer)["error_code"], errors_only(answer)["error"]
+
+    refused = [
+        await link("local-userpass", {"username": "bob@shop.example", "password": "wrong one"}),
+        await link("custom-token", {"token": custom_token()}),
+        await link("custom-token", {"token": custom_token(exp=1)}),
+    ]
+
+    assert refused == [(401, "AuthError", "cannot link: unauthorized")] * 3
 
 
 @pytest.mark.parametrize("name", ["asdavaskljj", "test-user-1732", "x", "Ü 1", "x" * 128])

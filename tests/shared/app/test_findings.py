@@ -66,6 +66,11 @@ def token(**members: Any) -> Any:
     return {"custom-token": kept | members}
 
 
+def openid(kind: str, **members: Any) -> dict[str, Any]:
+    """Change a provider whose id tokens are taken."""
+    return {kind: {"type": kind, "config": {"clientId": "c"}} | members}
+
+
 MISTAKES = [
     ("root_config.json", "{", "", "problem"),
     ("root_config.json", "[]", "", "problem"),
@@ -149,6 +154,12 @@ MISTAKES = [
      "problem"),
     (PROVIDERS, token(metadata_fields=[{"name": 5}]), "custom-token.metadata_fields[0].name", "problem"),
     (PROVIDERS, token(metadata_fields=[{}]), "custom-token.metadata_fields[0]", "problem"),
+    (PROVIDERS, openid("oauth2-google", config={}), "oauth2-google.config.clientId", "warning"),
+    (PROVIDERS, openid("oauth2-apple", config={"clientId": 5}), "oauth2-apple.config.clientId", "problem"),
+    (PROVIDERS, openid("oauth2-apple", config=5), "oauth2-apple.config", "problem"),
+    (PROVIDERS, openid("oauth2-google", domain_restrictions=[5]), "oauth2-google.domain_restrictions", "problem"),
+    (PROVIDERS, openid("oauth2-google", metadata_fields=[{}]), "oauth2-google.metadata_fields[0]", "problem"),
+    (PROVIDERS, openid("oauth2-google", metadata_fields=5), "oauth2-google.metadata_fields", "problem"),
     (USER_DATA, {"enabled": True}, "mongo_service_name", "problem"),
     (USER_DATA, merged(USER_DATA, user_id_field=5), "user_id_field", "problem"),
     (DATA_API, {"can_evaluate": {"%%user.custom_dat": 1}}, "can_evaluate.%%user.custom_dat", "problem"),
@@ -318,7 +329,10 @@ def test_empty_folders_are_no_finding(folder: Path) -> None:
         ("log_forwarders/x.json", {"name": "datadog"}, "log forwarder 'datadog'", "users notice nothing"),
         ("http_endpoints/config.json", [{"route": "/hook", "http_method": "POST"}], "'POST /hook'", "404"),
         ("services/sms/config.json", {"name": "sms", "type": "twilio"}, "service 'sms'", "is not done"),
-        (PROVIDERS, {"oauth2-google": {"type": "oauth2-google"}}, "'oauth2-google'", "login with Google is refused"),
+        (PROVIDERS, openid("oauth2-google", redirect_uris=["https://x"]), "login with Google by redirect", "405"),
+        (PROVIDERS, openid("oauth2-google", metadata_fields=[{"name": "birthday"}]), "'birthday'", "come without it"),
+        (PROVIDERS, openid("oauth2-facebook", metadata_fields=[{"name": "email"}]), "'email'", "come without it"),
+        (PROVIDERS, openid("oauth2-facebook", domain_restrictions=["x.example"]), "Facebook does not say", "401"),
         (PROVIDERS, {"custom-function": {"type": "custom-function"}}, "'custom-function'", "every login by"),
         (PROVIDERS, {"local-userpass": {"type": "local-userpass", "config": {"runConfirmationFunction": True,
                      "confirmationFunctionName": "ok"}}}, "function 'ok'", "every registration by e-mail is refused"),

@@ -189,13 +189,16 @@ def test_what_is_not_supported_is_named_and_the_rest_served(folder: Path, edit: 
     edit("functions/deep/audit.js", "const _ = require('lodash')")
     edit("triggers/nightly.json", {"name": "nightly"})
     edit("http_endpoints/config.json", [{"route": "/hook", "http_method": "POST"}])
-    edit(PROVIDERS, {"oauth2-google": {"type": "oauth2-google", "disabled": False}})
+    edit(
+        PROVIDERS,
+        {"oauth2-google": {"type": "oauth2-google", "config": {"clientId": "c"}, "redirect_uris": ["https://x"]}},
+    )
 
     findings = load(folder, SECRETS).findings
 
     assert {finding.level for finding in findings} == {"unsupported"}
     text = " ".join(finding.sentence for finding in findings)
-    for name in ("'mail'", "'deep/audit'", "triggers", "'POST /hook'", "oauth2-google"):
+    for name in ("'mail'", "'deep/audit'", "triggers", "'POST /hook'", "Google by redirect"):
         assert name in text
 
 

@@ -2,26 +2,25 @@
 
 import asyncio
 import json
-import threading
 import time
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import jwt
 import msgspec
 import pytest
 from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from shared.app.model import CustomToken, MetadataField
-from shared.auth import custom_jwt
+from shared.auth import key_sets
 from shared.auth.custom_jwt import CustomJWT
+from shared.auth.key_sets import KeySets
 from shared.errors import LoginRefusedError, UnavailableError
 from shared.settings import Settings
+from tests.issuer import OTHER_RSA, RSA, Issuer, issuer
 
-RSA = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-OTHER_RSA = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+__all__ = ["issuer"]
+
 EC = ec.generate_private_key(ec.SECP256R1())
 SECRET = "s" * 64
 
@@ -48,7 +47,7 @@ def verifier() -> CustomJWT:
 
 
 def verifying(**env: str) -> CustomJWT:
-    return CustomJWT(Settings.from_environ({"MONGO_DB_URI": "mongodb://h/"} | env))
+    return CustomJWT(Settings.from_environ({"MONGO_DB_URI": "mongodb://h/"} | env), KeySets())
 
 
 async def refused(verifier: CustomJWT, given: str, provider: CustomToken) -> bool:
@@ -160,50 +159,14 @@ async def test_metadata(verifier: CustomJWT) -> None:
     assert await refused(verifier, token(SECRET, "HS256", a={"b.c": "x" * 5_000}), provider)
 
 
-class Issuer:
-    """An issuer that publishes keys, and counts who asks."""
-
-    def __init__(self) -> None:
-        self.keys: list[dict[str, Any]] = []
-        self.asked = 0
-        issuer = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                issuer.asked += 1
-                body = json.dumps({"keys": issuer.keys}).encode()
-                self.send_response(200)
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, *_: Any) -> None:
-                """Say nothing."""
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-
-    @property
-    def provider(self) -> CustomToken:
-        return CustomToken(algorithm="RS256", jwk_uri=f"http://127.0.0.1:{self.server.server_port}/keys")
-
-    def publish(self, key: Any, kid: str) -> None:
-        published = json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(key.public_key()))
-        self.keys.append(published | {"kid": kid})
-
-
-@pytest.fixture
-def issuer() -> Iterator[Issuer]:
-    running = Issuer()
-    running.publish(RSA, "k1")
-    yield running
-    running.server.shutdown()
-    running.server.server_close()
+def provider_of(issuer: Issuer) -> CustomToken:
+    return CustomToken(algorithm="RS256", jwk_uri=issuer.url)
 
 
 async def test_published_keys_are_fetched_once(verifier: CustomJWT, issuer: Issuer) -> None:
     given = token(RSA, "RS256", {"kid": "k1"})
 
-    found = await asyncio.gather(*(verifier.verified(given, issuer.provider, "app") for _ in range(20)))
+    found = await asyncio.gather(*(verifier.verified(given, provider_of(issuer), "app") for _ in range(20)))
 
     assert {subject.id for subject in found} == {"s1"}
     assert issuer.asked == 1
@@ -211,7 +174,7 @@ async def test_published_keys_are_fetched_once(verifier: CustomJWT, issuer: Issu
 
 async def test_a_storm_of_unknown_keys_is_one_fetch(verifier: CustomJWT, issuer: Issuer) -> None:
     outcomes = await asyncio.gather(*(
-        refused(verifier, token(OTHER_RSA, "RS256", {"kid": f"x{number}"}), issuer.provider) for number in range(30)
+        refused(verifier, token(OTHER_RSA, "RS256", {"kid": f"x{number}"}), provider_of(issuer)) for number in range(30)
     ))  # fmt: skip
 
     assert outcomes == [True] * 30
@@ -221,23 +184,22 @@ async def test_a_storm_of_unknown_keys_is_one_fetch(verifier: CustomJWT, issuer:
 async def test_a_new_key_is_fetched_after_a_while(
     verifier: CustomJWT, issuer: Issuer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert not await refused(verifier, token(RSA, "RS256", {"kid": "k1"}), issuer.provider)
+    assert not await refused(verifier, token(RSA, "RS256", {"kid": "k1"}), provider_of(issuer))
     issuer.publish(OTHER_RSA, "k2")
     rotated = token(OTHER_RSA, "RS256", {"kid": "k2"})
 
-    assert await refused(verifier, rotated, issuer.provider)
-    monkeypatch.setattr(custom_jwt, "_BETWEEN_FETCHES", 0.0)
-    assert not await refused(verifier, rotated, issuer.provider)
+    assert await refused(verifier, rotated, provider_of(issuer))
+    monkeypatch.setattr(key_sets, "_BETWEEN_FETCHES", 0.0)
+    assert not await refused(verifier, rotated, provider_of(issuer))
     assert issuer.asked == 2
 
 
 async def test_a_key_set_that_cannot_be_used(verifier: CustomJWT, issuer: Issuer) -> None:
     issuer.keys[:] = [{"kty": "oct", "k": "AAAA", "kid": "k1"}, {"kty": "nonsense"}, "text"]  # type: ignore[list-item]
-    assert await refused(verifier, token(RSA, "RS256", {"kid": "k1"}), issuer.provider)
+    assert await refused(verifier, token(RSA, "RS256", {"kid": "k1"}), provider_of(issuer))
 
-    issuer.server.shutdown()
-    issuer.server.server_close()
-    away = CustomToken(algorithm="RS256", jwk_uri=f"http://127.0.0.1:{issuer.server.server_port}/other")
+    issuer.close()
+    away = CustomToken(algorithm="RS256", jwk_uri=f"{issuer.url}/other")
     with pytest.raises(UnavailableError):
         await verifier.verified(token(RSA, "RS256", {"kid": "k1"}), away, "app")
 
@@ -247,7 +209,7 @@ async def test_an_issuer_that_fails_is_not_asked_by_every_token(verifier: Custom
     given = token(RSA, "RS256", {"kid": "k1"})
 
     outcomes = await asyncio.gather(
-        *(verifier.verified(given, issuer.provider, "app") for _ in range(20)), return_exceptions=True
+        *(verifier.verified(given, provider_of(issuer), "app") for _ in range(20)), return_exceptions=True
     )
 
     assert {type(outcome) for outcome in outcomes} == {UnavailableError}

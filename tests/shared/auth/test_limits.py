@@ -277,6 +277,39 @@ async def test_mails_go_to_one_address_seldom(worker: Worker, configured: pytest
     assert sent[-1].json["error"].startswith("too many mails: try again in ")
 
 
+async def test_a_mailbox_is_one_however_it_is_written(configured: pytest.MonkeyPatch) -> None:
+    configured.setenv("MAILS_PER_ADDRESS", "3")
+    configured.setenv("LOGIN_ATTEMPTS", "1000")
+
+    async def wait(account: str) -> int:
+        """Return after how many seconds another mail is sent, 0 for this one."""
+        try:
+            await limits().attempt(limits().mails(account, ""))
+        except TooManyLoginsError as error:
+            return int(error.headers["Retry-After"])
+        return 0
+
+    same = [await wait(each) for each in ("ann@b.c", "Ann@B.C", "ann+x@b.c", "ann+y+z@b.c", "ANN@b.c")]
+    others = [await wait(each) for each in ("bob@b.c", "ann@c.b", "a.nn@b.c", "no address")]
+
+    assert same[:3] == [0, 0, 0]
+    assert min(same[3:]) > 80_000
+    assert others == [0, 0, 0, 0]
+
+
+async def test_a_day_of_mails_is_counted_by_all_processes(shared: Valkey, configured: pytest.MonkeyPatch) -> None:
+    configured.setenv("MAILS_PER_ADDRESS", "1")
+    configured.setenv("LOGIN_ATTEMPTS", "1000")
+    restart()
+    await limits().attempt(limits().mailbox("ann@b.c"))
+    restart()  # as in another process
+    (counter,) = limits().mailbox("ann@b.c")
+
+    with pytest.raises(TooManyLoginsError):
+        await limits().attempt([counter])
+    assert 80_000 < await shared.client.ttl(counter.key) <= 86_400
+
+
 @pytest.mark.parametrize(
     ("forwarded", "proxies", "address"),
     [

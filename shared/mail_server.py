@@ -1,0 +1,101 @@
+"""The mail server of MAIL_SMTP_URL, the sender of MAIL_FROM, and which addresses mail can be sent to (pure)."""
+
+import re
+from collections.abc import Mapping
+from typing import Literal, NamedTuple
+from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
+
+_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+_PORTS: Mapping[str, int] = {"smtp": 587, "smtps": 465}
+_OPTIONS = frozenset({"starttls", "ca_file"})
+
+# RFC 5321's dot-string and RFC 6531's letters: nobody has an address with what would have to be quoted.
+# =? begins what a mail program decodes to something else
+_LETTER = r"A-Za-z0-9\x80-\U0010ffff"
+_LABEL = rf"[{_LETTER}](?:[{_LETTER}-]*[{_LETTER}])?"
+_ADDRESS = re.compile(rf"(?!.*=\?)(?P<local>[{_LETTER}!#$%&'*+/=?^_`{{|}}~.-]+)@{_LABEL}(?:\.{_LABEL})*")
+_LONGEST_ADDRESS, _LONGEST_LOCAL = 254, 64  # octets
+_SENDER = re.compile(r"(?:(?P<name>[^<>\"\\]*?) *<)?(?P<address>[^<>\s]+)(?(name)>)")
+
+
+class MailServerError(Exception):
+    """A setting of mail cannot be used; the text names it and never its value."""
+
+
+class Sender(NamedTuple):
+    """Whom mail comes from: a name, which may be empty, and an address."""
+
+    name: str
+    address: str
+
+
+class MailServer(NamedTuple):
+    """Where mail is handed in, and how; the password is left out of its repr."""
+
+    host: str
+    port: int
+    user: str
+    password: str
+    tls: Literal["at once", "starttls", "none"]
+    ca_file: str
+    sender: Sender
+
+    def __repr__(self) -> str:
+        """Name the place, never who logs in there."""
+        return f"MailServer(host={self.host!r}, port={self.port}, tls={self.tls!r})"
+
+
+def is_mailable(address: str) -> bool:
+    """Tell whether an address is one that mail can be sent to: it is as it stands on the line of a mail server."""
+    match = _ADDRESS.fullmatch(address) if address.isprintable() and len(address) <= _LONGEST_ADDRESS else None
+    return (
+        match is not None
+        and len(address.encode()) <= _LONGEST_ADDRESS
+        and len(match["local"].encode()) <= _LONGEST_LOCAL
+    )
+
+
+def mail_server(url: str, sender: str) -> MailServer | None:
+    """Return the server of both settings, None without the first; raise MailServerError for what cannot be used."""
+    if not url:
+        return None
+    parts, options = _parts(url)
+    host, tls = parts.hostname or "", _tls(parts, options)
+    user, password = unquote(parts.username or ""), unquote(parts.password or "")
+    if bool(user) != bool(password):
+        raise MailServerError("MAIL_SMTP_URL must have user and password, or neither")
+    if user and tls == "none" and host not in _LOOPBACK:
+        raise MailServerError("MAIL_SMTP_URL would send a password in clear: leave starttls=no out")
+    port = parts.port or _PORTS[parts.scheme]
+    return MailServer(host, port, user, password, tls, options.get("ca_file", ""), _sender(sender))
+
+
+def _parts(url: str) -> tuple[SplitResult, dict[str, str]]:
+    try:
+        parts = urlsplit(url)
+        parts.port  # noqa: B018  raises if it is none
+        options = dict(parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query)))
+    except ValueError:
+        raise MailServerError("MAIL_SMTP_URL is not usable: expected smtp://user:password@host:587") from None
+    if parts.scheme not in _PORTS or not parts.hostname or parts.path not in ("", "/") or parts.fragment:
+        raise MailServerError("MAIL_SMTP_URL is not usable: expected smtp://user:password@host:587")
+    if not options.keys() <= _OPTIONS:
+        raise MailServerError(f"MAIL_SMTP_URL takes only the options {' and '.join(sorted(_OPTIONS))}")
+    return parts, options
+
+
+def _tls(parts: SplitResult, options: Mapping[str, str]) -> Literal["at once", "starttls", "none"]:
+    wanted = options.get("starttls", "no" if parts.hostname in _LOOPBACK else "yes")
+    if wanted not in ("yes", "no") or (parts.scheme == "smtps" and "starttls" in options):
+        raise MailServerError("MAIL_SMTP_URL takes starttls=yes or starttls=no, and neither with smtps")
+    if parts.scheme == "smtps":
+        return "at once"
+    return "starttls" if wanted == "yes" else "none"
+
+
+def _sender(text: str) -> Sender:
+    match = _SENDER.fullmatch(text.strip())
+    name = (match["name"] or "") if match else ""
+    if match is None or not match["address"].isascii() or not is_mailable(match["address"]) or not name.isprintable():
+        raise MailServerError("MAIL_FROM must be an address such as Shop <noreply@shop.example>: mail needs a sender")
+    return Sender(name, match["address"])
