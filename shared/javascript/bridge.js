@@ -6,6 +6,7 @@ const MOST_DEPTH = 20;
 const MOST_LOGGED = 25;
 const LONGEST_LOGGED = 512;
 const LONGEST_ERROR = 1000;
+const LONGEST_NAME = 100;
 
 const world = globalThis;
 const evaluate = eval; // called by another name it sees globals alone
@@ -50,6 +51,9 @@ const answered = (id, isResult, text) => {
   else each.reject(failure(parsed(text)));
 };
 
+/** Return the beginning of a text, for people: half a character, which no other text may hold, is another there. */
+const clipped = (text, most) => wellFormed(cut(text, 0, most));
+
 /** Return what people read of a value. */
 const shown = (value) => {
   try {
@@ -63,7 +67,7 @@ const shown = (value) => {
 const log = (level, frame) => (...values) => {
   let text = "";
   for (let i = 0; i < values.length; i++) text += (i ? " " : "") + cut(shown(values[i]), 0, LONGEST_LOGGED);
-  logged[logs++ % MOST_LOGGED] = `log ${frame.id} 0 {"level":"${level}","text":${quoted(cut(text, 0, LONGEST_LOGGED))}}\n`;
+  logged[logs++ % MOST_LOGGED] = `log ${frame.id} 0 {"level":"${level}","text":${quoted(clipped(text, LONGEST_LOGGED))}}\n`;
 };
 
 /** Return what the lines say that have gathered, and forget them. */
@@ -80,12 +84,12 @@ const thrown = (error) => {
   try {
     if (isError(error)) {
       const { name, message, stack } = error;
-      described.name = cut(`${name}`, 0, LONGEST_ERROR);
-      described.message = cut(`${message}`, 0, LONGEST_ERROR);
-      described.stack = cut(`${stack}`, 0, 4 * LONGEST_ERROR);
+      described.name = clipped(`${name}`, LONGEST_NAME);
+      described.message = clipped(`${message}`, LONGEST_ERROR);
+      described.stack = clipped(`${stack}`, 4 * LONGEST_ERROR);
     } else {
       const shownError = error === null ? "null, which the engine throws when memory is out" : shown(error);
-      described.message = cut(shownError, 0, LONGEST_ERROR);
+      described.message = clipped(shownError, LONGEST_ERROR);
     }
   } catch {
     // what can be read was
@@ -114,7 +118,7 @@ const factory = (name) => {
 /** Call a function as a part of another; each has a frame of its own, by which the process knows whose rights it has. */
 const execute = (parent, name, args) => {
   const entry = typeof name === "string" ? setup.functions[name] : undefined;
-  if (entry === undefined) throw new TheError(`function not found: '${cut(toText(name), 0, 100)}'`);
+  if (entry === undefined) throw new TheError(`function not found: '${cut(toText(name), 0, LONGEST_NAME)}'`);
   if (parent.depth === MOST_DEPTH) throw new TheError(`functions call each other deeper than ${MOST_DEPTH} levels`);
   const isSystem = entry.isSystem ?? parent.isSystem;
   const frame = { __proto__: null, id: 0, depth: parent.depth + 1, isSystem };
@@ -126,7 +130,7 @@ const execute = (parent, name, args) => {
 };
 
 const required = (name) => {
-  throw new TheError(`Cannot find module '${cut(toText(name), 0, 100)}'`);
+  throw new TheError(`Cannot find module '${cut(toText(name), 0, LONGEST_NAME)}'`);
 };
 
 const consoleOf = (frame) => ({

@@ -27,6 +27,7 @@ _MOST_PLACES = 5
 _MOST_LOGGED = 25
 _NEEDED_LINES = 3  # the frame and the source of the function itself, and its result
 _LONGEST_WAIT = 86_400.0
+_LONGEST_ERROR = 900  # an error that programs parse is not cut further on its way
 
 
 class Started(NamedTuple):
@@ -145,7 +146,7 @@ class Run:
                 message = f"'{found[1]}' is not defined"
             text = f"{name}: {message}"
         else:
-            text = json.dumps({"message": message, "name": name}, ensure_ascii=False) if name else message
+            text = _as_json(name, message) if name else message
         error = FunctionFailedError(text)
         error.thrown_at = ", ".join(list(self._places(thrown["stack"]))[:_MOST_PLACES])
         return error
@@ -157,6 +158,15 @@ class Run:
             if before:
                 first, name = before[-1]
                 yield f"{function} at {name}:{int(line) - first}:{column}"
+
+
+def _as_json(name: str, message: str) -> str:
+    """Return what programs parse of an error, of whose message only the beginning may fit."""
+    while True:
+        text = json.dumps({"message": message, "name": name}, ensure_ascii=False)
+        if len(text) <= _LONGEST_ERROR or not message:
+            return text
+        message = message[: len(message) // 2]
 
 
 def _answer(number: int, done: asyncio.Task[str]) -> Answer:

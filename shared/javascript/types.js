@@ -22,6 +22,7 @@ const [decodeBase64, encodeBase64, decodeURL, encodeURL, escaped, unescaped] = [
 const uncurried = (method) => (self, ...args) => apply(method, self, args);
 const ofText = (name) => uncurried(String.prototype[name]);
 const [cut, find, codeAt, repeated, padded] = ["substring", "indexOf", "charCodeAt", "repeat", "padStart"].map(ofText);
+const wellFormed = ofText("toWellFormed");
 const fromCode = String.fromCharCode;
 const inBase = uncurried(Number.prototype.toString);
 const [timeOf, isoOf] = [uncurried(Date.prototype.getTime), uncurried(Date.prototype.toISOString)];
@@ -254,8 +255,7 @@ const objectForm = (value, exact, levels) => {
 
 /** Return parsed JSON as the text that it was. */
 const rewritten = (value) => {
-  if (typeof value === "string") return quoted(value);
-  if (!isObject(value)) return `${value}`;
+  if (!isObject(value)) return quoted(value); // also a number that is too large to be one
   let text = "";
   const names = keysOf(value);
   for (let i = 0; i < names.length; i++) {
@@ -264,31 +264,35 @@ const rewritten = (value) => {
   return isArray(value) ? `[${text}]` : `{${text}}`;
 };
 
-const readDate = (operand) => {
-  const milliseconds = isObject(operand) ? toNumber(operand.$numberLong) : operand;
-  const date = new TheDate(milliseconds);
-  return isInteger(timeOf(date)) ? date : made(Other, rewritten({ __proto__: null, $date: operand }));
-};
-const readLong = (digits) => {
-  const value = toNumber(digits);
-  return abs(value) < SAFE ? value : made(Long, `{"$numberLong":"${digits}"}`);
-};
 const kind = (type) => (_operand, whole) => made(type, rewritten(whole));
+const readDate = (operand, whole) => {
+  const milliseconds = isObject(operand) ? operand.$numberLong : operand;
+  if (isObject(milliseconds)) return whole;
+  const date = new TheDate(isObject(operand) ? toNumber(milliseconds) : milliseconds);
+  return isInteger(timeOf(date)) ? date : made(Other, rewritten(whole));
+};
+const readLong = (digits, whole) => {
+  const value = toNumber(digits);
+  return abs(value) < SAFE ? value : made(Long, rewritten(whole));
+};
+
+/** Leave an object what it is if it only looks like a wrapper, whose operand is no object. */
+const ofScalar = (reading) => (operand, whole) => (isObject(operand) ? whole : reading(operand, whole));
 
 /** What the wrappers of Extended JSON are to functions, by the first of their names. */
 const WRAPPERS = {
   __proto__: null,
-  $binary: kind(Binary),
+  $binary: (operand, whole) => (isObject(operand) ? made(Binary, rewritten(whole)) : whole),
   $code: kind(Other),
   $date: readDate,
   $dbPointer: kind(Other),
   $maxKey: kind(MaxKey),
   $minKey: kind(MinKey),
-  $numberDecimal: kind(Decimal128),
-  $numberDouble: (digits) => (digits === "-Infinity" ? -Infinity : digits === "Infinity" ? Infinity : toNumber(digits)),
-  $numberInt: toNumber,
-  $numberLong: readLong,
-  $oid: kind(ObjectId),
+  $numberDecimal: ofScalar(kind(Decimal128)),
+  $numberDouble: ofScalar(toNumber),
+  $numberInt: ofScalar(toNumber),
+  $numberLong: ofScalar(readLong),
+  $oid: ofScalar(kind(ObjectId)),
   $regularExpression: kind(BSONRegExp),
   $symbol: kind(Other),
   $timestamp: kind(Timestamp),

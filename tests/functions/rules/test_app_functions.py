@@ -226,6 +226,36 @@ async def test_the_console_is_logged(person: Person, scripts: Scripts, caplog: p
     ]
 
 
+@pytest.mark.parametrize("text", ["\\ud800", "x' + '\\u{1f600}'.repeat(999) + '"], ids=["half", "cut"])
+async def test_half_of_a_character_is_read_as_another(
+    person: Person, scripts: Scripts, caplog: pytest.LogCaptureFixture, text: str
+) -> None:
+    """JavaScript has texts that are none to others, and makes them where it cuts."""
+    scripts(f=f"exports = () => {{ console.log('{text}'); const e = new Error('{text}'); e.name = '{text}'; throw e }}")
+    caplog.set_level("INFO", "dozen")
+
+    answer = await call(person, {"name": "f"})
+
+    assert (answer.status, errors_only(answer)["error_code"]) == (400, "FunctionExecutionError")
+    told = json.loads(answer.json["error"])
+    assert told["name"].endswith("\ufffd")
+    assert told["message"]
+    (said,) = [line["text"] for line in map(json.loads, caplog.messages) if line["message"] == "console"]
+    assert said.endswith("\ufffd")
+
+
+@pytest.mark.parametrize("text", ["x", "\\n", "\\u0001", "ü"])
+async def test_a_long_error_is_told_as_json(person: Person, scripts: Scripts, text: str) -> None:
+    scripts(
+        f=f"exports = () => {{ const e = new Error('{text}'.repeat(1e4)); e.name = '{text}'.repeat(1e4); throw e }}"
+    )
+
+    told = json.loads((await call(person, {"name": "f"})).json["error"])
+
+    assert set(told["name"]) == {json.loads(f'"{text}"')}
+    assert set(told["message"]) <= {json.loads(f'"{text}"')}
+
+
 async def test_what_a_function_sees(person: Person, scripts: Scripts) -> None:
     scripts(
         {"f": {"run_as_system": True}},

@@ -1,6 +1,7 @@
 """Every BSON type comes through a function as it was, and is to JavaScript what programs expect."""
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from tests.bson_types import ROWS, STORED_ROWS, Row, cases
 from tests.depth import examples
-from tests.javascript import said
+from tests.javascript import ENGINE, said
 from tests.shared.documents.test_corpus import FILES, Corpus, corpus
 
 __all__ = ["corpus"]
@@ -126,3 +127,33 @@ def test_values_are_what_programs_expect(expression: str, result: str) -> None:
     )
     source = f"exports = (a) => ({expression})"
     assert said(source, given) == [result]
+
+
+WRAPPERS = [name for name in re.findall(r"^  (\$\w+): ", ENGINE.prelude, re.MULTILINE)]
+OPERANDS = [
+    '1"}},"z":{"a":{"b":"',
+    "abc",
+    "",
+    "99999999999999999999",
+    1e400,
+    1.5,
+    None,
+    True,
+    [],
+    {},
+    {"$numberLong": '1"'},
+]
+
+
+@pytest.mark.parametrize("wrapper", WRAPPERS)
+@pytest.mark.parametrize("operand", [*OPERANDS, *({"valueOf": each, "toString": each} for each in (1, None))], ids=str)
+def test_what_only_looks_like_a_wrapper_stays_one_value(wrapper: str, operand: Any) -> None:
+    """What a function reads of a text that a caller sent says nothing beside it where it is written."""
+    text = json.dumps({"id": {wrapper: operand}}).replace("Infinity", "1e400")
+    source = "exports = (text) => [EJSON.parse(text), JSON.stringify(EJSON.parse(text)) !== undefined, 'mine']"
+
+    (result,) = said(source, json.dumps([text]))
+
+    first, *others = json.loads(result)
+    assert ([*first], others) == (["id"], [True, "mine"])
+    assert not isinstance(first["id"], dict) or len(first["id"]) == 1
