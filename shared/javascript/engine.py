@@ -21,7 +21,7 @@ THREADS = 2
 READY = 4
 """How many runs are made before they are needed."""
 
-_PARTS = ("types.js", "bridge.js", "mongodb.js")
+_PARTS = ("types.js", "bounds.js", "bridge.js", "mongodb.js")
 
 
 class Engine:

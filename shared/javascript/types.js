@@ -12,8 +12,8 @@ const { asyncIterator } = Symbol;
 const { abs, floor, random } = Math;
 const { now } = Date;
 const [toText, toNumber, toBigInt, asInt64] = [String, Number, BigInt, BigInt.asIntN];
-const [TheArray, TheBytes, TheDate, TheError, ThePromise, TheRegExp, TheTypeError, TheWeakMap] = [
-  Array, Uint8Array, Date, Error, Promise, RegExp, TypeError, WeakMap,
+const [TheBytes, TheDate, TheError, ThePromise, TheRangeError, TheRegExp, TheTypeError, TheWeakMap] = [
+  Uint8Array, Date, Error, Promise, RangeError, RegExp, TypeError, WeakMap,
 ];
 const [decodeBase64, encodeBase64, decodeURL, encodeURL, escaped, unescaped] = [
   atob, btoa, decodeURIComponent, encodeURIComponent, escape, unescape,

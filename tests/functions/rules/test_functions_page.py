@@ -43,6 +43,9 @@ def test_the_numbers_of_the_page_are_those_of_the_code() -> None:
     for number, name in ((25, "MOST_LOGGED"), (512, "LONGEST_LOGGED"), (20, "MOST_DEPTH")):
         assert f"const {name} = {number};" in prelude
         assert re.search(rf"\b{number}\b", PAGE)
+    for power, name in ((25, "MOST_ELEMENTS"), (32, "MOST_COMPARED")):
+        assert f"const {name} = 2 ** {power};" in prelude
+        assert f"{2**power:,}" in PAGE
     assert run._MOST_LOGGED == 25
     assert engine.THREADS == 2
     assert function_calls._TRANSACTIONS == 2

@@ -1,6 +1,7 @@
 """What functions might do to the process that runs them, and to the rights that they have."""
 
 import json
+import re
 
 import pytest
 
@@ -62,6 +63,37 @@ def test_a_function_ends_at_its_limits(body: str) -> None:
     assert any(
         limit in failure(f"exports = () => {{ {body} }}", QUICK) for limit in ("FUNCTION_TIMEOUT_MS", "out of memory")
     )
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        *(f"return new Array(2 ** 32 - 1).{name}()" for name in ("join", "reverse", "sort", "slice", "flat")),
+        "const a = []; a[4e9] = 1; return a.concat([1])",
+        "return [].concat(new Array(4e9))",
+        "return `${new Array(4e9)}`",
+        "return Array.prototype.unshift.call({ length: 2 ** 53 - 2 }, 1)",
+        "return String.raw({ raw: { length: 2 ** 53 - 1 } })",
+        *(f"return 'a'.repeat(4e6).{name}('a'.repeat(2e6) + 'b')"
+          for name in ("includes", "indexOf", "lastIndexOf", "replace", "replaceAll", "split")),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_steps_of_the_engine_that_no_limit_ends_are_refused(body: str) -> None:
+    assert re.match(r"an array is longer than \d+|a text is too long", failure(f"exports = () => {{ {body} }}"))
+
+
+def test_methods_that_are_bounded_are_what_they_were() -> None:
+    source = """exports = () => [
+      [3, 1, 2].sort().map((n) => n + 1).concat([5], 6).join(), [].concat.name, [].splice.length,
+      "aXbXc".split("X").length, "axa".replace(/a/g, "b"), "axa".replaceAll("a", "c"), "abc".indexOf("c", 1),
+      String.raw`a${1}\\n`, Object.keys(Array.prototype).length, "prototype" in [].map,
+    ]"""
+
+    assert json.loads(said(source)[0]) == [
+        "2,3,4,5,6", "concat", {"$numberInt": "2"}, {"$numberInt": "3"}, "bxb", "cxc", {"$numberInt": "2"},
+        "a1\\n", {"$numberInt": "0"}, False,
+    ]  # fmt: skip
 
 
 def test_the_limit_of_time_counts_all_turns() -> None:
