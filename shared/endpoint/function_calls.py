@@ -83,7 +83,8 @@ class FunctionCall:
         if not holds(function.can_evaluate, Expansions(self._caller.user, self._view).context()):
             raise FunctionRefusedError(f'rule not matched for function "{name}"')
         _refuse_script(function)
-        run = Run(self._service.engine, self, self._exchange.share, self._service.settings.function_operations)
+        most = self._service.settings.function_operations
+        run = Run(self._service.engine, self, self._exchange.share, most, self._caller.id)
         try:
             text = await run.result(await self._started(name, arguments))
         except FunctionFailedError as error:

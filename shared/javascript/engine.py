@@ -5,11 +5,11 @@ import os
 import secrets
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from shared.javascript.threads import Threads
 from shared.settings import Settings
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ class Engine:
         """Take what limits runs."""
         self._settings = settings
         self._ready: deque[Script] = deque(maxlen=READY)
+        self._threads = Threads(THREADS)
 
     @cached_property
     def prelude(self) -> str:
@@ -49,23 +50,19 @@ class Engine:
         """Return what the ids that a run makes begin with, so that they are nobody else's."""
         return {"prefix": secrets.token_hex(5), "count": secrets.randbelow(1 << 24)}
 
-    @cached_property
-    def _threads(self) -> ThreadPoolExecutor:
-        return ThreadPoolExecutor(THREADS, "javascript")
-
     async def script(self) -> "Script":
         """Return a new run: one that is ready, or one that is made now."""
         return self._ready.popleft() if self._ready else await self.compute(self._script)
 
-    def exchange(self, ended: "Script") -> None:
-        """End a run, and make one ready: its prelude takes longer to read than most functions take to run."""
+    def exchange(self, ended: "Script", whose: str) -> None:
+        """End a run of a caller, after its last turn, and make one ready: reading the prelude takes long."""
 
-        def work() -> None:
-            ended.end()
+        def make() -> None:
             if len(self._ready) < READY:
                 self._ready.append(self._script())
 
-        self._threads.submit(work)
+        self._threads.submit(ended.end, whose)
+        self._threads.submit(make)
 
     def _script(self) -> "Script":
         from shared.javascript.script import Limits, Script  # noqa: PLC0415  only an app with functions has an engine
@@ -74,11 +71,10 @@ class Engine:
         seconds = self._settings.function_timeout_ms / 1000
         return Script(self.prelude, Limits(seconds, self._settings.function_memory_bytes, cores))
 
-    async def compute[T](self, work: Callable[[], T]) -> T:
-        """Return what comes of work that is done in a thread of the engine, when one is free."""
-        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+    async def compute[T](self, work: Callable[[], T], whose: str | None = None) -> T:
+        """Return what comes of work that is done in a thread of the engine, when one is free and the caller in none."""
+        return await asyncio.wrap_future(self._threads.submit(work, whose))
 
     def close(self) -> None:
         """Let the threads end."""
-        if "_threads" in self.__dict__:
-            self._threads.shutdown(wait=False, cancel_futures=True)
+        self._threads.close()

@@ -54,12 +54,13 @@ class Serving(Protocol):
 class Run:
     """A run, until its function has returned and all that it asked of a database is done."""
 
-    def __init__(self, engine: "Engine", serving: Serving, share: Share, most: int) -> None:
-        """Take who serves it, whose memory it takes, and how much it may ask for."""
+    def __init__(self, engine: "Engine", serving: Serving, share: Share, most: int, whose: str) -> None:
+        """Take who serves it, whose memory it takes, how much it may ask for, and in whose turns it computes."""
         self._engine = engine
         self._serving = serving
         self._share = share
         self._most = most
+        self._whose = whose
         self._lines = 0
         self._held = 0
         self._logs: deque[tuple[str, str, str]] = deque(maxlen=_MOST_LOGGED)
@@ -78,7 +79,7 @@ class Run:
                 await self._turn(script, partial(script.answer, await self._answers()))
         finally:
             await self._end()
-            self._engine.exchange(script)
+            self._engine.exchange(script, self._whose)
         if self._outcome.word == "thrown":
             raise self._failure(json.loads(self._outcome.text))
         return self._outcome.text
@@ -87,7 +88,7 @@ class Run:
         def turn() -> tuple[list[Line], int]:
             return work(), script.held_bytes
 
-        lines, held = await self._engine.compute(turn)
+        lines, held = await self._engine.compute(turn, self._whose)
         for line in lines:
             self._take(line)
         if held > self._held:

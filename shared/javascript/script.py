@@ -4,7 +4,6 @@ import re
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from threading import Lock
 from typing import Any, NamedTuple
 
 import quickjs
@@ -38,7 +37,6 @@ class Script:
     def __init__(self, prelude: str, limits: Limits) -> None:
         """Make the context, in which nothing of an app is yet."""
         self._limits = limits
-        self._busy = Lock()  # a call may end while a turn of it goes on
         self._used = 0.0
         self._held = 0
         self._context = quickjs.Context()
@@ -61,18 +59,12 @@ class Script:
         return self._turn(tell)
 
     def end(self) -> None:
-        """Let go of what functions made, without the interpreter's lock, which freeing the context holds.
-
-        Where a turn still goes on, which has its limits, all is freed with the context after it.
-        """
-        if not self._busy.acquire(blocking=False):
-            return
+        """Let go of what functions made, without the interpreter's lock, which freeing the context holds."""
         with suppress(quickjs.JSException):  # what is left is freed with the context
             self._context.set_time_limit(_ENDING_SECONDS)
             self._context.set_memory_limit(2 * self._limits.memory_bytes)
             self._host("end")
         self._held = self._look()
-        self._busy.release()
 
     @property
     def held_bytes(self) -> int:
@@ -84,8 +76,7 @@ class Script:
         return size
 
     def _turn(self, work: Callable[[], object]) -> list[Line]:
-        with self._busy:
-            said = self._worked(work)
+        said = self._worked(work)
         lines = said.split("\n", _MOST_LINES)[:-1]
         if len(lines) == _MOST_LINES:
             raise FunctionFailedError("the function asks for too much at once")

@@ -33,7 +33,7 @@ async def test_runs_are_made_ready_for_the_next_calls() -> None:
     engine = Engine(Settings())
     used = [await engine.script() for _ in range(READY + 2)]
     for each in used:
-        engine.exchange(each)
+        engine.exchange(each, "u")
     await engine.compute(lambda: None)
     await engine.compute(lambda: None)  # after all that was asked before, in either thread
 
