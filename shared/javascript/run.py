@@ -78,8 +78,8 @@ class Run:
             while self._outcome is None or self._asked:
                 await self._turn(script, partial(script.answer, await self._answers()))
         finally:
-            await self._end()
             self._engine.exchange(script, self._whose)
+            await self._end()
         if self._outcome.word == "thrown":
             raise self._failure(json.loads(self._outcome.text))
         return self._outcome.text
@@ -128,7 +128,18 @@ class Run:
             each.exception()  # one of several may end the run, and the others are nobody's then
             self._asked.pop(each, None)
             self._timers.pop(each, None)
-        return [_answer(waited[each].id, each) for each in done]
+        answers = [_answer(waited[each].id, each) for each in done]
+        if self._outcome is not None:
+            for each in done:
+                self._note_failure(waited[each], each)
+        return answers
+
+    def _note_failure(self, line: Line, done: asyncio.Task[str]) -> None:
+        """Log that something failed after the function had returned, without its text, which may repeat a document."""
+        error = done.exception()
+        if error is not None:
+            function = next(iter(self._chains[line.frame]), "")
+            self._logs.append((function, "warn", f"failed after the function had ended: {getattr(error, 'code', '')}"))
 
     async def _end(self) -> None:
         """End what the function still waits for, and log what it wrote last."""

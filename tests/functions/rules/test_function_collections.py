@@ -179,6 +179,22 @@ async def test_what_is_not_awaited_is_done_before_the_answer(person: Person, scr
     assert [each["_id"] async for each in three.find().sort("n", -1)] == [3, 2, "x"]
 
 
+@pytest.mark.parametrize("end", ["return 1", "throw new Error('x')"])
+async def test_what_fails_after_the_function_has_ended_is_logged(
+    person: Person, scripts: Scripts, three: Any, end: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    scripts(f=f"exports = () => {{ {PUBLIC}.insertOne({{ _id: 1 }}); {PUBLIC}.insertOne({{ _id: 7 }}); {end} }}")
+    caplog.set_level("INFO", "dozen")
+
+    await call(person, {"name": "f"})
+
+    lines = [json.loads(each) for each in caplog.messages]
+    assert [(line["function"], line["text"]) for line in lines if line["message"] == "console"] == [
+        ("f", "failed after the function had ended: MongoDBError")
+    ]
+    assert await three.count_documents({}) == 4
+
+
 async def test_what_is_asked_at_once_is_done_side_by_side(person: Person, scripts: Scripts, three: Any) -> None:
     ids = f"Array.from({{ length: 40 }}, (_, n) => {PUBLIC}.insertOne({{ _id: 'n' + n }}))"
     scripts(f=f"exports = async () => (await Promise.all({ids})).length")
