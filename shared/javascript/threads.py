@@ -36,7 +36,7 @@ class Threads:
             while len(self._begun) < self._count:
                 self._begun.append(Thread(target=self._run, name="javascript", daemon=True))
                 self._begun[-1].start()
-            self._changed.notify_all()
+            self._changed.notify()
         return work.future
 
     def close(self) -> None:
@@ -51,9 +51,8 @@ class Threads:
     def _run(self) -> None:
         while (work := self._next()) is not None:
             _do(work)
-            with self._changed:
+            with self._changed:  # no other thread is told: this one takes what may begin now
                 self._busy.discard(work.whose or "")
-                self._changed.notify_all()
             del work  # and with it the run, while the thread waits for another
 
     def _next(self) -> _Work | None:
