@@ -17,6 +17,7 @@ from packaging.utils import canonicalize_name
 
 from infra import azure_linux, locks, native, release
 from local.mongod import Mongod
+from shared.javascript import engine
 from tests.hosts import ROOT
 from tests.infra.test_pipeline import admin_script
 
@@ -88,6 +89,13 @@ def test_the_top_holds_the_code_and_its_packages(package: zipfile.ZipFile) -> No
 
 def test_the_host_finds_what_it_looks_for(package: zipfile.ZipFile) -> None:
     assert {"host.json", "function_app.py", f"{PACKAGES}/pymongo/__init__.py"} <= set(package.namelist())
+
+
+def test_what_functions_of_an_app_run_in_is_in_it(package: zipfile.ZipFile) -> None:
+    parts = {each.relative_to(ROOT).as_posix() for each in (ROOT / "shared" / "javascript").glob("*.js")}
+
+    assert len(parts) == len(engine._PARTS)
+    assert {f"{PACKAGES}/_quickjs.abi3.so", *parts} <= set(package.namelist())
 
 
 def test_only_what_runs_is_in_it(package: zipfile.ZipFile) -> None:
