@@ -225,3 +225,22 @@ async def test_keys_are_read_for_one_algorithm_each(issuer: Issuer) -> None:
 
     assert await sets.key(issuer.url, "k1", "ES256") is None
     assert await sets.key(issuer.url, "k1", "RS256") is not None
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        pytest.param(json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(OTHER_RSA)), id="a private key"),
+        pytest.param({"use": "enc"}, id="a key to encrypt with"),
+        pytest.param({"kty": "oct", "k": "c2VjcmV0"}, id="a secret"),
+        pytest.param({"n": 5}, id="a damaged key"),
+    ],
+)
+async def test_a_key_that_verifies_nothing_is_passed_over(
+    verifier: IdTokens, issuer: Issuer, members: dict[str, Any]
+) -> None:
+    issuer.publish(OTHER_RSA, "k2")
+    issuer.keys[-1] |= members
+
+    assert await refused(verifier, id_token(OTHER_RSA, "k2"))
+    assert not await refused(verifier, id_token())
