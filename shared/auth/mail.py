@@ -43,8 +43,8 @@ class Mail:
             self._templates = read_templates(self._folder)
 
     def refuse_unmailable(self, email: str) -> None:
-        """Raise BadRequestError for a name that no mail server takes."""
-        if self.post is not None and not is_mailable(email):
+        """Raise BadRequestError for a name that no mail server takes, whoever hands the mail to one."""
+        if (self.post is not None or self._webhook) and not is_mailable(email):
             raise BadRequestError("email invalid: no mail can be sent to it")
 
     async def send(self, purpose: Purpose, email: str, token: tuple[str, str], page: Page) -> None:

@@ -311,6 +311,20 @@ async def test_a_webhook_that_is_away_is_said(worker: Worker, known: Known, mail
     assert (answer.status, errors_only(answer)["error"]) == (503, "the mail cannot be sent now")
 
 
+@pytest.mark.parametrize(
+    "email", ["ann@shop.example,", "<ann@shop.example>", '"ann"@shop.example', "ann@shop.example."]
+)
+async def test_a_webhook_gets_no_other_spelling_of_an_address(
+    worker: Worker, mailbox: Mailbox, changed: Any, email: str
+) -> None:
+    changed("auth/providers.json", **{"local-userpass": {"type": "local-userpass", "config": {"autoConfirm": False}}})
+
+    answer = await send(worker, "POST", f"{PASSWORD}/register", {"email": email, "password": "secret words"})
+
+    assert (answer.status, errors_only(answer)["error_code"]) == (400, "BadRequest")
+    assert mailbox.messages == []
+
+
 async def test_a_webhook_that_has_moved_takes_no_mail(
     worker: Worker, known: Known, mailbox: Mailbox, changed: Any
 ) -> None:

@@ -143,6 +143,8 @@ def by_public_key(claims: dict[str, Any], public: bytes) -> str:
         ("n-2", "n-1", False),
         (None, "n-1", False),
         (5, "n-1", False),
+        (5, "5", False),
+        (None, "None", False),
         ("n-1", DIGEST, False),
     ],
 )
@@ -181,11 +183,14 @@ async def test_an_address_counts_where_it_is_verified(verifier: IdTokens, claims
         (GOOGLE, {}, False),
         (APPLE, {"email": "ann@shop.example", "email_verified": "true"}, True),
         (APPLE, {"hd": "evil.example", "email": "ann@evil.example", "email_verified": "true"}, False),
+        (APPLE, {"email": "ann@gro\xdf.example", "email_verified": "true"}, False),
         (FACEBOOK, {"email": "ann@shop.example"}, False),
     ],
 )
 async def test_domains_that_users_have_to_be_of(verifier: IdTokens, kind: str, claims: Any, taken: bool) -> None:
-    provider = OpenID(client_ids=frozenset({"client"}), domains=frozenset({"shop.example", "gmail.com"}))
+    provider = OpenID(
+        client_ids=frozenset({"client"}), domains=frozenset({"shop.example", "gmail.com", "gross.example"})
+    )
 
     assert await refused(verifier, id_token(provider=kind, **claims), provider, kind) is not taken
 
