@@ -25,7 +25,7 @@ class MailServer:
     def __init__(self, phase: str, wrong: bytes | None) -> None:
         self.taken = 0
         self.over = asyncio.Event()
-        self._says: dict[str, bytes | None] = PHASES | {phase: wrong}
+        self._says: dict[str, bytes | None] = {**PHASES, phase: wrong}
 
     async def visited(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
