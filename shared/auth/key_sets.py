@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
+from shared.admission import aside
 from shared.auth.outgoing import Outgoing
 from shared.errors import Unavailable, UnavailableError
 
@@ -45,7 +46,7 @@ class KeySets:
         """
         source = uri, algorithm
         if self._is_due(source, kid):
-            async with self._fetching.setdefault(source, asyncio.Lock()):
+            async with aside(), self._fetching.setdefault(source, asyncio.Lock()):
                 if self._is_due(source, kid):
                     await self._renew(source, kid)
         return self._sets[source].keys.get(kid)

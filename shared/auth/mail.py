@@ -6,6 +6,7 @@ from urllib.parse import urlencode
 
 import orjson
 
+from shared.admission import step_aside
 from shared.app.exported import ExportedApp
 from shared.auth.confirmations import Purpose
 from shared.auth.mail_templates import MailTemplates, read_templates
@@ -50,8 +51,10 @@ class Mail:
     async def send(self, purpose: Purpose, email: str, token: tuple[str, str], page: Page) -> None:
         """Send a token and its id; without webhook and server they wait for an operator, who can print others.
 
+        It is the last that a call does: a server that takes its time keeps no others from MongoDB.
         Raise UnavailableError if they are not taken, or a setting is wrong.
         """
+        step_aside()
         text, token_id = token
         query = urlencode({"token": text, "tokenId": token_id})
         url = f"{page.url}{'&' if '?' in page.url else '?'}{query}" if page.url else ""
