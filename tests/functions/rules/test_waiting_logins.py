@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from local.ports import LOOPBACK
+from shared.admission import WAITING
 from shared.app.model import GOOGLE
 from shared.auth import passwords
 from shared.auth.passwords import Passwords
@@ -137,7 +138,7 @@ def slow_hash(_: str) -> str:
 async def test_who_would_wait_too_long_for_a_hash_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     hasher, opened = Passwords(), threading.Event()
     monkeypatch.setattr(hasher, "_hash", lambda _: str(opened.wait(60)))
-    most = passwords._AT_ONCE + passwords.WAITING
+    most = passwords._AT_ONCE + WAITING
     hashing = [asyncio.create_task(hasher.hashed("secret words")) for _ in range(most)]
     await asyncio.sleep(0)
 
