@@ -35,6 +35,7 @@ from shared.mongo.deadlines import driver_call
 _NAME = "functionsCall"
 _RESULT = "application/json"  # the type that SDKs parse
 _DOCUMENT = "application/json; charset=utf-8"  # else one SDK takes a document with a member `error` for an error
+_DUPLICATES = frozenset({"E11000", "(DuplicateKey)"})  # the second alone where rules hide the values
 _VALUES = Media("EJSON")  # what they expect in it
 
 
@@ -51,7 +52,7 @@ def blueprint(groups: Iterable[Actions]) -> func.Blueprint:
                 try:
                     return await _answer(exchange, actions)
                 except CommandFailedError as error:
-                    if "E11000" in str(error):
+                    if not _DUPLICATES.isdisjoint(str(error).split()):
                         error.args = (f"Duplicate key error: {error}",)  # what programs look for
                     raise
 

@@ -8,7 +8,8 @@ import logging
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from typing import NamedTuple, Self
+from contextvars import ContextVar
+from typing import NamedTuple, Protocol, Self
 
 from shared.errors import CallerLeftError, OverloadedError, Unavailable
 from shared.telemetry.log import event
@@ -159,6 +160,60 @@ class Places:
             if not begun.done():
                 begun.set_result(False)
         self._looking = loop.call_later(_LOOK_SECONDS, self._look, loop) if self._waiting else None
+
+
+class Entrant(Protocol):
+    """What has a place."""
+
+    @property
+    def has_place(self) -> bool:
+        """Whether it has one now."""
+
+    async def enter(self) -> None:
+        """Take a place, as `Places.enter`."""
+
+    def leave(self) -> None:
+        """Give it back."""
+
+
+_entrant: ContextVar[Entrant | None] = ContextVar("entrant", default=None)
+"""The call that the task works on; a module's, because that is how they are made."""
+
+
+class placed:  # noqa: N801  used as a context manager; a class costs half of what a generator does
+    """Have what is done inside be done in the place of a call."""
+
+    __slots__ = ("_entrant", "_token")
+
+    def __init__(self, entrant: Entrant) -> None:
+        """Take the call."""
+        self._entrant = entrant
+
+    def __enter__(self) -> None:
+        """Begin."""
+        self._token = _entrant.set(self._entrant)
+
+    def __exit__(self, *_: object) -> None:
+        """End."""
+        _entrant.reset(self._token)
+
+
+def step_aside() -> None:
+    """Give the place of the call that the task works on to others, for good: nothing of MongoDB is needed any more."""
+    if (entrant := _entrant.get()) is not None:
+        entrant.leave()
+
+
+@asynccontextmanager
+async def aside() -> AsyncIterator[None]:
+    """Do without that place while something else than MongoDB is waited for, and take one again for what follows."""
+    entrant = _entrant.get()
+    if entrant is None or not entrant.has_place:
+        yield
+        return
+    entrant.leave()
+    yield
+    await entrant.enter()
 
 
 class Waits:

@@ -365,6 +365,7 @@ class Unavailable(StrEnum):
     """The texts of a 503."""
 
     TOO_MANY_CALLS = "too many calls at once"
+    TOO_MANY_PASSWORDS = "too many passwords at once"
     TOO_MANY_STREAMS = "too many callers wait for changes"
     TOO_MUCH = "too many large calls at once"
     CONNECTIONS_IN_USE = "all connections to MongoDB are in use"

@@ -1,9 +1,13 @@
 """The mail server of MAIL_SMTP_URL, the sender of MAIL_FROM, and which addresses mail can be sent to (pure)."""
 
 import re
+import unicodedata
 from collections.abc import Mapping
 from typing import Literal, NamedTuple
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
+
+GOOGLE = frozenset({"gmail.com", "googlemail.com"})
+"""Where Google's own mailboxes are."""
 
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 _PORTS: Mapping[str, int] = {"smtp": 587, "smtps": 465}
@@ -13,7 +17,7 @@ _OPTIONS = frozenset({"starttls", "ca_file"})
 # =? begins what a mail program decodes to something else
 _LETTER = r"A-Za-z0-9\x80-\U0010ffff"
 _LABEL = rf"[{_LETTER}](?:[{_LETTER}-]*[{_LETTER}])?"
-_ADDRESS = re.compile(rf"(?!.*=\?)(?P<local>[{_LETTER}!#$%&'*+/=?^_`{{|}}~.-]+)@{_LABEL}(?:\.{_LABEL})*")
+_ADDRESS = re.compile(rf"(?!.*=\?)(?P<local>[{_LETTER}!#$%&'*+/=?^_`{{|}}~.-]+)@(?P<domain>{_LABEL}(?:\.{_LABEL})*)")
 _LONGEST_ADDRESS, _LONGEST_LOCAL = 254, 64  # octets
 _SENDER = re.compile(r"(?:(?P<name>[^<>\"\\]*?) *<)?(?P<address>[^<>\s]+)(?(name)>)")
 
@@ -52,7 +56,23 @@ def is_mailable(address: str) -> bool:
         match is not None
         and len(address.encode()) <= _LONGEST_ADDRESS
         and len(match["local"].encode()) <= _LONGEST_LOCAL
+        and _is_looked_up_as_it_is(match["domain"])
     )
+
+
+def _is_looked_up_as_it_is(domain: str) -> bool:
+    """Tell whether a domain has no letters that stand for others, such as wide ones, or for none."""
+    try:
+        return domain.isascii() or domain.encode("idna").decode("idna").lower() == domain.lower()
+    except UnicodeError:
+        return False
+
+
+def mailbox(address: str) -> str:
+    """Return one name for all addresses that reach a mailbox, as far as that is the same for everybody."""
+    local, _, domain = unicodedata.normalize("NFKC", address).casefold().rpartition("@")
+    local = local.partition("+")[0]
+    return f"{local.replace('.', '')}@gmail.com" if domain in GOOGLE else f"{local}@{domain}"
 
 
 def mail_server(url: str, sender: str) -> MailServer | None:

@@ -25,7 +25,7 @@ _MOST_CACHED_SECONDS = 86_400
 _LEAST_CALLS, _MOST_CALLS = 16, 200
 _TELEMETRY_PREFIX = "APPLICATIONINSIGHTS_"
 OAUTH2 = ("oauth2-google", "oauth2-apple", "oauth2-facebook")
-_TRUSTED_URL = re.compile(r"(https://|http://(localhost|127\.0\.0\.1)(:\d+)?/)\S+")
+TRUSTED_URL = re.compile(r"(https://|http://(localhost|127\.0\.0\.1)(:\d+)?/)\S+")
 _UNRESOLVED_REFERENCE = "@microsoft.keyvault("
 
 Port = Annotated[int, Meta(ge=1, le=65535)]
@@ -216,7 +216,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="upper"):
         urls: dict[str, str] = {}
         for each in filter(None, (part.strip() for part in self.oauth2_jwks_urls.split(","))):
             provider, _, url = (part.strip() for part in each.partition("="))
-            if provider not in OAUTH2 or not _TRUSTED_URL.fullmatch(url) or provider in urls:
+            if provider not in OAUTH2 or not TRUSTED_URL.fullmatch(url) or provider in urls:
                 raise SettingsError("OAUTH2_JWKS_URLS must be a list such as oauth2-google=https://proxy.example/keys")
             urls[provider] = url
         return urls

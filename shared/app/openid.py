@@ -34,7 +34,7 @@ def read_openid(kind: str, source: Mapping[str, Any], report: Report) -> OpenID 
         )
     return OpenID(
         client_ids=frozenset(clients),
-        domains=frozenset(each.casefold() for each in domains),
+        domains=frozenset(each.lower() for each in domains),  # casefold takes ß for ss: another domain
         metadata_fields=tuple(_metadata(kind, source, report)),
     )
 

@@ -3,12 +3,12 @@
 import re
 from collections.abc import Mapping
 from typing import Any, get_args
-from urllib.parse import urlsplit
 
 from shared.app.files import Files, secret, typed
 from shared.app.model import Algorithm, CustomToken, EmailPassword, MetadataField, Providers
 from shared.app.openid import OWNERS, read_openid
 from shared.rules.report import Report
+from shared.settings import TRUSTED_URL
 
 _MOST_KEYS = 3
 _HS256_KEY = re.compile(r"[A-Za-z0-9_-]{32,512}")
@@ -106,7 +106,7 @@ def _jwk_uri(config: Mapping[str, Any], report: Report) -> str | None:
     if not typed(config, "useJWKURI", bool, report, False):
         return None
     uri = str(typed(config, "jwkURI", str, report, ""))
-    if urlsplit(uri).scheme != "https" and urlsplit(uri).hostname not in ("localhost", "127.0.0.1"):
+    if not TRUSTED_URL.fullmatch(uri):
         report.at("jwkURI").problem("'jwkURI' must be an https address: whoever answers for it decides who logs in")
     return uri
 

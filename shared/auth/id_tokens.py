@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from hashlib import sha256
 from typing import Any, NamedTuple
 
+from shared import mail_server
 from shared.app.model import APPLE, FACEBOOK, GOOGLE, OpenID
 from shared.auth.issued_tokens import REFUSED, Subject, claims_of, header_of, refusing, subject_of
 from shared.auth.key_sets import KeySets
@@ -13,7 +14,6 @@ from shared.settings import Settings
 
 _ALGORITHM = "RS256"  # all three sign by it
 _CLAIMS = ("exp", "iat", "iss", "aud", "sub")
-_GOOGLE_MAIL = frozenset({"gmail.com", "googlemail.com"})
 
 
 class _Issuer(NamedTuple):
@@ -75,7 +75,9 @@ def _is_meant(audience: Any, provider: OpenID) -> bool:
 
 def _has_nonce(claimed: Any, nonce: str) -> bool:
     """Compare a nonce as it is, or hashed, as programs on Apple's devices put it into the token."""
-    given = str(claimed).encode(errors="surrogatepass")
+    if not isinstance(claimed, str):
+        return False
+    given = claimed.encode(errors="surrogatepass")
     raw = nonce.encode(errors="surrogatepass")
     return hmac.compare_digest(given, raw) or hmac.compare_digest(given, sha256(raw).hexdigest().encode())
 
@@ -91,8 +93,8 @@ def _domains(claims: Mapping[str, Any], provider_type: str) -> set[str]:
     one was verified once, and may be somebody else's by now.
     """
     hosted = claims.get("hd")
-    domain = str(claims.get("email", "")).rpartition("@")[2].casefold()
-    found = {hosted.casefold()} if isinstance(hosted, str) else set()
-    if domain and (provider_type != GOOGLE or found or domain in _GOOGLE_MAIL):
+    domain = str(claims.get("email", "")).rpartition("@")[2].lower()
+    found = {hosted.lower()} if isinstance(hosted, str) else set()
+    if domain and (provider_type != GOOGLE or found or domain in mail_server.GOOGLE):
         found.add(domain)
     return found

@@ -2,13 +2,14 @@
 
 import asyncio
 import time
-import urllib.request
 from collections.abc import Mapping
 from math import inf
 from typing import Any, NamedTuple
 
 import orjson
 
+from shared.admission import aside
+from shared.auth.outgoing import Outgoing
 from shared.errors import Unavailable, UnavailableError
 
 _LARGEST = 1024 * 1024
@@ -36,6 +37,7 @@ class KeySets:
         self._sets: dict[_Source, _KeySet] = {}
         self._failed: dict[_Source, float] = {}
         self._fetching: dict[_Source, asyncio.Lock] = {}
+        self._outgoing = Outgoing(Unavailable.NO_SIGNING_KEYS, _FETCH_SECONDS)
 
     async def key(self, uri: str, kid: str, algorithm: str) -> Any:
         """Return the key of an id, None if there is none; raise UnavailableError if the keys cannot be fetched.
@@ -44,7 +46,7 @@ class KeySets:
         """
         source = uri, algorithm
         if self._is_due(source, kid):
-            async with self._fetching.setdefault(source, asyncio.Lock()):
+            async with aside(), self._fetching.setdefault(source, asyncio.Lock()):
                 if self._is_due(source, kid):
                     await self._renew(source, kid)
         return self._sets[source].keys.get(kid)
@@ -65,29 +67,26 @@ class KeySets:
                 raise
 
     async def _fetched(self, source: _Source) -> _KeySet:
-        import jwt  # noqa: PLC0415  only the process that logs somebody in pays for it
-
         uri, algorithm = source
         if self._failed.get(source, -inf) + _AFTER_FAILURE > time.monotonic():
             raise UnavailableError(Unavailable.NO_SIGNING_KEYS)
         try:
-            text = await asyncio.to_thread(_get, uri)
-            listed = list(orjson.loads(text)["keys"])
-        except (OSError, ValueError, KeyError, TypeError) as error:
+            keys = await asyncio.to_thread(_read, await self._outgoing.get(uri, _LARGEST), algorithm)
+        except (UnavailableError, ValueError, KeyError, TypeError) as error:
             self._failed[source] = time.monotonic()
-            raise UnavailableError(Unavailable.NO_SIGNING_KEYS) from error
-        keys: dict[str, Any] = {}
-        for each in listed:
-            try:
-                keys[str(each.get("kid", ""))] = jwt.PyJWK(each, algorithm=algorithm).key
-            except (jwt.PyJWTError, AttributeError, ValueError, TypeError):  # a key of a kind that is not used here
-                continue
+            raise UnavailableError(Unavailable.NO_SIGNING_KEYS) from (error.__cause__ or error)
         return _KeySet(time.monotonic(), keys)
 
 
-def _get(uri: str) -> bytes:
-    with urllib.request.urlopen(uri, timeout=_FETCH_SECONDS) as response:  # noqa: S310  checked when it is loaded
-        text: bytes = response.read(_LARGEST + 1)
-    if len(text) > _LARGEST:
-        raise ValueError("the key set is too large")
-    return text
+def _read(text: bytes, algorithm: str) -> dict[str, Any]:
+    """Return the keys of a set with which signatures by an algorithm are verified, by their ids."""
+    import jwt  # noqa: PLC0415  only the process that logs somebody in pays for it
+
+    keys: dict[str, Any] = {}
+    for each in list(orjson.loads(text)["keys"]):
+        try:
+            if each.get("use", "sig") == "sig" and "d" not in each:  # a private key that is published is anybody's
+                keys[str(each.get("kid", ""))] = jwt.PyJWK(each, algorithm=algorithm).key
+        except (jwt.PyJWTError, AttributeError, ValueError, TypeError):  # a key of a kind that is not used here
+            continue
+    return keys

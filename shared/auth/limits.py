@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from shared.cache.store import AwayError, LazyStore
 from shared.errors import TooManyLoginsError
+from shared.mail_server import mailbox
 from shared.settings import Settings
 from shared.ttl_cache import Cache
 
@@ -53,9 +54,7 @@ class LoginLimits:
 
     def mailbox(self, email: str) -> list[Counter]:
         """Return the counter of a day's mails to a mailbox: other names that reach it are the same."""
-        local, _, domain = email.rpartition("@")
-        whose = f"mailbox {local.partition('+')[0]}@{domain}".casefold()
-        return [self._counter("mails", whose, self._settings.mails_per_address, _DAY)]
+        return [self._counter("mails", f"mailbox {mailbox(email)}", self._settings.mails_per_address, _DAY)]
 
     def accounts(self, noun: str, address: str) -> list[Counter]:
         """Return the counter of what makes an account for anybody: it may come from all of a school at once."""

@@ -1,17 +1,16 @@
 """Mail to users: by a webhook, or by a mail server."""
 
-import asyncio
-import urllib.request
 from collections.abc import Mapping
 from typing import NamedTuple
-from urllib.error import URLError
 from urllib.parse import urlencode
 
 import orjson
 
+from shared.admission import step_aside
 from shared.app.exported import ExportedApp
 from shared.auth.confirmations import Purpose
 from shared.auth.mail_templates import MailTemplates, read_templates
+from shared.auth.outgoing import Outgoing
 from shared.auth.smtp import Letter, Post
 from shared.errors import BadRequestError, Unavailable, UnavailableError
 from shared.mail_server import is_mailable
@@ -33,6 +32,7 @@ class Mail:
     def __init__(self, settings: Settings, exported: ExportedApp) -> None:
         """Take where mail goes, and the app that it comes from."""
         self._webhook = settings.mail_webhook_url
+        self._outgoing = Outgoing(Unavailable.NO_MAIL, _SECONDS)
         self.post = None if settings.mail_server is None else Post(settings.mail_server)
         self._folder = settings.mail_templates_dir
         self._exported = exported
@@ -44,21 +44,23 @@ class Mail:
             self._templates = read_templates(self._folder)
 
     def refuse_unmailable(self, email: str) -> None:
-        """Raise BadRequestError for a name that no mail server takes."""
-        if self.post is not None and not is_mailable(email):
+        """Raise BadRequestError for a name that no mail server takes, whoever hands the mail to one."""
+        if (self.post is not None or self._webhook) and not is_mailable(email):
             raise BadRequestError("email invalid: no mail can be sent to it")
 
     async def send(self, purpose: Purpose, email: str, token: tuple[str, str], page: Page) -> None:
         """Send a token and its id; without webhook and server they wait for an operator, who can print others.
 
+        It is the last that a call does: a server that takes its time keeps no others from MongoDB.
         Raise UnavailableError if they are not taken, or a setting is wrong.
         """
+        step_aside()
         text, token_id = token
         query = urlencode({"token": text, "tokenId": token_id})
         url = f"{page.url}{'&' if '?' in page.url else '?'}{query}" if page.url else ""
         if self._webhook:
             message = {"kind": purpose, "email": email, "token": text, "tokenId": token_id, "url": url}
-            await _hand_over(self._webhook, message)
+            await self._outgoing.post(self._webhook, orjson.dumps(message))
         elif self.post is not None:
             values = {"email": email, "url": url, "token": text, "token_id": token_id, "app": self._app_name}
             await self.post.deliver(self._letter(purpose, page.subject, values))
@@ -78,17 +80,3 @@ class Mail:
             raise UnavailableError(Unavailable.NO_MAIL, "the app names no page for the link")
         text, html = templates.texts(values)
         return Letter(values["email"], templates.subject_of(purpose, app_subject, values), text, html)
-
-
-async def _hand_over(webhook: str, message: Mapping[str, str]) -> None:
-    try:
-        await asyncio.to_thread(_post, webhook, orjson.dumps(message))
-    except (URLError, OSError, ValueError) as error:
-        raise UnavailableError(Unavailable.NO_MAIL) from error
-
-
-def _post(webhook: str, body: bytes) -> None:
-    request = urllib.request.Request(  # noqa: S310  the settings allow http and https only
-        webhook, body, {"Content-Type": "application/json"}, method="POST"
-    )
-    urllib.request.urlopen(request, timeout=_SECONDS).close()  # noqa: S310

@@ -8,6 +8,7 @@ from functools import partial
 from hashlib import sha256
 from typing import Any
 
+import bson
 import msgspec
 from bson import json_util
 from bson.objectid import ObjectId
@@ -19,11 +20,14 @@ from shared.auth.tokens import ACCESS_SECONDS, ANONYMOUS_SECONDS, DEVICE, REFRES
 from shared.auth.user_view import caller
 from shared.auth.users import ANONYMOUS, Users
 from shared.auth.verified import Finding, Verified
-from shared.errors import InvalidSessionError
+from shared.documents import ejson
+from shared.documents.elements import decoded
+from shared.errors import InvalidJSONError, InvalidSessionError
 from shared.mongo.control import SESSIONS, Control
 from shared.settings import Settings
 
 _LONGEST_USER_DATA = 4_000  # characters: a token travels in a header
+_OF_USER_DATA = frozenset({"user_data", "user_data_omitted"})
 _REFUSED = "invalid session"
 _LIVING_SECONDS = 1.0  # for which one answer does for all who ask whether a session goes on
 
@@ -88,11 +92,9 @@ class Sessions:
     async def _found(self, access_token: str) -> Finding[Caller]:
         now = time.time()  # what is found may be as old as this
         user, claims = await self._of_access(access_token)
-        given = claims.get("user_data")
-        if claims.get("user_data_omitted") or isinstance(given, str):  # a token of 0.1.0 has a text, for half an hour
+        data: Mapping[str, Any] | None = _told(claims)
+        if data is None and not claims.keys().isdisjoint(_OF_USER_DATA):
             data = await self._custom_data.of(user.id)
-        else:
-            data = None if given is None else json_util.loads(json.dumps(given))
         left = claims["exp"] - time.time()
         trusted = min(now + self._settings.auth_cache_seconds - time.time(), left)
         return Finding(caller(user, data), trusted, left)
@@ -197,7 +199,23 @@ class Sessions:
             text = json_util.dumps(data)
             is_short = len(text) <= _LONGEST_USER_DATA
             claims |= {"user_data": json.loads(text)} if is_short else {"user_data_omitted": True}
+            if is_short and _told(claims) != data:
+                claims["user_data_inexact"] = True
         return self._tokens.issue("access", user.id, claims, ACCESS_SECONDS)
+
+
+def _told(claims: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return the custom data that a token has, None where they may be others than MongoDB has.
+
+    Names of their own that begin with $ are read as wrappers of Extended JSON, by SDKs as here.
+    """
+    given = claims.get("user_data")
+    if type(given) is not dict or "user_data_inexact" in claims:  # a token of 0.1.0 has a text, for half an hour
+        return None
+    try:
+        return decoded(bson.encode(ejson.loads(json.dumps(given).encode())))
+    except InvalidJSONError:
+        return None
 
 
 def _refuse_ended(user: User, issued: float) -> None:

@@ -61,11 +61,12 @@ class Post:
         from aiosmtplib import SMTPException  # noqa: PLC0415  only the process that sends mail pays for it
 
         try:
-            async with asyncio.timeout(_SECONDS), self._places:
+            async with asyncio.timeout(_SECONDS) as limit, self._places:
                 client = self._client()
                 try:
                     await client.connect()
                     yield client
+                    limit.reschedule(None)  # the letter is taken, however the server takes leave
                     with suppress(SMTPException):
                         await client.quit(timeout=_GOODBYE_SECONDS)
                 finally:

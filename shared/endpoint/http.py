@@ -12,7 +12,7 @@ import azure.functions as func
 import orjson
 
 from shared import service as services
-from shared.admission import Departure
+from shared.admission import Departure, placed
 from shared.app.files import AppError
 from shared.app.model import App
 from shared.budget import LARGE, Share, held_by
@@ -76,10 +76,10 @@ class Exchange:
 
     __slots__ = (
         "_arriving",
-        "_has_place",
         "app",
         "arrived",
         "departure",
+        "has_place",
         "headers",
         "line",
         "request",
@@ -94,7 +94,7 @@ class Exchange:
         self.arrived = self._arriving.arrived if self._arriving else time.monotonic()
         self.departure = self._arriving.departure if self._arriving else None
         self.share = Share(service.budget, self.departure)
-        self._has_place = False
+        self.has_place = False
         self.service = service
         self.app = service.app
         self.line = line
@@ -103,16 +103,17 @@ class Exchange:
     async def enter(self) -> None:
         """Take a place among the calls that the process works on."""
         await self.service.admission.enter(self.departure)
-        self._has_place = True
+        self.has_place = True
 
-    def _leave(self) -> None:
-        if self._has_place:
-            self._has_place = False
+    def leave(self) -> None:
+        """Give the place back, if it has one."""
+        if self.has_place:
+            self.has_place = False
             self.service.admission.leave()
 
     def end(self) -> None:
         """Give back the place, and the share as soon as the response is sent."""
-        self._leave()
+        self.leave()
         if self._arriving is None:
             self.share.end()
         else:
@@ -131,7 +132,7 @@ class Exchange:
     async def body(self, limit: int) -> bytes:
         """Return the body, whose rest is read now, without a place; raise BodyTooLargeError if it is too large."""
         if self._arriving is not None and not self._arriving.is_whole:
-            self._leave()
+            self.leave()
             await self._arriving.read_body(limit, self.share)
             await self.share.work_on(0)  # to put it together
             await self.enter()
@@ -152,7 +153,7 @@ class Exchange:
         """
         streams = self.service.change_streams
         await streams.enter()
-        self._leave()
+        self.leave()
         self.line.waits = True
         if self.departure is not None:
             self.departure.tell(None)
@@ -198,7 +199,7 @@ async def respond(
         headers = exchange.headers
         try:
             await exchange.enter()
-            with held_by(exchange.share):
+            with held_by(exchange.share), placed(exchange):
                 response = await work(exchange)
         finally:
             exchange.end()

@@ -83,8 +83,11 @@ def service_call(body: Mapping[str, Any]) -> ServiceCall:
         raise InvalidParameterError(f"'{WATCH}' is called by GET")
     if name not in METHODS:
         raise InvalidParameterError(f"'{name[:100]}' is not a method of a data source: {', '.join(METHODS)} are")
-    members = _members(_argument(body))
+    argument = _argument(body)
+    members = _members(argument)
     action, result = METHODS[name]
+    if action == "findOneAndReplace" and _OF_DELETION.issuperset(_MEMBERS.get(each, each) for each in argument):
+        action = "findOneAndDelete"
     action = _resolved(action, members)
     return ServiceCall(action, members | {"dataSource": service}, result)
 
@@ -135,8 +138,6 @@ def _resolved(action: str, members: Document) -> str:
     """Return the action that a method comes to, and give it the members that it has."""
     if action == "find":
         members.setdefault("limit", 0)
-    if action == "findOneAndReplace" and _OF_DELETION.issuperset(members):
-        return "findOneAndDelete"
     if members.pop("returnNewDocument", False):
         _refuse_twice("returnNewDocument", "returnDocument", members)
         members["returnDocument"] = "After"

@@ -108,6 +108,19 @@ ADDRESSES = st.one_of(
 )
 
 
+@pytest.mark.parametrize(
+    ("domain", "taken"),
+    [
+        ("läden.example", True), ("Läden.Example", True), ("例子.广告", True), ("ไทย.example", True),
+        ("\uff47mail.com", False), ("gmail\u3002com", False), ("g\ufe0fmail.com", False), ("g\u034fmail.com", False),
+        ("\U0001d5c0mail.com", False), ("\ufb01rm.example", False), ("straße.example", False),
+        ("la\u0308den.example", False), ("ü" * 60 + ".example", False),
+    ],
+)  # fmt: skip
+def test_a_domain_that_is_looked_up_as_another_is_none(domain: str, taken: bool) -> None:
+    assert is_mailable(f"ann@{domain}") is taken
+
+
 @settings(max_examples=examples(5_000), deadline=None)
 @given(ADDRESSES)
 @example("a@b\r\nRCPT TO:<x@y>")

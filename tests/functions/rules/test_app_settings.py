@@ -244,10 +244,16 @@ class Mailbox:
 
     def __init__(self) -> None:
         self.messages: list[dict[str, Any]] = []
+        self.moves = False
         box = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
+                if box.moves:
+                    self.send_response(301)
+                    self.send_header("Location", "https://moved.invalid/mail")
+                    self.end_headers()
+                    return
                 box.messages.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
                 self.send_response(204)
                 self.end_headers()
@@ -299,6 +305,31 @@ async def test_a_webhook_that_is_away_is_said(worker: Worker, known: Known, mail
     await known(worker, "ann@shop.example")
     await asyncio.to_thread(mailbox.server.shutdown)
     mailbox.server.server_close()
+
+    answer = await send(worker, "POST", f"{PASSWORD}/reset/send", {"email": "ann@shop.example"})
+
+    assert (answer.status, errors_only(answer)["error"]) == (503, "the mail cannot be sent now")
+
+
+@pytest.mark.parametrize(
+    "email", ["ann@shop.example,", "<ann@shop.example>", '"ann"@shop.example', "ann@shop.example."]
+)
+async def test_a_webhook_gets_no_other_spelling_of_an_address(
+    worker: Worker, mailbox: Mailbox, changed: Any, email: str
+) -> None:
+    changed("auth/providers.json", **{"local-userpass": {"type": "local-userpass", "config": {"autoConfirm": False}}})
+
+    answer = await send(worker, "POST", f"{PASSWORD}/register", {"email": email, "password": "secret words"})
+
+    assert (answer.status, errors_only(answer)["error_code"]) == (400, "BadRequest")
+    assert mailbox.messages == []
+
+
+async def test_a_webhook_that_has_moved_takes_no_mail(
+    worker: Worker, known: Known, mailbox: Mailbox, changed: Any
+) -> None:
+    await known(worker, "ann@shop.example")
+    mailbox.moves = True
 
     answer = await send(worker, "POST", f"{PASSWORD}/reset/send", {"email": "ann@shop.example"})
 

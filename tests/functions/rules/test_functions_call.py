@@ -86,7 +86,15 @@ async def test_what_one_sdk_sends_for_find_one_and_delete_deletes(ann: Person, p
 
 @pytest.mark.parametrize(
     "members",
-    [{"update": None}, {"replacement": None}, {"upsert": True}, {"upsert": False}, {"returnNewDocument": False}],
+    [
+        {"update": None},
+        {"replacement": None},
+        {"upsert": True},
+        {"upsert": False},
+        {"upsert": None},
+        {"returnNewDocument": False},
+        {"returnNewDocument": None},
+    ],
     ids=str,
 )
 async def test_a_replacement_that_got_lost_deletes_nothing(ann: Person, public: Any, members: dict[str, Any]) -> None:
@@ -143,6 +151,20 @@ async def test_a_document_that_is_there_has_the_words_that_programs_look_for(ann
         assert (answer.status, errors_only(answer)["error_code"]) == (400, "MongoDBError")
         assert "Duplicate key error" in errors_only(answer)["error"]
         assert "E11000" in errors_only(answer)["error"]
+
+
+@pytest.mark.parametrize("name", ["updateOne", "updateMany", "findOneAndUpdate", "findOneAndReplace"])
+@pytest.mark.parametrize("collection", ["public", "orders"])
+async def test_an_upsert_of_what_is_there_has_the_same_words(
+    ann: Person, bob: Person, public: Any, database: Any, name: str, collection: str
+) -> None:
+    await database[collection].insert_one({"_id": "taken", "owner": bob.id, "team": "z"})
+    document = {"owner": ann.id, "total": 1}
+
+    answer = await called(ann, name, collection, filter={"_id": "taken", "team": "a"}, update=document, upsert=True)
+
+    assert (answer.status, errors_only(answer)["error_code"]) == (400, "MongoDBError")
+    assert "Duplicate key error" in errors_only(answer)["error"]
 
 
 async def test_what_a_bulk_write_did_is_told_beside_those_words(ann: Person, public: Any) -> None:

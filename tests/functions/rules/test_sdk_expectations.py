@@ -3,8 +3,10 @@
 from datetime import datetime
 from typing import Any
 
+import bson
 import jwt
 import pytest
+from bson import Binary, DatetimeMS, DBRef, Decimal128, Int64, MinKey
 
 from shared.service import process
 from tests.conftest import errors_only
@@ -220,6 +222,34 @@ async def test_custom_data_are_an_object_in_the_token(ann: Person, database: Any
     await database.people.update_one({}, {"$set": {"long": "x" * 5_000}})
     renewed = await send(ann.host, "POST", SESSION, token=ann.refresh_token)
     assert "user_data" not in claims_of(renewed.json["access_token"])
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        DBRef("teams", 1), {"$oid": "no id"}, {"$binary": 5}, {"$code": "x"}, {"$date": 5}, {"$minKey": 1}, MinKey(),
+        {"$type": 1}, Binary(b"x" * 16, 4), DatetimeMS(2**55), float("nan"), Int64(5), Decimal128("1.10"), {"": None},
+    ],
+    ids=str,
+)  # fmt: skip
+@pytest.mark.usefixtures("changed")
+async def test_custom_data_of_a_token_are_those_that_are_stored(
+    worker: Worker, known: Known, database: Any, value: Any
+) -> None:
+    ann = await known(worker, "ann@shop.example")
+    stored = {"_id": 1, "user_id": ann.id, "value": value}
+    await database.people.insert_one(stored)
+
+    renewed = await send(worker, "POST", SESSION, token=ann.refresh_token)
+    found = (await process.service().sessions.caller(renewed.json["access_token"])).user["custom_data"]
+
+    assert "user_data" in claims_of(renewed.json["access_token"])
+    assert bson.encode({**found, "value": widened(found["value"])}) == bson.encode(stored)
+
+
+def widened(value: Any) -> Any:
+    """Return a number as rules compare it, whatever its width."""
+    return Int64(value) if type(value) is int else value
 
 
 @pytest.mark.parametrize("data", [{"user_data": '{"job": "clerk"}'}, {"user_data_omitted": True}, {}], ids=str)

@@ -143,6 +143,8 @@ def by_public_key(claims: dict[str, Any], public: bytes) -> str:
         ("n-2", "n-1", False),
         (None, "n-1", False),
         (5, "n-1", False),
+        (5, "5", False),
+        (None, "None", False),
         ("n-1", DIGEST, False),
     ],
 )
@@ -181,11 +183,14 @@ async def test_an_address_counts_where_it_is_verified(verifier: IdTokens, claims
         (GOOGLE, {}, False),
         (APPLE, {"email": "ann@shop.example", "email_verified": "true"}, True),
         (APPLE, {"hd": "evil.example", "email": "ann@evil.example", "email_verified": "true"}, False),
+        (APPLE, {"email": "ann@gro\xdf.example", "email_verified": "true"}, False),
         (FACEBOOK, {"email": "ann@shop.example"}, False),
     ],
 )
 async def test_domains_that_users_have_to_be_of(verifier: IdTokens, kind: str, claims: Any, taken: bool) -> None:
-    provider = OpenID(client_ids=frozenset({"client"}), domains=frozenset({"shop.example", "gmail.com"}))
+    provider = OpenID(
+        client_ids=frozenset({"client"}), domains=frozenset({"shop.example", "gmail.com", "gross.example"})
+    )
 
     assert await refused(verifier, id_token(provider=kind, **claims), provider, kind) is not taken
 
@@ -225,3 +230,22 @@ async def test_keys_are_read_for_one_algorithm_each(issuer: Issuer) -> None:
 
     assert await sets.key(issuer.url, "k1", "ES256") is None
     assert await sets.key(issuer.url, "k1", "RS256") is not None
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        pytest.param(json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(OTHER_RSA)), id="a private key"),
+        pytest.param({"use": "enc"}, id="a key to encrypt with"),
+        pytest.param({"kty": "oct", "k": "c2VjcmV0"}, id="a secret"),
+        pytest.param({"n": 5}, id="a damaged key"),
+    ],
+)
+async def test_a_key_that_verifies_nothing_is_passed_over(
+    verifier: IdTokens, issuer: Issuer, members: dict[str, Any]
+) -> None:
+    issuer.publish(OTHER_RSA, "k2")
+    issuer.keys[-1] |= members
+
+    assert await refused(verifier, id_token(OTHER_RSA, "k2"))
+    assert not await refused(verifier, id_token())
