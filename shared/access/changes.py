@@ -177,16 +177,20 @@ class RuledChanges(_Changes):
         """Return what the rules leave of each event; a filter is asked of that alone."""
         await self._tokens.load()
         found = [Event(each) for each in events]
-        stored = [document for each in found for document in (each.document(_DOCUMENT), each.document(_BEFORE))]
+        left = [each.left for each in found]
+        stored = [
+            document
+            for each, after in zip(found, left, strict=True)
+            for document in (each.document(_DOCUMENT), each.document(_BEFORE), after)
+        ]
         cut = await self._cut(stored)
         visible: list[bytes | None] = []
         for place, event in enumerate(found):
-            seen = Seen(*cut[2 * place : 2 * place + 2])
+            now, before, after = cut[3 * place : 3 * place + 3]
+            seen = Seen(now, before, now if left[place] is None else after)
             visible.append(changes.visible(event, seen, self._ruled.rights, self._asked, shown))
-            if shown is not None and seen.now is None:
-                shown.forget(event.key)
         told = await self._matching(visible)
-        return [self._told(*each, shown) for each in zip(found, told, strict=True)]
+        return [self._told(*each) for each in zip(found, told, strict=True)]
 
     async def token(self, resume_after: str | Document) -> bytes:
         """Return MongoDB's token of a text, or of an `_id`, that this caller was given."""
@@ -202,11 +206,9 @@ class RuledChanges(_Changes):
         shown = iter(await ruled.seen_each(cutting, b"".join(each for each in documents if each is not None), ()))
         return [None if each is None else next(shown) for each in documents]
 
-    def _told(self, event: Event, visible: bytes | None, shown: Shown | None) -> bytes | None:
+    def _told(self, event: Event, visible: bytes | None) -> bytes | None:
         if visible is None:
             return None
-        if shown is not None and event.document(_DOCUMENT) is not None:
-            shown.told(event.key, elements(visible)["documentKey"].value)
         return with_identity(self._tokens.identity(event.members["_id"].value), visible)
 
 

@@ -167,10 +167,11 @@ def _after(kind: str, names: list[str], before: Document | None, model: Document
 def _is_fit(case: Case, call: Document, before: Any, after: Any, found: tuple[bool, bool]) -> bool:
     """Tell whether a change is one on both sides, and leaves twins.
 
-    Where all is asked for at once, more may be visible later, when that decides: an update then is one.
+    Where all is asked for at once and nothing is kept, more may be visible later, when that decides: an update then
+    is one.
     """
     changed = [_changed(*each) for each in zip(before, after, strict=True)]
-    if not any(changed) or (call["at once"] and not all(changed)):
+    if not any(changed) or (call["at once"] and not call["keeps"] and not all(changed)):
         return False
     if not call["keeps"] and changed[0] != changed[1]:
         return False

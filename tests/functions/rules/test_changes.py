@@ -128,8 +128,22 @@ async def test_values_are_those_of_now(ann: Person, notes: Any) -> None:
         await notes.update_one({"_id": 1}, {"$set": change})
 
     now = {"_id": 1, "owner": ann.id, "n": 3}
-    appeared = update(now, {"owner": ann.id, "n": 3})
-    assert await told(ann, token) == [appeared, appeared, update(now, {"n": 3})]
+    assert await told(ann, token) == [update(now, {"owner": ann.id, "n": 3}), update(now, {"n": 3})]
+
+
+async def test_what_changed_while_it_was_hidden_is_not_told_later(ann: Person, notes: Any) -> None:
+    """Neither of a hidden field, when others have changed since, nor of a document that has become visible."""
+    await notes.insert_many([{"_id": 1, "owner": ann.id, "n": 1}, {"_id": 2, "owner": "bob"}])
+    token = await begun(ann)
+    for number in range(3):
+        await notes.update_many({}, {"$set": {"secret": number}})
+    await notes.update_one({"_id": 1}, {"$set": {"n": 2}})
+    await notes.update_one({"_id": 2}, {"$set": {"owner": ann.id}})
+
+    assert await told(ann, token) == [
+        update({"_id": 1, "owner": ann.id, "n": 2}, {"n": 2}),
+        update({"_id": 2, "owner": ann.id}, {"owner": ann.id}),
+    ]
 
 
 async def test_a_delete_is_told_of_what_was_visible(ann: Person, notes: Any) -> None:
