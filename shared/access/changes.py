@@ -1,10 +1,12 @@
 """Changes of a collection as one caller sees them: the one place that decides what an event of a stream becomes."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import batched
 from typing import Any, NamedTuple, Protocol
 
 import bson
 
+from shared import turns
 from shared.access.cutting import MOST_COMPUTED, Cutting
 from shared.access.full import FullAccess
 from shared.access.opening import Deployment, RuledAccess, open_full
@@ -20,6 +22,7 @@ from shared.mongo.clients import Collection
 from shared.requests import Request
 from shared.rules import changes, field_paths
 from shared.rules.changes import Asked, Event, Seen, Shown
+from shared.turns import Steps
 
 _OF_OTHERS = ("lsid", "txnNumber", "to")  # sessions, and another collection's name
 _OF_SERVICE = frozenset({"disambiguatedPaths", "names"})  # in the description of an update, for the service alone
@@ -177,20 +180,19 @@ class RuledChanges(_Changes):
         """Return what the rules leave of each event; a filter is asked of that alone."""
         await self._tokens.load()
         found = [Event(each) for each in events]
-        left = [each.left for each in found]
+        left = await turns.taken(_in_steps(each.left() for each in found))
         stored = [
             document
             for each, after in zip(found, left, strict=True)
             for document in (each.document(_DOCUMENT), each.document(_BEFORE), after)
         ]
         cut = await self._cut(stored)
-        visible: list[bytes | None] = []
-        for place, event in enumerate(found):
-            now, before, after = cut[3 * place : 3 * place + 3]
-            seen = Seen(now, before, now if left[place] is None else after)
-            visible.append(changes.visible(event, seen, self._ruled.rights, self._asked, shown))
-        told = await self._matching(visible)
-        return [self._told(*each) for each in zip(found, told, strict=True)]
+        sights = [
+            Seen(now, before, now if known is None else after)
+            for (now, before, after), known in zip(batched(cut, 3, strict=True), left, strict=True)
+        ]
+        visible = await turns.taken(self._visible(found, sights, shown))
+        return await turns.taken(self._told(found, await self._matching(visible)))
 
     async def token(self, resume_after: str | Document) -> bytes:
         """Return MongoDB's token of a text, or of an `_id`, that this caller was given."""
@@ -206,10 +208,20 @@ class RuledChanges(_Changes):
         shown = iter(await ruled.seen_each(cutting, b"".join(each for each in documents if each is not None), ()))
         return [None if each is None else next(shown) for each in documents]
 
-    def _told(self, event: Event, visible: bytes | None) -> bytes | None:
-        if visible is None:
-            return None
-        return with_identity(self._tokens.identity(event.members["_id"].value), visible)
+    def _visible(self, events: list[Event], sights: list[Seen], shown: Shown | None) -> Steps[list[bytes | None]]:
+        visible = []
+        for event, seen in zip(events, sights, strict=True):
+            visible.append(changes.visible(event, seen, self._ruled.rights, self._asked, shown))
+            yield
+        return visible
+
+    def _told(self, events: list[Event], visible: list[bytes | None]) -> Steps[list[bytes | None]]:
+        told = []
+        for event, each in zip(events, visible, strict=True):
+            identity = None if each is None else self._tokens.identity(event.members["_id"].value)
+            told.append(None if each is None or identity is None else with_identity(identity, each))
+            yield
+        return told
 
 
 async def _selected(
@@ -232,6 +244,14 @@ async def _selected(
         if sum(map(len, some)) <= MOST_COMPUTED:
             for place in await reads.places(target, some, [{"$match": condition}], settings, options):
                 found[places[place]] = some[place]
+    return found
+
+
+def _in_steps[T](works: Iterable[Steps[T]]) -> Steps[list[T]]:
+    """Return what comes of each work."""
+    found = []
+    for each in works:
+        found.append((yield from each))  # noqa: PERF401  a comprehension cannot yield
     return found
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from shared.documents.elements import ARRAY, DOCUMENT, Element, array_of, decoded, document_of, elements, named
 from shared.rules.descriptions import Description
 from shared.rules.values import Path, is_index, path
+from shared.turns import Steps
 
 if TYPE_CHECKING:  # it is given rights, and makes none
     from shared.rules.ruleset import Rights
@@ -62,13 +63,13 @@ class Event:
         """What it says of an update."""
         return Description(self.document("updateDescription") or document_of(b""))
 
-    @property
-    def left(self) -> bytes | None:
-        """The document as an update left it, if that is known: `fullDocument` may be a later one."""
+    def left(self) -> Steps[bytes | None]:
+        """Return the document as an update left it, if that is known: `fullDocument` may be a later one."""
         before = self.document("fullDocumentBeforeChange")
+        yield
         if self.type != "update" or before is None:
             return None
-        return self.description.applied(before, self.document("fullDocument"))
+        return (yield from self.description.applied(before, self.document("fullDocument")))
 
 
 class Seen(NamedTuple):
@@ -194,14 +195,15 @@ class _Telling:
             self._name()
 
     def _name(self) -> None:
+        document = decoded(self._event.document("fullDocument") or document_of(b""))
         reads: Callable[[Path], bool] | None = None
-        for name, parts in self._event.description.paths(self._event.document("fullDocument")):
+        for name, parts in self._event.description.paths(document):
             place = self._named(parts)
             found = self._places.at(place)
             if found is not None and (place == parts or self._rights.hidden([parts]) is None):
                 self._updated[name if place == parts else ".".join(place)] = found
             elif found is None and place == parts:
-                reads = reads or self._rights.reader(decoded(self._event.document("fullDocument") or document_of(b"")))
+                reads = reads or self._rights.reader(document)
                 if reads(parts) and self._is_left(parts):
                     self._removed.append(name)
 

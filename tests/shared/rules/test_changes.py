@@ -10,6 +10,7 @@ from shared.documents.elements import decoded
 from shared.rules.changes import Asked, Event, Seen, Shown, visible
 from shared.rules.masks import cut_stored
 from shared.rules.ruleset import Rights
+from shared.turns import at_once
 from tests.shared.rules.test_ruleset import rights, role
 from tests.work import is_linear
 
@@ -42,7 +43,7 @@ def told(
         mask = None if stored is None else bound.mask(decoded(stored))
         return None if stored is None or mask is None else cut_stored(stored, mask)
 
-    now, left = found.document("fullDocument"), found.left
+    now, left = found.document("fullDocument"), at_once(found.left())
     before = found.document("fullDocumentBeforeChange")
     seen = Seen(shown_of(now), shown_of(before), shown_of(now if left is None else left))
     made = visible(found, seen, bound, asked, shown)
