@@ -5,6 +5,7 @@ from itertools import batched
 from typing import Any, NamedTuple, Protocol
 
 import bson
+from bson.errors import InvalidBSON
 
 from shared import turns
 from shared.access.cutting import MOST_COMPUTED, Cutting
@@ -177,8 +178,20 @@ class RuledChanges(_Changes):
         self._asked = Asked(watch.full_document == "updateLookup", watch.before == "whenAvailable")
 
     async def seen(self, events: Sequence[bytes], shown: Shown | None = None) -> list[bytes | None]:
-        """Return what the rules leave of each event; a filter is asked of that alone."""
+        """Return what the rules leave of each event; a filter is asked of that alone.
+
+        Of a document with names or texts in no UTF-8, which rules cannot read, there is none: else nobody could go on.
+        """
         await self._tokens.load()
+        try:
+            return await self._seen(events, shown)
+        except (InvalidBSON, UnicodeDecodeError):
+            half = len(events) // 2
+            if not half:
+                return [None]
+            return [*await self.seen(events[:half], shown), *await self.seen(events[half:], shown)]
+
+    async def _seen(self, events: Sequence[bytes], shown: Shown | None) -> list[bytes | None]:
         found = [Event(each) for each in events]
         left = await turns.taken(_in_steps(each.left() for each in found))
         stored = [

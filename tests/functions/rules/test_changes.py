@@ -3,7 +3,9 @@
 import base64
 from typing import Any
 
+import bson
 import pytest
+from bson.raw_bson import RawBSONDocument
 
 from tests.conftest import errors_only
 from tests.functions.rules.conftest import Known, Person
@@ -247,6 +249,23 @@ async def test_a_large_change_is_told_by_names(ann: Person, notes: Any) -> None:
     await notes.update_one({"_id": 1}, {"$set": {"n": 2, "secret": "y" * 7_000_000}})
 
     assert await told(ann, token) == [update({"_id": 1, "owner": ann.id, "n": 2}, {"n": 2})]
+
+
+async def test_a_document_that_rules_cannot_read_stops_nobody(ann: Person, notes: Any) -> None:
+    """Names in no UTF-8, as some drivers send them."""
+    token = await begun(ann)
+    for number in range(3):
+        readable = {"_id": number, "owner": ann.id, "n": 1}
+        other = bson.encode({"_id": number + 10, "owner": ann.id, "name?": 1}).replace(b"name?", b"name\xff")
+        await notes.database.command("insert", "notes", documents=[RawBSONDocument(other)])
+        await notes.insert_one(readable)
+        await notes.update_one({"_id": number}, {"$set": {"n": 2}})
+        await notes.delete_many({"_id": number + 10})
+
+    found = await told(ann, token)
+    assert [(each["operationType"], each["documentKey"]["_id"]) for each in found] == [
+        (kind, number) for number in range(3) for kind in ("insert", "update")
+    ]
 
 
 async def test_a_token_tells_nothing(ann: Person, notes: Any) -> None:
