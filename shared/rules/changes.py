@@ -166,7 +166,11 @@ class _Telling:
             return True
         if self._knows_before:
             return self._seen.left is not None and self._seen.before not in (self._seen.left, self._seen.now)
-        return self._event.type == "replace" or bool(self._updated or self._removed)
+        return (
+            self._event.type == "replace"
+            or bool(self._updated or self._removed)
+            or not self._event.description.is_complete
+        )
 
     def key(self) -> bytes:
         """Return what is visible of the key: `_id`, and the fields by which a collection is sharded."""

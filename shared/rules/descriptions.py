@@ -24,6 +24,8 @@ class Description:
         self._removed = _listed(members.get("removedFields"))
         self._truncated = _listed(members.get("truncatedArrays"))
         self._ambiguous = members.get("disambiguatedPaths", {})
+        self.is_complete = "updatedFields" in members or "names" in members
+        """Whether it has at least the names of what changed."""
 
     def paths(self, now: dict[str, Any]) -> Iterator[tuple[str, Path]]:
         """Give the paths that changed, as MongoDB names them and in their parts; none that could be either of two."""

@@ -243,6 +243,19 @@ async def test_a_large_change_stops_nobody(ann: Person, notes: Any, megabytes: i
     ]  # fmt: skip
 
 
+async def test_a_large_change_of_many_names_stops_nobody(ann: Person, notes: Any) -> None:
+    """Its names alone would be too much beside the document."""
+    names = [f"{number:05}" for number in range(20_000)]
+    large = dict.fromkeys(names, 1) | {"secret": "x" * (16 * 1024 * 1024 - 250_000)}
+    await notes.insert_many([{"_id": each, "owner": owner} | large for each, owner in ((1, "bob"), (2, ann.id))])
+    token = await begun(ann)
+    await notes.update_many({}, {"$inc": dict.fromkeys(names, 1)})
+    await notes.insert_one({"_id": 3, "owner": ann.id})
+
+    now = {"_id": 2, "owner": ann.id}
+    assert await told(ann, token) == [update(now, {}), insert({"_id": 3, "owner": ann.id})]
+
+
 async def test_a_large_change_is_told_by_names(ann: Person, notes: Any) -> None:
     await notes.insert_one({"_id": 1, "owner": ann.id, "n": 1, "secret": "x" * 7_000_000})
     token = await begun(ann)

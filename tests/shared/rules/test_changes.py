@@ -127,6 +127,13 @@ def test_a_truncated_array_is_told_as_it_is_now(field: str, expected: Any) -> No
     assert names(made) == expected
 
 
+def test_an_update_of_which_no_names_are_known_counts() -> None:
+    bare = event("update", MINE, updateDescription={"removedFields": [], "truncatedArrays": []})
+
+    assert names(told(bare)) == ({}, [])
+    assert told(bare | {"fullDocument": MINE | {"owner": "u2"}}) is None
+
+
 def test_where_it_is_known_what_was_before_what_differs_is_told() -> None:
     changed = {"updatedFields": {"n": 1, "x": {}, "secret": 3}}
 
