@@ -116,6 +116,7 @@ class FullChanges(_Changes):
     def __init__(self, full: FullAccess, tokens: ResumeTokens, watch: Watch, *, is_system: bool) -> None:
         """Take what is wanted; whom rules bind learns nothing of other people's sessions."""
         super().__init__(full, tokens, watch)
+        self._is_system = is_system
         self._left_out = frozenset(() if is_system else _OF_OTHERS)
         self.is_common = watch == Watch({}, shares=True) and not is_system
         self.asks = bool(watch.filter)
@@ -128,16 +129,31 @@ class FullChanges(_Changes):
 
     async def seen(self, events: Sequence[bytes], _shown: Shown | None = None) -> list[bytes | None]:
         """Return what becomes of each event of the stream; one of its own has left out already what it has to."""
-        if not self._watch.shares:
+        if self._watch.shares:
+            return await self._matching([self._narrowed(each) for each in events])
+        if self._is_system:
             return list(events)
-        return await self._matching([self._narrowed(each) for each in events])
+        await self._tokens.load()
+        return await turns.taken(self._sealed(events))
 
     async def token(self, resume_after: str | Document) -> bytes:
-        """Return MongoDB's token, which may also be sent as the `_id` of an event."""
-        if not isinstance(resume_after, str) and "_data" in resume_after:
+        """Return MongoDB's token, which system callers may also send as the `_id` of an event.
+
+        Whoever could make one would read what was there before anything was told to them.
+        """
+        if self._is_system and not isinstance(resume_after, str) and "_data" in resume_after:
             return bson.encode(resume_after)
         await self._tokens.load()
         return self._tokens.opened(resume_after)
+
+    def _sealed(self, events: Sequence[bytes]) -> Steps[list[bytes | None]]:
+        sealed: list[bytes | None] = []
+        for each in events:
+            members = elements(each)
+            identity = self._tokens.identity(members.pop("_id").value)
+            sealed.append(with_identity(identity, _document(members)))
+            yield
+        return sealed
 
     def _narrowed(self, raw: bytes) -> bytes | None:
         """Return an event of a stream that others see, too, as one of its own would tell it."""

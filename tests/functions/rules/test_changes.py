@@ -358,6 +358,26 @@ async def test_whoever_sees_everything_learns_nothing_of_sessions(
     assert await told(ann, token) == [insert({"_id": 1})]
 
 
+async def test_whoever_sees_everything_reads_nothing_of_before_a_token(
+    app: Any, worker: Worker, known: Known, database: Any
+) -> None:
+    """MongoDB's own token can be made for any time, and what is deleted is still in its log."""
+    app({"name": "all", "apply_when": {}, "read": True})
+    ann = await known(worker, "ann@shop.example")
+    async with await database.notes.watch() as stream:
+        await database.notes.insert_one({"_id": 1})
+        await database.notes.delete_one({"_id": 1})
+        raw = (await stream.next())["_id"]
+    token = await begun(ann)
+    await database.notes.insert_many([{"_id": 2}, {"_id": 3}])
+
+    for made in (raw, {"_data": "8200000001" + raw["_data"][10:]}, raw["_data"]):
+        answer = await ann("changes", **NOTES, resumeAfter=made)
+        assert (answer.status, errors_only(answer)["error_code"]) == (400, "InvalidParameter")
+    first, _ = (await ann("changes", **NOTES, resumeAfter=token)).json["events"]
+    assert await told(ann, first["_id"]) == [insert({"_id": 3})]
+
+
 @pytest.mark.both_hosts
 async def test_the_rules_of_the_app_hold_in_both_hosts(ann_of_orders: Person, database: Any) -> None:
     ann = ann_of_orders
