@@ -107,6 +107,8 @@ def _summarize(out: Console, loaded: App) -> None:
     if loaded.administer is not None and loaded.administer.constant is not False:
         whom = "Every caller" if loaded.administer.constant else "Callers for whom 'administer' in dozen.json holds"
         out.print(f"{whom} may administer the collections of which a role allows everything.")
+    if loaded.functions.by_name:
+        out.print(f"Functions: {escape(', '.join(sorted(loaded.functions.by_name)))}.")
     for source in loaded.data_sources.values():
         default = "with default rules" if source.default else "without default rules"
         out.print(

@@ -1,5 +1,6 @@
 """Requests per second of the rivals, in turns: A B C D, A B C D, so that a noisy minute hits them all."""
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
@@ -11,6 +12,7 @@ from bench.workloads import CHANGED, INSERTED
 from bench.wrk import CONNECTIONS, Figures, Load
 
 _WARM_S = 1
+_LOOK_S = 0.2
 
 
 @dataclass(frozen=True)
@@ -52,9 +54,10 @@ class Measurement:
         call = server.call(workload)
         if call is None:
             raise BenchError(f"{server.rival.name} does not know {workload}")
+        written = self._settled(workload)
         if INSERTED[workload]:
             films.empty_written(self.uri)
-        written = self._written(workload)
+            written = 0
         before = server.cpu_seconds()
         try:
             figures = self.load.run(call, server.port, seconds=seconds, seed=seed)
@@ -62,7 +65,7 @@ class Measurement:
             raise BenchError(f"{workload}, {server.rival.name}: {error}; {server.last_words()}") from error
         busy = (server.cpu_seconds() - before) / figures.seconds
         server.settle()
-        self._check_written(workload, server, figures, written)
+        self._check_written(workload, server, figures, self._settled(workload) - written)
         return Run(workload, server.rival.name, figures, busy)
 
     def _written(self, workload: str) -> int:
@@ -71,11 +74,18 @@ class Measurement:
             return films.count_written(self.uri)
         return films.count_changes(self.uri) if CHANGED[workload] else 0
 
-    def _check_written(self, workload: str, server: Server, figures: Figures, before: int) -> None:
+    def _settled(self, workload: str) -> int:
+        """Return the same once nothing more comes: MongoDB may still be busy with what wrk gave up."""
+        before = -1 if INSERTED[workload] or CHANGED[workload] else 0
+        while (now := self._written(workload)) != before:
+            before = now
+            time.sleep(_LOOK_S)
+        return now
+
+    def _check_written(self, workload: str, server: Server, figures: Figures, stored: int) -> None:
         """See that what was acknowledged is stored; a request that wrk cut off at the end may be stored too."""
         of_one = INSERTED[workload] + CHANGED[workload]
         acknowledged = figures.requests * of_one
-        stored = self._written(workload) - before
         if not acknowledged <= stored <= acknowledged + CONNECTIONS * of_one:
             raise BenchError(f"{server.rival.name} acknowledged {acknowledged} documents and stored {stored}")
 

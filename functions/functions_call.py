@@ -1,4 +1,4 @@
-"""functions/call: MongoDB as the SDKs of App Services call it, for users who are logged in."""
+"""functions/call: functions of the app, and MongoDB, as the SDKs of App Services call them, for logged-in users."""
 
 from collections.abc import Iterable, Mapping
 from contextlib import nullcontext
@@ -8,12 +8,16 @@ from http import HTTPStatus
 import azure.functions as func
 
 from shared.access.changes import Watch, open_changes
+from shared.access.protocol import Reply
+from shared.auth.accounts import Caller
 from shared.auth.sent_once import bearer_token
+from shared.documents.ejson import Document
 from shared.endpoint.accept import Media
 from shared.endpoint.actions import Action, Actions, Call
 from shared.endpoint.addresses import client_address
 from shared.endpoint.bodies import decoded_body, document_in, may_be_large, refuse_body
 from shared.endpoint.client import ALL_METHODS, ALLOWED_HEADERS, CLIENT_ROUTE
+from shared.endpoint.function_calls import FunctionCall, arguments_of
 from shared.endpoint.http import NO_CONTEXT, Exchange, respond
 from shared.endpoint.request_view import RequestView
 from shared.endpoint.responses import response
@@ -75,7 +79,10 @@ async def _answer(exchange: Exchange, actions: Mapping[str, Action]) -> func.Htt
         caller = await service.sessions.caller(token)
         exchange.line.caller = caller.id
         body = await decoded_body(exchange, await exchange.body(service.settings.max_body_bytes))
-        asked = service_call(await document_in(body, service))
+        document = await document_in(body, service)
+        if document.get("service") is None:
+            return await _function(exchange, caller, document, actions)
+        asked = service_call(document)
         refuse_unknown(exchange.app, asked.body["dataSource"])
         action = actions[asked.action]
         exchange.line.operation = action.name
@@ -91,8 +98,31 @@ async def _answer(exchange: Exchange, actions: Mapping[str, Action]) -> func.Htt
         reply = await action.handle(call)
     exchange.line.documents = reply.documents
     result = asked.result_of(reply)
-    kind = _DOCUMENT if asked.is_document and b'"error' in result.parts[0] else _RESULT
-    return await response(exchange, result, kind, HTTPStatus.OK, reads=False)
+    return await response(exchange, result, _kind(result) if asked.is_document else _RESULT, HTTPStatus.OK, reads=False)
+
+
+async def _function(
+    exchange: Exchange, caller: Caller, body: Document, actions: Mapping[str, Action]
+) -> func.HttpResponse:
+    """Answer what a function of the app returns."""
+    req, service = exchange.request, exchange.service
+    if terms_of(req.headers, changes_one=True) is not None:
+        raise InvalidParameterError(f"functions/call does not take {TERMS}")
+    view = RequestView(req, _NAME, client_address(req.headers, service.settings.trusted_proxies))
+
+    def call(caller: Caller, action: str, body: Document, size: int) -> Call:
+        made = Call(exchange, body, caller, view.of(action), _VALUES, size=size)
+        made.is_of_data_api = False
+        return made
+
+    reply = await FunctionCall(exchange, caller, view, actions, call).reply(*arguments_of(body))
+    return await response(exchange, reply, _kind(reply), HTTPStatus.OK, reads=False)
+
+
+def _kind(result: Reply) -> str:
+    """Return the content type of a result that may be a document."""
+    first = result.parts[0]
+    return _DOCUMENT if first.startswith(b"{") and b'"error' in first else _RESULT
 
 
 async def _watch(exchange: Exchange) -> func.HttpResponse:

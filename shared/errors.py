@@ -12,6 +12,7 @@ DataAPIError                     500  InternalServerError         anything unexp
 ├── TooManyAffectedError         400  MaxAffectedExceeded         a write of more documents than the call allows
 ├── DeniedWriteError             400  NoMatchingRoleFound         the document's role does not allow the write
 ├── SchemaFailedError            400  SchemaValidationFailedWrite a written document does not follow the schema
+├── FunctionFailedError          400  FunctionExecutionError      a function of the app failed, or took too much
 ├── BadRequestError              400  BadRequest                  a registration, reset or link that cannot be
 ├── AlreadyConfirmedError        400  UserAlreadyConfirmed        the e-mail address is confirmed already
 ├── InvalidSessionError          401  InvalidSession              the credential matches nobody
@@ -21,10 +22,11 @@ DataAPIError                     500  InternalServerError         anything unexp
 ├── NoRuleError                  403  NoMatchingRuleFound         no rule opens the namespace to the caller
 ├── NoRoleError                  403  NoMatchingRoleFound         no role of the caller allows it
 ├── NotCallableError             403  FunctionNotCallable         can_evaluate is not true for the caller
+├── FunctionRefusedError         403  FunctionExecutionError      can_evaluate of a function is not true for the caller
 ├── OriginRefusedError           403  DomainNotAllowed            the Origin is not in CORS_ALLOWED_ORIGINS
 ├── UnknownAppError              404  (none)                      another app than APP_ID
 ├── EndpointNotFoundError        404  EndpointNotFound            no such action, version or path
-├── FunctionNotFoundError        404  FunctionNotFound            a function of the app, which cannot run
+├── FunctionNotFoundError        404  FunctionNotFound            the app has no such function for callers
 ├── UnknownServiceError          404  ServiceNotFound             no data source of that name, in functions/call
 ├── ProviderNotFoundError        404  AuthProviderNotFound        no such authentication provider, or it is disabled
 ├── UserNotFoundError            404  UserNotFound                no user with this e-mail address
@@ -152,6 +154,14 @@ class SchemaFailedError(DataAPIError):
     status, code = HTTPStatus.BAD_REQUEST, "SchemaValidationFailedWrite"
 
 
+class FunctionFailedError(DataAPIError):
+    """A function of the app threw an error, or took more than it may; the text is what programs are told."""
+
+    status, code = HTTPStatus.BAD_REQUEST, "FunctionExecutionError"
+    thrown_at: str = ""
+    """Where in its source, which is logged and hidden from the caller."""
+
+
 class BadRequestError(DataAPIError):
     """A registration, confirmation or password reset with values that cannot be used."""
 
@@ -206,6 +216,12 @@ class NotCallableError(DataAPIError):
     """The app's can_evaluate expression is not true for the caller."""
 
     status, code = HTTPStatus.FORBIDDEN, "FunctionNotCallable"
+
+
+class FunctionRefusedError(DataAPIError):
+    """`can_evaluate` of a function is not true for the caller."""
+
+    status, code = HTTPStatus.FORBIDDEN, "FunctionExecutionError"
 
 
 class OriginRefusedError(DataAPIError):

@@ -31,6 +31,7 @@ from shared.cache.store import LazyStore
 from shared.documents import transcoder
 from shared.guard.complexity import Complexity
 from shared.guard.refusals import Guard
+from shared.javascript.engine import Engine
 from shared.mongo.clients import Clients
 from shared.mongo.control import Control
 from shared.mongo.deadlines import driver_call
@@ -70,6 +71,7 @@ class Service:
         self.budget = Budget(bytes_of(settings))
         self.full_collections = FullCollections()
         self.transcoder = transcoder.load(settings.native)
+        self.engine = Engine(settings)
         self.seals = Seals(self.control, settings)
         # who calls
         self.passwords = Passwords()
@@ -106,6 +108,7 @@ class Service:
 
     async def close(self) -> None:
         """Close all connections, for good."""
+        self.engine.close()
         await self.hubs.close()
         await self.lazy_store.close()
         await self.clients.close()

@@ -91,6 +91,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="upper"):
     max_transaction_bytes: Positive = 16 * 1024 * 1024
     transaction_timeout_ms: Positive = 25_000
     idempotency_seconds: Positive = 86_400
+    function_timeout_ms: Positive = 10_000
+    function_memory_bytes: Annotated[int, Meta(ge=2 * 1024 * 1024)] = 64 * 1024 * 1024
+    function_operations: Annotated[int, Meta(ge=1, le=5_000)] = 1_000
     app_config_dir: str = ""
     session_secret: Annotated[str, Meta(pattern=r"^(.{32,})?$", description="32 characters or more")] = ""
     redis_url: Annotated[

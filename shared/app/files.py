@@ -118,6 +118,21 @@ class Files:
             return []
         return value
 
+    def text(self, path: Path) -> str | None:
+        """Return the text in a file, None if there is no file or it is wrong."""
+        content = self._content(path) if path.is_file() else None
+        if content is None:
+            return None
+        try:
+            text = content.decode()
+        except UnicodeDecodeError:
+            self.report(path).problem("the file is not UTF-8")
+            return None
+        if "\0" in text:
+            self.report(path).problem("the file holds a NUL character")
+            return None
+        return text
+
     def folders(self, path: Path) -> Iterator[Path]:
         """Give the folders in a folder, by name."""
         return (each for each in self._entries(path) if each.is_dir())
@@ -134,23 +149,30 @@ class Files:
     def _value(self, path: Path) -> Any:
         if not path.is_file():
             return MISSING
+        text = self._content(path)
+        if text is None or not text.strip():
+            return MISSING
         report = self.report(path)
         try:
-            if path.stat().st_size > LARGEST_FILE:
-                report.problem(f"the file is larger than {LARGEST_FILE} bytes")
-                return MISSING
-            text = path.read_bytes()
-            self._read.update(repr((path.relative_to(self.root).as_posix(), text)).encode(errors="surrogateescape"))
-            if not text.strip():
-                return MISSING
             parsed = ejson.value(text)
         except InvalidJSONError as error:
             report.problem(f"the file cannot be read: {error}")
             return MISSING
+        return self._filled(parsed, report)
+
+    def _content(self, path: Path) -> bytes | None:
+        """Return the bytes of a file, None if they cannot be read."""
+        report = self.report(path)
+        try:
+            if path.stat().st_size > LARGEST_FILE:
+                report.problem(f"the file is larger than {LARGEST_FILE} bytes")
+                return None
+            content = path.read_bytes()
         except OSError as error:
             report.problem(f"the file cannot be read: {error.strerror}")
-            return MISSING
-        return self._filled(parsed, report)
+            return None
+        self._read.update(repr((path.relative_to(self.root).as_posix(), content)).encode(errors="surrogateescape"))
+        return content
 
     def _filled(self, value: Any, report: Report) -> Any:
         if isinstance(value, dict):

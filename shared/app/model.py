@@ -120,6 +120,30 @@ class DataSource(msgspec.Struct, frozen=True, kw_only=True):
         return self.schemas.get((database, collection))
 
 
+class Function(msgspec.Struct, frozen=True, kw_only=True):
+    """A function: who may call it from outside, and whose rights it has; without any, those of who calls it."""
+
+    name: str
+    private: bool = False
+    can_evaluate: "Expression | None" = None
+    run_as_system: bool = False
+    run_as_user_id: str = ""
+    has_script: bool = False
+    """Whether a script was to choose the user, so that nobody knows whose rights it has."""
+
+
+class Functions(msgspec.Struct, frozen=True, kw_only=True):
+    """The functions of an app by name; their sources, and what each sees of the app, as Extended JSON."""
+
+    by_name: Mapping[str, Function] = {}
+    sources: str = "{}"
+    constants: str = "{}"
+
+    def __repr__(self) -> str:
+        """Name them, never what they see, which may be secrets."""
+        return f"Functions({sorted(self.by_name)!r})"
+
+
 class App(msgspec.Struct, frozen=True, kw_only=True):
     """An exported app."""
 
@@ -131,6 +155,7 @@ class App(msgspec.Struct, frozen=True, kw_only=True):
     custom_user_data: CustomUserData | None = None
     data_api: DataAPI = DataAPI()
     data_sources: Mapping[str, DataSource] = {}
+    functions: Functions = Functions()
     administer: "Expression | None" = None
     """`dozen.json`: which callers to whom rules apply may administer collections; None for none of them."""
     allowed_request_origins: frozenset[str] = frozenset()

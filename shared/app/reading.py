@@ -9,10 +9,12 @@ from shared.app import providers
 from shared.app.additions import read_administer
 from shared.app.data_api import read_data_api
 from shared.app.files import AppError, FileFinding, Files, secret, typed
-from shared.app.model import App, CustomUserData
+from shared.app.functions import read_functions
+from shared.app.model import App, CustomUserData, DataSource
 from shared.app.unsupported import list_unsupported
 from shared.rules.compiler.operands import Constants
 from shared.rules.report import NOT_SERVED, Report
+from shared.settings import DEFAULT_DATA_SOURCE
 
 _NO_ENVIRONMENT = "no-environment"
 _ENVIRONMENTS = (_NO_ENVIRONMENT, "development", "testing", "qa", "production")
@@ -39,6 +41,7 @@ def load(folder: Path, secrets: Mapping[str, str], data_sources: frozenset[str] 
     logins = providers.read_providers(files, secrets)
     constants = constants._replace(user_data=providers.user_data(logins))
     origins = typed(config, "allowed_request_origins", list, report, [])
+    data = sources.read_data_sources(files, constants, data_sources)
     app = App(
         app_id=typed(config, "app_id", str, report, ""),
         name=typed(config, "name", str, report, ""),
@@ -47,7 +50,8 @@ def load(folder: Path, secrets: Mapping[str, str], data_sources: frozenset[str] 
         providers=logins,
         custom_user_data=_custom_user_data(files),
         data_api=read_data_api(files, constants, secrets),
-        data_sources=sources.read_data_sources(files, constants, data_sources),
+        data_sources=data,
+        functions=read_functions(files, constants, _seen(config), _services(data)),
         administer=read_administer(files, constants),
         allowed_request_origins=frozenset(str(origin).rstrip("/") for origin in origins),
     )
@@ -56,6 +60,19 @@ def load(folder: Path, secrets: Mapping[str, str], data_sources: frozenset[str] 
         raise AppError(files.findings)
     found = {"findings": tuple(files.findings), "fingerprint": files.fingerprint(secrets)}
     return App(**{name: getattr(app, name) for name in app.__struct_fields__} | found)
+
+
+def _seen(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what functions see of their app; what Atlas knew of a project and a deployment of its own is empty."""
+    app_id = str(config.get("app_id", ""))
+    deployment = {"model": str(config.get("deployment_model", "")), "providerRegion": str(config.get("location", ""))}
+    known = {"id": app_id, "clientAppId": app_id, "name": str(config.get("name", "")), "projectId": ""}
+    return {**known, "deployment": deployment, "lastDeployed": ""}
+
+
+def _services(data: Mapping[str, DataSource]) -> frozenset[str]:
+    """Return the names of the services that functions find: an only data source has the usual one, too."""
+    return frozenset(each.name for each in data.values()) | ({DEFAULT_DATA_SOURCE} if len(data) < 2 else set())
 
 
 def _custom_user_data(files: Files) -> CustomUserData | None:

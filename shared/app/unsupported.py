@@ -16,8 +16,7 @@ _NOT_DONE = {
 
 
 def list_unsupported(files: Files) -> None:
-    """Add functions, triggers, sync, GraphQL, hosting, log forwarders and custom endpoints to the findings."""
-    _functions(files)
+    """Add triggers, sync, GraphQL, hosting, log forwarders and custom endpoints to the findings."""
     for trigger, report in _objects(files, files.root / "triggers"):
         effect = _NOT_DONE.get(str(trigger.get("type")), "what it does is not done")
         report.unsupported(f"trigger '{trigger.get('name')}': triggers do not run", effect)
@@ -31,17 +30,6 @@ def list_unsupported(files: Files) -> None:
         report.unsupported(sentence, "users notice nothing; whoever read the forwarded logs finds them there")
     for folder in FOLDERS:
         _endpoints(files, files.root / folder / "config.json")
-
-
-def _functions(files: Files) -> None:
-    folder = files.root / "functions"
-    for source in sorted(folder.rglob("*.js")) if folder.is_dir() else []:
-        if source.is_symlink() or "node_modules" in source.parts or not source.stat().st_size:
-            continue
-        name = source.relative_to(folder).with_suffix("").as_posix()
-        files.report(source).unsupported(
-            f"function '{name}': JavaScript cannot run", "whoever calls it is refused with 404"
-        )
 
 
 def _objects(files: Files, folder: Path) -> Iterator[tuple[Mapping[str, Any], Report]]:

@@ -78,7 +78,7 @@ class Credentials:
         if not self._exported.providers.api_key:
             raise InvalidSessionError(_NOBODY)
         if not isinstance(owner, Caller):
-            return await self._acting(owner)
+            return await self.acting(owner)
         if not self._custom_data.is_fetched:
             return owner
         data = await self._custom_data.of(owner.id)
@@ -163,10 +163,11 @@ class Credentials:
         if app is not None and app.data_api.run_as_system:
             return Caller("system", "system")
         if app is not None and app.data_api.run_as_user_id:
-            return await self._acting(app.data_api.run_as_user_id)
+            return await self.acting(app.data_api.run_as_user_id)
         raise InvalidParameterError("no authentication methods were specified")
 
-    async def _acting(self, user_id: str) -> Caller:
+    async def acting(self, user_id: str) -> Caller:
+        """Return a user or a server key by id, as whom others act; raise InvalidSessionError if that is nobody."""
         user = await self._users.find(user_id) or await self._keys.server_user(user_id)
         if user is None or user.disabled:
             raise InvalidSessionError(_NOBODY)

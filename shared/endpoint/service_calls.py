@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from shared.access.protocol import Reply
 from shared.app.model import App
 from shared.documents.ejson import Document
-from shared.errors import FunctionNotFoundError, InvalidParameterError, UnknownServiceError
+from shared.errors import InvalidParameterError, UnknownServiceError
 from shared.writes import replacing
 
 _MEMBERS = {"query": "filter", "project": "projection", "key": "fieldName", "operations": "requests"}
@@ -76,8 +76,7 @@ def service_call(body: Mapping[str, Any]) -> ServiceCall:
     """Return what the body of a functions/call asks for: `{"service", "name", "arguments": [{…}]}`.
 
     An update without operators replaces. A findOneAndReplace in which nothing speaks of a replacement deletes: one SDK
-    sends its findOneAndDelete so. Raise FunctionNotFoundError for a function of the app, InvalidParameterError for a
-    method or an argument that the service has not.
+    sends its findOneAndDelete so. Raise InvalidParameterError for a method or an argument that the service has not.
     """
     name, service = _called(body)
     if name == WATCH:
@@ -103,8 +102,6 @@ def _called(body: Mapping[str, Any]) -> tuple[str, str]:
     name, service = body.get("name"), body.get("service")
     if type(name) is not str:
         raise InvalidParameterError("'name' must be the name of a function")
-    if service is None:
-        raise FunctionNotFoundError(f"function not found: '{name[:100]}': only methods of a 'service' are served")
     if type(service) is not str:
         raise InvalidParameterError("'service' must be the name of a data source")
     return name, service

@@ -20,8 +20,8 @@ class RequestLine:
     """What is known about a request so far, for its log line."""
 
     __slots__ = (
-        "caller", "cause", "decision", "documents", "error_code", "method", "namespace", "operation", "parent_id",
-        "reason", "sampled", "span_id", "started", "trace_id", "waits",
+        "caller", "cause", "decision", "documents", "error_code", "function", "method", "namespace", "operation",
+        "parent_id", "reason", "sampled", "span_id", "started", "thrown_at", "trace_id", "waits",
     )  # fmt: skip
 
     def __init__(self, operation: str, method: str = "POST", parent: str | None = None) -> None:
@@ -33,6 +33,8 @@ class RequestLine:
         self.span_id: str | None = None
         self.namespace: str | None = None
         self.caller: str | None = None
+        self.function: str | None = None
+        self.thrown_at: str | None = None
         self.error_code: str | None = None
         self.documents: int | None = None
         self.waits = False  # for something beside its work, so that it is not slow
@@ -63,6 +65,10 @@ class RequestLine:
             "reply_bytes": reply_bytes,
             "trace_id": self.trace_id,
         }
+        if self.function:
+            fields["function"] = self.function
+        if self.thrown_at:
+            fields["thrown_at"] = self.thrown_at
         if self.decision:
             fields["decision"] = self.decision
         if self.reason:

@@ -121,6 +121,7 @@ async def test_an_app_is_checked(admin: Admin, tmp_path: Any) -> None:
 
     assert good.returncode == 0
     assert "The app can be served. Providers: anon-user, api-key, local-userpass, custom-token." in good.stdout
+    assert "Functions: echo." in good.stdout
     assert "Data source 'mongodb-atlas': 5 collections with rules, with default rules, 2 schemas." in good.stdout
     assert (bad.returncode, bad.stderr) == (1, "error: the app cannot be served: 1 problem to correct\n")
     assert bad.stdout == (

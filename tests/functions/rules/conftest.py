@@ -132,6 +132,26 @@ def app(request: pytest.FixtureRequest, changed: Any) -> Any:
     return change
 
 
+type Scripts = Callable[..., None]
+
+
+@pytest.fixture
+def scripts(changed: Any, tmp_path: Path) -> Scripts:
+    """Give the app functions: the entries of some by name, the sources of all; `/` is `__` here."""
+
+    def write(entries: dict[str, dict[str, Any]] | None = None, **sources: str) -> None:
+        folder = tmp_path / "shop" / "functions"
+        listed = [{"name": name, **entry} for name, entry in (entries or {}).items()]
+        (folder / "config.json").write_text(json.dumps(listed))
+        for name, source in sources.items():
+            path = folder / f"{name.replace('__', '/')}.js"
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(source)
+        restart()
+
+    return write
+
+
 @pytest.fixture
 async def ann(app_host: Host, known: Known, database: Any) -> Person:
     """A user of the app, on an empty database."""

@@ -64,10 +64,7 @@ async def test_a_function_of_the_app_is_not_found_by_its_name(ann: Person) -> No
 
     assert (answer.status, errors_only(answer)) == (
         404,
-        {
-            "error": "function not found: 'translate': only methods of a 'service' are served",
-            "error_code": "FunctionNotFound",
-        },
+        {"error": "function not found: 'translate'", "error_code": "FunctionNotFound"},
     )
 
 

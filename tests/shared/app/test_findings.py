@@ -319,7 +319,7 @@ def test_empty_folders_are_no_finding(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("file", "content", "name", "effect"),
     [
-        ("functions/mail.js", "exports = 1", "function 'mail'", "whoever calls it is refused with 404"),
+        ("functions/mail.js", "exports = (", "function 'mail'", "whoever calls it is refused with 400"),
         ("triggers/x.json", {"name": "nightly", "type": "SCHEDULED"}, "trigger 'nightly'", "at its times is not done"),
         ("triggers/x.json", {"name": "audit", "type": "DATABASE"}, "trigger 'audit'", "when documents change"),
         ("triggers/x.json", {"name": "hello", "type": "AUTHENTICATION"}, "trigger 'hello'", "when users come"),

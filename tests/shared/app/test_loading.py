@@ -185,8 +185,8 @@ def test_several_data_sources_need_a_connection_each(folder: Path, edit: Edit) -
 
 
 def test_what_is_not_supported_is_named_and_the_rest_served(folder: Path, edit: Edit) -> None:
-    edit("functions/mail.js", "exports = function() {}")
-    edit("functions/deep/audit.js", "exports = function() {}")
+    edit("functions/mail.js", "exports = function() {")
+    edit("functions/deep/audit.js", "const _ = require('lodash')")
     edit("triggers/nightly.json", {"name": "nightly"})
     edit("http_endpoints/config.json", [{"route": "/hook", "http_method": "POST"}])
     edit(

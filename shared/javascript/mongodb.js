@@ -1,0 +1,186 @@
+// The client of MongoDB that functions have. What it is asked goes out as the methods of the SDKs' service.
+
+const cursors = new TheWeakMap();
+const isCursor = (value) => isObject(value) && kept(cursors, value) !== undefined;
+
+/** What sessions are, by the objects that functions have of them. */
+const sessions = new TheWeakMap();
+
+const PARTS = { __proto__: null, filter: 1, query: 1, pipeline: 1, arrayFilters: 1, sort: 1, projection: 1, project: 1 };
+
+/** Return the Extended JSON of arguments; what is searched by is refused where something in it is undefined. */
+const argumentsOf = (members) => {
+  let text = "";
+  const names = keysOf(members);
+  for (let i = 0; i < names.length; i++) {
+    if (members[names[i]] === undefined) continue;
+    text += `${text === "" ? "" : ","}${quoted(names[i])}:${written(members[names[i]], PARTS[names[i]] === 1)}`;
+  }
+  return `{${text}}`;
+};
+
+const sessionOf = (given) => {
+  if (given === undefined || given === null) return undefined;
+  const session = isObject(given) ? kept(sessions, given) : undefined;
+  if (session === undefined) throw new TheTypeError("'session' is not a session of this call");
+  return session;
+};
+
+/** Ask a method of a collection. */
+const method = async (target, name, required, members, options) => {
+  forEach(keysOf(required), (each) => {
+    if (!isObject(required[each])) throw new TheTypeError(`${name}: '${each}' must be an object`);
+  });
+  const given = create(null);
+  forEach([isObject(options) ? options : {}, required, members, target.namespace], (part) => {
+    forEach(keysOf(part), (each) => {
+      given[each] = part[each];
+    });
+  });
+  const session = sessionOf(given.session);
+  delete given.session;
+  const id = session !== undefined && session.isOpen ? session.id : 0;
+  const asking = `{"session":${id},"service":${quoted(target.service)},"name":"${name}"`;
+  return await asked("call", target.frame, `${asking},"arguments":[${argumentsOf(given)}]}`);
+};
+
+const cursorOf = (ask, members, canChange) => {
+  let found;
+  let at = 0;
+  const all = () => (found ??= ask(members));
+  const change = (name) => (value) => {
+    if (found !== undefined) throw new TheError(`'${name}' cannot change a cursor that was read from`);
+    members[name] = value;
+    return cursor;
+  };
+  const cursor = {
+    async next() {
+      const documents = await all();
+      return at < documents.length ? documents[at++] : undefined;
+    },
+    async toArray() {
+      const documents = await all();
+      const rest = [];
+      while (at < documents.length) set(rest, rest.length, documents[at++]);
+      return rest;
+    },
+    async forEach(callback) {
+      for (let each = await cursor.next(); each !== undefined; each = await cursor.next()) callback(each);
+    },
+  };
+  forEach(canChange, (name) => set(cursor, name, change(name)));
+  set(cursor, asyncIterator, () => ({
+    async next() {
+      const value = await cursor.next();
+      return { value, done: value === undefined };
+    },
+  }));
+  keep(cursors, cursor, true);
+  return cursor;
+};
+
+const writeOf = (operation) => {
+  if (!isObject(operation)) throw new TheTypeError("bulkWrite: an operation must be an object");
+  const names = keysOf(operation);
+  const members = operation.insertOne;
+  if (names.length !== 1 || names[0] !== "insertOne" || !isObject(members) || members.document !== undefined) {
+    return operation;
+  }
+  return { insertOne: { document: members } };
+};
+
+const collectionOf = (frame, service, database, collection) => {
+  const target = { __proto__: null, frame, service, namespace: { __proto__: null, database, collection } };
+  const ask = (name, required, members, options) => method(target, name, required, members, options);
+  return {
+    find: (query = {}, project = undefined, options = {}) =>
+      cursorOf((asked) => ask("find", { query }, { project, ...asked }, options), {}, ["sort", "skip", "limit"]),
+    findOne: (query = {}, project = undefined, options = {}) => ask("findOne", { query }, { project }, options),
+    findOneAndUpdate: (filter, update, options) => ask("findOneAndUpdate", { filter, update }, {}, options),
+    findOneAndReplace: (filter, replacement, options) => ask("findOneAndReplace", { filter, replacement }, {}, options),
+    findOneAndDelete: (filter, options) => ask("findOneAndDelete", { filter }, {}, options),
+    insertOne: (document, options) => ask("insertOne", { document }, {}, options),
+    insertMany: (documents, options) => ask("insertMany", { documents }, {}, options),
+    updateOne: (filter, update, options) => ask("updateOne", { filter, update }, {}, options),
+    updateMany: (filter, update, options) => ask("updateMany", { filter, update }, {}, options),
+    deleteOne: (filter, options) => ask("deleteOne", { filter }, {}, options),
+    deleteMany: (filter, options) => ask("deleteMany", { filter }, {}, options),
+    aggregate: (pipeline, options) => {
+      const stages = ({ skip }) => (skip === undefined ? pipeline : [...pipeline, { $skip: skip }]);
+      return cursorOf((asked) => ask("aggregate", { pipeline: stages(asked) }, {}, options), {}, ["skip"]);
+    },
+    count: (query = {}, options = {}) => ask("count", { query }, {}, options),
+    distinct: (key, query = {}, options = {}) => ask("distinct", { query }, { key: toText(key) }, options),
+    bulkWrite: async (operations, options) => {
+      if (!isArray(operations)) throw new TheTypeError("bulkWrite: 'operations' must be an array");
+      const writes = [];
+      for (let i = 0; i < operations.length; i++) set(writes, i, writeOf(operations[i]));
+      await ask("bulkWrite", { operations: writes }, {}, options);
+      return null;
+    },
+  };
+};
+
+const MOST_ATTEMPTS = 20;
+const PAUSE = 5; // milliseconds, longer with each attempt
+
+const paused = (wait) =>
+  new ThePromise((resolve) => {
+    waiting[send("timer", 0, `${wait}`)] = { __proto__: null, resolve };
+  });
+
+const sessionFor = (frame, service) => {
+  const state = { __proto__: null, id: 0, isOpen: false };
+  const begin = async () => {
+    if (state.isOpen) throw new TheError("a transaction is open already");
+    state.isOpen = true;
+    state.id = sent + 1;
+    try {
+      await asked("begin", frame, `{"session":${state.id},"service":${quoted(service)}}`);
+    } catch (error) {
+      state.isOpen = false;
+      throw error;
+    }
+  };
+  const end = async (word) => {
+    if (!state.isOpen) return undefined;
+    state.isOpen = false;
+    return await asked(word, frame, `{"session":${state.id}}`);
+  };
+  const attempted = async (work) => {
+    await begin();
+    try {
+      const result = await work(session);
+      await end("commit");
+      return result;
+    } catch (error) {
+      await end("abort");
+      throw error;
+    }
+  };
+  const session = {
+    startTransaction: () => void then(begin(), undefined, () => undefined),
+    commitTransaction: () => end("commit"),
+    abortTransaction: () => end("abort"),
+    endSession: () => end("abort"),
+    async withTransaction(work) {
+      for (let attempt = 1; ; attempt++) {
+        try {
+          return await attempted(work);
+        } catch (error) {
+          if (attempt === MOST_ATTEMPTS || !isObject(error) || error.isTransient !== true) throw error;
+        }
+        await paused(PAUSE * attempt);
+      }
+    },
+  };
+  keep(sessions, session, state);
+  return session;
+};
+
+const clientOf = (frame, service) => ({
+  db: (database) => ({
+    collection: (collection) => collectionOf(frame, service, toText(database), toText(collection)),
+  }),
+  startSession: () => sessionFor(frame, service),
+});

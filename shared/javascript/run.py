@@ -1,0 +1,172 @@
+"""One call of a function from outside: what its JavaScript asks is done beside it, and told in its turns."""
+
+import asyncio
+import json
+import re
+from collections import deque
+from collections.abc import Callable, Coroutine, Iterator, Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+from shared.budget import Share
+from shared.errors import DataAPIError, DeadlinePassedError, FunctionFailedError
+from shared.javascript.messages import Answer, Line
+
+if TYPE_CHECKING:
+    from shared.javascript.engine import Engine
+    from shared.javascript.script import Script
+
+type Asked = dict[asyncio.Task[str], Line]
+
+_PLACE = re.compile(r"at (\S+) \(<input>:(\d+):(\d+)\)")
+_UNDEFINED_NAME = re.compile(r"(\S+) is not defined")
+_OF_THE_ENGINE = frozenset(
+    {"EvalError", "InternalError", "RangeError", "ReferenceError", "SyntaxError", "TypeError", "URIError"}
+)
+_MOST_PLACES = 5
+_MOST_LOGGED = 25
+_NEEDED_LINES = 3  # the frame and the source of the function itself, and its result
+_LONGEST_WAIT = 86_400.0
+
+
+class Started(NamedTuple):
+    """What a run begins with, each as Extended JSON: the app and the call, the sources by name, the arguments."""
+
+    setup: str
+    sources: str
+    arguments: str
+
+
+class Serving(Protocol):
+    """What does for functions that which they ask."""
+
+    def served(self, line: Line, chain: tuple[str, ...]) -> Coroutine[Any, Any, str]:
+        """Do what a line asks and return the Extended JSON of what comes of it; the line is served in its order.
+
+        The chain has the names of the function that asks and of those that called it, the first is the function's own.
+        """
+
+    def logged(self, function: str, level: str, text: str) -> None:
+        """Log what a function wrote to its console."""
+
+
+class Run:
+    """A run, until its function has returned and all that it asked of a database is done."""
+
+    def __init__(self, engine: "Engine", serving: Serving, share: Share, most: int) -> None:
+        """Take who serves it, whose memory it takes, and how much it may ask for."""
+        self._engine = engine
+        self._serving = serving
+        self._share = share
+        self._most = most
+        self._lines = 0
+        self._held = 0
+        self._logs: deque[tuple[str, str, str]] = deque(maxlen=_MOST_LOGGED)
+        self._chains: dict[int, tuple[str, ...]] = {0: ()}
+        self._sources: list[tuple[int, str]] = []
+        self._asked: Asked = {}
+        self._timers: Asked = {}
+        self._outcome: Line | None = None
+
+    async def result(self, started: Started) -> str:
+        """Return the Extended JSON of what the function returns; raise FunctionFailedError if it fails."""
+        script = await self._engine.script()
+        try:
+            await self._turn(script, partial(script.start, *started))
+            while self._outcome is None or self._asked:
+                await self._turn(script, partial(script.answer, await self._answers()))
+        finally:
+            await self._end()
+            self._engine.exchange(script)
+        if self._outcome.word == "thrown":
+            raise self._failure(json.loads(self._outcome.text))
+        return self._outcome.text
+
+    async def _turn(self, script: "Script", work: Callable[[], list[Line]]) -> None:
+        def turn() -> tuple[list[Line], int]:
+            return work(), script.held_bytes
+
+        lines, held = await self._engine.compute(turn)
+        for line in lines:
+            self._take(line)
+        if held > self._held:
+            await self._share.hold(held - self._held)
+            self._held = held
+
+    def _take(self, line: Line) -> None:
+        """Begin what a line asks, or remember what it says."""
+        self._lines += line.id > 0
+        if self._lines > self._most + _NEEDED_LINES:
+            raise FunctionFailedError(f"the function asks for more than FUNCTION_OPERATIONS allows: {self._most}")
+        match line.word:
+            case "frame":
+                self._chains[line.id] = (json.loads(line.text)["name"], *self._chains[line.frame])
+            case "source":
+                source = json.loads(line.text)
+                self._sources.append((source["line"], source["name"]))
+            case "log":
+                said = json.loads(line.text)
+                function = next(iter(self._chains[line.frame]), "")
+                self._logs.append((function, said["level"], said["text"]))
+            case "timer":
+                waits = min(float(line.text) / 1000, _LONGEST_WAIT)
+                self._timers[asyncio.create_task(asyncio.sleep(waits, "null"))] = line
+            case "result" | "thrown":
+                self._outcome = line
+            case _:
+                self._asked[asyncio.create_task(self._serving.served(line, self._chains[line.frame]))] = line
+
+    async def _answers(self) -> list[Answer]:
+        """Return what the function is told next; raise FunctionFailedError if that is nothing any more."""
+        waited = self._asked | self._timers
+        if not waited:
+            raise FunctionFailedError("the function waits for a promise that nothing resolves")
+        done, _ = await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
+        for each in done:
+            each.exception()  # one of several may end the run, and the others are nobody's then
+            self._asked.pop(each, None)
+            self._timers.pop(each, None)
+        return [_answer(waited[each].id, each) for each in done]
+
+    async def _end(self) -> None:
+        """End what the function still waits for, and log what it wrote last."""
+        left = self._asked | self._timers
+        for each in left:
+            each.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
+        for said in self._logs:
+            self._serving.logged(*said)
+
+    def _failure(self, thrown: Mapping[str, str]) -> FunctionFailedError:
+        """Return what the caller is told of an error; where it was thrown is logged."""
+        name, message = thrown["name"], thrown["message"]
+        if name in _OF_THE_ENGINE:
+            if found := _UNDEFINED_NAME.fullmatch(message):
+                message = f"'{found[1]}' is not defined"
+            text = f"{name}: {message}"
+        else:
+            text = json.dumps({"message": message, "name": name}, ensure_ascii=False) if name else message
+        error = FunctionFailedError(text)
+        error.thrown_at = ", ".join(list(self._places(thrown["stack"]))[:_MOST_PLACES])
+        return error
+
+    def _places(self, stack: str) -> Iterator[str]:
+        """Give where in the app's files an error was, from the inside."""
+        for function, line, column in _PLACE.findall(stack):
+            before = [each for each in self._sources if each[0] < int(line)]
+            if before:
+                first, name = before[-1]
+                yield f"{function} at {name}:{int(line) - first}:{column}"
+
+
+def _answer(number: int, done: asyncio.Task[str]) -> Answer:
+    """Return what came of a line; what is not the function's to know is raised."""
+    try:
+        return Answer(number, True, done.result())
+    except DeadlinePassedError:  # that of the whole call
+        raise
+    except DataAPIError as error:
+        told: dict[str, Any] = {"name": "MongoError", "message": str(error), "code": error.code}
+        if getattr(error, "is_transient", False):
+            told["isTransient"] = True
+        return Answer(number, False, json.dumps(told))
