@@ -123,10 +123,11 @@ def _condition(random: Random, pool: calls.Pool) -> Document:
 def _steps(random: Random, case: Case) -> list[Document]:
     """Return changes of documents by their places to what others are, and of which names."""
     count = len(case.ones)
+    often = random.randrange(count)  # of which one change follows the other
     return [
         {
             "kind": random.choice(["replace", "update", "update", "delete", "insert"]),
-            "place": random.randrange(count),
+            "place": random.choice([often, random.randrange(count)]),
             "like": random.randrange(count),
             "names": random.sample(sorted(_NAMED), random.randrange(1, 5)),
         }
