@@ -7,7 +7,7 @@ import pytest
 from shared.access.protocol import Reply
 from shared.endpoint import service_calls
 from shared.endpoint.service_calls import ServiceCall, service_call
-from shared.errors import FunctionNotFoundError, InvalidParameterError
+from shared.errors import InvalidParameterError
 from tests.hosts import ROOT
 
 PLACE = {"database": "shop", "collection": "items"}
@@ -87,7 +87,7 @@ def test_a_result_has_no_wrapper(name: str, parts: list[bytes], result: bytes) -
     [
         ({}, InvalidParameterError, "'name' must be"),
         ({"name": 1, "service": "s"}, InvalidParameterError, "'name' must be"),
-        ({"name": "hello", "arguments": []}, FunctionNotFoundError, "function not found: 'hello'"),
+        ({"name": "hello", "arguments": []}, InvalidParameterError, "'service' must be"),
         ({"name": "find", "service": 1}, InvalidParameterError, "'service' must be"),
         ({"name": "drop", "service": "s", "arguments": [{}]}, InvalidParameterError, "'drop' is not a method"),
         ({"name": "find", "service": "s"}, InvalidParameterError, "'arguments' must hold one object"),
