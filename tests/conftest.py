@@ -196,9 +196,14 @@ class FailPoint(NamedTuple):
 
 @pytest.fixture
 async def fail_point(driver: AsyncMongoClient[dict[str, Any]]) -> AsyncIterator[FailPoint]:
-    """Arm failCommand on the mongod of the run; it is off again afterwards."""
+    """Arm failCommand on the mongod of the run; it is off again afterwards, and no cursor is left behind."""
     yield FailPoint(driver)
     await driver.admin.command({"configureFailPoint": "failCommand", "mode": "off"})
+    idle: list[dict[str, Any]] = [{"$currentOp": {"idleCursors": True}}, {"$match": {"type": "idleCursor"}}]
+    async with await driver.admin.aggregate(idle) as cursors:
+        async for each in cursors:  # those of a connection that was closed stay for ten minutes
+            database, _, collection = each["ns"].partition(".")
+            await driver[database].command("killCursors", collection, cursors=[each["cursor"]["cursorId"]])
 
 
 def request_body(**members: Any) -> bytes:

@@ -19,6 +19,10 @@ REFUSED = {"error": "too many callers wait for changes", "error_code": "Internal
 AWAIT_MS = 30_000
 CALLER_LEFT = 499
 LATEST_SECONDS = 60
+STREAMS: list[dict[str, Any]] = [
+    {"$currentOp": {"idleCursors": True}},
+    {"$match": {"cursor.originatingCommand.pipeline.$changeStream": {"$exists": True}, "ns": "shop.items"}},
+]
 
 
 @pytest.fixture(scope="module")
@@ -41,11 +45,7 @@ def waited_host(request: pytest.FixtureRequest, configured: pytest.MonkeyPatch) 
 
 async def open_streams(driver: AsyncMongoClient[dict[str, Any]]) -> int:
     """Return how many change streams MongoDB holds open for the tests' collection."""
-    pipeline: list[dict[str, Any]] = [
-        {"$currentOp": {"idleCursors": True}},
-        {"$match": {"cursor.originatingCommand.pipeline.$changeStream": {"$exists": True}, "ns": "shop.items"}},
-    ]
-    return len([each async for each in await driver.admin.aggregate(pipeline)])
+    return len([each async for each in await driver.admin.aggregate(STREAMS)])
 
 
 async def waiting(host: Host, key: str, count: int, driver: AsyncMongoClient[dict[str, Any]]) -> list[Any]:
@@ -91,6 +91,23 @@ async def test_only_so_many_wait(
     assert (answer.status, errors_only(answer), answer.headers["retry-after"]) == (503, REFUSED, "1")
     assert {each.status for each in await ended(begun, database)} == {200}
     assert (await Post(waited_host, key)("changes")).status == 200
+
+
+async def test_a_caller_who_wants_few_events_has_few_read(
+    waited: Server, key: str, database: Any, driver: AsyncMongoClient[dict[str, Any]]
+) -> None:
+    await Post(waited, key)("findOne")
+    poll = asyncio.create_task(Post(waited, key)("changes", maxAwaitTimeMS=AWAIT_MS, limit=1))
+
+    async def is_open() -> bool:
+        return await open_streams(driver) >= 1
+
+    await eventually(is_open, LATEST_SECONDS)
+    async with await driver.admin.aggregate(STREAMS) as found:
+        sizes = {each["cursor"]["originatingCommand"]["cursor"]["batchSize"] async for each in found}
+    await ended([poll], database)
+
+    assert sizes == {32}
 
 
 async def test_a_wait_is_not_slow(waited: Server, key: str, database: Any) -> None:

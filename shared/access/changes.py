@@ -1,10 +1,13 @@
 """Changes of a collection as one caller sees them: the one place that decides what an event of a stream becomes."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import batched
 from typing import Any, NamedTuple, Protocol
 
 import bson
+from bson.errors import InvalidBSON
 
+from shared import turns
 from shared.access.cutting import MOST_COMPUTED, Cutting
 from shared.access.full import FullAccess
 from shared.access.opening import Deployment, RuledAccess, open_full
@@ -20,6 +23,7 @@ from shared.mongo.clients import Collection
 from shared.requests import Request
 from shared.rules import changes, field_paths
 from shared.rules.changes import Asked, Event, Seen, Shown
+from shared.turns import Steps
 
 _OF_OTHERS = ("lsid", "txnNumber", "to")  # sessions, and another collection's name
 _OF_SERVICE = frozenset({"disambiguatedPaths", "names"})  # in the description of an update, for the service alone
@@ -112,6 +116,7 @@ class FullChanges(_Changes):
     def __init__(self, full: FullAccess, tokens: ResumeTokens, watch: Watch, *, is_system: bool) -> None:
         """Take what is wanted; whom rules bind learns nothing of other people's sessions."""
         super().__init__(full, tokens, watch)
+        self._is_system = is_system
         self._left_out = frozenset(() if is_system else _OF_OTHERS)
         self.is_common = watch == Watch({}, shares=True) and not is_system
         self.asks = bool(watch.filter)
@@ -124,16 +129,31 @@ class FullChanges(_Changes):
 
     async def seen(self, events: Sequence[bytes], _shown: Shown | None = None) -> list[bytes | None]:
         """Return what becomes of each event of the stream; one of its own has left out already what it has to."""
-        if not self._watch.shares:
+        if self._watch.shares:
+            return await self._matching([self._narrowed(each) for each in events])
+        if self._is_system:
             return list(events)
-        return await self._matching([self._narrowed(each) for each in events])
+        await self._tokens.load()
+        return await turns.taken(self._sealed(events))
 
     async def token(self, resume_after: str | Document) -> bytes:
-        """Return MongoDB's token, which may also be sent as the `_id` of an event."""
-        if not isinstance(resume_after, str) and "_data" in resume_after:
+        """Return MongoDB's token, which system callers may also send as the `_id` of an event.
+
+        Whoever could make one would read what was there before anything was told to them.
+        """
+        if self._is_system and not isinstance(resume_after, str) and "_data" in resume_after:
             return bson.encode(resume_after)
         await self._tokens.load()
         return self._tokens.opened(resume_after)
+
+    def _sealed(self, events: Sequence[bytes]) -> Steps[list[bytes | None]]:
+        sealed: list[bytes | None] = []
+        for each in events:
+            members = elements(each)
+            identity = self._tokens.identity(members.pop("_id").value)
+            sealed.append(with_identity(identity, _document(members)))
+            yield
+        return sealed
 
     def _narrowed(self, raw: bytes) -> bytes | None:
         """Return an event of a stream that others see, too, as one of its own would tell it."""
@@ -174,19 +194,34 @@ class RuledChanges(_Changes):
         self._asked = Asked(watch.full_document == "updateLookup", watch.before == "whenAvailable")
 
     async def seen(self, events: Sequence[bytes], shown: Shown | None = None) -> list[bytes | None]:
-        """Return what the rules leave of each event; a filter is asked of that alone."""
+        """Return what the rules leave of each event; a filter is asked of that alone.
+
+        Of a document with names or texts in no UTF-8, which rules cannot read, there is none: else nobody could go on.
+        """
         await self._tokens.load()
+        try:
+            return await self._seen(events, shown)
+        except (InvalidBSON, UnicodeDecodeError):
+            half = len(events) // 2
+            if not half:
+                return [None]
+            return [*await self.seen(events[:half], shown), *await self.seen(events[half:], shown)]
+
+    async def _seen(self, events: Sequence[bytes], shown: Shown | None) -> list[bytes | None]:
         found = [Event(each) for each in events]
-        stored = [document for each in found for document in (each.document(_DOCUMENT), each.document(_BEFORE))]
+        left = await turns.taken(_in_steps(each.left() for each in found))
+        stored = [
+            document
+            for each, after in zip(found, left, strict=True)
+            for document in (each.document(_DOCUMENT), each.document(_BEFORE), after)
+        ]
         cut = await self._cut(stored)
-        visible: list[bytes | None] = []
-        for place, event in enumerate(found):
-            seen = Seen(*cut[2 * place : 2 * place + 2])
-            visible.append(changes.visible(event, seen, self._ruled.rights, self._asked, shown))
-            if shown is not None and seen.now is None:
-                shown.forget(event.key)
-        told = await self._matching(visible)
-        return [self._told(*each, shown) for each in zip(found, told, strict=True)]
+        sights = [
+            Seen(now, before, now if known is None else after)
+            for (now, before, after), known in zip(batched(cut, 3, strict=True), left, strict=True)
+        ]
+        visible = await turns.taken(self._visible(found, sights, shown))
+        return await turns.taken(self._told(found, await self._matching(visible)))
 
     async def token(self, resume_after: str | Document) -> bytes:
         """Return MongoDB's token of a text, or of an `_id`, that this caller was given."""
@@ -202,12 +237,20 @@ class RuledChanges(_Changes):
         shown = iter(await ruled.seen_each(cutting, b"".join(each for each in documents if each is not None), ()))
         return [None if each is None else next(shown) for each in documents]
 
-    def _told(self, event: Event, visible: bytes | None, shown: Shown | None) -> bytes | None:
-        if visible is None:
-            return None
-        if shown is not None and event.document(_DOCUMENT) is not None:
-            shown.told(event.key, elements(visible)["documentKey"].value)
-        return with_identity(self._tokens.identity(event.members["_id"].value), visible)
+    def _visible(self, events: list[Event], sights: list[Seen], shown: Shown | None) -> Steps[list[bytes | None]]:
+        visible = []
+        for event, seen in zip(events, sights, strict=True):
+            visible.append(changes.visible(event, seen, self._ruled.rights, self._asked, shown))
+            yield
+        return visible
+
+    def _told(self, events: list[Event], visible: list[bytes | None]) -> Steps[list[bytes | None]]:
+        told = []
+        for event, each in zip(events, visible, strict=True):
+            identity = None if each is None else self._tokens.identity(event.members["_id"].value)
+            told.append(None if each is None or identity is None else with_identity(identity, each))
+            yield
+        return told
 
 
 async def _selected(
@@ -230,6 +273,14 @@ async def _selected(
         if sum(map(len, some)) <= MOST_COMPUTED:
             for place in await reads.places(target, some, [{"$match": condition}], settings, options):
                 found[places[place]] = some[place]
+    return found
+
+
+def _in_steps[T](works: Iterable[Steps[T]]) -> Steps[list[T]]:
+    """Return what comes of each work."""
+    found = []
+    for each in works:
+        found.append((yield from each))  # noqa: PERF401  a comprehension cannot yield
     return found
 
 

@@ -23,6 +23,7 @@ MOST_AWAIT_MS = 30_000
 _PASSED_SECONDS = 5.0  # for changes that the caller does not see, when there is no time left to wait
 _TOGETHER_SECONDS = 2.0  # in which more that is there is told with the first
 _MOST_BYTES = 16 * 1024 * 1024
+_LEAST_AT_ONCE = 32  # events that are read, of which the caller may see none
 
 
 class Poll(NamedTuple):
@@ -72,8 +73,9 @@ class Polling:
     async def _read(self, begins: bytes | None) -> None:
         """Read on until there is something to tell, and nothing more of it at once, or no time is left."""
         view, departure = self._view, self._exchange.departure
+        at_once = min(max(self._poll.limit, _LEAST_AT_ONCE), reads.AT_ONCE)
         async with self._waits.turn(departure):
-            stream = await ChangeStream.opened(view.target, view.watched, begins, self._turn_ms, reads.AT_ONCE)
+            stream = await ChangeStream.opened(view.target, view.watched, begins, self._turn_ms, at_once)
         is_done = False
         try:
             while not is_done:

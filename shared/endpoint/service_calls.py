@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from shared.access.protocol import Reply
 from shared.app.model import App
 from shared.documents.ejson import Document
-from shared.errors import InvalidParameterError, UnknownServiceError
+from shared.errors import FunctionNotFoundError, InvalidParameterError, UnknownServiceError
 from shared.writes import replacing
 
 _MEMBERS = {"query": "filter", "project": "projection", "key": "fieldName", "operations": "requests"}
@@ -94,6 +94,8 @@ def service_call(body: Mapping[str, Any]) -> ServiceCall:
 
 def watch_call(body: Mapping[str, Any]) -> Document:
     """Return what the call of a watch asks for: its argument, with the data source."""
+    if body.get("service") is None and type(body.get("name")) is str:
+        raise FunctionNotFoundError(f"function not found: '{body['name'][:100]}': functions are called by POST")
     name, service = _called(body)
     if name != WATCH:
         raise InvalidParameterError(f"'{name[:100]}' is not called by GET, by which there is only '{WATCH}': use POST")

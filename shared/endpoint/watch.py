@@ -89,8 +89,9 @@ class Sight:
         self._shown = Shown()
 
     def see(self, caller: Caller) -> None:
-        """Go on for the caller as they are now."""
+        """Go on for the caller as they are now, who is told no end of what was shown to the one before."""
         self._view = self._open(caller)
+        self._shown = Shown()
 
     async def texts(self, events: Sequence[Event]) -> list[bytes]:
         """Return the events that the caller sees, each as canonical Extended JSON."""

@@ -59,7 +59,12 @@ _NAMED = Watched(
     ),
     before=None,
 )
-"""The same with the names of changed fields alone, which is no larger than the document that changed."""
+"""The same with the names of changed fields alone, which is seldom larger than the document that changed."""
+
+_BARE = Watched(
+    ({"$set": {"updateDescription": {"$literal": {"removedFields": [], "truncatedArrays": []}}}},), before=None
+)
+"""The same without these names, of which there may be very many."""
 
 
 class Batch(NamedTuple):
@@ -110,7 +115,8 @@ class ChangeStream:
     async def next(self, await_ms: int | None = None) -> Batch:
         """Return the next events that are there, none if none came in time: that of the opening, or another now.
 
-        Of `WATCHED`, a change comes by itself that is too large with all that it tells: with the names of its fields.
+        Of `WATCHED`, a change comes by itself that is too large with all that it tells: with the names of its fields,
+        if these are not too many.
         """
         if self._stream is None:
             return await self._large()
@@ -144,13 +150,18 @@ class ChangeStream:
     async def _large(self) -> Batch:
         """Return the one event that is too large, and go on behind it."""
         try:
-            async with await self._begun(_NAMED, 1) as stream:
-                batch = await _read(stream)
+            batch = await self._one(_NAMED)
         except OperationFailure as error:
-            raise _refusal(error) from error
+            if error.code != _TOO_LARGE:
+                raise _refusal(error) from error
+            batch = await self._one(_BARE)
         self._begins = batch.token
         await self._open()
         return batch
+
+    async def _one(self, watched: Watched) -> Batch:
+        async with await self._begun(watched, 1) as stream:
+            return await _read(stream)
 
     def _is_too_large(self, error: OperationFailure) -> bool:
         return error.code == _TOO_LARGE and self._watched == WATCHED

@@ -1,8 +1,8 @@
 """What an event of a change stream becomes for a caller whom rules bind (pure).
 
-It is made of three things alone: what is visible of the document now, what was visible of it before, where MongoDB
-keeps that, and the names of what changed. Values that an update had at its time are never told: the document may have
-been somebody else's.
+It is made of what is visible of the document now, and, where MongoDB keeps what was before, of what was visible of it
+then and of what the event left; else of the names of what changed. Values that an update had at its time are never
+told: the document may have been somebody else's.
 """
 
 from collections import OrderedDict
@@ -10,13 +10,15 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 from shared.documents.elements import ARRAY, DOCUMENT, Element, array_of, decoded, document_of, elements, named
+from shared.rules.descriptions import Description
 from shared.rules.values import Path, is_index, path
+from shared.turns import Steps
 
 if TYPE_CHECKING:  # it is given rights, and makes none
     from shared.rules.ruleset import Rights
 
 _STRING = 0x02
-_MOST_SHOWN, _LONGEST_KEY = 10_000, 1_024
+_MOST_SHOWN, _LONGEST_KEY = 1_000, 256  # for each of many who listen
 _NULL = Element(0x0A, b"")
 _AS_THEY_ARE = frozenset({"operationType", "wallTime", "ns"})
 _OF_DOCUMENTS = frozenset({"insert", "update", "replace", "delete"})
@@ -56,12 +58,27 @@ class Event:
         """What tells its document from others."""
         return self.document("documentKey") or b""
 
+    @property
+    def description(self) -> Description:
+        """What it says of an update."""
+        return Description(self.document("updateDescription") or document_of(b""))
+
+    def left(self) -> Steps[bytes | None]:
+        """Return the document as an update left it, if that is known: `fullDocument` may be a later one."""
+        before = self.document("fullDocumentBeforeChange")
+        yield
+        if self.type != "update" or before is None:
+            return None
+        return (yield from self.description.applied(before, self.document("fullDocument")))
+
 
 class Seen(NamedTuple):
     """What is visible of the documents of an event; None where nothing is, or where there is none."""
 
     now: bytes | None
     before: bytes | None
+    left: bytes | None
+    """The same of the document as the event left it; `now` may be a later one."""
 
 
 class Shown:
@@ -73,18 +90,15 @@ class Shown:
         """Begin with none."""
         self._keys: OrderedDict[bytes, bytes] = OrderedDict()
 
-    def told(self, key: bytes, shown: bytes) -> None:
-        """Note that a document was shown, with what was told of its key."""
-        if len(key) > _LONGEST_KEY:
-            return
-        self._keys[key] = shown
-        self._keys.move_to_end(key)
-        if len(self._keys) > _MOST_SHOWN:
-            self._keys.popitem(last=False)
-
-    def forget(self, key: bytes) -> None:
-        """Note that a document is hidden now, or gone."""
-        self._keys.pop(key, None)
+    def note(self, key: bytes, shown: bytes | None) -> None:
+        """Note that a document was shown, with what was told of its key; with None, that it is hidden now, or gone."""
+        if shown is None:
+            self._keys.pop(key, None)
+        elif len(key) <= _LONGEST_KEY:
+            self._keys[key] = key if shown == key else shown
+            self._keys.move_to_end(key)
+            if len(self._keys) > _MOST_SHOWN:
+                self._keys.popitem(last=False)
 
     def key(self, key: bytes) -> bytes | None:
         """Return what was told of a document's key, None if it was not shown."""
@@ -98,15 +112,28 @@ def visible(event: Event, seen: Seen, rights: "Rights", asked: Asked, shown: Sho
     told = _Telling(event, seen, rights)
     if event.type == "delete":
         key = told.key() if seen.before is not None else _shown_key(event, shown)
+        _note(shown, event, None)
         return None if key is None else _composed(event, {"documentKey": _of(key), **_before(seen, asked)})
-    if event.type not in _OF_DOCUMENTS or seen.now is None or not told.has_changed():
+    if event.type not in _OF_DOCUMENTS:
         return None
-    members = {"fullDocument": _of(seen.now), "documentKey": _of(told.key())}
+    if seen.now is None:
+        _note(shown, event, None)
+        return None
+    if not told.has_changed():
+        return None
+    key = told.key()
+    _note(shown, event, key)
+    members = {"fullDocument": _of(seen.now), "documentKey": _of(key)}
     if event.type == "update":
         members["updateDescription"] = _of(told.description())
         if not asked.full_document:
             del members["fullDocument"]
     return _composed(event, members if event.type == "insert" else members | _before(seen, asked))
+
+
+def _note(shown: Shown | None, event: Event, key: bytes | None) -> None:
+    if shown is not None:
+        shown.note(event.key, key)
 
 
 def _shown_key(event: Event, shown: Shown | None) -> bytes | None:
@@ -131,15 +158,19 @@ class _Telling:
             self._describe()
 
     def has_changed(self) -> bool:
-        """Tell whether something changed that is visible.
+        """Tell whether something changed that is visible, and was visible when it had changed.
 
         Where MongoDB does not keep what was before, the names of what changed tell it.
         """
         if self._event.type == "insert":
             return True
         if self._knows_before:
-            return self._seen.now != self._seen.before
-        return self._event.type == "replace" or bool(self._updated or self._removed)
+            return self._seen.left is not None and self._seen.before not in (self._seen.left, self._seen.now)
+        return (
+            self._event.type == "replace"
+            or bool(self._updated or self._removed)
+            or not self._event.description.is_complete
+        )
 
     def key(self) -> bytes:
         """Return what is visible of the key: `_id`, and the fields by which a collection is sharded."""
@@ -168,14 +199,15 @@ class _Telling:
             self._name()
 
     def _name(self) -> None:
+        document = decoded(self._event.document("fullDocument") or document_of(b""))
         reads: Callable[[Path], bool] | None = None
-        for name, parts in _changed(self._event):
+        for name, parts in self._event.description.paths(document):
             place = self._named(parts)
             found = self._places.at(place)
             if found is not None and (place == parts or self._rights.hidden([parts]) is None):
                 self._updated[name if place == parts else ".".join(place)] = found
             elif found is None and place == parts:
-                reads = reads or self._rights.reader(decoded(self._event.document("fullDocument") or document_of(b"")))
+                reads = reads or self._rights.reader(document)
                 if reads(parts) and self._is_left(parts):
                     self._removed.append(name)
 
@@ -230,24 +262,6 @@ def _difference(
 def _are_plain(names: Iterable[str]) -> bool:
     """Tell whether a path can name all of these members."""
     return all(name and "." not in name and name[0] != "$" and not is_index(name) for name in names)
-
-
-def _changed(event: Event) -> Iterator[tuple[str, Path]]:
-    """Give the paths that an update changed, as MongoDB names them and in their parts."""
-    description = elements(event.document("updateDescription") or document_of(b""))
-    ambiguous = decoded(description["disambiguatedPaths"].value) if "disambiguatedPaths" in description else {}
-    names = [*elements(description["updatedFields"].value)] if "updatedFields" in description else []
-    names += decoded(description["names"].value).values() if _holds_names(description) else []
-    names += decoded(description["removedFields"].value).values() if "removedFields" in description else []
-    if "truncatedArrays" in description and description["truncatedArrays"].kind == ARRAY:
-        names += [each["field"] for each in decoded(description["truncatedArrays"].value).values()]
-    for name in dict.fromkeys(names):
-        yield name, tuple(map(str, ambiguous[name])) if name in ambiguous else path(name)
-
-
-def _holds_names(description: Mapping[str, Element]) -> bool:
-    """Tell whether an update that would be too large has only the names of its fields: shared.mongo.changes."""
-    return "names" in description and description["names"].kind == ARRAY
 
 
 def _before(seen: Seen, asked: Asked) -> dict[str, Element]:

@@ -3,7 +3,9 @@
 import base64
 from typing import Any
 
+import bson
 import pytest
+from bson.raw_bson import RawBSONDocument
 
 from tests.conftest import errors_only
 from tests.functions.rules.conftest import Known, Person
@@ -128,8 +130,22 @@ async def test_values_are_those_of_now(ann: Person, notes: Any) -> None:
         await notes.update_one({"_id": 1}, {"$set": change})
 
     now = {"_id": 1, "owner": ann.id, "n": 3}
-    appeared = update(now, {"owner": ann.id, "n": 3})
-    assert await told(ann, token) == [appeared, appeared, update(now, {"n": 3})]
+    assert await told(ann, token) == [update(now, {"owner": ann.id, "n": 3}), update(now, {"n": 3})]
+
+
+async def test_what_changed_while_it_was_hidden_is_not_told_later(ann: Person, notes: Any) -> None:
+    """Neither of a hidden field, when others have changed since, nor of a document that has become visible."""
+    await notes.insert_many([{"_id": 1, "owner": ann.id, "n": 1}, {"_id": 2, "owner": "bob"}])
+    token = await begun(ann)
+    for number in range(3):
+        await notes.update_many({}, {"$set": {"secret": number}})
+    await notes.update_one({"_id": 1}, {"$set": {"n": 2}})
+    await notes.update_one({"_id": 2}, {"$set": {"owner": ann.id}})
+
+    assert await told(ann, token) == [
+        update({"_id": 1, "owner": ann.id, "n": 2}, {"n": 2}),
+        update({"_id": 2, "owner": ann.id}, {"owner": ann.id}),
+    ]
 
 
 async def test_a_delete_is_told_of_what_was_visible(ann: Person, notes: Any) -> None:
@@ -227,12 +243,42 @@ async def test_a_large_change_stops_nobody(ann: Person, notes: Any, megabytes: i
     ]  # fmt: skip
 
 
+async def test_a_large_change_of_many_names_stops_nobody(ann: Person, notes: Any) -> None:
+    """Its names alone would be too much beside the document."""
+    names = [f"{number:05}" for number in range(20_000)]
+    large = dict.fromkeys(names, 1) | {"secret": "x" * (16 * 1024 * 1024 - 250_000)}
+    await notes.insert_many([{"_id": each, "owner": owner} | large for each, owner in ((1, "bob"), (2, ann.id))])
+    token = await begun(ann)
+    await notes.update_many({}, {"$inc": dict.fromkeys(names, 1)})
+    await notes.insert_one({"_id": 3, "owner": ann.id})
+
+    now = {"_id": 2, "owner": ann.id}
+    assert await told(ann, token) == [update(now, {}), insert({"_id": 3, "owner": ann.id})]
+
+
 async def test_a_large_change_is_told_by_names(ann: Person, notes: Any) -> None:
     await notes.insert_one({"_id": 1, "owner": ann.id, "n": 1, "secret": "x" * 7_000_000})
     token = await begun(ann)
     await notes.update_one({"_id": 1}, {"$set": {"n": 2, "secret": "y" * 7_000_000}})
 
     assert await told(ann, token) == [update({"_id": 1, "owner": ann.id, "n": 2}, {"n": 2})]
+
+
+async def test_a_document_that_rules_cannot_read_stops_nobody(ann: Person, notes: Any) -> None:
+    """Names in no UTF-8, as some drivers send them."""
+    token = await begun(ann)
+    for number in range(3):
+        readable = {"_id": number, "owner": ann.id, "n": 1}
+        other = bson.encode({"_id": number + 10, "owner": ann.id, "name?": 1}).replace(b"name?", b"name\xff")
+        await notes.database.command("insert", "notes", documents=[RawBSONDocument(other)])
+        await notes.insert_one(readable)
+        await notes.update_one({"_id": number}, {"$set": {"n": 2}})
+        await notes.delete_many({"_id": number + 10})
+
+    found = await told(ann, token)
+    assert [(each["operationType"], each["documentKey"]["_id"]) for each in found] == [
+        (kind, number) for number in range(3) for kind in ("insert", "update")
+    ]
 
 
 async def test_a_token_tells_nothing(ann: Person, notes: Any) -> None:
@@ -310,6 +356,26 @@ async def test_whoever_sees_everything_learns_nothing_of_sessions(
 
     assert await told(ann, token, filter={"lsid": {"$exists": True}}) == []
     assert await told(ann, token) == [insert({"_id": 1})]
+
+
+async def test_whoever_sees_everything_reads_nothing_of_before_a_token(
+    app: Any, worker: Worker, known: Known, database: Any
+) -> None:
+    """MongoDB's own token can be made for any time, and what is deleted is still in its log."""
+    app({"name": "all", "apply_when": {}, "read": True})
+    ann = await known(worker, "ann@shop.example")
+    async with await database.notes.watch() as stream:
+        await database.notes.insert_one({"_id": 1})
+        await database.notes.delete_one({"_id": 1})
+        raw = (await stream.next())["_id"]
+    token = await begun(ann)
+    await database.notes.insert_many([{"_id": 2}, {"_id": 3}])
+
+    for made in (raw, {"_data": "8200000001" + raw["_data"][10:]}, raw["_data"]):
+        answer = await ann("changes", **NOTES, resumeAfter=made)
+        assert (answer.status, errors_only(answer)["error_code"]) == (400, "InvalidParameter")
+    first, _ = (await ann("changes", **NOTES, resumeAfter=token)).json["events"]
+    assert await told(ann, first["_id"]) == [insert({"_id": 3})]
 
 
 @pytest.mark.both_hosts

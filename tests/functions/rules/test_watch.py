@@ -391,6 +391,27 @@ async def test_rules_see_the_data_of_a_user_as_they_are_now(watch: Watch, ann: P
         await reading
 
 
+async def test_the_end_of_what_was_shown_is_not_told_to_a_user_of_other_data(
+    watch: Watch, ann: Person, database: Any
+) -> None:
+    async def is_told_of_b() -> bool:
+        await database.notes.insert_one({"team": "b"})
+        return b'"team":"b"' in source.raw
+
+    await database.people.insert_one({"user_id": ann.id, "team": "a"})
+    async with watch("notes") as source:
+        await database.notes.insert_one({"_id": "of a", "team": "a"})
+        assert (await source.event())["documentKey"] == {"_id": "of a"}
+        await database.people.update_one({"user_id": ann.id}, {"$set": {"team": "b"}})
+        reading = asyncio.create_task(_until(source, "b"))
+        await eventually(is_told_of_b)
+        await reading
+        await database.notes.delete_one({"_id": "of a"})
+        await database.notes.insert_one({"team": "b", "is_last": True})
+        while "is_last" not in (told := await source.event())["fullDocument"]:
+            assert told["operationType"] == "insert"
+
+
 async def _until(source: EventSource, team: str) -> None:
     while (await source.event())["fullDocument"]["team"] != team:
         pass

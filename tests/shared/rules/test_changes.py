@@ -10,6 +10,7 @@ from shared.documents.elements import decoded
 from shared.rules.changes import Asked, Event, Seen, Shown, visible
 from shared.rules.masks import cut_stored
 from shared.rules.ruleset import Rights
+from shared.turns import at_once
 from tests.shared.rules.test_ruleset import rights, role
 from tests.work import is_linear
 
@@ -38,12 +39,13 @@ def told(
 ) -> dict[str, Any] | None:
     found = Event(bson.encode(raw))
 
-    def shown_of(name: str) -> bytes | None:
-        stored = found.document(name)
+    def shown_of(stored: bytes | None) -> bytes | None:
         mask = None if stored is None else bound.mask(decoded(stored))
         return None if stored is None or mask is None else cut_stored(stored, mask)
 
-    seen = Seen(shown_of("fullDocument"), shown_of("fullDocumentBeforeChange"))
+    now, left = found.document("fullDocument"), at_once(found.left())
+    before = found.document("fullDocumentBeforeChange")
+    seen = Seen(shown_of(now), shown_of(before), shown_of(now if left is None else left))
     made = visible(found, seen, bound, asked, shown)
     return None if made is None else bson.decode(made)
 
@@ -97,6 +99,21 @@ def test_a_name_with_a_dot_is_what_the_server_says(ambiguous: dict[str, Any], ex
 
 
 @pytest.mark.parametrize(
+    ("document", "expected"),
+    [
+        pytest.param({"a.b": 5}, ({"a.b": 5}, []), id="a name"),
+        pytest.param({"a.b": 5, "a": {"b": 6}}, None, id="a name or a path"),
+        pytest.param({"a": {"b": 6}}, None, id="a path"),
+    ],
+)
+def test_of_a_name_with_a_dot_that_could_be_a_path_nothing_is_told(document: Any, expected: Any) -> None:
+    """As servers before 6.1 send it."""
+    made = told(updated({"_id": 1, **document}, {"updatedFields": {"a.b": 1}}), OTHERS)
+
+    assert names(made) == expected
+
+
+@pytest.mark.parametrize(
     ("field", "expected"),
     [
         pytest.param("n", ({"n": [1]}, []), id="visible"),
@@ -110,12 +127,21 @@ def test_a_truncated_array_is_told_as_it_is_now(field: str, expected: Any) -> No
     assert names(made) == expected
 
 
+def test_an_update_of_which_no_names_are_known_counts() -> None:
+    bare = event("update", MINE, updateDescription={"removedFields": [], "truncatedArrays": []})
+
+    assert names(told(bare)) == ({}, [])
+    assert told(bare | {"fullDocument": MINE | {"owner": "u2"}}) is None
+
+
 def test_where_it_is_known_what_was_before_what_differs_is_told() -> None:
     changed = {"updatedFields": {"n": 1, "x": {}, "secret": 3}}
 
     assert names(told(updated(MINE, changed, MINE | {"n": 0}))) == ({"n": 1}, [])
     assert told(updated(MINE, changed, MINE | {"secret": 0, "x": {"y": 1, "z": 0}})) is None
-    assert names(told(updated(MINE, changed, MINE | {"owner": "u2"}))) == ({"n": 1, "x": {"y": 1}}, [])
+    appears = {"updatedFields": {"owner": "u1"}}
+    assert names(told(updated(MINE, appears, MINE | {"owner": "u2"}))) == ({"n": 1, "x": {"y": 1}}, [])
+    assert told(updated(MINE, changed, MINE | {"owner": "u2"})) is None
     assert names(told(updated(MINE, changed))) == ({"n": 1, "x": {"y": 1}}, [])
 
 
@@ -142,23 +168,38 @@ def test_what_differs_is_told_by_its_path(before: Any, now: Any, expected: Any) 
 def test_a_stream_tells_the_end_of_what_it_has_shown() -> None:
     shown, key = Shown(), bson.encode({"_id": 1})
     assert told(event("delete"), shown=shown) is None
-    shown.told(key, key)
+    shown.note(key, key)
     assert told(event("delete"), shown=shown) == {
         "operationType": "delete", "clusterTime": Timestamp(7, 0), "ns": {"db": "d", "coll": "c"},
         "documentKey": {"_id": 1},
     }  # fmt: skip
     assert told(event("delete", before=MINE | {"owner": "u2"}), shown=shown) is None
-    shown.forget(key)
+    shown.note(key, None)
+    assert told(event("delete"), shown=shown) is None
+
+
+def test_a_stream_follows_what_it_has_shown_from_event_to_event() -> None:
+    """However many of them come together, and whichever are asked for."""
+    shown = Shown()
+    assert told(event("insert", MINE), shown=shown) is not None
+    assert told(updated(MINE | {"owner": "u2"}, {"updatedFields": {"owner": "u2"}}), shown=shown) is None
+    assert told(event("delete"), shown=shown) is None
+
+    assert told(updated(MINE, {"updatedFields": {"secret": 2}}), shown=shown) is None
+    assert told(event("delete"), shown=shown) is None  # else it would tell of that change
+
+    assert told(updated(MINE, {"updatedFields": {"n": 2}}), shown=shown) is not None
+    assert told(event("delete"), shown=shown) is not None
     assert told(event("delete"), shown=shown) is None
 
 
 def test_a_stream_remembers_so_many() -> None:
     shown = Shown()
-    keys = [bson.encode({"_id": number}) for number in range(10_001)]
+    keys = [bson.encode({"_id": number}) for number in range(1_001)]
     for key in keys:
-        shown.told(key, key)
+        shown.note(key, key)
     long = bson.encode({"_id": "x" * 2_000})
-    shown.told(long, long)
+    shown.note(long, long)
 
     assert (shown.key(keys[0]), shown.key(keys[1]), shown.key(long)) == (None, keys[1], None)
 
@@ -171,7 +212,7 @@ def test_an_update_of_many_paths_takes_time_that_grows_with_it() -> None:
         changed = {f"items.{number}.v": 0 for number in range(count)}
         raw = bson.encode(updated({"_id": 1, "items": items}, {"updatedFields": changed}))
         found = Event(raw)
-        seen = Seen(found.document("fullDocument"), None)
+        seen = Seen(found.document("fullDocument"), None, None)
         return lambda: visible(found, seen, bound, PLAIN, None)
 
     assert is_linear(work, 50)
