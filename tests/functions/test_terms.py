@@ -378,7 +378,7 @@ async def test_a_page_may_send_terms_and_read_what_became_of_them(host: Host, ke
 FAULTS = [
     pytest.param({"closeConnection": True}, id="lost"),
     pytest.param({"closeConnection": True, "times": 3}, id="lost again and again"),
-    pytest.param({"errorCode": 91}, id="shutting down", marks=pytest.mark.full),
+    pytest.param({"errorCode": 262}, id="out of time", marks=pytest.mark.full),
 ]
 
 

@@ -36,22 +36,32 @@ ONCE = CALLS | {
 """A call of each action, which makes another difference if it is done twice."""
 
 ALWAYS = 20
-FATES = [
-    pytest.param([Fate.UNSENT], id="not arrived"),
-    pytest.param([Fate.UNANSWERED], id="not answered"),
-    pytest.param([Fate.UNANSWERED] * ALWAYS, id="never answered"),
-    pytest.param([Fate.UNHEARD], id="not heard of"),
-    pytest.param([Fate.DONE, Fate.UNHEARD], id="the second not heard of", marks=pytest.mark.full),
-    pytest.param([Fate.UNSENT] * ALWAYS, id="never arrives", marks=pytest.mark.full),
-    pytest.param([Fate.LAST], id="not answered, then away", marks=pytest.mark.full),
-    pytest.param([Fate.DONE, Fate.UNANSWERED, Fate.UNSENT], id="the second", marks=pytest.mark.full),
-    pytest.param([Fate.DONE, Fate.LAST], id="the second, then away", marks=pytest.mark.full),
-    *[pytest.param(seed, id=f"seed {seed}", marks=pytest.mark.full) for seed in range(2)],
-]
+USUAL: dict[str, list[Fate]] = {
+    "not arrived": [Fate.UNSENT],
+    "not answered": [Fate.UNANSWERED],
+    "never answered": [Fate.UNANSWERED] * ALWAYS,
+    "not heard of": [Fate.UNHEARD],
+}
+RARE: dict[str, list[Fate] | int] = {
+    "the second not heard of": [Fate.DONE, Fate.UNHEARD],
+    "never arrives": [Fate.UNSENT] * ALWAYS,
+    "not answered, then away": [Fate.LAST],
+    "the second": [Fate.DONE, Fate.UNANSWERED, Fate.UNSENT],
+    "the second, then away": [Fate.DONE, Fate.LAST],
+    "seed 0": 0,
+}
 RETRIES = [pytest.param("true", id="retried"), pytest.param("false", id="not retried", marks=pytest.mark.full)]
+LOSSES = [
+    *[pytest.param("true", fates, id=f"retried-{name}") for name, fates in USUAL.items()],
+    *[pytest.param("true", fates, id=f"retried-{name}", marks=pytest.mark.full) for name, fates in RARE.items()],
+    *[pytest.param("false", fates, id=f"not retried-{name}", marks=pytest.mark.full) for name, fates in USUAL.items()],
+]
+"""Whether the driver sends a command again, and what becomes of commands."""
+
 MAYBE = "the write may have happened"
 
 writes = pytest.mark.parametrize("action", [name for name in ACTIONS if name not in READING])
+retried_or_not = pytest.mark.parametrize("lossy", RETRIES, indirect=True)
 everybody = pytest.mark.parametrize("is_ruled", [True, False], ids=["ruled", "full"])
 
 
@@ -119,7 +129,7 @@ async def ann(configured: pytest.MonkeyPatch, worker: Worker, known: Known) -> P
     return await known(worker, "ann@shop.example")
 
 
-@pytest.fixture(params=RETRIES)
+@pytest.fixture
 async def lossy(
     request: pytest.FixtureRequest,
     configured: pytest.MonkeyPatch,
@@ -140,7 +150,7 @@ async def lossy(
 
 
 @everybody
-@pytest.mark.parametrize("fates", FATES)
+@pytest.mark.parametrize(("lossy", "fates"), LOSSES, indirect=["lossy"])
 @writes
 async def test_what_is_told_of_a_write_is_true(
     lossy: Lossy, action: str, fates: list[Fate] | int, is_ruled: bool
@@ -162,6 +172,7 @@ async def test_what_is_told_of_a_write_is_true(
     assert ("retry-after" in answer.headers) is (answer.status == 503 and MAYBE not in told)
 
 
+@retried_or_not
 @pytest.mark.parametrize("action", [name for name in ACTIONS if name not in {*READING, "transaction"}])
 async def test_a_write_that_was_lost_and_then_refused_unread_may_have_happened(
     lossy: Lossy, fail_point: FailPoint, action: str
@@ -185,6 +196,7 @@ async def test_a_write_that_was_lost_and_then_refused_unread_may_have_happened(
     assert "retry-after" not in answer.headers
 
 
+@retried_or_not
 @pytest.mark.parametrize("action", READING)
 @everybody
 async def test_a_read_that_was_lost_is_done_again_once(lossy: Lossy, action: str, is_ruled: bool) -> None:

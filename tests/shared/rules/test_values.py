@@ -56,7 +56,7 @@ def test_an_identity_is_shared_by_equal_values_alone(one: Any) -> None:
 
 
 @pytest.mark.long
-@settings(max_examples=examples(1_000), deadline=None)
+@settings(max_examples=examples(500), deadline=None)
 @given(documents, documents, st.data())
 def test_an_identity_agrees_with_equality_for_values_of_all_types(
     one: dict[str, Any], other: dict[str, Any], data: st.DataObject
