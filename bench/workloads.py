@@ -79,7 +79,7 @@ def data_api_call(workload: str, prefix: str, key: str) -> Call:
 
 def first_batch(prefix: str, key: str) -> Call:
     """Return the request whose reply has the cursor."""
-    members = f'"filter":{{"n":{{"$lt":{CURSOR}}}}},"sort":{{"n":1}},"cursor":{{"batchSize":{BATCH}}}'
+    members = f'"limit":{CURSOR},"cursor":{{"batchSize":{BATCH}}}'
     return Call("POST", prefix + "find", _headers(GET_MORE, key), _target(GET_MORE) + "," + members + "}")
 
 
