@@ -1,7 +1,7 @@
 """changes."""
 
 from functools import partial
-from typing import Any, Literal
+from typing import Literal
 
 from msgspec import field
 
@@ -13,18 +13,16 @@ from shared.endpoint.polling import MOST_AWAIT_MS, Poll
 from shared.errors import InvalidParameterError
 from shared.operators import Place, Placed
 from shared.options import whole
-from shared.requests import ExactRequest
+from shared.requests import EventsRequest
 
 bp = Actions()
 
 _MOST = 1_000
 
 
-class Changes(ExactRequest, frozen=True, kw_only=True):
+class Changes(EventsRequest, frozen=True, kw_only=True):
     """The members of changes."""
 
-    filter: Document = field(default_factory=dict)
-    ids: list[Any] | None = None
     resume_after: str | Document | None = None
     full_document: Literal["default", "updateLookup", "whenAvailable", "required"] = "updateLookup"
     full_document_before_change: Literal["off", "whenAvailable", "required"] = "off"
@@ -32,27 +30,17 @@ class Changes(ExactRequest, frozen=True, kw_only=True):
     limit: int | float = _MOST
 
     def __post_init__(self) -> None:
-        """Raise InvalidParameterError for a wait or a number that cannot be."""
-        if len(self.ids or ()) > _MOST:
-            raise InvalidParameterError(f"'ids' must be at most {_MOST}")
+        """Raise InvalidParameterError for a wait or a number that cannot be, too."""
+        super().__post_init__()
         if not 1 <= whole("limit", self.limit) <= _MOST:
             raise InvalidParameterError(f"'limit' must be from 1 to {_MOST}")
         if whole("maxAwaitTimeMS", self.max_await_time_ms) > MOST_AWAIT_MS:
             raise InvalidParameterError(f"'maxAwaitTimeMS' must be at most {MOST_AWAIT_MS}")
 
-    @property
-    def condition(self) -> Document:
-        """The condition on events; raise InvalidParameterError for a filter beside ids."""
-        if self.ids is None:
-            return self.filter
-        if self.filter:
-            raise InvalidParameterError("give 'filter' or 'ids', not both")
-        return {"documentKey._id": {"$in": self.ids}}
-
     def interpreted(self) -> tuple[Placed, ...]:
-        """The filter is a query, and all else is compared with."""
+        """A token is compared with, too."""
         after = self.resume_after if isinstance(self.resume_after, dict) else {}
-        return (Place.QUERY, self.filter), (Place.DATA, self.ids or []), (Place.DATA, after)
+        return *super().interpreted(), (Place.DATA, after)
 
 
 @bp.route(ACTION_ROUTE + "changes", methods=ALL_METHODS)

@@ -5,11 +5,12 @@ from typing import Any, ClassVar, NamedTuple, Self
 
 import msgspec
 from bson.code import Code
+from msgspec import field
 
 from shared.documents.ejson import Document
 from shared.documents.stored import Encoded, Storable
 from shared.errors import InvalidParameterError, MissingParameterError, WrongTypeError
-from shared.operators import Placed
+from shared.operators import Place, Placed
 from shared.options import NO_OPTIONS, OPTIONS, Options
 
 DEFAULT_LIMIT = 1_000
@@ -17,6 +18,7 @@ MAX_LIMIT = 50_000
 """Documents that `find` returns: without a limit, and at most."""
 
 _SHOWN = 100  # characters of a name in an error's text
+_MOST_IDS = 1_000
 _OPTIONS = "options"  # made of members here, never one that is sent
 DEFAULT_BATCH = 1_000
 _PLACEHOLDER = re.compile(r"\{\{\w{1,40}\}\}")  # what Power Platform has in a field that nobody filled in
@@ -86,6 +88,31 @@ class ExactRequest(Request, frozen=True, kw_only=True):
             if member is not None and name not in known:
                 raise InvalidParameterError(f"'{name[:_SHOWN]}' is not a member of this action")
         return super().from_body(body)
+
+
+class EventsRequest(ExactRequest, frozen=True, kw_only=True):
+    """A request for changes: a filter of events, or the `_id`s of documents."""
+
+    filter: Document = field(default_factory=dict)
+    ids: list[Any] | None = None
+
+    def __post_init__(self) -> None:
+        """Raise InvalidParameterError for too many ids."""
+        if len(self.ids or ()) > _MOST_IDS:
+            raise InvalidParameterError(f"'ids' must be at most {_MOST_IDS}")
+
+    @property
+    def condition(self) -> Document:
+        """The condition on events; raise InvalidParameterError for a filter beside ids."""
+        if self.ids is None:
+            return self.filter
+        if self.filter:
+            raise InvalidParameterError("give 'filter' or 'ids', not both")
+        return {"documentKey._id": {"$in": self.ids}}
+
+    def interpreted(self) -> tuple[Placed, ...]:
+        """The filter is a query, and ids are compared with."""
+        return (Place.QUERY, self.filter), (Place.DATA, self.ids or [])
 
 
 class StoredDocument:

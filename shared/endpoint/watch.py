@@ -3,10 +3,9 @@
 from base64 import b64decode
 from binascii import Error
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 from bson.objectid import ObjectId
-from msgspec import field
 
 from shared import turns
 from shared.access.protocol import Wanted
@@ -30,8 +29,7 @@ from shared.errors import (
 )
 from shared.mongo.deadlines import driver_call
 from shared.mongo.hubs import Event
-from shared.operators import Place, Placed
-from shared.requests import ExactRequest
+from shared.requests import EventsRequest
 from shared.rules.changes import Shown
 
 if TYPE_CHECKING:
@@ -42,35 +40,14 @@ if TYPE_CHECKING:
 _REQUEST = ("baas_request", "stitch_request")
 _TOKEN = ("baas_at", "stitch_at")
 _ALPHABET = str.maketrans(" -_", "++/")  # what a plus is in a query, and what others have in its place
-_MOST_IDS = 1_000
 _ASK_MS = 5_000  # within which MongoDB must say what somebody may see, as others wait for their turn behind them
 _HEADERS = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
 
 
-class WatchRequest(ExactRequest, frozen=True, kw_only=True):
-    """The argument of watch: a filter of events, or the `_id`s of documents."""
+class WatchRequest(EventsRequest, frozen=True, kw_only=True):
+    """The argument of watch."""
 
-    filter: Document = field(default_factory=dict)
-    ids: list[Any] | None = None
     use_compact_events: bool = False
-
-    def __post_init__(self) -> None:
-        """Raise InvalidParameterError for more ids than the action `changes` takes."""
-        if len(self.ids or ()) > _MOST_IDS:
-            raise InvalidParameterError(f"'ids' must be at most {_MOST_IDS}")
-
-    @property
-    def condition(self) -> Document:
-        """The condition on events; raise InvalidParameterError for a filter beside ids."""
-        if self.ids is None:
-            return self.filter
-        if self.filter:
-            raise InvalidParameterError("give 'filter' or 'ids', not both")
-        return {"documentKey._id": {"$in": self.ids}}
-
-    def interpreted(self) -> tuple[Placed, ...]:
-        """The filter is a query, and ids are compared with."""
-        return (Place.QUERY, self.filter), (Place.DATA, self.ids or [])
 
 
 class Sight:
