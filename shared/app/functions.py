@@ -1,6 +1,5 @@
 """The functions of an app: their files, who may call them, whose rights they have, what they need that is not there."""
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Any
 from shared.app.files import Files, typed
 from shared.app.model import Function, Functions
 from shared.documents.replies import reply
+from shared.javascript.messages import Texts
 from shared.rules.compiler.expressions import compile_expression
 from shared.rules.compiler.operands import Constants, Scope
 from shared.rules.report import Report
@@ -40,7 +40,6 @@ def read_functions(files: Files, constants: Constants, app: Mapping[str, Any], s
         sources[name] = source
         _check(source, name, services, files.report(path))
     seen = {
-        "functions": {name: {"isSystem": _is_system(each)} for name, each in by_name.items()},
         "values": constants.values,
         "environment": constants.environment,
         "app": app,
@@ -48,8 +47,8 @@ def read_functions(files: Files, constants: Constants, app: Mapping[str, Any], s
     }
     return Functions(
         by_name=by_name,
-        sources=json.dumps(sources, ensure_ascii=False),
-        constants=reply(seen, "EJSON", None).decode() if by_name else "",
+        sources=Texts.of(sources, {name: _is_system(each) for name, each in by_name.items()}),
+        seen=reply(seen, "EJSON", None).decode() if by_name else "",
     )
 
 

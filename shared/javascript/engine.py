@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from shared.javascript.prelude import NODE_MODULES, Prelude
 from shared.javascript.threads import Threads
 from shared.settings import Settings
 
@@ -21,7 +22,8 @@ THREADS = 2
 READY = 4
 """How many runs are made before they are needed."""
 
-_PARTS = ("types.js", "bounds.js", "bridge.js", "mongodb.js")
+_FOLDER = Path(__file__).parent
+_FIRST = ("names", "bounds", "bridge")
 
 
 class Engine:
@@ -34,16 +36,11 @@ class Engine:
         self._threads = Threads(THREADS)
 
     @cached_property
-    def prelude(self) -> str:
-        """What is in a context before a function is: it returns what the process calls."""
-        folder = Path(__file__).parent
-        parts = [(folder / name).read_text() for name in _PARTS]
-        return "\n".join(["(function () {", '"use strict";', *parts, "return host;", "})()"])
-
-    @cached_property
-    def prelude_lines(self) -> int:
-        """How many lines that has: those of functions follow."""
-        return self.prelude.count("\n") + 1
+    def prelude(self) -> Prelude:
+        """What is in a context before a function is."""
+        texts = {path.stem: path.read_text() for path in _FOLDER.glob("*.js")}
+        modules = {f"node/{name}": (_FOLDER / "node" / f"{name}.js").read_text() for name in NODE_MODULES}
+        return Prelude.of(*(texts.pop(name) for name in _FIRST), parts=texts, modules=modules)
 
     @staticmethod
     def object_ids() -> dict[str, Any]:
