@@ -4,6 +4,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from shared.app.package_files import Nothing, PackageFiles
+from shared.app.packages import Packages
 from shared.javascript.engine import Engine
 from shared.javascript.messages import Line, Started, Texts
 from shared.javascript.script import Limits, Script
@@ -18,7 +20,15 @@ def started(sources: Mapping[str, str], arguments: str = "[]", packages: Texts |
     app = {"values": {}, "environment": {"tag": "", "values": {}}, "app": {}, "services": ["mongodb-atlas"]}
     call = {"objectIds": ENGINE.object_ids(), "user": {"id": "u"}, "request": {}}
     functions = Texts.of(sources, dict.fromkeys(sources))
-    return Started("f", False, json.dumps(call), json.dumps(app | seen), functions, packages or Texts(), arguments)
+    return Started(
+        "f",
+        False,
+        json.dumps(call),
+        json.dumps(app | seen),
+        functions,
+        packages or Packages(PackageFiles(Nothing())).texts(sources.values()),
+        arguments,
+    )
 
 
 def began(source: str, arguments: str = "[]", limits: Limits = LIMITS, **others: str) -> tuple[Script, list[Line]]:

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from shared.app.dependencies import packages_for, packages_of
 from shared.app.files import Files, typed
 from shared.app.model import Function, Functions
 from shared.documents.replies import reply
@@ -16,7 +17,6 @@ from shared.rules.report import Report
 _NAME = re.compile(r"[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*")
 _REFUSED = "whoever calls it is refused with 400"
 _NEEDS = (
-    (re.compile(r"""\brequire\(\s*["'`]([^"'`]+)"""), "package '%s' is not there"),
     (re.compile(r"\bcontext\.(http)\b"), "context.%s is not there"),
     (re.compile(r"\butils\.(crypto|jwt)\b"), "utils.%s is not there"),
 )
@@ -38,7 +38,14 @@ def read_functions(files: Files, constants: Constants, app: Mapping[str, Any], s
             continue
         by_name[name] = _function(name, entry, constants, report)
         sources[name] = source
-        _check(source, name, services, files.report(path))
+    with packages_for(files, sources.values()) as packages:
+        for name, source in sources.items():
+            report = files.report(found[name][0])
+            if _can_be_loaded(source, name, report):
+                for need in dict.fromkeys((*_needs(source, services), *packages.missing(source))):
+                    report.unsupported(f"function '{name}': {need}", "a call that comes there fails")
+        given = packages_of(sources, packages)
+        files.note(packages.read)
     seen = {
         "values": constants.values,
         "environment": constants.environment,
@@ -48,6 +55,7 @@ def read_functions(files: Files, constants: Constants, app: Mapping[str, Any], s
     return Functions(
         by_name=by_name,
         sources=Texts.of(sources, {name: _is_system(each) for name, each in by_name.items()}),
+        packages=given,
         seen=reply(seen, "EJSON", None).decode() if by_name else "",
     )
 
@@ -126,18 +134,14 @@ def _is_system(function: Function) -> bool | None:
     return False if function.run_as_user_id else None
 
 
-def _check(source: str, name: str, services: frozenset[str], report: Report) -> None:
-    """Add what keeps a source from being loaded, and what it needs that is not there."""
+def _can_be_loaded(source: str, name: str, report: Report) -> bool:
+    """Tell whether a source can be loaded, and add what keeps it from being."""
     from shared.javascript.script import mistake  # noqa: PLC0415  only an app with functions has an engine
 
-    if not source.strip():
-        return
-    wrong = mistake(source)
+    wrong = mistake(source) if source.strip() else None
     if wrong is not None:
         report.unsupported(f"function '{name}' cannot be loaded: {wrong.sentence}, in line {wrong.line}", _REFUSED)
-        return
-    for need in dict.fromkeys(_needs(source, services)):
-        report.unsupported(f"function '{name}': {need}", "a call that comes there fails")
+    return wrong is None
 
 
 def _needs(source: str, services: frozenset[str]) -> Iterator[str]:

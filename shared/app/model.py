@@ -138,6 +138,9 @@ class Functions(msgspec.Struct, frozen=True, kw_only=True):
 
     by_name: Mapping[str, Function] = {}
     sources: Texts = Texts()
+    packages: Mapping[str, Texts] = {}
+    """The files of npm packages that a function may require, or one that it calls, by its name."""
+
     seen: str = "{}"
 
     def __repr__(self) -> str:

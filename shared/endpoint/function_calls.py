@@ -119,7 +119,7 @@ class FunctionCall:
             replies.reply(call, "EJSON", writer).decode(),
             self._functions.seen,
             self._functions.sources,
-            Texts(),
+            self._functions.packages.get(name, Texts()),
             given.decode().removeprefix('{"":').removesuffix("}"),
         )
 

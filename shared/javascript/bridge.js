@@ -175,6 +175,12 @@ const host = (word, ...given) => {
     packages: given[7],
     modules: given[8],
   };
+  if (find(began.packages, '"node:buffer"') >= 0) {
+    lazily(world, "Buffer", false, () => part("modules").exported("node:buffer").Buffer);
+  }
+  if (find(began.packages, '"node:process"') >= 0) {
+    lazily(world, "process", false, () => part("modules").exported("node:process"));
+  }
   return void start(given[0], given[9]);
 };
 
@@ -183,6 +189,7 @@ for (const name of ["setTimeout", "setInterval", "setImmediate", "clearTimeout",
 }
 lazily(world, "BSON", false, () => part("bson").BSON);
 lazily(world, "EJSON", false, () => part("forms").EJSON);
+set(world, "global", world);
 
 // The process reads errors of the engine itself, by what is found here: no function may put itself in between.
 for (const { prototype } of [InternalError, RangeError]) {

@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from shared.javascript.prelude import NODE_MODULES, Prelude
+from shared.javascript.prelude import Prelude
 from shared.javascript.threads import Threads
 from shared.settings import Settings
 
@@ -22,7 +22,6 @@ THREADS = 2
 READY = 4
 """How many runs are made before they are needed."""
 
-_FOLDER = Path(__file__).parent
 _FIRST = ("names", "bounds", "bridge")
 
 
@@ -38,9 +37,8 @@ class Engine:
     @cached_property
     def prelude(self) -> Prelude:
         """What is in a context before a function is."""
-        texts = {path.stem: path.read_text() for path in _FOLDER.glob("*.js")}
-        modules = {f"node/{name}": (_FOLDER / "node" / f"{name}.js").read_text() for name in NODE_MODULES}
-        return Prelude.of(*(texts.pop(name) for name in _FIRST), parts=texts, modules=modules)
+        texts = {path.stem: path.read_text() for path in Path(__file__).parent.glob("*.js")}
+        return Prelude.of(*(texts.pop(name) for name in _FIRST), parts=texts)
 
     @staticmethod
     def object_ids() -> dict[str, Any]:

@@ -11,13 +11,14 @@ const missing = (name) => {
   return error;
 };
 
-/** Return what a module exports that is read from one of some texts. */
-const exported = (id, texts, path) => {
-  if (loading[id] !== undefined) return loading[id].exports;
+/** Return what a file exports. */
+const exported = (path) => {
+  if (loading[path] !== undefined) return loading[path].exports;
+  const id = find(path, "node:") === 0 ? path : `node_modules/${path}`;
   const module = { exports: {}, id, filename: id, loaded: false };
-  loading[id] = module;
+  loading[path] = module;
   try {
-    const source = cutOut(texts, path);
+    const source = cutOut(packages, path);
     if (cut(path, path.length - 5) === ".json") {
       module.exports = parsed(source);
     } else {
@@ -27,7 +28,7 @@ const exported = (id, texts, path) => {
     }
     module.loaded = true;
   } catch (error) {
-    delete loading[id];
+    delete loading[path];
     throw error;
   }
   return module.exports;
@@ -35,13 +36,10 @@ const exported = (id, texts, path) => {
 
 /** Return `require` of a file, "" for the app's functions. */
 const requiring = (from) => (name) => {
-  if (typeof name !== "string") throw missing(name);
-  const node = `node/${find(name, "node:") === 0 ? cut(name, 5) : name}`;
-  if (own(partTexts.places, node) !== undefined) return exported(node, partTexts, node);
   const names = own(packages.places, from)?.[2];
-  const path = names === undefined ? undefined : own(names, name);
-  if (path === undefined) throw missing(name);
-  return exported(`node_modules/${path}`, packages, path);
+  const path = names === undefined || typeof name !== "string" ? undefined : own(names, name);
+  if (path === undefined || own(packages.places, path) === undefined) throw missing(name);
+  return exported(path);
 };
 
-return { required: requiring("") };
+return { exported, required: requiring("") };

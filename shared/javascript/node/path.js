@@ -26,8 +26,8 @@ const path = {
     if (text(given) === "") return ".";
     const isAbsolute = path.isAbsolute(given);
     const found = normalized(given, isAbsolute);
-    const end = given.endsWith("/") && found !== "" ? "/" : "";
-    return `${isAbsolute ? "/" : ""}${found || (isAbsolute ? "" : ".")}${end || (!found && !isAbsolute && given.endsWith("/") ? "/" : "")}`;
+    if (isAbsolute && found === "") return "/";
+    return `${isAbsolute ? "/" : ""}${found || "."}${given.endsWith("/") ? "/" : ""}`;
   },
   join: (...parts) => path.normalize(parts.map(text).filter((each) => each !== "").join("/")),
   resolve(...parts) {
@@ -42,7 +42,8 @@ const path = {
     return end < 0 ? "." : trimmed(given.slice(0, end)) || "/";
   },
   basename(given, suffix = "") {
-    const whole = trimmed(text(given));
+    if (suffix === text(given)) return "";
+    const whole = trimmed(given);
     const name = whole.slice(whole.lastIndexOf("/") + 1);
     return suffix !== "" && name !== suffix && name.endsWith(suffix) ? name.slice(0, -suffix.length) : name;
   },

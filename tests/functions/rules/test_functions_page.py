@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
+from shared.app import package_files
 from shared.endpoint import function_calls
 from shared.javascript import engine, run
+from shared.javascript.prelude import NODE_MODULES
 from tests.functions.rules.conftest import Known, Scripts
 from tests.functions.rules.test_app_functions import call
 from tests.hosts import ROOT, Worker
@@ -46,6 +48,8 @@ def test_the_numbers_of_the_page_are_those_of_the_code() -> None:
     for power, name in ((25, "MOST_ELEMENTS"), (32, "MOST_COMPARED")):
         assert f"const {name} = 2 ** {power};" in prelude
         assert f"{2**power:,}" in PAGE
+    assert f"at most {package_files.LARGEST_ARCHIVE >> 20} MB" in PAGE
+    assert ", ".join(f"`{name}`" for name in NODE_MODULES) in PAGE
     assert run._MOST_LOGGED == 25
     assert engine.THREADS == 2
     assert function_calls._TRANSACTIONS == 2

@@ -155,7 +155,7 @@ def test_what_cannot_be_is_an_error_of_the_function(body: str, text: str) -> Non
 
 @pytest.mark.parametrize(
     "name",
-    ["host", "send", "outbox", "waiting", "execute", "setup", "sources", "process", "module", "quickjs", "std", "os"],
+    ["host", "send", "outbox", "waiting", "execute", "began", "partTexts", "module", "quickjs", "std", "os"],
 )
 def test_nothing_of_the_prelude_or_the_process_has_a_name(name: str) -> None:
     assert failure(f"exports = () => {name}") == f"{name} is not defined"
