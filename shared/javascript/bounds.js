@@ -26,7 +26,7 @@ const bound = (prototype, names, refuse) => {
       },
     }[name];
     if (method.length !== 1) defineProperty(bounded, "length", { value: method.length });
-    set(prototype, name, bounded);
+    prototype[name] = bounded;
   }
 };
 

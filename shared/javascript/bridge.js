@@ -34,17 +34,13 @@ const cutOut = (texts, name) => {
 /** Return the value that Extended JSON means. */
 const meant = (text) => (find(text, '"$') < 0 ? parsed(text) : part("forms").read([parsed(text)])[0]);
 
-const once = (make) => {
-  let result;
-  return () => (result ??= make());
-};
-const seen = once(() => meant(began.call));
-const app = once(() => meant(began.app));
+const seen = () => (began.seen ??= meant(began.call));
+const app = () => (began.shown ??= meant(began.app));
 
-/** Define a member that is made when it is first asked for. */
+/** Define a member that is made when it is first asked for, as `make` of its name. */
 const lazily = (target, name, enumerable, make) => {
   let value;
-  const get = () => (value ??= make());
+  const get = () => (value ??= make(name));
   const change = (given) => set(target, name, given);
   defineProperty(target, name, { __proto__: null, get, set: change, enumerable, configurable: true });
 };
@@ -76,18 +72,12 @@ const taken = () => {
   return cut(text, 0); // what is joined may be of a kind that the process cannot read
 };
 
-const countLines = (text) => {
-  let count = 1;
-  for (let at = find(text, "\n"); at >= 0; at = find(text, "\n", at + 1)) count++;
-  return count;
-};
-
 /** Return what makes the function of a source, for each call anew; its lines follow those of the sources before it. */
-const factory = (name, parameters, source, end) => {
+const factory = (name, texts, path, parameters, end) => {
   outbox += `source 0 0 {"name":${quoted(name)},"line":${lines + 1}}\n`;
   const before = repeated("\n", lines);
-  lines += countLines(source) + 3;
-  return evaluate(`${before}0 || function (${parameters}) {\n${source}\n${end}}`);
+  lines += own(texts.places, path)[3] + 3;
+  return evaluate(`${before}0 || function (${parameters}) {\n${cutOut(texts, path)}\n${end}}`);
 };
 
 /** Call a function as a part of another; each has a frame of its own, by which the process knows whose rights it has. */
@@ -98,7 +88,7 @@ const execute = (parent, name, args) => {
   const frame = { __proto__: null, id: 0, depth: parent.depth + 1, isSystem: place[2] ?? parent.isSystem };
   frame.id = send("frame", parent.id, `{"name":${quoted(name)}}`);
   const made = (factories[name] ??= factory(
-    name, "context, console, require, exports", cutOut(began.functions, name), "return exports;\n",
+    name, began.functions, name, "context, console, require, exports", "return exports;\n",
   ));
   const called = apply(made, undefined, [contextOf(frame), consoleOf(frame), required, undefined]);
   if (typeof called !== "function") throw new TheTypeError(`'exports' of function '${name}' is not a function`);
@@ -125,10 +115,12 @@ const contextOf = (frame) => {
       },
     },
   };
-  lazily(context, "app", true, () => app().app);
-  lazily(context, "environment", true, () => app().environment);
-  lazily(context, "request", true, () => seen().request);
-  lazily(context, "user", true, () => seen().user);
+  const ofApp = (name) => app()[name];
+  const ofCall = (name) => seen()[name];
+  lazily(context, "app", true, ofApp);
+  lazily(context, "environment", true, ofApp);
+  lazily(context, "request", true, ofCall);
+  lazily(context, "user", true, ofCall);
   return context;
 };
 
@@ -175,20 +167,15 @@ const host = (word, ...given) => {
     packages: given[7],
     modules: given[8],
   };
-  if (find(began.packages, '"node:buffer"') >= 0) {
-    lazily(world, "Buffer", false, () => part("modules").exported("node:buffer").Buffer);
-  }
-  if (find(began.packages, '"node:process"') >= 0) {
-    lazily(world, "process", false, () => part("modules").exported("node:process"));
-  }
+  if (find(began.packages, '"node:') >= 0) globals(["Buffer", "URL", "URLSearchParams", "process"], "globals");
   return void start(given[0], given[9]);
 };
 
-for (const name of ["setTimeout", "setInterval", "setImmediate", "clearTimeout", "clearInterval", "clearImmediate"]) {
-  lazily(world, name, false, () => part("timers")[name]);
-}
-lazily(world, "BSON", false, () => part("bson").BSON);
-lazily(world, "EJSON", false, () => part("forms").EJSON);
+/** Define globals that a part has. */
+const globals = (names, name) => forEach(names, (each) => lazily(world, each, false, (asked) => part(name)[asked]));
+globals(["setTimeout", "setInterval", "setImmediate", "clearTimeout", "clearInterval", "clearImmediate"], "timers");
+globals(["BSON"], "bson");
+globals(["EJSON"], "forms");
 set(world, "global", world);
 
 // The process reads errors of the engine itself, by what is found here: no function may put itself in between.

@@ -56,7 +56,8 @@ class Engine:
             if len(self._ready) < READY:
                 self._ready.append(self._script())
 
-        self._threads.submit(ended.end, whose)
+        if not ended.is_short:
+            self._threads.submit(ended.end, whose)
         self._threads.submit(make)
 
     def _script(self) -> "Script":

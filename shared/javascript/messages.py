@@ -26,7 +26,7 @@ class Texts(NamedTuple):
     """Texts by their names, joined: a run is given all in no time, and cuts out those that it needs."""
 
     places: str = "{}"
-    """JSON: by each name where its text begins and ends, in units of UTF-16, and what else is known of it."""
+    """JSON: by each name where its text begins and ends, in units of UTF-16, what is known of it, its lines."""
 
     text: str = ""
 
@@ -37,7 +37,7 @@ class Texts(NamedTuple):
         at = 0
         for name, text in texts.items():
             end = at + len(text.encode("utf-16-le")) // 2
-            index[name] = [at, end, *([known[name]] if known and name in known else [])]
+            index[name] = [at, end, (known or {}).get(name), text.count("\n") + 1]
             at = end
         return cls(json.dumps(index, separators=(",", ":")), "".join(texts.values()))
 

@@ -18,11 +18,10 @@ const exported = (path) => {
   const module = { exports: {}, id, filename: id, loaded: false };
   loading[path] = module;
   try {
-    const source = cutOut(packages, path);
     if (cut(path, path.length - 5) === ".json") {
-      module.exports = parsed(source);
+      module.exports = parsed(cutOut(packages, path));
     } else {
-      const made = factory(id, "exports, require, module, __filename, __dirname", source, "");
+      const made = factory(id, packages, path, "exports, require, module, __filename, __dirname", "");
       const folder = cut(id, 0, lastOf(id, "/"));
       apply(made, module.exports, [module.exports, requiring(path), module, id, folder]);
     }
@@ -38,8 +37,10 @@ const exported = (path) => {
 const requiring = (from) => (name) => {
   const names = own(packages.places, from)?.[2];
   const path = names === undefined || typeof name !== "string" ? undefined : own(names, name);
-  if (path === undefined || own(packages.places, path) === undefined) throw missing(name);
+  if (path === undefined || !has(path)) throw missing(name);
   return exported(path);
 };
 
-return { exported, required: requiring("") };
+const has = (path) => own(packages.places, path) !== undefined;
+
+return { exported, has, required: requiring("") };

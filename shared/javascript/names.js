@@ -9,7 +9,7 @@ const { isArray } = Array;
 const { isError } = Error;
 const { isInteger } = Number;
 const { asyncIterator } = Symbol;
-const { abs, floor, random } = Math;
+const { abs, floor } = Math;
 const { now } = Date;
 const [toText, toNumber, toBigInt, asInt64] = [String, Number, BigInt, BigInt.asIntN];
 const [TheBytes, TheDate, TheError, ThePromise, TheRangeError, TheRegExp, TheTypeError, TheWeakMap] = [
@@ -25,7 +25,7 @@ const [cut, find, codeAt, repeated, padded] = ["substring", "indexOf", "charCode
 const [lastOf, wellFormed] = ["lastIndexOf", "toWellFormed"].map(ofText);
 const fromCode = String.fromCharCode;
 const inBase = uncurried(Number.prototype.toString);
-const [timeOf, isoOf] = [uncurried(Date.prototype.getTime), uncurried(Date.prototype.toISOString)];
+const timeOf = uncurried(Date.prototype.getTime);
 const [kept, keep] = [uncurried(WeakMap.prototype.get), uncurried(WeakMap.prototype.set)];
 const getter = (prototype, name) => uncurried(getOwnPropertyDescriptor(prototype, name).get);
 const [sourceOf, flagsOf] = [getter(RegExp.prototype, "source"), getter(RegExp.prototype, "flags")];

@@ -11,7 +11,7 @@ NODE_MODULES = (
 )  # fmt: skip
 """The modules of Node that functions may require: files of `node/`, which see nothing of the prelude."""
 
-GLOBALS = {"Buffer": "buffer", "process": "process"}
+GLOBALS = {"Buffer": "buffer", "URL": "url", "URLSearchParams": "url", "process": "process"}
 """The globals of Node, and the modules that they are of."""
 
 # A parenthesis before it would make the engine read all of it twice. What is called `eval` must be what it was.

@@ -16,6 +16,7 @@ _STACK_BYTES = 1024 * 1024
 _LOADING_SECONDS = 2.0
 _ENDING_SECONDS = 1.0
 _SHORT_SECONDS = 0.001
+_LEAST_BYTES = 512 * 1024  # more than a context holds in which little was done
 _MOST_LINES = 10_000  # of one turn; the prelude sends fewer
 _WRAPPED = "0 || function (context, console, require, exports) {\n%s\nreturn exports;\n}"
 _PLACE = re.compile(r"<input>:(\d+)(?::\d+)?")
@@ -39,7 +40,7 @@ class Script:
         """Make the context, in which nothing of an app is yet."""
         self._limits = limits
         self._used = 0.0
-        self._held = 0
+        self._held = _LEAST_BYTES
         self._context = quickjs.Context()
         self._context.set_max_stack_size(_STACK_BYTES)
         self._host: Any = self._context.eval(prelude.text)
@@ -65,17 +66,17 @@ class Script:
         return self._turn(tell)
 
     def end(self) -> None:
-        """Let go of what functions made, without the interpreter's lock, which freeing the context holds.
-
-        What was made in a moment is freed in a moment.
-        """
-        if self._used < _SHORT_SECONDS:
-            return
+        """Let go of what functions made, without the interpreter's lock, which freeing the context holds."""
         with suppress(quickjs.JSException):  # what is left is freed with the context
             self._context.set_time_limit(_ENDING_SECONDS)
             self._context.set_memory_limit(2 * self._limits.memory_bytes)
             self._host("end")
         self._held = self._look()
+
+    @property
+    def is_short(self) -> bool:
+        """Tell whether it computed for a moment only: what is made in one is freed in one."""
+        return self._used < _SHORT_SECONDS
 
     @property
     def held_bytes(self) -> int:
@@ -107,7 +108,7 @@ class Script:
         finally:
             took = time.thread_time() - began
             self._used += took
-            if took > _SHORT_SECONDS or not self._held:
+            if took > _SHORT_SECONDS:
                 self._held = self._look()
         return said
 

@@ -275,7 +275,8 @@ async def test_what_a_function_sees(person: Person, scripts: Scripts) -> None:
           environment: context.environment, app: [context.app.id, context.app.name, context.app.deployment.model],
           services: [typeof context.services.get("mongodb-atlas"), typeof context.services.get("twilio")],
           request: [Object.keys(context.request), context.request.requestHeaders["X-Asked-With"]],
-          system: context.runningAsSystem(), other: [typeof context.https, typeof module, Object.keys(process.env).length],
+          system: context.runningAsSystem(),
+          other: [typeof context.https, typeof module, Object.keys(process.env).length],
         })""",
     )
 

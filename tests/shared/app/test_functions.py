@@ -53,7 +53,7 @@ def test_functions_are_read_with_what_is_said_of_them(folder: Path, edit: Edit) 
     assert (bc.private, bc.run_as_system, bc.run_as_user_id) == (False, False, "u")
     assert (b.private, b.run_as_system, b.run_as_user_id) == (False, False, "")
     assert [each.can_evaluate is not None and each.can_evaluate.constant for each in (a, bc, b)] == [True, None, True]
-    systems = {name: is_system for name, (_, _, is_system) in json.loads(read.sources.places).items()}
+    systems = {name: is_system for name, (_, _, is_system, _) in json.loads(read.sources.places).items()}
     assert systems == {"a": True, "b/c": False, "b": None}
 
 

@@ -31,6 +31,7 @@ def test_a_module_says_what_node_does(module: str) -> None:
         ("[typeof module, typeof exports, typeof __filename]", ["undefined", "function", "undefined"]),
         ("typeof Buffer + typeof process + typeof global", "functionobjectobject"),
         ("typeof globalThis['Buf' + 'fer']", "undefined"),
+        ("new URL('../c', 'https://a.example/b/').href + new URLSearchParams({ d: 1 })", "https://a.example/cd=1"),
         ("[Buffer === require('buffer').Buffer, process === require('process'), global === globalThis]", [True] * 3),
         ("[Object.keys(process.env), process.argv, process.version]", [[], [], "v10.18.1"]),
         ("process.versions.node", "10.18.1"),
