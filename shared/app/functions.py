@@ -18,7 +18,6 @@ _REFUSED = "whoever calls it is refused with 400"
 _NEEDS = (
     (re.compile(r"""\brequire\(\s*["'`]([^"'`]+)"""), "package '%s' is not there"),
     (re.compile(r"\bcontext\.(http)\b"), "context.%s is not there"),
-    (re.compile(r"\butils\.(crypto|jwt)\b"), "utils.%s is not there"),
 )
 _SERVICE = re.compile(r"""\bservices\.get\(\s*["'`]([^"'`]+)""")
 

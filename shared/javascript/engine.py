@@ -1,6 +1,7 @@
 """The engine of a process: what every run begins with, and the threads in which runs compute."""
 
 import asyncio
+import json
 import os
 import secrets
 from collections import deque
@@ -21,7 +22,8 @@ THREADS = 2
 READY = 4
 """How many runs are made before they are needed."""
 
-_PARTS = ("types.js", "bounds.js", "bridge.js", "mongodb.js")
+_PRELUDE = ("types.js", "bounds.js", "bridge.js", "mongodb.js", "parts.js")
+_PARTS = ("aes", "crypto", "keys", "signatures", "utils")
 
 
 class Engine:
@@ -36,9 +38,11 @@ class Engine:
     @cached_property
     def prelude(self) -> str:
         """What is in a context before a function is: it returns what the process calls."""
-        folder = Path(__file__).parent
-        parts = [(folder / name).read_text() for name in _PARTS]
-        return "\n".join(["(function () {", '"use strict";', *parts, "return host;", "})()"])
+        parts = {name: f'"use strict"; {_source(f"{name}.js")}' for name in _PARTS}
+        scripts = [_source(name) for name in _PRELUDE]
+        return "\n".join(
+            ["(function () {", '"use strict";', f"const TEXTS = {json.dumps(parts)};", *scripts, "return host;", "})()"]
+        )
 
     @cached_property
     def prelude_lines(self) -> int:
@@ -47,8 +51,8 @@ class Engine:
 
     @staticmethod
     def object_ids() -> dict[str, Any]:
-        """Return what the ids that a run makes begin with, so that they are nobody else's."""
-        return {"prefix": secrets.token_hex(5), "count": secrets.randbelow(1 << 24)}
+        """Return what the ids and random bytes of a run are made of, so that they are nobody else's."""
+        return {"prefix": secrets.token_hex(5), "count": secrets.randbelow(1 << 24), "seed": secrets.token_hex(32)}
 
     async def script(self) -> "Script":
         """Return a new run: one that is ready, or one that is made now."""
@@ -78,3 +82,7 @@ class Engine:
     def close(self) -> None:
         """Let the threads end."""
         self._threads.close()
+
+
+def _source(name: str) -> str:
+    return (Path(__file__).parent / name).read_text()

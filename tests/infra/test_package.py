@@ -94,7 +94,7 @@ def test_the_host_finds_what_it_looks_for(package: zipfile.ZipFile) -> None:
 def test_what_functions_of_an_app_run_in_is_in_it(package: zipfile.ZipFile) -> None:
     parts = {each.relative_to(ROOT).as_posix() for each in (ROOT / "shared" / "javascript").glob("*.js")}
 
-    assert len(parts) == len(engine._PARTS)
+    assert len(parts) == len(engine._PRELUDE) + len(engine._PARTS)
     assert {f"{PACKAGES}/_quickjs.abi3.so", *parts} <= set(package.namelist())
 
 

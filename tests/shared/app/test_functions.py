@@ -116,7 +116,6 @@ def test_a_source_that_is_no_text_is_named(folder: Path) -> None:
         ("\nconst _ = require('lodash/clone');", "function 'a': package 'lodash/clone' is not there, in line 2"),
         ('exports = () => context.services.get("sms")', "function 'a': service 'sms' is not there, in line 1"),
         ("exports = () => context.http.get({})", "function 'a': context.http is not there, in line 1"),
-        ("exports = () => utils.jwt.decode()", "function 'a': utils.jwt is not there, in line 1"),
     ],
 )  # fmt: skip
 def test_what_does_not_run_here_is_named_with_its_line(folder: Path, edit: Edit, source: str, sentence: str) -> None:
