@@ -15,17 +15,20 @@ from shared.rules.report import Report
 
 _NAME = re.compile(r"[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*")
 _REFUSED = "whoever calls it is refused with 400"
-_NEEDS = (
-    (re.compile(r"""\brequire\(\s*["'`]([^"'`]+)"""), "package '%s' is not there"),
-    (re.compile(r"\bcontext\.(http)\b"), "context.%s is not there"),
-)
+_NEEDS = ((re.compile(r"""\brequire\(\s*["'`]([^"'`]+)"""), "package '%s' is not there"),)
+_HTTP = re.compile(r"\bcontext\.http\b")
 _SERVICE = re.compile(r"""\bservices\.get\(\s*["'`]([^"'`]+)""")
 
 type _Found = dict[str, tuple[Path, Mapping[str, Any], Report]]
 
 
-def read_functions(files: Files, constants: Constants, app: Mapping[str, Any], services: frozenset[str]) -> Functions:
-    """Return the functions, which see of the app what is given, and the services that are there."""
+def read_functions(
+    files: Files, constants: Constants, app: Mapping[str, Any], services: frozenset[str], *, has_http: bool
+) -> Functions:
+    """Return the functions, which see of the app what is given, and the services that are there; others by HTTP, too.
+
+    `has_http` says that there are such others.
+    """
     found = _legacy(files) or _listed(files)
     by_name: dict[str, Function] = {}
     sources: dict[str, str] = {}
@@ -37,7 +40,7 @@ def read_functions(files: Files, constants: Constants, app: Mapping[str, Any], s
             continue
         by_name[name] = _function(name, entry, constants, report)
         sources[name] = source
-        _check(source, name, services, files.report(path))
+        _check(source, name, services, files.report(path), has_http=has_http)
     seen = {
         "functions": {name: {"isSystem": _is_system(each)} for name, each in by_name.items()},
         "values": constants.values,
@@ -126,7 +129,7 @@ def _is_system(function: Function) -> bool | None:
     return False if function.run_as_user_id else None
 
 
-def _check(source: str, name: str, services: frozenset[str], report: Report) -> None:
+def _check(source: str, name: str, services: frozenset[str], report: Report, *, has_http: bool) -> None:
     """Add what keeps a source from being loaded, and what it needs that is not there."""
     from shared.javascript.script import mistake  # noqa: PLC0415  only an app with functions has an engine
 
@@ -136,15 +139,17 @@ def _check(source: str, name: str, services: frozenset[str], report: Report) -> 
     if wrong is not None:
         report.unsupported(f"function '{name}' cannot be loaded: {wrong.sentence}, in line {wrong.line}", _REFUSED)
         return
-    for need in dict.fromkeys(_needs(source, services)):
+    for need in dict.fromkeys(_needs(source, services, has_http=has_http)):
         report.unsupported(f"function '{name}': {need}", "a call that comes there fails")
 
 
-def _needs(source: str, services: frozenset[str]) -> Iterator[str]:
+def _needs(source: str, services: frozenset[str], *, has_http: bool) -> Iterator[str]:
     for number, line in enumerate(source.splitlines(), 1):
         for pattern, sentence in _NEEDS:
             for needed in pattern.findall(line):
                 yield f"{sentence % needed}, in line {number}"
+        if not has_http and _HTTP.search(line):
+            yield f"context.http reaches nobody while FUNCTIONS_HTTP_HOSTS is empty, in line {number}"
         for service in _SERVICE.findall(line):
             if service not in services:
                 yield f"service '{service}' is not there, in line {number}"

@@ -16,7 +16,9 @@ from shared.access.protocol import Reply
 from shared.app.model import Function, Functions
 from shared.auth.accounts import Caller
 from shared.documents import replies
+from shared.documents.ejson import Document
 from shared.endpoint.bodies import document_in
+from shared.endpoint.function_http import FunctionHttp
 from shared.endpoint.function_transactions import FunctionTransaction, raise_told
 from shared.endpoint.request_view import RequestView
 from shared.endpoint.service_calls import service_call
@@ -58,6 +60,7 @@ class FunctionCall:
         self._view = view
         self._places = asyncio.Semaphore(_AT_ONCE)
         self._transactions: dict[int, FunctionTransaction] = {}
+        self._http = FunctionHttp(self._service.http_client, self._service.settings, context.share)
         self._documents = 0
 
     async def reply(self, name: str, arguments: Sequence[Any]) -> Reply:
@@ -120,7 +123,7 @@ class FunctionCall:
         return Started(setup, self._functions.sources, given.decode().removeprefix('{"":').removesuffix("}"))
 
     def served(self, line: Line, chain: tuple[str, ...]) -> Coroutine[Any, Any, str]:
-        """Begin what a function asks: a method of a collection, or the begin or the end of a transaction."""
+        """Begin what a function asks: a method of a collection, a step of a transaction, or a request to others."""
         found = _SESSION.match(line.text)
         session = int(found[1]) if found else 0
         if line.word == "call":
@@ -132,6 +135,8 @@ class FunctionCall:
             name = json.loads(line.text)["service"]
             self._transactions[session] = FunctionTransaction(self._service, name, self._context.departure)
             return self._transactions[session].begin()
+        if line.word == "http":
+            return self._asked_by_http(line.text)
         transaction = self._transactions[session]
         return transaction.commit() if line.word == "commit" else transaction.abort()
 
@@ -143,13 +148,22 @@ class FunctionCall:
         async with self._places:
             return await work()
 
+    async def _asked_by_http(self, text: str) -> str:
+        asked = await self._given(text.encode())
+        return await self._http.reply(asked["method"], asked["argument"])
+
+    async def _given(self, text: bytes) -> Document:
+        """Return what a function asks with; raise BodyTooLargeError if it is more than a caller could send."""
+        most = self._service.settings.max_body_bytes
+        if len(text) > most:
+            raise BodyTooLargeError(f"the arguments are too large: MAX_BODY_BYTES allows {most}")
+        return await document_in(text, self._service)
+
     async def _called(self, text: str, chain: tuple[str, ...], session: int) -> str:
         """Do a method of a collection as the action that it is, with the rights of the function that asks."""
         settings = self._service.settings
         given = text.encode()
-        if len(given) > settings.max_body_bytes:
-            raise BodyTooLargeError(f"the arguments are too large: MAX_BODY_BYTES allows {settings.max_body_bytes}")
-        body = await document_in(given, self._service)
+        body = await self._given(given)
         asked = service_call(body)
         action = self._context.actions[asked.action]
         caller = await self._acting(chain)

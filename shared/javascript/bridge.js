@@ -146,6 +146,7 @@ const contextOf = (frame) => ({
   app: setup.app,
   environment: setup.environment,
   functions: { execute: (name, ...args) => execute(frame, name, args) },
+  get http() { return part("http")(frame); },
   request,
   runningAsSystem: () => frame.isSystem,
   services: {

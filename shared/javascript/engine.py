@@ -23,7 +23,7 @@ READY = 4
 """How many runs are made before they are needed."""
 
 _PRELUDE = ("types.js", "bounds.js", "bridge.js", "mongodb.js", "parts.js")
-_PARTS = ("aes", "crypto", "keys", "signatures", "utils")
+_PARTS = ("aes", "crypto", "http", "keys", "signatures", "utils")
 
 
 class Engine:

@@ -8,9 +8,9 @@ const [TheInts, TheWords] = [Int32Array, Uint32Array];
 const tools = {
   __proto__: null,
   TheBytes, TheDate, TheError, TheInts, TheTypeError, TheWords,
-  abs, asUint64, asked, base64Of, binaryForm, binaryOf, bytesIn, codeAt, create, cut, decodeBase64, decodeURL, encodeBase64, encodeURL,
+  abs, asUint64, asked, base64Of, binaryForm, binaryOf, bytesIn, codeAt, create, cut, decodeBase64, defineProperty, decodeURL, encodeBase64, encodeURL,
   escaped, executed, find, floor, forEach, formOf, fromCode, hexOf, inBase, isArray, isInteger, isObject, keysOf, made, now, parsed,
-  quoted, read, set, sin, toBigInt, toNumber, toText, unescaped, wellFormed, written,
+  quoted, read, set, sin, then, toBigInt, toNumber, toText, unescaped, wellFormed, written,
   Binary,
   part: (name) => part(name),
   seed: () => objectIds.seed,

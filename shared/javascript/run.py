@@ -188,7 +188,8 @@ def _answer(number: int, done: asyncio.Task[str]) -> Answer:
     except DeadlinePassedError:  # that of the whole call
         raise
     except DataAPIError as error:
-        told: dict[str, Any] = {"name": "MongoError", "message": str(error), "code": error.code}
+        name = "Error" if isinstance(error, FunctionFailedError) else "MongoError"
+        told: dict[str, Any] = {"name": name, "message": str(error), "code": error.code}
         if getattr(error, "is_transient", False):
             told["isTransient"] = True
         return Answer(number, False, json.dumps(told))

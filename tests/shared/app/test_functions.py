@@ -115,7 +115,8 @@ def test_a_source_that_is_no_text_is_named(folder: Path) -> None:
         ("}); for (;;) {} (() => {", "function 'a' cannot be loaded: InternalError: interrupted"),
         ("\nconst _ = require('lodash/clone');", "function 'a': package 'lodash/clone' is not there, in line 2"),
         ('exports = () => context.services.get("sms")', "function 'a': service 'sms' is not there, in line 1"),
-        ("exports = () => context.http.get({})", "function 'a': context.http is not there, in line 1"),
+        ("exports = () => context.http.get({})",
+         "function 'a': context.http reaches nobody while FUNCTIONS_HTTP_HOSTS is empty, in line 1"),
     ],
 )  # fmt: skip
 def test_what_does_not_run_here_is_named_with_its_line(folder: Path, edit: Edit, source: str, sentence: str) -> None:
@@ -154,3 +155,9 @@ def test_the_app_is_another_when_a_source_changes(folder: Path, edit: Edit) -> N
         prints.append(load(folder, SECRETS).fingerprint)
 
     assert prints[0] != prints[1]
+
+
+def test_functions_that_ask_others_are_no_finding_where_they_may(folder: Path, edit: Edit) -> None:
+    edit("functions/a.js", "exports = () => context.http.get({})")
+
+    assert load(folder, SECRETS, has_http=True).findings == ()
