@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from msgspec import structs
+
 from shared.app.files import Files, typed
 from shared.app.model import Function, Functions
 from shared.documents.replies import reply
@@ -16,6 +18,7 @@ from shared.rules.report import Report
 _NAME = re.compile(r"[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*")
 _REFUSED = "whoever calls it is refused with 400"
 _NEEDS = ((re.compile(r"""\brequire\(\s*["'`]([^"'`]+)"""), "package '%s' is not there"),)
+_SCRIPT = "run_as_user_id_script_source"
 _HTTP = re.compile(r"\bcontext\.http\b")
 _SERVICE = re.compile(r"""\bservices\.get\(\s*["'`]([^"'`]+)""")
 
@@ -41,18 +44,29 @@ def read_functions(
         by_name[name] = _function(name, entry, constants, report)
         sources[name] = source
         _check(source, name, services, files.report(path), has_http=has_http)
-    seen = {
-        "functions": {name: {"isSystem": _is_system(each)} for name, each in by_name.items()},
-        "values": constants.values,
-        "environment": constants.environment,
-        "app": app,
-        "services": sorted(services),
-    }
+        _check(by_name[name].script, name, services, report.at(_SCRIPT), has_http=has_http)
+    seen = {"values": constants.values, "environment": constants.environment, "app": app, "services": sorted(services)}
+    functions = _functions(by_name, sources, seen)
+    scripts = {name: _of_script(each, by_name, sources, seen) for name, each in by_name.items() if each.script}
+    return structs.replace(functions, scripts=scripts)
+
+
+def _functions(by_name: Mapping[str, Function], sources: Mapping[str, str], seen: Mapping[str, Any]) -> Functions:
+    known = {name: {"isSystem": _is_system(each)} for name, each in by_name.items()}
     return Functions(
         by_name=by_name,
         sources=json.dumps(sources, ensure_ascii=False),
-        constants=reply(seen, "EJSON", None).decode() if by_name else "",
+        constants=reply({"functions": known, **seen}, "EJSON", None).decode() if by_name else "",
     )
+
+
+def _of_script(
+    function: Function, by_name: Mapping[str, Function], sources: Mapping[str, str], seen: Mapping[str, Any]
+) -> Functions:
+    """Return the functions as the script of one sees them: itself in the place of that one, as the system."""
+    name = function.name
+    script = Function(name=name, private=True, run_as_system=True)
+    return _functions({**by_name, name: script}, {**sources, name: function.script}, seen)
 
 
 def _legacy(files: Files) -> _Found:
@@ -99,12 +113,11 @@ def _sources(folder: Path) -> list[Path]:
 
 
 def _function(name: str, entry: Mapping[str, Any], constants: Constants, report: Report) -> Function:
-    has_script = bool(typed(entry, "run_as_user_id_script_source", str, report, ""))
-    if has_script:
-        report.at("run_as_user_id_script_source").unsupported(
-            f"function '{name}': a script cannot choose the user that it runs as", _REFUSED
-        )
     is_system = typed(entry, "run_as_system", bool, report, False)
+    user_id = "" if is_system else typed(entry, "run_as_user_id", str, report, "")
+    script = "" if is_system else typed(entry, _SCRIPT, str, report, "").strip()
+    if user_id and script:
+        report.at(_SCRIPT).problem("'run_as_user_id' chooses the user already")
     given = entry.get("can_evaluate")
     return Function(
         name=name,
@@ -117,15 +130,17 @@ def _function(name: str, entry: Mapping[str, Any], constants: Constants, report:
             "every call of it from outside is refused with 403",
         ),
         run_as_system=is_system,
-        run_as_user_id="" if is_system else typed(entry, "run_as_user_id", str, report, ""),
-        has_script=has_script and not is_system,
+        run_as_user_id=user_id,
+        script=script,
     )
 
 
-def _is_system(function: Function) -> bool | None:
-    """Tell whether no rules apply to a function, None if that depends on who calls it."""
+def _is_system(function: Function) -> bool | str | None:
+    """Tell whether no rules apply to a function, "script" if its script does, None if that depends on who calls it."""
     if function.run_as_system:
         return True
+    if function.script:
+        return "script"
     return False if function.run_as_user_id else None
 
 

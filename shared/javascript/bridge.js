@@ -124,10 +124,19 @@ const execute = (parent, name, args) => {
   const isSystem = entry.isSystem ?? parent.isSystem;
   const frame = { __proto__: null, id: 0, depth: parent.depth + 1, isSystem };
   frame.id = send("frame", parent.id, `{"name":${quoted(name)}}`);
-  const made = factory(name);
-  const called = apply(made, undefined, [contextOf(frame), consoleOf(frame), required, undefined]);
-  if (typeof called !== "function") throw new TheTypeError(`'exports' of function '${name}' is not a function`);
-  return apply(called, undefined, args);
+  const run = () => {
+    const made = factory(name);
+    const called = apply(made, undefined, [contextOf(frame), consoleOf(frame), required, undefined]);
+    if (typeof called !== "function") throw new TheTypeError(`'exports' of function '${name}' is not a function`);
+    return apply(called, undefined, args);
+  };
+  return isSystem === "script" ? chosen(frame, args, run) : run();
+};
+
+/** Begin a function whose user a script chooses for this call. */
+const chosen = async (frame, args, run) => {
+  frame.isSystem = await asked("user", frame, `{"arguments":${written(args)}}`);
+  return await run();
 };
 
 const required = (name) => {

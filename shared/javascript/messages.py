@@ -18,3 +18,10 @@ class Answer(NamedTuple):
     id: int
     is_result: bool
     text: str
+
+
+class Frame(NamedTuple):
+    """One call of a function in a run."""
+
+    id: int
+    name: str

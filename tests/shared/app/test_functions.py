@@ -128,17 +128,40 @@ def test_what_does_not_run_here_is_named_with_its_line(folder: Path, edit: Edit,
     assert sentence in text
 
 
-def test_a_script_that_chooses_a_user_is_named(folder: Path, edit: Edit) -> None:
-    edit(LISTED, json.dumps([{"name": "a", "run_as_user_id_script_source": "exports = () => 1"}]))
+SCRIPT = "run_as_user_id_script_source"
+
+
+def test_a_script_chooses_the_user_unless_another_member_does(folder: Path, edit: Edit) -> None:
+    script = "exports = () => 1"
+    edit(LISTED, json.dumps([
+        {"name": "a", SCRIPT: script}, {"name": "b", SCRIPT: script, "run_as_system": True}, {"name": "c", SCRIPT: " "},
+    ]))  # fmt: skip
+    for name in "abc":
+        edit(f"functions/{name}.js", f"exports = '{name}'")
+
+    read = functions(folder)
+
+    assert [read.by_name[name].script for name in "abc"] == [script, "", ""]
+    assert list(read.scripts) == ["a"]
+    seen = read.scripts["a"]
+    assert json.loads(seen.sources) == {"a": script, "b": "exports = 'b'", "c": "exports = 'c'"}
+    assert (seen.by_name["a"].run_as_system, seen.by_name["a"].private, seen.scripts) == (True, True, {})
+
+
+def test_a_script_beside_a_user_is_a_mistake(folder: Path, edit: Edit) -> None:
+    edit(LISTED, json.dumps([{"name": "a", SCRIPT: "exports = () => 1", "run_as_user_id": "u"}]))
     edit("functions/a.js", "exports = 1")
 
-    assert found(folder) == [
-        (
-            LISTED,
-            "function 'a': a script cannot choose the user that it runs as",
-            "whoever calls it is refused with 400",
-        )
-    ]
+    assert problems(folder) == [(LISTED, f"[0].{SCRIPT}", "'run_as_user_id' chooses the user already")]
+
+
+def test_what_a_script_needs_is_named(folder: Path, edit: Edit) -> None:
+    edit(LISTED, json.dumps([{"name": "a", SCRIPT: "exports = () => {"}]))
+    edit("functions/a.js", "exports = 1")
+
+    ((file, text, _),) = found(folder)
+
+    assert (file, text.partition(":")[0]) == (LISTED, "function 'a' cannot be loaded")
 
 
 @pytest.mark.parametrize("source", ["", "exports = () => context.services.get('mongodb-atlas')", "// nothing"])
