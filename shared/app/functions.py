@@ -1,6 +1,5 @@
 """The functions of an app: their files, who may call them, whose rights they have, what they need that is not there."""
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -11,6 +10,7 @@ from msgspec import structs
 from shared.app.files import Files, typed
 from shared.app.model import Function, Functions
 from shared.documents.replies import reply
+from shared.javascript.messages import Texts
 from shared.rules.compiler.expressions import compile_expression
 from shared.rules.compiler.operands import Constants, Scope
 from shared.rules.report import Report
@@ -52,11 +52,10 @@ def read_functions(
 
 
 def _functions(by_name: Mapping[str, Function], sources: Mapping[str, str], seen: Mapping[str, Any]) -> Functions:
-    known = {name: {"isSystem": _is_system(each)} for name, each in by_name.items()}
     return Functions(
         by_name=by_name,
-        sources=json.dumps(sources, ensure_ascii=False),
-        constants=reply({"functions": known, **seen}, "EJSON", None).decode() if by_name else "",
+        sources=Texts.of(sources, {name: _is_system(each) for name, each in by_name.items()}),
+        seen=reply(seen, "EJSON", None).decode() if by_name else "",
     )
 
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
+from shared.javascript.messages import Texts
 from shared.settings import OAUTH2, folded
 
 if TYPE_CHECKING:  # who only asks for a provider loads no rules
@@ -133,11 +134,11 @@ class Function(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Functions(msgspec.Struct, frozen=True, kw_only=True):
-    """The functions of an app by name; their sources, and what each sees of the app, as Extended JSON."""
+    """The functions of an app by name; their sources, and what all see of the app, as Extended JSON."""
 
     by_name: Mapping[str, Function] = {}
-    sources: str = "{}"
-    constants: str = "{}"
+    sources: Texts = Texts()
+    seen: str = "{}"
     scripts: "Mapping[str, Functions]" = {}
     """By name of a function what its script sees: itself in the place of the function."""
 

@@ -32,8 +32,8 @@ from shared.errors import (
     InvalidParameterError,
     ReadTooLargeError,
 )
-from shared.javascript.messages import Frame, Line
-from shared.javascript.run import Run, Started
+from shared.javascript.messages import Frame, Line, Started, Texts
+from shared.javascript.run import Run
 from shared.rules.expressions import Expansions, holds
 from shared.telemetry.log import event
 
@@ -115,18 +115,22 @@ class FunctionCall:
         return (await document_in(f'{{"value":{text}}}'.encode(), self._service))["value"]
 
     async def _started(self, name: str, arguments: Sequence[Any]) -> Started:
-        engine, writer = self._service.engine, self._service.transcoder.writer
+        writer = self._service.transcoder.writer
         call = {
-            "name": name,
-            "lines": engine.prelude_lines,
-            "objectIds": engine.object_ids(),
-            "isSystem": self._caller.is_system,
+            "objectIds": self._service.engine.object_ids(),
             "user": {"custom_data": {}, **self._caller.user},
             "request": _request(self._view),
         }
         given = await turns.taken(replies.long_reply("", arguments, "EJSON", writer))
-        setup = f'{{"constants":{self._functions.constants},"call":{replies.reply(call, "EJSON", writer).decode()}}}'
-        return Started(setup, self._functions.sources, given.decode().removeprefix('{"":').removesuffix("}"))
+        return Started(
+            name,
+            self._caller.is_system,
+            replies.reply(call, "EJSON", writer).decode(),
+            self._functions.seen,
+            self._functions.sources,
+            Texts(),
+            given.decode().removeprefix('{"":').removesuffix("}"),
+        )
 
     def served(self, line: Line, chain: tuple[Frame, ...]) -> Coroutine[Any, Any, str]:
         """Begin what a function asks: a method of a collection, a step of a transaction, a request, or its user."""

@@ -1,7 +1,6 @@
 """The engine of a process: what every run begins with, and the threads in which runs compute."""
 
 import asyncio
-import json
 import os
 import secrets
 from collections import deque
@@ -10,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from shared.javascript.prelude import NODE_MODULES, Prelude
 from shared.javascript.threads import Threads
 from shared.settings import Settings
 
@@ -22,8 +22,8 @@ THREADS = 2
 READY = 4
 """How many runs are made before they are needed."""
 
-_PRELUDE = ("types.js", "bounds.js", "bridge.js", "mongodb.js", "parts.js")
-_PARTS = ("aes", "crypto", "http", "keys", "signatures", "utils")
+_FOLDER = Path(__file__).parent
+_FIRST = ("names", "bounds", "bridge")
 
 
 class Engine:
@@ -36,18 +36,11 @@ class Engine:
         self._threads = Threads(THREADS)
 
     @cached_property
-    def prelude(self) -> str:
-        """What is in a context before a function is: it returns what the process calls."""
-        parts = {name: f'"use strict"; {_source(f"{name}.js")}' for name in _PARTS}
-        scripts = [_source(name) for name in _PRELUDE]
-        return "\n".join(
-            ["(function () {", '"use strict";', f"const TEXTS = {json.dumps(parts)};", *scripts, "return host;", "})()"]
-        )
-
-    @cached_property
-    def prelude_lines(self) -> int:
-        """How many lines that has: those of functions follow."""
-        return self.prelude.count("\n") + 1
+    def prelude(self) -> Prelude:
+        """What is in a context before a function is."""
+        texts = {path.stem: path.read_text() for path in _FOLDER.glob("*.js")}
+        modules = {f"node/{name}": (_FOLDER / "node" / f"{name}.js").read_text() for name in NODE_MODULES}
+        return Prelude.of(*(texts.pop(name) for name in _FIRST), parts=texts, modules=modules)
 
     @staticmethod
     def object_ids() -> dict[str, Any]:
@@ -82,7 +75,3 @@ class Engine:
     def close(self) -> None:
         """Let the threads end."""
         self._threads.close()
-
-
-def _source(name: str) -> str:
-    return (Path(__file__).parent / name).read_text()

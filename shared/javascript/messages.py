@@ -1,6 +1,8 @@
 """What runs of JavaScript say and are told."""
 
-from typing import NamedTuple
+import json
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 
 class Line(NamedTuple):
@@ -25,3 +27,37 @@ class Frame(NamedTuple):
 
     id: int
     name: str
+
+
+class Texts(NamedTuple):
+    """Texts by their names, joined: a run is given all in no time, and cuts out those that it needs."""
+
+    places: str = "{}"
+    """JSON: by each name where its text begins and ends, in units of UTF-16, and what else is known of it."""
+
+    text: str = ""
+
+    @classmethod
+    def of(cls, texts: Mapping[str, str], known: Mapping[str, Any] | None = None) -> "Texts":
+        """Join texts; `known` is what else is known of some."""
+        index: dict[str, list[Any]] = {}
+        at = 0
+        for name, text in texts.items():
+            end = at + len(text.encode("utf-16-le")) // 2
+            index[name] = [at, end, *([known[name]] if known and name in known else [])]
+            at = end
+        return cls(json.dumps(index, separators=(",", ":")), "".join(texts.values()))
+
+
+class Started(NamedTuple):
+    """What a run begins with; what is not text of programs is Extended JSON."""
+
+    name: str
+    is_system: bool | None
+    call: str
+    """The caller, the request and what ids begin with."""
+
+    app: str
+    functions: Texts
+    packages: Texts
+    arguments: str

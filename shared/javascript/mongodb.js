@@ -1,5 +1,7 @@
 // The client of MongoDB that functions have. What it is asked goes out as the methods of the SDKs' service.
 
+const { written } = part("forms");
+
 const cursors = new TheWeakMap();
 const isCursor = (value) => isObject(value) && kept(cursors, value) !== undefined;
 
@@ -106,7 +108,13 @@ const collectionOf = (frame, service, database, collection) => {
     deleteOne: (filter, options) => ask("deleteOne", { filter }, {}, options),
     deleteMany: (filter, options) => ask("deleteMany", { filter }, {}, options),
     aggregate: (pipeline, options) => {
-      const stages = ({ skip }) => (skip === undefined ? pipeline : [...pipeline, { $skip: skip }]);
+      const stages = ({ skip }) => {
+        if (skip === undefined || !isArray(pipeline)) return pipeline;
+        const all = [];
+        forEach(pipeline, (stage) => set(all, all.length, stage));
+        set(all, all.length, { $skip: skip });
+        return all;
+      };
       return cursorOf((asked) => ask("aggregate", { pipeline: stages(asked) }, {}, options), {}, ["skip"]);
     },
     count: (query = {}, options = {}) => ask("count", { query }, {}, options),
@@ -184,3 +192,5 @@ const clientOf = (frame, service) => ({
   }),
   startSession: () => sessionFor(frame, service),
 });
+
+return { clientOf, isCursor };

@@ -6,11 +6,11 @@ import re
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from shared.budget import Share
 from shared.errors import DataAPIError, DeadlinePassedError, FunctionFailedError
-from shared.javascript.messages import Answer, Frame, Line
+from shared.javascript.messages import Answer, Frame, Line, Started
 
 if TYPE_CHECKING:
     from shared.javascript.engine import Engine
@@ -25,17 +25,9 @@ _OF_THE_ENGINE = frozenset(
 )
 _MOST_PLACES = 5
 _MOST_LOGGED = 25
-_NEEDED_LINES = 3  # the frame and the source of the function itself, and its result
+_NEEDED_LINES = 2  # the frame of the function itself, and its result
 _LONGEST_WAIT = 86_400.0
 _LONGEST_ERROR = 900  # an error that programs parse is not cut further on its way
-
-
-class Started(NamedTuple):
-    """What a run begins with, each as Extended JSON: the app and the call, the sources by name, the arguments."""
-
-    setup: str
-    sources: str
-    arguments: str
 
 
 class Serving(Protocol):
@@ -74,7 +66,7 @@ class Run:
         """Return the Extended JSON of what the function returns; raise FunctionFailedError if it fails."""
         script = await self._engine.script()
         try:
-            await self._turn(script, partial(script.start, *started))
+            await self._turn(script, partial(script.start, started))
             while self._outcome is None or self._asked:
                 await self._turn(script, partial(script.answer, await self._answers()))
         finally:

@@ -39,7 +39,7 @@ def test_each_example_is_found() -> None:
 
 
 def test_the_numbers_of_the_page_are_those_of_the_code() -> None:
-    prelude = ENGINE.prelude
+    prelude = ENGINE.prelude.text + ENGINE.prelude.parts.text
     for number, name in ((25, "MOST_LOGGED"), (512, "LONGEST_LOGGED"), (20, "MOST_DEPTH")):
         assert f"const {name} = {number};" in prelude
         assert re.search(rf"\b{number}\b", PAGE)

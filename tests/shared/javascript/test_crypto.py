@@ -290,6 +290,7 @@ def test_what_a_function_overwrites_makes_no_token_valid() -> None:
       Object.defineProperty(Object.getPrototypeOf(Uint8Array.prototype), "length", { get: () => 0 });
       String.prototype.charCodeAt = () => 65;
       BigInt.asUintN = () => 0n;
+      Array.prototype[Symbol.iterator] = function* () {};
       globalThis.Uint8Array = globalThis.Int32Array = Array;
       try { return utils.jwt.decode(token, secret) } catch (e) { return `${e}` }
     }"""
