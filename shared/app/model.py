@@ -129,8 +129,8 @@ class Function(msgspec.Struct, frozen=True, kw_only=True):
     can_evaluate: "Expression | None" = None
     run_as_system: bool = False
     run_as_user_id: str = ""
-    has_script: bool = False
-    """Whether a script was to choose the user, so that nobody knows whose rights it has."""
+    script: str = ""
+    """The source of a function that chooses the user for each call, as the system."""
 
 
 class Functions(msgspec.Struct, frozen=True, kw_only=True):
@@ -142,6 +142,8 @@ class Functions(msgspec.Struct, frozen=True, kw_only=True):
     """The files of npm packages that a function may require, or one that it calls, by its name."""
 
     seen: str = "{}"
+    scripts: "Mapping[str, Functions]" = {}
+    """By name of a function what its script sees: itself in the place of the function."""
 
     def __repr__(self) -> str:
         """Name them, never what they see, which may be secrets."""

@@ -21,11 +21,13 @@ _ENVIRONMENTS = (_NO_ENVIRONMENT, "development", "testing", "qa", "production")
 _ROOTS = ("root_config.json", "realm_config.json", "config.json")
 
 
-def load(folder: Path, secrets: Mapping[str, str], data_sources: frozenset[str] | None = None) -> App:
+def load(
+    folder: Path, secrets: Mapping[str, str], data_sources: frozenset[str] | None = None, *, has_http: bool = False
+) -> App:
     """Return the app; raise AppError with everything that is wrong with it.
 
     `secrets` are values by folded name; `data_sources` the folded names of those that are configured, None if that is
-    not to be checked.
+    not to be checked; `has_http` says that functions have hosts that they may ask.
     """
     if not folder.is_dir():
         sentence = "this folder does not exist: APP_CONFIG_DIR must name that of an exported app"
@@ -51,7 +53,7 @@ def load(folder: Path, secrets: Mapping[str, str], data_sources: frozenset[str] 
         custom_user_data=_custom_user_data(files),
         data_api=read_data_api(files, constants, secrets),
         data_sources=data,
-        functions=read_functions(files, constants, _seen(config), _services(data)),
+        functions=read_functions(files, constants, _seen(config), _services(data), has_http=has_http),
         administer=read_administer(files, constants),
         allowed_request_origins=frozenset(str(origin).rstrip("/") for origin in origins),
     )

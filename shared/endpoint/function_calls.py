@@ -13,11 +13,14 @@ from pymongo.errors import PyMongoError
 
 from shared import turns
 from shared.access.protocol import Reply
-from shared.app.model import Function, Functions
+from shared.app.model import Functions
 from shared.auth.accounts import Caller
 from shared.documents import replies
+from shared.documents.ejson import Document
 from shared.endpoint.bodies import document_in
+from shared.endpoint.function_http import FunctionHttp
 from shared.endpoint.function_transactions import FunctionTransaction, raise_told
+from shared.endpoint.function_users import FunctionUsers
 from shared.endpoint.request_view import RequestView
 from shared.endpoint.service_calls import service_call
 from shared.errors import (
@@ -29,7 +32,7 @@ from shared.errors import (
     InvalidParameterError,
     ReadTooLargeError,
 )
-from shared.javascript.messages import Line, Started, Texts
+from shared.javascript.messages import Frame, Line, Started, Texts
 from shared.javascript.run import Run
 from shared.rules.expressions import Expansions, holds
 from shared.telemetry.log import event
@@ -49,15 +52,23 @@ _IF_SENT = ("httpReferrer", "httpUserAgent")
 class FunctionCall:
     """A call of a function, with all that it calls and asks."""
 
-    def __init__(self, context: "CallContext", caller: Caller, view: RequestView) -> None:
-        """Take what the call is counted on, who calls, and the request that functions see."""
-        self._functions = Functions() if context.app is None else context.app.functions
+    def __init__(
+        self, context: "CallContext", caller: Caller, view: RequestView, functions: Functions | None = None
+    ) -> None:
+        """Take what the call is counted on, who calls, and the request that functions see.
+
+        Functions in the place of the app's are what the script of a function sees: no script is run for a script.
+        """
+        self._is_of_script = functions is not None
+        self._functions = functions or (Functions() if context.app is None else context.app.functions)
         self._context = context
         self._service = context.service
         self._caller = caller
+        self._users = FunctionUsers(self._functions, caller, self._service.credentials)
         self._view = view
         self._places = asyncio.Semaphore(_AT_ONCE)
         self._transactions: dict[int, FunctionTransaction] = {}
+        self._http = FunctionHttp(self._service.http_client, self._service.settings, context.share)
         self._documents = 0
 
     async def reply(self, name: str, arguments: Sequence[Any]) -> Reply:
@@ -83,12 +94,10 @@ class FunctionCall:
 
         Raise FunctionNotFoundError if there is none, FunctionFailedError if it fails.
         """
-        function = self._functions.by_name.get(name)
-        if function is None:
+        if name not in self._functions.by_name:
             raise _not_found(name)
         line = self._context.line
         line.function = name
-        _refuse_script(function)
         whose = self._caller.id or f"function {name}"
         run = Run(self._service.engine, self, self._context.share, self._service.settings.function_operations, whose)
         try:
@@ -123,8 +132,8 @@ class FunctionCall:
             given.decode().removeprefix('{"":').removesuffix("}"),
         )
 
-    def served(self, line: Line, chain: tuple[str, ...]) -> Coroutine[Any, Any, str]:
-        """Begin what a function asks: a method of a collection, or the begin or the end of a transaction."""
+    def served(self, line: Line, chain: tuple[Frame, ...]) -> Coroutine[Any, Any, str]:
+        """Begin what a function asks: a method of a collection, a step of a transaction, a request, or its user."""
         found = _SESSION.match(line.text)
         session = int(found[1]) if found else 0
         if line.word == "call":
@@ -136,6 +145,10 @@ class FunctionCall:
             name = json.loads(line.text)["service"]
             self._transactions[session] = FunctionTransaction(self._service, name, self._context.departure)
             return self._transactions[session].begin()
+        if line.word == "user":
+            return self._user(line.text, chain[0])
+        if line.word == "http":
+            return self._asked_by_http(line.text)
         transaction = self._transactions[session]
         return transaction.commit() if line.word == "commit" else transaction.abort()
 
@@ -147,16 +160,25 @@ class FunctionCall:
         async with self._places:
             return await work()
 
-    async def _called(self, text: str, chain: tuple[str, ...], session: int) -> str:
+    async def _asked_by_http(self, text: str) -> str:
+        asked = await self._given(text.encode())
+        return await self._http.reply(asked["method"], asked["argument"])
+
+    async def _given(self, text: bytes) -> Document:
+        """Return what a function asks with; raise BodyTooLargeError if it is more than a caller could send."""
+        most = self._service.settings.max_body_bytes
+        if len(text) > most:
+            raise BodyTooLargeError(f"the arguments are too large: MAX_BODY_BYTES allows {most}")
+        return await document_in(text, self._service)
+
+    async def _called(self, text: str, chain: tuple[Frame, ...], session: int) -> str:
         """Do a method of a collection as the action that it is, with the rights of the function that asks."""
         settings = self._service.settings
         given = text.encode()
-        if len(given) > settings.max_body_bytes:
-            raise BodyTooLargeError(f"the arguments are too large: MAX_BODY_BYTES allows {settings.max_body_bytes}")
-        body = await document_in(given, self._service)
+        body = await self._given(given)
         asked = service_call(body)
         action = self._context.actions[asked.action]
-        caller = await self._acting(chain)
+        caller = await self._users.of(chain)
         if session:
             self._transactions[session].note(body["service"], asked.body, writes=not action.reads)
         try:
@@ -169,16 +191,16 @@ class FunctionCall:
             raise ReadTooLargeError(f"the result exceeds FUNCTION_MEMORY_BYTES: {settings.function_memory_bytes}")
         return asked.result_of(reply).body.decode()
 
-    async def _acting(self, chain: Sequence[str]) -> Caller:
-        """Return whose rights count: of the innermost function that says so, else of who calls from outside."""
-        for name in chain:
-            function = self._functions.by_name[name]
-            _refuse_script(function)
-            if function.run_as_system:
-                return Caller(self._caller.id, "system", self._caller.user)
-            if function.run_as_user_id:
-                return await self._service.credentials.acting(function.run_as_user_id)
-        return self._caller
+    async def _user(self, text: str, frame: Frame) -> str:
+        """Have the script of a function choose whom it runs as."""
+        if self._is_of_script:
+            raise FunctionFailedError("a script that chooses a user calls no function for which another one does")
+        given = await self._given(text.encode())
+        return await self._users.choose(frame, given["arguments"], self._script)
+
+    async def _script(self, name: str, caller: Caller, arguments: Sequence[Any]) -> str:
+        functions = self._functions.scripts[name]
+        return await FunctionCall(self._context, caller, self._view, functions).result(name, arguments)
 
 
 def arguments_of(body: Mapping[str, Any]) -> tuple[str, Sequence[Any]]:
@@ -195,11 +217,6 @@ def arguments_of(body: Mapping[str, Any]) -> tuple[str, Sequence[Any]]:
 
 def _not_found(name: str) -> FunctionNotFoundError:
     return FunctionNotFoundError(f"function not found: '{name[:_LONGEST_NAME]}'")
-
-
-def _refuse_script(function: Function) -> None:
-    if function.has_script:
-        raise FunctionFailedError(f"function '{function.name}' runs as a user whom a script chooses, which is not done")
 
 
 def _request(view: RequestView) -> dict[str, Any]:

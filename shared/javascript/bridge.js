@@ -87,6 +87,10 @@ const execute = (parent, name, args) => {
   if (parent.depth === MOST_DEPTH) throw new TheError(`functions call each other deeper than ${MOST_DEPTH} levels`);
   const frame = { __proto__: null, id: 0, depth: parent.depth + 1, isSystem: place[2] ?? parent.isSystem };
   frame.id = send("frame", parent.id, `{"name":${quoted(name)}}`);
+  return frame.isSystem === "script" ? part("scripts").chosen(frame, args, () => run(frame, name, args)) : run(frame, name, args);
+};
+
+const run = (frame, name, args) => {
   const made = (factories[name] ??= factory(
     name, began.functions, name, "context, console, require, exports", "return exports;\n",
   ));
@@ -119,6 +123,7 @@ const contextOf = (frame) => {
   const ofCall = (name) => seen()[name];
   lazily(context, "app", true, ofApp);
   lazily(context, "environment", true, ofApp);
+  lazily(context, "http", true, () => part("http").httpOf(frame));
   lazily(context, "request", true, ofCall);
   lazily(context, "user", true, ofCall);
   return context;
@@ -174,6 +179,7 @@ const host = (word, ...given) => {
 /** Define globals that a part has. */
 const globals = (names, name) => forEach(names, (each) => lazily(world, each, false, (asked) => part(name)[asked]));
 globals(["setTimeout", "setInterval", "setImmediate", "clearTimeout", "clearInterval", "clearImmediate"], "timers");
+globals(["utils"], "utils");
 globals(["BSON"], "bson");
 globals(["EJSON"], "forms");
 set(world, "global", world);

@@ -42,8 +42,8 @@ class Engine:
 
     @staticmethod
     def object_ids() -> dict[str, Any]:
-        """Return what the ids that a run makes begin with, so that they are nobody else's."""
-        return {"prefix": secrets.token_hex(5), "count": secrets.randbelow(1 << 24)}
+        """Return what the ids and random bytes of a run are made of, so that they are nobody else's."""
+        return {"prefix": secrets.token_hex(5), "count": secrets.randbelow(1 << 24), "seed": secrets.token_hex(32)}
 
     async def script(self) -> "Script":
         """Return a new run: one that is ready, or one that is made now."""

@@ -22,6 +22,13 @@ class Answer(NamedTuple):
     text: str
 
 
+class Frame(NamedTuple):
+    """One call of a function in a run."""
+
+    id: int
+    name: str
+
+
 class Texts(NamedTuple):
     """Texts by their names, joined: a run is given all in no time, and cuts out those that it needs."""
 

@@ -9,11 +9,11 @@ const { isArray } = Array;
 const { isError } = Error;
 const { isInteger } = Number;
 const { asyncIterator } = Symbol;
-const { abs, floor } = Math;
+const { abs, floor, sin } = Math;
 const { now } = Date;
-const [toText, toNumber, toBigInt, asInt64] = [String, Number, BigInt, BigInt.asIntN];
-const [TheBytes, TheDate, TheError, ThePromise, TheRangeError, TheRegExp, TheTypeError, TheWeakMap] = [
-  Uint8Array, Date, Error, Promise, RangeError, RegExp, TypeError, WeakMap,
+const [toText, toNumber, toBigInt, asInt64, asUint64] = [String, Number, BigInt, BigInt.asIntN, BigInt.asUintN];
+const [TheBytes, TheDate, TheError, TheInts, ThePromise, TheRangeError, TheRegExp, TheTypeError, TheWeakMap] = [
+  Uint8Array, Date, Error, Int32Array, Promise, RangeError, RegExp, TypeError, WeakMap,
 ];
 const [decodeBase64, encodeBase64, decodeURL, encodeURL, escaped, unescaped] = [
   atob, btoa, decodeURIComponent, encodeURIComponent, escape, unescape,

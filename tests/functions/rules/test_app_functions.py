@@ -101,8 +101,6 @@ async def test_functions_have_names_with_folders(person: Person, scripts: Script
          'rule not matched for function "f"'),
         ({"can_evaluate": {"%%request.httpMethod": "GET"}}, 403, "FunctionExecutionError",
          'rule not matched for function "f"'),
-        ({"run_as_user_id_script_source": "exports = () => 1"}, 400, "FunctionExecutionError",
-         "function 'f' runs as a user whom a script chooses, which is not done"),
     ],
 )  # fmt: skip
 async def test_who_may_not_call_a_function_is_refused(
