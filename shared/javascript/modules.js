@@ -5,6 +5,8 @@
 const packages = textsOf(began.packages, began.modules);
 const loading = create(null); // the modules by file: one that is still being read has what it exports so far
 
+const PARAMETERS = "exports, require, module, __filename, __dirname";
+
 const missing = (name) => {
   const error = new TheError(`Cannot find module '${cut(toText(name), 0, LONGEST_NAME)}'`);
   set(error, "code", "MODULE_NOT_FOUND");
@@ -14,16 +16,18 @@ const missing = (name) => {
 /** Return what a file exports. */
 const exported = (path) => {
   if (loading[path] !== undefined) return loading[path].exports;
-  const id = find(path, "node:") === 0 ? path : `node_modules/${path}`;
+  const isOurs = find(path, "node:") === 0;
+  const id = isOurs ? path : `node_modules/${path}`;
   const module = { exports: {}, id, filename: id, loaded: false };
   loading[path] = module;
   try {
     if (cut(path, path.length - 5) === ".json") {
       module.exports = parsed(cutOut(packages, path));
     } else {
-      const made = factory(id, packages, path, "exports, require, module, __filename, __dirname", "");
+      const made = factory(id, packages, path, PARAMETERS + (isOurs ? ", native" : ""), "");
+      const native = path === "node:crypto" ? part("crypto") : undefined;
       const folder = cut(id, 0, lastOf(id, "/"));
-      apply(made, module.exports, [module.exports, requiring(path), module, id, folder]);
+      apply(made, module.exports, [module.exports, requiring(path), module, id, folder, native]);
     }
     module.loaded = true;
   } catch (error) {

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from shared.javascript.messages import Texts
 
 NODE_MODULES = (
-    "assert", "buffer", "events", "path", "process", "querystring", "string_decoder", "timers", "url", "util",
+    "assert", "buffer", "crypto", "events", "path", "process", "querystring", "string_decoder", "timers", "url", "util",
 )  # fmt: skip
 """The modules of Node that functions may require: files of `node/`, which see nothing of the prelude."""
 

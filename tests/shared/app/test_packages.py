@@ -15,6 +15,7 @@ import pytest
 from shared.app import package_files
 from shared.app.reading import load
 from shared.javascript.messages import Texts
+from shared.javascript.prelude import NODE_MODULES
 from shared.javascript.script import Script
 from tests.javascript import ENGINE, LIMITS, started, told
 from tests.shared.app.test_loading import SECRETS, Edit, edit, folder
@@ -160,6 +161,12 @@ def test_what_cannot_be_had_is_named_with_its_line(
     assert found.startswith(f"function 'f': {sentence}")
     assert found.endswith(", in line 2")
     assert result(folder).startswith("Cannot find module '")
+
+
+def test_the_modules_of_node_that_are_there_lack_nothing(folder: Path, edit: Edit) -> None:
+    edit("functions/f.js", "\n".join(f"require('{name}'), require('node:{name}')" for name in NODE_MODULES))
+
+    assert findings(folder) == []
 
 
 def test_a_name_that_is_computed_is_not_found(
