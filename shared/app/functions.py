@@ -20,6 +20,9 @@ _REFUSED = "whoever calls it is refused with 400"
 _NEEDS = ((re.compile(r"""\brequire\(\s*["'`]([^"'`]+)"""), "package '%s' is not there"),)
 _SCRIPT = "run_as_user_id_script_source"
 _HTTP = re.compile(r"\bcontext\.http\b")
+_NAMES = re.compile(r"\.(getDBNames|getCollectionNames)\(\)")
+_WAITS = re.compile(r"\s*\.(then|catch|finally)\b|[\s;})]*$")
+_RETURNED = re.compile(r"\breturn\b|=>")
 _SERVICE = re.compile(r"""\bservices\.get\(\s*["'`]([^"'`]+)""")
 
 type _Found = dict[str, tuple[Path, Mapping[str, Any], Report]]
@@ -164,6 +167,16 @@ def _needs(source: str, services: frozenset[str], *, has_http: bool) -> Iterator
                 yield f"{sentence % needed}, in line {number}"
         if not has_http and _HTTP.search(line):
             yield f"context.http reaches nobody while FUNCTIONS_HTTP_HOSTS is empty, in line {number}"
+        for name in _unawaited(line):
+            yield f"{name}() has to be awaited, in line {number}"
         for service in _SERVICE.findall(line):
             if service not in services:
                 yield f"service '{service}' is not there, in line {number}"
+
+
+def _unawaited(line: str) -> Iterator[str]:
+    """Give the methods whose result a line uses at once."""
+    for found in _NAMES.finditer(line):
+        before, after = line[: found.start()], line[found.end() :]
+        if "await" not in before and not (_RETURNED.search(before) and _WAITS.match(after)):
+            yield found[1]
