@@ -3,7 +3,7 @@
 
 const awaited = (promise, name) => {
   const refuse = () => {
-    throw new TheError(`'${name}' has no result before it is awaited: 'await ….${name}()'`);
+    throw new TheError(`'${name}' has no result before it is awaited: write 'await' before it`);
   };
   const waits = { __proto__: null };
   forEach(["then", "catch", "finally"], (each) => {

@@ -277,6 +277,21 @@ def test_a_key_in_one_line_is_read() -> None:
     assert result("utils.jwt.encode('RS256', {}, a).split('.').length", pem) == 3
 
 
+def test_a_key_whose_numbers_do_not_belong_together_signs_nothing() -> None:
+    numbers = rsa_key().private_numbers()
+    n, p, q = numbers.public_numbers.n, numbers.p + 2, numbers.q
+    others = (n, 65537, numbers.d, p, q, numbers.dmp1, numbers.dmq1, numbers.iqmp)
+    content = b"".join(der(2, each.to_bytes(300)) for each in (0, *others))
+    pem = base64.b64encode(der(0x30, content)).decode()
+
+    text = f"-----BEGIN RSA PRIVATE KEY-----{pem}-----END RSA PRIVATE KEY-----"
+    assert "the key cannot be one of RSA" in result("utils.crypto.sign('rsa', 'x', a)", text)
+
+
+def der(tag: int, content: bytes) -> bytes:
+    return bytes([tag, 0x82]) + len(content).to_bytes(2) + content
+
+
 def test_random_bytes_come_once() -> None:
     source = "exports = () => [1, 2].map(() => utils.crypto.encrypt('aes', '', 'k'.repeat(16)).toHex())"
     drawn = [each for _ in range(2) for each in json.loads(said(source)[0])]
