@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from tests.depth import examples
 from tests.javascript import said
+from tests.shared.javascript.test_hostile import OVERWRITTEN
 
 PEM, RAW = serialization.Encoding.PEM, serialization.NoEncryption()
 PKCS8, TRADITIONAL = serialization.PrivateFormat.PKCS8, serialization.PrivateFormat.TraditionalOpenSSL
@@ -299,16 +300,37 @@ def test_random_bytes_come_once() -> None:
     assert len(set(drawn)) == 4
 
 
-def test_what_a_function_overwrites_makes_no_token_valid() -> None:
-    source = """exports = (token, secret) => {
-      Uint8Array.prototype.every = Array.prototype.every = () => true;
-      Object.defineProperty(Object.getPrototypeOf(Uint8Array.prototype), "length", { get: () => 0 });
-      String.prototype.charCodeAt = () => 65;
-      BigInt.asUintN = () => 0n;
-      Array.prototype[Symbol.iterator] = function* () {};
-      globalThis.Uint8Array = globalThis.Int32Array = Array;
-      try { return utils.jwt.decode(token, secret) } catch (e) { return `${e}` }
-    }"""
+CALLS = """
+  const t = utils.jwt.decode(token, secret);
+  const wrong = ((token) => { try { return utils.jwt.decode(token, secret) } catch (e) { return `${e}` } })(forged);
+  const h = utils.crypto.hmac("a", "b", "sha512", "hex");
+  const e = utils.crypto.decrypt("aes", utils.crypto.encrypt("aes", "text", key), key).text();
+  const v = utils.jwt.decode(utils.jwt.encode("ES256", { a: 1 }, pem), open).a;
+  const r = utils.crypto.verify("rsa", "x", rsaOpen, utils.crypto.sign("rsa", "x", rsa));
+  return { t, wrong, h, e, v, r };
+"""
 
-    assert json.loads(said(source, json.dumps([HS, SECRET]))[0]) == {"a": {"$numberInt": "1"}}
-    assert "signature is wrong" in said(source, json.dumps([HS[:-8] + "AAAAAAAA", SECRET]))[0]
+
+@pytest.mark.parametrize("before", ["", OVERWRITTEN], ids=["untouched", "overwritten"])
+def test_what_a_function_overwrites_changes_no_result(before: str) -> None:
+    more = """
+      Object.defineProperty(Object.getPrototypeOf(Uint8Array.prototype), "length", { get: () => 0 });
+      String.prototype.charCodeAt = () => 65; BigInt.asUintN = () => 0n; Math.sin = () => 0;
+      globalThis.Uint8Array = globalThis.Int32Array = Array;
+    """
+    source = f"""exports = (token, forged, secret, key, pem, open, rsa, rsaOpen) => {{
+      {more if before else ""}{before}delete Object.prototype.toJSON;{CALLS}
+    }}"""
+    forged = HS[:-8] + "AAAAAAAA"
+    keys = ["k" * 16, private("ES256"), public("ES256"), private("RS256"), public("RS256")]
+
+    found = plain(json.loads(said(source, json.dumps([HS, forged, SECRET, *keys]))[0]))
+
+    assert found == {
+        "t": {"a": 1},
+        "wrong": "Error: the token is not valid: its signature is wrong",
+        "h": hmac.new(b"b", b"a", "sha512").hexdigest(),
+        "e": "text",
+        "v": 1,
+        "r": True,
+    }
