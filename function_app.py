@@ -44,10 +44,10 @@ OPERATIONS = (
     find_one_and.bp,  # findOneAndUpdate, findOneAndReplace, findOneAndDelete
     bulk_write.bp,  # bulkWrite
 )
-"""What a transaction may be made of, and what functions of the app come to."""
+"""What a transaction may be made of; functions of the app come to it, and to the catalog."""
 
-process.actions = {name: action for group in OPERATIONS for name, action in group.by_name.items()}
-transaction.bp.parts = process.actions
+transaction.bp.parts = {name: action for group in OPERATIONS for name, action in group.by_name.items()}
+process.actions = {**transaction.bp.parts, **catalog.bp.by_name}
 ACTIONS = (
     *OPERATIONS,
     transaction.bp,  # transaction

@@ -77,7 +77,8 @@ class Bulk:
                 own = group[0].request.options
                 reply = await _written(self._opened(name, own) if own else accesses[name], group)
             except (DataAPIError, OperationFailure) as error:
-                raise await turns.taken(_undone(error, start).error(*self._form)) from error
+                undone = await turns.taken(_undone(error, start).error(*self._form))
+                raise undone from (None if undone is error else error)  # its own cause would be one without end
             outcome.add(start, reply.members or {})
             start += len(group)
         return outcome

@@ -21,6 +21,9 @@ _NAME = re.compile(r"[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*")
 _REFUSED = "whoever calls it is refused with 400"
 _SCRIPT = "run_as_user_id_script_source"
 _HTTP = re.compile(r"\bcontext\.http\b")
+_NAMES = re.compile(r"\.(getDBNames|getCollectionNames)\(\)")
+_WAITS = re.compile(r"\s*\.(then|catch|finally)\b|[\s;})]*$")
+_RETURNED = re.compile(r"\breturn\b|=>")
 _SERVICE = re.compile(r"""\bservices\.get\(\s*["'`]([^"'`]+)""")
 
 type _Found = dict[str, tuple[Path, Mapping[str, Any], Report]]
@@ -177,6 +180,16 @@ def _needs(source: str, services: frozenset[str], *, has_http: bool) -> Iterator
     for number, line in enumerate(source.splitlines(), 1):
         if not has_http and _HTTP.search(line):
             yield f"context.http reaches nobody while FUNCTIONS_HTTP_HOSTS is empty, in line {number}"
+        for name in _unawaited(line):
+            yield f"{name}() has to be awaited, in line {number}"
         for service in _SERVICE.findall(line):
             if service not in services:
                 yield f"service '{service}' is not there, in line {number}"
+
+
+def _unawaited(line: str) -> Iterator[str]:
+    """Give the methods whose result a line uses at once."""
+    for found in _NAMES.finditer(line):
+        before, after = line[: found.start()], line[found.end() :]
+        if "await" not in before and not (_RETURNED.search(before) and _WAITS.match(after)):
+            yield found[1]

@@ -19,10 +19,10 @@ from shared.documents import replies
 from shared.documents.ejson import Document
 from shared.endpoint.bodies import document_in
 from shared.endpoint.function_http import FunctionHttp
+from shared.endpoint.function_services import asked_of
 from shared.endpoint.function_transactions import FunctionTransaction, raise_told
 from shared.endpoint.function_users import FunctionUsers
 from shared.endpoint.request_view import RequestView
-from shared.endpoint.service_calls import service_call
 from shared.errors import (
     BodyTooLargeError,
     DataAPIError,
@@ -176,9 +176,9 @@ class FunctionCall:
         settings = self._service.settings
         given = text.encode()
         body = await self._given(given)
-        asked = service_call(body)
-        action = self._context.actions[asked.action]
         caller = await self._users.of(chain)
+        asked = asked_of(body, caller)
+        action = self._context.actions[asked.action]
         if session:
             self._transactions[session].note(body["service"], asked.body, writes=not action.reads)
         try:

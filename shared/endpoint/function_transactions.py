@@ -43,9 +43,11 @@ def raise_told(error: Exception) -> NoReturn:
 
 
 def _is_transient(error: BaseException | None) -> bool:
-    while error is not None:
+    seen: list[BaseException] = []  # an error may be raised from one that it caused
+    while error is not None and error not in seen:
         if isinstance(error, PyMongoError) and error.has_error_label(_TRANSIENT):
             return True
+        seen.append(error)
         error = error.__cause__
     return False
 

@@ -84,8 +84,8 @@ const numberOf = (bytes, from, to) => {
 /** Return the sum that GCM makes of a text and its length. */
 const summed = (hashKey, text) => {
   const reduced = (number) => (number & 1n ? (number >> 1n) ^ (0xe1n << 120n) : number >> 1n);
-  const products = []; // of the key and each four bits, and what the four bits that fall out come back as
-  const returned = [];
+  const products = create(null); // of the key and each four bits, and what the four bits that fall out come back as
+  const returned = create(null);
   for (let i = 0; i < 16; i++) {
     let product = 0n, power = hashKey, fallen = toBigInt(i);
     for (let bit = 8; bit > 0; bit >>= 1) {

@@ -118,15 +118,16 @@ const sha1 = (message) => {
 
 /** Return the first 64 bits behind the point of roots of the first primes, of which SHA-2 is made. */
 const rootsOf = (count, power) => {
-  const roots = [];
-  for (let prime = 2; roots.length < count; prime++) {
+  const roots = create(null);
+  let found = 0;
+  for (let prime = 2; found < count; prime++) {
     let divisor = 2;
     while (divisor * divisor <= prime && prime % divisor) divisor++;
     if (divisor * divisor <= prime) continue;
     const target = toBigInt(prime) << toBigInt(64 * power);
     let low = 0n;
     for (let bit = 1n << 68n; bit > 0n; bit >>= 1n) if ((low | bit) ** toBigInt(power) <= target) low |= bit;
-    roots[roots.length] = asUint64(64, low);
+    roots[found++] = asUint64(64, low);
   }
   return roots;
 };
@@ -177,8 +178,8 @@ const longAt = (bytes, at) => (toBigInt(wordAt(bytes, at) >>> 0) << 32n) | toBig
 const sha512Of = (message, start, length) => {
   prepare();
   const all = padded(message, 128, true);
-  const state = [];
-  const words = [];
+  const state = create(null);
+  const words = create(null);
   for (let i = 0; i < 8; i++) state[i] = starts[start + i];
   for (let at = 0; at < bytesIn(all); at += 128) {
     for (let i = 0; i < 16; i++) words[i] = longAt(all, at + 8 * i);

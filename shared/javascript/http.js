@@ -15,7 +15,7 @@ const requestOf = (name, given) => {
 };
 
 const put = (object, name, value) =>
-  defineProperty(object, name, { value, configurable: true, enumerable: true, writable: true });
+  defineProperty(object, name, { __proto__: null, value, configurable: true, enumerable: true, writable: true });
 
 /** Return pairs of names and values as an object: of each name all values, or the last. */
 const grouped = (pairs, hasAll) => {

@@ -19,7 +19,7 @@ const numberOf = (bytes) => {
 
 /** Return what follows each other in bytes of DER: each a tag and its content. */
 const elements = (bytes) => {
-  const found = [];
+  const found = { __proto__: null, length: 0 };
   let at = 0;
   while (at < bytesIn(bytes)) {
     const tag = bytes[at++];
@@ -27,7 +27,7 @@ const elements = (bytes) => {
     if (length > 0x82 || length === 0x80) wrong("an element has no length");
     for (let more = length & 0x80 ? length & 0x7f : 0, k = 0; k < more; k++) length = (k ? length : 0) * 256 + bytes[at++];
     if (!(at + length <= bytesIn(bytes))) wrong("it is cut off");
-    found[found.length] = { __proto__: null, tag, content: slice(bytes, at, at + length) };
+    found[found.length++] = { __proto__: null, tag, content: slice(bytes, at, at + length) };
     at += length;
   }
   return found;
@@ -41,7 +41,7 @@ const oidOf = (element) => {
   return hex;
 };
 const integers = (list, from, to) => {
-  const found = [];
+  const found = create(null);
   for (let i = from; i < to; i++) found[i - from] = numberOf(content(list[i], TAGS.integer));
   return found;
 };

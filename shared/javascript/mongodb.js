@@ -123,13 +123,25 @@ const collectionOf = (frame, service, database, collection) => {
       await ask("bulkWrite", { operations: writes }, {}, options);
       return null;
     },
+    initializeOrderedBulkOp: () => part("bulk").bulkOf(ask, true),
+    initializeUnorderedBulkOp: () => part("bulk").bulkOf(ask, false),
   };
 };
 
+const namesOf = (frame, service, name, database) => {
+  const target = { __proto__: null, frame, service, namespace: { __proto__: null, database } };
+  return part("listing").awaited(method(target, name, {}, {}, {}), name);
+};
+
+const databaseOf = (frame, service, database) => ({
+  aggregate: (pipeline, options) => collectionOf(frame, service, database, "").aggregate(pipeline, options),
+  collection: (collection) => collectionOf(frame, service, database, toText(collection)),
+  getCollectionNames: () => namesOf(frame, service, "getCollectionNames", database),
+});
+
 const clientOf = (frame, service) => ({
-  db: (database) => ({
-    collection: (collection) => collectionOf(frame, service, toText(database), toText(collection)),
-  }),
+  admin: () => ({ getDBNames: () => namesOf(frame, service, "getDBNames") }),
+  db: (database) => databaseOf(frame, service, toText(database)),
   startSession: () => part("sessions").sessionFor(frame, service),
 });
 

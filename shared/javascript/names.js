@@ -12,8 +12,8 @@ const { asyncIterator } = Symbol;
 const { abs, floor, sin } = Math;
 const { now } = Date;
 const [toText, toNumber, toBigInt, asInt64, asUint64] = [String, Number, BigInt, BigInt.asIntN, BigInt.asUintN];
-const [TheBytes, TheDate, TheError, TheInts, ThePromise, TheRangeError, TheRegExp, TheTypeError, TheWeakMap] = [
-  Uint8Array, Date, Error, Int32Array, Promise, RangeError, RegExp, TypeError, WeakMap,
+const [TheBytes, TheDate, TheError, TheInts, ThePromise, TheProxy, TheRangeError, TheRegExp, TheTypeError, TheWeakMap] = [
+  Uint8Array, Date, Error, Int32Array, Promise, Proxy, RangeError, RegExp, TypeError, WeakMap,
 ];
 const [decodeBase64, encodeBase64, decodeURL, encodeURL, escaped, unescaped] = [
   atob, btoa, decodeURIComponent, encodeURIComponent, escape, unescape,
@@ -30,7 +30,9 @@ const [kept, keep] = [uncurried(WeakMap.prototype.get), uncurried(WeakMap.protot
 const getter = (prototype, name) => uncurried(getOwnPropertyDescriptor(prototype, name).get);
 const [sourceOf, flagsOf] = [getter(RegExp.prototype, "source"), getter(RegExp.prototype, "flags")];
 const executed = uncurried(RegExp.prototype.exec);
-const then = uncurried(Promise.prototype.then);
+const { then: whenSettled, catch: whenRejected, finally: whenEnded } = Promise.prototype;
+const promiseMethods = { __proto__: null, then: whenSettled, catch: whenRejected, finally: whenEnded };
+const then = uncurried(whenSettled);
 const bytesIn = getter(Object.getPrototypeOf(Uint8Array.prototype), "length");
 
 const SAFE = 2 ** 53;

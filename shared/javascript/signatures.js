@@ -52,7 +52,8 @@ const sizeOf = (key) => {
   return bits;
 };
 const raised = (key, message) => {
-  if (!(key.p > 1n && key.q > 1n)) throw new TheTypeError("the key cannot be one of RSA");
+  const isMade = key.p > 1n && key.q > 1n && key.p * key.q === key.n && key.dp < key.p && key.dq < key.q && key.inverse < key.p;
+  if (!isMade) throw new TheTypeError("the key cannot be one of RSA");
   const p = power(message, key.dp, key.p);
   const q = power(message, key.dq, key.q);
   const signature = q + residue((p - q) * key.inverse, key.p) * key.q;
@@ -158,7 +159,7 @@ const CURVES = {
   ),
 };
 
-// A point of x, y, z is (x / z², y / z³); z is zero for the one at infinity.
+// A point of x, y, z is (x / z^2, y / z^3); z is zero for the one at infinity.
 const pointOf = (x, y, z) => ({ __proto__: null, x, y, z });
 const INFINITE = pointOf(1n, 1n, 0n);
 const twice = (point, p) => {

@@ -4,6 +4,7 @@ import asyncio
 import gzip
 import json
 import re
+import socket
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -200,6 +201,17 @@ async def test_who_does_not_answer_keeps_no_call_beyond_its_deadline(other: Othe
         await value("ask", "get", {"url": other.url})
 
 
+async def test_a_request_is_as_large_as_a_caller_may_send(
+    other: OtherHost, configured: pytest.MonkeyPatch, scripts: Scripts
+) -> None:
+    configured.setenv("MAX_BODY_BYTES", "1000")
+    scripts(f="exports = (url) => context.http.post({ url, body: 'x'.repeat(1000) })")
+
+    with pytest.raises(DataAPIError, match="the arguments are too large: MAX_BODY_BYTES allows 1000"):
+        await value("f", other.url)
+    assert other.requests == []
+
+
 @pytest.mark.parametrize(
     ("status", "method", "request_", "followed"),
     [
@@ -287,6 +299,20 @@ async def test_a_name_that_leads_inside_is_not_followed(
     with pytest.raises(DataAPIError, match="has no public address, and none that FUNCTIONS_HTTP_HOSTS names"):
         await value("f", other.url)
     assert other.requests == []
+
+
+async def test_a_name_is_looked_up_once(other: OtherHost, monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = iter(["127.0.0.1"])  # what a second look-up would find is none of the service's business
+
+    def looked_up(host: str, port: int, *_: Any) -> list[Any]:
+        assert host == "localhost"
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (next(answers), port))]
+
+    other.answers["/"] = [OK + b"\r\nabc"]
+    monkeypatch.setattr(socket, "getaddrinfo", looked_up)
+
+    assert await value("fails", "get", {"url": other.url}) == "none"
+    assert len(other.requests) == 1
 
 
 async def test_without_a_list_nobody_is_asked(worker: Worker, scripts: Scripts) -> None:

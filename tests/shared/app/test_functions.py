@@ -115,6 +115,10 @@ def test_a_source_that_is_no_text_is_named(folder: Path) -> None:
         ("export default 5", "function 'a' cannot be loaded: SyntaxError"),
         ("}; for (;;) {} function a() {", "function 'a' cannot be loaded: InternalError: interrupted"),
         ("\nconst _ = require('lodash/clone');", "function 'a': package 'lodash/clone' is not there, in line 2"),
+        ("exports = (db) => { const n = db.getCollectionNames(); return n }",
+         "function 'a': getCollectionNames() has to be awaited, in line 1"),
+        ("exports = (c) => {\n  return c.admin().getDBNames().length }",
+         "function 'a': getDBNames() has to be awaited, in line 2"),
         ('exports = () => context.services.get("sms")', "function 'a': service 'sms' is not there, in line 1"),
         ("exports = () => context.http.get({})",
          "function 'a': context.http reaches nobody while FUNCTIONS_HTTP_HOSTS is empty, in line 1"),
@@ -165,7 +169,15 @@ def test_what_a_script_needs_is_named(folder: Path, edit: Edit) -> None:
     assert (file, text.partition(":")[0]) == (LISTED, "function 'a' cannot be loaded")
 
 
-@pytest.mark.parametrize("source", ["", "exports = () => context.services.get('mongodb-atlas')", "// nothing"])
+@pytest.mark.parametrize(
+    "source",
+    [
+        "", "exports = () => context.services.get('mongodb-atlas')", "// nothing",
+        "exports = async (db) => { const all = (await db.getCollectionNames()).length }",
+        "exports = (db) => db.getCollectionNames()", "exports = (db) => { return db.getCollectionNames(); }",
+        "exports = (db) => db.getCollectionNames().then((all) => all.length)",
+    ],
+)  # fmt: skip
 def test_what_runs_here_is_no_finding(folder: Path, edit: Edit, source: str) -> None:
     edit("functions/a.js", source)
 

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from tests.depth import examples
 from tests.javascript import said
+from tests.shared.javascript.test_hostile import OVERWRITTEN
 
 PEM, RAW = serialization.Encoding.PEM, serialization.NoEncryption()
 PKCS8, TRADITIONAL = serialization.PrivateFormat.PKCS8, serialization.PrivateFormat.TraditionalOpenSSL
@@ -277,6 +278,21 @@ def test_a_key_in_one_line_is_read() -> None:
     assert result("utils.jwt.encode('RS256', {}, a).split('.').length", pem) == 3
 
 
+def test_a_key_whose_numbers_do_not_belong_together_signs_nothing() -> None:
+    numbers = rsa_key().private_numbers()
+    n, p, q = numbers.public_numbers.n, numbers.p + 2, numbers.q
+    others = (n, 65537, numbers.d, p, q, numbers.dmp1, numbers.dmq1, numbers.iqmp)
+    content = b"".join(der(2, each.to_bytes(300)) for each in (0, *others))
+    pem = base64.b64encode(der(0x30, content)).decode()
+
+    text = f"-----BEGIN RSA PRIVATE KEY-----{pem}-----END RSA PRIVATE KEY-----"
+    assert "the key cannot be one of RSA" in result("utils.crypto.sign('rsa', 'x', a)", text)
+
+
+def der(tag: int, content: bytes) -> bytes:
+    return bytes([tag, 0x82]) + len(content).to_bytes(2) + content
+
+
 def test_random_bytes_come_once() -> None:
     source = "exports = () => [1, 2].map(() => utils.crypto.encrypt('aes', '', 'k'.repeat(16)).toHex())"
     drawn = [each for _ in range(2) for each in json.loads(said(source)[0])]
@@ -284,16 +300,37 @@ def test_random_bytes_come_once() -> None:
     assert len(set(drawn)) == 4
 
 
-def test_what_a_function_overwrites_makes_no_token_valid() -> None:
-    source = """exports = (token, secret) => {
-      Uint8Array.prototype.every = Array.prototype.every = () => true;
-      Object.defineProperty(Object.getPrototypeOf(Uint8Array.prototype), "length", { get: () => 0 });
-      String.prototype.charCodeAt = () => 65;
-      BigInt.asUintN = () => 0n;
-      Array.prototype[Symbol.iterator] = function* () {};
-      globalThis.Uint8Array = globalThis.Int32Array = Array;
-      try { return utils.jwt.decode(token, secret) } catch (e) { return `${e}` }
-    }"""
+CALLS = """
+  const t = utils.jwt.decode(token, secret);
+  const wrong = ((token) => { try { return utils.jwt.decode(token, secret) } catch (e) { return `${e}` } })(forged);
+  const h = utils.crypto.hmac("a", "b", "sha512", "hex");
+  const e = utils.crypto.decrypt("aes", utils.crypto.encrypt("aes", "text", key), key).text();
+  const v = utils.jwt.decode(utils.jwt.encode("ES256", { a: 1 }, pem), open).a;
+  const r = utils.crypto.verify("rsa", "x", rsaOpen, utils.crypto.sign("rsa", "x", rsa));
+  return { t, wrong, h, e, v, r };
+"""
 
-    assert json.loads(said(source, json.dumps([HS, SECRET]))[0]) == {"a": {"$numberInt": "1"}}
-    assert "signature is wrong" in said(source, json.dumps([HS[:-8] + "AAAAAAAA", SECRET]))[0]
+
+@pytest.mark.parametrize("before", ["", OVERWRITTEN], ids=["untouched", "overwritten"])
+def test_what_a_function_overwrites_changes_no_result(before: str) -> None:
+    more = """
+      Object.defineProperty(Object.getPrototypeOf(Uint8Array.prototype), "length", { get: () => 0 });
+      String.prototype.charCodeAt = () => 65; BigInt.asUintN = () => 0n; Math.sin = () => 0;
+      globalThis.Uint8Array = globalThis.Int32Array = Array;
+    """
+    source = f"""exports = (token, forged, secret, key, pem, open, rsa, rsaOpen) => {{
+      {more if before else ""}{before}delete Object.prototype.toJSON;{CALLS}
+    }}"""
+    forged = HS[:-8] + "AAAAAAAA"
+    keys = ["k" * 16, private("ES256"), public("ES256"), private("RS256"), public("RS256")]
+
+    found = plain(json.loads(said(source, json.dumps([HS, forged, SECRET, *keys]))[0]))
+
+    assert found == {
+        "t": {"a": 1},
+        "wrong": "Error: the token is not valid: its signature is wrong",
+        "h": hmac.new(b"b", b"a", "sha512").hexdigest(),
+        "e": "text",
+        "v": 1,
+        "r": True,
+    }

@@ -1,0 +1,86 @@
+"""The traps of types that programs of App Services know: what is stored and found has the type that it had."""
+
+from typing import Any
+
+import pytest
+from bson.decimal128 import Decimal128
+from bson.int64 import Int64
+
+from tests.functions.rules.conftest import Known, Person, Scripts
+from tests.functions.rules.test_app_functions import PUBLIC, returned
+from tests.functions.rules.test_function_collections import SYSTEM
+from tests.hosts import Worker
+
+BIG = Int64(2**53 + 1)
+
+
+@pytest.fixture
+async def person(worker: Worker, known: Known, scripts: Scripts, database: Any) -> Person:
+    """A user of an app, with a document of numbers."""
+    numbers = {"int": 1, "long": Int64(1), "double": 1.0, "big": BIG, "decimal": Decimal128("1.0")}
+    await database.public.insert_one({"_id": 1, "name": "Ann", **numbers})
+    return await known(worker, "ann@shop.example")
+
+
+@pytest.mark.parametrize(
+    ("update", "types"),
+    [
+        ("{ $inc: { int: 1, long: 1, double: 1, big: 1, decimal: 1 } }", [int, Int64, float, Int64, Decimal128]),
+        ("{ $set: { int: 2 ** 31, long: 5, double: 1.5, big: BSON.Long(5), decimal: 0.5 } }",
+         [Int64, int, float, Int64, float]),
+        ("{ $set: { int: BSON.Double(1), long: BSON.Int32(1), double: 3.0, big: 2 ** 60, decimal: -0 } }",
+         [float, int, int, float, float]),
+    ],
+)  # fmt: skip
+async def test_numbers_of_a_change_are_what_programs_expect(
+    person: Person, scripts: Scripts, database: Any, update: str, types: list[type]
+) -> None:
+    scripts(f=f"exports = () => {PUBLIC}.updateOne({{ _id: 1 }}, {update})")
+
+    await returned(person, "f")
+
+    found = await database.public.find_one({"_id": 1})
+    assert [type(found[name]) for name in ("int", "long", "double", "big", "decimal")] == types
+
+
+async def test_a_document_that_is_read_changed_and_written_keeps_its_types(
+    person: Person, scripts: Scripts, database: Any
+) -> None:
+    scripts(
+        f=f"""exports = async () => {{
+      const c = {PUBLIC}, document = await c.findOne({{ _id: 1 }});
+      document._id = 2;
+      document.seen = document.int + document.long + document.double;
+      await c.insertOne({{ _id: 3, nested: document }});
+      await c.insertOne(document);
+    }}"""
+    )
+
+    await returned(person, "f")
+
+    before = await database.public.find_one({"_id": 1}, {"_id": 0})
+    copies = [await database.public.find_one({"_id": 2}), (await database.public.find_one({"_id": 3}))["nested"]]
+    for each in copies:
+        assert (each.pop("_id"), type(each["seen"]), each.pop("seen")) == (2, int, 3)
+        assert [(type(value), value) for value in each.values()] == [(type(value), value) for value in before.values()]
+
+
+@pytest.mark.parametrize(
+    ("query", "finds"),
+    [
+        ("{ int: { $gt: BSON.MinKey, $lt: BSON.MaxKey } }", True),
+        ("{ big: BSON.Long.fromString('9007199254740993') }", True),
+        ("{ big: BSON.Long.fromString('9007199254740992') }", False),
+        ("{ decimal: BSON.Decimal128.fromString('1') }", True),
+        ("{ name: { $regex: BSON.BSONRegExp('^ann$', 'i') } }", True),
+        ("{ name: /^ann$/i }", True),
+        ("{ name: BSON.BSONRegExp('^ann$') }", False),
+        ("{ name: { $ne: null } }", True),
+        ("{ missing: null }", True),
+        ("{ int: { $type: 'int' } }", True),
+    ],
+)
+async def test_values_of_a_query_are_what_they_are(person: Person, scripts: Scripts, query: str, finds: bool) -> None:
+    scripts({"f": SYSTEM}, f=f"exports = async () => (await {PUBLIC}.findOne({query})) !== null")
+
+    assert await returned(person, "f") is finds
