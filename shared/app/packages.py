@@ -21,18 +21,22 @@ _OF_NODE = re.compile(
     "events|fs|https?|http2|inspector|module|net|os|path|perf_hooks|process|punycode|querystring|readline|repl|stream|"
     "string_decoder|sys|timers|tls|trace_events|tty|url|util|v8|vm|wasi|worker_threads|zlib"
 )
-_REQUIRED = re.compile(r"""\brequire\(\s*(["'`])([^"'`\n]+)\1\s*\)""")
-_COMMENT = re.compile(r"/\*.*?\*/|^\s*//[^\n]*", re.DOTALL | re.MULTILINE)
+_REQUIRED = re.compile(r"""\brequire\s*\(\s*(["'`])([^"'`\n]+)\1\s*\)""")
+_GLOBALS = {name: re.compile(rf"\b{name}\b") for name in GLOBALS}
+_TEXT_OR_COMMENT = re.compile(
+    r"""("(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'|`(?:\\.|[^`\\])*`)|/\*.*?\*/|//[^\n]*""", re.DOTALL
+)
 _CONDITIONS = ("require", "node", "default")
 _TRIED = ("", ".js", ".json", ".cjs")
 _INDEX = ("index.js", "index.json", "index.node")
 
 
 class Needed(NamedTuple):
-    """A name that a source requires, and in which line."""
+    """A name that a source requires, in which line, and whether that seems to be a comment."""
 
     name: str
     line: int
+    is_comment: bool
 
 
 class Missing(NamedTuple):
@@ -47,10 +51,11 @@ class _NotFoundError(Exception):
 
 
 def required(source: str) -> Iterator[Needed]:
-    """Give what a source requires by names that stand in it, but for those in comments."""
-    bare = _COMMENT.sub(lambda found: "\n" * found[0].count("\n"), source)
-    for found in _REQUIRED.finditer(bare):
-        yield Needed(found[2], bare.count("\n", 0, found.start()) + 1)
+    """Give what a source requires by names that stand in it."""
+    bare = _TEXT_OR_COMMENT.sub(lambda found: found[1] or " " * len(found[0]), source)
+    for found in _REQUIRED.finditer(source):
+        line = source.count("\n", 0, found.start()) + 1
+        yield Needed(found[2], line, not bare.startswith("require", found.start()))
 
 
 def requires_packages(source: str) -> bool:
@@ -117,7 +122,7 @@ class Packages:
 
     def _names(self, source: str, file: str) -> tuple[dict[str, str], list[Missing]]:
         """Return which files the names in the source of a file mean, and what cannot be had."""
-        names = {module: NODE + module for name, module in GLOBALS.items() if name in source}
+        names = {GLOBALS[name]: NODE + GLOBALS[name] for name, each in _GLOBALS.items() if each.search(source)}
         missing: dict[str, Missing] = {}
         for needed in required(source):
             if needed.name in names:
@@ -125,7 +130,8 @@ class Packages:
             try:
                 names[needed.name] = self._resolved(needed.name, file)
             except (_NotFoundError, PackagesError) as error:
-                missing.setdefault(needed.name, Missing(needed.line, str(error)))
+                if not needed.is_comment:
+                    missing.setdefault(needed.name, Missing(needed.line, str(error)))
         return names, list(missing.values())
 
     def _resolved(self, name: str, file: str) -> str:

@@ -87,6 +87,7 @@ const execute = (parent, name, args) => {
   if (parent.depth === MOST_DEPTH) throw new TheError(`functions call each other deeper than ${MOST_DEPTH} levels`);
   const frame = { __proto__: null, id: 0, depth: parent.depth + 1, isSystem: place[2] ?? parent.isSystem };
   frame.id = send("frame", parent.id, `{"name":${quoted(name)}}`);
+  began.first ??= frame;
   return frame.isSystem === "script" ? part("scripts").chosen(frame, args, () => run(frame, name, args)) : run(frame, name, args);
 };
 
@@ -183,6 +184,7 @@ globals(["utils"], "utils");
 globals(["BSON"], "bson");
 globals(["EJSON"], "forms");
 set(world, "global", world);
+lazily(world, "console", false, () => consoleOf(began.first)); // that of packages; each function has its own
 
 // The process reads errors of the engine itself, by what is found here: no function may put itself in between.
 for (const { prototype } of [InternalError, RangeError]) {

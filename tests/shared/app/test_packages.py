@@ -110,13 +110,58 @@ def test_a_function_is_given_what_it_may_come_to_require(
     edit("functions/g.js", "exports = () => require('b')")
     edit("functions/h.js", "exports = (name) => context.functions.execute(name)")
     edit("functions/k.js", "exports = () => require('b/other')")
-    edit("functions/none.js", "// require('a')\nexports = () => 1")
+    edit("functions/none.js", "exports = () => 1")
 
     given = load(folder, SECRETS).functions.packages
 
     assert {name: sorted(file for file in told(each) if file) for name, each in given.items()} == {
         "f": ["b/index.js"], "g": ["b/index.js"], "h": ["b/index.js", "b/other.cjs"], "k": ["b/other.cjs"],
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        "const headers = { a: '*/*' };", "// it's\n", "/* `\n */", "const all = /['\"`]/g;", "const c = /[/*]/;",
+        "const u = 'https://a.example/*';", "const text = `\n${ '`' } //`;",
+    ],
+    ids=str,
+)  # fmt: skip
+def test_a_name_is_found_whatever_is_written_before_it(
+    folder: Path, edit: Edit, packages: Callable[[dict[str, str]], None], before: str
+) -> None:
+    packages(WHOLE)
+    source = (
+        f"{before} const b = require ( 'b' ); {{ {before} }} exports = () => JSON.stringify(b);\n/* require('c') */"
+    )
+    edit("functions/f.js", f"{source} // require('d') */")
+
+    assert result(folder) == "outer b"
+    assert findings(folder) == []
+
+
+def test_what_a_package_logs_is_the_function_s(
+    folder: Path, edit: Edit, packages: Callable[[dict[str, str]], None]
+) -> None:
+    packages({"b/index.js": "console.warn('old')"})
+    edit("functions/f.js", "exports = () => require('b')")
+    read = load(folder, SECRETS).functions
+
+    lines = Script(ENGINE.prelude, LIMITS).start(started(told(read.sources), packages=read.packages["f"]))
+
+    frames = [line.id for line in lines if line.word == "frame"]
+    assert [(line.frame, json.loads(line.text)) for line in lines if line.word == "log"] == [
+        (frames[0], {"level": "warn", "text": "old"})
+    ]
+
+
+def test_each_call_has_packages_of_its_own(
+    folder: Path, edit: Edit, packages: Callable[[dict[str, str]], None]
+) -> None:
+    packages({"b/index.js": "let n = 0; module.exports = () => ++n"})
+    edit("functions/f.js", "exports = () => JSON.stringify([require('b')(), require('b')()])")
+
+    assert result(folder) == result(folder) == [1, 2]
 
 
 @pytest.mark.parametrize(

@@ -212,6 +212,7 @@ def test_what_a_function_overwrites_changes_nothing_that_is_said() -> None:
         "return clearTimeout(setTimeout(() => 1, 5, 2, 3))",
         "throw error",
         "return require('nothing')",
+        "return require('path').sep",
         "return context.values.get('x') ?? context.user.id + context.environment.tag",
         f"return {DATABASE}.find({{ a: [1] }}).sort({{ a: 1 }}).toArray()",
         f"return {DATABASE}.aggregate([{{ $match: {{ a: 1 }} }}]).skip(1).toArray()",
