@@ -42,6 +42,7 @@ _MOVED = frozenset({301, 302, 303, 307, 308})
 _WITHOUT_BODY = frozenset({204, 304})
 _CREDENTIALS = frozenset({"authorization", "cookie"})
 _OF_BODIES = frozenset({"content-type", "content-encoding", "content-language"})
+_OF_PACKED = frozenset({"content-encoding", "content-length"})
 _NOT_QUOTED = "!$%&'()*+,/:;=?@[]~"
 
 
@@ -224,10 +225,17 @@ class _Reply:
         else:
             raise ValueError("there is no reply behind the interim ones")
         sent = {name.lower(): value.strip().lower() for name, value in headers}
-        body = b""
-        if self._asked.method != "HEAD" and status not in _WITHOUT_BODY:
-            body = await self._body(sent)
+        if self._asked.method == "HEAD" or status in _WITHOUT_BODY:
+            return Got(status, reason, headers, b"")
+        is_packed = sent.get("content-encoding") == "gzip" and not self._chooses_encoding
+        body = await self._body(sent, is_packed=is_packed)
+        if is_packed:
+            headers = [each for each in headers if each[0].lower() not in _OF_PACKED]
         return Got(status, reason, headers, body)
+
+    @property
+    def _chooses_encoding(self) -> bool:
+        return any(name.lower() == "accept-encoding" for name, _ in self._asked.headers)
 
     async def _read_head(self) -> tuple[int, str, Headers]:
         first = _STATUS.fullmatch(await self._reader.readline())
@@ -242,10 +250,7 @@ class _Reply:
         reason = (first[2] or b"").decode("latin-1").strip()
         return int(first[1]), reason, [(name, str(value)) for name, value in headers.items()]
 
-    async def _body(self, sent: dict[str, str]) -> bytes:
-        is_packed = sent.get("content-encoding") == "gzip" and not any(
-            name.lower() == "accept-encoding" for name, _ in self._asked.headers
-        )
+    async def _body(self, sent: dict[str, str], *, is_packed: bool) -> bytes:
         body = _Body(self._room, is_packed=is_packed)
         if coding := sent.get("transfer-encoding"):
             if coding != "chunked":
