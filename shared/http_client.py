@@ -4,42 +4,29 @@ No proxy of the environment and no credential of the process takes part.
 """
 
 import asyncio
-import io
 import re
 import socket
 import ssl
-import zlib
-from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from http import HTTPStatus
-from http.client import HTTPException, parse_headers
 from typing import Literal, NamedTuple
 from urllib.parse import quote, urljoin, urlsplit
 
 from shared.errors import FunctionFailedError
 from shared.http_hosts import Hosts
-
-type Headers = Sequence[tuple[str, str]]
-type Room = Callable[[int], Awaitable[None]]
-"""Makes room for so many bytes of a reply, or raises where there is none."""
+from shared.http_replies import LONGEST_HEAD, UNREADABLE, Got, Headers, HttpReply, Room
 
 type Reading = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 _RESOLVERS = 8
 _MOST_OPEN = 200  # connections of a process
 _MOST_REDIRECTS = 10
-_MOST_INTERIM = 10
 _CONNECT_SECONDS = 10.0
-_LONGEST_HEAD = 64 * 1024
-_PART = 64 * 1024
 _PORTS = {"http": 80, "https": 443}
 _URL = re.compile(r"[^\x00-\x20\x7f\\]+")  # which parsers would drop, or take for something else
 _HOST = re.compile(r"[a-z0-9_.-]+|[0-9a-f:.]+")
-_STATUS = re.compile(rb"HTTP/1\.[01] ([1-9][0-9]{2})(?: ([^\r\n]*))?\r?\n")
-_SIZE = re.compile(rb"([0-9a-fA-F]{1,15})[ \t]*(?:;[^\r\n]*)?\r?\n")
 _MOVED = frozenset({301, 302, 303, 307, 308})
-_WITHOUT_BODY = frozenset({204, 304})
 _CREDENTIALS = frozenset({"authorization", "cookie"})
 _OF_BODIES = frozenset({"content-type", "content-encoding", "content-language"})
 _NOT_QUOTED = "!$%&'()*+,/:;=?@[]~"
@@ -72,15 +59,6 @@ class Asked(NamedTuple):
     headers: Headers
     body: bytes | None
     follows: bool = False
-
-
-class Got(NamedTuple):
-    """A reply with its body, as it was before it was compressed."""
-
-    status: int
-    reason: str
-    headers: Headers
-    body: bytes
 
 
 def target_of(url: str) -> Target:
@@ -140,8 +118,8 @@ class HttpClient:
         try:
             writer.write(_head(asked) + (asked.body or b""))
             await writer.drain()
-            return await _Reply(reader, asked, room).read()
-        except (OSError, EOFError, ValueError, HTTPException, zlib.error) as error:
+            return await HttpReply(reader, room, asked.method, unpacks=not _chooses_encoding(asked)).read()
+        except UNREADABLE as error:
             raise HttpFailedError(f"'{target.named[:100]}' gave no reply that can be read") from error
         finally:
             writer.transport.abort()
@@ -154,7 +132,7 @@ class HttpClient:
             try:
                 async with asyncio.timeout(_CONNECT_SECONDS):
                     return await asyncio.open_connection(
-                        address, target.port, limit=_LONGEST_HEAD, ssl=tls, server_hostname=name
+                        address, target.port, limit=LONGEST_HEAD, ssl=tls, server_hostname=name
                     )
             except (OSError, TimeoutError):
                 continue
@@ -193,124 +171,18 @@ def _moved(asked: Asked, status: int, place: str) -> Asked:
     return Asked(method, target, headers, body, follows=True)
 
 
+def _chooses_encoding(asked: Asked) -> bool:
+    return any(name.lower() == "accept-encoding" for name, _ in asked.headers)
+
+
 def _head(asked: Asked) -> bytes:
     target = asked.target
-    sent = {name.lower() for name, _ in asked.headers}
     lines = [f"{asked.method} {target.path} HTTP/1.1", f"Host: {target.named}", "Connection: close"]
     lines += [f"{name}: {value}" for name, value in asked.headers]
-    if "accept-encoding" not in sent:
+    if not _chooses_encoding(asked):
         lines.append("Accept-Encoding: gzip")
-    if "user-agent" not in sent:
+    if not any(name.lower() == "user-agent" for name, _ in asked.headers):
         lines.append("User-Agent: Dozen")
     if asked.body is not None:
         lines.append(f"Content-Length: {len(asked.body)}")
     return "\r\n".join([*lines, "", ""]).encode()
-
-
-class _Reply:
-    """What comes back on a connection."""
-
-    def __init__(self, reader: asyncio.StreamReader, asked: Asked, room: Room) -> None:
-        self._reader = reader
-        self._asked = asked
-        self._room = room
-
-    async def read(self) -> Got:
-        """Return the reply behind those that only say that it is coming; raise ValueError if it is none."""
-        for _ in range(_MOST_INTERIM):
-            status, reason, headers = await self._read_head()
-            if status >= HTTPStatus.OK:
-                break
-        else:
-            raise ValueError("there is no reply behind the interim ones")
-        sent = {name.lower(): value.strip().lower() for name, value in headers}
-        body = b""
-        if self._asked.method != "HEAD" and status not in _WITHOUT_BODY:
-            body = await self._body(sent)
-        return Got(status, reason, headers, body)
-
-    async def _read_head(self) -> tuple[int, str, Headers]:
-        first = _STATUS.fullmatch(await self._reader.readline())
-        if first is None:
-            raise ValueError("this is no HTTP")
-        head = b""
-        while (line := await self._reader.readline()) not in (b"\r\n", b"\n"):
-            head += line
-            if not line.endswith(b"\n") or len(head) > _LONGEST_HEAD:
-                raise ValueError("the headers have no end")
-        headers = parse_headers(io.BytesIO(head + b"\r\n"))
-        reason = (first[2] or b"").decode("latin-1").strip()
-        return int(first[1]), reason, [(name, str(value)) for name, value in headers.items()]
-
-    async def _body(self, sent: dict[str, str]) -> bytes:
-        is_packed = sent.get("content-encoding") == "gzip" and not any(
-            name.lower() == "accept-encoding" for name, _ in self._asked.headers
-        )
-        body = _Body(self._room, is_packed=is_packed)
-        if coding := sent.get("transfer-encoding"):
-            if coding != "chunked":
-                raise ValueError("the coding is unknown")
-            await self._chunks(body)
-        elif "content-length" in sent:
-            length = sent["content-length"]
-            if not (length.isascii() and length.isdigit() and len(length) < _LONGEST_LENGTH):
-                raise ValueError("the length is no number")
-            await self._exactly(int(length), body)
-        else:
-            while part := await self._reader.read(_PART):
-                await body.add(part)
-        return body.ended()
-
-    async def _chunks(self, body: "_Body") -> None:
-        while True:
-            size = _SIZE.fullmatch(await self._reader.readline())
-            if size is None:
-                raise ValueError("a chunk has no size")
-            if not int(size[1], 16):
-                return  # what follows are headers that nobody asked for
-            await self._exactly(int(size[1], 16), body)
-            if await self._reader.readline() not in (b"\r\n", b"\n"):
-                raise ValueError("a chunk has no end")
-
-    async def _exactly(self, size: int, body: "_Body") -> None:
-        while size:
-            part = await self._reader.read(min(size, _PART))
-            if not part:
-                raise EOFError
-            size -= len(part)
-            await body.add(part)
-
-
-_LONGEST_LENGTH = 16  # digits
-
-
-class _Body:
-    """The body of a reply, for all of which there has to be room, also where it is small while it is packed."""
-
-    def __init__(self, room: Room, *, is_packed: bool) -> None:
-        self._room = room
-        self._unpacking = zlib.decompressobj(wbits=31) if is_packed else None
-        self._is_whole = True
-        self._bytes = bytearray()
-
-    async def add(self, part: bytes) -> None:
-        if self._unpacking is None:
-            await self._hold(part)
-            return
-        while not self._unpacking.eof:
-            unpacked = self._unpacking.decompress(part, _PART)
-            await self._hold(unpacked)
-            part = self._unpacking.unconsumed_tail
-            if not part and len(unpacked) < _PART:
-                break
-        self._is_whole = self._unpacking.eof
-
-    async def _hold(self, part: bytes) -> None:
-        await self._room(len(part))
-        self._bytes += part
-
-    def ended(self) -> bytes:
-        """Return all of it; raise EOFError if what was packed has no end."""
-        if not self._is_whole:
-            raise EOFError
-        return bytes(self._bytes)

@@ -12,7 +12,8 @@ import orjson
 
 from shared.budget import LARGE, Share
 from shared.errors import ReadTooLargeError
-from shared.http_client import Asked, Got, HttpClient, HttpFailedError, target_of
+from shared.http_client import Asked, HttpClient, HttpFailedError, target_of
+from shared.http_replies import Got
 from shared.settings import Settings
 
 METHODS = frozenset({"delete", "get", "head", "patch", "post", "put"})
