@@ -2,12 +2,13 @@
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from shared.app.files import Files, typed
 from shared.app.model import Function, Functions
+from shared.app.webhooks import Webhook
 from shared.documents.replies import reply
 from shared.rules.compiler.expressions import compile_expression
 from shared.rules.compiler.operands import Constants, Scope
@@ -25,9 +26,12 @@ _SERVICE = re.compile(r"""\bservices\.get\(\s*["'`]([^"'`]+)""")
 type _Found = dict[str, tuple[Path, Mapping[str, Any], Report]]
 
 
-def read_functions(files: Files, constants: Constants, app: Mapping[str, Any], services: frozenset[str]) -> Functions:
+def read_functions(
+    files: Files, constants: Constants, app: Mapping[str, Any], services: frozenset[str], webhooks: Iterable[Webhook]
+) -> Functions:
     """Return the functions, which see of the app what is given, and the services that are there."""
     found = _legacy(files) or _listed(files)
+    found |= {each.name: (each.source, each.function, each.report) for each in webhooks}
     by_name: dict[str, Function] = {}
     sources: dict[str, str] = {}
     for name, (path, entry, report) in found.items():
