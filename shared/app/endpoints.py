@@ -8,14 +8,11 @@ from typing import Any
 
 from shared.app.data_api import FOLDERS, read_can_evaluate, read_return_type, read_validation
 from shared.app.files import Files, typed
-from shared.app.model import ANY_METHOD, Endpoint, Endpoints, Function, Functions
+from shared.app.model import ANSWERING, ANY_METHOD, Endpoint, Endpoints, Function, Functions
 from shared.app.webhooks import Webhook
 from shared.rules.compiler.operands import Constants
 from shared.rules.report import Report
 from shared.settings import folded
-
-ANSWERING = "endpoint.js"
-"""The function that calls that of an endpoint; no other has a point in its name."""
 
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", ANY_METHOD)
 _ROUTE = re.compile(r"/|(/(?!\.{1,2}(?:/|$))[!-~]+)+/?")
@@ -36,7 +33,9 @@ def read_endpoints(
             reading.take(source, files.report(path).at(position))
     for each in webhooks:
         reading.take_webhook(each)
-    return Endpoints(by_route=reading.by_route, functions=_with_answering(functions)) if reading.by_route else Endpoints()
+    return (
+        Endpoints(by_route=reading.by_route, functions=_with_answering(functions)) if reading.by_route else Endpoints()
+    )
 
 
 class _Reading:
@@ -60,7 +59,9 @@ class _Reading:
         if not _ROUTE.fullmatch(route) or not _RESERVED.isdisjoint(route):
             report.at("route").problem("a route begins with '/', and is letters and digits of ASCII, as in a URL")
         elif route.startswith(_OF_DATA_API):
-            report.at("route").unsupported(f"custom endpoint '{method} {route}': this route is the Data API's", _NOT_FOUND)
+            report.at("route").unsupported(
+                f"custom endpoint '{method} {route}': this route is the Data API's", _NOT_FOUND
+            )
         elif name not in self._functions:
             sentence = f"custom endpoint '{method} {route}': function '{name}' is not there"
             report.at("function_name").unsupported(sentence, _NOT_FOUND)
@@ -71,7 +72,9 @@ class _Reading:
         """Take a webhook, whose function is its own."""
         name, report = webhook.endpoint["secret_name"], webhook.report.at("options", "secret")
         if name and webhook.endpoint["validation_method"] != "NO_VALIDATION" and folded(name) not in self._secrets:
-            report.problem("it is the name of no secret that has a value: set APP_SECRET_<name>")  # it may be the secret
+            report.problem(
+                "it is the name of no secret that has a value: set APP_SECRET_<name>"
+            )  # it may be the secret
         elif webhook.name in self._functions:
             method, function = _method(webhook.endpoint, webhook.report), self._functions[webhook.name]
             self._add(webhook.route, method, webhook.endpoint, function, webhook.report, is_webhook=True)

@@ -161,9 +161,12 @@ class Endpoint(Terms, frozen=True, kw_only=True):
 
 ANY_METHOD = "*"
 
+ANSWERING = "endpoint.js"
+"""The function that calls that of an endpoint; no other has a point in its name."""
+
 
 class Endpoints(msgspec.Struct, frozen=True, kw_only=True):
-    """The endpoints of an app by route and method, and the functions of a call of one: the app's and what calls them."""
+    """The endpoints of an app by route and method, and the functions of a call: the app's and what calls them."""
 
     by_route: Mapping[str, Mapping[str, Endpoint]] = {}
     functions: Functions = Functions()

@@ -1,4 +1,4 @@
-"""How every call to a Data API or an endpoint proves itself, beside its caller: a secret in the query, or a signature."""
+"""How calls to a Data API or an endpoint prove themselves, beside their caller: a secret in the query, a signature."""
 
 import hmac
 from collections.abc import Mapping

@@ -36,3 +36,9 @@ class CustomData:
                 if walk(document, path(place.user_id_field)) == user_id:
                     return document
         return None
+
+    @property
+    def is_fetched(self) -> bool:
+        """Whether calls with credentials in their headers have it, as those with an access token do."""
+        app = self._exported.app
+        return app is not None and app.data_api.fetch_custom_user_data

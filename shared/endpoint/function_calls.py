@@ -44,21 +44,24 @@ _SESSION = re.compile(r'\{"session":(\d+)')
 _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warn": logging.WARNING, "error": logging.ERROR}
 _OF_REQUEST = ("remoteIPAddress", "rawQueryString")
 _IF_SENT = ("httpReferrer", "httpUserAgent")
+_OF_ENDPOINT = ("webhookUrl", "httpMethod")
 
 
 class FunctionCall:
     """A call of a function, with all that it calls and asks."""
 
-    def __init__(self, context: "CallContext", caller: Caller, view: RequestView) -> None:
-        """Take what the call is counted on, who calls, and the request that functions see."""
-        self._functions = Functions() if context.app is None else context.app.functions
+    def __init__(
+        self, context: "CallContext", caller: Caller, view: RequestView, functions: Functions | None = None
+    ) -> None:
+        """Take what the call is counted on, who calls, the request that functions see; others than the app has."""
+        self._functions = functions or (Functions() if context.app is None else context.app.functions)
         self._context = context
         self._service = context.service
         self._caller = caller
         self._view = view
         self._places = asyncio.Semaphore(_AT_ONCE)
         self._transactions: dict[int, FunctionTransaction] = {}
-        self._documents = 0
+        self.documents = 0
 
     async def reply(self, name: str, arguments: Sequence[Any]) -> Reply:
         """Return what a function returns to a caller from outside, as canonical Extended JSON.
@@ -75,8 +78,8 @@ class FunctionCall:
         try:
             text = await self.result(name, arguments)
         finally:
-            self._context.line.namespace, self._context.line.documents = None, self._documents
-        return Reply([text.encode()], self._documents)
+            self._context.line.namespace, self._context.line.documents = None, self.documents
+        return Reply([text.encode()], self.documents)
 
     async def result(self, name: str, arguments: Sequence[Any]) -> str:
         """Return what a function returns that the app itself calls, as canonical Extended JSON.
@@ -88,8 +91,8 @@ class FunctionCall:
             raise _not_found(name)
         line = self._context.line
         line.function = name
-        _refuse_script(function)
-        whose = self._caller.id or f"function {name}"
+        refuse_script(function)
+        whose = self._caller.id or f"{self._view['remoteIPAddress']} {name}"
         run = Run(self._service.engine, self, self._context.share, self._service.settings.function_operations, whose)
         try:
             return await run.result(await self._started(name, arguments))
@@ -160,7 +163,7 @@ class FunctionCall:
             reply = await action.handle(call)
         except (DataAPIError, PyMongoError, BSONError) as error:
             raise_told(error)
-        self._documents += reply.documents or 0
+        self.documents += reply.documents or 0
         if reply.size > settings.function_memory_bytes:
             raise ReadTooLargeError(f"the result exceeds FUNCTION_MEMORY_BYTES: {settings.function_memory_bytes}")
         return asked.result_of(reply).body.decode()
@@ -169,7 +172,7 @@ class FunctionCall:
         """Return whose rights count: of the innermost function that says so, else of who calls from outside."""
         for name in chain:
             function = self._functions.by_name[name]
-            _refuse_script(function)
+            refuse_script(function)
             if function.run_as_system:
                 return Caller(self._caller.id, "system", self._caller.user)
             if function.run_as_user_id:
@@ -193,7 +196,8 @@ def _not_found(name: str) -> FunctionNotFoundError:
     return FunctionNotFoundError(f"function not found: '{name[:_LONGEST_NAME]}'")
 
 
-def _refuse_script(function: Function) -> None:
+def refuse_script(function: Function) -> None:
+    """Raise FunctionFailedError for a function of which nobody knows whose rights it has."""
     if function.has_script:
         raise FunctionFailedError(f"function '{function.name}' runs as a user whom a script chooses, which is not done")
 
@@ -205,4 +209,6 @@ def _request(view: RequestView) -> dict[str, Any]:
         for name, values in view["requestHeaders"].items()
     }
     known = {name: view[name] for name in (*_OF_REQUEST, *_IF_SENT) if name in _OF_REQUEST or view[name]}
+    if "webhookUrl" in view:
+        known |= {name: view[name] for name in _OF_ENDPOINT}
     return {**known, "requestHeaders": headers, "service": "", "action": ""}
