@@ -61,23 +61,23 @@ def read_can_evaluate(source: Mapping[str, Any], constants: Constants, report: R
 
 
 def read_validation(
-    source: Mapping[str, Any], secrets: Mapping[str, str], report: Report
+    source: Mapping[str, Any], secrets: Mapping[str, str], report: Report, member: str = "secret_name"
 ) -> tuple[Validation, str | None]:
-    """Return how every call proves itself, and the secret for that."""
-    name = "verification_method" if "verification_method" in source else "validation_method"
+    """Return how every call proves itself, and the secret for that, whose name is a member."""
+    name = next((each for each in ("verification_method", "validationMethod") if each in source), "validation_method")
     method = typed(source, name, str, report, "NO_VALIDATION")
     if method not in _VALIDATIONS:
         report.at(name).problem(f"'{name}' must be one of {', '.join(_VALIDATIONS)}")
         return "NO_VALIDATION", None
     if method == "NO_VALIDATION":
         return method, None
-    secret_name, at = typed(source, "secret_name", str, report, ""), report.at("secret_name")
+    secret_name, at = typed(source, member, str, report, ""), report.at(member)
     if not secret_name:
         config = typed(source, "secret_config", dict, report, {})
         at = report.at("secret_config", "secret_name") if config else at
         secret_name = typed(config, "secret_name", str, report.at("secret_config"), "")
     if not secret_name:
-        at.problem(f"'secret_name' is missing: {method} needs a secret")
+        at.problem(f"'{member}' is missing: {method} needs a secret")
         return method, None
     return method, secret(secret_name, secrets, at)
 

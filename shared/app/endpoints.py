@@ -6,18 +6,21 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from msgspec import structs
+
 from shared.app.data_api import FOLDERS, read_can_evaluate, read_return_type, read_validation
 from shared.app.files import Files, typed
-from shared.app.model import ANSWERING, ANY_METHOD, Endpoint, Endpoints, Function, Functions
+from shared.app.model import ANSWERING, ANY_METHOD, Endpoint, Endpoints, Function, Functions, Validation
 from shared.app.webhooks import Webhook
 from shared.rules.compiler.operands import Constants
 from shared.rules.report import Report
 from shared.settings import folded
 
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", ANY_METHOD)
-_ROUTE = re.compile(r"/|(/(?!\.{1,2}(?:/|$))[!-~]+)+/?")
+_ROUTE = re.compile(r"/|(/(?!\.{1,2}(?:/|$))[!-.0-~]+)+/?")
 _RESERVED = frozenset("?#%\\")
 _OF_DATA_API = "/data/"
+_OPEN = frozenset({None, "", "NO_VALIDATION"})
 _NOT_FOUND = "whoever calls it is refused with 404"
 _REFUSED = "every call of it is refused with 403"
 
@@ -66,39 +69,37 @@ class _Reading:
             sentence = f"custom endpoint '{method} {route}': function '{name}' is not there"
             report.at("function_name").unsupported(sentence, _NOT_FOUND)
         else:
-            self._add(route, method, source, self._functions[name], report)
+            proof = read_validation(source, self._secrets, report)
+            self._add(route, method, self._endpoint(source, self._functions[name], proof, report), report)
 
     def take_webhook(self, webhook: Webhook) -> None:
         """Take a webhook, whose function is its own."""
-        name, report = webhook.endpoint["secret_name"], webhook.report.at("options", "secret")
-        if name and webhook.endpoint["validation_method"] != "NO_VALIDATION" and folded(name) not in self._secrets:
-            report.problem(
-                "it is the name of no secret that has a value: set APP_SECRET_<name>"
-            )  # it may be the secret
-        elif webhook.name in self._functions:
-            method, function = _method(webhook.endpoint, webhook.report), self._functions[webhook.name]
-            self._add(webhook.route, method, webhook.endpoint, function, webhook.report, is_webhook=True)
+        options, report, function = webhook.options, webhook.report, self._functions.get(webhook.name)
+        method, at = _method(options, report.at("options"), "httpMethod"), report.at("options")
+        if function is None:
+            return
+        name, is_open = typed(options, "secret", str, at, ""), options.get("validationMethod") in _OPEN
+        if name and not is_open and folded(name) not in self._secrets:  # perhaps it is the secret itself
+            at.at("secret").problem("it is the name of no secret that has a value: set APP_SECRET_<name>")
+            return
+        proof = read_validation(options, self._secrets, at, "secret")
+        made = self._endpoint(webhook.endpoint, function, proof, report)
+        self._add(webhook.route, method, structs.replace(made, is_webhook=True), report)
 
-    def _add(
-        self,
-        route: str,
-        method: str,
-        source: Mapping[str, Any],
-        function: Function,
-        report: Report,
-        *,
-        is_webhook: bool = False,
-    ) -> None:
+    def _add(self, route: str, method: str, endpoint: Endpoint, report: Report) -> None:
         methods = self.by_route.setdefault(route.rstrip("/"), {})
         if method in methods:
             report.at("route").problem(f"there are two endpoints '{method} {route}'")
-            return
-        validation, secret = read_validation(source, self._secrets, report)
-        methods[method] = Endpoint(
+        methods[method] = endpoint
+
+    def _endpoint(
+        self, source: Mapping[str, Any], function: Function, proof: tuple[Validation, str | None], report: Report
+    ) -> Endpoint:
+        validation, secret = proof
+        return Endpoint(
             function=function.name,
             needs_credentials=not (function.run_as_system or function.run_as_user_id or function.has_script),
             respond_result=typed(source, "respond_result", bool, report, False),
-            is_webhook=is_webhook,
             return_type=read_return_type(source, report),
             create_user_on_auth=typed(source, "create_user_on_auth", bool, report, False),
             fetch_custom_user_data=typed(source, "fetch_custom_user_data", bool, report, False),
@@ -110,11 +111,11 @@ class _Reading:
         )
 
 
-def _method(source: Mapping[str, Any], report: Report) -> str:
-    method = typed(source, "http_method", str, report, ANY_METHOD).upper()
+def _method(source: Mapping[str, Any], report: Report, name: str = "http_method") -> str:
+    method = typed(source, name, str, report, ANY_METHOD).upper()
     method = ANY_METHOD if method == "ANY" else method
     if method not in _METHODS:
-        report.at("http_method").problem(f"'http_method' is one of {', '.join(_METHODS)}")
+        report.at(name).problem(f"'{name}' is one of {', '.join(_METHODS)}")
     return method
 
 

@@ -12,10 +12,11 @@ _HTTP = "http"
 
 
 class Webhook(NamedTuple):
-    """A webhook that is not disabled, as an endpoint and a function would say the same."""
+    """A webhook that is not disabled: what is said of it as an endpoint, and as a function."""
 
     route: str
     endpoint: Mapping[str, Any]
+    options: Mapping[str, Any]
     function: Mapping[str, Any]
     name: str
     """Of its function: a path, which no other function has for a name."""
@@ -56,12 +57,8 @@ def _webhook(files: Files, service: str, folder: Path, config: Mapping[str, Any]
     is_of_caller = typed(config, "run_as_authed_user", bool, report, False)
     return Webhook(
         route=f"/{service}/{typed(config, 'name', str, report, folder.name)}",
-        endpoint={
-            **config,
-            "http_method": typed(options, "httpMethod", str, report.at("options"), "*"),
-            "validation_method": typed(options, "validationMethod", str, report.at("options"), "NO_VALIDATION"),
-            "secret_name": typed(options, "secret", str, report.at("options"), ""),
-        },
+        endpoint=config,
+        options=options,
         function={"private": True, "run_as_system": not rights and not is_of_caller, **rights},
         name=source.relative_to(files.root).as_posix(),
         source=source,

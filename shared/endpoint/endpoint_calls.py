@@ -144,7 +144,9 @@ class EndpointCall:
             await self._exchange.share.work_on(await turns.taken(memory_of(text)))
         try:
             return await document_in(text, self._exchange.service)
-        except (InvalidJSONError, BodyTooLargeError) as error:
+        except InvalidJSONError as error:
+            raise FunctionFailedError(f"what the function returns cannot be sent: {error.reason}") from error
+        except BodyTooLargeError as error:
             raise FunctionFailedError(f"what the function returns cannot be sent: {error}") from error
 
     def _rendered(self, value: Any, form: replies.Format) -> turns.Steps[bytes]:

@@ -1,5 +1,6 @@
 """HTTPS endpoints of the app: who may call one, what its function is given, and what is answered."""
 
+import asyncio
 import hmac
 import json
 from collections.abc import AsyncIterator
@@ -10,9 +11,10 @@ import pytest
 from local.mongod import Mongod
 from tests.conftest import errors_only
 from tests.depth import HOSTS
-from tests.functions.rules.conftest import PASSWORD, SETTINGS, log_in, registered, send
+from tests.edge import Reply, exchange
+from tests.functions.rules.conftest import PASSWORD, SETTINGS, Known, log_in, send
 from tests.functions.rules.test_sessions import custom_token
-from tests.hosts import ROOT, Answer, Host, Server, Worker
+from tests.hosts import ROOT, Answer, Host, Server, Worker, eventually
 
 pytestmark = pytest.mark.both_hosts  # paths, bodies and headers come and go through each host in its way
 
@@ -43,11 +45,11 @@ def greeter(request: pytest.FixtureRequest, configured: pytest.MonkeyPatch, user
     return worker
 
 
-async def credentials(host: Host, kind: str) -> dict[str, str]:
+async def credentials(host: Host, kind: str, known: Known) -> dict[str, str]:
     """Return what a caller sends who proves to be somebody in one of all ways."""
     if kind == "jwt":
         return {"jwtTokenString": custom_token()}
-    ann = await registered(host, "ann@shop.example")
+    ann = await known(host, "ann@shop.example")
     if kind == "session":
         return {"Authorization": f"Bearer {ann.access_token}"}
     if kind == "password":
@@ -72,8 +74,8 @@ def refused(answer: Answer) -> tuple[int, str | None]:
 
 
 @pytest.mark.parametrize("kind", ["password", "key", "jwt", "session"])
-async def test_each_credential_calls_a_function_that_runs_as_its_caller(greeter: Host, kind: str) -> None:
-    headers = await credentials(greeter, kind) | {"Content-Type": "application/x-www-form-urlencoded"}
+async def test_each_credential_calls_a_function_that_runs_as_its_caller(greeter: Host, known: Known, kind: str) -> None:
+    headers = await credentials(greeter, kind, known) | {"Content-Type": "application/x-www-form-urlencoded"}
 
     answer = await greeter.request("POST", f"{APP}/hello", headers, b'{"name": "Ann"}')
 
@@ -132,13 +134,13 @@ async def test_a_body_that_is_empty_is_undefined_and_an_error_is_told(greeter: H
 
 
 async def test_a_secret_in_the_query_lets_in_and_is_not_seen(greeter: Host, guest: dict[str, str]) -> None:
-    query = f"a=1&secret={SECRET.replace(' ', '+')}&a=2&b=&c=%C3%BC&%24oid=x&__proto__=y&%00=z"
+    query = f"a=1&secret={SECRET.replace(' ', '+')}&a=2&b=&c=%C3%BC&__proto__=y&d=%00"
 
     answer = await greeter.request("GET", f"{APP}/passwordRequired?{query}", guest, b"a body")
 
     assert answer.status == 200, answer.body
     assert answer.body.startswith(b'{"ok":1,')
-    assert answer.json["query"] == {"a": "1", "b": "", "c": "ü", "$oid": "x", "__proto__": "y"} | {"\0": "z"}
+    assert answer.json["query"] == {"a": "1", "b": "", "c": "ü", "__proto__": "y", "d": "\0"}
     assert (answer.json["body"], "secret" in answer.json["raw"]) == ("a body", False)
 
 
@@ -284,3 +286,66 @@ async def test_the_data_api_is_beside_the_endpoints(greeter: Host, guest: dict[s
     answer = await greeter.request("POST", APP + path, guest, body)
 
     assert (answer.status, answer.json) == (200, {"documents": []})
+
+
+async def raw(server: Server, method: str, path: str, lines: list[str], body: bytes = b"") -> Reply:
+    head = "\r\n".join([f"{method} {APP}{path} HTTP/1.1", "Host: x", "Connection: close", *lines, "", ""])
+    (reply,) = await exchange(server.port, head.encode("latin-1") + body)
+    return reply
+
+
+@pytest.mark.parametrize("path", ["/hello/../visits", "/./visits", "/visits/.", "/visits/../visits", "/visits\xff"])
+async def test_dots_and_bytes_of_a_path_lead_nowhere(greeter_server: Server, path: str) -> None:
+    assert (await raw(greeter_server, "GET", path, [])).status in {400, 404}
+
+
+async def test_headers_that_are_sent_twice_are_one_value(greeter_server: Server, database: Any) -> None:
+    body = b'{"message": "x"}'
+    right, wrong = signed(body)["Endpoint-Signature"], signed(b"")["Endpoint-Signature"]
+    length = f"Content-Length: {len(body)}"
+
+    for lines in ([right, wrong], [wrong, right], [right, right]):
+        sent = [f"Endpoint-Signature: {each}" for each in lines]
+        assert (await raw(greeter_server, "POST", "/sendMessage", [length, *sent], body)).status == 401
+    assert (
+        await raw(greeter_server, "POST", "/sendMessage", [length, f"Endpoint-Signature: {right}"], body)
+    ).status == 200
+
+
+async def test_a_body_in_chunks_is_signed_as_a_whole(greeter_server: Server) -> None:
+    body = b'{"message": "x"}'
+    lines = ["Transfer-Encoding: chunked", f"Endpoint-Signature: {signed(body)['Endpoint-Signature']}"]
+    chunks = b"5\r\n" + body[:5] + b"\r\nb\r\n" + body[5:] + b"\r\n0\r\n\r\n"
+
+    assert (await raw(greeter_server, "POST", "/sendMessage", lines, chunks)).body == b'{"ok":1}'
+
+
+async def test_of_a_body_that_is_sent_by_half_nothing_is_done(greeter_server: Server, database: Any) -> None:
+    before = len(greeter_server.log_lines)
+    _reader, writer = await asyncio.open_connection("127.0.0.1", greeter_server.port)
+    writer.write(f"POST {APP}/visits HTTP/1.1\r\nHost: x\r\nContent-Length: 300000\r\n\r\n".encode() + b"x" * 100_000)
+    await writer.drain()
+    writer.close()
+
+    async def is_logged() -> bool:
+        return any(each.get("status") == 499 for each in greeter_server.log_lines[before:])
+
+    await eventually(is_logged)
+
+
+async def test_a_body_that_is_too_large_is_413(greeter_server: Server) -> None:
+    answer = await raw(greeter_server, "POST", "/visits", ["Content-Length: 99999999999"])
+
+    assert answer.status == 413
+
+
+async def test_a_head_that_is_too_large_is_431(greeter_server: Server) -> None:
+    assert (await raw(greeter_server, "GET", "/visits", [f"X-A: {'x' * 70_000}"])).status == 431
+
+
+async def test_a_large_body_is_seen_as_it_was_sent(greeter: Host, guest: dict[str, str]) -> None:
+    body = json.dumps({"name": "ü" * 1_000_000}, ensure_ascii=False).encode()
+
+    answer = await greeter.request("POST", f"{APP}/hello", guest, body)
+
+    assert (answer.status, answer.json.get("greeting")) == (200, f"Hello, {'ü' * 1_000_000}!"), answer.body[:200]
