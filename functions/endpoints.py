@@ -8,12 +8,12 @@ from urllib.parse import unquote
 
 import azure.functions as func
 
-from shared.endpoint.actions import Actions, not_found
+from shared.endpoint.actions import Actions, answer, not_found
 from shared.endpoint.bodies import may_be_large, refuse_body
 from shared.endpoint.client import ALLOWED_HEADERS, CLIENT_ROUTE
 from shared.endpoint.endpoint_calls import EndpointCall, endpoint_for, methods_of
 from shared.endpoint.http import ALL_METHODS, CREDENTIAL_HEADERS, NO_CONTEXT, Exchange, path_of, respond
-from shared.endpoint.spellings import answer_spelled, is_of_action
+from shared.endpoint.spellings import spelled
 from shared.mongo.deadlines import driver_call
 
 _NAME = "endpoint"
@@ -30,8 +30,8 @@ def blueprint(groups: Iterable[Actions]) -> func.Blueprint:
     @bp.route("app/{app_id}/endpoint/{*route}", methods=ALL_METHODS)
     async def endpoint(req: func.HttpRequest, context: func.Context = NO_CONTEXT) -> func.HttpResponse:
         """Answer what the function of the route makes of the response."""
-        if is_of_action(req):
-            return await answer_spelled(req, actions, context)
+        if (named := spelled(path_of(req))) is not None:
+            return await answer(req, actions.get(named.action), named.app, named.version, context)
         match = _ROUTE.fullmatch(path_of(req))  # the platform matches routes without regard to case, Atlas did not
         return await respond(req, context, _NAME, partial(_answer, None if match is None else match["route"]))
 

@@ -4,9 +4,9 @@ from collections.abc import Iterable
 
 import azure.functions as func
 
-from shared.endpoint.actions import Actions
-from shared.endpoint.http import ALL_METHODS, NO_CONTEXT
-from shared.endpoint.spellings import answer_spelled
+from shared.endpoint.actions import Actions, answer
+from shared.endpoint.http import ALL_METHODS, NO_CONTEXT, path_of
+from shared.endpoint.spellings import spelled
 
 
 def blueprint(groups: Iterable[Actions]) -> func.Blueprint:
@@ -17,6 +17,9 @@ def blueprint(groups: Iterable[Actions]) -> func.Blueprint:
     @bp.route("{*path}", methods=ALL_METHODS)
     async def fallback(req: func.HttpRequest, context: func.Context = NO_CONTEXT) -> func.HttpResponse:
         """Run the action that the path names in another spelling, or answer that there is none."""
-        return await answer_spelled(req, actions, context)
+        named = spelled(path_of(req))
+        if named is None:
+            return await answer(req, None, context=context)
+        return await answer(req, actions.get(named.action), named.app, named.version, context)
 
     return bp

@@ -1,6 +1,7 @@
 """A call of an HTTPS endpoint: who makes it and how it proves itself, what its function is given, what is answered."""
 
 import asyncio
+from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import parse_qsl
@@ -120,10 +121,12 @@ class EndpointCall:
         exchange, endpoint = self._exchange, self._endpoint
         if len(body) >= large_bodies.LARGE:
             await exchange.share.work_on(2 * len(body))  # its base64, here and where the function is
-        given = {"query": [*self._query.items()]} | ({"body": body} if body else {})
+            given = await asyncio.to_thread(self._given, body)
+        else:
+            given = self._given(body)
         call = FunctionCall(exchange, caller, self._view, self._functions)
         try:
-            text = await call.result(ANSWERING, [endpoint.function, given, endpoint.respond_result])
+            text = await call.result_of(ANSWERING, given)
         finally:
             exchange.line.function, exchange.line.namespace = endpoint.function, None
             exchange.line.documents = call.documents
@@ -137,6 +140,14 @@ class EndpointCall:
             made = made._replace(content=await turns.taken(self._rendered(answer.get("result"), form)))
             kind = CONTENT_TYPES[form]
         return function_response(exchange, made, kind)
+
+    def _given(self, body: bytes) -> str:
+        """Return what is given as Extended JSON, in which the names of a query are values: they may be of its own."""
+        name = orjson.dumps(self._endpoint.function).decode()
+        query = orjson.dumps([*self._query.items()]).decode()
+        binary = f',"body":{{"$binary":{{"base64":"{b64encode(body).decode()}","subType":"00"}}}}' if body else ""
+        returns = "true" if self._endpoint.respond_result else "false"
+        return f'[{name},{{"query":{query}{binary}}},{returns}]'
 
     async def _read(self, text: bytes) -> Document:
         """Return what a function made of the response; raise FunctionFailedError if a reply cannot hold it."""

@@ -86,6 +86,11 @@ class FunctionCall:
 
         Raise FunctionNotFoundError if there is none, FunctionFailedError if it fails.
         """
+        steps = replies.long_reply("", arguments, "EJSON", self._service.transcoder.writer)
+        return await self.result_of(name, (await turns.taken(steps)).decode().removeprefix('{"":').removesuffix("}"))
+
+    async def result_of(self, name: str, arguments: str) -> str:
+        """Return the same for arguments that are Extended JSON."""
         function = self._functions.by_name.get(name)
         if function is None:
             raise _not_found(name)
@@ -95,7 +100,7 @@ class FunctionCall:
         whose = self._caller.id or f"{self._view['remoteIPAddress']} {name}"
         run = Run(self._service.engine, self, self._context.share, self._service.settings.function_operations, whose)
         try:
-            return await run.result(await self._started(name, arguments))
+            return await run.result(self._started(name, arguments))
         except FunctionFailedError as error:
             line.thrown_at = error.thrown_at
             raise
@@ -108,7 +113,7 @@ class FunctionCall:
         text = await self.result(name, arguments)
         return (await document_in(f'{{"value":{text}}}'.encode(), self._service))["value"]
 
-    async def _started(self, name: str, arguments: Sequence[Any]) -> Started:
+    def _started(self, name: str, arguments: str) -> Started:
         engine, writer = self._service.engine, self._service.transcoder.writer
         call = {
             "name": name,
@@ -118,9 +123,8 @@ class FunctionCall:
             "user": {"custom_data": {}, **self._caller.user},
             "request": _request(self._view),
         }
-        given = await turns.taken(replies.long_reply("", arguments, "EJSON", writer))
         setup = f'{{"constants":{self._functions.constants},"call":{replies.reply(call, "EJSON", writer).decode()}}}'
-        return Started(setup, self._functions.sources, given.decode().removeprefix('{"":').removesuffix("}"))
+        return Started(setup, self._functions.sources, arguments)
 
     def served(self, line: Line, chain: tuple[str, ...]) -> Coroutine[Any, Any, str]:
         """Begin what a function asks: a method of a collection, or the begin or the end of a transaction."""

@@ -1,12 +1,7 @@
-"""The other spellings of the actions' URLs: whoever is called at one runs the action."""
+"""The other spellings of the actions' URLs (pure)."""
 
 import re
-from collections.abc import Mapping
-
-import azure.functions as func
-
-from shared.endpoint.actions import Action, answer
-from shared.endpoint.http import path_of
+from typing import NamedTuple
 
 # after slashes were tidied: Atlas's own form, Azure DocumentDB's, that of MongoDB's Azure Functions sample, FerretDB's
 _ACTION = re.compile(
@@ -14,20 +9,15 @@ _ACTION = re.compile(
 )
 
 
-def _match(req: func.HttpRequest) -> re.Match[str] | None:
-    return _ACTION.fullmatch(re.sub(r"/{2,}", "/", path_of(req)))
+class Spelled(NamedTuple):
+    """What a path names: an action, which there may be or not, and the app if it names one."""
+
+    action: str
+    app: str | None
+    version: str
 
 
-def is_of_action(req: func.HttpRequest) -> bool:
-    """Tell whether a path is that of an action, be there one of this name or not."""
-    return _match(req) is not None
-
-
-async def answer_spelled(
-    req: func.HttpRequest, actions: Mapping[str, Action], context: func.Context
-) -> func.HttpResponse:
-    """Run the action that the path names, or answer that there is none."""
-    match = _match(req)
-    if match is None:
-        return await answer(req, None, context=context)
-    return await answer(req, actions.get(match["action"]), match["app"], match["version"] or "v1", context)
+def spelled(path: str) -> Spelled | None:
+    """Return what a path names, None if it is that of no action."""
+    match = _ACTION.fullmatch(re.sub(r"/{2,}", "/", path))
+    return match and Spelled(match["action"], match["app"], match["version"] or "v1")

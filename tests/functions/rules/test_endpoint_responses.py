@@ -3,16 +3,19 @@
 import hmac
 import json
 import logging
+import re
 from collections.abc import Callable
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from shared.endpoint import function_responses
 from tests.conftest import errors_only, restart
 from tests.functions.rules.conftest import CLIENT, PASSWORD, Known, Scripts, log_in
 from tests.functions.rules.test_sessions import custom_token
-from tests.hosts import Answer, Worker
+from tests.hosts import ROOT, Answer, Worker
 
 URL = "/app/shop-abcde/endpoint/f"
 HOOK = "/api/client/v2.0/app/shop-abcde/service/mail/incoming_webhook/arrived"
@@ -403,3 +406,29 @@ async def test_a_webhook_is_no_function_of_the_sdks(worker: Worker, webhook: Ser
     ]
 
     assert [each.status for each in answers] == [404, 404]
+
+
+PAGE = (ROOT / "docs" / "functions.md").read_text().partition("## How do I answer HTTPS endpoints?")[2]
+
+
+async def test_the_example_of_the_page_is_served(
+    worker: Worker, scripts: Scripts, database: Any, tmp_path: Path
+) -> None:
+    config, source, request, reply = re.findall(r"```\w+\n(.*?)\n```", PAGE, re.DOTALL)[:4]
+    (tmp_path / "shop" / "http_endpoints" / "config.json").write_text(f"[{config}]")
+    scripts({"endpoint/order": {"run_as_system": True}}, endpoint__order=source)
+    line, header, _, body = request.splitlines()
+    name, _, value = header.partition(": ")
+    method, url = line.split()
+
+    answer = await called(worker, method, url, body.encode(), **{name: value})
+
+    status, location, _, text = reply.splitlines()
+    assert f"{answer.status} {HTTPStatus(answer.status).phrase}" == status
+    assert f"Location: {answer.headers['location']}" == location
+    assert answer.body.decode() == text
+
+
+def test_the_numbers_of_the_page_are_those_of_the_code() -> None:
+    assert f"{function_responses.MOST_HEADER_BYTES:,} bytes" in PAGE
+    assert "A status is 200 to 599" in PAGE
