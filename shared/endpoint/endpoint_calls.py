@@ -41,6 +41,7 @@ METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 
 _SECRET = "secret"  # noqa: S105  the name of a member of the query
 _OLD_SIGNATURE = "x-hook-signature"
+_MOST_OF_NOBODY = 64 * 1024  # bytes of a body that may hold the credentials of its sender
 _CREDENTIALS = ("apikey", "api-key", "email", "password", "jwttokenstring")
 
 
@@ -80,12 +81,15 @@ class EndpointCall:
         if endpoint.validation == "SECRET_AS_QUERY_PARAM":
             verify(endpoint, {}, self._query, b"")
             del self._query[_SECRET]
-        if endpoint.is_webhook and endpoint.needs_credentials:
-            body = await exchange.body(most)
-            caller = await self._caller(_with_members(self._headers, body))
+        may_be_in_body = endpoint.is_webhook and endpoint.needs_credentials
+        if may_be_in_body and not _has_credentials(self._headers):
+            body = await exchange.body(min(most, _MOST_OF_NOBODY))
+            caller = await self._caller({**self._headers, **_members(body)})
         else:
             caller = await self._caller(self._headers)
             body = await exchange.body(most)
+            if may_be_in_body and _members(body):
+                raise InvalidParameterError("credentials are sent in headers or in the body, not in both")
         if endpoint.validation == "VERIFY_PAYLOAD":
             await self._verify_signature(body)
         self._refuse_uncallable(caller)
@@ -178,18 +182,18 @@ def _first(pairs: Sequence[tuple[str, str]]) -> dict[str, str]:
     return members
 
 
-def _with_members(headers: Mapping[str, str], body: bytes) -> Mapping[str, str]:
-    """Return the headers with the credentials that are members of a webhook's body instead."""
+def _has_credentials(headers: Mapping[str, str]) -> bool:
+    bearer = bearer_token(headers.get("authorization", ""))
+    return bearer is not None or any(headers.get(name) for name in _CREDENTIALS)
+
+
+def _members(body: bytes) -> dict[str, str]:
+    """Return the credentials that are members of a body, as headers would have them; of a large one, none."""
     try:
-        members = orjson.loads(body) if len(body) < large_bodies.LARGE else None
+        members = orjson.loads(body) if len(body) <= _MOST_OF_NOBODY else None
     except orjson.JSONDecodeError:
-        return headers  # what is no JSON holds none
+        return {}  # what is no JSON holds none
     if type(members) is not dict:
-        return headers
+        return {}
     sent = {name.lower(): value for name, value in members.items() if type(value) is str}
-    credentials = {name: sent[name] for name in _CREDENTIALS if sent.get(name)}
-    if not credentials:
-        return headers
-    if bearer_token(headers.get("authorization", "")) is not None or any(headers.get(name) for name in _CREDENTIALS):
-        raise InvalidParameterError("credentials are sent in headers or in the body, not in both")
-    return {**headers, **credentials}
+    return {name: sent[name] for name in _CREDENTIALS if sent.get(name)}

@@ -365,7 +365,8 @@ async def test_a_webhook_has_the_older_name_of_the_signature_too(worker: Worker,
         ({"email": "ann@shop.example", "password": PASSWORD}, {}, 200),
         ({}, {"email": "ann@shop.example", "password": PASSWORD}, 200),
         ({"email": "ann@shop.example"}, {"password": PASSWORD}, 400),
-        ({"apiKey": "x"}, {"email": "ann@shop.example", "password": PASSWORD}, 400),
+        ({"email": "ann@shop.example", "password": PASSWORD}, {"apiKey": "x"}, 400),
+        ({"apiKey": "x"}, {"email": "ann@shop.example", "password": PASSWORD}, 401),
         ({}, {"email": "ann@shop.example", "password": "another"}, 401),
         ({}, {"email": 5, "password": ["x"]}, 400),
         ({}, {"apiKey": "x"}, 401),
@@ -432,3 +433,14 @@ async def test_the_example_of_the_page_is_served(
 def test_the_numbers_of_the_page_are_those_of_the_code() -> None:
     assert f"{function_responses.MOST_HEADER_BYTES:,} bytes" in PAGE
     assert "A status is 200 to 599" in PAGE
+
+
+async def test_of_who_is_nobody_a_webhook_reads_a_little(worker: Worker, webhook: Serve, known: Known) -> None:
+    await known(worker, "ann@shop.example")
+    webhook("response.setBody('x')", run_as_authed_user=True)
+    who = {"email": "ann@shop.example", "password": PASSWORD}
+    padded = json.dumps(who | {"more": "x" * 70_000}).encode()
+
+    answers = [await called(worker, url=HOOK, body=padded), await called(worker, url=HOOK, body=b"x" * 70_000, **who)]
+
+    assert [each.status for each in answers] == [413, 200]
