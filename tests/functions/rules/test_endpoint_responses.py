@@ -385,6 +385,15 @@ async def test_credentials_of_a_webhook_may_be_in_its_body(
     assert answer.status == status, answer.body
 
 
+@pytest.mark.parametrize("body", [b"{", b"[]", b"5", b"\xff"])
+async def test_a_body_that_is_no_object_holds_no_credentials(worker: Worker, webhook: Serve, body: bytes) -> None:
+    webhook("response.setBody('x')", run_as_authed_user=True)
+
+    answer = await called(worker, url=HOOK, body=body)
+
+    assert errors_only(answer)["error"] == "no authentication methods were specified"
+
+
 async def test_those_of_an_endpoint_may_not(worker: Worker, serve: Serve, known: Known) -> None:
     await known(worker, "ann@shop.example")
     serve("return 1", {})
@@ -444,3 +453,42 @@ async def test_of_who_is_nobody_a_webhook_reads_a_little(worker: Worker, webhook
     answers = [await called(worker, url=HOOK, body=padded), await called(worker, url=HOOK, body=b"x" * 70_000, **who)]
 
     assert [each.status for each in answers] == [413, 200]
+
+
+@pytest.mark.parametrize("url", [URL, HOOK])
+async def test_an_endpoint_of_another_app_is_not_here(
+    worker: Worker, serve: Serve, configured: pytest.MonkeyPatch, url: str
+) -> None:
+    serve("return 1")
+    configured.setenv("APP_ID", "other-abcde")
+    restart()
+
+    answer = await called(worker, url=url)
+
+    assert (answer.status, answer.json) == (404, {"error": "cannot find app using Client App ID 'shop-abcde'"})
+
+
+async def test_a_webhook_that_is_disabled_is_404(worker: Worker, webhook: Serve) -> None:
+    webhook("return 5", disabled=True)
+
+    assert (await called(worker, url=HOOK)).status == 404
+
+
+async def test_a_result_of_more_values_than_a_body_may_have_is_an_error(
+    worker: Worker, serve: Serve, configured: pytest.MonkeyPatch
+) -> None:
+    configured.setenv("MAX_BODY_VALUES", "1000")
+    serve("return Array(2000).fill(1)")
+
+    answer = await called(worker)
+
+    assert (answer.status, errors_only(answer)["error_code"]) == (400, "FunctionExecutionError")
+
+
+@pytest.mark.parametrize("url", [HOOK.replace("arrived", "none"), HOOK.replace("/app/", "/App/"), HOOK + "%2F"])
+async def test_a_webhook_that_is_not_there_is_404(worker: Worker, webhook: Serve, url: str) -> None:
+    webhook("return 5")
+
+    answer = await called(worker, url=url)
+
+    assert (answer.status, errors_only(answer)["error_code"]) == (404, "EndpointNotFound")

@@ -179,6 +179,14 @@ async def test_a_signature_of_the_raw_body_lets_in(greeter: Host) -> None:
     assert (answer.status, answer.body) == (200, b'{"ok":1}')
 
 
+async def test_a_large_body_is_signed_too(greeter: Host) -> None:
+    body = json.dumps({"message": "x" * 300_000}).encode()
+
+    answers = [await greeter.request("POST", f"{APP}/sendMessage", signed(each), body) for each in (body, body[1:])]
+
+    assert [each.status for each in answers] == [200, 401]
+
+
 @pytest.mark.parametrize(
     "headers",
     [
