@@ -123,7 +123,7 @@ def _with_answering(functions: Functions) -> Functions:
     """Return the functions with the one that calls those of endpoints; calls from elsewhere do not read it."""
     constants, sources = json.loads(functions.constants), json.loads(functions.sources)
     constants["functions"][ANSWERING] = {"isSystem": None}
-    sources[ANSWERING] = (Path(__file__).parents[1] / "javascript" / ANSWERING).read_text()
+    sources[ANSWERING] = (Path(__file__).parents[1] / "javascript" / "functions" / ANSWERING).read_text()
     return Functions(
         by_name={**functions.by_name, ANSWERING: Function(name=ANSWERING, private=True)},
         sources=json.dumps(sources, ensure_ascii=False),

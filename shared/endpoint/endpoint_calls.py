@@ -97,12 +97,12 @@ class EndpointCall:
 
     async def _caller(self, headers: Mapping[str, str]) -> Caller:
         credentials = self._exchange.service.credentials.on(self._endpoint)
-        if self._endpoint.run_as_system:
-            caller = NOBODY
-        elif self._endpoint.needs_credentials:
+        if self._endpoint.needs_credentials:
             caller = await credentials.authenticate(headers, self._address)
-        else:
+        elif self._endpoint.run_as_user_id:
             caller = await credentials.without()
+        else:
+            caller = NOBODY
         self._exchange.line.caller = caller.id or caller.kind
         return caller
 

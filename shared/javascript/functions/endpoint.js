@@ -1,11 +1,9 @@
 // Calls the function of an endpoint with a request and a response, and returns what it made of the response.
 
 const sent = (content) => {
+  const isText = content === null || (typeof content !== "object" && typeof content !== "function");
+  if (isText || content instanceof BSON.ObjectId) return String(content ?? "").toWellFormed();
   if (content instanceof BSON.Binary || content instanceof Uint8Array) return content;
-  if (content instanceof BSON.ObjectId || (typeof content !== "object" && typeof content !== "function")) {
-    return String(content ?? "").toWellFormed();
-  }
-  if (content === null) return "";
   throw new TypeError("setBody takes a text or a Binary");
 };
 
