@@ -39,9 +39,9 @@ def check(folder: Folder = None, as_json: AsJSON = False) -> None:
 
     Each finding says what it means for the app's users; of one mistake there is one.
     """
-    path, data_sources = _configured(folder)
+    path, data_sources, has_http = _configured(folder)
     try:
-        loaded: App | None = load(path, environment.app_secrets(), data_sources)
+        loaded: App | None = load(path, environment.app_secrets(), data_sources, has_http=has_http)
         findings = loaded.findings if loaded else ()
     except AppError as error:
         loaded, findings = None, error.findings
@@ -60,17 +60,17 @@ def check(folder: Folder = None, as_json: AsJSON = False) -> None:
         raise fail(f"the app cannot be served: {_counted('problem', totals['problem'])} to correct")
 
 
-def _configured(folder: Path | None) -> tuple[Path, frozenset[str] | None]:
-    """Return the folder, and the data sources if the service's settings are there."""
+def _configured(folder: Path | None) -> tuple[Path, frozenset[str] | None, bool]:
+    """Return the folder; if the service's settings are there, the data sources, and whether functions may ask hosts."""
     try:
         settings = environment.read()
     except SettingsError as error:
         if folder is None:
             raise fail(f"{error}; or name the app's folder", WRONG_USAGE) from None
-        return folder, None
+        return folder, None, False
     if folder is None and not settings.app_config_dir:
         raise fail("name the app's folder, or set APP_CONFIG_DIR", WRONG_USAGE)
-    return folder or Path(settings.app_config_dir), frozenset(settings.data_sources)
+    return folder or Path(settings.app_config_dir), frozenset(settings.data_sources), bool(settings.http_hosts)
 
 
 def _show(out: Console, findings: tuple[FileFinding, ...]) -> None:

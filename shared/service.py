@@ -32,6 +32,7 @@ from shared.cache.store import LazyStore
 from shared.documents import transcoder
 from shared.guard.complexity import Complexity
 from shared.guard.refusals import Guard
+from shared.http_client import HttpClient
 from shared.javascript.engine import Engine
 from shared.mongo.clients import Clients
 from shared.mongo.control import Control
@@ -73,6 +74,7 @@ class Service:
         self.full_collections = FullCollections()
         self.transcoder = transcoder.load(settings.native)
         self.engine = Engine(settings)
+        self.http_client = HttpClient(settings.http_hosts)
         self.seals = Seals(self.control, settings)
         # who calls
         self.passwords = Passwords()

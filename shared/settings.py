@@ -10,6 +10,7 @@ from msgspec import Meta
 
 from shared import connection_strings as connections
 from shared.connection_strings import Auth, ConnectionStringError, Scheme
+from shared.http_hosts import Hosts, HostsError, read_hosts
 from shared.mail_server import MailServer, MailServerError
 from shared.mail_server import mail_server as read_mail_server
 from shared.operators import NAMED_STAGES
@@ -94,6 +95,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="upper"):
     function_timeout_ms: Positive = 10_000
     function_memory_bytes: Annotated[int, Meta(ge=2 * 1024 * 1024)] = 64 * 1024 * 1024
     function_operations: Annotated[int, Meta(ge=1, le=5_000)] = 1_000
+    functions_http_hosts: str = ""
     app_config_dir: str = ""
     session_secret: Annotated[str, Meta(pattern=r"^(.{32,})?$", description="32 characters or more")] = ""
     redis_url: Annotated[
@@ -142,6 +144,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="upper"):
         read.pool_size  # noqa: B018  raises if the budget of connections is too small
         read.allowed_stages  # noqa: B018  raises if a stage cannot be opened
         read.mail_server  # noqa: B018  raises if mail could not be sent, or a password be read on its way
+        read.http_hosts  # noqa: B018  raises if an entry is no host
         read.jwks_urls  # noqa: B018  raises if keys would come from nowhere, or from anybody
         return read
 
@@ -220,6 +223,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="upper"):
                 raise SettingsError("OAUTH2_JWKS_URLS must be a list such as oauth2-google=https://proxy.example/keys")
             urls[provider] = url
         return urls
+
+    @property
+    def http_hosts(self) -> Hosts:
+        """Which hosts functions of the app may ask."""
+        return _hosts(self.functions_http_hosts)
 
     @property
     def telemetry(self) -> Literal["none", "opencensus", "opentelemetry"]:
@@ -336,6 +344,14 @@ def _expected(name: str, reason: str) -> str:
     if "enum" in reason and "enum" in field:
         return f"expected {' or '.join(field['enum'])}"
     return ""
+
+
+def _hosts(text: str) -> Hosts:
+    try:
+        return read_hosts(text)
+    except HostsError:
+        example = "api.example.com, *.example.org, intranet.example:8443, 10.0.0.0/8"
+        raise SettingsError(f"FUNCTIONS_HTTP_HOSTS must be a list such as {example}") from None
 
 
 def _data_sources(settings: Settings, values: Mapping[str, str]) -> dict[str, str]:

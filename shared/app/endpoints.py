@@ -1,6 +1,5 @@
 """The HTTPS endpoints of an app, and the webhooks of older ones: which function answers which route, on which terms."""
 
-import json
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -98,7 +97,7 @@ class _Reading:
         validation, secret = proof
         return Endpoint(
             function=function.name,
-            needs_credentials=not (function.run_as_system or function.run_as_user_id or function.has_script),
+            needs_credentials=not (function.run_as_system or function.run_as_user_id or function.script),
             respond_result=typed(source, "respond_result", bool, report, False),
             return_type=read_return_type(source, report),
             create_user_on_auth=typed(source, "create_user_on_auth", bool, report, False),
@@ -121,11 +120,6 @@ def _method(source: Mapping[str, Any], report: Report, name: str = "http_method"
 
 def _with_answering(functions: Functions) -> Functions:
     """Return the functions with the one that calls those of endpoints; calls from elsewhere do not read it."""
-    constants, sources = json.loads(functions.constants), json.loads(functions.sources)
-    constants["functions"][ANSWERING] = {"isSystem": None}
-    sources[ANSWERING] = (Path(__file__).parents[1] / "javascript" / "functions" / ANSWERING).read_text()
-    return Functions(
-        by_name={**functions.by_name, ANSWERING: Function(name=ANSWERING, private=True)},
-        sources=json.dumps(sources, ensure_ascii=False),
-        constants=json.dumps(constants, ensure_ascii=False),
-    )
+    source = (Path(__file__).parents[1] / "javascript" / "functions" / ANSWERING).read_text()
+    by_name = {**functions.by_name, ANSWERING: Function(name=ANSWERING, private=True)}
+    return structs.replace(functions, by_name=by_name, sources=functions.sources.beside(ANSWERING, source))

@@ -43,6 +43,6 @@ class ExportedApp:
 
         folder, data_sources = Path(self._settings.app_config_dir), frozenset(self._settings.data_sources)
         try:
-            return load(folder, self._secrets, data_sources)
+            return load(folder, self._secrets, data_sources, has_http=bool(self._settings.http_hosts))
         except AppError as error:
             return error

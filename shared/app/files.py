@@ -86,6 +86,12 @@ class Files:
         whole.update(repr(sorted(secrets.items())).encode(errors="surrogateescape"))
         return whole.hexdigest()
 
+    def note(self, texts: Mapping[str, str | None]) -> None:
+        """Take note of what was read by others."""
+        self._read.update(repr(sorted(texts)).encode(errors="surrogateescape"))
+        for each in sorted(texts):
+            self._read.update((texts[each] or "").encode())
+
     def report(self, path: Path) -> Report:
         """Return the report of a file."""
         return self._reports.setdefault(self._name(path), Report())

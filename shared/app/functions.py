@@ -1,35 +1,45 @@
 """The functions of an app: their files, who may call them, whose rights they have, what they need that is not there."""
 
-import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from msgspec import structs
+
+from shared.app.dependencies import packages_for, packages_of
 from shared.app.files import Files, typed
 from shared.app.model import Function, Functions
+from shared.app.packages import Packages
 from shared.app.webhooks import Webhook
 from shared.documents.replies import reply
+from shared.javascript.messages import Texts
 from shared.rules.compiler.expressions import compile_expression
 from shared.rules.compiler.operands import Constants, Scope
 from shared.rules.report import Report
 
 _NAME = re.compile(r"[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*")
 _REFUSED = "whoever calls it is refused with 400"
-_NEEDS = (
-    (re.compile(r"""\brequire\(\s*["'`]([^"'`]+)"""), "package '%s' is not there"),
-    (re.compile(r"\bcontext\.(http)\b"), "context.%s is not there"),
-    (re.compile(r"\butils\.(crypto|jwt)\b"), "utils.%s is not there"),
-)
+_SCRIPT = "run_as_user_id_script_source"
+_HTTP = re.compile(r"\bcontext\.http\b")
 _SERVICE = re.compile(r"""\bservices\.get\(\s*["'`]([^"'`]+)""")
 
 type _Found = dict[str, tuple[Path, Mapping[str, Any], Report]]
 
 
 def read_functions(
-    files: Files, constants: Constants, app: Mapping[str, Any], services: frozenset[str], webhooks: Iterable[Webhook]
+    files: Files,
+    constants: Constants,
+    app: Mapping[str, Any],
+    services: frozenset[str],
+    webhooks: Iterable[Webhook],
+    *,
+    has_http: bool,
 ) -> Functions:
-    """Return the functions, which see of the app what is given, and the services that are there."""
+    """Return the functions, which see of the app what is given, and the services that are there; others by HTTP, too.
+
+    `has_http` says that there are such others.
+    """
     found = _legacy(files) or _listed(files)
     found |= {each.name: (each.source, each.function, each.report) for each in webhooks}
     by_name: dict[str, Function] = {}
@@ -42,19 +52,48 @@ def read_functions(
             continue
         by_name[name] = _function(name, entry, constants, report)
         sources[name] = source
-        _check(source, name, services, files.report(path))
-    seen = {
-        "functions": {name: {"isSystem": _is_system(each)} for name, each in by_name.items()},
-        "values": constants.values,
-        "environment": constants.environment,
-        "app": app,
-        "services": sorted(services),
-    }
+    seen = {"values": constants.values, "environment": constants.environment, "app": app, "services": sorted(services)}
+    with packages_for(files, [*sources.values(), *(each.script for each in by_name.values())]) as packages:
+
+        def check(name: str, source: str, report: Report) -> None:
+            if _can_be_loaded(source, name, report):
+                needs = _needs(source, services, has_http=has_http)
+                for need in dict.fromkeys((*needs, *packages.missing(source))):
+                    report.unsupported(f"function '{name}': {need}", "a call that comes there fails")
+
+        for name, source in sources.items():
+            check(name, source, files.report(found[name][0]))
+            check(name, by_name[name].script, found[name][2].at(_SCRIPT))
+        functions = _functions(by_name, sources, seen, packages)
+        scripts = {
+            name: _of_script(each, by_name, sources, seen, packages) for name, each in by_name.items() if each.script
+        }
+        files.note(packages.read)
+    return structs.replace(functions, scripts=scripts)
+
+
+def _functions(
+    by_name: Mapping[str, Function], sources: Mapping[str, str], seen: Mapping[str, Any], packages: Packages
+) -> Functions:
     return Functions(
         by_name=by_name,
-        sources=json.dumps(sources, ensure_ascii=False),
-        constants=reply(seen, "EJSON", None).decode() if by_name else "",
+        sources=Texts.of(sources, {name: _is_system(each) for name, each in by_name.items()}),
+        packages=packages_of(sources, packages),
+        seen=reply(seen, "EJSON", None).decode() if by_name else "",
     )
+
+
+def _of_script(
+    function: Function,
+    by_name: Mapping[str, Function],
+    sources: Mapping[str, str],
+    seen: Mapping[str, Any],
+    packages: Packages,
+) -> Functions:
+    """Return the functions as the script of one sees them: itself in the place of that one, as the system."""
+    name = function.name
+    script = Function(name=name, private=True, run_as_system=True)
+    return _functions({**by_name, name: script}, {**sources, name: function.script}, seen, packages)
 
 
 def _legacy(files: Files) -> _Found:
@@ -101,12 +140,11 @@ def _sources(folder: Path) -> list[Path]:
 
 
 def _function(name: str, entry: Mapping[str, Any], constants: Constants, report: Report) -> Function:
-    has_script = bool(typed(entry, "run_as_user_id_script_source", str, report, ""))
-    if has_script:
-        report.at("run_as_user_id_script_source").unsupported(
-            f"function '{name}': a script cannot choose the user that it runs as", _REFUSED
-        )
     is_system = typed(entry, "run_as_system", bool, report, False)
+    user_id = "" if is_system else typed(entry, "run_as_user_id", str, report, "")
+    script = "" if is_system else typed(entry, _SCRIPT, str, report, "").strip()
+    if user_id and script:
+        report.at(_SCRIPT).problem("'run_as_user_id' chooses the user already")
     given = entry.get("can_evaluate")
     return Function(
         name=name,
@@ -119,37 +157,34 @@ def _function(name: str, entry: Mapping[str, Any], constants: Constants, report:
             "every call of it from outside is refused with 403",
         ),
         run_as_system=is_system,
-        run_as_user_id="" if is_system else typed(entry, "run_as_user_id", str, report, ""),
-        has_script=has_script and not is_system,
+        run_as_user_id=user_id,
+        script=script,
     )
 
 
-def _is_system(function: Function) -> bool | None:
-    """Tell whether no rules apply to a function, None if that depends on who calls it."""
+def _is_system(function: Function) -> bool | str | None:
+    """Tell whether no rules apply to a function, "script" if its script does, None if that depends on who calls it."""
     if function.run_as_system:
         return True
+    if function.script:
+        return "script"
     return False if function.run_as_user_id else None
 
 
-def _check(source: str, name: str, services: frozenset[str], report: Report) -> None:
-    """Add what keeps a source from being loaded, and what it needs that is not there."""
+def _can_be_loaded(source: str, name: str, report: Report) -> bool:
+    """Tell whether a source can be loaded, and add what keeps it from being."""
     from shared.javascript.script import mistake  # noqa: PLC0415  only an app with functions has an engine
 
-    if not source.strip():
-        return
-    wrong = mistake(source)
+    wrong = mistake(source) if source.strip() else None
     if wrong is not None:
         report.unsupported(f"function '{name}' cannot be loaded: {wrong.sentence}, in line {wrong.line}", _REFUSED)
-        return
-    for need in dict.fromkeys(_needs(source, services)):
-        report.unsupported(f"function '{name}': {need}", "a call that comes there fails")
+    return wrong is None
 
 
-def _needs(source: str, services: frozenset[str]) -> Iterator[str]:
+def _needs(source: str, services: frozenset[str], *, has_http: bool) -> Iterator[str]:
     for number, line in enumerate(source.splitlines(), 1):
-        for pattern, sentence in _NEEDS:
-            for needed in pattern.findall(line):
-                yield f"{sentence % needed}, in line {number}"
+        if not has_http and _HTTP.search(line):
+            yield f"context.http reaches nobody while FUNCTIONS_HTTP_HOSTS is empty, in line {number}"
         for service in _SERVICE.findall(line):
             if service not in services:
                 yield f"service '{service}' is not there, in line {number}"

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
+from shared.javascript.messages import Texts
 from shared.settings import OAUTH2, folded
 
 if TYPE_CHECKING:  # who only asks for a provider loads no rules
@@ -133,16 +134,21 @@ class Function(msgspec.Struct, frozen=True, kw_only=True):
     can_evaluate: "Expression | None" = None
     run_as_system: bool = False
     run_as_user_id: str = ""
-    has_script: bool = False
-    """Whether a script was to choose the user, so that nobody knows whose rights it has."""
+    script: str = ""
+    """The source of a function that chooses the user for each call, as the system."""
 
 
 class Functions(msgspec.Struct, frozen=True, kw_only=True):
-    """The functions of an app by name; their sources, and what each sees of the app, as Extended JSON."""
+    """The functions of an app by name; their sources, and what all see of the app, as Extended JSON."""
 
     by_name: Mapping[str, Function] = {}
-    sources: str = "{}"
-    constants: str = "{}"
+    sources: Texts = Texts()
+    packages: Mapping[str, Texts] = {}
+    """The files of npm packages that a function may require, or one that it calls, by its name."""
+
+    seen: str = "{}"
+    scripts: "Mapping[str, Functions]" = {}
+    """By name of a function what its script sees: itself in the place of the function."""
 
     def __repr__(self) -> str:
         """Name them, never what they see, which may be secrets."""

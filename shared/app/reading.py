@@ -23,11 +23,13 @@ _ENVIRONMENTS = (_NO_ENVIRONMENT, "development", "testing", "qa", "production")
 _ROOTS = ("root_config.json", "realm_config.json", "config.json")
 
 
-def load(folder: Path, secrets: Mapping[str, str], data_sources: frozenset[str] | None = None) -> App:
+def load(
+    folder: Path, secrets: Mapping[str, str], data_sources: frozenset[str] | None = None, *, has_http: bool = False
+) -> App:
     """Return the app; raise AppError with everything that is wrong with it.
 
     `secrets` are values by folded name; `data_sources` the folded names of those that are configured, None if that is
-    not to be checked.
+    not to be checked; `has_http` says that functions have hosts that they may ask.
     """
     if not folder.is_dir():
         sentence = "this folder does not exist: APP_CONFIG_DIR must name that of an exported app"
@@ -45,7 +47,7 @@ def load(folder: Path, secrets: Mapping[str, str], data_sources: frozenset[str] 
     origins = typed(config, "allowed_request_origins", list, report, [])
     data = sources.read_data_sources(files, constants, data_sources)
     webhooks = read_webhooks(files)
-    functions = read_functions(files, constants, _seen(config), _services(data), webhooks)
+    functions = read_functions(files, constants, _seen(config), _services(data), webhooks, has_http=has_http)
     app = App(
         app_id=typed(config, "app_id", str, report, ""),
         name=typed(config, "name", str, report, ""),

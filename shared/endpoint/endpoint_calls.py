@@ -20,7 +20,7 @@ from shared.documents.replies import CONTENT_TYPES
 from shared.endpoint.accept import reply_form
 from shared.endpoint.addresses import client_address
 from shared.endpoint.bodies import document_in
-from shared.endpoint.function_calls import FunctionCall, refuse_script
+from shared.endpoint.function_calls import FunctionCall
 from shared.endpoint.function_responses import Made, function_response
 from shared.endpoint.http import Exchange
 from shared.endpoint.request_view import RequestView
@@ -76,7 +76,6 @@ class EndpointCall:
         """Return what the function makes of the response; who calls and how it proves itself is looked at before."""
         exchange, endpoint = self._exchange, self._endpoint
         exchange.line.function = endpoint.function
-        refuse_script(self._function)
         most = exchange.service.settings.max_body_bytes
         if endpoint.validation == "SECRET_AS_QUERY_PARAM":
             verify(endpoint, {}, self._query, b"")
@@ -130,7 +129,7 @@ class EndpointCall:
             given = self._given(body)
         call = FunctionCall(exchange, caller, self._view, self._functions)
         try:
-            text = await call.result_of(ANSWERING, given)
+            text = await call.result_of(ANSWERING, given, endpoint.function)
         finally:
             exchange.line.function, exchange.line.namespace = endpoint.function, None
             exchange.line.documents = call.documents

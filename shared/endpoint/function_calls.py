@@ -13,11 +13,14 @@ from pymongo.errors import PyMongoError
 
 from shared import turns
 from shared.access.protocol import Reply
-from shared.app.model import Function, Functions
+from shared.app.model import Functions
 from shared.auth.accounts import Caller
 from shared.documents import replies
+from shared.documents.ejson import Document
 from shared.endpoint.bodies import document_in
+from shared.endpoint.function_http import FunctionHttp
 from shared.endpoint.function_transactions import FunctionTransaction, raise_told
+from shared.endpoint.function_users import FunctionUsers
 from shared.endpoint.request_view import RequestView
 from shared.endpoint.service_calls import service_call
 from shared.errors import (
@@ -29,8 +32,8 @@ from shared.errors import (
     InvalidParameterError,
     ReadTooLargeError,
 )
-from shared.javascript.messages import Line
-from shared.javascript.run import Run, Started
+from shared.javascript.messages import Frame, Line, Started, Texts
+from shared.javascript.run import Run
 from shared.rules.expressions import Expansions, holds
 from shared.telemetry.log import event
 
@@ -51,16 +54,28 @@ class FunctionCall:
     """A call of a function, with all that it calls and asks."""
 
     def __init__(
-        self, context: "CallContext", caller: Caller, view: RequestView, functions: Functions | None = None
+        self,
+        context: "CallContext",
+        caller: Caller,
+        view: RequestView,
+        functions: Functions | None = None,
+        *,
+        is_of_script: bool = False,
     ) -> None:
-        """Take what the call is counted on, who calls, the request that functions see; others than the app has."""
+        """Take what the call is counted on, who calls, the request that functions see; others than the app's functions.
+
+        No script is run for a script.
+        """
+        self._is_of_script = is_of_script
         self._functions = functions or (Functions() if context.app is None else context.app.functions)
         self._context = context
         self._service = context.service
         self._caller = caller
+        self._users = FunctionUsers(self._functions, caller, self._service.credentials)
         self._view = view
         self._places = asyncio.Semaphore(_AT_ONCE)
         self._transactions: dict[int, FunctionTransaction] = {}
+        self._http = FunctionHttp(self._service.http_client, self._service.settings, context.share)
         self.documents = 0
 
     async def reply(self, name: str, arguments: Sequence[Any]) -> Reply:
@@ -89,18 +104,16 @@ class FunctionCall:
         steps = replies.long_reply("", arguments, "EJSON", self._service.transcoder.writer)
         return await self.result_of(name, (await turns.taken(steps)).decode().removeprefix('{"":').removesuffix("}"))
 
-    async def result_of(self, name: str, arguments: str) -> str:
-        """Return the same for arguments that are Extended JSON."""
-        function = self._functions.by_name.get(name)
-        if function is None:
+    async def result_of(self, name: str, arguments: str, requires: str = "") -> str:
+        """Return the same for arguments that are Extended JSON; what it requires may be that of another function."""
+        if name not in self._functions.by_name:
             raise _not_found(name)
         line = self._context.line
         line.function = name
-        refuse_script(function)
         whose = self._caller.id or f"{self._view['remoteIPAddress']} {name}"
         run = Run(self._service.engine, self, self._context.share, self._service.settings.function_operations, whose)
         try:
-            return await run.result(self._started(name, arguments))
+            return await run.result(self._started(name, arguments, requires or name))
         except FunctionFailedError as error:
             line.thrown_at = error.thrown_at
             raise
@@ -113,21 +126,25 @@ class FunctionCall:
         text = await self.result(name, arguments)
         return (await document_in(f'{{"value":{text}}}'.encode(), self._service))["value"]
 
-    def _started(self, name: str, arguments: str) -> Started:
-        engine, writer = self._service.engine, self._service.transcoder.writer
+    def _started(self, name: str, arguments: str, requires: str) -> Started:
+        writer = self._service.transcoder.writer
         call = {
-            "name": name,
-            "lines": engine.prelude_lines,
-            "objectIds": engine.object_ids(),
-            "isSystem": self._caller.is_system,
+            "objectIds": self._service.engine.object_ids(),
             "user": {"custom_data": {}, **self._caller.user},
             "request": _request(self._view),
         }
-        setup = f'{{"constants":{self._functions.constants},"call":{replies.reply(call, "EJSON", writer).decode()}}}'
-        return Started(setup, self._functions.sources, arguments)
+        return Started(
+            name,
+            self._caller.is_system,
+            replies.reply(call, "EJSON", writer).decode(),
+            self._functions.seen,
+            self._functions.sources,
+            self._functions.packages.get(requires, Texts()),
+            arguments,
+        )
 
-    def served(self, line: Line, chain: tuple[str, ...]) -> Coroutine[Any, Any, str]:
-        """Begin what a function asks: a method of a collection, or the begin or the end of a transaction."""
+    def served(self, line: Line, chain: tuple[Frame, ...]) -> Coroutine[Any, Any, str]:
+        """Begin what a function asks: a method of a collection, a step of a transaction, a request, or its user."""
         found = _SESSION.match(line.text)
         session = int(found[1]) if found else 0
         if line.word == "call":
@@ -139,6 +156,10 @@ class FunctionCall:
             name = json.loads(line.text)["service"]
             self._transactions[session] = FunctionTransaction(self._service, name, self._context.departure)
             return self._transactions[session].begin()
+        if line.word == "user":
+            return self._user(line.text, chain[0])
+        if line.word == "http":
+            return self._asked_by_http(line.text)
         transaction = self._transactions[session]
         return transaction.commit() if line.word == "commit" else transaction.abort()
 
@@ -150,16 +171,25 @@ class FunctionCall:
         async with self._places:
             return await work()
 
-    async def _called(self, text: str, chain: tuple[str, ...], session: int) -> str:
+    async def _asked_by_http(self, text: str) -> str:
+        asked = await self._given(text.encode())
+        return await self._http.reply(asked["method"], asked["argument"])
+
+    async def _given(self, text: bytes) -> Document:
+        """Return what a function asks with; raise BodyTooLargeError if it is more than a caller could send."""
+        most = self._service.settings.max_body_bytes
+        if len(text) > most:
+            raise BodyTooLargeError(f"the arguments are too large: MAX_BODY_BYTES allows {most}")
+        return await document_in(text, self._service)
+
+    async def _called(self, text: str, chain: tuple[Frame, ...], session: int) -> str:
         """Do a method of a collection as the action that it is, with the rights of the function that asks."""
         settings = self._service.settings
         given = text.encode()
-        if len(given) > settings.max_body_bytes:
-            raise BodyTooLargeError(f"the arguments are too large: MAX_BODY_BYTES allows {settings.max_body_bytes}")
-        body = await document_in(given, self._service)
+        body = await self._given(given)
         asked = service_call(body)
         action = self._context.actions[asked.action]
-        caller = await self._acting(chain)
+        caller = await self._users.of(chain)
         if session:
             self._transactions[session].note(body["service"], asked.body, writes=not action.reads)
         try:
@@ -172,16 +202,17 @@ class FunctionCall:
             raise ReadTooLargeError(f"the result exceeds FUNCTION_MEMORY_BYTES: {settings.function_memory_bytes}")
         return asked.result_of(reply).body.decode()
 
-    async def _acting(self, chain: Sequence[str]) -> Caller:
-        """Return whose rights count: of the innermost function that says so, else of who calls from outside."""
-        for name in chain:
-            function = self._functions.by_name[name]
-            refuse_script(function)
-            if function.run_as_system:
-                return Caller(self._caller.id, "system", self._caller.user)
-            if function.run_as_user_id:
-                return await self._service.credentials.acting(function.run_as_user_id)
-        return self._caller
+    async def _user(self, text: str, frame: Frame) -> str:
+        """Have the script of a function choose whom it runs as."""
+        if self._is_of_script:
+            raise FunctionFailedError("a script that chooses a user calls no function for which another one does")
+        given = await self._given(text.encode())
+        return await self._users.choose(frame, given["arguments"], self._script)
+
+    async def _script(self, name: str, caller: Caller, arguments: Sequence[Any]) -> str:
+        functions = self._functions.scripts[name]
+        call = FunctionCall(self._context, caller, self._view, functions, is_of_script=True)
+        return await call.result(name, arguments)
 
 
 def arguments_of(body: Mapping[str, Any]) -> tuple[str, Sequence[Any]]:
@@ -198,12 +229,6 @@ def arguments_of(body: Mapping[str, Any]) -> tuple[str, Sequence[Any]]:
 
 def _not_found(name: str) -> FunctionNotFoundError:
     return FunctionNotFoundError(f"function not found: '{name[:_LONGEST_NAME]}'")
-
-
-def refuse_script(function: Function) -> None:
-    """Raise FunctionFailedError for a function of which nobody knows whose rights it has."""
-    if function.has_script:
-        raise FunctionFailedError(f"function '{function.name}' runs as a user whom a script chooses, which is not done")
 
 
 def _request(view: RequestView) -> dict[str, Any]:

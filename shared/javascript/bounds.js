@@ -3,17 +3,15 @@
 const MOST_ELEMENTS = 2 ** 25; // of an array with gaps: no array that is full is as long
 const MOST_COMPARED = 2 ** 32; // characters, as many times as they may be compared in a search
 
-const isLong = (value) => isObject(value) && toNumber(value.length) > MOST_ELEMENTS;
-
 const refuseLong = (self, args) => {
-  let refused = isLong(self);
-  for (let i = 0; i < args.length; i++) refused ||= isArray(args[i]) && isLong(args[i]);
-  if (refused) throw new TheRangeError(`an array is longer than ${MOST_ELEMENTS}`);
+  let most = isObject(self) ? toNumber(self.length) : 0;
+  for (let i = 0; i < args.length; i++) if (isArray(args[i]) && args[i].length > most) most = args[i].length;
+  if (most > MOST_ELEMENTS) throw new TheRangeError(`an array is longer than ${MOST_ELEMENTS}`);
 };
 
-const refuseSearch = (self, [searched]) => {
-  if (typeof self !== "string" || typeof searched !== "string") return;
-  const most = (self.length - searched.length) * searched.length;
+const refuseSearch = (self, args) => {
+  if (typeof self !== "string" || typeof args[0] !== "string") return;
+  const most = (self.length - args[0].length) * args[0].length;
   if (most > MOST_COMPARED) throw new TheRangeError("a text is too long for a search with one that is so long");
 };
 
@@ -21,14 +19,14 @@ const refuseSearch = (self, [searched]) => {
 const bound = (prototype, names, refuse) => {
   for (const name of names) {
     const method = prototype[name];
-    const { [name]: bounded } = {
-      [name](...args) {
-        refuse(this, args);
-        return apply(method, this, args);
+    const bounded = {
+      [name](_) {
+        refuse(this, arguments);
+        return apply(method, this, arguments);
       },
-    };
-    defineProperty(bounded, "length", { value: method.length });
-    set(prototype, name, bounded);
+    }[name];
+    if (method.length !== 1) defineProperty(bounded, "length", { value: method.length });
+    prototype[name] = bounded;
   }
 };
 
@@ -36,4 +34,4 @@ const SHORT = ["constructor", "at", "entries", "keys", "length", "pop", "push", 
 const ofArrays = getOwnPropertyNames(Array.prototype).filter((name) => !SHORT.includes(name));
 bound(Array.prototype, ofArrays, refuseLong);
 bound(String.prototype, ["includes", "indexOf", "lastIndexOf", "replace", "replaceAll", "split"], refuseSearch);
-bound(String, ["raw"], (_self, [template]) => refuseLong(template?.raw, []));
+bound(String, ["raw"], (_self, args) => refuseLong(args[0]?.raw, []));

@@ -1,29 +1,49 @@
 // What passes between a call and the process that it runs in, all of it text: lines go out, answers come in.
 //
 // Who may do what is not decided here: each line says which function it is of, and the process knows that function.
+// All that is here is read for each call. What only some need is a part, a file of its own that is read where it is
+// first needed, after functions may have replaced all that JavaScript offers: it uses what names.js has kept, and
+// nothing that asks an iterator, such as `for (… of …)`, `[...list]` and `const [first] = list`.
 
 const MOST_DEPTH = 20;
-const MOST_LOGGED = 25;
-const LONGEST_LOGGED = 512;
-const LONGEST_ERROR = 1000;
 const LONGEST_NAME = 100;
 
 const world = globalThis;
 const evaluate = eval; // called by another name it sees globals alone
-const then = uncurried(Promise.prototype.then);
+const evaluateHere = (text) => eval(text); // what JavaScript has by that name, whatever functions make of it
 
 let outbox = "";
 let sent = 0;
-let setup;
-let sources;
-let user;
-let request;
-let isSystem;
+let began;
 let lines = 0;
+let partTexts;
+const loaded = create(null);
 const waiting = create(null);
 const factories = create(null);
-const logged = create(null);
-let logs = 0;
+
+const own = (object, name) => getOwnPropertyDescriptor(object, name)?.value;
+
+/** Return a part of the prelude, which sees all that is here by name. */
+const part = (name) => (loaded[name] ??= evaluateHere(cutOut(partTexts, name))());
+
+const cutOut = (texts, name) => {
+  const place = own(texts.places, name);
+  return cut(texts.text, place[0], place[1]);
+};
+
+/** Return the value that Extended JSON means. */
+const meant = (text) => (find(text, '"$') < 0 ? parsed(text) : part("forms").read([parsed(text)])[0]);
+
+const seen = () => (began.seen ??= meant(began.call));
+const app = () => (began.shown ??= meant(began.app));
+
+/** Define a member that is made when it is first asked for, as `make` of its name. */
+const lazily = (target, name, enumerable, make) => {
+  let value;
+  const get = () => (value ??= make(name));
+  const change = (given) => set(target, name, given);
+  defineProperty(target, name, { __proto__: null, get, set: change, enumerable, configurable: true });
+};
 
 /** Send a line; the payload is JSON, so it is one. */
 const send = (word, frame, payload) => {
@@ -37,215 +57,132 @@ const asked = (word, frame, payload) =>
     waiting[send(word, frame.id, payload)] = { __proto__: null, resolve, reject };
   });
 
-const failure = ({ name, message, ...more }) => {
-  const error = new TheError(message);
-  set(error, "name", name);
-  forEach(keysOf(more), (member) => set(error, member, more[member]));
-  return error;
-};
-
 const answered = (id, isResult, text) => {
   const each = waiting[id];
   delete waiting[id];
   if (each === undefined) return;
-  if (isResult) each.resolve(read([parsed(text)])[0]);
-  else each.reject(failure(parsed(text)));
-};
-
-/** Return the beginning of a text, for people: half a character, which no other text may hold, is another there. */
-const clipped = (text, most) => wellFormed(cut(text, 0, most));
-
-/** Return what people read of a value. */
-const shown = (value) => {
-  try {
-    if (isError(value)) return `${value.name}: ${value.message}`;
-    return isObject(value) ? quoted(value) : toText(value);
-  } catch {
-    return "(a value that cannot be shown)";
-  }
-};
-
-const log = (level, frame) => (...values) => {
-  let text = "";
-  for (let i = 0; i < values.length; i++) text += (i ? " " : "") + cut(shown(values[i]), 0, LONGEST_LOGGED);
-  logged[logs++ % MOST_LOGGED] = `log ${frame.id} 0 {"level":"${level}","text":${quoted(clipped(text, LONGEST_LOGGED))}}\n`;
+  if (isResult) each.resolve(meant(text));
+  else each.reject(part("texts").failure(parsed(text)));
 };
 
 /** Return what the lines say that have gathered, and forget them. */
 const taken = () => {
-  for (let i = logs > MOST_LOGGED ? logs - MOST_LOGGED : 0; i < logs; i++) outbox += logged[i % MOST_LOGGED];
-  logs = 0;
-  const text = cut(outbox, 0);
+  const text = outbox + (loaded.texts === undefined ? "" : loaded.texts.logs());
   outbox = "";
-  return text;
-};
-
-const thrown = (error) => {
-  const described = { __proto__: null, name: "", message: "(an error that cannot be read)", stack: "" };
-  try {
-    if (isError(error)) {
-      const { name, message, stack } = error;
-      described.name = clipped(`${name}`, LONGEST_NAME);
-      described.message = clipped(`${message}`, LONGEST_ERROR);
-      described.stack = clipped(`${stack}`, 4 * LONGEST_ERROR);
-    } else {
-      const shownError = error === null ? "null, which the engine throws when memory is out" : shown(error);
-      described.message = clipped(shownError, LONGEST_ERROR);
-    }
-  } catch {
-    // what can be read was
-  }
-  return rewritten(described);
-};
-
-const countLines = (text) => {
-  let count = 1;
-  for (let at = find(text, "\n"); at >= 0; at = find(text, "\n", at + 1)) count++;
-  return count;
+  return cut(text, 0); // what is joined may be of a kind that the process cannot read
 };
 
 /** Return what makes the function of a source, for each call anew; its lines follow those of the sources before it. */
-const factory = (name) => {
-  if (factories[name] === undefined) {
-    const source = sources[name];
-    send("source", 0, `{"name":${quoted(name)},"line":${lines + 1}}`);
-    const before = repeated("\n", lines);
-    lines += countLines(source) + 3;
-    factories[name] = evaluate(`${before}(function (context, console, require, exports) {\n${source}\nreturn exports;\n})`);
-  }
-  return factories[name];
+const factory = (name, texts, path, parameters, end) => {
+  outbox += `source 0 0 {"name":${quoted(name)},"line":${lines + 1}}\n`;
+  const before = repeated("\n", lines);
+  lines += own(texts.places, path)[3] + 3;
+  return evaluate(`${before}0 || function (${parameters}) {\n${cutOut(texts, path)}\n${end}}`);
 };
 
 /** Call a function as a part of another; each has a frame of its own, by which the process knows whose rights it has. */
 const execute = (parent, name, args) => {
-  const entry = typeof name === "string" ? setup.functions[name] : undefined;
-  if (entry === undefined) throw new TheError(`function not found: '${cut(toText(name), 0, LONGEST_NAME)}'`);
+  const place = typeof name === "string" ? own(began.functions.places, name) : undefined;
+  if (place === undefined) throw new TheError(`function not found: '${cut(toText(name), 0, LONGEST_NAME)}'`);
   if (parent.depth === MOST_DEPTH) throw new TheError(`functions call each other deeper than ${MOST_DEPTH} levels`);
-  const isSystem = entry.isSystem ?? parent.isSystem;
-  const frame = { __proto__: null, id: 0, depth: parent.depth + 1, isSystem };
+  const frame = { __proto__: null, id: 0, depth: parent.depth + 1, isSystem: place[2] ?? parent.isSystem };
   frame.id = send("frame", parent.id, `{"name":${quoted(name)}}`);
-  const made = factory(name);
+  return frame.isSystem === "script" ? part("scripts").chosen(frame, args, () => run(frame, name, args)) : run(frame, name, args);
+};
+
+const run = (frame, name, args) => {
+  const made = (factories[name] ??= factory(
+    name, began.functions, name, "context, console, require, exports", "return exports;\n",
+  ));
   const called = apply(made, undefined, [contextOf(frame), consoleOf(frame), required, undefined]);
   if (typeof called !== "function") throw new TheTypeError(`'exports' of function '${name}' is not a function`);
   return apply(called, undefined, args);
 };
 
-const required = (name) => {
-  throw new TheError(`Cannot find module '${cut(toText(name), 0, LONGEST_NAME)}'`);
+const required = (name) => part("modules").required(name);
+
+const consoleOf = (frame) => {
+  const log = (level) => (...values) => part("texts").log(frame, level, values);
+  return { debug: log("debug"), error: log("error"), info: log("info"), log: log("info"), warn: log("warn") };
 };
 
-const consoleOf = (frame) => ({
-  debug: log("debug", frame),
-  error: log("error", frame),
-  info: log("info", frame),
-  log: log("info", frame),
-  warn: log("warn", frame),
-});
-
-const contextOf = (frame) => ({
-  app: setup.app,
-  environment: setup.environment,
-  functions: { execute: (name, ...args) => execute(frame, name, args) },
-  request,
-  runningAsSystem: () => frame.isSystem,
-  services: {
-    get(name) {
-      for (let i = 0; i < setup.services.length; i++) if (setup.services[i] === name) return clientOf(frame, name);
-      return undefined;
+const contextOf = (frame) => {
+  const context = {
+    functions: { execute: (name, ...args) => execute(frame, name, args) },
+    runningAsSystem: () => frame.isSystem,
+    values: { get: (name) => (typeof name === "string" ? own(app().values, name) : undefined) },
+    services: {
+      get(name) {
+        const { services } = app();
+        for (let i = 0; i < services.length; i++) if (services[i] === name) return part("mongodb").clientOf(frame, name);
+        return undefined;
+      },
     },
-  },
-  user,
-  values: { get: (name) => (typeof name === "string" ? setup.values[name] : undefined) },
-});
-
-const timers = create(null);
-
-const timer = (callback, milliseconds, args, repeats) => {
-  if (typeof callback !== "function") throw new TheTypeError("a timer calls a function");
-  const wait = toNumber(milliseconds) > 0 ? toNumber(milliseconds) : 0;
-  const each = { __proto__: null, callback, args, wait, repeats };
-  const id = send("timer", 0, `${isInteger(wait) ? wait : wait > SAFE ? SAFE : floor(wait)}`);
-  timers[id] = each;
-  rang(id, each, id);
-  return id;
-};
-
-const rang = (id, each, line) => {
-  const resolve = () => {
-    if (timers[id] !== each) return;
-    if (each.repeats) rang(id, each, send("timer", 0, `${floor(each.wait)}`));
-    else delete timers[id];
-    try {
-      apply(each.callback, undefined, each.args);
-    } catch (error) {
-      log("error", { id: 0 })(error);
-    }
   };
-  waiting[line] = { __proto__: null, resolve };
-};
-
-const cleared = (id) => {
-  if (typeof id === "number") delete timers[id];
+  const ofApp = (name) => app()[name];
+  const ofCall = (name) => seen()[name];
+  lazily(context, "app", true, ofApp);
+  lazily(context, "environment", true, ofApp);
+  lazily(context, "http", true, () => part("http").httpOf(frame));
+  lazily(context, "request", true, ofCall);
+  lazily(context, "user", true, ofCall);
+  return context;
 };
 
 const start = async (name, given) => {
   try {
-    const args = read(parsed(given));
-    let result = await execute({ __proto__: null, id: 0, depth: 0, isSystem }, name, args);
-    if (isCursor(result)) result = await result.toArray();
-    send("result", 0, bareForm(result, args) ?? written(result));
+    const args = meant(given);
+    let result = await execute({ __proto__: null, id: 0, depth: 0, isSystem: began.isSystem }, name, args);
+    if (loaded.mongodb !== undefined && loaded.mongodb.isCursor(result)) result = await result.toArray();
+    send("result", 0, result === undefined ? '{"$undefined":true}' : part("forms").returned(result, args));
   } catch (error) {
-    send("thrown", 0, thrown(error));
+    let text = '{"name":"","message":"(an error that cannot be read)","stack":""}';
+    try {
+      text = part("texts").thrown(error);
+    } catch {
+      // no memory is left for it
+    }
+    send("thrown", 0, text);
   }
-};
-
-/** Return what a number was that a function returns as it was given; a number that is no member has no other memory. */
-const bareForm = (result, args) => {
-  const before = typeof result === "number" ? kept(numbers, args) : undefined;
-  if (before === undefined) return undefined;
-  for (let i = 0; i < args.length; i++) {
-    if (before[i] !== undefined && isSame(before[i].value, result)) return before[i].form;
-  }
-  return undefined;
-};
-
-const prepare = (text, sourceTexts) => {
-  const { constants, call } = read(parsed(text));
-  setup = { ...constants, ...call };
-  sources = parsed(sourceTexts);
-  for (const each of [setup.functions, setup.values, sources]) Object.setPrototypeOf(each, null);
-  ({ user, request, lines, objectIds, isSystem } = setup);
 };
 
 /** Let go of all that functions made, while nobody waits: it takes long where it is much. */
 const ended = () => {
-  forEach([waiting, factories, timers, logged], (each) => forEach(keysOf(each), (name) => deleteProperty(each, name)));
+  forEach([waiting, factories, loaded], (each) => forEach(keysOf(each), (name) => deleteProperty(each, name)));
   forEach(getOwnPropertyNames(world), (name) => deleteProperty(world, name));
   outbox = "";
-  setup = sources = user = request = undefined;
+  began = undefined;
 };
+
+const textsOf = (index, text) => ({ __proto__: null, places: parsed(index), text });
 
 /** What the process calls. */
-const host = (word, first, second, third) => {
-  if (word === "start") {
-    prepare(first, second);
-    start(setup.name, third);
-  } else if (word === "answer") {
-    answered(first, second, third);
-  } else if (word === "take") {
-    return taken();
-  } else {
-    ended();
-  }
-  return undefined;
+const host = (word, ...given) => {
+  if (word === "answer") return void answered(given[0], given[1], given[2]);
+  if (word === "take") return taken();
+  if (word === "end") return void ended();
+  if (word === "parts") return void (partTexts = textsOf(given[0], given[1]));
+  lines = given[2];
+  began = {
+    __proto__: null,
+    isSystem: given[1],
+    call: given[3],
+    app: given[4],
+    functions: textsOf(given[5], given[6]),
+    packages: given[7],
+    modules: given[8],
+  };
+  if (find(began.packages, '"node:') >= 0) globals(["Buffer", "URL", "URLSearchParams", "process"], "globals");
+  return void start(given[0], given[9]);
 };
 
-const globals = { BSON, EJSON };
-globals.setTimeout = (callback, wait = 0, ...args) => timer(callback, wait, args, false);
-globals.setInterval = (callback, wait = 0, ...args) => timer(callback, wait, args, true);
-globals.setImmediate = (callback, ...args) => timer(callback, 0, args, false);
-globals.clearTimeout = globals.clearInterval = globals.clearImmediate = cleared;
-for (const name of keysOf(globals)) set(world, name, globals[name]);
+/** Define globals that a part has. */
+const globals = (names, name) => forEach(names, (each) => lazily(world, each, false, (asked) => part(name)[asked]));
+globals(["setTimeout", "setInterval", "setImmediate", "clearTimeout", "clearInterval", "clearImmediate"], "timers");
+globals(["utils"], "utils");
+globals(["BSON"], "bson");
+globals(["EJSON"], "forms");
+set(world, "global", world);
 
 // The process reads errors of the engine itself, by what is found here: no function may put itself in between.
 for (const { prototype } of [InternalError, RangeError]) {

@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from shared.javascript.prelude import Prelude
 from shared.javascript.threads import Threads
 from shared.settings import Settings
 
@@ -21,7 +22,7 @@ THREADS = 2
 READY = 4
 """How many runs are made before they are needed."""
 
-_PARTS = ("types.js", "bounds.js", "bridge.js", "mongodb.js")
+_FIRST = ("names", "bounds", "bridge")
 
 
 class Engine:
@@ -34,21 +35,15 @@ class Engine:
         self._threads = Threads(THREADS)
 
     @cached_property
-    def prelude(self) -> str:
-        """What is in a context before a function is: it returns what the process calls."""
-        folder = Path(__file__).parent
-        parts = [(folder / name).read_text() for name in _PARTS]
-        return "\n".join(["(function () {", '"use strict";', *parts, "return host;", "})()"])
-
-    @cached_property
-    def prelude_lines(self) -> int:
-        """How many lines that has: those of functions follow."""
-        return self.prelude.count("\n") + 1
+    def prelude(self) -> Prelude:
+        """What is in a context before a function is."""
+        texts = {path.stem: path.read_text() for path in Path(__file__).parent.glob("*.js")}
+        return Prelude.of(*(texts.pop(name) for name in _FIRST), parts=texts)
 
     @staticmethod
     def object_ids() -> dict[str, Any]:
-        """Return what the ids that a run makes begin with, so that they are nobody else's."""
-        return {"prefix": secrets.token_hex(5), "count": secrets.randbelow(1 << 24)}
+        """Return what the ids and random bytes of a run are made of, so that they are nobody else's."""
+        return {"prefix": secrets.token_hex(5), "count": secrets.randbelow(1 << 24), "seed": secrets.token_hex(32)}
 
     async def script(self) -> "Script":
         """Return a new run: one that is ready, or one that is made now."""
@@ -61,7 +56,8 @@ class Engine:
             if len(self._ready) < READY:
                 self._ready.append(self._script())
 
-        self._threads.submit(ended.end, whose)
+        if not ended.is_short:
+            self._threads.submit(ended.end, whose)
         self._threads.submit(make)
 
     def _script(self) -> "Script":

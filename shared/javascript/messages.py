@@ -1,6 +1,8 @@
 """What runs of JavaScript say and are told."""
 
-from typing import NamedTuple
+import json
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 
 class Line(NamedTuple):
@@ -18,3 +20,52 @@ class Answer(NamedTuple):
     id: int
     is_result: bool
     text: str
+
+
+class Frame(NamedTuple):
+    """One call of a function in a run."""
+
+    id: int
+    name: str
+
+
+class Texts(NamedTuple):
+    """Texts by their names, joined: a run is given all in no time, and cuts out those that it needs."""
+
+    places: str = "{}"
+    """JSON: by each name where its text begins and ends, in units of UTF-16, what is known of it, its lines."""
+
+    text: str = ""
+
+    @classmethod
+    def of(cls, texts: Mapping[str, str], known: Mapping[str, Any] | None = None) -> "Texts":
+        """Join texts; `known` is what else is known of some."""
+        index: dict[str, list[Any]] = {}
+        at = 0
+        for name, text in texts.items():
+            end = at + len(text.encode("utf-16-le")) // 2
+            index[name] = [at, end, (known or {}).get(name), text.count("\n") + 1]
+            at = end
+        return cls(json.dumps(index, separators=(",", ":")), "".join(texts.values()))
+
+    def beside(self, name: str, text: str) -> "Texts":
+        """Return the same with another text, of which nothing is known."""
+        at = len(self.text.encode("utf-16-le")) // 2
+        places = json.loads(self.places) | {
+            name: [at, at + len(text.encode("utf-16-le")) // 2, None, text.count("\n") + 1]
+        }
+        return Texts(json.dumps(places, separators=(",", ":")), self.text + text)
+
+
+class Started(NamedTuple):
+    """What a run begins with; what is not text of programs is Extended JSON."""
+
+    name: str
+    is_system: bool | None
+    call: str
+    """The caller, the request and what ids begin with."""
+
+    app: str
+    functions: Texts
+    packages: Texts
+    arguments: str

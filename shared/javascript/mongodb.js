@@ -1,10 +1,9 @@
 // The client of MongoDB that functions have. What it is asked goes out as the methods of the SDKs' service.
 
+const { written } = part("forms");
+
 const cursors = new TheWeakMap();
 const isCursor = (value) => isObject(value) && kept(cursors, value) !== undefined;
-
-/** What sessions are, by the objects that functions have of them. */
-const sessions = new TheWeakMap();
 
 const PARTS = { __proto__: null, filter: 1, query: 1, pipeline: 1, arrayFilters: 1, sort: 1, projection: 1, project: 1 };
 
@@ -21,7 +20,7 @@ const argumentsOf = (members) => {
 
 const sessionOf = (given) => {
   if (given === undefined || given === null) return undefined;
-  const session = isObject(given) ? kept(sessions, given) : undefined;
+  const session = isObject(given) ? loaded.sessions?.stateOf(given) : undefined;
   if (session === undefined) throw new TheTypeError("'session' is not a session of this call");
   return session;
 };
@@ -106,7 +105,13 @@ const collectionOf = (frame, service, database, collection) => {
     deleteOne: (filter, options) => ask("deleteOne", { filter }, {}, options),
     deleteMany: (filter, options) => ask("deleteMany", { filter }, {}, options),
     aggregate: (pipeline, options) => {
-      const stages = ({ skip }) => (skip === undefined ? pipeline : [...pipeline, { $skip: skip }]);
+      const stages = ({ skip }) => {
+        if (skip === undefined || !isArray(pipeline)) return pipeline;
+        const all = [];
+        forEach(pipeline, (stage) => set(all, all.length, stage));
+        set(all, all.length, { $skip: skip });
+        return all;
+      };
       return cursorOf((asked) => ask("aggregate", { pipeline: stages(asked) }, {}, options), {}, ["skip"]);
     },
     count: (query = {}, options = {}) => ask("count", { query }, {}, options),
@@ -121,66 +126,11 @@ const collectionOf = (frame, service, database, collection) => {
   };
 };
 
-const MOST_ATTEMPTS = 20;
-const PAUSE = 5; // milliseconds, longer with each attempt
-
-const paused = (wait) =>
-  new ThePromise((resolve) => {
-    waiting[send("timer", 0, `${wait}`)] = { __proto__: null, resolve };
-  });
-
-const sessionFor = (frame, service) => {
-  const state = { __proto__: null, id: 0, isOpen: false };
-  const begin = async () => {
-    if (state.isOpen) throw new TheError("a transaction is open already");
-    state.isOpen = true;
-    state.id = sent + 1;
-    try {
-      await asked("begin", frame, `{"session":${state.id},"service":${quoted(service)}}`);
-    } catch (error) {
-      state.isOpen = false;
-      throw error;
-    }
-  };
-  const end = async (word) => {
-    if (!state.isOpen) return undefined;
-    state.isOpen = false;
-    return await asked(word, frame, `{"session":${state.id}}`);
-  };
-  const attempted = async (work) => {
-    await begin();
-    try {
-      const result = await work(session);
-      await end("commit");
-      return result;
-    } catch (error) {
-      await end("abort");
-      throw error;
-    }
-  };
-  const session = {
-    startTransaction: () => void then(begin(), undefined, () => undefined),
-    commitTransaction: () => end("commit"),
-    abortTransaction: () => end("abort"),
-    endSession: () => end("abort"),
-    async withTransaction(work) {
-      for (let attempt = 1; ; attempt++) {
-        try {
-          return await attempted(work);
-        } catch (error) {
-          if (attempt === MOST_ATTEMPTS || !isObject(error) || error.isTransient !== true) throw error;
-        }
-        await paused(PAUSE * attempt);
-      }
-    },
-  };
-  keep(sessions, session, state);
-  return session;
-};
-
 const clientOf = (frame, service) => ({
   db: (database) => ({
     collection: (collection) => collectionOf(frame, service, toText(database), toText(collection)),
   }),
-  startSession: () => sessionFor(frame, service),
+  startSession: () => part("sessions").sessionFor(frame, service),
 });
+
+return { clientOf, isCursor };

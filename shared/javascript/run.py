@@ -6,11 +6,11 @@ import re
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from shared.budget import Share
 from shared.errors import DataAPIError, DeadlinePassedError, FunctionFailedError
-from shared.javascript.messages import Answer, Line
+from shared.javascript.messages import Answer, Frame, Line, Started
 
 if TYPE_CHECKING:
     from shared.javascript.engine import Engine
@@ -25,26 +25,18 @@ _OF_THE_ENGINE = frozenset(
 )
 _MOST_PLACES = 5
 _MOST_LOGGED = 25
-_NEEDED_LINES = 3  # the frame and the source of the function itself, and its result
+_NEEDED_LINES = 2  # the frame of the function itself, and its result
 _LONGEST_WAIT = 86_400.0
 _LONGEST_ERROR = 900  # an error that programs parse is not cut further on its way
-
-
-class Started(NamedTuple):
-    """What a run begins with, each as Extended JSON: the app and the call, the sources by name, the arguments."""
-
-    setup: str
-    sources: str
-    arguments: str
 
 
 class Serving(Protocol):
     """What does for functions that which they ask."""
 
-    def served(self, line: Line, chain: tuple[str, ...]) -> Coroutine[Any, Any, str]:
+    def served(self, line: Line, chain: tuple[Frame, ...]) -> Coroutine[Any, Any, str]:
         """Do what a line asks and return the Extended JSON of what comes of it; the line is served in its order.
 
-        The chain has the names of the function that asks and of those that called it, the first is the function's own.
+        The chain has the frame of the function that asks, and behind it those of the ones that called it.
         """
 
     def logged(self, function: str, level: str, text: str) -> None:
@@ -64,7 +56,7 @@ class Run:
         self._lines = 0
         self._held = 0
         self._logs: deque[tuple[str, str, str]] = deque(maxlen=_MOST_LOGGED)
-        self._chains: dict[int, tuple[str, ...]] = {0: ()}
+        self._chains: dict[int, tuple[Frame, ...]] = {0: ()}
         self._sources: list[tuple[int, str]] = []
         self._asked: Asked = {}
         self._timers: Asked = {}
@@ -74,7 +66,7 @@ class Run:
         """Return the Extended JSON of what the function returns; raise FunctionFailedError if it fails."""
         script = await self._engine.script()
         try:
-            await self._turn(script, partial(script.start, *started))
+            await self._turn(script, partial(script.start, started))
             while self._outcome is None or self._asked:
                 await self._turn(script, partial(script.answer, await self._answers()))
         finally:
@@ -102,14 +94,13 @@ class Run:
             raise FunctionFailedError(f"the function asks for more than FUNCTION_OPERATIONS allows: {self._most}")
         match line.word:
             case "frame":
-                self._chains[line.id] = (json.loads(line.text)["name"], *self._chains[line.frame])
+                self._chains[line.id] = (Frame(line.id, json.loads(line.text)["name"]), *self._chains[line.frame])
             case "source":
                 source = json.loads(line.text)
                 self._sources.append((source["line"], source["name"]))
             case "log":
                 said = json.loads(line.text)
-                function = next(iter(self._chains[line.frame]), "")
-                self._logs.append((function, said["level"], said["text"]))
+                self._logs.append((self._named(line), said["level"], said["text"]))
             case "timer":
                 waits = min(float(line.text) / 1000, _LONGEST_WAIT)
                 self._timers[asyncio.create_task(asyncio.sleep(waits, "null"))] = line
@@ -138,8 +129,13 @@ class Run:
         """Log that something failed after the function had returned, without its text, which may repeat a document."""
         error = done.exception()
         if error is not None:
-            function = next(iter(self._chains[line.frame]), "")
-            self._logs.append((function, "warn", f"failed after the function had ended: {getattr(error, 'code', '')}"))
+            self._logs.append(
+                (self._named(line), "warn", f"failed after the function had ended: {getattr(error, 'code', '')}")
+            )
+
+    def _named(self, line: Line) -> str:
+        """Return the name of the function that a line is of, "" for none."""
+        return next((each.name for each in self._chains[line.frame]), "")
 
     async def _end(self) -> None:
         """End what the function still waits for, and log what it wrote last."""
@@ -188,7 +184,8 @@ def _answer(number: int, done: asyncio.Task[str]) -> Answer:
     except DeadlinePassedError:  # that of the whole call
         raise
     except DataAPIError as error:
-        told: dict[str, Any] = {"name": "MongoError", "message": str(error), "code": error.code}
+        name = "Error" if isinstance(error, FunctionFailedError) else "MongoError"
+        told: dict[str, Any] = {"name": name, "message": str(error), "code": error.code}
         if getattr(error, "is_transient", False):
             told["isTransient"] = True
         return Answer(number, False, json.dumps(told))

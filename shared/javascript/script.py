@@ -9,14 +9,16 @@ from typing import Any, NamedTuple
 import quickjs
 
 from shared.errors import FunctionFailedError
-from shared.javascript.messages import Answer, Line
+from shared.javascript.messages import Answer, Line, Started
+from shared.javascript.prelude import Prelude
 
 _STACK_BYTES = 1024 * 1024
 _LOADING_SECONDS = 2.0
 _ENDING_SECONDS = 1.0
 _SHORT_SECONDS = 0.001
+_LEAST_BYTES = 512 * 1024  # more than a context holds in which little was done
 _MOST_LINES = 10_000  # of one turn; the prelude sends fewer
-_WRAPPED = "(function (context, console, require, exports) {\n%s\nreturn exports;\n})"
+_WRAPPED = "0 || function (context, console, require, exports) {\n%s\nreturn exports;\n}"
 _PLACE = re.compile(r"<input>:(\d+)(?::\d+)?")
 
 
@@ -34,19 +36,24 @@ class Limits(NamedTuple):
 class Script:
     """A run. Its turns may be in different threads, one after the other."""
 
-    def __init__(self, prelude: str, limits: Limits) -> None:
+    def __init__(self, prelude: Prelude, limits: Limits) -> None:
         """Make the context, in which nothing of an app is yet."""
         self._limits = limits
         self._used = 0.0
-        self._held = 0
+        self._held = _LEAST_BYTES
         self._context = quickjs.Context()
         self._context.set_max_stack_size(_STACK_BYTES)
-        self._host: Any = self._context.eval(prelude)
+        self._host: Any = self._context.eval(prelude.text)
+        self._host("parts", *prelude.parts)
+        self._lines = prelude.lines
 
-    def start(self, setup: str, sources: str, arguments: str) -> list[Line]:
-        """Call the function that the setup names, and return what is said until it waits."""
+    def start(self, started: Started) -> list[Line]:
+        """Call a function, and return what is said until it waits."""
+        name, is_system, call, app, functions, packages, arguments = started
         self._context.set_memory_limit(self._limits.memory_bytes)
-        return self._turn(lambda: self._host("start", setup, sources, arguments))
+        return self._turn(
+            lambda: self._host("start", name, is_system, self._lines, call, app, *functions, *packages, arguments)
+        )
 
     def answer(self, answers: Sequence[Answer]) -> list[Line]:
         """Go on with answers, and return what is said until it waits again."""
@@ -65,6 +72,11 @@ class Script:
             self._context.set_memory_limit(2 * self._limits.memory_bytes)
             self._host("end")
         self._held = self._look()
+
+    @property
+    def is_short(self) -> bool:
+        """Tell whether it computed for a moment only: what is made in one is freed in one."""
+        return self._used < _SHORT_SECONDS
 
     @property
     def held_bytes(self) -> int:
@@ -96,7 +108,7 @@ class Script:
         finally:
             took = time.thread_time() - began
             self._used += took
-            if took > _SHORT_SECONDS or not self._held:
+            if took > _SHORT_SECONDS:
                 self._held = self._look()
         return said
 

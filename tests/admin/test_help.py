@@ -42,7 +42,14 @@ def documented() -> set[str]:
         (
             "--version",
             SERVICE | {"rich"},
-            {"shared", "shared.settings", "shared.connection_strings", "shared.mail_server", "shared.operators"},
+            {
+                "shared",
+                "shared.settings",
+                "shared.connection_strings",
+                "shared.http_hosts",
+                "shared.mail_server",
+                "shared.operators",
+            },
         ),
         ("--help", SERVICE, set()),
     ],

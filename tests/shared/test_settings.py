@@ -21,6 +21,9 @@ STAGES = (
     "GUARD_ALLOWED_STAGES must be a list of any of"
     " $collStats, $indexStats, $listSearchIndexes, $merge, $out, $planCacheStats, $rerank"
 )
+HTTP_HOSTS = (
+    "FUNCTIONS_HTTP_HOSTS must be a list such as api.example.com, *.example.org, intranet.example:8443, 10.0.0.0/8"
+)
 JWKS_URLS = "OAUTH2_JWKS_URLS must be a list such as oauth2-google=https://proxy.example/keys"
 ODD_TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1).filter(
     lambda text: text.strip() != ""
@@ -52,7 +55,7 @@ def test_the_defaults_are_those_of_the_table() -> None:
         "max_path_parts": 200, "max_stages": 1_000, "max_operands": 100_000, "max_pattern_length": 32_764,
         "max_transaction_operations": 1_000, "max_transaction_bytes": 16_777_216, "transaction_timeout_ms": 25_000,
         "idempotency_seconds": 86_400, "function_timeout_ms": 10_000, "function_memory_bytes": 67_108_864,
-        "function_operations": 1_000,
+        "function_operations": 1_000, "functions_http_hosts": "",
             "slow_ms": 0, "applicationinsights_connection_string": "", "applicationinsights_authentication_string": "",
             "telemetry_backend": None, "telemetry_logs_to_appinsights": "auto",
         "data_sources": {"mongodb_atlas": "mongodb://h/"}, "cached": {},
@@ -171,6 +174,13 @@ def test_a_setting_is_read(name: str, text: str, value: Any) -> None:
         pytest.param(URI | {"GUARD_ALLOWED_STAGES": "$function"}, STAGES, id="JavaScript"),
         pytest.param(URI | {"GUARD_ALLOWED_STAGES": "$currentOp"}, STAGES, id="a stage of the whole server"),
         pytest.param(URI | {"GUARD_ALLOWED_STAGES": "$match"}, STAGES, id="a stage that is open"),
+        *(
+            pytest.param(URI | {"FUNCTIONS_HTTP_HOSTS": hosts}, HTTP_HOSTS, id=f"the hosts {hosts}")
+            for hosts in (
+                "https://secret.example", "secret.example/path", "user@secret.example", "a secret", "secret:0",
+                "secret:99999", "secret:", "10.1.2.3/8", "*secret", "sec*ret.example", "-secret", "[::1", "::1:80:",
+            )
+        ),
         *(
             pytest.param(URI | {"OAUTH2_JWKS_URLS": urls}, JWKS_URLS, id=f"the keys of {urls}")
             for urls in (

@@ -145,7 +145,7 @@ def scripts(changed: Any, tmp_path: Path) -> Scripts:
         (folder / "config.json").write_text(json.dumps(listed))
         for name, source in sources.items():
             path = folder / f"{name.replace('__', '/')}.js"
-            path.parent.mkdir(exist_ok=True)
+            path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(source)
         restart()
 

@@ -266,6 +266,32 @@ async def test_a_function_may_run_as_a_user(worker: Worker, serve: Serve, known:
     assert (await called(worker)).json == [ann.id, "ann@shop.example", False]
 
 
+async def test_a_script_may_choose_whom_it_runs_as(worker: Worker, serve: Serve, known: Known) -> None:
+    ann = await known(worker, "ann@shop.example")
+    script = f"exports = ({{ query }}) => query.system ? {{ runAsSystem: true }} : '{ann.id}'"
+    serve("return [context.user.type, context.runningAsSystem()]", {"run_as_user_id_script_source": script})
+
+    answers = [await called(worker), await called(worker, url=URL + "?system=1")]
+
+    assert [each.json for each in answers] == [["system", False], ["system", True]]
+
+
+async def test_a_function_of_an_endpoint_requires_packages_and_signs(
+    worker: Worker, serve: Serve, tmp_path: Path
+) -> None:
+    package = tmp_path / "shop" / "functions" / "node_modules" / "upper"
+    package.mkdir(parents=True)
+    (package / "index.js").write_text("module.exports = (text) => text.toUpperCase();")
+    serve(
+        "const text = EJSON.stringify({ message: require('upper')('message') });"
+        "return utils.crypto.hmac(text, '12345', 'sha256', 'hex')"
+    )
+
+    answer = await called(worker)
+
+    assert answer.json == "828ee180512eaf8a6229eda7eea72323f68e9c0f0093b11a578b0544c5777862"
+
+
 @pytest.mark.parametrize(("creates", "status"), [(True, 200), (False, 401)])
 async def test_an_endpoint_says_whether_a_token_makes_its_user(
     worker: Worker, serve: Serve, creates: bool, status: int

@@ -8,6 +8,8 @@ import pytest
 
 from shared.app.model import Functions
 from shared.app.reading import load
+from shared.javascript.messages import Texts
+from tests.javascript import told
 from tests.shared.app.test_loading import SECRETS, Edit, edit, folder, problems
 
 __all__ = ["edit", "folder"]
@@ -30,7 +32,7 @@ def no_functions(folder: Path) -> None:
 
 
 def test_an_app_without_functions_has_none(folder: Path) -> None:
-    assert functions(folder) == Functions(by_name={}, sources="{}", constants="")
+    assert functions(folder) == Functions(by_name={}, sources=Texts(), seen="")
 
 
 def test_functions_are_read_with_what_is_said_of_them(folder: Path, edit: Edit) -> None:
@@ -45,15 +47,14 @@ def test_functions_are_read_with_what_is_said_of_them(folder: Path, edit: Edit) 
 
     read = functions(folder)
 
-    assert json.loads(read.sources) == {"a": "exports = 1", "b/c": "exports = 2", "b": "exports = 4"}
+    assert told(read.sources) == {"a": "exports = 1", "b/c": "exports = 2", "b": "exports = 4"}
     a, bc, b = (read.by_name[name] for name in ("a", "b/c", "b"))
     assert (a.private, a.run_as_system, a.run_as_user_id) == (True, True, "")
     assert (bc.private, bc.run_as_system, bc.run_as_user_id) == (False, False, "u")
     assert (b.private, b.run_as_system, b.run_as_user_id) == (False, False, "")
     assert [each.can_evaluate is not None and each.can_evaluate.constant for each in (a, bc, b)] == [True, None, True]
-    assert json.loads(read.constants)["functions"] == {
-        "a": {"isSystem": True}, "b/c": {"isSystem": False}, "b": {"isSystem": None},
-    }  # fmt: skip
+    systems = {name: is_system for name, (_, _, is_system, _) in json.loads(read.sources.places).items()}
+    assert systems == {"a": True, "b/c": False, "b": None}
 
 
 def test_functions_of_the_older_layout_are_read(folder: Path, edit: Edit) -> None:
@@ -62,14 +63,14 @@ def test_functions_of_the_older_layout_are_read(folder: Path, edit: Edit) -> Non
 
     read = functions(folder)
 
-    assert json.loads(read.sources) == {"older": "exports = 1"}
+    assert told(read.sources) == {"older": "exports = 1"}
     assert read.by_name["older"].private
 
 
 def test_secrets_that_functions_see_are_not_shown(folder: Path, edit: Edit) -> None:
     edit("functions/a.js", "exports = 1")
 
-    assert '"hook":"h"' in functions(folder).constants
+    assert '"hook":"h"' in functions(folder).seen
     assert "hook" not in repr(functions(folder))
 
 
@@ -112,11 +113,11 @@ def test_a_source_that_is_no_text_is_named(folder: Path) -> None:
         ("exports = () => {\n  let a = ;\n}",
          "function 'a' cannot be loaded: SyntaxError: unexpected token in expression: ';', in line 2"),
         ("export default 5", "function 'a' cannot be loaded: SyntaxError"),
-        ("}); for (;;) {} (() => {", "function 'a' cannot be loaded: InternalError: interrupted"),
+        ("}; for (;;) {} function a() {", "function 'a' cannot be loaded: InternalError: interrupted"),
         ("\nconst _ = require('lodash/clone');", "function 'a': package 'lodash/clone' is not there, in line 2"),
         ('exports = () => context.services.get("sms")', "function 'a': service 'sms' is not there, in line 1"),
-        ("exports = () => context.http.get({})", "function 'a': context.http is not there, in line 1"),
-        ("exports = () => utils.jwt.decode()", "function 'a': utils.jwt is not there, in line 1"),
+        ("exports = () => context.http.get({})",
+         "function 'a': context.http reaches nobody while FUNCTIONS_HTTP_HOSTS is empty, in line 1"),
     ],
 )  # fmt: skip
 def test_what_does_not_run_here_is_named_with_its_line(folder: Path, edit: Edit, source: str, sentence: str) -> None:
@@ -128,17 +129,40 @@ def test_what_does_not_run_here_is_named_with_its_line(folder: Path, edit: Edit,
     assert sentence in text
 
 
-def test_a_script_that_chooses_a_user_is_named(folder: Path, edit: Edit) -> None:
-    edit(LISTED, json.dumps([{"name": "a", "run_as_user_id_script_source": "exports = () => 1"}]))
+SCRIPT = "run_as_user_id_script_source"
+
+
+def test_a_script_chooses_the_user_unless_another_member_does(folder: Path, edit: Edit) -> None:
+    script = "exports = () => 1"
+    edit(LISTED, json.dumps([
+        {"name": "a", SCRIPT: script}, {"name": "b", SCRIPT: script, "run_as_system": True}, {"name": "c", SCRIPT: " "},
+    ]))  # fmt: skip
+    for name in "abc":
+        edit(f"functions/{name}.js", f"exports = '{name}'")
+
+    read = functions(folder)
+
+    assert [read.by_name[name].script for name in "abc"] == [script, "", ""]
+    assert list(read.scripts) == ["a"]
+    seen = read.scripts["a"]
+    assert told(seen.sources) == {"a": script, "b": "exports = 'b'", "c": "exports = 'c'"}
+    assert (seen.by_name["a"].run_as_system, seen.by_name["a"].private, seen.scripts) == (True, True, {})
+
+
+def test_a_script_beside_a_user_is_a_mistake(folder: Path, edit: Edit) -> None:
+    edit(LISTED, json.dumps([{"name": "a", SCRIPT: "exports = () => 1", "run_as_user_id": "u"}]))
     edit("functions/a.js", "exports = 1")
 
-    assert found(folder) == [
-        (
-            LISTED,
-            "function 'a': a script cannot choose the user that it runs as",
-            "whoever calls it is refused with 400",
-        )
-    ]
+    assert problems(folder) == [(LISTED, f"[0].{SCRIPT}", "'run_as_user_id' chooses the user already")]
+
+
+def test_what_a_script_needs_is_named(folder: Path, edit: Edit) -> None:
+    edit(LISTED, json.dumps([{"name": "a", SCRIPT: "exports = () => {"}]))
+    edit("functions/a.js", "exports = 1")
+
+    ((file, text, _),) = found(folder)
+
+    assert (file, text.partition(":")[0]) == (LISTED, "function 'a' cannot be loaded")
 
 
 @pytest.mark.parametrize("source", ["", "exports = () => context.services.get('mongodb-atlas')", "// nothing"])
@@ -155,3 +179,9 @@ def test_the_app_is_another_when_a_source_changes(folder: Path, edit: Edit) -> N
         prints.append(load(folder, SECRETS).fingerprint)
 
     assert prints[0] != prints[1]
+
+
+def test_functions_that_ask_others_are_no_finding_where_they_may(folder: Path, edit: Edit) -> None:
+    edit("functions/a.js", "exports = () => context.http.get({})")
+
+    assert load(folder, SECRETS, has_http=True).findings == ()

@@ -11,7 +11,7 @@ from shared.javascript.engine import READY, Engine
 from shared.settings import Settings
 from tests.functions.rules.conftest import SETTINGS
 from tests.hosts import ROOT
-from tests.javascript import setup
+from tests.javascript import started
 
 
 @pytest.mark.parametrize(("has_functions", "imported"), [(True, "True"), (False, "False")])
@@ -41,5 +41,5 @@ async def test_runs_are_made_ready_for_the_next_calls() -> None:
     engine.close()
 
     assert not {id(each) for each in ready} & {id(each) for each in used}
-    lines = ready[0].start(setup(), '{"f":"exports = () => 1"}', "[]")
+    lines = ready[0].start(started({"f": "exports = () => 1"}))
     assert [line.text for line in lines if line.word == "result"] == ['{"$numberInt":"1"}']

@@ -155,7 +155,7 @@ def test_what_cannot_be_is_an_error_of_the_function(body: str, text: str) -> Non
 
 @pytest.mark.parametrize(
     "name",
-    ["host", "send", "outbox", "waiting", "execute", "setup", "sources", "process", "module", "quickjs", "std", "os"],
+    ["host", "send", "outbox", "waiting", "execute", "began", "partTexts", "module", "quickjs", "std", "os"],
 )
 def test_nothing_of_the_prelude_or_the_process_has_a_name(name: str) -> None:
     assert failure(f"exports = () => {name}") == f"{name} is not defined"
@@ -198,6 +198,34 @@ def test_what_a_function_overwrites_changes_nothing_that_is_said() -> None:
         ],
     }
     assert [(line.word, line.text) for line in after] == [("result", '{"insertedId":{"$numberInt":"7"}}')]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        """return [BSON.ObjectId("0123456789abcdef01234567"), BSON.Long(5), new BSON.Int32(1), new BSON.Double(2),
+          BSON.Binary.fromHex("ff"), BSON.Binary.fromText("\u00e9").text(), BSON.Decimal128.fromString("1.5"),
+          BSON.BSONRegExp("a", "i"), BSON.Timestamp(1, 2), BSON.MinKey, BSON.MaxKey, BSON.ObjectId().equals(1)]""",
+        """return EJSON.parse('[{"$numberLong":"9007199254740993"},{"$date":{"$numberLong":"5"}},{"$minKey":1}]')""",
+        "return EJSON.stringify([1, 2.5, true, null, undefined, 'x', 5n, BSON.Long(3)])",
+        "return console.log('a', { b: 1 }, error, [1])",
+        "return clearTimeout(setTimeout(() => 1, 5, 2, 3))",
+        "throw error",
+        "return require('nothing')",
+        "return context.values.get('x') ?? context.user.id + context.environment.tag",
+        f"return {DATABASE}.find({{ a: [1] }}).sort({{ a: 1 }}).toArray()",
+        f"return {DATABASE}.aggregate([{{ $match: {{ a: 1 }} }}]).skip(1).toArray()",
+        f"return {DATABASE}.bulkWrite([{{ insertOne: {{ a: 1 }} }}])",
+        'return context.services.get("mongodb-atlas").startSession().withTransaction(() => 1)',
+    ],
+    ids=str,
+)
+def test_what_is_read_when_it_is_needed_finds_all_as_it_was(body: str) -> None:
+    def lines(before: str) -> list[tuple[str, int, str]]:
+        source = f"exports = () => {{ const error = new TypeError('t'); {before} {body} }}"
+        return [(line.word, line.frame, re.sub(r'"stack":.*', "", line.text)) for line in began(source)[1] if line.id]
+
+    assert lines("") == lines(OVERWRITTEN.replace("\n", " "))
 
 
 def test_a_function_speaks_for_itself_whatever_it_overwrites() -> None:

@@ -129,7 +129,7 @@ def test_values_are_what_programs_expect(expression: str, result: str) -> None:
     assert said(source, given) == [result]
 
 
-WRAPPERS = re.findall(r"^  (\$\w+): ", ENGINE.prelude, re.MULTILINE)
+WRAPPERS = re.findall(r"^(\$\w+): ", ENGINE.prelude.parts.text, re.MULTILINE)
 OPERANDS = [
     '1"}},"z":{"a":{"b":"',
     "abc",
