@@ -1,5 +1,6 @@
 """`app`: check an exported app before it is deployed."""
 
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -11,7 +12,7 @@ from admin.output import AsJSON, console, show_json
 from admin.process import EXIT_CODES, WRONG_USAGE, fail
 from shared import settings as environment
 from shared.app.files import AppError, FileFinding
-from shared.app.model import App
+from shared.app.model import App, Endpoint
 from shared.app.reading import load
 from shared.rules.report import Level
 from shared.settings import SettingsError
@@ -90,6 +91,14 @@ def _counted(level: Level, total: int) -> str:
     return f"{total} {one if total == 1 else many}"
 
 
+def _open(endpoints: Mapping[str, Mapping[str, Endpoint]]) -> Iterator[str]:
+    """Give the endpoints that ask for nothing, but perhaps for what `can_evaluate` says."""
+    for route, methods in sorted(endpoints.items()):
+        for method, each in methods.items():
+            if not each.needs_credentials and each.validation == "NO_VALIDATION":
+                yield f"{method} {route or '/'}"
+
+
 def _summarize(out: Console, loaded: App) -> None:
     providers = loaded.providers
     names = [
@@ -109,6 +118,13 @@ def _summarize(out: Console, loaded: App) -> None:
         out.print(f"{whom} may administer the collections of which a role allows everything.")
     if loaded.functions.by_name:
         out.print(f"Functions: {escape(', '.join(sorted(loaded.functions.by_name)))}.")
+    endpoints = loaded.endpoints.by_route
+    if endpoints:
+        answered = ", ".join(f"{method} {route or '/'}" for route, each in sorted(endpoints.items()) for method in each)
+        out.print(f"Endpoints: {escape(answered)}.")
+        open_to_all = ", ".join(_open(endpoints))
+        if open_to_all:
+            out.print(f"Anybody may call, without credentials, secret or signature: {escape(open_to_all)}.")
     for source in loaded.data_sources.values():
         default = "with default rules" if source.default else "without default rules"
         out.print(

@@ -23,27 +23,26 @@ class Route(NamedTuple):
 class Routes:
     """The table: literal segments come before parameters, the catch-all last, as in ASP.NET.
 
-    Cases do not matter, nor one slash at the end. A parameter is never empty. A method that a route does not have
-    leaves its path to the others; the catch-all takes every method.
+    Cases do not matter, nor one slash at the end. A parameter is never empty, nor the first segment of a rest. A method
+    that a route does not have leaves its path to the others; the catch-all takes every method.
     """
 
     def __init__(self, routes: Iterable[Route]) -> None:
         """Take all routes, one of them a catch-all."""
         self._shapes: dict[int, list[_Shape]] = {}
+        self._with_rest: list[tuple[str, _Shape]] = []
         for route in sorted(routes, key=_parameters):
             if route.path.startswith("{*"):
                 self._catch_all = route
+            elif (head := route.path.partition("/{*"))[1]:
+                shape = _shape(_parameters(route._replace(path=head[0])))
+                _add(shape, route._replace(path=head[0]))
+                self._with_rest.append((head[2].removesuffix("}"), shape))
             else:
-                self._add(route)
-
-    def _add(self, route: Route) -> None:
-        shapes = self._shapes.setdefault(len(route.segments), [])
-        if not shapes or shapes[-1].parameters != _parameters(route):
-            shapes.append(_shape(_parameters(route)))
-        literals = shapes[-1].literals([segment.lower().encode() for segment in route.segments])
-        names = [(segment[1:-1], at) for at, segment in enumerate(route.segments) if segment.startswith("{")]
-        for method in route.methods:
-            shapes[-1].routes.setdefault((method, literals), (route.function, names))
+                shapes = self._shapes.setdefault(len(route.segments), [])
+                if not shapes or shapes[-1].parameters != _parameters(route):
+                    shapes.append(_shape(_parameters(route)))
+                _add(shapes[-1], route)
 
     def find(self, method: str, path: str) -> tuple[Function, dict[str, str]]:
         """Return the function for a decoded path, and the values of its parameters."""
@@ -56,7 +55,23 @@ class Routes:
                 if found is not None:
                     function, names = found
                     return function, {name: segments[at] for name, at in names}
-        return self._catch_all.function, {self._catch_all.path[2:-1]: path.removeprefix("/").removesuffix("/")}
+        return self._find_with_rest(method, path.removesuffix("/")) or (
+            self._catch_all.function,
+            {self._catch_all.path[2:-1]: path.removeprefix("/").removesuffix("/")},
+        )
+
+    def _find_with_rest(self, method: str, path: str) -> tuple[Function, dict[str, str]] | None:
+        for rest, shape in self._with_rest:
+            count = len(shape.parameters)
+            segments = path.split("/", count)
+            if len(segments) < count or not all(segments[1:]) or segments[-1].startswith("/"):
+                continue
+            found = shape.routes.get((method, shape.literals(path.encode().lower().split(b"/", count)[:count])))
+            if found is not None:
+                function, names = found
+                more = {rest: segments[count]} if len(segments) > count else {}
+                return function, {name: segments[at] for name, at in names} | more
+        return None
 
 
 class _Shape(NamedTuple):
@@ -69,6 +84,13 @@ class _Shape(NamedTuple):
 
 def _shape(parameters: list[bool]) -> _Shape:
     return _Shape(parameters, itemgetter(*(at for at, is_parameter in enumerate(parameters) if not is_parameter)), {})
+
+
+def _add(shape: _Shape, route: Route) -> None:
+    literals = shape.literals([segment.lower().encode() for segment in route.segments])
+    names = [(segment[1:-1], at) for at, segment in enumerate(route.segments) if segment.startswith("{")]
+    for method in route.methods:
+        shape.routes.setdefault((method, literals), (route.function, names))
 
 
 def _parameters(route: Route) -> list[bool]:

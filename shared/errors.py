@@ -99,11 +99,11 @@ class InvalidJSONError(DataAPIError):
     def __init__(self, reason: str, place: str = "") -> None:
         """Say what is wrong with the text, and after which word it stands if the caller must be told: ` in …`."""
         super().__init__(f"invalid JSON{place}: {reason}")
-        self._reason = reason
+        self.reason = reason
 
     def in_body(self) -> Self:
         """Return the same for the body of a request."""
-        return type(self)(self._reason, " in request body")
+        return type(self)(self.reason, " in request body")
 
 
 class MalformedEncodingError(DataAPIError):

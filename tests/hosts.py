@@ -127,7 +127,7 @@ class Worker:
         for function in self.functions:
             match = function.pattern.fullmatch(path)
             if match and method in function.trigger["methods"]:
-                return function, match.groupdict()
+                return function, {name: value for name, value in match.groupdict().items() if value is not None}
         raise AssertionError(f"no function for {method} {path}: the catch-all should have taken it")
 
 
@@ -135,14 +135,15 @@ def _indexed(metadata: Any) -> IndexedFunction:
     bindings = [json.loads(binding) for binding in metadata.raw_bindings]
     trigger = next(binding for binding in bindings if binding["type"] == "httpTrigger")
     trigger["methods"] = [method.upper() for method in trigger["methods"]]
-    route = re.sub(r"\\{(\*?)(\w+)\\}", _group, re.escape(trigger["route"]).replace("\\*", "*"))
+    route = re.sub(r"(/?)\\{(\*?)(\w+)\\}", _group, re.escape(trigger["route"]).replace("\\*", "*"))
     return IndexedFunction(
         metadata.name, metadata.function_id, trigger, re.compile(route, re.IGNORECASE | re.ASCII | re.DOTALL)
     )
 
 
 def _group(match: re.Match[str]) -> str:
-    return f"(?P<{match[2]}>{'.*' if match[1] else '[^/]+'})"
+    slash, is_rest, name = match.groups()
+    return f"(?:{slash}(?P<{name}>{'[^/]' if slash else ''}.*))?" if is_rest else f"{slash}(?P<{name}>[^/]+)"
 
 
 def _http_datum(

@@ -62,6 +62,8 @@ FUNCTIONS: dict[str, tuple[str, set[str]]] = {
     "apiKey": (CLIENT + "auth/api_keys/{key_id}", ALL),
     "enableApiKey": (CLIENT + "auth/api_keys/{key_id}/enable", ALL),
     "disableApiKey": (CLIENT + "auth/api_keys/{key_id}/disable", ALL),
+    "endpoint": ("app/{app_id}/endpoint/{*route}", ALL),
+    "webhook": (CLIENT + "app/{app_id}/service/{service}/incoming_webhook/{hook}", ALL),
     "functionsCall": (CLIENT + "app/{app_id}/functions/call", ALL),
     "live": ("health/live", {"GET", "HEAD"}),
     "ready": ("health/ready", {"GET", "HEAD"}),

@@ -19,7 +19,7 @@ def read_data_api(files: Files, constants: Constants, secrets: Mapping[str, str]
     """Return how the Data API of the app is called; an app without the file serves it with the defaults."""
     path = _file(files)
     source, report = files.object(path), files.report(path)
-    validation, value = _validation(source, secrets, report)
+    validation, value = read_validation(source, secrets, report)
     run_as_user_id = typed(source, "run_as_user_id", str, report, None)
     if typed(source, "run_as_user_id_script_source", str, report, ""):
         at = report.at("run_as_user_id_script_source")
@@ -33,10 +33,12 @@ def read_data_api(files: Files, constants: Constants, secrets: Mapping[str, str]
     return DataAPI(
         disabled=typed(source, "disabled", bool, report, False),
         versions=_versions(source, report),
-        return_type=_return_type(source, report),
+        return_type=read_return_type(source, report),
         create_user_on_auth=typed(source, "create_user_on_auth", bool, report, False),
         fetch_custom_user_data=typed(source, "fetch_custom_user_data", bool, report, False),
-        can_evaluate=_can_evaluate(source.get("can_evaluate"), constants, report.at("can_evaluate")),
+        can_evaluate=read_can_evaluate(
+            source, constants, report, "every call is refused with 403, but for those with system keys"
+        ),
         run_as_user_id=run_as_user_id,
         run_as_system=run_as_system,
         validation=validation,
@@ -49,27 +51,35 @@ def _file(files: Files) -> Path:
     return next((path for path in paths if path.is_file()), paths[0])
 
 
-def _can_evaluate(source: Any, constants: Constants, report: Report) -> Expression:
-    refused = "every call is refused with 403, but for those with system keys"
-    expression = compile_expression({} if source is None else source, Scope.CALL, constants, report, refused)
+def read_can_evaluate(source: Mapping[str, Any], constants: Constants, report: Report, refused: str) -> Expression:
+    """Return what has to be true of a call; `refused` says what it means where it never is."""
+    given, at = source.get("can_evaluate"), report.at("can_evaluate")
+    expression = compile_expression({} if given is None else given, Scope.CALL, constants, at, refused)
     if expression.constant is False:
-        report.warning("'can_evaluate' is never true", refused)
+        at.warning("'can_evaluate' is never true", refused)
     return expression
 
 
-def _validation(source: Mapping[str, Any], secrets: Mapping[str, str], report: Report) -> tuple[Validation, str | None]:
-    name = "verification_method" if "verification_method" in source else "validation_method"
+def read_validation(
+    source: Mapping[str, Any], secrets: Mapping[str, str], report: Report, member: str = "secret_name"
+) -> tuple[Validation, str | None]:
+    """Return how every call proves itself, and the secret for that, whose name is a member."""
+    name = next((each for each in ("verification_method", "validationMethod") if each in source), "validation_method")
     method = typed(source, name, str, report, "NO_VALIDATION")
     if method not in _VALIDATIONS:
         report.at(name).problem(f"'{name}' must be one of {', '.join(_VALIDATIONS)}")
         return "NO_VALIDATION", None
     if method == "NO_VALIDATION":
         return method, None
-    secret_name = typed(source, "secret_name", str, report, "")
+    secret_name, at = typed(source, member, str, report, ""), report.at(member)
     if not secret_name:
-        report.at("secret_name").problem(f"'secret_name' is missing: {method} needs a secret")
+        config = typed(source, "secret_config", dict, report, {})
+        at = report.at("secret_config", "secret_name") if config else at
+        secret_name = typed(config, "secret_name", str, report.at("secret_config"), "")
+    if not secret_name:
+        at.problem(f"'{member}' is missing: {method} needs a secret")
         return method, None
-    return method, secret(secret_name, secrets, report.at("secret_name"))
+    return method, secret(secret_name, secrets, at)
 
 
 def _versions(source: Mapping[str, Any], report: Report) -> frozenset[str] | None:
@@ -82,7 +92,8 @@ def _versions(source: Mapping[str, Any], report: Report) -> frozenset[str] | Non
     return frozenset(str(version) for version in versions)
 
 
-def _return_type(source: Mapping[str, Any], report: Report) -> Any:
+def read_return_type(source: Mapping[str, Any], report: Report) -> Any:
+    """Return the format of replies whose caller asks for none, None if the file does not say."""
     given = typed(source, "return_type", str, report, None)
     if given not in (None, "JSON", "EJSON"):
         report.at("return_type").problem("'return_type' is 'JSON' or 'EJSON'")

@@ -1,7 +1,7 @@
 """The functions of an app: their files, who may call them, whose rights they have, what they need that is not there."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ from shared.app.dependencies import packages_for, packages_of
 from shared.app.files import Files, typed
 from shared.app.model import Function, Functions
 from shared.app.packages import Packages
+from shared.app.webhooks import Webhook
 from shared.documents.replies import reply
 from shared.javascript.messages import Texts
 from shared.rules.compiler.expressions import compile_expression
@@ -30,13 +31,20 @@ type _Found = dict[str, tuple[Path, Mapping[str, Any], Report]]
 
 
 def read_functions(
-    files: Files, constants: Constants, app: Mapping[str, Any], services: frozenset[str], *, has_http: bool
+    files: Files,
+    constants: Constants,
+    app: Mapping[str, Any],
+    services: frozenset[str],
+    webhooks: Iterable[Webhook],
+    *,
+    has_http: bool,
 ) -> Functions:
     """Return the functions, which see of the app what is given, and the services that are there; others by HTTP, too.
 
     `has_http` says that there are such others.
     """
     found = _legacy(files) or _listed(files)
+    found |= {each.name: (each.source, each.function, each.report) for each in webhooks}
     by_name: dict[str, Function] = {}
     sources: dict[str, str] = {}
     for name, (path, entry, report) in found.items():

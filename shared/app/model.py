@@ -84,11 +84,9 @@ class CustomUserData(msgspec.Struct, frozen=True, kw_only=True):
     user_id_field: str
 
 
-class DataAPI(msgspec.Struct, frozen=True, kw_only=True):
-    """`data_api_config.json`; `versions`, `return_type` and `can_evaluate` are None where the file does not say."""
+class Terms(msgspec.Struct, frozen=True, kw_only=True):
+    """On which terms calls are taken; `return_type` and `can_evaluate` are None where no file says."""
 
-    disabled: bool = False
-    versions: frozenset[str] | None = None
     return_type: Literal["JSON", "EJSON"] | None = None
     create_user_on_auth: bool = False
     fetch_custom_user_data: bool = False
@@ -99,8 +97,15 @@ class DataAPI(msgspec.Struct, frozen=True, kw_only=True):
     secret: str | None = None
 
     def __repr__(self) -> str:
-        """Name what is on, never the secret."""
-        return f"DataAPI(disabled={self.disabled}, validation={self.validation!r})"
+        """Name what validates calls, never the secret."""
+        return f"{type(self).__name__}(validation={self.validation!r})"
+
+
+class DataAPI(Terms, frozen=True, kw_only=True):
+    """`data_api_config.json`; `versions` is None where the file does not say."""
+
+    disabled: bool = False
+    versions: frozenset[str] | None = None
 
 
 class DataSource(msgspec.Struct, frozen=True, kw_only=True):
@@ -150,6 +155,29 @@ class Functions(msgspec.Struct, frozen=True, kw_only=True):
         return f"Functions({sorted(self.by_name)!r})"
 
 
+class Endpoint(Terms, frozen=True, kw_only=True):
+    """An HTTPS endpoint, or a webhook, which older apps have: which function answers a route, and on which terms."""
+
+    function: str
+    needs_credentials: bool = True
+    """Whether its function has no rights of its own, but those of who calls."""
+    respond_result: bool = False
+    is_webhook: bool = False
+
+
+ANY_METHOD = "*"
+
+ANSWERING = "endpoint.js"
+"""The function that calls that of an endpoint; no other has a point in its name."""
+
+
+class Endpoints(msgspec.Struct, frozen=True, kw_only=True):
+    """The endpoints of an app by route and method, and the functions of a call: the app's and what calls them."""
+
+    by_route: Mapping[str, Mapping[str, Endpoint]] = {}
+    functions: Functions = Functions()
+
+
 class App(msgspec.Struct, frozen=True, kw_only=True):
     """An exported app."""
 
@@ -162,6 +190,7 @@ class App(msgspec.Struct, frozen=True, kw_only=True):
     data_api: DataAPI = DataAPI()
     data_sources: Mapping[str, DataSource] = {}
     functions: Functions = Functions()
+    endpoints: Endpoints = Endpoints()
     administer: "Expression | None" = None
     """`dozen.json`: which callers to whom rules apply may administer collections; None for none of them."""
     allowed_request_origins: frozenset[str] = frozenset()

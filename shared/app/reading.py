@@ -8,10 +8,12 @@ from shared.app import data_sources as sources
 from shared.app import providers
 from shared.app.additions import read_administer
 from shared.app.data_api import read_data_api
+from shared.app.endpoints import read_endpoints
 from shared.app.files import AppError, FileFinding, Files, secret, typed
 from shared.app.functions import read_functions
 from shared.app.model import App, CustomUserData, DataSource
 from shared.app.unsupported import list_unsupported
+from shared.app.webhooks import read_webhooks
 from shared.rules.compiler.operands import Constants
 from shared.rules.report import NOT_SERVED, Report
 from shared.settings import DEFAULT_DATA_SOURCE
@@ -44,6 +46,8 @@ def load(
     constants = constants._replace(user_data=providers.user_data(logins))
     origins = typed(config, "allowed_request_origins", list, report, [])
     data = sources.read_data_sources(files, constants, data_sources)
+    webhooks = read_webhooks(files)
+    functions = read_functions(files, constants, _seen(config), _services(data), webhooks, has_http=has_http)
     app = App(
         app_id=typed(config, "app_id", str, report, ""),
         name=typed(config, "name", str, report, ""),
@@ -53,7 +57,8 @@ def load(
         custom_user_data=_custom_user_data(files),
         data_api=read_data_api(files, constants, secrets),
         data_sources=data,
-        functions=read_functions(files, constants, _seen(config), _services(data), has_http=has_http),
+        functions=functions,
+        endpoints=read_endpoints(files, constants, secrets, functions, webhooks),
         administer=read_administer(files, constants),
         allowed_request_origins=frozenset(str(origin).rstrip("/") for origin in origins),
     )

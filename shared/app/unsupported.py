@@ -4,7 +4,6 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from shared.app.data_api import FOLDERS
 from shared.app.files import Files
 from shared.rules.report import Report
 
@@ -16,7 +15,7 @@ _NOT_DONE = {
 
 
 def list_unsupported(files: Files) -> None:
-    """Add triggers, sync, GraphQL, hosting, log forwarders and custom endpoints to the findings."""
+    """Add triggers, sync, GraphQL, hosting and log forwarders to the findings."""
     for trigger, report in _objects(files, files.root / "triggers"):
         effect = _NOT_DONE.get(str(trigger.get("type")), "what it does is not done")
         report.unsupported(f"trigger '{trigger.get('name')}': triggers do not run", effect)
@@ -28,8 +27,6 @@ def list_unsupported(files: Files) -> None:
     for forwarder, report in _objects(files, files.root / "log_forwarders"):
         sentence = f"log forwarder '{forwarder.get('name')}': logs go to standard output and Application Insights"
         report.unsupported(sentence, "users notice nothing; whoever read the forwarded logs finds them there")
-    for folder in FOLDERS:
-        _endpoints(files, files.root / folder / "config.json")
 
 
 def _objects(files: Files, folder: Path) -> Iterator[tuple[Mapping[str, Any], Report]]:
@@ -53,13 +50,3 @@ def _hosting(files: Files) -> None:
     is_disabled = files.object(folder / "config.json").get("enabled") is False
     if not is_disabled and any(path.is_file() for path in (folder / "files").rglob("*")):
         files.report(folder).unsupported("static files are not hosted", "whoever opens one of the pages gets 404")
-
-
-def _endpoints(files: Files, path: Path) -> None:
-    for position, endpoint in enumerate(files.array(path)):
-        source = endpoint if isinstance(endpoint, dict) else {}
-        if source.get("disabled") is not True:
-            route = f"{source.get('http_method', '*')} {source.get('route', '?')}"
-            files.report(path).at(position).unsupported(
-                f"custom endpoint '{route}': its function cannot run", "whoever calls it is refused with 404"
-            )

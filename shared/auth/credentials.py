@@ -1,11 +1,13 @@
 """The credentials in the headers of a call -> its Caller."""
 
 from collections.abc import Mapping
+from copy import copy
 from hashlib import sha256
 from secrets import token_bytes
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 from shared.app.exported import ExportedApp
+from shared.app.model import DataAPI, Terms
 from shared.auth.accounts import Caller, User
 from shared.auth.custom_data import CustomData
 from shared.auth.keys import Keys
@@ -45,7 +47,9 @@ class Holders(NamedTuple):
 
 
 class Credentials:
-    """Finds the callers of a deployment by their credentials."""
+    """Finds the callers of a deployment by their credentials, on the terms of its Data API."""
+
+    _given: Terms | None = None
 
     def __init__(self, settings: Settings, exported: ExportedApp, holders: Holders, entries: Entries) -> None:
         """Take whose credentials count, and where verified passwords are cached."""
@@ -56,11 +60,22 @@ class Credentials:
         self._salt = token_bytes(32)
         self._verified: Cache[bytes, tuple[str, str]] = Cache(_MOST_CACHED)  # hash: id and stamp of a user
 
+    def on(self, terms: Terms) -> Self:
+        """Return the same for calls on other terms."""
+        other = copy(self)
+        other._given = terms
+        return other
+
+    @property
+    def _terms(self) -> Terms:
+        app = self._exported.app
+        return self._given or (DataAPI() if app is None else app.data_api)
+
     async def authenticate(self, headers: Mapping[str, str], address: str = "") -> Caller:
         """Return the caller named by a request's credentials. A Bearer token decides alone and never falls through.
 
         After it come the key, e-mail address with password, another issuer's token, and HTTP Basic with either of the
-        first two; who sends none may be who the app says that runs its Data API.
+        first two; who sends none may be who the terms say.
         """
         if "authorization" in headers:
             token = bearer_token(headers["authorization"])
@@ -79,7 +94,7 @@ class Credentials:
             raise InvalidSessionError(_NOBODY)
         if not isinstance(owner, Caller):
             return await self.acting(owner)
-        if not self._custom_data.is_fetched:
+        if not self._terms.fetch_custom_user_data:
             return owner
         data = await self._custom_data.of(owner.id)
         return owner if data is None else Caller(owner.id, owner.kind, {**owner.user, "custom_data": data})
@@ -100,7 +115,7 @@ class Credentials:
                 "in the request header or body"
             )
         pair = basic_credentials(headers.get("authorization", ""))
-        return await (self._without() if pair is None else self._with_basic(*pair, address))
+        return await (self.without() if pair is None else self._with_basic(*pair, address))
 
     async def _with_basic(self, name: str, secret: str, address: str) -> Caller:
         if name == _NAME_OF_KEYS:
@@ -113,8 +128,7 @@ class Credentials:
             raise InvalidSessionError(_NOBODY) from None
 
     async def _with_custom_token(self, token: str) -> Caller:
-        app = self._exported.app
-        create = app is not None and app.data_api.create_user_on_auth
+        create = self._terms.create_user_on_auth
         return await self._caller(await self._logins.with_token(CUSTOM_TOKEN, token, create=create))
 
     async def _with_password(self, email: str, password: str, address: str) -> Caller:
@@ -158,12 +172,13 @@ class Credentials:
         self._verified.put(key, (user_id, stamp), min(self._settings.auth_cache_seconds, entry.seconds))
         return user_id, stamp
 
-    async def _without(self) -> Caller:
-        app = self._exported.app
-        if app is not None and app.data_api.run_as_system:
+    async def without(self) -> Caller:
+        """Return who the terms say that calls without credentials; raise InvalidParameterError if that is nobody."""
+        terms = self._terms
+        if terms.run_as_system:
             return Caller("system", "system")
-        if app is not None and app.data_api.run_as_user_id:
-            return await self.acting(app.data_api.run_as_user_id)
+        if terms.run_as_user_id:
+            return await self.acting(terms.run_as_user_id)
         raise InvalidParameterError("no authentication methods were specified")
 
     async def acting(self, user_id: str) -> Caller:
@@ -174,7 +189,7 @@ class Credentials:
         return await self._caller(user)
 
     async def _caller(self, user: User) -> Caller:
-        return caller(user, await self._custom_data.of(user.id) if self._custom_data.is_fetched else None)
+        return caller(user, await self._custom_data.of(user.id) if self._terms.fetch_custom_user_data else None)
 
 
 def _stamp(user: User) -> str:

@@ -67,6 +67,14 @@ def reply_media(accept: str | None, settings: Settings, app: App | None, *, list
     return _OBJECTS[default]
 
 
+def reply_form(accept: str | None, default: Format) -> Format:
+    """Return the form of an object that Accept prefers, else the default, whatever it names."""
+    ranges = [_range(part, default) for part in (accept or "").lower().split(",")]
+    usable = [each for each in ranges if each.quality > 0 and each.media in (_JSON, _EJSON)]
+    best = max(usable, key=lambda each: each.quality, default=None)
+    return default if best is None or best.media is None else best.media.form
+
+
 def _range(part: str, default: Format) -> _Range:
     name, *pieces = (piece.strip() for piece in part.split(";"))
     parameters = {key: value.strip('"') for key, _, value in (piece.partition("=") for piece in pieces)}

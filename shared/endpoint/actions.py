@@ -28,7 +28,7 @@ from shared.endpoint.addresses import client_address
 from shared.endpoint.bodies import decoded_body, document_in, may_be_large, refuse_body
 from shared.endpoint.contexts import CallContext
 from shared.endpoint.cursors import Asked, Continued, Cursors
-from shared.endpoint.http import ALL_METHODS, NO_CONTEXT, Exchange, Function, path_of, respond
+from shared.endpoint.http import ALL_METHODS, CREDENTIAL_HEADERS, NO_CONTEXT, Exchange, Function, path_of, respond
 from shared.endpoint.openings import Opening
 from shared.endpoint.polling import Poll, Polling
 from shared.endpoint.request_view import RequestView
@@ -63,7 +63,6 @@ VERSIONS = frozenset({"v1", "beta"})
 type Handler = Callable[[Call], Awaitable[Reply]]
 
 _ALLOWED_HEADERS = "Authorization, Content-Type, Accept, If-None-Match"
-_CREDENTIAL_HEADERS = "apiKey, api-key, x-functions-key, email, password, jwtTokenString"
 _CACHE_HEADERS = "Cache-Control"
 _LONGEST_NAMESPACES = 500  # characters, in the log line
 _LONGEST_PATH = 200  # characters of what a caller sent, in an error's text
@@ -357,17 +356,18 @@ async def answer(
 def _served(exchange: Exchange, action: Action | None, app_id: str | None, version: str) -> Action:
     """Raise EndpointNotFoundError or UnknownAppError if the app does not serve the action, or not in this version."""
     if action is None or version not in VERSIONS:
-        raise _not_found(exchange.request)
+        raise not_found(exchange.request)
     exchange.refuse_other_app(app_id)
     app = exchange.app
     if app is not None:
         data_api = app.data_api
         if data_api.disabled or (data_api.versions is not None and version not in data_api.versions):
-            raise _not_found(exchange.request)
+            raise not_found(exchange.request)
     return action
 
 
-def _not_found(req: func.HttpRequest) -> EndpointNotFoundError:
+def not_found(req: func.HttpRequest) -> EndpointNotFoundError:
+    """Return the error that says that nothing is served at a request's path."""
     return EndpointNotFoundError(f"no endpoint found for '{path_of(req)[:_LONGEST_PATH]}'")
 
 
@@ -436,7 +436,7 @@ def _preflight(exchange: Exchange) -> func.HttpResponse:
     settings = exchange.service.settings
     allowed = [_ALLOWED_HEADERS, TERMS]
     if settings.cors_allow_credential_headers:
-        allowed.append(_CREDENTIAL_HEADERS)
+        allowed.append(CREDENTIAL_HEADERS)
     if settings.cached:
         allowed.append(_CACHE_HEADERS)
     return exchange.preflight("POST, OPTIONS", ", ".join(allowed))

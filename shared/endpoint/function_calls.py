@@ -47,19 +47,26 @@ _SESSION = re.compile(r'\{"session":(\d+)')
 _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warn": logging.WARNING, "error": logging.ERROR}
 _OF_REQUEST = ("remoteIPAddress", "rawQueryString")
 _IF_SENT = ("httpReferrer", "httpUserAgent")
+_OF_ENDPOINT = ("webhookUrl", "httpMethod")
 
 
 class FunctionCall:
     """A call of a function, with all that it calls and asks."""
 
     def __init__(
-        self, context: "CallContext", caller: Caller, view: RequestView, functions: Functions | None = None
+        self,
+        context: "CallContext",
+        caller: Caller,
+        view: RequestView,
+        functions: Functions | None = None,
+        *,
+        is_of_script: bool = False,
     ) -> None:
-        """Take what the call is counted on, who calls, and the request that functions see.
+        """Take what the call is counted on, who calls, the request that functions see; others than the app's functions.
 
-        Functions in the place of the app's are what the script of a function sees: no script is run for a script.
+        No script is run for a script.
         """
-        self._is_of_script = functions is not None
+        self._is_of_script = is_of_script
         self._functions = functions or (Functions() if context.app is None else context.app.functions)
         self._context = context
         self._service = context.service
@@ -69,7 +76,7 @@ class FunctionCall:
         self._places = asyncio.Semaphore(_AT_ONCE)
         self._transactions: dict[int, FunctionTransaction] = {}
         self._http = FunctionHttp(self._service.http_client, self._service.settings, context.share)
-        self._documents = 0
+        self.documents = 0
 
     async def reply(self, name: str, arguments: Sequence[Any]) -> Reply:
         """Return what a function returns to a caller from outside, as canonical Extended JSON.
@@ -86,22 +93,27 @@ class FunctionCall:
         try:
             text = await self.result(name, arguments)
         finally:
-            self._context.line.namespace, self._context.line.documents = None, self._documents
-        return Reply([text.encode()], self._documents)
+            self._context.line.namespace, self._context.line.documents = None, self.documents
+        return Reply([text.encode()], self.documents)
 
     async def result(self, name: str, arguments: Sequence[Any]) -> str:
         """Return what a function returns that the app itself calls, as canonical Extended JSON.
 
         Raise FunctionNotFoundError if there is none, FunctionFailedError if it fails.
         """
+        steps = replies.long_reply("", arguments, "EJSON", self._service.transcoder.writer)
+        return await self.result_of(name, (await turns.taken(steps)).decode().removeprefix('{"":').removesuffix("}"))
+
+    async def result_of(self, name: str, arguments: str, requires: str = "") -> str:
+        """Return the same for arguments that are Extended JSON; what it requires may be that of another function."""
         if name not in self._functions.by_name:
             raise _not_found(name)
         line = self._context.line
         line.function = name
-        whose = self._caller.id or f"function {name}"
+        whose = self._caller.id or f"{self._view['remoteIPAddress']} {name}"
         run = Run(self._service.engine, self, self._context.share, self._service.settings.function_operations, whose)
         try:
-            return await run.result(await self._started(name, arguments))
+            return await run.result(self._started(name, arguments, requires or name))
         except FunctionFailedError as error:
             line.thrown_at = error.thrown_at
             raise
@@ -114,22 +126,21 @@ class FunctionCall:
         text = await self.result(name, arguments)
         return (await document_in(f'{{"value":{text}}}'.encode(), self._service))["value"]
 
-    async def _started(self, name: str, arguments: Sequence[Any]) -> Started:
+    def _started(self, name: str, arguments: str, requires: str) -> Started:
         writer = self._service.transcoder.writer
         call = {
             "objectIds": self._service.engine.object_ids(),
             "user": {"custom_data": {}, **self._caller.user},
             "request": _request(self._view),
         }
-        given = await turns.taken(replies.long_reply("", arguments, "EJSON", writer))
         return Started(
             name,
             self._caller.is_system,
             replies.reply(call, "EJSON", writer).decode(),
             self._functions.seen,
             self._functions.sources,
-            self._functions.packages.get(name, Texts()),
-            given.decode().removeprefix('{"":').removesuffix("}"),
+            self._functions.packages.get(requires, Texts()),
+            arguments,
         )
 
     def served(self, line: Line, chain: tuple[Frame, ...]) -> Coroutine[Any, Any, str]:
@@ -186,7 +197,7 @@ class FunctionCall:
             reply = await action.handle(call)
         except (DataAPIError, PyMongoError, BSONError) as error:
             raise_told(error)
-        self._documents += reply.documents or 0
+        self.documents += reply.documents or 0
         if reply.size > settings.function_memory_bytes:
             raise ReadTooLargeError(f"the result exceeds FUNCTION_MEMORY_BYTES: {settings.function_memory_bytes}")
         return asked.result_of(reply).body.decode()
@@ -200,7 +211,8 @@ class FunctionCall:
 
     async def _script(self, name: str, caller: Caller, arguments: Sequence[Any]) -> str:
         functions = self._functions.scripts[name]
-        return await FunctionCall(self._context, caller, self._view, functions).result(name, arguments)
+        call = FunctionCall(self._context, caller, self._view, functions, is_of_script=True)
+        return await call.result(name, arguments)
 
 
 def arguments_of(body: Mapping[str, Any]) -> tuple[str, Sequence[Any]]:
@@ -226,4 +238,6 @@ def _request(view: RequestView) -> dict[str, Any]:
         for name, values in view["requestHeaders"].items()
     }
     known = {name: view[name] for name in (*_OF_REQUEST, *_IF_SENT) if name in _OF_REQUEST or view[name]}
+    if "webhookUrl" in view:
+        known |= {name: view[name] for name in _OF_ENDPOINT}
     return {**known, "requestHeaders": headers, "service": "", "action": ""}

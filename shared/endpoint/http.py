@@ -41,6 +41,9 @@ HEADERS: Mapping[str, str] = {"Vary": "Origin"}
 EXPOSED = "ETag, Dozen-Truncated, Dozen-Cursor, Idempotent-Replayed, Dozen-Dry-Run, Preference-Applied"
 """The headers of replies that a page may read, beside those that any page may."""
 
+CREDENTIAL_HEADERS = "apiKey, api-key, x-functions-key, email, password, jwtTokenString"
+"""The headers that a page may send if CORS_ALLOW_CREDENTIAL_HEADERS says so."""
+
 type Function = Callable[..., Awaitable[func.HttpResponse]]
 """Takes the request, and from Azure's worker the context, which must be annotated as just that."""
 

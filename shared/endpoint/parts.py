@@ -8,9 +8,11 @@ import azure.functions as func
 class PartedResponse(func.HttpResponse):
     """A response that `server` sends part by part; in Azure's host they are put together."""
 
-    def __init__(self, parts: list[bytes], *, status_code: int, headers: Mapping[str, str], mimetype: str) -> None:
+    def __init__(
+        self, parts: list[bytes], *, status_code: int, headers: Mapping[str, str], mimetype: str, charset: str = "utf-8"
+    ) -> None:
         """Take the parts, which whoever sends them may drop."""
-        super().__init__(status_code=status_code, headers=headers, mimetype=mimetype)
+        super().__init__(status_code=status_code, headers=headers, mimetype=mimetype, charset=charset)
         self.parts = parts
         self.size = sum(map(len, parts))
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import Any, NamedTuple, Protocol
+from urllib.parse import unquote_plus
 
 _CREDENTIALS = frozenset({"secret", "baas_at", "stitch_at"})
 """Members of the query that rules do not see."""
@@ -35,25 +36,29 @@ class NoRequest(NamedTuple):
 class RequestView(Mapping[str, Any]):
     """The members of `%%request`, made when a rule looks at one."""
 
-    def __init__(self, request: Head, action: str, address: str) -> None:
-        """Take the request, the name of its action and the address that it came from."""
+    def __init__(self, request: Head, action: str, address: str, route: str | None = None) -> None:
+        """Take the request, the name of its action, the address that it came from, and the route of an endpoint."""
         self._request = request
         self._action = action
         self._address = address
+        self._route = route
 
     def of(self, action: str) -> "RequestView":
         """Return the view of the same request as it is for another action, which is part of its own."""
-        return RequestView(self._request, action, self._address)
+        return RequestView(self._request, action, self._address, self._route)
 
     @cached_property
     def _members(self) -> dict[str, Any]:
         headers = {name.lower(): [value] for name, value in self._request.headers.items()}
         query = self._request.url.partition("?")[2].split("&")
-        return {
+        endpoint = {} if self._route is None else {"webhookUrl": self._route}
+        return endpoint | {
             "httpMethod": self._request.method,
             "httpReferrer": headers.get("referer", [""])[0],
             "httpUserAgent": headers.get("user-agent", [""])[0],
-            "rawQueryString": "&".join(part for part in query if part.partition("=")[0] not in _CREDENTIALS),
+            "rawQueryString": "&".join(
+                part for part in query if unquote_plus(part.partition("=")[0]) not in _CREDENTIALS
+            ),
             "remoteIPAddress": self._address,
             "requestHeaders": headers,
             "action": self._action,

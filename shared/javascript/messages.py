@@ -48,6 +48,14 @@ class Texts(NamedTuple):
             at = end
         return cls(json.dumps(index, separators=(",", ":")), "".join(texts.values()))
 
+    def beside(self, name: str, text: str) -> "Texts":
+        """Return the same with another text, of which nothing is known."""
+        at = len(self.text.encode("utf-16-le")) // 2
+        places = json.loads(self.places) | {
+            name: [at, at + len(text.encode("utf-16-le")) // 2, None, text.count("\n") + 1]
+        }
+        return Texts(json.dumps(places, separators=(",", ":")), self.text + text)
+
 
 class Started(NamedTuple):
     """What a run begins with; what is not text of programs is Extended JSON."""

@@ -139,6 +139,13 @@ async def test_an_app_is_checked(admin: Admin, tmp_path: Any) -> None:
     assert no_database.returncode == 0
 
 
+async def test_the_check_names_endpoints_and_those_that_anybody_may_call(admin: Admin) -> None:
+    checked = admin("app", "check", str(ROOT / "tests" / "apps" / "greeter"), APP_SECRET_SECRET_PASSWORD="s")
+
+    assert "\nEndpoints: POST /custom, POST /hello, GET /hello/latest, GET /passwordRequired, " in checked.stdout
+    assert "\nAnybody may call, without credentials, secret or signature: * /visits, PUT /visits.\n" in checked.stdout
+
+
 @pytest.mark.parametrize(
     ("administer", "whom"),
     [(True, "Every caller may"), ({"%%user.type": "normal"}, "Callers for whom 'administer' in dozen.json holds may")],

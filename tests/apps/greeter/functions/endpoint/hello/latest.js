@@ -1,0 +1,1 @@
+exports = () => ({ date: new Date(1683248523456) });

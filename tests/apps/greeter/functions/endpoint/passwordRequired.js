@@ -1,0 +1,1 @@
+exports = ({ query, body }) => ({ ok: 1, query, body: body?.text(), raw: context.request.rawQueryString });
