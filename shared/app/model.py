@@ -17,6 +17,7 @@ if TYPE_CHECKING:  # who only asks for a provider loads no rules
 type Validation = Literal["NO_VALIDATION", "SECRET_AS_QUERY_PARAM", "VERIFY_PAYLOAD"]
 type Algorithm = Literal["HS256", "RS256", "ES256"]
 type Namespace = tuple[str, str]
+type AuthenticationOperation = Literal["LOGIN", "CREATE", "DELETE"]
 
 GOOGLE, APPLE, FACEBOOK = OAUTH2
 
@@ -144,6 +145,15 @@ class Functions(msgspec.Struct, frozen=True, kw_only=True):
         return f"Functions({sorted(self.by_name)!r})"
 
 
+class AuthenticationTrigger(msgspec.Struct, frozen=True):
+    """Which function runs when a user of one of these providers logs in, comes or goes."""
+
+    name: str
+    function: str
+    operations: "frozenset[AuthenticationOperation]"
+    providers: frozenset[str]
+
+
 class App(msgspec.Struct, frozen=True, kw_only=True):
     """An exported app."""
 
@@ -156,6 +166,7 @@ class App(msgspec.Struct, frozen=True, kw_only=True):
     data_api: DataAPI = DataAPI()
     data_sources: Mapping[str, DataSource] = {}
     functions: Functions = Functions()
+    authentication_triggers: tuple[AuthenticationTrigger, ...] = ()
     administer: "Expression | None" = None
     """`dozen.json`: which callers to whom rules apply may administer collections; None for none of them."""
     allowed_request_origins: frozenset[str] = frozenset()

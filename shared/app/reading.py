@@ -11,6 +11,7 @@ from shared.app.data_api import read_data_api
 from shared.app.files import AppError, FileFinding, Files, secret, typed
 from shared.app.functions import read_functions
 from shared.app.model import App, CustomUserData, DataSource
+from shared.app.triggers import authentication_triggers, read_triggers
 from shared.app.unsupported import list_unsupported
 from shared.rules.compiler.operands import Constants
 from shared.rules.report import NOT_SERVED, Report
@@ -42,6 +43,8 @@ def load(folder: Path, secrets: Mapping[str, str], data_sources: frozenset[str] 
     constants = constants._replace(user_data=providers.user_data(logins))
     origins = typed(config, "allowed_request_origins", list, report, [])
     data = sources.read_data_sources(files, constants, data_sources)
+    functions = read_functions(files, constants, _seen(config), _services(data))
+    triggers = read_triggers(files, functions.by_name)
     app = App(
         app_id=typed(config, "app_id", str, report, ""),
         name=typed(config, "name", str, report, ""),
@@ -51,11 +54,12 @@ def load(folder: Path, secrets: Mapping[str, str], data_sources: frozenset[str] 
         custom_user_data=_custom_user_data(files),
         data_api=read_data_api(files, constants, secrets),
         data_sources=data,
-        functions=read_functions(files, constants, _seen(config), _services(data)),
+        functions=functions,
+        authentication_triggers=authentication_triggers(triggers),
         administer=read_administer(files, constants),
         allowed_request_origins=frozenset(str(origin).rstrip("/") for origin in origins),
     )
-    list_unsupported(files)
+    list_unsupported(files, (each for each in triggers if each.kind != "AUTHENTICATION"))
     if files.has_problem():
         raise AppError(files.findings)
     found = {"findings": tuple(files.findings), "fingerprint": files.fingerprint(secrets)}

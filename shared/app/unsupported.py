@@ -1,25 +1,20 @@
 """What an app holds that Dozen cannot do, by name; what is empty, disabled or at its default is not listed."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from shared.app.data_api import FOLDERS
 from shared.app.files import Files
+from shared.app.triggers import TriggerFile
 from shared.rules.report import Report
 
-_NOT_DONE = {
-    "DATABASE": "what it does when documents change is not done",
-    "AUTHENTICATION": "what it does when users come, log in or go is not done",
-    "SCHEDULED": "what it does at its times is not done",
-}
 
-
-def list_unsupported(files: Files) -> None:
-    """Add triggers, sync, GraphQL, hosting, log forwarders and custom endpoints to the findings."""
-    for trigger, report in _objects(files, files.root / "triggers"):
-        effect = _NOT_DONE.get(str(trigger.get("type")), "what it does is not done")
-        report.unsupported(f"trigger '{trigger.get('name')}': triggers do not run", effect)
+def list_unsupported(files: Files, triggers: Iterable[TriggerFile]) -> None:
+    """Add triggers that do not run, sync, GraphQL, hosting, log forwarders and custom endpoints to the findings."""
+    for trigger in triggers:
+        sentence = f"trigger '{trigger.name}': triggers of type '{trigger.kind}' do not run"
+        trigger.report.unsupported(sentence, trigger.not_done)
     _sync(files)
     for resolver, report in _objects(files, files.root / "graphql" / "custom_resolvers"):
         name = f"{resolver.get('on_type', '?')}.{resolver.get('field_name', '?')}"
