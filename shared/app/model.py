@@ -1,6 +1,6 @@
 """What an app says, compiled."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
@@ -8,6 +8,7 @@ import msgspec
 from shared.settings import OAUTH2, folded
 
 if TYPE_CHECKING:  # who only asks for a provider loads no rules
+    from shared.app.cron import Schedule
     from shared.app.files import FileFinding
     from shared.rules.expressions import Expression
     from shared.rules.ruleset import Ruleset
@@ -154,6 +155,42 @@ class AuthenticationTrigger(msgspec.Struct, frozen=True):
     providers: frozenset[str]
 
 
+class DatabaseTrigger(msgspec.Struct, frozen=True, kw_only=True):
+    """Which function runs when documents change: in a collection, a database, or wherever it is."""
+
+    name: str
+    function: str
+    service: str
+    database: str = ""
+    collection: str = ""
+    pipeline: Sequence[Mapping[str, Any]] = ()
+    """The stages that choose events and make them what the function is given."""
+    full_document: bool = False
+    full_document_before_change: bool = False
+    is_expanded: bool = False
+    """Whether it asks for events that MongoDB tells of on demand alone, such as that of an index."""
+    at_once: int = 1
+    """How many events are handled at a time; one by one they are in their order."""
+    skip_catchup_events: bool = False
+    tolerate_resume_errors: bool = False
+
+    @property
+    def watches(self) -> str:
+        """What it watches, in which its resume tokens mean something."""
+        return "/".join((self.service, self.database, self.collection))
+
+
+class ScheduledTrigger(msgspec.Struct, frozen=True, kw_only=True):
+    """Which function runs at the times of a schedule."""
+
+    name: str
+    function: str
+    schedule: "Schedule"
+    text: str = ""
+    """The schedule as it was written."""
+    skip_catchup_events: bool = False
+
+
 class App(msgspec.Struct, frozen=True, kw_only=True):
     """An exported app."""
 
@@ -167,6 +204,8 @@ class App(msgspec.Struct, frozen=True, kw_only=True):
     data_sources: Mapping[str, DataSource] = {}
     functions: Functions = Functions()
     authentication_triggers: tuple[AuthenticationTrigger, ...] = ()
+    database_triggers: tuple[DatabaseTrigger, ...] = ()
+    scheduled_triggers: tuple[ScheduledTrigger, ...] = ()
     administer: "Expression | None" = None
     """`dozen.json`: which callers to whom rules apply may administer collections; None for none of them."""
     allowed_request_origins: frozenset[str] = frozenset()

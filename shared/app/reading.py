@@ -7,6 +7,7 @@ from typing import Any
 from shared.app import data_sources as sources
 from shared.app import providers
 from shared.app.additions import read_administer
+from shared.app.background_triggers import database_triggers, scheduled_triggers
 from shared.app.data_api import read_data_api
 from shared.app.files import AppError, FileFinding, Files, secret, typed
 from shared.app.functions import read_functions
@@ -43,7 +44,8 @@ def load(folder: Path, secrets: Mapping[str, str], data_sources: frozenset[str] 
     constants = constants._replace(user_data=providers.user_data(logins))
     origins = typed(config, "allowed_request_origins", list, report, [])
     data = sources.read_data_sources(files, constants, data_sources)
-    functions = read_functions(files, constants, _seen(config), _services(data))
+    services = _services(data)
+    functions = read_functions(files, constants, _seen(config), services)
     triggers = read_triggers(files, functions.by_name)
     app = App(
         app_id=typed(config, "app_id", str, report, ""),
@@ -56,10 +58,12 @@ def load(folder: Path, secrets: Mapping[str, str], data_sources: frozenset[str] 
         data_sources=data,
         functions=functions,
         authentication_triggers=authentication_triggers(triggers),
+        database_triggers=database_triggers(triggers, services),
+        scheduled_triggers=scheduled_triggers(triggers),
         administer=read_administer(files, constants),
         allowed_request_origins=frozenset(str(origin).rstrip("/") for origin in origins),
     )
-    list_unsupported(files, (each for each in triggers if each.kind != "AUTHENTICATION"))
+    list_unsupported(files)
     if files.has_problem():
         raise AppError(files.findings)
     found = {"findings": tuple(files.findings), "fingerprint": files.fingerprint(secrets)}

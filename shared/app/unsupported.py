@@ -1,20 +1,16 @@
 """What an app holds that Dozen cannot do, by name; what is empty, disabled or at its default is not listed."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from shared.app.data_api import FOLDERS
 from shared.app.files import Files
-from shared.app.triggers import TriggerFile
 from shared.rules.report import Report
 
 
-def list_unsupported(files: Files, triggers: Iterable[TriggerFile]) -> None:
-    """Add triggers that do not run, sync, GraphQL, hosting, log forwarders and custom endpoints to the findings."""
-    for trigger in triggers:
-        sentence = f"trigger '{trigger.name}': triggers of type '{trigger.kind}' do not run"
-        trigger.report.unsupported(sentence, trigger.not_done)
+def list_unsupported(files: Files) -> None:
+    """Add sync, GraphQL, hosting, log forwarders and custom endpoints to the findings."""
     _sync(files)
     for resolver, report in _objects(files, files.root / "graphql" / "custom_resolvers"):
         name = f"{resolver.get('on_type', '?')}.{resolver.get('field_name', '?')}"
