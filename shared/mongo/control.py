@@ -44,6 +44,15 @@ SECRETS = "secrets"
 """{_id, secret}: what seals cursors where SESSION_SECRET is not set."""
 
 
+TRIGGERS = "triggers"
+"""{_id, holder, expires, token, watches, last, stored, failures, failed, suspended}: what runs of itself, by its name.
+
+Whoever is the `holder` runs it and may write here; others may be, once it `expires`.
+`token` is behind the last change that was handled of what it `watches`, `last` the time of the last scheduled run.
+`failures` are the last of the `failed` ones: [{at, function, type, error, event_id}].
+"""
+
+
 class Index(NamedTuple):
     """An index that the service relies on: its keys, and the options that matter."""
 
@@ -132,6 +141,11 @@ class Control:
     def secrets(self) -> ControlCollection:
         """SECRETS."""
         return self.database[SECRETS]
+
+    @property
+    def triggers(self) -> ControlCollection:
+        """TRIGGERS."""
+        return self.database[TRIGGERS]
 
     async def transaction[T](self, work: Callable[[Session], Awaitable[T]]) -> T:
         """Do work in a transaction, as shared.mongo.deadlines has them."""
