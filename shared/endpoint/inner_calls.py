@@ -29,15 +29,19 @@ class TriggerCall(FunctionCall):
     refused: UnavailableError | None = None
     """What MongoDB could not do for it."""
 
+    at_last: UnavailableError | None = None
+    """The same if the function asked for nothing else then: it may have returned without waiting for it."""
+
     def served(self, line: Line, chain: tuple[str, ...]) -> Coroutine[Any, Any, str]:
         """Begin what a function asks, and remember if MongoDB is away."""
+        self.at_last = None
         return self._noted(super().served(line, chain))
 
     async def _noted(self, work: Coroutine[Any, Any, str]) -> str:
         try:
             return await work
         except UnavailableError as error:
-            self.refused = error
+            self.refused = self.at_last = error
             raise
 
 
@@ -63,6 +67,8 @@ async def call_of_trigger(service: "Service", function: str, arguments: Sequence
                 if made.refused is not None:
                     raise made.refused from error
                 raise
+            if made.at_last is not None:
+                raise made.at_last
 
 
 async def call_of_operator(

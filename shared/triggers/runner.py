@@ -12,13 +12,15 @@ from shared.app.model import DatabaseTrigger, ScheduledTrigger
 from shared.errors import DataAPIError
 from shared.mongo.clients import Clients
 from shared.mongo.control import Control
+from shared.mongo.deadlines import driver_call
 from shared.mongo.refusals import translated
 from shared.settings import Settings
 from shared.telemetry.log import event
 from shared.triggers.calls import Call, Calling
 from shared.triggers.database import DatabaseWork
 from shared.triggers.leases import LEASE_SECONDS, Lease, LeaseLostError, Stored
-from shared.triggers.scheduled import ScheduledWork
+from shared.triggers.records import Records
+from shared.triggers.scheduled import ScheduledWork, may_be_due
 from shared.triggers.streams import Streams
 from shared.triggers.waiting import comes
 
@@ -37,6 +39,7 @@ class Runner:
     ) -> None:
         """Take where leases and documents are, and what runs functions."""
         self._control = control
+        self._settings = settings
         self._streams = Streams(clients, settings)
         self._call = call
         self._lease_seconds = lease_seconds
@@ -51,8 +54,11 @@ class Runner:
 
     async def run_due(self, triggers: Sequence[ScheduledTrigger]) -> None:
         """Run those that are due now."""
+        with driver_call(self._settings.mongo_db_timeout_ms):
+            stored = await Records(self._control).found([each.name for each in triggers])
+        due = [each for each in triggers if may_be_due(each, stored.get(each.name, {}))]
         async with asyncio.TaskGroup() as tasks:
-            for each in triggers:
+            for each in due:
                 tasks.create_task(self._taken(each, partial(self._once, each)))
 
     async def _run(self, trigger: Trigger) -> None:

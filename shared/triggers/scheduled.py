@@ -24,6 +24,19 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
+def due_after(trigger: ScheduledTrigger, last: datetime, at: datetime) -> datetime:
+    """Return when a trigger is due after a time, also if that has passed, unless it is skipped then."""
+    if trigger.skip_catchup_events:
+        last = max(last, at - _LATE)
+    return trigger.schedule.after(last) or datetime.max.replace(tzinfo=UTC)
+
+
+def may_be_due(trigger: ScheduledTrigger, stored: Stored) -> bool:
+    """Tell whether a process that looks now has something to do for a trigger, or to store."""
+    last: datetime | None = stored.get("last")
+    return last is None or due_after(trigger, last.replace(tzinfo=UTC), now()) <= now()
+
+
 class ScheduledWork:
     """Calls the function of one trigger when it is due.
 
@@ -80,7 +93,4 @@ class ScheduledWork:
         return since
 
     def _next(self, last: datetime) -> datetime:
-        """Return when the function is due after a time, also if that has passed."""
-        if self._trigger.skip_catchup_events:
-            last = max(last, self._clock() - _LATE)
-        return self._trigger.schedule.after(last) or datetime.max.replace(tzinfo=UTC)
+        return due_after(self._trigger, last, self._clock())

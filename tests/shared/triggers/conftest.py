@@ -17,7 +17,7 @@ from shared.triggers.runner import Runner, Trigger
 from tests.hosts import eventually
 
 CONTROL = "triggered"
-LEASE_SECONDS = 3.0
+LEASE_SECONDS = 5.0
 
 
 class Function:

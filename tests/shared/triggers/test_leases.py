@@ -53,15 +53,19 @@ async def test_a_lease_that_is_not_renewed_is_lost_and_nothing_is_written_any_mo
     assert "token" not in await place.stored()
 
 
-async def test_a_lease_is_kept_as_long_as_it_is_wanted(control: Control) -> None:
-    lease, over = Lease(control, "t", 1.0), asyncio.Event()
-    await lease.take()
-    kept = asyncio.create_task(lease.keep(over))
-    await asyncio.sleep(1.5)
+async def test_a_lease_is_kept_as_long_as_it_is_wanted(control: Control, place: Place) -> None:
+    lease, over = Lease(control, "t", LEASE_SECONDS), asyncio.Event()
+    taken = await lease.take()
+    assert taken is not None
 
-    assert await Lease(control, "t").take() is None
+    async def is_renewed() -> bool:
+        return bool((await place.stored())["expires"] > taken["expires"])
+
+    kept = asyncio.create_task(lease.keep(over))
+    await eventually(is_renewed)
     over.set()
     await kept
+    assert await Lease(control, "t").take() is None
 
 
 async def test_nobody_has_the_lease_of_a_suspended_trigger(control: Control, place: Place) -> None:
@@ -94,5 +98,4 @@ async def test_of_two_processes_one_handles_each_event_and_the_other_takes_over(
             await eventually(is_handled)
             assert second.stop.is_set() is False
 
-    assert sorted(one.given() + other.given())[:5] == list(range(5))
-    assert LEASE_SECONDS < 10
+    assert set(one.given() + other.given()) == set(range(6))

@@ -1,0 +1,21 @@
+"""Scheduled triggers of the app, where Azure's host keeps the time: each minute those that are due."""
+
+from functools import partial
+
+import azure.functions as func
+
+from shared.endpoint.http import current_service
+from shared.endpoint.inner_calls import call_of_trigger
+from shared.triggers.runner import Runner
+
+bp = func.Blueprint()
+
+
+@bp.timer_trigger(arg_name="timer", schedule="0 * * * * *", use_monitor=False)
+async def scheduled(timer: func.TimerRequest) -> None:  # noqa: ARG001  the worker passes it
+    """Run what is due, as far as no other process does."""
+    service = current_service()
+    if service.app is None:
+        return
+    runner = Runner(service.control, service.clients, service.settings, partial(call_of_trigger, service))
+    await runner.run_due(service.app.scheduled_triggers)
