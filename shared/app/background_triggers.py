@@ -58,10 +58,20 @@ def _database(trigger: TriggerFile, services: frozenset[str]) -> DatabaseTrigger
         report.at("database").problem("'database' is missing: a collection is in one")
     service = _service(trigger, services)
     operations = _operations(trigger)
-    stages = list(_stages(trigger, operations))
+    match, project = (typed(config, name, dict, report, {}) for name in ("match", "project"))
+    if not _keeps_what_is_needed(project):
+        operations = []
+        sentence = "'project' must keep '_id', by which the stream goes on, and 'operationType'"
+        report.at("project").unsupported(f"trigger '{trigger.name}': {sentence}", trigger.not_done)
     flags = {name: typed(config, name, bool, report, False) for name in (*_BOOLEANS, "unordered", "maximum_throughput")}
-    if report.is_wrong or service is None:
+    if report.is_wrong or service is None or not operations:
         return None
+    chosen = {"operationType": {"$in": [_NAMES[each] for each in operations]}}
+    stages = [
+        {"$match": chosen},
+        *([{"$match": match}] if match else []),
+        *([{"$project": project}] if project else []),
+    ]
     at_once = (_MOST_PARALLEL if flags["maximum_throughput"] else _PARALLEL) if flags["unordered"] else 1
     return DatabaseTrigger(
         name=trigger.name,
@@ -90,27 +100,23 @@ def _service(trigger: TriggerFile, services: frozenset[str]) -> str | None:
 
 def _operations(trigger: TriggerFile) -> list[str]:
     given: list[Any] = typed(trigger.config, "operation_types", list, trigger.report, list(_OPERATIONS))
-    unknown = [each for each in given if each not in _NAMES]
-    if unknown or not given:
-        trigger.report.at("operation_types").problem(f"'operation_types' is an array of any of {', '.join(_NAMES)}")
-    return [each for each in given if each in _NAMES]
-
-
-def _stages(trigger: TriggerFile, operations: list[str]) -> Iterator[Mapping[str, Any]]:
-    """Give the stages of the stream, of which the function is given what is left."""
-    yield {"$match": {"operationType": {"$in": [_NAMES[each] for each in operations]}}}
-    if match := typed(trigger.config, "match", dict, trigger.report, {}):
-        yield {"$match": match}
-    if project := typed(trigger.config, "project", dict, trigger.report, {}):
-        if not _keeps_what_is_needed(project):
-            sentence = "'project' must keep '_id', by which the stream goes on, and 'operationType'"
-            trigger.report.at("project").problem(sentence)
-        yield {"$project": project}
+    if given and all(type(each) is str and each in _NAMES for each in given):
+        return given
+    sentence = f"trigger '{trigger.name}': 'operation_types' is an array of any of {', '.join(_NAMES)}"
+    trigger.report.at("operation_types").unsupported(sentence, trigger.not_done)
+    return []
 
 
 def _keeps_what_is_needed(project: Mapping[str, Any]) -> bool:
-    excluded = {name for name, value in project.items() if not isinstance(value, dict | str | list) and not value}
-    is_inclusive = bool(project.keys() - excluded - {"_id"})
-    if "_id" in excluded or project.get("_id", 1) not in (1, True):
+    excluded = {name for name, value in project.items() if _excludes(value)}
+    if project.get("_id", 1) not in (1, True):
         return False
+    is_inclusive = bool(project.keys() - excluded - {"_id"})
     return "operationType" in project.keys() - excluded if is_inclusive else "operationType" not in excluded
+
+
+def _excludes(value: Any) -> bool:
+    """Tell whether a projection leaves out what it says of a field."""
+    if isinstance(value, dict):
+        return bool(value) and all(not name.startswith("$") and _excludes(each) for name, each in value.items())
+    return not isinstance(value, str | list) and not value

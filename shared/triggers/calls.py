@@ -6,7 +6,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from shared.errors import UnavailableError
+from shared.errors import CommandFailedError, DataAPIError, UnavailableError
+from shared.mongo.refusals import translated
 from shared.telemetry.log import event, where
 from shared.triggers.waiting import comes, growing
 
@@ -59,6 +60,14 @@ class Calling:
         text = str(error)[:_LONGEST_ERROR]
         kept: dict[str, Any] = {"at": datetime.now(UTC), "function": self._function, "type": kind, "error": text}
         return kept | ({"event_id": event_id} if event_id else {})
+
+
+def reason_of(error: Exception) -> str:
+    """Return what the log says of an error: the text of one of ours, of MongoDB's only its name."""
+    known = translated(error)
+    if isinstance(known, CommandFailedError):
+        return str(known).partition(" ")[0]
+    return str(known) if isinstance(known, DataAPIError) else type(known).__name__
 
 
 def pushed(failures: list[dict[str, Any]]) -> dict[str, Any]:

@@ -10,9 +10,8 @@ from pymongo.errors import OperationFailure, PyMongoError
 
 from shared.app.model import DatabaseTrigger
 from shared.errors import DataAPIError
-from shared.mongo.refusals import translated
 from shared.telemetry.log import event
-from shared.triggers.calls import Calling, StoppedError, pushed
+from shared.triggers.calls import Calling, StoppedError, pushed, reason_of
 from shared.triggers.leases import Lease, Stored
 from shared.triggers.progress import Begun, Progress, Token
 from shared.triggers.streams import EndedError, LostError, Stream, Streams, raise_lost
@@ -79,7 +78,7 @@ class DatabaseWork:
                 self._behind = None
                 await comes(self._stop, next(waits))
             except (DataAPIError, PyMongoError) as error:
-                seconds, reason = next(waits), str(translated(error))
+                seconds, reason = next(waits), reason_of(error)
                 event(logging.WARNING, "a trigger waits", trigger=self._trigger.name, reason=reason, seconds=seconds)
                 await comes(self._stop, seconds)
         return None

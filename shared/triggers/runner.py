@@ -13,10 +13,9 @@ from shared.errors import DataAPIError
 from shared.mongo.clients import Clients
 from shared.mongo.control import Control
 from shared.mongo.deadlines import driver_call
-from shared.mongo.refusals import translated
 from shared.settings import Settings
 from shared.telemetry.log import event
-from shared.triggers.calls import Call, Calling
+from shared.triggers.calls import Call, Calling, reason_of
 from shared.triggers.database import DatabaseWork
 from shared.triggers.leases import LEASE_SECONDS, Lease, LeaseLostError, Stored
 from shared.triggers.records import Records
@@ -76,7 +75,7 @@ class Runner:
         except LeaseLostError:
             event(logging.WARNING, "a trigger is lost to another process", trigger=trigger.name)
         except (DataAPIError, PyMongoError) as error:
-            reason = str(translated(error))
+            reason = reason_of(error)
             event(logging.WARNING, "a trigger waits", trigger=trigger.name, reason=reason, seconds=self._poll)
 
     async def _held(self, trigger: Trigger, lease: Lease, work: Coroutine[Any, Any, None]) -> None:

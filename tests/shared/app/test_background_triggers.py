@@ -88,6 +88,8 @@ def test_a_trigger_names_its_data_source_or_has_the_only_one(
         {"operationType": 1}, {"_id": 1, "operationType": True, "a": 1}, {"fullDocument.secret": 0},
         {"_id": 1.0, "a": 0},
         {"operationType": 1, "n": {"$size": "$fullDocument.items"}},
+        {"fullDocument": {"secret": 0, "deep": {"er": False}}},
+        {"operationType": 1, "fullDocument": {"n": 1}},
     ],
     ids=str,
 )  # fmt: skip
@@ -101,12 +103,14 @@ def test_a_projection_that_keeps_what_is_needed_is_taken(tmp_path: Path, project
 @pytest.mark.parametrize(
     ("config", "level", "path"),
     [
-        *(({"project": project}, "problem", "config.project") for project in (
+        *(({"project": project}, "unsupported", "config.project") for project in (
             {"fullDocument": 1}, {"operationType": 0}, {"_id": 0, "operationType": 1}, {"_id": "$ns"},
             {"_id": False, "a": False}, {"n": "$fullDocument.n"},
+            {"fullDocument": {"n": 1}}, {"fullDocument": {"n": {"$literal": 0}}},
         )),
-        ({"operation_types": ["LOGIN"]}, "problem", "config.operation_types"),
-        ({"operation_types": []}, "problem", "config.operation_types"),
+        ({"operation_types": ["LOGIN"]}, "unsupported", "config.operation_types"),
+        ({"operation_types": [{}]}, "unsupported", "config.operation_types"),
+        ({"operation_types": []}, "unsupported", "config.operation_types"),
         ({"operation_types": "INSERT"}, "problem", "config.operation_types"),
         ({"match": []}, "problem", "config.match"),
         ({"unordered": 1}, "problem", "config.unordered"),
