@@ -85,7 +85,7 @@ async def _add_identity(call: ClientCall, user: User, provider: str) -> None:
 
 async def _link_subject(call: ClientCall, user: User, provider: str, token: str, nonce: str = "") -> None:
     subject = await call.service.logins.subject_of(provider, token, nonce)
-    await call.service.users.link(user.id, provider, subject.id, subject.data)
+    await call.service.links.link(user.id, provider, subject.id, subject.data)
 
 
 def _id_token(call: ClientCall) -> tuple[str, str]:
@@ -107,4 +107,4 @@ async def _link_address(call: ClientCall, user: User) -> None:
         call.text("username", "email"), call.text("password"), call.address
     )
     if registered.id != user.id:
-        await call.service.users.link_registered(user.id, registered)
+        await call.service.links.link_registered(user.id, registered)

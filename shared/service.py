@@ -17,6 +17,7 @@ from shared.auth.id_tokens import IdTokens
 from shared.auth.key_sets import KeySets
 from shared.auth.keys import Keys
 from shared.auth.limits import LoginLimits
+from shared.auth.links import Links
 from shared.auth.logins import Logins, Verifiers
 from shared.auth.mail import Mail
 from shared.auth.passwords import Passwords
@@ -78,6 +79,7 @@ class Service:
         self.limits = LoginLimits(self.lazy_store, settings)
         self.tokens = Tokens(settings, self.exported)
         self.users = Users(self.control, self.passwords)
+        self.links = Links(self.control)
         self.keys = Keys(self.control, self.entries, settings)
         self.custom_data = CustomData(self.clients, self.exported)
         self.confirmations = Confirmations(self.control)

@@ -15,7 +15,6 @@ from shared.auth.passwords import Passwords
 from shared.auth.printable import is_printable
 from shared.errors import BadRequestError, LoginRefusedError, NameInUseError
 from shared.mongo.control import USERS, Control
-from shared.mongo.deadlines import Session
 
 ANONYMOUS, EMAIL_PASSWORD = "anon-user", "local-userpass"
 ANONYMOUS_LIFE = timedelta(days=90)
@@ -34,14 +33,14 @@ class Users:
     async def find(self, user_id: str) -> User | None:
         """Return a user by id."""
         try:
-            return _user(await self._control.users.find_one({"_id": ObjectId(user_id)}))
+            return stored_user(await self._control.users.find_one({"_id": ObjectId(user_id)}))
         except InvalidId:
             return None
 
     async def by_identity(self, provider_type: str, identity: str) -> User | None:
         """Return the user whom a provider knows by this id."""
         match = {"$elemMatch": {"provider_type": provider_type, "id": identity}}
-        return _user(await self._control.users.find_one({"identities": match}))
+        return stored_user(await self._control.users.find_one({"identities": match}))
 
     async def by_email(self, email: str) -> User | None:
         """Return the user with an e-mail address; its letters' case counts."""
@@ -76,62 +75,6 @@ class Users:
             if found is None:
                 raise
             return found
-
-    async def link(self, user_id: str, provider_type: str, identity: str, data: Mapping[str, Any]) -> None:
-        """Add an identity to a user; raise LoginRefusedError if it is somebody else's."""
-        await self._control.ensure_indexes(USERS)
-        try:
-            await self._link(user_id, _identity(provider_type, identity), data, {}, None)
-        except DuplicateKeyError:
-            raise LoginRefusedError("unauthorized") from None
-
-    async def link_registered(self, user_id: str, registered: User) -> None:
-        """Make a registration that nobody has logged in with another identity of a user, with its password.
-
-        Raise LoginRefusedError if somebody was first, BadRequestError if the user has an address already.
-        """
-
-        async def move(session: Session) -> None:
-            # gone before it comes: identities are unique
-            stored = await self._control.users.find_one_and_delete(
-                {"_id": ObjectId(registered.id), "pending": True, "disabled": False, "confirmed": True}, session=session
-            )
-            if stored is None:
-                raise LoginRefusedError("unauthorized")
-            [identity] = stored["identities"]
-            others = {"password": stored["password"], "confirmed": True}
-            if not await self._link(user_id, identity, stored["data"], others, session):
-                raise BadRequestError("the user has an e-mail address already: only one can be linked")
-
-        await self._control.ensure_indexes(USERS)
-        await self._control.transaction(move)
-
-    async def _link(
-        self,
-        user_id: str,
-        identity: Mapping[str, Any],
-        data: Mapping[str, Any],
-        members: Mapping[str, Any],
-        session: Session | None,
-    ) -> bool:
-        """Add an identity, and what comes with it, unless the user has it, or one with an address like it."""
-        named = {"provider_type": identity["provider_type"], "id": identity["id"]}
-        if identity["provider_type"] == EMAIL_PASSWORD:
-            del named["id"]  # there is one password
-        changed = {
-            f"data.{name}": value for name, value in data.items() if "." not in name and not name.startswith("$")
-        }
-        changed |= members
-        result = await self._control.users.update_one(
-            {"_id": ObjectId(user_id), "identities": {"$not": {"$elemMatch": named}}},
-            {
-                "$push": {"identities": dict(identity)},
-                "$unset": {"expires": ""},  # not anonymous any more
-                **({"$set": changed} if changed else {}),
-            },
-            session=session,
-        )
-        return result.matched_count == 1
 
     async def claim(self, user: User) -> None:
         """Take a registration as the user's own at the first login; raise LoginRefusedError if it was linked."""
@@ -180,7 +123,7 @@ class Users:
 
     async def every(self) -> list[User]:
         """Return all users, the oldest first."""
-        return [user async for each in self._control.users.find().sort("_id") if (user := _user(each))]
+        return [user async for each in self._control.users.find().sort("_id") if (user := stored_user(each))]
 
     async def _change(self, user_id: str, members: Mapping[str, Any]) -> bool:
         try:
@@ -191,7 +134,7 @@ class Users:
 
     async def _insert(self, stored: dict[str, Any]) -> User:
         await self._control.users.insert_one(stored)
-        made = _user(stored)
+        made = stored_user(stored)
         assert made is not None  # noqa: S101  for the type checker
         return made
 
@@ -202,16 +145,18 @@ def _is_address(email: str) -> bool:
 
 def _new(provider_type: str, identity: str, data: Mapping[str, Any]) -> dict[str, Any]:
     return {
-        "_id": ObjectId(), "type": "normal", "identities": [_identity(provider_type, identity)], "data": dict(data),
+        "_id": ObjectId(), "type": "normal", "identities": [identity_of(provider_type, identity)], "data": dict(data),
         "disabled": False, "confirmed": True, "created": datetime.now(UTC),
     }  # fmt: skip
 
 
-def _identity(provider_type: str, identity: str) -> dict[str, Any]:
+def identity_of(provider_type: str, identity: str) -> dict[str, Any]:
+    """Return what is stored of an identity."""
     return {"id": identity, "provider_type": provider_type, "provider_id": str(ObjectId())}
 
 
-def _user(stored: dict[str, Any] | None) -> User | None:
+def stored_user(stored: dict[str, Any] | None) -> User | None:
+    """Return the user who is stored so, None for who is over."""
     if stored is None or _is_over(stored):
         return None
     return User(
