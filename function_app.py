@@ -44,9 +44,10 @@ OPERATIONS = (
     find_one_and.bp,  # findOneAndUpdate, findOneAndReplace, findOneAndDelete
     bulk_write.bp,  # bulkWrite
 )
-"""What a transaction may be made of."""
+"""What a transaction may be made of, and what functions of the app come to."""
 
-transaction.bp.parts = {name: action for group in OPERATIONS for name, action in group.by_name.items()}
+process.actions = {name: action for group in OPERATIONS for name, action in group.by_name.items()}
+transaction.bp.parts = process.actions
 ACTIONS = (
     *OPERATIONS,
     transaction.bp,  # transaction
@@ -70,7 +71,7 @@ app.register_functions(session.bp)  # refresh, logout
 app.register_functions(profile.bp)  # profile, delete oneself
 app.register_functions(registration.bp)  # register, confirm, reset
 app.register_functions(api_keys.bp)  # a user's own API keys
-app.register_functions(functions_call.blueprint(OPERATIONS))  # MongoDB, as SDKs call it
+app.register_functions(functions_call.bp)  # functions of the app, and MongoDB, as SDKs call it
 app.register_functions(health.bp)  # GET /health/live, GET /health/ready
 app.register_functions(fallback.blueprint((*ACTIONS, *CATALOG)))  # their other spellings, 404 for every other path
 

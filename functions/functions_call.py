@@ -1,6 +1,5 @@
 """functions/call: functions of the app, and MongoDB, as the SDKs of App Services call them, for logged-in users."""
 
-from collections.abc import Iterable, Mapping
 from contextlib import nullcontext
 from functools import partial
 from http import HTTPStatus
@@ -13,7 +12,7 @@ from shared.auth.accounts import Caller
 from shared.auth.sent_once import bearer_token
 from shared.documents.ejson import Document
 from shared.endpoint.accept import Media
-from shared.endpoint.actions import Action, Actions, Call
+from shared.endpoint.actions import Call
 from shared.endpoint.addresses import client_address
 from shared.endpoint.bodies import decoded_body, document_in, may_be_large, refuse_body
 from shared.endpoint.client import ALL_METHODS, ALLOWED_HEADERS, CLIENT_ROUTE
@@ -39,31 +38,27 @@ _DUPLICATES = frozenset({"E11000", "(DuplicateKey)"})  # the second alone where 
 _VALUES = Media("EJSON")  # what they expect in it
 
 
-def blueprint(groups: Iterable[Actions]) -> func.Blueprint:
-    """Return the function, whose methods come to these actions."""
-    actions = {name: action for group in groups for name, action in group.by_name.items()}
-    bp = func.Blueprint()
-
-    async def functions_call(req: func.HttpRequest, context: func.Context = NO_CONTEXT) -> func.HttpResponse:
-        """Answer the result of a method of a data source as canonical Extended JSON, or with a stream of changes."""
-
-        async def work(exchange: Exchange) -> func.HttpResponse:
-            with exchange.service.full_collections if may_be_large(req) else nullcontext():
-                try:
-                    return await _answer(exchange, actions)
-                except CommandFailedError as error:
-                    if not _DUPLICATES.isdisjoint(str(error).split()):
-                        error.args = (f"Duplicate key error: {error}",)  # what programs look for
-                    raise
-
-        return await respond(req, context, _NAME, work)
-
-    functions_call.__name__ = _NAME
-    bp.route(CLIENT_ROUTE + "app/{app_id}/functions/call", methods=ALL_METHODS)(functions_call)
-    return bp
+bp = func.Blueprint()
 
 
-async def _answer(exchange: Exchange, actions: Mapping[str, Action]) -> func.HttpResponse:
+@bp.function_name(_NAME)
+@bp.route(CLIENT_ROUTE + "app/{app_id}/functions/call", methods=ALL_METHODS)
+async def functions_call(req: func.HttpRequest, context: func.Context = NO_CONTEXT) -> func.HttpResponse:
+    """Answer the result of a function, or of a method of a data source, or with a stream of changes."""
+
+    async def work(exchange: Exchange) -> func.HttpResponse:
+        with exchange.service.full_collections if may_be_large(req) else nullcontext():
+            try:
+                return await _answer(exchange)
+            except CommandFailedError as error:
+                if not _DUPLICATES.isdisjoint(str(error).split()):
+                    error.args = (f"Duplicate key error: {error}",)  # what programs look for
+                raise
+
+    return await respond(req, context, _NAME, work)
+
+
+async def _answer(exchange: Exchange) -> func.HttpResponse:
     req, service = exchange.request, exchange.service
     exchange.refuse_other_app(req.route_params.get("app_id"))
     if req.method == "OPTIONS":
@@ -82,10 +77,10 @@ async def _answer(exchange: Exchange, actions: Mapping[str, Action]) -> func.Htt
         body = await decoded_body(exchange, await exchange.body(service.settings.max_body_bytes))
         document = await document_in(body, service)
         if document.get("service") is None:
-            return await _function(exchange, caller, document, actions)
+            return await _function(exchange, caller, document)
         asked = service_call(document)
         refuse_unknown(exchange.app, asked.body["dataSource"])
-        action = actions[asked.action]
+        action = exchange.actions[asked.action]
         exchange.line.operation = action.name
         deadline.refuse_late()
         if action.reads:
@@ -94,29 +89,19 @@ async def _answer(exchange: Exchange, actions: Mapping[str, Action]) -> func.Htt
         elif terms_of(req.headers, changes_one=action.changes_one) is not None:
             raise InvalidParameterError(f"functions/call does not take {TERMS}")
         view = RequestView(req, action.name, client_address(req.headers, service.settings.trusted_proxies))
-        call = Call(exchange, asked.body, caller, view, _VALUES, size=len(body))
-        call.is_of_data_api = False
-        reply = await action.handle(call)
+        reply = await action.handle(action.call(exchange, asked.body, caller, view, len(body)))
     exchange.line.documents = reply.documents
     result = asked.result_of(reply)
     return await response(exchange, result, _kind(result) if asked.is_document else _RESULT, HTTPStatus.OK, reads=False)
 
 
-async def _function(
-    exchange: Exchange, caller: Caller, body: Document, actions: Mapping[str, Action]
-) -> func.HttpResponse:
+async def _function(exchange: Exchange, caller: Caller, body: Document) -> func.HttpResponse:
     """Answer what a function of the app returns."""
     req, service = exchange.request, exchange.service
     if terms_of(req.headers, changes_one=True) is not None:
         raise InvalidParameterError(f"functions/call does not take {TERMS}")
     view = RequestView(req, _NAME, client_address(req.headers, service.settings.trusted_proxies))
-
-    def call(caller: Caller, action: str, body: Document, size: int) -> Call:
-        made = Call(exchange, body, caller, view.of(action), _VALUES, size=size)
-        made.is_of_data_api = False
-        return made
-
-    reply = await FunctionCall(exchange, caller, view, actions, call).reply(*arguments_of(body))
+    reply = await FunctionCall(exchange, caller, view).reply(*arguments_of(body))
     return await response(exchange, reply, _kind(reply), HTTPStatus.OK, reads=False)
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Mapping
+from typing import Any
 
 from shared import settings as environment
 from shared.admission import Places
@@ -124,6 +125,8 @@ class Process:
         self.reporting = Reporting()
         self.readiness = Readiness()
         self.held: Service | None = None
+        self.actions: Mapping[str, Any] = {}
+        """The actions that functions of the app come to, by their names: of the edge, which has them."""
 
     def service(self) -> Service:
         """Return the service of this process, made at the first use; raise SettingsError if its settings are wrong."""

@@ -44,6 +44,10 @@ class Caller(msgspec.Struct, frozen=True):
         return self.kind == "system"
 
 
+NOBODY = Caller("", "system", {"type": "system", "data": {}, "identities": []})
+"""Who calls the functions that nobody calls: no rules bind it, and it has no id."""
+
+
 def server_key(key_id: str, name: str, created: datetime | None = None) -> User:
     """Return the user that an API key is by itself: its id is the key's."""
     identity = {"id": key_id, "provider_type": "api-key", "provider_id": key_id}

@@ -26,6 +26,7 @@ from shared.documents.stored import Stored
 from shared.endpoint.accept import Media, reply_media
 from shared.endpoint.addresses import client_address
 from shared.endpoint.bodies import decoded_body, document_in, may_be_large, refuse_body
+from shared.endpoint.contexts import CallContext
 from shared.endpoint.cursors import Asked, Continued, Cursors
 from shared.endpoint.http import ALL_METHODS, NO_CONTEXT, Exchange, Function, path_of, respond
 from shared.endpoint.openings import Opening
@@ -72,14 +73,14 @@ class Call:
     """One authenticated and parsed call of an action."""
 
     __slots__ = (
-        "_caller", "_exchange", "_request_view", "body", "columns", "conditions", "continued", "deadline",
+        "_caller", "_context", "_request_view", "body", "columns", "conditions", "continued", "deadline",
         "digest", "expected",
         "form", "is_of_data_api", "media", "size", "writes",
     )  # fmt: skip
 
     def __init__(
         self,
-        exchange: Exchange,
+        context: CallContext,
         body: Document,
         caller: Caller,
         request_view: RequestView,
@@ -87,10 +88,10 @@ class Call:
         *,
         size: int = 0,
     ) -> None:
-        """Take the exchange, whose log line gets the namespace once the request is typed."""
+        """Take what it is counted on, whose log line gets the namespace once the request is typed."""
         self.writes = False
         self.is_of_data_api = True
-        self._exchange = exchange
+        self._context = context
         self._caller = caller
         self._request_view = request_view
         self.body = body
@@ -107,10 +108,10 @@ class Call:
     async def typed[R: Request](self, kind: type[R]) -> R:
         """Return the body as this kind of request; raise if it asks for too much or for what is refused."""
         request = kind.from_body(self.body)
-        service = self._exchange.service
+        service = self._context.service
         service.guard.namespace(request.database, request.collection)
         namespace = f"{request.database}.{request.collection}" if request.collection else request.database
-        self._exchange.line.namespace = namespace
+        self._context.line.namespace = namespace
         if request.written is not None:
             self._go_on()
         checks = self._checked(request)
@@ -123,10 +124,10 @@ class Call:
 
         Raise InvalidParameterError for terms, which are kept by transactions: MongoDB has no such write in one.
         """
-        refuse_terms(self._exchange.request.headers)
+        refuse_terms(self._context.sent_headers)
         self.writes = True
-        if self._exchange.departure is not None:
-            self._exchange.departure.tell(None)
+        if self._context.departure is not None:
+            self._context.departure.tell(None)
 
     def tabulate(self, columns: Sequence[str], projection: Document) -> None:
         """Name the columns, if the reply is a table: those that are asked for, else those of the projection."""
@@ -147,14 +148,14 @@ class Call:
         except DataAPIError as error:
             error.at(f"requests[{len(found)}]")
             raise
-        self._exchange.service.complexity.operations(self.conditions, len(found))
+        self._context.service.complexity.operations(self.conditions, len(found))
         for name in {each.name for each in found}:
             self._refuse_uncallable(self._request_view.of(name))
         return found
 
     def _checked(self, request: Request) -> Steps[int]:
         """Return how many paths and conditions a request has; raise if it asks for too much or for what is refused."""
-        service = self._exchange.service
+        service = self._context.service
         placed = request.interpreted()
         if request.options:
             service.guard.options(request.options, is_system=self._caller.is_system)
@@ -166,12 +167,12 @@ class Call:
 
     def _refuse_uncallable(self, view: RequestView) -> None:
         if self.is_of_data_api and not self._caller.is_system:
-            _refuse_uncallable(self._exchange.app, Expansions(self._caller.user, view))
+            _refuse_uncallable(self._context.app, Expansions(self._caller.user, view))
 
     async def bulk_write(self, request: BulkWrite, operations: list[Operation]) -> Reply:
         """Do the operations of a request, each with the access that the action has which it would be by itself."""
-        exchange = self._exchange
-        service = exchange.service
+        context = self._context
+        service = context.service
 
         def opened(action: str, own: Options) -> Access:
             view = self._request_view.of(action)
@@ -185,50 +186,50 @@ class Call:
             opened,
             {"ordered": request.ordered, **request.options.only("bypassDocumentValidation", "comment", "let")},
         )
-        async with Opening(writing, service.clients.places(request.data_source), exchange.departure):
+        async with Opening(writing, service.clients.places(request.data_source), context.departure):
             namespaces = [f"{request.database}.{request.collection}"]
             return await invalidating(writing.reply(operations), service.generations, namespaces, service.settings)
 
     async def transaction(self, request: TransactionRequest, actions: "Mapping[str, Action]") -> Reply:
         """Do the operations of a request, which are some of these actions, in one transaction."""
-        exchange, service = self._exchange, self._exchange.service
+        context, service = self._context, self._context.service
         asked = Transaction(self, service, request.operations, actions)
         settings = within(service.settings, request.options)
         target = service.clients.collection(asked.data_source, service.settings.dozen_database, "transactions")
         target = concerns.applied(target, request.options)
         timeout_ms = min(settings.mongo_db_timeout_ms, settings.transaction_timeout_ms)
         try:
-            async with Opening(target, service.clients.places(asked.data_source), exchange.departure):
+            async with Opening(target, service.clients.places(asked.data_source), context.departure):
                 work = atomically(target, asked.attempt, timeout_ms)
                 return await invalidating(work, service.generations, asked.written, service.settings)
         finally:
-            exchange.line.namespace = ", ".join(asked.namespaces)[:_LONGEST_NAMESPACES]
+            context.line.namespace = ", ".join(asked.namespaces)[:_LONGEST_NAMESPACES]
 
     async def on_terms(self, action: "Action", terms: Terms) -> Reply:
         """Do a write on the terms of its caller; raise InvalidParameterError if it cannot be part of a transaction."""
         if not action.can_be_undone:
             raise InvalidParameterError(f"{action.name} cannot be undone, so it takes none of {TERMS}")
-        exchange = self._exchange
+        context = self._context
         self.expected = terms.expected
         request = sha256(f"{action.name} {self.form} ".encode() + self.digest).digest()
-        writing = TermedWrite(terms, exchange.service, self._caller, self.body, request)
-        reply = await writing.reply(lambda: action.handle(self), exchange.departure)
-        exchange.headers |= writing.headers
+        writing = TermedWrite(terms, context.service, self._caller, self.body, request)
+        reply = await writing.reply(lambda: action.handle(self), context.departure)
+        context.headers |= writing.headers
         return reply
 
     def part(self, action: str, body: Document, form: Format) -> "Call":
         """Return the call of an action that is part of this one; raise NotCallableError if it could not be called."""
         view = self._request_view.of(action)
         self._refuse_uncallable(view)
-        return Call(self._exchange, body, self._caller, view, Media(form), size=self.size)
+        return Call(self._context, body, self._caller, view, Media(form), size=self.size)
 
     async def page(self, request: Request, asked: Asked) -> Page:
         """Return the batch that a call with a cursor is to reply."""
-        return await Cursors(self._exchange.service, self._caller).page(request, self.body, asked, self.continued)
+        return await Cursors(self._context.service, self._caller).page(request, self.body, asked, self.continued)
 
     async def more(self, request: GetMore, actions: "Mapping[str, Action]") -> Reply:
         """Go on with one of these actions, as if it were called anew with what stands in the cursor."""
-        continued = await Cursors(self._exchange.service, self._caller).opened(request)
+        continued = await Cursors(self._context.service, self._caller).opened(request)
         part = self.part(continued.action, continued.body, self.form)
         part.continued, part.media = continued, self.media
         reply = await actions[continued.action].handle(part)
@@ -242,11 +243,11 @@ class Call:
         poll: Poll,
     ) -> Reply:
         """Return what has changed of a collection; the wait for it comes on top of the time that the call has."""
-        exchange = self._exchange
-        view = open_(exchange.service, request, self._caller, self._request_view, Wanted(self.form))
+        context = self._context
+        view = open_(context.service, request, self._caller, self._request_view, Wanted(self.form))
         if self.deadline is not None:
             self.deadline.extend(poll.await_ms)
-        return await Polling(exchange, view, request.data_source, poll).reply(self.form)
+        return await Polling(context, view, request.data_source, poll).reply(self.form)
 
     def access(self, request: Request) -> "Opening[Access]":
         """Give what the caller may do to the collection that a request names, as `opened` does."""
@@ -259,10 +260,10 @@ class Call:
 
         Raise OverloadedError if none is left in time.
         """
-        exchange = self._exchange
+        context = self._context
         wanted = Wanted(self.form, self.media.shape != "object", self.expected)
-        opened = open_(exchange.service, request, self._caller, self._request_view, wanted)
-        return Opening(opened, exchange.service.clients.places(request.data_source), exchange.departure)
+        opened = open_(context.service, request, self._caller, self._request_view, wanted)
+        return Opening(opened, context.service.clients.places(request.data_source), context.departure)
 
 
 class Action(NamedTuple):
@@ -281,6 +282,12 @@ class Action(NamedTuple):
     lists: bool = False
     changes_one: bool = False
     can_be_undone: bool = True
+
+    def call(self, context: CallContext, body: Document, caller: Caller, view: RequestView, size: int) -> Call:
+        """Return the call that a method of a data source is: of a body of so many bytes, beside the Data API."""
+        call = Call(context, body, caller, view.of(self.name), Media("EJSON"), size=size)
+        call.is_of_data_api = False
+        return call
 
 
 class More(TypedDict, total=False):

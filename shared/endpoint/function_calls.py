@@ -35,11 +35,7 @@ from shared.rules.expressions import Expansions, holds
 from shared.telemetry.log import event
 
 if TYPE_CHECKING:
-    from shared.endpoint.actions import Action, Call
-    from shared.endpoint.http import Exchange
-
-type Calls = Callable[[Caller, str, dict[str, Any], int], "Call"]
-"""Makes the call of an action by its name, for a caller, of a body of so many bytes."""
+    from shared.endpoint.contexts import CallContext
 
 _AT_ONCE = 8  # what one call asks of MongoDB; the rest waits, so that it takes no connection from others
 _TRANSACTIONS = 2  # open at a time, each of which has a connection
@@ -51,50 +47,63 @@ _IF_SENT = ("httpReferrer", "httpUserAgent")
 
 
 class FunctionCall:
-    """A call of a function from outside, with all that it calls and asks."""
+    """A call of a function, with all that it calls and asks."""
 
-    def __init__(
-        self, exchange: "Exchange", caller: Caller, view: RequestView, actions: "Mapping[str, Action]", calls: Calls
-    ) -> None:
-        """Take who calls, and the actions that functions come to."""
-        app = exchange.app
-        self._functions = Functions() if app is None else app.functions
-        self._exchange = exchange
-        self._service = exchange.service
+    def __init__(self, context: "CallContext", caller: Caller, view: RequestView) -> None:
+        """Take what the call is counted on, who calls, and the request that functions see."""
+        self._functions = Functions() if context.app is None else context.app.functions
+        self._context = context
+        self._service = context.service
         self._caller = caller
         self._view = view
-        self._actions = actions
-        self._calls = calls
         self._places = asyncio.Semaphore(_AT_ONCE)
         self._transactions: dict[int, FunctionTransaction] = {}
         self._documents = 0
 
     async def reply(self, name: str, arguments: Sequence[Any]) -> Reply:
-        """Return what a function returns, as canonical Extended JSON.
+        """Return what a function returns to a caller from outside, as canonical Extended JSON.
 
         Raise FunctionNotFoundError for a function that callers have not, FunctionRefusedError if it is not for this
         one, FunctionFailedError if it fails.
         """
         function = self._functions.by_name.get(name)
         if function is None or function.private:
-            raise FunctionNotFoundError(f"function not found: '{name[:_LONGEST_NAME]}'")
-        line = self._exchange.line
-        line.function = name
+            raise _not_found(name)
+        self._context.line.function = name
         if not holds(function.can_evaluate, Expansions(self._caller.user, self._view).context()):
             raise FunctionRefusedError(f'rule not matched for function "{name}"')
-        _refuse_script(function)
-        most = self._service.settings.function_operations
-        run = Run(self._service.engine, self, self._exchange.share, most, self._caller.id)
         try:
-            text = await run.result(await self._started(name, arguments))
+            text = await self.result(name, arguments)
+        finally:
+            self._context.line.namespace, self._context.line.documents = None, self._documents
+        return Reply([text.encode()], self._documents)
+
+    async def result(self, name: str, arguments: Sequence[Any]) -> str:
+        """Return what a function returns that the app itself calls, as canonical Extended JSON.
+
+        Raise FunctionNotFoundError if there is none, FunctionFailedError if it fails.
+        """
+        function = self._functions.by_name.get(name)
+        if function is None:
+            raise _not_found(name)
+        line = self._context.line
+        line.function = name
+        _refuse_script(function)
+        whose = self._caller.id or f"function {name}"
+        run = Run(self._service.engine, self, self._context.share, self._service.settings.function_operations, whose)
+        try:
+            return await run.result(await self._started(name, arguments))
         except FunctionFailedError as error:
             line.thrown_at = error.thrown_at
             raise
         finally:
             for each in self._transactions.values():
                 await each.close()
-            line.namespace, line.documents = None, self._documents
-        return Reply([text.encode()], self._documents)
+
+    async def value(self, name: str, arguments: Sequence[Any]) -> Any:
+        """Return what `result` does as a value of ours, None also for nothing at all."""
+        text = await self.result(name, arguments)
+        return (await document_in(f'{{"value":{text}}}'.encode(), self._service))["value"]
 
     async def _started(self, name: str, arguments: Sequence[Any]) -> Started:
         engine, writer = self._service.engine, self._service.transcoder.writer
@@ -102,6 +111,7 @@ class FunctionCall:
             "name": name,
             "lines": engine.prelude_lines,
             "objectIds": engine.object_ids(),
+            "isSystem": self._caller.is_system,
             "user": {"custom_data": {}, **self._caller.user},
             "request": _request(self._view),
         }
@@ -120,14 +130,14 @@ class FunctionCall:
             if sum(each.is_open for each in self._transactions.values()) == _TRANSACTIONS:
                 raise FunctionFailedError(f"a call has no more than {_TRANSACTIONS} transactions open at a time")
             name = json.loads(line.text)["service"]
-            self._transactions[session] = FunctionTransaction(self._service, name, self._exchange.departure)
+            self._transactions[session] = FunctionTransaction(self._service, name, self._context.departure)
             return self._transactions[session].begin()
         transaction = self._transactions[session]
         return transaction.commit() if line.word == "commit" else transaction.abort()
 
     def logged(self, function: str, level: str, text: str) -> None:
         """Log what a function wrote to its console."""
-        event(_LEVELS[level], "console", function=function, text=text, trace_id=self._exchange.line.trace_id)
+        event(_LEVELS[level], "console", function=function, text=text, trace_id=self._context.line.trace_id)
 
     async def _one_of_few(self, work: Callable[[], Awaitable[str]]) -> str:
         async with self._places:
@@ -141,12 +151,13 @@ class FunctionCall:
             raise BodyTooLargeError(f"the arguments are too large: MAX_BODY_BYTES allows {settings.max_body_bytes}")
         body = await document_in(given, self._service)
         asked = service_call(body)
-        action = self._actions[asked.action]
+        action = self._context.actions[asked.action]
         caller = await self._acting(chain)
         if session:
             self._transactions[session].note(body["service"], asked.body, writes=not action.reads)
         try:
-            reply = await action.handle(self._calls(caller, action.name, asked.body, len(given)))
+            call = action.call(self._context, asked.body, caller, self._view, len(given))
+            reply = await action.handle(call)
         except (DataAPIError, PyMongoError, BSONError) as error:
             raise_told(error)
         self._documents += reply.documents or 0
@@ -176,6 +187,10 @@ def arguments_of(body: Mapping[str, Any]) -> tuple[str, Sequence[Any]]:
     if type(arguments) is not list:
         raise InvalidParameterError("'arguments' must be an array")
     return name, arguments
+
+
+def _not_found(name: str) -> FunctionNotFoundError:
+    return FunctionNotFoundError(f"function not found: '{name[:_LONGEST_NAME]}'")
 
 
 def _refuse_script(function: Function) -> None:

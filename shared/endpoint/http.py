@@ -2,8 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
 from typing import Protocol, cast
 from uuid import uuid4
@@ -12,10 +11,11 @@ import azure.functions as func
 import orjson
 
 from shared import service as services
-from shared.admission import Departure, placed
+from shared.admission import Departure
 from shared.app.files import AppError
 from shared.app.model import App
-from shared.budget import LARGE, Share, held_by
+from shared.budget import LARGE, Share
+from shared.endpoint.contexts import CallContext
 from shared.endpoint.parts import size_of
 from shared.errors import (
     BodyTooLargeError,
@@ -71,52 +71,31 @@ class Arriving(Protocol):
         """Hold a share until the request is answered."""
 
 
-class Exchange:
-    """One request, the service and the app that answer it, its log line, and the headers of every response to it."""
+class Exchange(CallContext):
+    """One request, and the headers of every response to it."""
 
-    __slots__ = (
-        "_arriving",
-        "app",
-        "arrived",
-        "departure",
-        "has_place",
-        "headers",
-        "line",
-        "request",
-        "service",
-        "share",
-    )
+    __slots__ = ("_arriving", "arrived", "request")
 
     def __init__(self, request: func.HttpRequest, service: Service, line: RequestLine) -> None:
         """Begin with no header but Vary."""
+        arriving = cast(Arriving, request) if hasattr(request, "arrived") else None
+        super().__init__(service, line, services.process.actions, arriving.departure if arriving else None)
+        self._arriving = arriving
         self.request = request
-        self._arriving: Arriving | None = cast(Arriving, request) if hasattr(request, "arrived") else None
-        self.arrived = self._arriving.arrived if self._arriving else time.monotonic()
-        self.departure = self._arriving.departure if self._arriving else None
-        self.share = Share(service.budget, self.departure)
-        self.has_place = False
-        self.service = service
-        self.app = service.app
-        self.line = line
-        self.headers = dict(HEADERS)
+        self.arrived = arriving.arrived if arriving else time.monotonic()
+        self.headers |= HEADERS
 
-    async def enter(self) -> None:
-        """Take a place among the calls that the process works on."""
-        await self.service.admission.enter(self.departure)
-        self.has_place = True
-
-    def leave(self) -> None:
-        """Give the place back, if it has one."""
-        if self.has_place:
-            self.has_place = False
-            self.service.admission.leave()
+    @property
+    def sent_headers(self) -> Mapping[str, str]:
+        """The headers of the request."""
+        return cast(Mapping[str, str], self.request.headers)
 
     def end(self) -> None:
         """Give back the place, and the share as soon as the response is sent."""
-        self.leave()
         if self._arriving is None:
-            self.share.end()
+            super().end()
         else:
+            self.leave()
             self._arriving.keep(self.share)
 
     @property
@@ -144,24 +123,6 @@ class Exchange:
         if self._arriving is None:
             await self.share.hold(len(body))
         return body
-
-    @asynccontextmanager
-    async def waiting(self) -> AsyncIterator[None]:
-        """Have a place among those who wait for changes instead of one among calls, which is taken again at the end.
-
-        Whoever waits looks itself whether the caller has left. Raise OverloadedError where too many wait.
-        """
-        streams = self.service.change_streams
-        await streams.enter()
-        self.leave()
-        self.line.waits = True
-        if self.departure is not None:
-            self.departure.tell(None)
-        try:
-            yield
-        finally:
-            streams.leave()
-        await self.enter()
 
     def unexpected(self, error: Exception) -> DataAPIError:
         """Log an error that nobody expected, and return what the caller is told of it."""
@@ -197,12 +158,8 @@ async def respond(
         exchange = Exchange(request, current_service(), line)
         exchange.headers |= _cors(request.headers, exchange.service.settings, exchange.app)
         headers = exchange.headers
-        try:
-            await exchange.enter()
-            with held_by(exchange.share), placed(exchange):
-                response = await work(exchange)
-        finally:
-            exchange.end()
+        async with exchange:
+            response = await work(exchange)
     except Exception as error:  # noqa: BLE001  the one place that turns any failure into a response
         response = failed(error, line, headers)
     received: int = request.size if hasattr(request, "size") else len(request.get_body())

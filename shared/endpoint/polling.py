@@ -15,7 +15,7 @@ from shared.mongo.changes import Batch, ChangeStream
 
 if TYPE_CHECKING:
     from shared.access.changes import ChangeView
-    from shared.endpoint.http import Exchange
+    from shared.endpoint.contexts import CallContext
 
 MOST_AWAIT_MS = 30_000
 """How long a poll waits at most: less than what stands in front of a service lets pass without a byte."""
@@ -41,16 +41,16 @@ class Polling:
     nothing.
     """
 
-    def __init__(self, exchange: "Exchange", view: "ChangeView", data_source: str, poll: Poll) -> None:
+    def __init__(self, context: "CallContext", view: "ChangeView", data_source: str, poll: Poll) -> None:
         """Take the changes as the caller sees them."""
-        self._exchange = exchange
-        self._service = exchange.service
+        self._context = context
+        self._service = context.service
         self._view = view
         self._poll = poll
-        self._waits = exchange.service.clients.waits(data_source)
+        self._waits = context.service.clients.waits(data_source)
         self._ends = time.monotonic() + poll.await_ms / 1000
-        self._most_bytes = min(exchange.service.settings.max_read_bytes, _MOST_BYTES)
-        self._work_seconds = exchange.service.settings.mongo_db_timeout_ms / 3_000
+        self._most_bytes = min(context.service.settings.max_read_bytes, _MOST_BYTES)
+        self._work_seconds = context.service.settings.mongo_db_timeout_ms / 3_000
         self._told: list[bytes] = []
         self._size = 0
         self._token: bytes | None = None
@@ -59,7 +59,7 @@ class Polling:
         """Return what happened behind a token, or from now on, as soon as there is something."""
         after = self._poll.resume_after
         begins = None if after is None else await self._view.token(after)
-        async with self._exchange.waiting():
+        async with self._context.waiting():
             with self._waits.caller():
                 await self._read(begins)
             if self._token is None:
@@ -72,7 +72,7 @@ class Polling:
 
     async def _read(self, begins: bytes | None) -> None:
         """Read on until there is something to tell, and nothing more of it at once, or no time is left."""
-        view, departure = self._view, self._exchange.departure
+        view, departure = self._view, self._context.departure
         at_once = min(max(self._poll.limit, _LEAST_AT_ONCE), reads.AT_ONCE)
         async with self._waits.turn(departure):
             stream = await ChangeStream.opened(view.target, view.watched, begins, self._turn_ms, at_once)
@@ -94,7 +94,7 @@ class Polling:
 
     async def _take(self, batch: Batch) -> bool:
         """Take what the caller sees of a batch; tell whether that is all that a reply may hold."""
-        share = Share(self._service.budget, self._exchange.departure)
+        share = Share(self._service.budget, self._context.departure)
         try:
             await share.work_on(2 * sum(map(len, batch.events)))
             seen = await self._view.seen(batch.events)
@@ -120,7 +120,7 @@ class Polling:
 
     def _is_over(self, batch: Batch) -> bool:
         """Tell whether to answer now; raise CallerLeftError if nobody waits for the answer."""
-        departure = self._exchange.departure
+        departure = self._context.departure
         if departure is not None and departure.has_happened:
             raise CallerLeftError
         if self._service.ending.is_set() or (self._told and not batch.events):

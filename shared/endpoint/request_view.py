@@ -2,18 +2,40 @@
 
 from collections.abc import Iterator, Mapping
 from functools import cached_property
-from typing import Any
-
-import azure.functions as func
+from typing import Any, NamedTuple, Protocol
 
 _CREDENTIALS = frozenset({"secret", "baas_at", "stitch_at"})
 """Members of the query that rules do not see."""
 
 
+class Head(Protocol):
+    """A request without its body."""
+
+    @property
+    def method(self) -> str:
+        """The method, in capitals."""
+
+    @property
+    def url(self) -> str:
+        """The URL as it was sent."""
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """The headers."""
+
+
+class NoRequest(NamedTuple):
+    """The head where nobody has sent a request."""
+
+    method: str = ""
+    url: str = ""
+    headers: Mapping[str, str] = {}
+
+
 class RequestView(Mapping[str, Any]):
     """The members of `%%request`, made when a rule looks at one."""
 
-    def __init__(self, request: func.HttpRequest, action: str, address: str) -> None:
+    def __init__(self, request: Head, action: str, address: str) -> None:
         """Take the request, the name of its action and the address that it came from."""
         self._request = request
         self._action = action
@@ -45,3 +67,7 @@ class RequestView(Mapping[str, Any]):
 
     def __len__(self) -> int:
         return len(self._members)
+
+
+NO_REQUEST = RequestView(NoRequest(), "", "")
+"""What is seen where nobody has sent a request."""

@@ -18,6 +18,7 @@ let setup;
 let sources;
 let user;
 let request;
+let isSystem;
 let lines = 0;
 const waiting = create(null);
 const factories = create(null);
@@ -190,7 +191,7 @@ const cleared = (id) => {
 const start = async (name, given) => {
   try {
     const args = read(parsed(given));
-    let result = await execute({ __proto__: null, id: 0, depth: 0, isSystem: false }, name, args);
+    let result = await execute({ __proto__: null, id: 0, depth: 0, isSystem }, name, args);
     if (isCursor(result)) result = await result.toArray();
     send("result", 0, bareForm(result, args) ?? written(result));
   } catch (error) {
@@ -213,7 +214,7 @@ const prepare = (text, sourceTexts) => {
   setup = { ...constants, ...call };
   sources = parsed(sourceTexts);
   for (const each of [setup.functions, setup.values, sources]) Object.setPrototypeOf(each, null);
-  ({ user, request, lines, objectIds } = setup);
+  ({ user, request, lines, objectIds, isSystem } = setup);
 };
 
 /** Let go of all that functions made, while nobody waits: it takes long where it is much. */
