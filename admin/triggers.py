@@ -15,6 +15,7 @@ from shared.app.model import App, DatabaseTrigger, ScheduledTrigger
 from shared.service import Service
 from shared.telemetry.log import LOGGER, log_to_stdout
 from shared.triggers.leases import Stored
+from shared.triggers.left_over import tell_until
 from shared.triggers.records import Records
 from shared.triggers.runner import Runner, Trigger
 
@@ -29,6 +30,7 @@ FromNow = Annotated[bool, typer.Option("--from-now", help="Leave out what change
 def run_() -> None:
     """Run the app's database and scheduled triggers until SIGTERM. Each runs in one process, however many there are.
 
+    It tells authentication triggers, too, what processes of the service have left over.
     The log goes to standard output. Functions that run get 25 seconds to end.
     """
     run(_run, endless=True)
@@ -72,18 +74,22 @@ def resume(name: Name, from_now: FromNow = False) -> None:
 
 
 async def _run(service: Service) -> None:
-    triggers = _background(_app(service))
-    if not triggers:
-        raise StoppedError("the app has no trigger to run: no database and no scheduled one that is not disabled")
+    app = _app(service)
+    triggers = _background(app)
+    if not triggers and not app.authentication_triggers:
+        raise StoppedError("the app has no trigger to run: none that is not disabled")
     log_to_stdout()
     LOGGER.setLevel(service.settings.log_level)
     import function_app  # noqa: F401, PLC0415  with it come the actions that functions ask for
-    from shared.endpoint.inner_calls import call_of_trigger  # noqa: PLC0415  as it is of the edge
+    from shared.endpoint.inner_calls import call_of_trigger, tell_left_over_once  # noqa: PLC0415  they are the edge's
 
     runner = Runner(service.control, service.clients, service.settings, partial(call_of_trigger, service))
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, runner.stop.set)
-    await runner.run(triggers)
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(runner.run(triggers))
+        if app.authentication_triggers:
+            tasks.create_task(tell_until(runner.stop, partial(tell_left_over_once, service)))
 
 
 def _app(service: Service) -> App:

@@ -31,8 +31,10 @@ class EmailPassword(msgspec.Struct, frozen=True, kw_only=True):
     confirmation_subject: str = ""
     reset_url: str = ""
     reset_subject: str = ""
-    run_confirmation_function: bool = False
-    run_reset_function: bool = False
+    confirmation_function: str | None = None
+    """The function that confirms addresses; None if none is asked, "" if the app does not name the one to ask."""
+    reset_function: str | None = None
+    """The function that resets passwords, in the same way."""
 
 
 class MetadataField(msgspec.Struct, frozen=True):
@@ -73,6 +75,8 @@ class Providers(msgspec.Struct, frozen=True, kw_only=True):
     api_key: bool = False
     email_password: EmailPassword | None = None
     custom_token: CustomToken | None = None
+    custom_function: str | None = None
+    """The function that says who logs in with `custom-function`."""
     openid: Mapping[str, OpenID] = {}
 
 
@@ -83,6 +87,8 @@ class CustomUserData(msgspec.Struct, frozen=True, kw_only=True):
     database: str
     collection: str
     user_id_field: str
+    on_user_creation: str = ""
+    """The function that is called before a user is stored, "" for none."""
 
 
 class DataAPI(msgspec.Struct, frozen=True, kw_only=True):

@@ -63,6 +63,7 @@ def load(folder: Path, secrets: Mapping[str, str], data_sources: frozenset[str] 
         administer=read_administer(files, constants),
         allowed_request_origins=frozenset(str(origin).rstrip("/") for origin in origins),
     )
+    files.check_called(functions.by_name)
     list_unsupported(files)
     if files.has_problem():
         raise AppError(files.findings)
@@ -100,16 +101,14 @@ def _custom_user_data(files: Files) -> CustomUserData | None:
         part and not part.startswith("$") for part in members["user_id_field"].split(".")
     ):
         report.at("user_id_field").problem("'user_id_field' must be the path of a field")
-    if source.get("on_user_creation_function_name"):
-        report.at("on_user_creation_function_name").unsupported(
-            f"function '{source['on_user_creation_function_name']}': JavaScript cannot run when a user is created",
-            "users are created without what it does for them",
-        )
+    name = "on_user_creation_function_name"
+    creating = files.called(source, name, report, "no user is created") if source.get(name) else ""
     return CustomUserData(
         service=members["mongo_service_name"],
         database=members["database_name"],
         collection=members["collection_name"],
         user_id_field=members["user_id_field"],
+        on_user_creation=creating,
     )
 
 

@@ -55,9 +55,11 @@ def _trigger(source: Mapping[str, Any], stem: str, report: Report, functions: Co
         report.unsupported(f"trigger '{name}': a trigger of type '{kind}' does not run", not_done)
         return None
     function, at = _function(source, report)
+    if not function:
+        at.unsupported(f"trigger '{name}' names no function, and nothing else is served", not_done)
+        return None
     if function not in functions:
-        what = f"function '{function}' is not there" if function else "it names no function, and nothing else is served"
-        at.unsupported(f"trigger '{name}': {what}", not_done)
+        at.warning(f"function '{function}' is not there", not_done)
         return None
     config = typed(source, "config", dict, report, {})
     return TriggerFile(name, kind, function, config, report.at("config"), not_done)

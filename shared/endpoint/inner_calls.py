@@ -7,6 +7,7 @@ from shared.auth.accounts import NOBODY, Caller
 from shared.endpoint.contexts import CallContext
 from shared.endpoint.function_calls import FunctionCall
 from shared.endpoint.request_view import NO_REQUEST
+from shared.endpoint.user_functions import tell_left_over
 from shared.errors import DataAPIError, UnavailableError
 from shared.javascript.messages import Line
 from shared.mongo.deadlines import driver_call
@@ -69,6 +70,14 @@ async def call_of_trigger(service: "Service", function: str, arguments: Sequence
                 raise
             if made.at_last is not None:
                 raise made.at_last
+
+
+async def tell_left_over_once(service: "Service") -> bool:
+    """Tell an authentication trigger what another process should have; return whether there was anything."""
+    context = CallContext(service, RequestLine("trigger"), process.actions)
+    with driver_call(service.settings.mongo_db_timeout_ms):
+        async with context:
+            return await tell_left_over(context)
 
 
 async def call_of_operator(

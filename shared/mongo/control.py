@@ -21,11 +21,12 @@ A key with a `user_id` acts as that user; one with `system` is bound by no rules
 """
 
 USERS = "users"
-"""{_id, type, identities: [{id, provider_type, provider_id}], data, disabled, confirmed, password, pending, expires,
-revoked}.
+"""{_id, type, identities: [{id, provider_type, provider_id}], data, disabled, confirmed, password, new, pending,
+expires, revoked}.
 
 An identity is unique: `id` is the e-mail address, the subject of a token, or a random one of its own.
-`pending` is true of who registered and never logged in: such an identity is nobody's yet.
+`new` is true of who has an address and a password and never logged in: to the app such a user does not exist yet.
+`pending` is true of those among them who registered by themselves: such an identity is nobody's yet.
 `expires` is there only for who is anonymous and nothing else.
 Sessions and access tokens from before `revoked` are of no use.
 """
@@ -39,6 +40,12 @@ A session that an API key began has its `key_id`, and is of no use when the key 
 CONFIRMATIONS = "confirmations"
 """{_id, user_id, kind, hash, expires}."""
 
+
+USER_EVENTS = "user_events"
+"""{_id, trigger, event, tries, due}: what a trigger of the app has not been told yet of a user.
+
+The call in which it happened tells it, and another one if that has not until `due`.
+"""
 
 SECRETS = "secrets"
 """{_id, secret}: what seals cursors where SESSION_SECRET is not set."""
@@ -87,6 +94,7 @@ INDEXES = (
     Index(SESSIONS, (("user_id", 1),)),
     Index(SESSIONS, (("key_id", 1),), sparse=True),
     Index(CONFIRMATIONS, (("expires", 1),), expires=0),
+    Index(USER_EVENTS, (("due", 1),)),
 )
 
 
@@ -136,6 +144,11 @@ class Control:
     def confirmations(self) -> ControlCollection:
         """CONFIRMATIONS."""
         return self.database[CONFIRMATIONS]
+
+    @property
+    def user_events(self) -> ControlCollection:
+        """USER_EVENTS."""
+        return self.database[USER_EVENTS]
 
     @property
     def secrets(self) -> ControlCollection:

@@ -187,3 +187,24 @@ def test_the_numbers_of_the_page_are_those_of_the_code() -> None:
         f"not later than {scheduled._LATE.seconds} seconds",
     ):
         assert sentence in PAGE
+
+
+async def test_it_tells_authentication_triggers_what_was_left_over(
+    started: Callable[[], Process], command: Command, driver: AsyncMongoClient[dict[str, Any]], database: Any
+) -> None:
+    events = driver[CONTROL]["user_events"]
+    await events.delete_many({})
+    told_of = {"operationType": "LOGIN", "documentKey": {"_id": "ann"}}
+    await events.insert_one({"trigger": "greet", "event": told_of, "tries": 1, "due": datetime(2026, 1, 1, tzinfo=UTC)})
+    for name in ("notes", "nightly"):
+        (command.folder / "shop" / "triggers" / f"{name}.json").unlink()
+
+    async def is_told() -> bool:
+        return bool(await events.count_documents({}) == 0)
+
+    process = started()
+    await eventually(is_told, 60)
+    process.send_signal(signal.SIGTERM)
+
+    assert process.wait(60) == 0
+    assert await database["seen"].distinct("of") == ["ann"]

@@ -46,7 +46,7 @@ def test_a_trigger_names_its_function_in_either_layout(
     ("source", "level", "path"),
     [
         pytest.param({"type": "SCHEDULED"}, "unsupported", "function_name", id="no function"),
-        pytest.param({"type": "SCHEDULED", "function_name": "g"}, "unsupported", "function_name", id="unknown"),
+        pytest.param({"type": "SCHEDULED", "function_name": "g"}, "warning", "function_name", id="unknown"),
         pytest.param({"type": "SCHEDULED", "event_processors": {"AWS_EVENTBRIDGE": {"config": {}}}}, "unsupported",
                      "function_name", id="no target of ours"),
         pytest.param({"type": "OTHER", "function_name": "f"}, "unsupported", "", id="unknown type"),
