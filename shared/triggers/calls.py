@@ -56,7 +56,7 @@ class Calling:
         thrown_at = getattr(error, "thrown_at", "") or where(error.__traceback__)
         kind = type(error).__name__
         names = {"trigger": self._trigger, "function": self._function}
-        event(logging.ERROR, "a trigger's function failed", **names, type=kind, thrown_at=thrown_at, event_id=event_id)
+        event(logging.ERROR, "a trigger's function failed", **names, type=kind, thrown_at=thrown_at)
         text = str(error)[:_LONGEST_ERROR]
         kept: dict[str, Any] = {"at": datetime.now(UTC), "function": self._function, "type": kind, "error": text}
         return kept | ({"event_id": event_id} if event_id else {})

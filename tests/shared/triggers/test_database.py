@@ -14,6 +14,7 @@ from pymongo import AsyncMongoClient
 
 from local.mongod import Mongod
 from shared.errors import FunctionFailedError, Unavailable, UnavailableError
+from shared.triggers import runner as runner_module
 from shared.triggers.calls import MOST_FAILURES
 from tests.hosts import eventually
 from tests.shared.triggers.conftest import CONTROL, LEASE_SECONDS, Function, Place, on_items, raising
@@ -189,6 +190,20 @@ async def test_the_end_waits_for_a_function_that_runs_and_begins_no_other(
     assert function.given() == [0]
     assert (stored["token"]["_data"], stored["holder"]) == (function.given("_id._data")[0], "")
     assert "expires" not in stored
+
+
+async def test_a_function_that_does_not_end_in_time_is_given_up_and_begun_again(
+    place: Place, function: Function, database: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runner_module, "GRACE_SECONDS", 0.1)
+    function.acts = [asyncio.Event().wait]
+    async with place.running(function, on_items()):
+        await database["items"].insert_one({"_id": 1})
+        await function.called(1)
+    async with place.running(function, on_items()):
+        await function.called(2)
+
+    assert function.given() == [1, 1]
 
 
 async def test_a_collection_that_is_dropped_suspends_its_trigger_behind_the_drop(
