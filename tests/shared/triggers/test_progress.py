@@ -1,11 +1,13 @@
 """How far a stream is done: never behind what is not."""
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.triggers.progress import Progress
+from tests.depth import examples
 
 
+@settings(max_examples=examples(1_000), deadline=None)
 @given(order=st.permutations(range(6)), begun=st.integers(0, 6))
 def test_the_token_is_behind_all_that_is_done_without_a_gap(order: list[int], begun: int) -> None:
     progress = Progress()
