@@ -24,12 +24,12 @@ from functions import (
     login,
     profile,
     registration,
+    scheduled,
     schema,
     session,
     transaction,
     update,
 )
-from shared import settings
 from shared.service import process
 
 app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)  # callers are authenticated by shared.endpoint
@@ -73,10 +73,7 @@ app.register_functions(profile.bp)  # profile, delete oneself
 app.register_functions(registration.bp)  # register, confirm, reset
 app.register_functions(api_keys.bp)  # a user's own API keys
 app.register_functions(functions_call.bp)  # functions of the app, and MongoDB, as SDKs call it
-if settings.has_timer():
-    from functions import scheduled
-
-    app.register_functions(scheduled.bp)  # scheduled triggers of the app
+app.register_functions(scheduled.blueprint())  # a timer for scheduled triggers, where that is on
 app.register_functions(health.bp)  # GET /health/live, GET /health/ready
 app.register_functions(fallback.blueprint((*ACTIONS, *CATALOG)))  # their other spellings, 404 for every other path
 

@@ -109,9 +109,9 @@ def _summarize(out: Console, loaded: App) -> None:
         out.print(f"{whom} may administer the collections of which a role allows everything.")
     if loaded.functions.by_name:
         out.print(f"Functions: {escape(', '.join(sorted(loaded.functions.by_name)))}.")
-    triggers = sorted(each.name for each in (*loaded.database_triggers, *loaded.scheduled_triggers))
+    triggers = [each.name for each in loaded.database_triggers] + [each.name for each in loaded.scheduled_triggers]
     if triggers:
-        out.print(f"Triggers that `python -m admin triggers run` runs: {escape(', '.join(triggers))}.")
+        out.print(f"Triggers that `python -m admin triggers run` runs: {escape(', '.join(sorted(triggers)))}.")
     for source in loaded.data_sources.values():
         default = "with default rules" if source.default else "without default rules"
         out.print(
