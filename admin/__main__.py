@@ -25,6 +25,8 @@ _COMMANDS = {
     "users": ("admin.users", "Make, list, disable and delete the users who log in."),
     "sessions": ("admin.sessions", "End the sessions of a user."),
     "app": ("admin.app", "Check the exported app that says who may do what."),
+    "functions": ("admin.functions", "List the app's functions, and run one here."),
+    "triggers": ("admin.triggers", "Run the app's triggers, see how they do, and resume what was suspended."),
     "access": ("admin.access", "Explain what the rules decide."),
     "indexes": ("admin.indexes", "List, make and drop the indexes of a collection."),
     "sample": ("admin.sample.command", "Load the sample data."),

@@ -125,6 +125,9 @@ def _summarize(out: Console, loaded: App) -> None:
         open_to_all = ", ".join(_open(endpoints))
         if open_to_all:
             out.print(f"Anybody may call, without credentials, secret or signature: {escape(open_to_all)}.")
+    triggers = [each.name for each in loaded.database_triggers] + [each.name for each in loaded.scheduled_triggers]
+    if triggers:
+        out.print(f"Triggers that `python -m admin triggers run` runs: {escape(', '.join(sorted(triggers)))}.")
     for source in loaded.data_sources.values():
         default = "with default rules" if source.default else "without default rules"
         out.print(

@@ -2,15 +2,17 @@
 
 from collections.abc import Mapping
 from http import HTTPStatus
+from typing import Any
 
 import azure.functions as func
 import msgspec
 
 from shared.auth.accounts import SERVER, User
-from shared.auth.logins import API_KEY, CUSTOM_TOKEN, not_found
+from shared.auth.issued_tokens import Subject
+from shared.auth.logins import API_KEY, CUSTOM_FUNCTION, CUSTOM_TOKEN, not_found, told_subject
 from shared.auth.users import ANONYMOUS, EMAIL_PASSWORD
 from shared.endpoint.client import ALL_METHODS, CLIENT_ROUTE, Answer, ClientCall, client_function
-from shared.errors import BadRequestError, LoginRefusedError
+from shared.errors import BadRequestError, FunctionFailedError, FunctionNotFoundError, LoginRefusedError
 from shared.settings import OAUTH2
 
 bp = func.Blueprint()
@@ -38,23 +40,27 @@ async def login(call: ClientCall) -> Answer:
     if call.query.get("link") == "true":
         return await _link(call, provider)
     user, key_id = await _user(call, provider)
-    tokens = await call.service.sessions.start(call.logged(user), provider, key_id)
+    tokens = await call.service.sessions.start(call.logged(user), provider, key_id, call.functions)
     return HTTPStatus.OK, msgspec.structs.asdict(tokens)
 
 
 async def _user(call: ClientCall, provider: str) -> tuple[User, str]:
     """Return who logs in, and the id of the API key if that is the credential."""
-    logins = call.service.logins
+    logins, witness = call.service.logins, call.functions
     if provider == API_KEY:
         return await logins.with_api_key(call.text("key"))
     if provider == ANONYMOUS:
-        return await logins.anonymous(call.address), ""
+        return await logins.anonymous(call.address, witness), ""
     if provider == EMAIL_PASSWORD:
-        return await logins.with_password(call.text("username", "email"), call.text("password"), call.address), ""
+        email, password = call.text("username", "email"), call.text("password")
+        return await logins.with_password(email, password, call.address, witness), ""
     if provider == CUSTOM_TOKEN:
-        return await logins.with_token(provider, call.text("token", "key"), create=True), ""
+        return await logins.with_token(provider, call.text("token", "key"), create=True, witness=witness), ""
     if provider in call.service.exported.providers.openid:
-        return await logins.with_token(provider, *_id_token(call), create=True), ""
+        return await logins.with_token(provider, *_id_token(call), create=True, witness=witness), ""
+    if provider == CUSTOM_FUNCTION:
+        subject = await _subject_of_function(call)
+        return await logins.with_subject(provider, subject, create=True, witness=witness), ""
     raise not_found(provider)
 
 
@@ -74,18 +80,48 @@ async def _add_identity(call: ClientCall, user: User, provider: str) -> None:
     if provider == EMAIL_PASSWORD:
         await _link_address(call, user)
     elif provider == CUSTOM_TOKEN:
-        await _link_subject(call, user, provider, call.text("token", "key"))
+        subject = await call.service.logins.subject_of(provider, call.text("token", "key"))
+        await _link_subject(call, user, provider, subject)
     elif provider in call.service.exported.providers.openid:
-        await _link_subject(call, user, provider, *_id_token(call))
+        await _link_subject(call, user, provider, await call.service.logins.subject_of(provider, *_id_token(call)))
+    elif provider == CUSTOM_FUNCTION:
+        await _link_subject(call, user, provider, await _subject_of_function(call))
     elif provider in _UNLINKABLE:
         raise BadRequestError(_UNLINKABLE[provider])
     else:
         raise not_found(provider)
 
 
-async def _link_subject(call: ClientCall, user: User, provider: str, token: str, nonce: str = "") -> None:
-    subject = await call.service.logins.subject_of(provider, token, nonce)
-    await call.service.users.link(user.id, provider, subject.id, subject.data)
+async def _link_subject(call: ClientCall, user: User, provider: str, subject: Subject) -> None:
+    await call.service.links.link(user.id, provider, subject.id, subject.data, call.functions)
+
+
+async def _subject_of_function(call: ClientCall) -> Subject:
+    """Return who the app's function says that this is; who fails too often has to wait, as with a password."""
+    function, limits = call.service.exported.providers.custom_function, call.service.limits
+    if function is None:
+        raise not_found(CUSTOM_FUNCTION)
+    counters = limits.unnamed_logins(call.address)
+    await limits.attempt(counters)
+    try:
+        subject = told_subject(await call.function(function, _payload(call.members)))
+    except FunctionFailedError as error:
+        raise LoginRefusedError(error.message or str(error)) from error
+    except FunctionNotFoundError as error:
+        raise LoginRefusedError("the app has no function for this login") from error
+    await limits.succeeded(counters)
+    return subject
+
+
+def _payload(members: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the body without what SDKs add to it, in the form in which they do."""
+    payload = dict(members)
+    if payload.get("provider") == CUSTOM_FUNCTION:
+        del payload["provider"]
+    options = payload.get("options")
+    if isinstance(options, dict) and options.keys() == {"device"}:
+        del payload["options"]
+    return payload
 
 
 def _id_token(call: ClientCall) -> tuple[str, str]:
@@ -107,4 +143,4 @@ async def _link_address(call: ClientCall, user: User) -> None:
         call.text("username", "email"), call.text("password"), call.address
     )
     if registered.id != user.id:
-        await call.service.users.link_registered(user.id, registered)
+        await call.service.links.link_registered(user.id, registered, call.functions)

@@ -32,6 +32,6 @@ async def delete(call: ClientCall) -> Answer:
     user = await call.user_of_access()
     if user.type == SERVER:
         raise BadRequestError("an API key that is a user by itself is deleted by an operator only")
-    await call.service.users.delete(user.id)
+    await call.service.users.delete(user.id, call.functions)
     await call.service.sessions.revoke(user.id)
     return HTTPStatus.OK, {}

@@ -1,8 +1,10 @@
 """Users with e-mail address and password: registered, confirmed, given another password."""
 
 from http import HTTPStatus
+from typing import Any
 
 import azure.functions as func
+from bson.objectid import ObjectId
 
 from shared.app.model import EmailPassword
 from shared.auth.accounts import User
@@ -11,32 +13,80 @@ from shared.auth.logins import not_found
 from shared.auth.mail import Page
 from shared.auth.users import EMAIL_PASSWORD
 from shared.endpoint.client import ALL_METHODS, CLIENT_ROUTE, Answer, ClientCall, client_function
-from shared.errors import AlreadyConfirmedError, BadRequestError, UserNotFoundError
+from shared.errors import (
+    AlreadyConfirmedError,
+    BadRequestError,
+    FunctionFailedError,
+    FunctionNotFoundError,
+    InvalidParameterError,
+    UserNotFoundError,
+)
 
 bp = func.Blueprint()
 
+_LONGEST_SHOWN = 200  # characters of an address, in an error's text
 _ROUTE = CLIENT_ROUTE + "app/{app_id}/auth/providers/local-userpass/"
 
 
 @bp.route(_ROUTE + "register", methods=ALL_METHODS)
 @client_function("register", "POST")
 async def register(call: ClientCall) -> Answer:
-    """Make a user; unless the app confirms by itself, the address has to be confirmed before the first login."""
+    """Make a user; unless the app or its function confirms at once, the address has to be before the first login."""
     provider = _provider(call)
     limits = call.service.limits
     await limits.attempt(limits.accounts("registrations", call.address))
     email, password = call.text("email", "username"), call.text("password")
-    if provider.run_confirmation_function:
-        raise BadRequestError(f'failed to confirm user "{email[:200]}": functions cannot run')
-    if not provider.auto_confirm:
+    if provider.confirmation_function is not None:
+        await _register_by_function(call, provider.confirmation_function, email, password)
+        return HTTPStatus.CREATED, {}
+    mailed = not provider.auto_confirm
+    if mailed:
         call.service.mail.refuse_unmailable(email)
         await limits.attempt(limits.mailbox(email))
     user = call.logged(
-        await call.service.users.register(email, password, confirmed=provider.auto_confirm, pending=True)
+        await call.service.users.register(email, password, confirmed=not mailed, mailed=mailed, pending=True)
     )
-    if not provider.auto_confirm:
+    if mailed:
         await _send(call, user, "confirm", _confirmation(provider))
     return HTTPStatus.CREATED, {}
+
+
+async def _register_by_function(call: ClientCall, function: str, email: str, password: str) -> None:
+    """Make a user whom the function accepts; the address is taken while it decides, and free again if it does not."""
+    users, is_kept = call.service.users, False
+    user = call.logged(await users.register(email, password, confirmed=False, pending=True))
+    try:
+        is_kept = await _is_accepted(call, function, user, email)
+    finally:
+        if not is_kept:  # whatever came between, and at the deadline, too
+            await users.withdraw(user.id)
+            await call.service.confirmations.withdraw(user.id, "confirm")
+    if not is_kept:
+        raise _not_confirmed(email)
+
+
+async def _is_accepted(call: ClientCall, function: str, user: User, email: str) -> bool:
+    """Tell whether the app's function accepts who has registered: at once, or once the token comes back."""
+    confirmations = call.service.confirmations
+    token, token_id = await confirmations.issue(user.id, "confirm")
+    status = await _status(call, function, {"token": token, "tokenId": token_id, "username": email})
+    if status != "success":
+        return status == "pending"
+    await confirmations.withdraw(user.id, "confirm")
+    return await call.service.users.confirm(user.id)
+
+
+async def _status(call: ClientCall, function: str, *arguments: Any) -> str:
+    """Return the status that a function of the app returns; whatever else comes of it is `fail`."""
+    try:
+        told = await call.function(function, *arguments)
+    except (FunctionFailedError, FunctionNotFoundError):
+        return "fail"
+    return str(told.get("status")) if isinstance(told, dict) else "fail"
+
+
+def _not_confirmed(email: str) -> BadRequestError:
+    return BadRequestError(f'failed to confirm user "{email[:_LONGEST_SHOWN]}"')
 
 
 @bp.route(_ROUTE + "confirm", methods=ALL_METHODS)
@@ -55,6 +105,8 @@ async def confirm(call: ClientCall) -> Answer:
 async def confirm_send(call: ClientCall) -> Answer:
     """Send the token again."""
     provider = _provider(call)
+    if provider.confirmation_function is not None:
+        raise BadRequestError("please use confirmation via function")
     user = await _user(call)
     if user.confirmed:
         raise AlreadyConfirmedError("already confirmed")
@@ -65,11 +117,17 @@ async def confirm_send(call: ClientCall) -> Answer:
 @bp.route(_ROUTE + "confirm/call", methods=ALL_METHODS)
 @client_function("confirmCall", "POST")
 async def confirm_call(call: ClientCall) -> Answer:
-    """Refuse: the app confirms by itself, or its confirmation function cannot run."""
+    """Ask the app's confirmation function again; who is refused then may ask once more, and nobody is removed."""
     provider, email = _provider(call), call.text("email")
-    if provider.auto_confirm:
-        raise BadRequestError(f"cannot run confirmation for {email[:200]}: automatic confirmation is enabled")
-    raise BadRequestError(f'failed to confirm user "{email[:200]}": functions cannot run')
+    if provider.confirmation_function is None:
+        how = "automatic confirmation is enabled" if provider.auto_confirm else "the app confirms by mail"
+        raise BadRequestError(f"cannot run confirmation for {email[:_LONGEST_SHOWN]}: {how}")
+    user = await _user(call)
+    if user.confirmed:
+        raise AlreadyConfirmedError("already confirmed")
+    if not await _is_accepted(call, provider.confirmation_function, user, email):
+        raise _not_confirmed(email)
+    return HTTPStatus.OK, {}
 
 
 @bp.route(_ROUTE + "reset/send", methods=ALL_METHODS)
@@ -77,7 +135,7 @@ async def confirm_call(call: ClientCall) -> Answer:
 async def reset_send(call: ClientCall) -> Answer:
     """Send a token with which the user can choose another password."""
     provider = _provider(call)
-    if provider.run_reset_function:
+    if provider.reset_function is not None:
         raise BadRequestError("please use reset password via function")
     user = await _user(call)
     await _send(call, user, "reset", Page(provider.reset_url, provider.reset_subject))
@@ -105,10 +163,39 @@ async def reset(call: ClientCall) -> Answer:
 @bp.route(_ROUTE + "reset/call", methods=ALL_METHODS)
 @client_function("resetCall", "POST")
 async def reset_call(call: ClientCall) -> Answer:
-    """Refuse: the app's reset function cannot run."""
-    _provider(call)
-    email = call.text("email")
-    raise BadRequestError(f'failed to reset password for user "{email[:200]}"')
+    """Have the app's function decide on another password: at once, or once its token comes back, or not.
+
+    It is asked about an address that nobody has, too, with a token that is of no use: what is answered, and how long
+    that takes, depends on what the function returns alone.
+    """
+    function, email, password = _provider(call).reset_function, call.text("email"), call.text("password")
+    arguments = call.members.get("arguments") or []
+    if type(arguments) is not list:
+        raise InvalidParameterError("'arguments' must be an array")
+    if function is None:
+        raise _not_reset(email)
+    limits, service = call.service.limits, call.service
+    counters = limits.resets_of(email, call.address)
+    await limits.attempt(counters)
+    service.passwords.refuse_unusable(password)
+    user, is_current = await service.logins.asked_for(email, password)
+    user_id = str(ObjectId()) if user is None else call.logged(user).id
+    token, token_id = await service.confirmations.issue(user_id, "reset")
+    asked = {"token": token, "tokenId": token_id, "username": email, "password": password}
+    status = await _status(call, function, {**asked, "currentPasswordValid": is_current}, *arguments)
+    if status == "pending":
+        return HTTPStatus.OK, {}
+    await service.confirmations.withdraw(user_id, "reset")
+    if status != "success":
+        raise _not_reset(email)
+    await service.users.set_password_hash(user_id, await service.passwords.hashed(password), confirms=False)
+    await service.sessions.revoke(user_id)
+    await limits.succeeded(counters)
+    return HTTPStatus.OK, {}
+
+
+def _not_reset(email: str) -> BadRequestError:
+    return BadRequestError(f'failed to reset password for user "{email[:_LONGEST_SHOWN]}"')
 
 
 def _provider(call: ClientCall) -> EmailPassword:

@@ -31,6 +31,8 @@ import function_app  # noqa: E402  it says at its import whether the settings ar
 def _routes() -> Iterator[Route]:
     for function in function_app.app.get_functions():
         trigger: Any = function.get_trigger()
+        if trigger.get_binding_name() != "httpTrigger":  # a timer, which is the host's
+            continue
         methods = frozenset(method.value for method in trigger.methods)
         yield Route(trigger.route, methods, function.get_user_function())
 

@@ -160,6 +160,8 @@ class FunctionFailedError(DataAPIError):
     status, code = HTTPStatus.BAD_REQUEST, "FunctionExecutionError"
     thrown_at: str = ""
     """Where in its source, which is logged and hidden from the caller."""
+    message: str = ""
+    """What the error that was thrown says, without its name; "" if the function has thrown none."""
 
 
 class BadRequestError(DataAPIError):

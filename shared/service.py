@@ -18,12 +18,14 @@ from shared.auth.id_tokens import IdTokens
 from shared.auth.key_sets import KeySets
 from shared.auth.keys import Keys
 from shared.auth.limits import LoginLimits
+from shared.auth.links import Links
 from shared.auth.logins import Logins, Verifiers
 from shared.auth.mail import Mail
 from shared.auth.passwords import Passwords
 from shared.auth.seals import Seals
-from shared.auth.sessions import Sessions
+from shared.auth.sessions import Accounts, Sessions
 from shared.auth.tokens import Tokens
+from shared.auth.user_events import UserEvents
 from shared.auth.users import Users
 from shared.budget import Budget, bytes_of
 from shared.cache.entries import Entries
@@ -80,12 +82,15 @@ class Service:
         self.passwords = Passwords()
         self.limits = LoginLimits(self.lazy_store, settings)
         self.tokens = Tokens(settings, self.exported)
-        self.users = Users(self.control, self.passwords)
+        self.user_events = UserEvents(self.control, self.exported, settings)
+        self.users = Users(self.control, self.passwords, self.user_events)
+        self.links = Links(self.control, self.user_events)
         self.keys = Keys(self.control, self.entries, settings)
         self.custom_data = CustomData(self.clients, self.exported)
         self.confirmations = Confirmations(self.control)
         self.mail = Mail(settings, self.exported)
-        self.sessions = Sessions(self.control, settings, self.tokens, self.users, self.keys, self.custom_data)
+        accounts = Accounts(self.users, self.keys, self.custom_data)
+        self.sessions = Sessions(self.control, settings, self.tokens, self.user_events, accounts)
         key_sets = KeySets()
         custom_jwt, id_tokens = CustomJWT(settings, key_sets), IdTokens(settings, key_sets)
         verifiers = Verifiers(self.passwords, custom_jwt, id_tokens, self.limits)

@@ -96,6 +96,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="upper"):
     function_memory_bytes: Annotated[int, Meta(ge=2 * 1024 * 1024)] = 64 * 1024 * 1024
     function_operations: Annotated[int, Meta(ge=1, le=5_000)] = 1_000
     functions_http_hosts: str = ""
+    schedules_by_timer: Literal["off", "on"] = "off"
     app_config_dir: str = ""
     session_secret: Annotated[str, Meta(pattern=r"^(.{32,})?$", description="32 characters or more")] = ""
     redis_url: Annotated[
@@ -303,6 +304,15 @@ def health_port(environ: Mapping[str, str]) -> int | None:
 def process_count(environ: Mapping[str, str]) -> int:
     """Return WEB_CONCURRENCY, which the server needs whatever the other settings are."""
     return _some(environ, "WEB_CONCURRENCY").web_concurrency
+
+
+def has_timer() -> bool:
+    """Tell whether Azure's host is asked to keep the time of schedules: its timers need a storage account."""
+    try:
+        found = _some(os.environ, "SCHEDULES_BY_TIMER", "FUNCTIONS_WORKER_RUNTIME")
+    except SettingsError:  # which the start of the process says
+        return False
+    return bool(found.functions_worker_runtime) and found.schedules_by_timer == "on"
 
 
 def _some(environ: Mapping[str, str], *names: str) -> Settings:

@@ -91,8 +91,10 @@ def _missing_pages(service: Service) -> list[str]:
     if provider is None:
         return []
     wanted = {
-        "emailConfirmationUrl": provider.auto_confirm or provider.confirmation_url,
-        "resetPasswordUrl": provider.run_reset_function or provider.reset_url,
+        "emailConfirmationUrl": provider.auto_confirm
+        or provider.confirmation_function is not None
+        or provider.confirmation_url,
+        "resetPasswordUrl": provider.reset_function is not None or provider.reset_url,
     }
     return [name for name, page in wanted.items() if not page]
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from shared.app.files import AppError
-from shared.app.model import App, Providers
+from shared.app.model import App, AuthenticationTrigger, Providers
 from shared.settings import Settings
 
 _WITHOUT_APP = Providers(api_key=True)
@@ -32,6 +32,14 @@ class ExportedApp:
     def providers(self) -> Providers:
         """The authentication providers; without an app there are none but API keys."""
         return _WITHOUT_APP if self.app is None else self.app.providers
+
+    @property
+    def authentication_triggers(self) -> tuple[AuthenticationTrigger, ...]:
+        """What follows what users do; nothing while there is a mistake in the app, as an operator may still act."""
+        try:
+            return () if self.app is None else self.app.authentication_triggers
+        except AppError:
+            return ()
 
     @property
     def app_id(self) -> str:

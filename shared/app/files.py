@@ -1,7 +1,7 @@
 """The files of an app: what is read of each, what is wrong with it, and the secrets that no file holds."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -57,7 +57,20 @@ class Files:
         self.unread: dict[str, str] = {}
         """What the expansions start with whose files are wrong, and these files: that others miss them follows."""
         self._reports: dict[str, Report] = {}
+        self._called: list[tuple[str, Report, str]] = []
         self._read = sha256()
+
+    def called(self, source: Mapping[str, Any], name: str, report: Report, effect: str) -> str:
+        """Return a member that names a function of the app; what it means if that is not there is a warning later."""
+        function: str = typed(source, name, str, report, "")
+        self._called.append((function, report.at(name), effect))
+        return function
+
+    def check_called(self, functions: Collection[str]) -> None:
+        """Warn of each function that is named and not there, now that they are known."""
+        for function, report, effect in self._called:
+            if function not in functions:
+                report.warning(f"function '{function}' is not there" if function else "no function is named", effect)
 
     @property
     def findings(self) -> list[FileFinding]:

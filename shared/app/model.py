@@ -1,6 +1,6 @@
 """What an app says, compiled."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
@@ -9,6 +9,7 @@ from shared.javascript.messages import Texts
 from shared.settings import OAUTH2, folded
 
 if TYPE_CHECKING:  # who only asks for a provider loads no rules
+    from shared.app.cron import Schedule
     from shared.app.files import FileFinding
     from shared.rules.expressions import Expression
     from shared.rules.ruleset import Ruleset
@@ -18,6 +19,7 @@ if TYPE_CHECKING:  # who only asks for a provider loads no rules
 type Validation = Literal["NO_VALIDATION", "SECRET_AS_QUERY_PARAM", "VERIFY_PAYLOAD"]
 type Algorithm = Literal["HS256", "RS256", "ES256"]
 type Namespace = tuple[str, str]
+type AuthenticationOperation = Literal["LOGIN", "CREATE", "DELETE"]
 
 GOOGLE, APPLE, FACEBOOK = OAUTH2
 
@@ -30,8 +32,10 @@ class EmailPassword(msgspec.Struct, frozen=True, kw_only=True):
     confirmation_subject: str = ""
     reset_url: str = ""
     reset_subject: str = ""
-    run_confirmation_function: bool = False
-    run_reset_function: bool = False
+    confirmation_function: str | None = None
+    """The function that confirms addresses; None if none is asked, "" if the app does not name the one to ask."""
+    reset_function: str | None = None
+    """The function that resets passwords, in the same way."""
 
 
 class MetadataField(msgspec.Struct, frozen=True):
@@ -72,6 +76,8 @@ class Providers(msgspec.Struct, frozen=True, kw_only=True):
     api_key: bool = False
     email_password: EmailPassword | None = None
     custom_token: CustomToken | None = None
+    custom_function: str | None = None
+    """The function that says who logs in with `custom-function`."""
     openid: Mapping[str, OpenID] = {}
 
 
@@ -82,6 +88,8 @@ class CustomUserData(msgspec.Struct, frozen=True, kw_only=True):
     database: str
     collection: str
     user_id_field: str
+    on_user_creation: str = ""
+    """The function that is called before a user is stored, "" for none."""
 
 
 class Terms(msgspec.Struct, frozen=True, kw_only=True):
@@ -178,6 +186,51 @@ class Endpoints(msgspec.Struct, frozen=True, kw_only=True):
     functions: Functions = Functions()
 
 
+class AuthenticationTrigger(msgspec.Struct, frozen=True):
+    """Which function runs when a user of one of these providers logs in, comes or goes."""
+
+    name: str
+    function: str
+    operations: "frozenset[AuthenticationOperation]"
+    providers: frozenset[str]
+
+
+class DatabaseTrigger(msgspec.Struct, frozen=True, kw_only=True):
+    """Which function runs when documents change: in a collection, a database, or wherever it is."""
+
+    name: str
+    function: str
+    service: str
+    database: str = ""
+    collection: str = ""
+    pipeline: Sequence[Mapping[str, Any]] = ()
+    """The stages that choose events and make them what the function is given."""
+    full_document: bool = False
+    full_document_before_change: bool = False
+    is_expanded: bool = False
+    """Whether it asks for events that MongoDB tells of on demand alone, such as that of an index."""
+    at_once: int = 1
+    """How many events are handled at a time; one by one they are in their order."""
+    skip_catchup_events: bool = False
+    tolerate_resume_errors: bool = False
+
+    @property
+    def watches(self) -> str:
+        """What it watches, in which its resume tokens mean something."""
+        return "/".join((self.service, self.database, self.collection))
+
+
+class ScheduledTrigger(msgspec.Struct, frozen=True, kw_only=True):
+    """Which function runs at the times of a schedule."""
+
+    name: str
+    function: str
+    schedule: "Schedule"
+    text: str = ""
+    """The schedule as it was written."""
+    skip_catchup_events: bool = False
+
+
 class App(msgspec.Struct, frozen=True, kw_only=True):
     """An exported app."""
 
@@ -191,6 +244,9 @@ class App(msgspec.Struct, frozen=True, kw_only=True):
     data_sources: Mapping[str, DataSource] = {}
     functions: Functions = Functions()
     endpoints: Endpoints = Endpoints()
+    authentication_triggers: tuple[AuthenticationTrigger, ...] = ()
+    database_triggers: tuple[DatabaseTrigger, ...] = ()
+    scheduled_triggers: tuple[ScheduledTrigger, ...] = ()
     administer: "Expression | None" = None
     """`dozen.json`: which callers to whom rules apply may administer collections; None for none of them."""
     allowed_request_origins: frozenset[str] = frozenset()

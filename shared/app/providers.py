@@ -13,9 +13,6 @@ from shared.settings import TRUSTED_URL
 _MOST_KEYS = 3
 _HS256_KEY = re.compile(r"[A-Za-z0-9_-]{32,512}")
 _LONGEST_FIELD = 64
-_UNSUPPORTED = {
-    "custom-function": ("a function cannot log users in, as JavaScript cannot run", "by the function"),
-}
 _FILE = ("auth", "providers.json")
 _OLD_FOLDER = "auth_providers"
 
@@ -27,25 +24,23 @@ def read_providers(files: Files, secrets: Mapping[str, str]) -> Providers:
         kind = typed(source, "type", str, report, "")
         if typed(source, "disabled", bool, report, False) or report.at("disabled").is_wrong:
             continue
-        if kind in _UNSUPPORTED:
-            sentence, how = _UNSUPPORTED[kind]
-            report.unsupported(f"provider '{kind}': {sentence}", f"every login {how} is refused with 404")
-        elif kind in _KNOWN:
+        if kind in _KNOWN:
             enabled[kind] = source, report
         else:
-            report.at("type").problem(f"'type' is one of {', '.join([*_KNOWN, *_UNSUPPORTED])}")
+            report.at("type").problem(f"'type' is one of {', '.join(_KNOWN)}")
     return Providers(
         anonymous="anon-user" in enabled,
         api_key="api-key" in enabled,
-        email_password=_email_password(*enabled["local-userpass"]) if "local-userpass" in enabled else None,
+        email_password=_email_password(*enabled["local-userpass"], files) if "local-userpass" in enabled else None,
         custom_token=_custom_token(*enabled["custom-token"], secrets) if "custom-token" in enabled else None,
+        custom_function=_custom_function(*enabled["custom-function"], files) if "custom-function" in enabled else None,
         openid={
             kind: made for kind in OWNERS if kind in enabled and (made := read_openid(kind, *enabled[kind])) is not None
         },
     )
 
 
-_KNOWN = ("anon-user", "api-key", "local-userpass", "custom-token", *OWNERS)
+_KNOWN = ("anon-user", "api-key", "local-userpass", "custom-token", "custom-function", *OWNERS)
 
 
 def _sources(files: Files) -> list[tuple[dict[str, Any], Report]]:
@@ -61,25 +56,28 @@ def _sources(files: Files) -> list[tuple[dict[str, Any], Report]]:
     return found
 
 
-def _email_password(source: Mapping[str, Any], report: Report) -> EmailPassword:
+def _email_password(source: Mapping[str, Any], report: Report, files: Files) -> EmailPassword:
     config, at = typed(source, "config", dict, report, {}), report.at("config")
-    made = EmailPassword(
+    runs_confirmation = typed(config, "runConfirmationFunction", bool, at, False)
+    runs_reset = typed(config, "runResetFunction", bool, at, False)
+    refused = "every registration by e-mail is refused with 400"
+    unset = "every reset of a password by the function is refused with 400"
+    return EmailPassword(
         auto_confirm=typed(config, "autoConfirm", bool, at, False),
         confirmation_url=typed(config, "emailConfirmationUrl", str, at, ""),
         confirmation_subject=typed(config, "confirmEmailSubject", str, at, ""),
         reset_url=typed(config, "resetPasswordUrl", str, at, ""),
         reset_subject=typed(config, "resetPasswordSubject", str, at, ""),
-        run_confirmation_function=typed(config, "runConfirmationFunction", bool, at, False),
-        run_reset_function=typed(config, "runResetFunction", bool, at, False),
+        confirmation_function=files.called(config, "confirmationFunctionName", at, refused)
+        if runs_confirmation
+        else None,
+        reset_function=files.called(config, "resetFunctionName", at, unset) if runs_reset else None,
     )
-    for is_on, name, effect in (
-        (made.run_confirmation_function, "confirmationFunctionName", "every registration by e-mail"),
-        (made.run_reset_function, "resetFunctionName", "every reset of a password by the function"),
-    ):
-        if is_on:
-            sentence = f"function '{config.get(name)}': JavaScript cannot run, so let users confirm by mail"
-            at.at(name).unsupported(sentence, f"{effect} is refused with 400")
-    return made
+
+
+def _custom_function(source: Mapping[str, Any], report: Report, files: Files) -> str:
+    config, at = typed(source, "config", dict, report, {}), report.at("config")
+    return files.called(config, "authFunctionName", at, "every login by the function is refused with 401")
 
 
 def _custom_token(source: Mapping[str, Any], report: Report, secrets: Mapping[str, str]) -> CustomToken:

@@ -7,11 +7,13 @@ from typing import Any
 from shared.app import data_sources as sources
 from shared.app import providers
 from shared.app.additions import read_administer
+from shared.app.background_triggers import database_triggers, scheduled_triggers
 from shared.app.data_api import read_data_api
 from shared.app.endpoints import read_endpoints
 from shared.app.files import AppError, FileFinding, Files, secret, typed
 from shared.app.functions import read_functions
 from shared.app.model import App, CustomUserData, DataSource
+from shared.app.triggers import authentication_triggers, read_triggers
 from shared.app.unsupported import list_unsupported
 from shared.app.webhooks import read_webhooks
 from shared.rules.compiler.operands import Constants
@@ -46,8 +48,10 @@ def load(
     constants = constants._replace(user_data=providers.user_data(logins))
     origins = typed(config, "allowed_request_origins", list, report, [])
     data = sources.read_data_sources(files, constants, data_sources)
+    services = _services(data)
     webhooks = read_webhooks(files)
-    functions = read_functions(files, constants, _seen(config), _services(data), webhooks, has_http=has_http)
+    functions = read_functions(files, constants, _seen(config), services, webhooks, has_http=has_http)
+    triggers = read_triggers(files, functions.by_name)
     app = App(
         app_id=typed(config, "app_id", str, report, ""),
         name=typed(config, "name", str, report, ""),
@@ -59,9 +63,13 @@ def load(
         data_sources=data,
         functions=functions,
         endpoints=read_endpoints(files, constants, secrets, functions, webhooks),
+        authentication_triggers=authentication_triggers(triggers),
+        database_triggers=database_triggers(triggers, services),
+        scheduled_triggers=scheduled_triggers(triggers),
         administer=read_administer(files, constants),
         allowed_request_origins=frozenset(str(origin).rstrip("/") for origin in origins),
     )
+    files.check_called(functions.by_name)
     list_unsupported(files)
     if files.has_problem():
         raise AppError(files.findings)
@@ -99,16 +107,14 @@ def _custom_user_data(files: Files) -> CustomUserData | None:
         part and not part.startswith("$") for part in members["user_id_field"].split(".")
     ):
         report.at("user_id_field").problem("'user_id_field' must be the path of a field")
-    if source.get("on_user_creation_function_name"):
-        report.at("on_user_creation_function_name").unsupported(
-            f"function '{source['on_user_creation_function_name']}': JavaScript cannot run when a user is created",
-            "users are created without what it does for them",
-        )
+    name = "on_user_creation_function_name"
+    creating = files.called(source, name, report, "no user is created") if source.get(name) else ""
     return CustomUserData(
         service=members["mongo_service_name"],
         database=members["database_name"],
         collection=members["collection_name"],
         user_id_field=members["user_id_field"],
+        on_user_creation=creating,
     )
 
 

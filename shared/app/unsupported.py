@@ -7,18 +7,9 @@ from typing import Any
 from shared.app.files import Files
 from shared.rules.report import Report
 
-_NOT_DONE = {
-    "DATABASE": "what it does when documents change is not done",
-    "AUTHENTICATION": "what it does when users come, log in or go is not done",
-    "SCHEDULED": "what it does at its times is not done",
-}
-
 
 def list_unsupported(files: Files) -> None:
-    """Add triggers, sync, GraphQL, hosting and log forwarders to the findings."""
-    for trigger, report in _objects(files, files.root / "triggers"):
-        effect = _NOT_DONE.get(str(trigger.get("type")), "what it does is not done")
-        report.unsupported(f"trigger '{trigger.get('name')}': triggers do not run", effect)
+    """Add sync, GraphQL, hosting and log forwarders to the findings."""
     _sync(files)
     for resolver, report in _objects(files, files.root / "graphql" / "custom_resolvers"):
         name = f"{resolver.get('on_type', '?')}.{resolver.get('field_name', '?')}"

@@ -17,6 +17,7 @@ class User(msgspec.Struct, frozen=True, kw_only=True):
     data: dict[str, Any]
     disabled: bool = False
     confirmed: bool = True
+    new: bool = False
     pending: bool = False
     password: str | None = None
     created: datetime | None = None

@@ -30,12 +30,16 @@ class Confirmations:
         """Return a token and its id, to be sent to the user; those that were issued before stop working."""
         await self._control.ensure_indexes(CONFIRMATIONS)
         token, token_id = token_hex(_TOKEN_BYTES), ObjectId()
-        await self._control.confirmations.delete_many({"user_id": ObjectId(user_id), "kind": purpose})
+        await self.withdraw(user_id, purpose)
         await self._control.confirmations.insert_one({
             "_id": token_id, "user_id": ObjectId(user_id), "kind": purpose, "hash": _hash(token),
             "expires": datetime.now(UTC) + LIFE,
         })  # fmt: skip
         return token, str(token_id)
+
+    async def withdraw(self, user_id: str, purpose: Purpose) -> None:
+        """Let a user's tokens be of no use any more."""
+        await self._control.confirmations.delete_many({"user_id": ObjectId(user_id), "kind": purpose})
 
     async def find(self, token: str, token_id: str, purpose: Purpose) -> dict[str, Any]:
         """Return what is stored of a token; raise BadRequestError if it is not valid."""
@@ -55,8 +59,9 @@ class Confirmations:
         stored, collection = await self.find(token, token_id, purpose), self._control.confirmations
         if not (await collection.delete_one({"_id": stored["_id"]})).deleted_count:  # two at once: one was first
             raise BadRequestError(_INVALID)
-        await collection.delete_many({"user_id": stored["user_id"], "kind": purpose})  # others issued at the same time
-        return str(stored["user_id"])
+        user_id = str(stored["user_id"])
+        await self.withdraw(user_id, purpose)  # others issued at the same time
+        return user_id
 
 
 def _hash(token: str) -> str:

@@ -14,6 +14,7 @@ from shared.auth.keys import Keys
 from shared.auth.logins import CUSTOM_TOKEN, Logins, not_found
 from shared.auth.sent_once import basic_credentials, bearer_token, halved, sent_once
 from shared.auth.sessions import Sessions
+from shared.auth.user_events import Witness
 from shared.auth.user_view import caller
 from shared.auth.users import EMAIL_PASSWORD, Users
 from shared.cache.entries import Entries
@@ -71,7 +72,7 @@ class Credentials:
         app = self._exported.app
         return self._given or (DataAPI() if app is None else app.data_api)
 
-    async def authenticate(self, headers: Mapping[str, str], address: str = "") -> Caller:
+    async def authenticate(self, headers: Mapping[str, str], address: str, witness: Witness) -> Caller:
         """Return the caller named by a request's credentials. A Bearer token decides alone and never falls through.
 
         After it come the key, e-mail address with password, another issuer's token, and HTTP Basic with either of the
@@ -84,7 +85,7 @@ class Credentials:
         for header in _KEY_HEADERS:
             if header in headers and (key := headers[header]):
                 return await self._with_key(sent_once(header, key))
-        return await self._with_other(headers, address)
+        return await self._with_other(headers, address, witness)
 
     async def _with_key(self, key: str) -> Caller:
         owner = await self._keys.owner_of(key)
@@ -99,13 +100,13 @@ class Credentials:
         data = await self._custom_data.of(owner.id)
         return owner if data is None else Caller(owner.id, owner.kind, {**owner.user, "custom_data": data})
 
-    async def _with_other(self, headers: Mapping[str, str], address: str) -> Caller:
+    async def _with_other(self, headers: Mapping[str, str], address: str, witness: Witness) -> Caller:
         email, password, token = headers.get("email"), headers.get("password"), headers.get("jwttokenstring")
         try:
             if email and password:
-                return await self._with_password(email, password, address)
+                return await self._with_password(email, password, address, witness)
             if token:
-                return await self._with_custom_token(sent_once("jwtTokenString", token))
+                return await self._with_custom_token(sent_once("jwtTokenString", token), witness)
         except (LoginRefusedError, ProviderNotFoundError):
             has_comma = "," in f"{email}{password}"
             raise InvalidSessionError(_NOBODY + _SENT_TWICE if has_comma else _NOBODY) from None
@@ -115,23 +116,23 @@ class Credentials:
                 "in the request header or body"
             )
         pair = basic_credentials(headers.get("authorization", ""))
-        return await (self.without() if pair is None else self._with_basic(*pair, address))
+        return await (self.without() if pair is None else self._with_basic(*pair, address, witness))
 
-    async def _with_basic(self, name: str, secret: str, address: str) -> Caller:
+    async def _with_basic(self, name: str, secret: str, address: str, witness: Witness) -> Caller:
         if name == _NAME_OF_KEYS:
             return await self._with_key(secret)
         if not name or not secret:
             raise InvalidSessionError(_NOBODY)
         try:
-            return await self._with_password(name, secret, address)
+            return await self._with_password(name, secret, address, witness)
         except (LoginRefusedError, ProviderNotFoundError):
             raise InvalidSessionError(_NOBODY) from None
 
-    async def _with_custom_token(self, token: str) -> Caller:
+    async def _with_custom_token(self, token: str, witness: Witness) -> Caller:
         create = self._terms.create_user_on_auth
-        return await self._caller(await self._logins.with_token(CUSTOM_TOKEN, token, create=create))
+        return await self._caller(await self._logins.with_token(CUSTOM_TOKEN, token, create=create, witness=witness))
 
-    async def _with_password(self, email: str, password: str, address: str) -> Caller:
+    async def _with_password(self, email: str, password: str, address: str, witness: Witness) -> Caller:
         """Verify a password, which takes a while: the result is cached for AUTH_CACHE_SECONDS.
 
         The user is looked up in any case, so that another password counts at once.
@@ -145,20 +146,20 @@ class Credentials:
             known = await self._users.find(user_id)
             if known is not None and not known.disabled and _stamp(known) == stamp:
                 return await self._caller(known)
-        user = await self._logged_in(email, password, address)
+        user = await self._logged_in(email, password, address, witness)
         trusted = self._settings.auth_cache_seconds
         self._verified.put(key, (user.id, _stamp(user)), trusted)
         content = f"{user.id} {_stamp(user)}".encode()
         await self._entries.put(_ENTRY, email, password, content=content, seconds=trusted)
         return await self._caller(user)
 
-    async def _logged_in(self, email: str, password: str, address: str) -> User:
+    async def _logged_in(self, email: str, password: str, address: str, witness: Witness) -> User:
         try:
-            return await self._logins.with_password(email, password, address)
+            return await self._logins.with_password(email, password, address, witness)
         except WrongPasswordError:
             if (half := halved(password)) is None:
                 raise
-        return await self._logins.with_password(email, half, address)
+        return await self._logins.with_password(email, half, address, witness)
 
     async def _cached(self, key: bytes, email: str, password: str) -> tuple[str, str]:
         """Return the id and the stamp of the user whose password this was, from this process or from the store."""

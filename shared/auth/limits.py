@@ -43,9 +43,17 @@ class LoginLimits:
         """Return the counters of logins: the address comes first, so that one that is refused locks out no account."""
         return [*self._of_address("failed logins", address), self._counter("failed logins", f"account {account}")]
 
+    def unnamed_logins(self, address: str) -> list[Counter]:
+        """Return the counters of logins that name no account."""
+        return self._of_address("failed logins", address)
+
     def resets(self, address: str) -> list[Counter]:
         """Return the counters of tokens that reset a password."""
         return self._of_address("failed resets", address)
+
+    def resets_of(self, account: str, address: str) -> list[Counter]:
+        """Return the counters of what resets the password of an account without a token."""
+        return [*self.resets(address), self._counter("failed resets", f"account {account}")]
 
     def mails(self, account: str, address: str) -> list[Counter]:
         """Return the counters of mails: to one account few, from one address as many as a school may need."""

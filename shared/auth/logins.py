@@ -1,7 +1,7 @@
 """A credential -> the user who has it, for the login API and for the headers of a call."""
 
 from secrets import token_hex
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from shared.app.exported import ExportedApp
 from shared.auth.accounts import User
@@ -11,10 +11,12 @@ from shared.auth.issued_tokens import Subject
 from shared.auth.keys import Keys, as_user
 from shared.auth.limits import LoginLimits
 from shared.auth.passwords import Passwords
+from shared.auth.printable import is_printable
+from shared.auth.user_events import Witness
 from shared.auth.users import ANONYMOUS, EMAIL_PASSWORD, Users, with_data
 from shared.errors import LoginRefusedError, ProviderNotFoundError, WrongPasswordError
 
-API_KEY, CUSTOM_TOKEN = "api-key", "custom-token"
+API_KEY, CUSTOM_TOKEN, CUSTOM_FUNCTION = "api-key", "custom-token", "custom-function"
 _LONGEST_IDENTITY = 1_024
 
 
@@ -37,18 +39,18 @@ class Logins:
         self._keys = keys
         self._passwords, self._custom_jwt, self._id_tokens, self._limits = verifiers
 
-    async def anonymous(self, address: str) -> User:
+    async def anonymous(self, address: str, witness: Witness) -> User:
         """Make a user of whom nothing is known; raise TooManyLoginsError if there were too many from an address."""
         if not self._exported.providers.anonymous:
             raise not_found(ANONYMOUS)
         await self._limits.attempt(self._limits.accounts("anonymous logins", address))
-        return await self._users.create(ANONYMOUS, token_hex(12), {})
+        return await self._users.create(ANONYMOUS, token_hex(12), {}, witness)
 
-    async def with_password(self, email: str, password: str, address: str) -> User:
+    async def with_password(self, email: str, password: str, address: str, witness: Witness) -> User:
         """Return the user with an e-mail address and password; who fails too often has to wait."""
         user = await self.registered(email, password, address)
-        if user.pending:
-            await self._users.claim(user)
+        if user.new:
+            await self._users.claim(user, witness)
         return user
 
     async def registered(self, email: str, password: str, address: str) -> User:
@@ -57,13 +59,18 @@ class Logins:
             raise not_found(EMAIL_PASSWORD)
         counters = self._limits.logins(email, address)
         await self._limits.attempt(counters)
-        user = await self._users.by_email(email) if len(email) <= _LONGEST_IDENTITY else None
-        if not await self._passwords.verified(password, None if user is None else user.password) or user is None:
+        user, is_right = await self.asked_for(email, password)
+        if user is None or not is_right:
             raise WrongPasswordError
         await self._limits.succeeded(counters)
         if not user.confirmed:
             raise LoginRefusedError("confirmation required")
         return _enabled(user)
+
+    async def asked_for(self, email: str, password: str) -> tuple[User | None, bool]:
+        """Return who has an address, and whether it is with this password; it takes as long where nobody has it."""
+        user = await self._users.by_email(email) if len(email) <= _LONGEST_IDENTITY else None
+        return user, await self._passwords.verified(password, None if user is None else user.password)
 
     async def with_api_key(self, key: str) -> tuple[User, str]:
         """Return the user that a key acts as, or is by itself, and the key's id; a system key is no user."""
@@ -86,20 +93,38 @@ class Logins:
             return await self._id_tokens.verified(token, provider_type, openid, nonce)
         raise not_found(provider_type)
 
-    async def with_token(self, provider_type: str, token: str, nonce: str = "", *, create: bool) -> User:
+    async def with_token(
+        self, provider_type: str, token: str, nonce: str = "", *, create: bool, witness: Witness
+    ) -> User:
         """Return the user whom another issuer's token speaks of; an unseen one is made if `create` says so."""
         subject = await self.subject_of(provider_type, token, nonce)
+        return await self.with_subject(provider_type, subject, create=create, witness=witness)
+
+    async def with_subject(self, provider_type: str, subject: Subject, *, create: bool, witness: Witness) -> User:
+        """Return the user whom a provider speaks of, with what it says of that user now."""
         user = await self._users.by_identity(provider_type, subject.id)
         if user is None:
             if not create:
                 raise LoginRefusedError("unauthorized")
-            return _enabled(await self._users.create(provider_type, subject.id, subject.data))
+            return _enabled(await self._users.create(provider_type, subject.id, subject.data, witness))
         user = _enabled(user)
         merged = user.data | subject.data
         if merged == user.data:
             return user
         await self._users.set_data(user.id, merged)
         return with_data(user, merged)
+
+
+def told_subject(told: Any) -> Subject:
+    """Return whom a function of the app speaks of, by an id, or an object with an id and a name.
+
+    Raise LoginRefusedError for an id that is none.
+    """
+    members = told if isinstance(told, dict) else {"id": told}
+    identity, name = members.get("id"), members.get("name")
+    if type(identity) is not str or not 0 < len(identity) <= _LONGEST_IDENTITY or not is_printable(identity):
+        raise LoginRefusedError("the app's function returned no id of a user")
+    return Subject(identity, {"name": name[:_LONGEST_IDENTITY]} if type(name) is str else {})
 
 
 def not_found(provider: str) -> ProviderNotFoundError:

@@ -24,10 +24,15 @@ class Passwords:
         """Let a few be hashed at once."""
         self._turns = Places(_AT_ONCE, WAITING, _WAIT_SECONDS, Unavailable.TOO_MANY_PASSWORDS)
 
-    async def hashed(self, password: str) -> str:
-        """Return what is stored of a password; raise BadRequestError if it is too short or too long."""
+    @staticmethod
+    def refuse_unusable(password: str) -> None:
+        """Raise BadRequestError for one that is too short or too long."""
         if not SHORTEST <= len(password) <= LONGEST:
             raise BadRequestError(f"password must be between {SHORTEST} and {LONGEST} characters")
+
+    async def hashed(self, password: str) -> str:
+        """Return what is stored of a password; raise BadRequestError if it is too short or too long."""
+        self.refuse_unusable(password)
         async with self._turn():
             return await asyncio.to_thread(self._hash, password)
 

@@ -2,11 +2,11 @@
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from hashlib import sha256
-from typing import Any
+from typing import Any, NamedTuple
 
 import bson
 import msgspec
@@ -17,6 +17,7 @@ from shared.auth.accounts import Caller, User
 from shared.auth.custom_data import CustomData
 from shared.auth.keys import Keys
 from shared.auth.tokens import ACCESS_SECONDS, ANONYMOUS_SECONDS, DEVICE, REFRESH_SECONDS, Tokens
+from shared.auth.user_events import Effect, UserEvents, Witness
 from shared.auth.user_view import caller
 from shared.auth.users import ANONYMOUS, Users
 from shared.auth.verified import Finding, Verified
@@ -24,6 +25,7 @@ from shared.documents import ejson
 from shared.documents.elements import decoded
 from shared.errors import InvalidJSONError, InvalidSessionError
 from shared.mongo.control import SESSIONS, Control
+from shared.mongo.deadlines import Session
 from shared.settings import Settings
 
 _LONGEST_USER_DATA = 4_000  # characters: a token travels in a header
@@ -45,24 +47,37 @@ class Login(msgspec.Struct, frozen=True):
         return f"Login(user_id={self.user_id!r})"
 
 
+class Accounts(NamedTuple):
+    """Who may have a session: users and keys, and what the app's own database has of them."""
+
+    users: Users
+    keys: Keys
+    custom_data: CustomData
+
+
 class Sessions:
     """The sessions of a deployment."""
 
     def __init__(
-        self, control: Control, settings: Settings, tokens: Tokens, users: Users, keys: Keys, custom_data: CustomData
+        self, control: Control, settings: Settings, tokens: Tokens, events: UserEvents, holders: Accounts
     ) -> None:
-        """Take where sessions are stored, and who may have one."""
+        """Take where sessions are stored, who may have one, and what triggers are told of logins by."""
         self._control = control
         self._settings = settings
         self._tokens = tokens
-        self._users = users
-        self._keys = keys
-        self._custom_data = custom_data
+        self._events = events
+        self._users, self._keys, self._custom_data = holders
         self._callers: Verified[bytes, Caller] = Verified(time.time)  # by the hash of their access token
         self._living: Verified[ObjectId, Caller] = Verified()  # by the id of their session
 
-    async def start(self, user: User, provider_type: str, key_id: str = "") -> Login:
+    async def start(self, user: User, provider_type: str, key_id: str = "", witness: Witness | None = None) -> Login:
         """Log a user in; with an API key, the session ends with the key."""
+        follow = partial(self._events.follow, "LOGIN", provider_type, witness=witness)
+        return await self._started(user, provider_type, key_id, follow)
+
+    async def _started(
+        self, user: User, provider_type: str, key_id: str, begin: Callable[[Effect], Awaitable[object]]
+    ) -> Login:
         await self._control.ensure_indexes(SESSIONS)
         identity = next((each for each in user.identities if each["provider_type"] == provider_type), {})
         session_id = ObjectId()
@@ -74,11 +89,17 @@ class Sessions:
         seconds = ANONYMOUS_SECONDS if provider_type == ANONYMOUS else REFRESH_SECONDS
         refresh_token = self._tokens.issue("refresh", user.id, claims, seconds)
         now = datetime.now(UTC)
-        await self._control.sessions.insert_one({
+        stored = {
             "_id": session_id, "user_id": ObjectId(user.id), "hash": _hash(refresh_token),
             "provider_type": provider_type, "created": now, "expires": now + timedelta(seconds=seconds),
             **({"key_id": ObjectId(key_id)} if key_id else {}),
-        })  # fmt: skip
+        }  # fmt: skip
+
+        async def insert(session: Session | None) -> User:
+            await self._control.sessions.insert_one(stored, session=session)
+            return user
+
+        await begin(insert)
         return Login(await self._access_token(user, session_id, key_id), refresh_token, user.id, DEVICE)
 
     async def caller(self, access_token: str) -> Caller:
@@ -139,7 +160,7 @@ class Sessions:
     async def linked(self, access_token: str, provider_type: str) -> Login:
         """Begin another session of the user whose token this is, who has got an identity of this provider."""
         user, claims = await self._of_access(access_token)
-        return await self.start(user, provider_type, claims.get("key_id", ""))
+        return await self._started(user, provider_type, claims.get("key_id", ""), lambda effect: effect(None))
 
     async def end(self, refresh_token: str) -> None:
         """Log out: the refresh token is of no use any more; access tokens made of it run out by themselves."""

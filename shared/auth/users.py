@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from bson.errors import InvalidId
@@ -17,6 +17,9 @@ from shared.errors import BadRequestError, LoginRefusedError, NameInUseError
 from shared.mongo.control import USERS, Control
 from shared.mongo.deadlines import Session
 
+if TYPE_CHECKING:
+    from shared.auth.user_events import UserEvents, Witness
+
 ANONYMOUS, EMAIL_PASSWORD = "anon-user", "local-userpass"
 ANONYMOUS_LIFE = timedelta(days=90)
 _ADDRESS = re.compile(r"[^\s@\x00]+@[^\s@\x00]+")
@@ -26,118 +29,87 @@ _LONGEST_ADDRESS, _LONGEST_NAME = 254, 128
 class Users:
     """The users of a deployment."""
 
-    def __init__(self, control: Control, passwords: Passwords) -> None:
-        """Take where they are stored, and who hashes their passwords."""
+    def __init__(self, control: Control, passwords: Passwords, events: "UserEvents") -> None:
+        """Take where they are stored, who hashes their passwords, and what triggers are told of them by."""
         self._control = control
         self._passwords = passwords
+        self._events = events
 
     async def find(self, user_id: str) -> User | None:
         """Return a user by id."""
         try:
-            return _user(await self._control.users.find_one({"_id": ObjectId(user_id)}))
+            return stored_user(await self._control.users.find_one({"_id": ObjectId(user_id)}))
         except InvalidId:
             return None
 
     async def by_identity(self, provider_type: str, identity: str) -> User | None:
         """Return the user whom a provider knows by this id."""
         match = {"$elemMatch": {"provider_type": provider_type, "id": identity}}
-        return _user(await self._control.users.find_one({"identities": match}))
+        return stored_user(await self._control.users.find_one({"identities": match}))
 
     async def by_email(self, email: str) -> User | None:
         """Return the user with an e-mail address; its letters' case counts."""
         return await self.by_identity(EMAIL_PASSWORD, email)
 
-    async def register(self, email: str, password: str, *, confirmed: bool, pending: bool = False) -> User:
+    async def register(
+        self, email: str, password: str, *, confirmed: bool, mailed: bool = False, pending: bool = False
+    ) -> User:
         """Make a user with a name and a password; raise BadRequestError for unusable ones, NameInUseError.
 
-        The name is an e-mail address where one has to be confirmed, else any text. One who is `pending` may be linked
-        to another user until the first login.
+        The name is an e-mail address where mail is sent to it, else any text. One who is `pending` may be linked to
+        another user until the first login.
         """
-        if not is_printable(email) or not (_is_address(email) or (confirmed and 0 < len(email) <= _LONGEST_NAME)):
+        if not is_printable(email) or not (_is_address(email) or (not mailed and 0 < len(email) <= _LONGEST_NAME)):
             raise BadRequestError("email invalid")
         stored = _new(EMAIL_PASSWORD, email, {"email": email})
-        stored |= {"password": await self._passwords.hashed(password), "confirmed": confirmed, "pending": pending}
+        stored |= {"password": await self._passwords.hashed(password), "confirmed": confirmed}
+        stored |= {"new": True, "pending": pending}
         await self._control.ensure_indexes(USERS)
         try:
-            return await self._insert(stored)
+            await self._control.users.insert_one(stored)
         except DuplicateKeyError:
             raise NameInUseError("name already in use") from None
+        return read_user(stored)
 
-    async def create(self, provider_type: str, identity: str, data: Mapping[str, Any]) -> User:
+    async def create(
+        self, provider_type: str, identity: str, data: Mapping[str, Any], witness: "Witness | None" = None
+    ) -> User:
         """Make the user whom a provider knows by this id; if another call was first, return that one."""
         stored = _new(provider_type, identity, data)
         if provider_type == ANONYMOUS:
             stored["expires"] = stored["created"] + ANONYMOUS_LIFE
         await self._control.ensure_indexes(USERS)
+        made = read_user(stored)
+        if witness is not None:
+            await witness.creating(made)
+
+        async def insert(session: Session | None) -> User:
+            await self._control.users.insert_one(stored, session=session)
+            return made
+
         try:
-            return await self._insert(stored)
+            await self._events.follow("CREATE", provider_type, insert, witness)
         except DuplicateKeyError:
             found = await self.by_identity(provider_type, identity)
             if found is None:
                 raise
             return found
+        return made
 
-    async def link(self, user_id: str, provider_type: str, identity: str, data: Mapping[str, Any]) -> None:
-        """Add an identity to a user; raise LoginRefusedError if it is somebody else's."""
-        await self._control.ensure_indexes(USERS)
-        try:
-            await self._link(user_id, _identity(provider_type, identity), data, {}, None)
-        except DuplicateKeyError:
-            raise LoginRefusedError("unauthorized") from None
-
-    async def link_registered(self, user_id: str, registered: User) -> None:
-        """Make a registration that nobody has logged in with another identity of a user, with its password.
-
-        Raise LoginRefusedError if somebody was first, BadRequestError if the user has an address already.
-        """
-
-        async def move(session: Session) -> None:
-            # gone before it comes: identities are unique
-            stored = await self._control.users.find_one_and_delete(
-                {"_id": ObjectId(registered.id), "pending": True, "disabled": False, "confirmed": True}, session=session
-            )
-            if stored is None:
-                raise LoginRefusedError("unauthorized")
-            [identity] = stored["identities"]
-            others = {"password": stored["password"], "confirmed": True}
-            if not await self._link(user_id, identity, stored["data"], others, session):
-                raise BadRequestError("the user has an e-mail address already: only one can be linked")
-
-        await self._control.ensure_indexes(USERS)
-        await self._control.transaction(move)
-
-    async def _link(
-        self,
-        user_id: str,
-        identity: Mapping[str, Any],
-        data: Mapping[str, Any],
-        members: Mapping[str, Any],
-        session: Session | None,
-    ) -> bool:
-        """Add an identity, and what comes with it, unless the user has it, or one with an address like it."""
-        named = {"provider_type": identity["provider_type"], "id": identity["id"]}
-        if identity["provider_type"] == EMAIL_PASSWORD:
-            del named["id"]  # there is one password
-        changed = {
-            f"data.{name}": value for name, value in data.items() if "." not in name and not name.startswith("$")
-        }
-        changed |= members
-        result = await self._control.users.update_one(
-            {"_id": ObjectId(user_id), "identities": {"$not": {"$elemMatch": named}}},
-            {
-                "$push": {"identities": dict(identity)},
-                "$unset": {"expires": ""},  # not anonymous any more
-                **({"$set": changed} if changed else {}),
-            },
-            session=session,
-        )
-        return result.matched_count == 1
-
-    async def claim(self, user: User) -> None:
+    async def claim(self, user: User, witness: "Witness | None" = None) -> None:
         """Take a registration as the user's own at the first login; raise LoginRefusedError if it was linked."""
-        result = await self._control.users.update_one({"_id": ObjectId(user.id)}, {"$unset": {"pending": ""}})
-        if not result.matched_count:
-            raise LoginRefusedError("unauthorized")
+        if witness is not None:
+            await witness.creating(user)
+
+        async def claim(session: Session | None) -> User | None:
+            before = await self._control.users.find_one_and_update(
+                {"_id": ObjectId(user.id)}, {"$unset": {"new": "", "pending": ""}}, session=session
+            )
+            if before is None:
+                raise LoginRefusedError("unauthorized")
+            return user if _is_new(before) else None  # two logins at once: one was first
+
+        await self._events.follow("CREATE", EMAIL_PASSWORD, claim, witness)
 
     async def set_data(self, user_id: str, data: Mapping[str, Any]) -> None:
         """Replace what a provider says of a user."""
@@ -151,13 +123,18 @@ class Users:
         """Return what is stored of a password; raise BadRequestError for one that is too short or too long."""
         return await self._passwords.hashed(password)
 
-    async def set_password_hash(self, user_id: str, hashed: str) -> None:
-        """Store a password's hash, which ends all tokens; who can choose a password has confirmed the address."""
-        await self._change(user_id, {"password": hashed, "confirmed": True, "revoked": datetime.now(UTC)})
+    async def set_password_hash(self, user_id: str, hashed: str, *, confirms: bool = True) -> None:
+        """Store a password's hash, which ends all tokens; who was sent a token for it has confirmed the address."""
+        changed = {"password": hashed, "revoked": datetime.now(UTC)} | ({"confirmed": True} if confirms else {})
+        await self._change(user_id, changed)
 
-    async def confirm(self, user_id: str) -> None:
-        """Take a user's e-mail address as confirmed."""
-        await self._change(user_id, {"confirmed": True})
+    async def confirm(self, user_id: str) -> bool:
+        """Take a user's e-mail address as confirmed; return whether there is one."""
+        return await self._change(user_id, {"confirmed": True})
+
+    async def withdraw(self, user_id: str) -> None:
+        """Remove a registration that was not confirmed."""
+        await self._control.users.delete_one({"_id": ObjectId(user_id), "confirmed": False})
 
     async def disable(self, user_id: str) -> bool:
         """Keep a user out; return whether there is one."""
@@ -171,16 +148,24 @@ class Users:
         """Make the access tokens useless that a user has now."""
         await self._change(user_id, {"revoked": datetime.now(UTC)})
 
-    async def delete(self, user_id: str) -> bool:
+    async def delete(self, user_id: str, witness: "Witness | None" = None) -> bool:
         """Remove a user for good; return whether there was one."""
+        deleted = None
+
+        async def delete(session: Session | None) -> User | None:
+            nonlocal deleted
+            deleted = await self._control.users.find_one_and_delete({"_id": ObjectId(user_id)}, session=session)
+            return None if deleted is None or _is_new(deleted) else read_user(deleted)
+
         try:
-            return (await self._control.users.delete_one({"_id": ObjectId(user_id)})).deleted_count == 1
+            await self._events.follow("DELETE", None, delete, witness)
         except InvalidId:
             return False
+        return deleted is not None
 
     async def every(self) -> list[User]:
         """Return all users, the oldest first."""
-        return [user async for each in self._control.users.find().sort("_id") if (user := _user(each))]
+        return [user async for each in self._control.users.find().sort("_id") if (user := stored_user(each))]
 
     async def _change(self, user_id: str, members: Mapping[str, Any]) -> bool:
         try:
@@ -189,12 +174,6 @@ class Users:
             return False
         return result.matched_count == 1
 
-    async def _insert(self, stored: dict[str, Any]) -> User:
-        await self._control.users.insert_one(stored)
-        made = _user(stored)
-        assert made is not None  # noqa: S101  for the type checker
-        return made
-
 
 def _is_address(email: str) -> bool:
     return len(email) <= _LONGEST_ADDRESS and _ADDRESS.fullmatch(email) is not None
@@ -202,29 +181,40 @@ def _is_address(email: str) -> bool:
 
 def _new(provider_type: str, identity: str, data: Mapping[str, Any]) -> dict[str, Any]:
     return {
-        "_id": ObjectId(), "type": "normal", "identities": [_identity(provider_type, identity)], "data": dict(data),
+        "_id": ObjectId(), "type": "normal", "identities": [identity_of(provider_type, identity)], "data": dict(data),
         "disabled": False, "confirmed": True, "created": datetime.now(UTC),
     }  # fmt: skip
 
 
-def _identity(provider_type: str, identity: str) -> dict[str, Any]:
+def identity_of(provider_type: str, identity: str) -> dict[str, Any]:
+    """Return what is stored of an identity."""
     return {"id": identity, "provider_type": provider_type, "provider_id": str(ObjectId())}
 
 
-def _user(stored: dict[str, Any] | None) -> User | None:
-    if stored is None or _is_over(stored):
-        return None
+def stored_user(stored: dict[str, Any] | None) -> User | None:
+    """Return the user who is stored so, None for who is over."""
+    return None if stored is None or _is_over(stored) else read_user(stored)
+
+
+def read_user(stored: Mapping[str, Any]) -> User:
+    """Return the user who is stored so."""
     return User(
         id=str(stored["_id"]),
         identities=stored["identities"],
         data=stored["data"],
         disabled=stored["disabled"],
         confirmed=stored["confirmed"],
+        new=_is_new(stored),
         pending=stored.get("pending", False),
         password=stored.get("password"),
         created=stored["created"],
         revoked=stored.get("revoked"),
     )
+
+
+def _is_new(stored: Mapping[str, Any]) -> bool:
+    """Tell whether a user never logged in; who registered with an earlier release is only pending."""
+    return bool(stored.get("new", stored.get("pending", False)))
 
 
 def _is_over(stored: Mapping[str, Any]) -> bool:

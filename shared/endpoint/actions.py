@@ -35,6 +35,7 @@ from shared.endpoint.request_view import RequestView
 from shared.endpoint.responses import response
 from shared.endpoint.terms import TERMS, TermedWrite, Terms, refuse_condition, refuse_terms, terms_of
 from shared.endpoint.transactions import Transaction
+from shared.endpoint.user_functions import UserFunctions
 from shared.errors import (
     DataAPIError,
     EndpointNotFoundError,
@@ -394,14 +395,17 @@ async def _run(exchange: Exchange, action: Action, source: str | None) -> func.H
 async def _call(exchange: Exchange, action: Action, source: str | None) -> Call:
     req, service, app = exchange.request, exchange.service, exchange.app
     address = client_address(req.headers, service.settings.trusted_proxies)
-    caller = await service.credentials.authenticate(req.headers, address)
+    view = RequestView(req, action.name, address)
+    functions = UserFunctions(exchange, view)
+    caller = await service.credentials.authenticate(req.headers, address, functions)
     exchange.line.caller = caller.id
+    if functions.untold:
+        await functions.tell()
     body = await exchange.body(service.settings.max_body_bytes)
     if app is not None and len(body) < large_bodies.LARGE:
         verify(app.data_api, req.headers, req.params, body)
     elif app is not None:
         await asyncio.to_thread(verify, app.data_api, req.headers, req.params, body)
-    view = RequestView(req, action.name, address)
     if not caller.is_system:
         _refuse_uncallable(app, Expansions(caller.user, view))
     body = await decoded_body(exchange, body)

@@ -12,6 +12,8 @@ from shared.documents import ejson
 from shared.endpoint.addresses import client_address
 from shared.endpoint.content_encoding import decoded
 from shared.endpoint.http import ALL_METHODS, NO_CONTEXT, Exchange, Function, json_response, respond
+from shared.endpoint.request_view import RequestView
+from shared.endpoint.user_functions import UserFunctions
 from shared.errors import (
     BadRequestError,
     BodyTooLargeError,
@@ -47,6 +49,7 @@ class ClientCall:
         self.parameters: Mapping[str, str] = req.route_params
         self.query: Mapping[str, str] = req.params
         self.address = client_address(req.headers, self.service.settings.trusted_proxies)
+        self.functions = UserFunctions(exchange, RequestView(req, exchange.line.operation, self.address))
         self._req = req
         self._body = body
         self._line = exchange.line
@@ -77,6 +80,10 @@ class ClientCall:
                     raise BadRequestError(f"'{name}' must not hold a NUL character")
                 return value
         raise MissingParameterError(f"must provide a '{names[0]}' field")
+
+    async def function(self, name: str, *arguments: Any) -> Any:
+        """Return what a function of the app returns, which has all rights; raise as UserFunctions.value."""
+        return await self.functions.value(name, *arguments)
 
     @property
     def token(self) -> str:
@@ -135,5 +142,7 @@ async def _answer(exchange: Exchange, handle: ClientHandler) -> func.HttpRespons
         call = ClientCall(exchange, body)
         deadline.refuse_late()
         status, members = await handle(call)
+        if call.functions.untold:
+            await call.functions.tell()
     headers = {**exchange.headers, "Cache-Control": "no-store"}  # tokens and keys are nobody's to keep
     return json_response(members, status, headers)

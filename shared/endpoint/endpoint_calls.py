@@ -24,6 +24,7 @@ from shared.endpoint.function_calls import FunctionCall
 from shared.endpoint.function_responses import Made, function_response
 from shared.endpoint.http import Exchange
 from shared.endpoint.request_view import RequestView
+from shared.endpoint.user_functions import UserFunctions
 from shared.errors import (
     BodyTooLargeError,
     FunctionFailedError,
@@ -97,7 +98,10 @@ class EndpointCall:
     async def _caller(self, headers: Mapping[str, str]) -> Caller:
         credentials = self._exchange.service.credentials.on(self._endpoint)
         if self._endpoint.needs_credentials:
-            caller = await credentials.authenticate(headers, self._address)
+            functions = UserFunctions(self._exchange, self._view)
+            caller = await credentials.authenticate(headers, self._address, functions)
+            if functions.untold:
+                await functions.tell()
         elif self._endpoint.run_as_user_id:
             caller = await credentials.without()
         else:

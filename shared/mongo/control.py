@@ -21,11 +21,12 @@ A key with a `user_id` acts as that user; one with `system` is bound by no rules
 """
 
 USERS = "users"
-"""{_id, type, identities: [{id, provider_type, provider_id}], data, disabled, confirmed, password, pending, expires,
-revoked}.
+"""{_id, type, identities: [{id, provider_type, provider_id}], data, disabled, confirmed, password, new, pending,
+expires, revoked}.
 
 An identity is unique: `id` is the e-mail address, the subject of a token, or a random one of its own.
-`pending` is true of who registered and never logged in: such an identity is nobody's yet.
+`new` is true of who has an address and a password and never logged in: to the app such a user does not exist yet.
+`pending` is true of those among them who registered by themselves: such an identity is nobody's yet.
 `expires` is there only for who is anonymous and nothing else.
 Sessions and access tokens from before `revoked` are of no use.
 """
@@ -40,8 +41,23 @@ CONFIRMATIONS = "confirmations"
 """{_id, user_id, kind, hash, expires}."""
 
 
+USER_EVENTS = "user_events"
+"""{_id, trigger, event, tries, due}: what a trigger of the app has not been told yet of a user.
+
+The call in which it happened tells it, and another one if that has not until `due`.
+"""
+
 SECRETS = "secrets"
 """{_id, secret}: what seals cursors where SESSION_SECRET is not set."""
+
+
+TRIGGERS = "triggers"
+"""{_id, holder, expires, token, watches, last, stored, failures, failed, suspended}: what runs of itself, by its name.
+
+Whoever is the `holder` runs it and may write here; others may be, once it `expires`.
+`token` is behind the last change that was handled of what it `watches`, `last` the time of the last scheduled run.
+`failures` are the last of the `failed` ones: [{at, function, type, error, event_id}].
+"""
 
 
 class Index(NamedTuple):
@@ -78,6 +94,7 @@ INDEXES = (
     Index(SESSIONS, (("user_id", 1),)),
     Index(SESSIONS, (("key_id", 1),), sparse=True),
     Index(CONFIRMATIONS, (("expires", 1),), expires=0),
+    Index(USER_EVENTS, (("due", 1),)),
 )
 
 
@@ -129,9 +146,19 @@ class Control:
         return self.database[CONFIRMATIONS]
 
     @property
+    def user_events(self) -> ControlCollection:
+        """USER_EVENTS."""
+        return self.database[USER_EVENTS]
+
+    @property
     def secrets(self) -> ControlCollection:
         """SECRETS."""
         return self.database[SECRETS]
+
+    @property
+    def triggers(self) -> ControlCollection:
+        """TRIGGERS."""
+        return self.database[TRIGGERS]
 
     async def transaction[T](self, work: Callable[[Session], Awaitable[T]]) -> T:
         """Do work in a transaction, as shared.mongo.deadlines has them."""

@@ -11,6 +11,7 @@ from ruamel.yaml import YAML
 
 from infra import release
 from shared import settings
+from shared.triggers import runner
 from tests.hosts import ROOT
 
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
@@ -141,7 +142,7 @@ def test_pushing_nowhere_is_refused() -> None:
     assert "push needs registries" in done.stderr
 
 
-@pytest.mark.parametrize("service", ["api", "admin", "sample"])
+@pytest.mark.parametrize("service", ["api", "triggers", "admin", "sample"])
 def test_compose_runs_the_image_of_this_repository(service: str) -> None:
     described = COMPOSE["services"][service]
 
@@ -161,3 +162,9 @@ def test_compose_waits_as_long_as_a_call_may_take() -> None:
     grace = int(COMPOSE["services"]["api"]["stop_grace_period"].removesuffix("s"))
 
     assert grace > settings.Settings().mongo_db_timeout_ms / 1000 + 2
+
+
+def test_compose_waits_as_long_as_the_function_of_a_trigger_may_take() -> None:
+    grace = int(COMPOSE["services"]["triggers"]["stop_grace_period"].removesuffix("s"))
+
+    assert grace > runner.GRACE_SECONDS + settings.Settings().mongo_db_timeout_ms / 1000

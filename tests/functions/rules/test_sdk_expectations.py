@@ -166,7 +166,9 @@ async def test_a_token_beside_what_needs_none_is_passed_over(ann: Person) -> Non
     ("config", "path", "text"),
     [
         ({"autoConfirm": True}, "confirm/call", "cannot run confirmation for a@b: automatic confirmation is enabled"),
-        ({}, "confirm/call", 'failed to confirm user "a@b": functions cannot run'),
+        ({}, "confirm/call", "cannot run confirmation for a@b: the app confirms by mail"),
+        ({"runConfirmationFunction": True}, "register", 'failed to confirm user "a@b"'),
+        ({"runConfirmationFunction": True}, "confirm/send", "please use confirmation via function"),
         ({"runResetFunction": True}, "reset/send", "please use reset password via function"),
         ({"runResetFunction": True}, "reset/call", 'failed to reset password for user "a@b"'),
     ],

@@ -333,12 +333,6 @@ def test_empty_folders_are_no_finding(folder: Path) -> None:
         (PROVIDERS, openid("oauth2-google", metadata_fields=[{"name": "birthday"}]), "'birthday'", "come without it"),
         (PROVIDERS, openid("oauth2-facebook", metadata_fields=[{"name": "email"}]), "'email'", "come without it"),
         (PROVIDERS, openid("oauth2-facebook", domain_restrictions=["x.example"]), "Facebook does not say", "401"),
-        (PROVIDERS, {"custom-function": {"type": "custom-function"}}, "'custom-function'", "every login by"),
-        (PROVIDERS, {"local-userpass": {"type": "local-userpass", "config": {"runConfirmationFunction": True,
-                     "confirmationFunctionName": "ok"}}}, "function 'ok'", "every registration by e-mail is refused"),
-        (PROVIDERS, {"local-userpass": {"type": "local-userpass", "config": {"runResetFunction": True,
-                     "resetFunctionName": "re"}}}, "function 're'", "every reset of a password by the function"),
-        (USER_DATA, merged(USER_DATA, on_user_creation_function_name="welcome"), "function 'welcome'", "created"),
         (DATA_API, {"run_as_user_id_script_source": "x"}, "a script", "every call without credentials is refused"),
         (DATA_API, {"can_evaluate": ASKED}, "function 'isManager'", "every call is refused with 403"),
         (SCHEMA, {"validate": ASKED}, "function 'isManager'", "every write of a document is refused"),
@@ -364,6 +358,70 @@ def test_what_is_not_supported_is_named_with_what_it_means(
     assert finding.level == "unsupported"
     assert name in finding.sentence
     assert effect in finding.effect
+
+
+def userpass(**config: Any) -> dict[str, Any]:
+    return {"local-userpass": {"type": "local-userpass", "config": config}}
+
+
+BY_FUNCTION = [
+    pytest.param(
+        PROVIDERS,
+        userpass(runConfirmationFunction=True, confirmationFunctionName="ok"),
+        "local-userpass.config.confirmationFunctionName",
+        "every registration by e-mail is refused with 400",
+        id="confirmation",
+    ),
+    pytest.param(
+        PROVIDERS,
+        userpass(runResetFunction=True, resetFunctionName="ok"),
+        "local-userpass.config.resetFunctionName",
+        "every reset of a password by the function is refused with 400",
+        id="reset",
+    ),
+    pytest.param(
+        PROVIDERS,
+        {"custom-function": {"type": "custom-function", "config": {"authFunctionName": "ok"}}},
+        "custom-function.config.authFunctionName",
+        "every login by the function is refused with 401",
+        id="login",
+    ),
+    pytest.param(
+        USER_DATA,
+        merged(USER_DATA, on_user_creation_function_name="ok"),
+        "on_user_creation_function_name",
+        "no user is created",
+        id="creation",
+    ),
+    pytest.param(
+        "triggers/x.json",
+        {"name": "x", "type": "AUTHENTICATION", "function_name": "ok",
+         "config": {"operation_type": "LOGIN", "providers": ["anon-user"]}},
+        "function_name",
+        "what it does when users come, log in or go is not done",
+        id="trigger",
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("file", "content", "path", "effect"), BY_FUNCTION)
+def test_a_function_that_is_asked_and_not_there_is_a_warning(
+    folder: Path, file: str, content: Any, path: str, effect: str
+) -> None:
+    write(folder, file, content)
+
+    assert found(folder) == (FileFinding(file, "warning", path, "function 'ok' is not there", effect),)
+
+
+@pytest.mark.parametrize(("file", "content", "path", "effect"), BY_FUNCTION)
+def test_one_that_is_there_is_no_finding_even_if_private(
+    folder: Path, file: str, content: Any, path: str, effect: str
+) -> None:
+    write(folder, file, content)
+    write(folder, "functions/config.json", [{"name": "ok", "private": True}])
+    write(folder, "functions/ok.js", "exports = () => 1;")
+
+    assert found(folder) == ()
 
 
 NEVER = "; the roles behind 'manager' are never reached: "

@@ -204,7 +204,7 @@ def test_what_is_not_supported_is_named_and_the_rest_served(folder: Path, edit: 
 
     assert {finding.level for finding in findings} == {"unsupported"}
     text = " ".join(finding.sentence for finding in findings)
-    for name in ("'mail'", "'deep/audit'", "triggers", "'POST /hook'", "Google by redirect"):
+    for name in ("'mail'", "'deep/audit'", "'nightly'", "'POST /hook'", "Google by redirect"):
         assert name in text
 
 

@@ -1,0 +1,126 @@
+"""The functions of the app that a call asks while users come, log in and go: before, and behind it for triggers."""
+
+import asyncio
+import logging
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from bson.errors import BSONError
+from pymongo.errors import PyMongoError
+
+from shared.auth.accounts import NOBODY, User
+from shared.auth.user_events import Untold
+from shared.auth.user_view import user_view
+from shared.endpoint.request_view import NO_REQUEST, RequestView
+from shared.errors import DataAPIError, FunctionFailedError, FunctionNotFoundError, InvalidJSONError, LoginRefusedError
+from shared.mongo.deadlines import left_ms
+from shared.telemetry.log import event
+
+if TYPE_CHECKING:
+    from shared.endpoint.contexts import CallContext
+    from shared.endpoint.function_calls import FunctionCall
+
+_MOST_TRIES = 3  # of telling a trigger: a function may end the process that runs it
+_RESERVE_MS = 1_000  # of the call's time, for what follows a trigger
+
+
+class UserFunctions:
+    """Functions that have all rights, and no caller, asked in one call."""
+
+    __slots__ = ("_context", "_view", "untold")
+
+    def __init__(self, context: "CallContext", view: RequestView) -> None:
+        """Take what they are counted on, and the request that they see."""
+        self._context = context
+        self._view = view
+        self.untold: list[Untold] = []
+        """What is to be told to triggers at the end of the call."""
+
+    async def value(self, name: str, *arguments: Any) -> Any:
+        """Return what a function returns; raise FunctionFailedError, or FunctionNotFoundError if there is none."""
+        try:
+            return await _as_system(self._context, self._view).value(name, arguments)
+        except InvalidJSONError as error:
+            raise FunctionFailedError("the function returned what cannot be read") from error
+        finally:
+            self._context.line.namespace = None  # what a function reads is not what the call is about
+
+    async def creating(self, user: User) -> None:
+        """Ask the app's function at the creation of users; raise LoginRefusedError if it fails."""
+        app = self._context.app
+        name = "" if app is None or app.custom_user_data is None else app.custom_user_data.on_user_creation
+        if not name:
+            return
+        try:
+            await self.value(name, user_view(user, {}))
+        except (FunctionFailedError, FunctionNotFoundError) as error:
+            raise LoginRefusedError("the user cannot be created: the app's function failed") from error
+
+    def happened(self, untold: Sequence[Untold]) -> None:
+        """Take what is to be told to triggers."""
+        self.untold += untold
+
+    async def tell(self) -> None:
+        """Tell triggers what happened in this call, and one of them what another has left over; nothing is raised."""
+        untold, self.untold = self.untold, []
+        try:
+            for each in untold:
+                await _tell(self._context, each)
+            await tell_left_over(self._context)
+        except (DataAPIError, PyMongoError, BSONError) as error:  # it stays untold, and is told later
+            event(logging.WARNING, "triggers were not told", cause=type(error).__name__)
+
+
+def _as_system(context: "CallContext", view: RequestView) -> "FunctionCall":
+    """Return a call of functions with all rights, and no caller."""
+    from shared.endpoint.function_calls import FunctionCall  # noqa: PLC0415  only an app with functions comes here
+
+    return FunctionCall(context, NOBODY, view)
+
+
+async def tell_left_over(context: "CallContext") -> bool:
+    """Tell a trigger what the process that should have told it has not; return whether there was anything."""
+    untold = await context.service.user_events.left_over()
+    if untold is None:
+        return False
+    await _tell(context, untold)
+    return True
+
+
+async def _tell(context: "CallContext", untold: Untold) -> None:
+    """Have a trigger's function run in what is left of the call's time, unless that is nothing; log if it fails."""
+    events, settings = context.service.user_events, context.service.settings
+    function = events.function_of(untold.trigger)
+    most_ms = min(settings.function_timeout_ms, left_ms(settings.mongo_db_timeout_ms) - _RESERVE_MS)
+    if most_ms <= 0:
+        return
+    if function is None:
+        failure = "the app has no such trigger any more"
+    elif untold.tries > _MOST_TRIES:
+        failure = f"it was tried {_MOST_TRIES} times"
+    else:
+        failure = await _failure(context, function, untold.event, most_ms)
+    if failure:
+        event(
+            logging.WARNING,
+            "trigger failed",
+            trigger=untold.trigger,
+            function=function,
+            reason=failure,
+            trace_id=context.line.trace_id,
+        )
+    await events.told(untold)
+
+
+async def _failure(context: "CallContext", function: str, told: Mapping[str, Any], most_ms: int) -> str:
+    """Run a function; return why it failed, never what it said, which may be somebody's secret."""
+    try:
+        async with asyncio.timeout(most_ms / 1000):
+            await _as_system(context, NO_REQUEST).result(function, [told])
+    except TimeoutError:
+        return "it took too long"
+    except FunctionFailedError as error:
+        return f"it threw an error at {error.thrown_at}" if error.thrown_at or error.message else str(error)
+    finally:
+        context.line.namespace = None
+    return ""

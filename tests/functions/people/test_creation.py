@@ -1,0 +1,70 @@
+"""The function that is asked before a user is stored."""
+
+import json
+
+import pytest
+
+from shared.service import process
+from tests.functions.people.conftest import ANN, ANN_OF_FUNCTION, ANONYMOUS, FUNCTION, People, refusal
+from tests.functions.rules.conftest import PASSWORD
+
+
+async def test_it_is_asked_once_for_each_user_whatever_the_provider(people: People) -> None:
+    await people.register(ANN)
+    none = await people.database.people.count_documents({})
+    ids = [
+        (await people.send("POST", ANONYMOUS, {})).json["user_id"],
+        *[(await people.send("POST", FUNCTION, ANN_OF_FUNCTION)).json["user_id"] for _ in range(2)],
+        *[(await people.log_in(ANN)).json["user_id"] for _ in range(2)],
+    ]
+
+    assert none == 0
+    made = await people.database.people.find().sort("_id").to_list()
+    assert [(each["user_id"], each["provider"]) for each in made] == [
+        (ids[0], "anon-user"),
+        (ids[1], "custom-function"),
+        (ids[3], "local-userpass"),
+    ]
+
+
+async def test_one_that_fails_keeps_the_user_from_being_created(
+    people: People, caplog: pytest.LogCaptureFixture
+) -> None:
+    people.change(onUserCreation='exports = () => { throw new Error("the secret"); };')
+    await people.register(ANN)
+    refused = [
+        await people.send("POST", ANONYMOUS, {}),
+        await people.send("POST", FUNCTION, ANN_OF_FUNCTION),
+        await people.log_in(ANN),
+    ]
+    stored = await people.dozen.users.find().to_list()
+    people.change(onUserCreation="exports = () => {};")
+
+    text = "the user cannot be created: the app's function failed"
+    assert {refusal(each) for each in refused} == {(401, "AuthError", text)}
+    assert [each["data"] for each in stored] == [{"email": ANN}]  # who registered may log in later
+    assert await people.database.notes.count_documents({}) == 0
+    assert (await people.log_in(ANN)).status == 200
+    assert "the secret" not in caplog.text
+
+
+async def test_it_is_asked_where_the_headers_of_a_call_log_in(people: People) -> None:
+    await people.register(ANN)
+    headers = {"email": ANN, "password": PASSWORD, "Content-Type": "application/json"}
+    body = json.dumps({"dataSource": "mongodb-atlas", "database": "shop", "collection": "x", "filter": {}})
+    path = "/app/people-abcde/endpoint/data/v1/action/findOne"
+
+    for _ in range(2):
+        await people.host.request("POST", path, headers, body.encode())
+
+    assert await people.database.people.count_documents({"provider": "local-userpass"}) == 1
+    assert [each["operationType"] async for each in people.database.notes.find()] == ["CREATE"]
+
+
+async def test_a_user_whom_an_operator_made_is_created_at_the_first_login(people: People) -> None:
+    people.change()
+    await process.service().users.register(ANN, PASSWORD, confirmed=True)
+
+    await people.log_in(ANN)
+
+    assert await people.database.people.count_documents({}) == 1

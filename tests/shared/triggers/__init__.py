@@ -1,0 +1,1 @@
+"""Triggers that a process of their own runs, on a real MongoDB."""
