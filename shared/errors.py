@@ -160,6 +160,8 @@ class FunctionFailedError(DataAPIError):
     status, code = HTTPStatus.BAD_REQUEST, "FunctionExecutionError"
     thrown_at: str = ""
     """Where in its source, which is logged and hidden from the caller."""
+    is_thrown: bool = False
+    """Whether the text is the function's own, which may repeat a document."""
 
 
 class BadRequestError(DataAPIError):

@@ -94,6 +94,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="upper"):
     function_timeout_ms: Positive = 10_000
     function_memory_bytes: Annotated[int, Meta(ge=2 * 1024 * 1024)] = 64 * 1024 * 1024
     function_operations: Annotated[int, Meta(ge=1, le=5_000)] = 1_000
+    function_rule_calls: Annotated[int, Meta(ge=1, le=100_000)] = 1_000
     app_config_dir: str = ""
     session_secret: Annotated[str, Meta(pattern=r"^(.{32,})?$", description="32 characters or more")] = ""
     redis_url: Annotated[

@@ -22,12 +22,19 @@ _NEEDS = (
 )
 _SERVICE = re.compile(r"""\bservices\.get\(\s*["'`]([^"'`]+)""")
 
-type _Found = dict[str, tuple[Path, Mapping[str, Any], Report]]
+type Found = dict[str, tuple[Path, Mapping[str, Any], Report]]
+"""The source of each function, what is said of it, and where to report mistakes of that."""
 
 
-def read_functions(files: Files, constants: Constants, app: Mapping[str, Any], services: frozenset[str]) -> Functions:
+def find_functions(files: Files) -> Found:
+    """Return where the functions of the app are, by their names."""
+    return _legacy(files) or _listed(files)
+
+
+def read_functions(
+    found: Found, files: Files, constants: Constants, app: Mapping[str, Any], services: frozenset[str]
+) -> Functions:
     """Return the functions, which see of the app what is given, and the services that are there."""
-    found = _legacy(files) or _listed(files)
     by_name: dict[str, Function] = {}
     sources: dict[str, str] = {}
     for name, (path, entry, report) in found.items():
@@ -53,9 +60,9 @@ def read_functions(files: Files, constants: Constants, app: Mapping[str, Any], s
     )
 
 
-def _legacy(files: Files) -> _Found:
+def _legacy(files: Files) -> Found:
     """Return the functions of the layout in which each has a folder with a configuration of its own."""
-    found: _Found = {}
+    found: Found = {}
     for folder in files.folders(files.root / "functions"):
         config = folder / "config.json"
         if config.is_file():
@@ -64,11 +71,11 @@ def _legacy(files: Files) -> _Found:
     return found
 
 
-def _listed(files: Files) -> _Found:
+def _listed(files: Files) -> Found:
     """Return the functions that are listed in one file, and those that only have a source."""
     folder = files.root / "functions"
     config = folder / "config.json"
-    found: _Found = {}
+    found: Found = {}
     for position, entry in enumerate(files.array(config)):
         report = files.report(config).at(position)
         if not isinstance(entry, dict):

@@ -9,7 +9,7 @@ from shared.app import providers
 from shared.app.additions import read_administer
 from shared.app.data_api import read_data_api
 from shared.app.files import AppError, FileFinding, Files, secret, typed
-from shared.app.functions import read_functions
+from shared.app.functions import find_functions, read_functions
 from shared.app.model import App, CustomUserData, DataSource
 from shared.app.unsupported import list_unsupported
 from shared.rules.compiler.operands import Constants
@@ -39,7 +39,8 @@ def load(folder: Path, secrets: Mapping[str, str], data_sources: frozenset[str] 
     tag, constants = _constants(files, _tag(files, config, report), secrets)
     files.miss("%%environment", root, report.at("environment"))
     logins = providers.read_providers(files, secrets)
-    constants = constants._replace(user_data=providers.user_data(logins))
+    found_functions = find_functions(files)
+    constants = constants._replace(user_data=providers.user_data(logins), functions=frozenset(found_functions))
     origins = typed(config, "allowed_request_origins", list, report, [])
     data = sources.read_data_sources(files, constants, data_sources)
     app = App(
@@ -51,7 +52,7 @@ def load(folder: Path, secrets: Mapping[str, str], data_sources: frozenset[str] 
         custom_user_data=_custom_user_data(files),
         data_api=read_data_api(files, constants, secrets),
         data_sources=data,
-        functions=read_functions(files, constants, _seen(config), _services(data)),
+        functions=read_functions(found_functions, files, constants, _seen(config), _services(data)),
         administer=read_administer(files, constants),
         allowed_request_origins=frozenset(str(origin).rstrip("/") for origin in origins),
     )

@@ -16,6 +16,7 @@ from shared.access.protocol import Reply
 from shared.app.model import Function, Functions
 from shared.auth.accounts import Caller
 from shared.documents import replies
+from shared.documents.transcoder import Writer
 from shared.endpoint.bodies import document_in
 from shared.endpoint.function_transactions import FunctionTransaction, raise_told
 from shared.endpoint.request_view import RequestView
@@ -31,7 +32,9 @@ from shared.errors import (
 )
 from shared.javascript.messages import Line
 from shared.javascript.run import Run, Started
+from shared.rules.answers import Answers, answered
 from shared.rules.expressions import Expansions, holds
+from shared.rules.values import MISSING
 from shared.telemetry.log import event
 
 if TYPE_CHECKING:
@@ -60,8 +63,10 @@ class FunctionCall:
         self._transactions: dict[int, FunctionTransaction] = {}
         self._documents = 0
 
-    async def reply(self, name: str, arguments: Sequence[Any]) -> Reply:
+    async def reply(self, name: str, arguments: Sequence[Any], answers: Answers | None = None) -> Reply:
         """Return what a function returns to a caller from outside, as canonical Extended JSON.
+
+        Where its `can_evaluate` asks functions, `answers` has what they answer.
 
         Raise FunctionNotFoundError for a function that callers have not, FunctionRefusedError if it is not for this
         one, FunctionFailedError if it fails.
@@ -70,7 +75,8 @@ class FunctionCall:
         if function is None or function.private:
             raise _not_found(name)
         self._context.line.function = name
-        if not holds(function.can_evaluate, Expansions(self._caller.user, self._view).context()):
+        expansions = Expansions(self._caller.user, self._view, answers)
+        if not await answered(lambda: holds(function.can_evaluate, expansions.context())):
             raise FunctionRefusedError(f'rule not matched for function "{name}"')
         try:
             text = await self.result(name, arguments)
@@ -115,7 +121,10 @@ class FunctionCall:
             "user": {"custom_data": {}, **self._caller.user},
             "request": _request(self._view),
         }
-        given = await turns.taken(replies.long_reply("", arguments, "EJSON", writer))
+        if any(each is MISSING for each in arguments):
+            given = b'{"":[%b]}' % b",".join(_text(each, writer) for each in arguments)
+        else:
+            given = await turns.taken(replies.long_reply("", arguments, "EJSON", writer))
         setup = f'{{"constants":{self._functions.constants},"call":{replies.reply(call, "EJSON", writer).decode()}}}'
         return Started(setup, self._functions.sources, given.decode().removeprefix('{"":').removesuffix("}"))
 
@@ -187,6 +196,13 @@ def arguments_of(body: Mapping[str, Any]) -> tuple[str, Sequence[Any]]:
     if type(arguments) is not list:
         raise InvalidParameterError("'arguments' must be an array")
     return name, arguments
+
+
+def _text(value: Any, writer: Writer | None) -> bytes:
+    """Return the Extended JSON of a value that may be undefined."""
+    if value is MISSING:
+        return b'{"$undefined":true}'
+    return replies.reply({"": value}, "EJSON", writer).removeprefix(b'{"":').removesuffix(b"}")
 
 
 def _not_found(name: str) -> FunctionNotFoundError:

@@ -160,6 +160,7 @@ class Run:
         else:
             text = _as_json(name, message) if name else message
         error = FunctionFailedError(text)
+        error.is_thrown = True
         error.thrown_at = ", ".join(list(self._places(thrown["stack"]))[:_MOST_PLACES])
         return error
 

@@ -52,7 +52,7 @@ def test_the_defaults_are_those_of_the_table() -> None:
         "max_path_parts": 200, "max_stages": 1_000, "max_operands": 100_000, "max_pattern_length": 32_764,
         "max_transaction_operations": 1_000, "max_transaction_bytes": 16_777_216, "transaction_timeout_ms": 25_000,
         "idempotency_seconds": 86_400, "function_timeout_ms": 10_000, "function_memory_bytes": 67_108_864,
-        "function_operations": 1_000,
+        "function_operations": 1_000, "function_rule_calls": 1_000,
             "slow_ms": 0, "applicationinsights_connection_string": "", "applicationinsights_authentication_string": "",
             "telemetry_backend": None, "telemetry_logs_to_appinsights": "auto",
         "data_sources": {"mongodb_atlas": "mongodb://h/"}, "cached": {},
