@@ -85,7 +85,7 @@ class Rules:
             rights = self._rights(ruleset)
         except InvalidParameterError:  # its filters contradict each other, so that every read of it is refused
             return False
-        return rights is not None and rights.query != NOTHING
+        return rights is not None and rights.query.query != NOTHING.query
 
     def _rights(self, ruleset: Ruleset | None) -> Rights | None:
         return None if ruleset is None else ruleset.rights(self.expansions)

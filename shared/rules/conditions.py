@@ -5,7 +5,7 @@ from typing import Any
 
 from shared.rules.comparisons import SWAPPED, Operator, Translate
 from shared.rules.expressions import Context, Expression, NoAnswerError, Operand, Predicate, always, names_of
-from shared.rules.translations import EVERYTHING, NOTHING, UNKNOWN, Translation, all_of, any_of, negation
+from shared.rules.translations import EVERYTHING, NOTHING, UNANSWERED, UNKNOWN, Translation, all_of, any_of, negation
 from shared.rules.values import MISSING, is_exact
 
 
@@ -103,7 +103,7 @@ class Function:
         try:
             return EVERYTHING if self._holds(context) else NOTHING
         except NoAnswerError:
-            return UNKNOWN
+            return UNANSWERED
 
 
 def no_answer(context: Context, name: str, reason: str) -> NoAnswerError:
@@ -156,7 +156,7 @@ class Comparison:
         try:
             return self._query(context)
         except NoAnswerError:
-            return UNKNOWN
+            return UNANSWERED
 
     def _query(self, context: Context) -> Translation:
         if self.key.is_known and self.value.is_known:

@@ -13,7 +13,16 @@ from shared.rules.filters import Filter
 from shared.rules.masks import Mask
 from shared.rules.projections import Projection
 from shared.rules.roles import Role
-from shared.rules.translations import EVERYTHING, NOTHING, Translation, all_of, any_of, negation, under_any_collation
+from shared.rules.translations import (
+    EVERYTHING,
+    NOTHING,
+    UNANSWERED,
+    Translation,
+    all_of,
+    any_of,
+    negation,
+    under_any_collation,
+)
 from shared.rules.values import Path, Use, path
 from shared.rules.writing import NO_ROLE, Decision
 from shared.ttl_cache import Cache
@@ -283,6 +292,8 @@ def _candidates(roles: Sequence[Role], context: Context) -> list[tuple[Role, Tra
         applies = role.apply_when.query(context)
         if applies == EVERYTHING:
             return [*found, (role, EVERYTHING)]
+        if applies is UNANSWERED:  # whatever the document, the search for a role ends here
+            return found
         if applies != NOTHING:
             found.append((role, applies))
     return found

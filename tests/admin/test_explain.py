@@ -149,7 +149,7 @@ def test_a_function_that_is_there_is_named_and_not_run(explain: Explain, user: s
     filtered = explain("--action", "find", roles=[OWNER], filters=[{"name": "f", "apply_when": asked, "query": {}}])
 
     assert f"role 'manager' {says}: where it applies is decided there" in in_general.stdout
-    assert last(in_general) == "allowed: for documents to which 'manager' or 'owner' applies"
+    assert last(in_general) == f"denied: role 'manager' {says}"
     assert f"for this document, role 'manager' {says}: its role is not known here" in of_document.stdout
     assert last(of_document) == f"denied: role 'manager' {says}"
     assert f"filter 'f' {says}: without it nothing is found" in filtered.stdout

@@ -19,6 +19,7 @@ from shared.rules.expressions import Expansions
 from shared.rules.masks import cut
 from shared.rules.report import Report
 from shared.rules.ruleset import Rights
+from shared.rules.translations import NOTHING
 from shared.rules.values import MISSING
 from tests.depth import examples
 from tests.shared.rules.test_property import FIELDS, NOWHERE, USER, Oracle, documents, expressions, same_or_contained
@@ -250,6 +251,18 @@ def test_what_is_not_answered_yet_is_refused() -> None:
     for _ in range(2):
         with pytest.raises(UnansweredError):
             bound.may_insert(b"", {"owner": "u2"})
+
+
+@pytest.mark.parametrize("condition", [asks("fails", "u1"), {"%not": asks("fails", "u1")}, {"a": asks("fails", 1)}])
+def test_one_that_fails_for_all_documents_costs_no_search(condition: Any) -> None:
+    first = {"name": "first", "apply_when": condition, "read": True}
+    bound = rights([first, {"name": "whole", "apply_when": {}, "read": True}], Running())
+
+    assert bound.query == NOTHING
+    partly = {"%and": [condition, {"b": 1}]}
+    bound = rights([first | {"apply_when": partly}, {"name": "whole", "apply_when": {}, "read": True}], Running())
+    assert not bound.query.exact
+    assert [shown(bound, each) for each in ({"b": 1}, {"b": 2})] == [NOWHERE, {"b": 2}]
 
 
 def test_where_nobody_answers_it_is_denied() -> None:
