@@ -1,10 +1,13 @@
 """How deep a run goes: quick for every change, or DEPTH=full for a commit, which is what .ci/run asks for.
 
+A full run measures the coverage of what a quick one would do of it.
+
 A quick run leaves out the tests marked `full`, sends a test to one of the two hosts unless it is marked `both_hosts`,
 and lets hypothesis try a tenth of its examples. What it leaves out is deselected and counted, not skipped.
 """
 
 import hashlib
+import inspect
 import os
 import re
 
@@ -43,6 +46,9 @@ def pytest_report_header() -> str:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out what only a full run does, and have each worker begin one with its share of the long tests."""
     if is_full():
+        for item in items:
+            if not _is_covering(item):
+                item.add_marker("no_cover")
         _begin_with_long(items, getattr(config, "workerinput", {}).get("workercount", 1))
         return
     left_out = [item for item in items if not _is_quick(item)]
@@ -60,6 +66,14 @@ def _begin_with_long(items: list[pytest.Item], workers: int) -> None:
         for worker in range(workers)
         for item in (*long[worker::workers], *others[worker * share : (worker + 1) * share])
     ]
+
+
+def _is_covering(item: pytest.Item) -> bool:
+    """Tell whether the coverage is measured beside a test, which doubles its time: of the many cases of one, a few."""
+    if not isinstance(item, pytest.Function) or not _is_quick(item) or item.get_closest_marker("long"):
+        return False
+    has_examples = "examples" in inspect.unwrap(item.function).__code__.co_names
+    return not has_examples and not getattr(item.function, "is_hypothesis_test", False)
 
 
 def _is_quick(item: pytest.Item) -> bool:

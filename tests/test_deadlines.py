@@ -16,7 +16,7 @@ from shared.mongo.deadlines import driver_call, left_ms, server_deadline
 from tests.conftest import ACTION, FailPoint, Post, errors_only, request_body
 from tests.edge import action as action_bytes
 from tests.edge import exchange
-from tests.hosts import Server, Worker
+from tests.hosts import Server, Worker, eventually
 
 TIMEOUT_MS = 1_000
 READS = [
@@ -108,20 +108,20 @@ async def test_mongodb_is_given_the_time_that_is_left_for_a_read(
 ) -> None:
     await slowly(hasty, key, "findOne", request_body(), 0)
     await database.items.insert_one({"n": 0})
-    await database.command("profile", 2)
 
-    status, _ = await slowly(hasty, key, action, request_body(**members), TIMEOUT_MS / 2000)
+    async def is_given() -> bool:
+        await database.command("profile", 2)
+        status, _ = await slowly(hasty, key, action, request_body(**members), TIMEOUT_MS / 2000)
+        await database.command("profile", 0)
+        profiled = await database.system.profile.find({"ns": "shop.items"}).to_list()
+        await database.system.profile.drop()
+        given = {each["command"].get("maxTimeMS") for each in profiled} | {
+            each.get("originatingCommand", {}).get("maxTimeMS") for each in profiled
+        }
+        limits = [limit for limit in given if limit is not None]
+        return status == 200 and limits != [] and all(0 < limit <= TIMEOUT_MS / 2 for limit in limits)
 
-    await database.command("profile", 0)
-    profiled = await database.system.profile.find({"ns": "shop.items"}).to_list()
-    await database.system.profile.drop()
-    given = {each["command"].get("maxTimeMS") for each in profiled} | {
-        each.get("originatingCommand", {}).get("maxTimeMS") for each in profiled
-    }
-    limits = [limit for limit in given if limit is not None]
-    assert status == 200
-    assert limits
-    assert all(0 < limit <= TIMEOUT_MS / 2 for limit in limits)
+    await eventually(is_given)  # a busy server may begin to read when half of the time has passed already
 
 
 async def test_credentials_and_action_share_one_deadline(

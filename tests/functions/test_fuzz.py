@@ -16,7 +16,7 @@ from tests.depth import examples
 from tests.hosts import Answer, Server, Worker
 from tests.shared.generated import strict_json
 
-THROUGH_WORKER = examples(3_000)
+THROUGH_WORKER = examples(1_500)
 THROUGH_SERVER = 60
 SECONDS = 60
 
@@ -208,6 +208,7 @@ async def test_valid_requests_succeed_before_they_are_broken(worker: Worker, key
     assert answer.status in {200, 201}, answer.body
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("action", REQUESTS)
 async def test_thousands_of_broken_requests_are_never_our_fault(
     worker: Worker, key: str, kept: Any, action: str

@@ -1,5 +1,6 @@
 """The package that `make package` builds: what is in it, that it runs, that it is the same again."""
 
+import fcntl
 import importlib.metadata
 import importlib.util
 import os
@@ -35,9 +36,19 @@ TOOLS = {"pip", "pytest", "ruff", "mypy", "httpx", "hypothesis", "azure-function
 
 @pytest.fixture(scope="module")
 def packages(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """Two packages, built at the same time by processes that have little in common."""
-    folder = tmp_path_factory.mktemp("packages")
+    """Two packages, built at the same time by processes that have little in common, once for all workers."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "packages"
+    folder.mkdir(exist_ok=True)
     places = [folder / "one.zip", folder / "two.zip"]
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not all(place.exists() for place in places):
+            _build(places)
+    return places
+
+
+def _build(places: list[Path]) -> None:
     differences = [{"TZ": "UTC", "PYTHONHASHSEED": "1"}, {"TZ": "Asia/Tokyo", "PYTHONHASHSEED": "2", "LC_ALL": "C"}]
     builds = [
         subprocess.Popen(
@@ -48,7 +59,6 @@ def packages(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     ]  # fmt: skip
     said = [build.communicate(timeout=600)[0] for build in builds]
     assert [build.returncode for build in builds] == [0, 0], said
-    return places
 
 
 @pytest.fixture(scope="module")

@@ -121,7 +121,7 @@ def test_a_domain_that_is_looked_up_as_another_is_none(domain: str, taken: bool)
     assert is_mailable(f"ann@{domain}") is taken
 
 
-@settings(max_examples=examples(5_000), deadline=None)
+@settings(max_examples=examples(2_000), deadline=None)
 @given(ADDRESSES)
 @example("a@b\r\nRCPT TO:<x@y>")
 @example("a@b\u2028c")

@@ -1,7 +1,8 @@
 """What a caller is told of a call whose connection broke: nothing wrong, and never to send again what happened."""
 
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from itertools import product
 from typing import Any, NamedTuple
 
 import pytest
@@ -36,7 +37,7 @@ ONCE = CALLS | {
 """A call of each action, which makes another difference if it is done twice."""
 
 ALWAYS = 20
-USUAL: dict[str, list[Fate]] = {
+USUAL: dict[str, list[Fate] | int] = {
     "not arrived": [Fate.UNSENT],
     "not answered": [Fate.UNANSWERED],
     "never answered": [Fate.UNANSWERED] * ALWAYS,
@@ -51,16 +52,28 @@ RARE: dict[str, list[Fate] | int] = {
     "seed 0": 0,
 }
 RETRIES = [pytest.param("true", id="retried"), pytest.param("false", id="not retried", marks=pytest.mark.full)]
-LOSSES = [
-    *[pytest.param("true", fates, id=f"retried-{name}") for name, fates in USUAL.items()],
-    *[pytest.param("true", fates, id=f"retried-{name}", marks=pytest.mark.full) for name, fates in RARE.items()],
-    *[pytest.param("false", fates, id=f"not retried-{name}", marks=pytest.mark.full) for name, fates in USUAL.items()],
-]
-"""Whether the driver sends a command again, and what becomes of commands."""
+WRITES = [name for name in ACTIONS if name not in READING]
+
+
+def _losses() -> Iterator[Any]:
+    """Give whether the driver sends a command again, what becomes of commands, a write, and whether rules apply to it.
+
+    What is rare is tried of each write under rules or without.
+    """
+    usual = [("retried", *each) for each in USUAL.items()]
+    rare = [*(("retried", *each) for each in RARE.items()), *(("not retried", *each) for each in USUAL.items())]
+    for action, (number, (retried, name, fates)) in product(WRITES, enumerate([*usual, *rare])):
+        is_rare = number >= len(usual)
+        for is_ruled in [(number + WRITES.index(action)) % 2 == 0] if is_rare else [True, False]:
+            yield pytest.param(
+                "true" if retried == "retried" else "false", fates, action, is_ruled,
+                id=f"{action}-{retried}-{name}-{'ruled' if is_ruled else 'full'}",
+                marks=[pytest.mark.full] if is_rare else [],
+            )  # fmt: skip
+
 
 MAYBE = "the write may have happened"
 
-writes = pytest.mark.parametrize("action", [name for name in ACTIONS if name not in READING])
 retried_or_not = pytest.mark.parametrize("lossy", RETRIES, indirect=True)
 everybody = pytest.mark.parametrize("is_ruled", [True, False], ids=["ruled", "full"])
 
@@ -130,6 +143,12 @@ async def ann(configured: pytest.MonkeyPatch, worker: Worker, known: Known) -> P
 
 
 @pytest.fixture
+def timeout_ms() -> int:
+    """The time of a call, in which a read is tried again."""
+    return 2_000
+
+
+@pytest.fixture
 async def lossy(
     request: pytest.FixtureRequest,
     configured: pytest.MonkeyPatch,
@@ -139,7 +158,7 @@ async def lossy(
     database: Any,
 ) -> AsyncIterator[Lossy]:
     configured.setenv("MONGO_DB_URI", f"{network.uri}&retryWrites={request.param}")
-    configured.setenv("MONGO_DB_TIMEOUT_MS", "2000")
+    configured.setenv("MONGO_DB_TIMEOUT_MS", str(request.getfixturevalue("timeout_ms")))
     restart()
     made = Lossy(network, Post(ann.host, key), ann, database.things)
     await made.succeeds("findOne", is_ruled=False)  # the key is in the cache
@@ -149,9 +168,8 @@ async def lossy(
     await made.fill()
 
 
-@everybody
-@pytest.mark.parametrize(("lossy", "fates"), LOSSES, indirect=["lossy"])
-@writes
+@pytest.mark.parametrize("timeout_ms", [1_000])
+@pytest.mark.parametrize(("lossy", "fates", "action", "is_ruled"), [*_losses()], indirect=["lossy"])
 async def test_what_is_told_of_a_write_is_true(
     lossy: Lossy, action: str, fates: list[Fate] | int, is_ruled: bool
 ) -> None:

@@ -128,7 +128,7 @@ def place(mongod: Any) -> Iterator[Place]:
 
 
 @pytest.mark.long
-@settings(max_examples=examples(400), deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(
     _rules,
     st.lists(_documents, min_size=1, max_size=8),

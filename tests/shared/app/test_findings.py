@@ -256,7 +256,7 @@ WRONG: list[Any] = [
 ]  # fmt: skip
 
 
-@settings(max_examples=examples(1_000), deadline=None)
+@settings(max_examples=examples(500), deadline=None)
 @given(st.sampled_from([(file, place) for file in FILES for place in places(CONTENTS[file])]), st.sampled_from(WRONG))
 def test_one_change_at_any_place_is_at_most_one_finding(
     tmp_path_factory: pytest.TempPathFactory, place: tuple[str, tuple[Any, ...]], new: Any

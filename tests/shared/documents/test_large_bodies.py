@@ -92,7 +92,7 @@ def _outcome(read: Callable[[], Any]) -> Any:
 
 
 @pytest.mark.long
-@settings(max_examples=examples(8_000), deadline=None)
+@settings(max_examples=examples(4_000), deadline=None)
 @given(_damaged(), st.integers(2, 60))
 def test_a_body_is_read_in_slices_as_it_is_at_once(body: bytes, size: int) -> None:
     read = lambda: at_once(large_bodies.loads(body, MOST_LEVELS, MOST_MEMBERS, size))  # noqa: E731
@@ -101,7 +101,7 @@ def test_a_body_is_read_in_slices_as_it_is_at_once(body: bytes, size: int) -> No
 
 
 @pytest.mark.long
-@settings(max_examples=examples(3_000), deadline=None)
+@settings(max_examples=examples(2_000), deadline=None)
 @given(_damaged(), st.integers(2, 60))
 def test_a_text_is_parsed_in_slices_as_it_is_at_once(text: bytes, size: int) -> None:
     read = lambda: at_once(json_slices.parsed(text, size))[0]  # noqa: E731

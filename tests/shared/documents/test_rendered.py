@@ -185,7 +185,7 @@ roles = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=examples(3_000), deadline=None)
+@settings(max_examples=examples(1_500), deadline=None)
 @given(st.lists(roles, min_size=1, max_size=2), batches, st.sampled_from(FORMS))
 def test_a_glimpse_shows_what_the_stored_documents_show(
     given_roles: list[dict[str, Any]], given_batch: list[Members], form: Format

@@ -142,7 +142,7 @@ def test_hundreds_of_thousands_of_numbers_have_pythons_digits(writer: Writer, ki
 def test_any_bits_are_a_number_as_python_has_it(writer: Writer, kind: int) -> None:
     random, size = Random(kind), 8 if kind == 0x01 else 16
 
-    for _ in range(examples(20_000)):
+    for _ in range(examples(10_000)):
         agree(writer, document(element(kind, random.randbytes(size))))
 
 
