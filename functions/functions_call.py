@@ -20,6 +20,7 @@ from shared.endpoint.function_calls import FunctionCall, arguments_of
 from shared.endpoint.http import NO_CONTEXT, Exchange, respond
 from shared.endpoint.request_view import RequestView
 from shared.endpoint.responses import response
+from shared.endpoint.rule_functions import answers_of
 from shared.endpoint.service_calls import refuse_unknown, service_call
 from shared.endpoint.terms import TERMS, refuse_condition, terms_of
 from shared.endpoint.watch import Watching, WatchRequest
@@ -101,7 +102,8 @@ async def _function(exchange: Exchange, caller: Caller, body: Document) -> func.
     if terms_of(req.headers, changes_one=True) is not None:
         raise InvalidParameterError(f"functions/call does not take {TERMS}")
     view = RequestView(req, _NAME, client_address(req.headers, service.settings.trusted_proxies))
-    reply = await FunctionCall(exchange, caller, view).reply(*arguments_of(body))
+    answers = answers_of(exchange, caller, view)
+    reply = await FunctionCall(exchange, caller, view).reply(*arguments_of(body), answers)
     return await response(exchange, reply, _kind(reply), HTTPStatus.OK, reads=False)
 
 

@@ -160,8 +160,8 @@ class FunctionFailedError(DataAPIError):
     status, code = HTTPStatus.BAD_REQUEST, "FunctionExecutionError"
     thrown_at: str = ""
     """Where in its source, which is logged and hidden from the caller."""
-    message: str = ""
-    """What the error that was thrown says, without its name; "" if the function has thrown none."""
+    message: str | None = None
+    """What the error that was thrown says, without its name; None if the function has thrown none."""
 
 
 class BadRequestError(DataAPIError):

@@ -97,6 +97,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="upper"):
     function_operations: Annotated[int, Meta(ge=1, le=5_000)] = 1_000
     functions_http_hosts: str = ""
     schedules_by_timer: Literal["off", "on"] = "off"
+    function_rule_calls: Annotated[int, Meta(ge=1, le=100_000)] = 1_000
     app_config_dir: str = ""
     session_secret: Annotated[str, Meta(pattern=r"^(.{32,})?$", description="32 characters or more")] = ""
     redis_url: Annotated[

@@ -3,7 +3,7 @@
 import asyncio
 import gc
 import time
-from collections.abc import Generator
+from collections.abc import Awaitable, Generator
 
 SECONDS = 0.002
 """How long a call works before the others have their turn."""
@@ -14,16 +14,21 @@ _MOST_SECONDS = 60
 type Steps[T] = Generator[None, None, T]
 """Work that yields after each step, which is short: at most some milliseconds."""
 
+type Waiting[T] = Generator[Awaitable[None] | None, None, T]
+"""The same, of which a step may yield what has to be waited for before the next one."""
 
-async def taken[T](steps: Steps[T]) -> T:
+
+async def taken[T](steps: Waiting[T]) -> T:
     """Return what comes of work that is done in turns with everything else on the event loop."""
     ends = time.monotonic() + SECONDS
     while True:
         try:
-            next(steps)
+            waited_for = next(steps)
         except StopIteration as done:
             result: T = done.value
             return result
+        if waited_for is not None:
+            await waited_for
         if time.monotonic() >= ends:
             await asyncio.sleep(0)
             ends = time.monotonic() + SECONDS

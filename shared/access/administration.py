@@ -74,7 +74,9 @@ def open_administration(
     dropped are documents, and an index that cannot be made tells of values.
     """
     full, ruled = open_full(deployment, request, caller, request_view, wanted)
-    if not caller.is_system and not _may_administer(deployment.app, Expansions(caller.user, request_view)):
+    if not caller.is_system and not _may_administer(
+        deployment.app, Expansions(caller.user, request_view, wanted.answers)
+    ):
         raise NoRoleError("only a system key may do this, or whom the app's dozen.json lets administer")
     if ruled is not None and not ruled.rights.is_full:
         raise NoRoleError("no role lets you do everything in the collection, as who administers it must")

@@ -1,6 +1,7 @@
 """Several writes of one collection: as MongoDB takes them from a caller whom no rule binds, else one by one."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 
@@ -20,6 +21,7 @@ from shared.mongo.outcomes import note_write
 from shared.mongo.refusals import translated
 from shared.options import NO_OPTIONS, Options
 from shared.requests import sort_keys
+from shared.rules.answers import answered
 from shared.settings import Settings
 from shared.writes import Delete, InsertOne, Operation, ReplaceOne, UpdateMany, UpdateOne
 
@@ -53,7 +55,7 @@ class Bulk:
         Where a rule binds one of them, all are done or none. Else each is done that can be, in order up to the first
         that fails. Raise the error of the first that failed, with those of all.
         """
-        accesses = [self._opened(name, NO_OPTIONS) for name in sorted({each.name for each in operations})]
+        accesses = [await self._access(name, NO_OPTIONS) for name in sorted({each.name for each in operations})]
         fulls = [each for each in accesses if isinstance(each, FullAccess)]
         if len(fulls) == len(accesses):
             outcome = await send(fulls[0], operations, self._how)
@@ -67,15 +69,18 @@ class Bulk:
             raise error
         return Reply(await turns.taken(outcome.texts(*self._form)), outcome.documents, outcome.members)
 
+    async def _access(self, name: str, own: Options) -> Access:
+        return await answered(partial(self._opened, name, own))
+
     async def _one_by_one(self, operations: Sequence[Operation]) -> Outcome:
         """Do each operation inside the transaction as the action that it would be by itself."""
         outcome = Outcome()
-        accesses = {name: self._opened(name, NO_OPTIONS) for name in {each.name for each in operations}}
+        accesses = {name: await self._access(name, NO_OPTIONS) for name in {each.name for each in operations}}
         start = 0
         for name, group in _groups(operations):
             try:
                 own = group[0].request.options
-                reply = await _written(self._opened(name, own) if own else accesses[name], group)
+                reply = await _written(await self._access(name, own) if own else accesses[name], group)
             except (DataAPIError, OperationFailure) as error:
                 undone = await turns.taken(_undone(error, start).error(*self._form))
                 raise undone from (None if undone is error else error)  # its own cause would be one without end

@@ -87,7 +87,8 @@ class CachedAccess:
     """An access whose reads may be answered with the bytes of an earlier reply.
 
     The rights were decided anew before it is made. A reply is cached for all who have full access, or else for one
-    user with the same data under the same rules; where a rule has looked at the request, it is not cached.
+    user with the same data under the same rules; where a rule has looked at the request, or asked a function, it is not
+    cached.
     """
 
     def __init__(
@@ -199,7 +200,12 @@ class CachedAccess:
             headers, _, body = found.body.partition(b"\n")
             return Reply([body], None, headers=orjson.loads(headers))
         reply = await work()
-        if found.marks is not None and reply.size <= LARGEST and not self._request_view.was_seen:
+        if (
+            found.marks is not None
+            and reply.size <= LARGEST
+            and not self._request_view.was_seen
+            and not self._has_asked
+        ):
             seconds = min(self._settings.cached[each] for each in sources)
             kept = b"%b\n%b" % (orjson.dumps(reply.headers), reply.body)
             await self._generations.put(entry, found.marks, kept, seconds)
@@ -207,7 +213,7 @@ class CachedAccess:
 
     async def _is_cacheable(self, arguments: tuple[Any, ...], sources: Sequence[str]) -> bool:
         """Tell whether a reply may be cached: its sources are known, and a secondary's lag would be frozen."""
-        if self._request_view.was_seen or not self._request_view.allows_cache:
+        if self._request_view.was_seen or self._has_asked or not self._request_view.allows_cache:
             return False
         options = self._request.options
         if not options.is_cacheable or not dependencies.is_steady([*arguments, options.given]):
@@ -215,6 +221,12 @@ class CachedAccess:
         if self._full.target.read_preference.mode != _PRIMARY or not self._settings.cached.keys() >= set(sources):
             return False
         return all([await self._is_collection(each) for each in sources])
+
+    @property
+    def _has_asked(self) -> bool:
+        """Whether a rule has asked a function, whose answer may follow from anything."""
+        answers = self._full.wanted.answers
+        return answers is not None and answers.are_needed
 
     async def _is_collection(self, namespace: str) -> bool:
         database, _, collection = namespace.partition(".")

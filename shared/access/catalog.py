@@ -15,6 +15,7 @@ from shared.mongo import reads
 from shared.mongo.clients import DATABASE, Collection
 from shared.mongo.deadlines import within
 from shared.requests import Request
+from shared.rules.answers import answered
 
 _ADMIN = "admin"
 _NAMES: Mapping[str, Any] = {"nameOnly": True}
@@ -63,16 +64,15 @@ class Catalog:
         if is_name_only:  # which needs no more of the deployment's own user than to read them
             command |= {**_NAMES, "authorizedCollections": True}
         batch = await reads.listed(self._collection(database), command, self._settings)
-        return [
-            {name: each[name] for name in ("name", "type")} if is_name_only else each
-            for each in decoded_all(batch)
-            if not self._deployment.guard.closes(database, each["name"])
-            and (self._rules is None or self._rules.opens(database, each["name"]))
-        ]
+        found = [each for each in decoded_all(batch) if not self._deployment.guard.closes(database, each["name"])]
+        if (rules := self._rules) is not None:
+            found = await answered(lambda: [each for each in found if rules.opens(database, each["name"])])
+        return [{name: each[name] for name in ("name", "type")} for each in found] if is_name_only else found
 
     async def _opens(self, database: str) -> bool:
         """Tell whether a collection of a database may be known."""
-        known = True if self._rules is None else self._rules.opens_database(database)
+        rules = self._rules
+        known = True if rules is None else await answered(lambda: rules.opens_database(database))
         return bool(await self._collections(database, is_name_only=True)) if known is None else known
 
     def _collection(self, database: str) -> Collection:
@@ -86,7 +86,7 @@ def open_catalog(
     deployment: Deployment, request: Request, caller: Caller, request_view: Mapping[str, Any], wanted: Wanted
 ) -> Catalog:
     """Return what this caller may know; raise NoRuleError where no app says what rules open to it."""
-    return Catalog(deployment, request, wanted.form, rules_of(deployment, request, caller, request_view))
+    return Catalog(deployment, request, wanted.form, rules_of(deployment, request, caller, request_view, wanted))
 
 
 def _by_name(found: list[Document]) -> list[Document]:

@@ -10,13 +10,13 @@ from bson.errors import InvalidBSON
 from shared import turns
 from shared.access.cutting import MOST_COMPUTED, Cutting
 from shared.access.full import FullAccess
-from shared.access.opening import Deployment, RuledAccess, open_full
+from shared.access.opening import Deployment, RuledAccess, open_full, rules_of
 from shared.access.protocol import Wanted
 from shared.access.resume_tokens import ResumeTokens
 from shared.auth.accounts import Caller
 from shared.documents.ejson import Document
 from shared.documents.elements import document_of, elements, named, with_identity
-from shared.errors import InvalidParameterError
+from shared.errors import InvalidParameterError, NoRoleError
 from shared.mongo import reads
 from shared.mongo.changes import WATCHED, Watched
 from shared.mongo.clients import Collection
@@ -80,7 +80,11 @@ def open_changes(
     """Return the changes of the collection that a request names; its filter is checked as all filters are.
 
     Raise NoRuleError if no rule opens the collection to anybody, InvalidParameterError for what rules leave to nobody.
+    What a function answered at its beginning would count for as long as a stream goes on.
     """
+    rules = rules_of(deployment, request, caller, request_view, wanted)
+    if rules is not None and rules.ask_functions(request.database, request.collection):
+        raise NoRoleError("changes are not told of a collection whose rules ask functions")
     full, ruled = open_full(deployment, request, caller, request_view, wanted)
     tokens = ResumeTokens(deployment.seals, deployment.settings, request, caller)
     if ruled is None or ruled.rights.hides_nothing:

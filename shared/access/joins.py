@@ -11,6 +11,7 @@ from shared.errors import InvalidParameterError, NoRoleError
 from shared.guard.joins import joined, joined_by
 from shared.operators import JOINS
 from shared.rules import field_paths
+from shared.rules.answers import answered
 from shared.rules.values import path
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ class Joins:
             return {name: operand | pipelines}, all(part.is_whole for part in parts.values())
         if name not in JOINS:
             for each in joined([stage], self._database):  # whatever else holds stages
-                self._refuse_hidden(each)
+                await self._refuse_hidden(each)
             return stage, True
         within = Bound([], is_whole=True)
         if isinstance(operand, dict) and "pipeline" in operand:
@@ -79,7 +80,7 @@ class Joins:
 
     async def _cut(self, name: str, operand: Any, other: tuple[str, str]) -> Any:
         """Return the operand of a join that shows what the rules show, None if they show everything."""
-        rights = self._rights_of(*other)
+        rights = await answered(lambda: self._rights_of(*other))
         if rights is not None and rights.hides_nothing:
             return None
         stages = None if rights is None else rights.readable_stages()
@@ -96,8 +97,8 @@ class Joins:
         field_paths.refuse_stages(inner)
         return named | {"pipeline": [*behind(stages, inner), *inner]}
 
-    def _refuse_hidden(self, other: tuple[str, str]) -> None:
-        rights = self._rights_of(*other)
+    async def _refuse_hidden(self, other: tuple[str, str]) -> None:
+        rights = await answered(lambda: self._rights_of(*other))
         if rights is None or not rights.hides_nothing:
             raise _closed(other)
 

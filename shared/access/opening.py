@@ -62,6 +62,11 @@ class Rules:
         """Return what the rules of a collection come to, None if there are none, so that nobody may touch it."""
         return self._rights(self.source.ruleset(database, collection))
 
+    def ask_functions(self, database: str, collection: str) -> bool:
+        """Tell whether the rules of a collection ask functions of the app."""
+        ruleset = self.source.ruleset(database, collection)
+        return ruleset is not None and ruleset.asks_functions
+
     def opens(self, database: str, collection: str) -> bool:
         """Tell whether the caller could see a document of a collection."""
         ruleset = self.source.ruleset(database, collection)
@@ -80,7 +85,7 @@ class Rules:
             rights = self._rights(ruleset)
         except InvalidParameterError:  # its filters contradict each other, so that every read of it is refused
             return False
-        return rights is not None and rights.query != NOTHING
+        return rights is not None and rights.query.query != NOTHING.query
 
     def _rights(self, ruleset: Ruleset | None) -> Rights | None:
         return None if ruleset is None else ruleset.rights(self.expansions)
@@ -92,7 +97,7 @@ def open_access(
     """Return what this caller may do to the collection that a request names; `request_view` is `%%request`.
 
     A transaction is not answered from the cache, which knows nothing of what it has written.
-    Raise NoRuleError if no rule opens the collection to anybody.
+    Raise NoRuleError if no rule opens the collection to anybody, UnansweredError if a function has to answer first.
     """
     cached, written = deployment.settings.cached, request.written
     is_written = written is not None and ".".join(written) in cached
@@ -120,14 +125,16 @@ def open_full(
     return full, access if isinstance(access, RuledAccess) else None
 
 
-def rules_of(deployment: Deployment, request: Request, caller: Caller, request_view: Mapping[str, Any]) -> Rules | None:
+def rules_of(
+    deployment: Deployment, request: Request, caller: Caller, request_view: Mapping[str, Any], wanted: Wanted
+) -> Rules | None:
     """Return the rules that bind a caller, None for a system caller; raise NoRuleError where there is no app."""
     if caller.is_system:
         return None
     source = _data_source(deployment.app, request, is_only=len(deployment.settings.data_sources) == 1)
     if source is None:
         raise _no_rule(request)
-    return Rules(source, Expansions(caller.user, request_view))
+    return Rules(source, Expansions(caller.user, request_view, wanted.answers))
 
 
 def _uncached(
@@ -142,7 +149,7 @@ def _uncached(
         target, settings = concerns.applied(target, options), within(settings, options)
     if not caller.is_system and name is DATABASE:  # rules are of collections
         raise NoRuleError(f"no rule exists for database '{request.database}'")
-    rules = rules_of(deployment, request, caller, request_view)
+    rules = rules_of(deployment, request, caller, request_view, wanted)
     if rules is None:
         access = full = FullAccess(target, settings, wanted, deployment.transcoder.writer, options)
         return access, full

@@ -8,6 +8,7 @@ from shared.documents.ejson import Document
 from shared.documents.replies import Format
 from shared.documents.stored import Storable
 from shared.requests import Reading, Returned, Sort
+from shared.rules.answers import Answers
 
 if TYPE_CHECKING:
     from shared.access.paging import Page
@@ -21,11 +22,15 @@ TRUNCATED = "Dozen-Truncated"
 
 
 class Wanted(NamedTuple):
-    """What a call wants beside its request: the form of the reply, documents in lines, a document that it expects."""
+    """What a call wants beside its request: the form of the reply, documents in lines, a document that it expects.
+
+    Where rules ask functions of the app, these answer; None where there are none.
+    """
 
     form: Format
     are_lines: bool = False
     expected: Expected | None = None
+    answers: Answers | None = None
 
 
 class Reply(NamedTuple):

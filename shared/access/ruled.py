@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from shared.documents import replies
@@ -13,6 +14,7 @@ from shared.mongo.clients import SIMPLE, Collection, Options
 from shared.mongo.deadlines import Session
 from shared.options import Options as CallOptions
 from shared.rules import field_paths
+from shared.rules.answers import answered
 from shared.rules.expressions import Expansions
 from shared.rules.field_paths import Uses
 from shared.rules.schema import Schema
@@ -114,8 +116,11 @@ class Ruled:
         for piece in pieces(batch, replies.PIECE // (1 + len(used) // _MANY_PATHS)):
             if found:
                 await asyncio.sleep(0)
-            found += trims.visible(piece, used, self.full.form)
+            found += await answered(partial(self._visible_of, trims, piece, used))
         return found
+
+    def _visible_of[T](self, trims: Trims[T], piece: bytes, used: Paths) -> list[T | None]:
+        return list(trims.visible(piece, used, self.full.form))
 
     async def stored(self, session: Session, condition: Document, projection: Document | None = None) -> list[bytes]:
         """Return what is stored of the documents that match, inside a transaction."""

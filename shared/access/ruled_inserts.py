@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, NamedTuple, NoReturn
 
 import bson
@@ -28,8 +28,9 @@ from shared.documents.stored import Encoded, Storable
 from shared.errors import DataAPIError, DeniedWriteError, InvalidParameterError, NoRoleError
 from shared.mongo.clients import RAW
 from shared.mongo.deadlines import Session, transaction
+from shared.rules.answers import answered, in_turns
 from shared.rules.writing import NO_ROLE, Decision
-from shared.turns import Steps
+from shared.turns import Waiting
 
 
 class RuledInserts(Ruled):
@@ -66,19 +67,19 @@ class RuledInserts(Ruled):
     def _schema_check(self) -> SchemaCheck:
         return SchemaCheck(self.schema, self.rights, self.expansions, self.settings)
 
-    def _insertable(self, documents: Sequence[Storable]) -> Steps[list["_New"]]:
+    def _insertable(self, documents: Sequence[Storable]) -> Waiting[list["_New"]]:
         """Return new documents as the bytes that were checked, all of them before the first is sent."""
         new = []
         for position, document in enumerate(documents):
             raw, id_ = yield from inserts.encoded(document)
-            yield
+            yield None
             # a reference is an object here that is stored as a document
             values = None if isinstance(document, Encoded) or DBREF_MARK in raw else {"_id": id_, **document}
             with _about(position):
                 inserts.refuse_large(raw)
-                self._check_insert(raw, values)
+                yield from in_turns(partial(self._refuse_insert, raw, values))
             new.append(_New(id_, raw, has_empty_timestamp(raw)))
-            yield
+            yield None
         return new
 
     async def _inserted(self, session: Session, new: "Sequence[_New]") -> None:
@@ -88,9 +89,12 @@ class RuledInserts(Ruled):
         ids = [new[position].id for position in dated.values()]
         for stored in await self.stored(session, {"_id": {"$in": ids}}) if ids else ():
             with _about(dated.get(key_of(stored), 0)):
-                self._check_insert(stored)
+                await self._check_insert(stored)
 
-    def _check_insert(self, new: bytes, values: Document | None = None) -> None:
+    async def _check_insert(self, new: bytes) -> None:
+        await answered(partial(self._refuse_insert, new))
+
+    def _refuse_insert(self, new: bytes, values: Document | None = None) -> None:
         decision = self.rights.may_insert(new, values)
         if not decision.allowed:
             deny("insert", decision)

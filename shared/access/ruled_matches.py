@@ -28,7 +28,7 @@ class RuledMatches(Ruled):
         found = await self._visible(session, condition, limit, sort, parts)
         expected = self.full.wanted.expected
         if expected is not None:
-            shown = Cutting(self.rights).visible(b"".join(found), (), self.full.form)
+            shown = await self.seen_each(Cutting(self.rights), b"".join(found), ()) if found else []
             expected.refuse_other(next(iter(shown), None))
         return found
 

@@ -6,6 +6,7 @@ transaction, so that no other write comes between the check and what was checked
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pymongo import ReturnDocument
@@ -23,6 +24,7 @@ from shared.mongo.deadlines import Session
 from shared.mongo.refusals import translated
 from shared.requests import Sort
 from shared.rules import field_paths
+from shared.rules.answers import answered
 from shared.rules.field_paths import Touched
 from shared.writes import replaced_by, replacing
 
@@ -104,7 +106,7 @@ class RuledWrites(RuledMatches, RuledInserts):
             return _Change(old, old)
         condition = self.again(the_same([old]), update.condition)
         new = await self._changed(session, condition, update, upsert=False)
-        self._check_update(old, new)
+        await self._check_update(old, new)
         return _Change(old, new)
 
     async def _update_many(self, session: Session, update: "Update") -> dict[str, Any]:
@@ -128,7 +130,7 @@ class RuledWrites(RuledMatches, RuledInserts):
             async for some in in_parts(await self.stored(session, ids)):
                 for new in some:
                     before = old.pop(key_of(new))
-                    self._check_update(before, new)
+                    await self._check_update(before, new)
                     modified += before != new
         return {"matchedCount": len(found), "modifiedCount": modified}
 
@@ -137,7 +139,7 @@ class RuledWrites(RuledMatches, RuledInserts):
             return None
         # a document that the caller cannot see may match: it is not to be met
         new = await self._changed(session, {"$and": [update.condition, _NOBODY]}, update, upsert=True)
-        self._check_insert(new)
+        await self._check_insert(new)
         return new
 
     async def _changed(self, session: Session, condition: Document, update: "Update", *, upsert: bool) -> bytes:
@@ -170,11 +172,18 @@ class RuledWrites(RuledMatches, RuledInserts):
         rights = self.rights
         async for some in in_parts(found, 0 if update.touched is None else len(update.touched.paths)):
             for old in some:
-                decision = rights.may_replace(old) if update.is_replacement else rights.may_touch(old, update.touched)
+                decision = await answered(
+                    partial(rights.may_replace, old)
+                    if update.is_replacement
+                    else partial(rights.may_touch, old, update.touched)
+                )
                 if not decision.allowed:
                     deny("update", decision)
 
-    def _check_update(self, old: bytes, new: bytes) -> None:
+    async def _check_update(self, old: bytes, new: bytes) -> None:
+        await answered(partial(self._refuse_update, old, new))
+
+    def _refuse_update(self, old: bytes, new: bytes) -> None:
         decision = self.rights.may_update(old, new)
         if not decision.allowed:
             deny("update", decision)
@@ -186,7 +195,7 @@ class RuledWrites(RuledMatches, RuledInserts):
     async def _remove(self, session: Session, found: Sequence[bytes]) -> int:
         async for part in in_parts(found):
             for old in part:
-                decision = self.rights.may_delete(old)
+                decision = await answered(partial(self.rights.may_delete, old))
                 if not decision.allowed:
                     deny("delete", decision)
         count = 0

@@ -27,15 +27,22 @@ _WAITS = re.compile(r"\s*\.(then|catch|finally)\b|[\s;})]*$")
 _RETURNED = re.compile(r"\breturn\b|=>")
 _SERVICE = re.compile(r"""\bservices\.get\(\s*["'`]([^"'`]+)""")
 
-type _Found = dict[str, tuple[Path, Mapping[str, Any], Report]]
+type Found = dict[str, tuple[Path, Mapping[str, Any], Report]]
+"""The source of each function, what is said of it, and where to report mistakes of that."""
+
+
+def find_functions(files: Files, webhooks: Iterable[Webhook]) -> Found:
+    """Return where the functions of the app are, by their names, those of webhooks, too."""
+    found = _legacy(files) or _listed(files)
+    return found | {each.name: (each.source, each.function, each.report) for each in webhooks}
 
 
 def read_functions(
+    found: Found,
     files: Files,
     constants: Constants,
     app: Mapping[str, Any],
     services: frozenset[str],
-    webhooks: Iterable[Webhook],
     *,
     has_http: bool,
 ) -> Functions:
@@ -43,8 +50,6 @@ def read_functions(
 
     `has_http` says that there are such others.
     """
-    found = _legacy(files) or _listed(files)
-    found |= {each.name: (each.source, each.function, each.report) for each in webhooks}
     by_name: dict[str, Function] = {}
     sources: dict[str, str] = {}
     for name, (path, entry, report) in found.items():
@@ -99,9 +104,9 @@ def _of_script(
     return _functions({**by_name, name: script}, {**sources, name: function.script}, seen, packages)
 
 
-def _legacy(files: Files) -> _Found:
+def _legacy(files: Files) -> Found:
     """Return the functions of the layout in which each has a folder with a configuration of its own."""
-    found: _Found = {}
+    found: Found = {}
     for folder in files.folders(files.root / "functions"):
         config = folder / "config.json"
         if config.is_file():
@@ -110,11 +115,11 @@ def _legacy(files: Files) -> _Found:
     return found
 
 
-def _listed(files: Files) -> _Found:
+def _listed(files: Files) -> Found:
     """Return the functions that are listed in one file, and those that only have a source."""
     folder = files.root / "functions"
     config = folder / "config.json"
-    found: _Found = {}
+    found: Found = {}
     for position, entry in enumerate(files.array(config)):
         report = files.report(config).at(position)
         if not isinstance(entry, dict):

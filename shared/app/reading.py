@@ -11,7 +11,7 @@ from shared.app.background_triggers import database_triggers, scheduled_triggers
 from shared.app.data_api import read_data_api
 from shared.app.endpoints import read_endpoints
 from shared.app.files import AppError, FileFinding, Files, secret, typed
-from shared.app.functions import read_functions
+from shared.app.functions import find_functions, read_functions
 from shared.app.model import App, CustomUserData, DataSource
 from shared.app.triggers import authentication_triggers, read_triggers
 from shared.app.unsupported import list_unsupported
@@ -45,12 +45,13 @@ def load(
     tag, constants = _constants(files, _tag(files, config, report), secrets)
     files.miss("%%environment", root, report.at("environment"))
     logins = providers.read_providers(files, secrets)
-    constants = constants._replace(user_data=providers.user_data(logins))
+    webhooks = read_webhooks(files)
+    found_functions = find_functions(files, webhooks)
+    constants = constants._replace(user_data=providers.user_data(logins), functions=frozenset(found_functions))
     origins = typed(config, "allowed_request_origins", list, report, [])
     data = sources.read_data_sources(files, constants, data_sources)
     services = _services(data)
-    webhooks = read_webhooks(files)
-    functions = read_functions(files, constants, _seen(config), services, webhooks, has_http=has_http)
+    functions = read_functions(found_functions, files, constants, _seen(config), services, has_http=has_http)
     triggers = read_triggers(files, functions.by_name)
     app = App(
         app_id=typed(config, "app_id", str, report, ""),

@@ -3,6 +3,7 @@
 import asyncio
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from hashlib import sha256
 from http import HTTPStatus
 from typing import TYPE_CHECKING, NamedTuple, TypedDict, Unpack
@@ -33,6 +34,7 @@ from shared.endpoint.openings import Opening
 from shared.endpoint.polling import Poll, Polling
 from shared.endpoint.request_view import RequestView
 from shared.endpoint.responses import response
+from shared.endpoint.rule_functions import answers_of
 from shared.endpoint.terms import TERMS, TermedWrite, Terms, refuse_condition, refuse_terms, terms_of
 from shared.endpoint.transactions import Transaction
 from shared.endpoint.user_functions import UserFunctions
@@ -48,6 +50,7 @@ from shared.mongo import concerns
 from shared.mongo.deadlines import atomically, driver_call, within
 from shared.options import Options
 from shared.requests import GetMore, Request
+from shared.rules.answers import Answers, answered
 from shared.rules.expressions import Expansions, holds
 from shared.service import Service
 from shared.turns import Steps
@@ -73,7 +76,7 @@ class Call:
     """One authenticated and parsed call of an action."""
 
     __slots__ = (
-        "_caller", "_context", "_request_view", "body", "columns", "conditions", "continued", "deadline",
+        "_caller", "_context", "_request_view", "answers", "body", "columns", "conditions", "continued", "deadline",
         "digest", "expected",
         "form", "is_of_data_api", "media", "size", "writes",
     )  # fmt: skip
@@ -89,6 +92,7 @@ class Call:
         size: int = 0,
     ) -> None:
         """Take what it is counted on, whose log line gets the namespace once the request is typed."""
+        self.answers: Answers | None = None
         self.writes = False
         self.is_of_data_api = True
         self._context = context
@@ -136,7 +140,10 @@ class Call:
 
     async def operations(self, request: BulkWrite) -> list[Operation]:
         """Return the operations of a request, each refused as the action that it would be by itself, or together."""
-        return await turns.taken(self._operations(request))
+        found = await turns.taken(self._operations(request))
+        for name in {each.name for each in found}:
+            await answered(partial(self._refuse_uncallable, self._request_view.of(name)))
+        return found
 
     def _operations(self, request: BulkWrite) -> Steps[list[Operation]]:
         found: list[Operation] = []
@@ -149,8 +156,6 @@ class Call:
             error.at(f"requests[{len(found)}]")
             raise
         self._context.service.complexity.operations(self.conditions, len(found))
-        for name in {each.name for each in found}:
-            self._refuse_uncallable(self._request_view.of(name))
         return found
 
     def _checked(self, request: Request) -> Steps[int]:
@@ -167,16 +172,17 @@ class Call:
 
     def _refuse_uncallable(self, view: RequestView) -> None:
         if self.is_of_data_api and not self._caller.is_system:
-            _refuse_uncallable(self._context.app, Expansions(self._caller.user, view))
+            _refuse_uncallable(self._context.app, Expansions(self._caller.user, view, self.answers))
 
     async def bulk_write(self, request: BulkWrite, operations: list[Operation]) -> Reply:
         """Do the operations of a request, each with the access that the action has which it would be by itself."""
         context = self._context
         service = context.service
+        wanted = Wanted(self.form, answers=self.answers)
 
         def opened(action: str, own: Options) -> Access:
             view = self._request_view.of(action)
-            return open_uncached(service, request.with_options(action, own), self._caller, view, Wanted(self.form))
+            return open_uncached(service, request.with_options(action, own), self._caller, view, wanted)
 
         target = service.clients.collection(request.data_source, request.database, request.collection)
         writing = Bulk(
@@ -186,7 +192,7 @@ class Call:
             opened,
             {"ordered": request.ordered, **request.options.only("bypassDocumentValidation", "comment", "let")},
         )
-        async with Opening(writing, service.clients.places(request.data_source), context.departure):
+        async with Opening(lambda: writing, partial(service.clients.places, request.data_source), context.departure):
             namespaces = [f"{request.database}.{request.collection}"]
             return await invalidating(writing.reply(operations), service.generations, namespaces, service.settings)
 
@@ -199,7 +205,7 @@ class Call:
         target = concerns.applied(target, request.options)
         timeout_ms = min(settings.mongo_db_timeout_ms, settings.transaction_timeout_ms)
         try:
-            async with Opening(target, service.clients.places(asked.data_source), context.departure):
+            async with Opening(lambda: target, partial(service.clients.places, asked.data_source), context.departure):
                 work = atomically(target, asked.attempt, timeout_ms)
                 return await invalidating(work, service.generations, asked.written, service.settings)
         finally:
@@ -217,11 +223,13 @@ class Call:
         context.headers |= writing.headers
         return reply
 
-    def part(self, action: str, body: Document, form: Format) -> "Call":
+    async def part(self, action: str, body: Document, form: Format) -> "Call":
         """Return the call of an action that is part of this one; raise NotCallableError if it could not be called."""
         view = self._request_view.of(action)
-        self._refuse_uncallable(view)
-        return Call(self._context, body, self._caller, view, Media(form), size=self.size)
+        await answered(partial(self._refuse_uncallable, view))
+        part = Call(self._context, body, self._caller, view, Media(form), size=self.size)
+        part.answers = self.answers
+        return part
 
     async def page(self, request: Request, asked: Asked) -> Page:
         """Return the batch that a call with a cursor is to reply."""
@@ -230,7 +238,7 @@ class Call:
     async def more(self, request: GetMore, actions: "Mapping[str, Action]") -> Reply:
         """Go on with one of these actions, as if it were called anew with what stands in the cursor."""
         continued = await Cursors(self._context.service, self._caller).opened(request)
-        part = self.part(continued.action, continued.body, self.form)
+        part = await self.part(continued.action, continued.body, self.form)
         part.continued, part.media = continued, self.media
         reply = await actions[continued.action].handle(part)
         self.columns = part.columns
@@ -261,9 +269,9 @@ class Call:
         Raise OverloadedError if none is left in time.
         """
         context = self._context
-        wanted = Wanted(self.form, self.media.shape != "object", self.expected)
-        opened = open_(context.service, request, self._caller, self._request_view, wanted)
-        return Opening(opened, context.service.clients.places(request.data_source), context.departure)
+        wanted = Wanted(self.form, self.media.shape != "object", self.expected, self.answers)
+        opened = partial(open_, context.service, request, self._caller, self._request_view, wanted)
+        return Opening(opened, partial(context.service.clients.places, request.data_source), context.departure)
 
 
 class Action(NamedTuple):
@@ -285,7 +293,9 @@ class Action(NamedTuple):
 
     def call(self, context: CallContext, body: Document, caller: Caller, view: RequestView, size: int) -> Call:
         """Return the call that a method of a data source is: of a body of so many bytes, beside the Data API."""
-        call = Call(context, body, caller, view.of(self.name), Media("EJSON"), size=size)
+        view = view.of(self.name)
+        call = Call(context, body, caller, view, Media("EJSON"), size=size)
+        call.answers = answers_of(context, caller, view)
         call.is_of_data_api = False
         return call
 
@@ -406,14 +416,16 @@ async def _call(exchange: Exchange, action: Action, source: str | None) -> Call:
         verify(app.data_api, req.headers, req.params, body)
     elif app is not None:
         await asyncio.to_thread(verify, app.data_api, req.headers, req.params, body)
+    answers = answers_of(exchange, caller, view)
     if not caller.is_system:
-        _refuse_uncallable(app, Expansions(caller.user, view))
+        await answered(partial(_refuse_uncallable, app, Expansions(caller.user, view, answers)))
     body = await decoded_body(exchange, body)
     document = await document_in(body, service, action.stores)
     if source is not None and not _names_source(document):
         document["dataSource"] = source
     media = reply_media(req.headers.get("accept"), service.settings, app, lists=action.lists)
     call = Call(exchange, document, caller, view, media, size=len(body))
+    call.answers = answers
     if "idempotency-key" in req.headers:
         digested = sha256(body) if len(body) < large_bodies.LARGE else await asyncio.to_thread(sha256, body)
         call.digest = digested.digest()

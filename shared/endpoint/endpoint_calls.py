@@ -3,6 +3,7 @@
 import asyncio
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -24,6 +25,7 @@ from shared.endpoint.function_calls import FunctionCall
 from shared.endpoint.function_responses import Made, function_response
 from shared.endpoint.http import Exchange
 from shared.endpoint.request_view import RequestView
+from shared.endpoint.rule_functions import answers_of
 from shared.endpoint.user_functions import UserFunctions
 from shared.errors import (
     BodyTooLargeError,
@@ -35,6 +37,7 @@ from shared.errors import (
     NotCallableError,
 )
 from shared.guard.complexity import memory_of
+from shared.rules.answers import answered
 from shared.rules.expressions import Expansions, holds
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
@@ -92,7 +95,8 @@ class EndpointCall:
                 raise InvalidParameterError("credentials are sent in headers or in the body, not in both")
         if endpoint.validation == "VERIFY_PAYLOAD":
             await self._verify_signature(body)
-        self._refuse_uncallable(caller)
+        expansions = Expansions(caller.user, self._view, answers_of(exchange, caller, self._view))
+        await answered(partial(self._refuse_uncallable, expansions))
         return await self._answer(caller, body)
 
     async def _caller(self, headers: Mapping[str, str]) -> Caller:
@@ -116,9 +120,9 @@ class EndpointCall:
         else:
             await asyncio.to_thread(verify, self._endpoint, self._headers, {}, body, header)
 
-    def _refuse_uncallable(self, caller: Caller) -> None:
+    def _refuse_uncallable(self, expansions: Expansions) -> None:
         """Raise NotCallableError or FunctionRefusedError if the endpoint or its function is not for this call."""
-        context = Expansions(caller.user, self._view).context()
+        context = expansions.context()
         if self._endpoint.can_evaluate is not None and not holds(self._endpoint.can_evaluate, context):
             raise NotCallableError("endpoint not callable")
         if not holds(self._function.can_evaluate, context):

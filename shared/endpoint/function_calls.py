@@ -17,6 +17,7 @@ from shared.app.model import Functions
 from shared.auth.accounts import Caller
 from shared.documents import replies
 from shared.documents.ejson import Document
+from shared.documents.transcoder import Writer
 from shared.endpoint.bodies import document_in
 from shared.endpoint.function_http import FunctionHttp
 from shared.endpoint.function_services import asked_of
@@ -34,7 +35,9 @@ from shared.errors import (
 )
 from shared.javascript.messages import Frame, Line, Started, Texts
 from shared.javascript.run import Run
+from shared.rules.answers import Answers, answered
 from shared.rules.expressions import Expansions, holds
+from shared.rules.values import MISSING
 from shared.telemetry.log import event
 
 if TYPE_CHECKING:
@@ -78,8 +81,10 @@ class FunctionCall:
         self._http = FunctionHttp(self._service.http_client, self._service.settings, context.share)
         self.documents = 0
 
-    async def reply(self, name: str, arguments: Sequence[Any]) -> Reply:
+    async def reply(self, name: str, arguments: Sequence[Any], answers: Answers | None = None) -> Reply:
         """Return what a function returns to a caller from outside, as canonical Extended JSON.
+
+        Where its `can_evaluate` asks functions, `answers` has what they answer.
 
         Raise FunctionNotFoundError for a function that callers have not, FunctionRefusedError if it is not for this
         one, FunctionFailedError if it fails.
@@ -88,7 +93,8 @@ class FunctionCall:
         if function is None or function.private:
             raise _not_found(name)
         self._context.line.function = name
-        if not holds(function.can_evaluate, Expansions(self._caller.user, self._view).context()):
+        expansions = Expansions(self._caller.user, self._view, answers)
+        if not await answered(lambda: holds(function.can_evaluate, expansions.context())):
             raise FunctionRefusedError(f'rule not matched for function "{name}"')
         try:
             text = await self.result(name, arguments)
@@ -101,8 +107,11 @@ class FunctionCall:
 
         Raise FunctionNotFoundError if there is none, FunctionFailedError if it fails.
         """
-        steps = replies.long_reply("", arguments, "EJSON", self._service.transcoder.writer)
-        return await self.result_of(name, (await turns.taken(steps)).decode().removeprefix('{"":').removesuffix("}"))
+        writer = self._service.transcoder.writer
+        if any(each is MISSING for each in arguments):
+            return await self.result_of(name, f"[{','.join(_text(each, writer) for each in arguments)}]")
+        given = await turns.taken(replies.long_reply("", arguments, "EJSON", writer))
+        return await self.result_of(name, given.decode().removeprefix('{"":').removesuffix("}"))
 
     async def result_of(self, name: str, arguments: str, requires: str = "") -> str:
         """Return the same for arguments that are Extended JSON; what it requires may be that of another function."""
@@ -225,6 +234,13 @@ def arguments_of(body: Mapping[str, Any]) -> tuple[str, Sequence[Any]]:
     if type(arguments) is not list:
         raise InvalidParameterError("'arguments' must be an array")
     return name, arguments
+
+
+def _text(value: Any, writer: Writer | None) -> str:
+    """Return the Extended JSON of a value that may be undefined."""
+    if value is MISSING:
+        return '{"$undefined":true}'
+    return replies.reply({"": value}, "EJSON", writer).decode().removeprefix('{"":').removesuffix("}")
 
 
 def _not_found(name: str) -> FunctionNotFoundError:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from pymongo.errors import PyMongoError
@@ -135,7 +136,7 @@ class FunctionTransaction:
         settings, clients = service.settings, service.clients
         target = clients.collection(self._data_source, settings.dozen_database, "transactions")
         timeout_ms = min(settings.mongo_db_timeout_ms, settings.transaction_timeout_ms)
-        async with Opening(target, clients.places(self._data_source), self._departure):
+        async with Opening(lambda: target, partial(clients.places, self._data_source), self._departure):
             work = atomically(target, self._attempt, timeout_ms)
             await invalidating(work, service.generations, self._written, settings)
 

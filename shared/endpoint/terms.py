@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -138,7 +139,7 @@ class TermedWrite:
         target = concerns.applied(service.replies.collection(source), self._options)
         settings = within(service.settings, self._options)
         timeout_ms = min(settings.mongo_db_timeout_ms, settings.transaction_timeout_ms)
-        async with Opening(target, service.clients.places(source), departure):
+        async with Opening(lambda: target, partial(service.clients.places, source), departure):
             if self._stores:
                 await service.replies.ensure_index(source)
             work = atomically(target, lambda: self._attempt(act, source), timeout_ms)

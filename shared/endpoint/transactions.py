@@ -95,7 +95,7 @@ class Transaction:
                 brought += _resolved(operation, values)
                 self._refuse_bytes(brought)
                 form = "EJSON" if is_referred else self._call.form
-                part = self._call.part(operation.action.name, operation.body, form)
+                part = await self._call.part(operation.action.name, operation.body, form)
                 reply = await operation.action.handle(part)
                 conditions += part.conditions
                 self._service.complexity.operations(conditions, place + 1)

@@ -120,7 +120,7 @@ async def _failure(context: "CallContext", function: str, told: Mapping[str, Any
     except TimeoutError:
         return "it took too long"
     except FunctionFailedError as error:
-        return f"it threw an error at {error.thrown_at}" if error.thrown_at or error.message else str(error)
+        return f"it threw an error at {error.thrown_at}" if error.message is not None else str(error)
     finally:
         context.line.namespace = None
     return ""

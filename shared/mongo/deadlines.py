@@ -33,6 +33,9 @@ _ends: ContextVar[float | None] = ContextVar("ends", default=None)
 _current: ContextVar[Session | None] = ContextVar("current_transaction", default=None)
 """The transaction that every command of the task is part of; a module's, because that is how they are made."""
 
+_outside: ContextVar[Context | None] = ContextVar("outside", default=None)
+"""The context around the transaction that the task works in; a module's, because that is how they are made."""
+
 
 class driver_call:  # noqa: N801  used as a context manager; a class costs half of what a generator does
     """Give everything inside one deadline, and raise our errors for the driver's.
@@ -147,6 +150,12 @@ def joining(target: AsyncCollection[Any]) -> AsyncCollection[Any]:
     return target.with_options(read_preference=ReadPreference.PRIMARY, write_concern=WriteConcern())
 
 
+def outside() -> Context:
+    """Return the context of a task that is no part of the transaction which this one may work in."""
+    around = _outside.get()
+    return copy_context() if around is None else around.copy()
+
+
 async def transaction[T](target: AsyncCollection[Any], work: Callable[[Session], Awaitable[T]], timeout_ms: int) -> T:
     """Do work in a transaction on one snapshot, again if another write came between; what it raises undoes it.
 
@@ -154,14 +163,17 @@ async def transaction[T](target: AsyncCollection[Any], work: Callable[[Session],
     """
     if (joined := _current.get()) is not None:
         return await work(joined)
-    outside = copy_context()
+    around = copy_context()
 
     async def undone_in_time(session: Session) -> T:
+        token = _outside.set(around)
         try:
             return await work(session)
         except BaseException:
-            await _abort(session, outside)
+            await _abort(session, around)
             raise
+        finally:
+            _outside.reset(token)
 
     async with server_deadline(target, timeout_ms), target.database.client.start_session() as session:
         return await session.with_transaction(

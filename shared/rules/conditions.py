@@ -4,21 +4,13 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from shared.rules.comparisons import SWAPPED, Operator, Translate
-from shared.rules.expressions import (
-    Context,
-    Expression,
-    Operand,
-    Predicate,
-    UnsupportedFunctionError,
-    always,
-    names_of,
-)
-from shared.rules.translations import EVERYTHING, NOTHING, UNKNOWN, Translation, all_of, any_of, negation
+from shared.rules.expressions import Context, Expression, NoAnswerError, Operand, Predicate, always, names_of
+from shared.rules.translations import EVERYTHING, NOTHING, UNANSWERED, UNKNOWN, Translation, all_of, any_of, negation
 from shared.rules.values import MISSING, is_exact
 
 
 class _Joined:
-    """Several expressions; of one that depends on a function nothing is asked that another decides."""
+    """Several expressions; no function decides what another part decides, and none is asked that is not needed."""
 
     constant: bool | None = None
     deciding: bool
@@ -28,14 +20,25 @@ class _Joined:
         self.parts = parts
         self.names = names_of(parts)
         self.asks_function = any(part.asks_function for part in parts)
+        self._in_order = sorted(parts, key=lambda part: part.asks_function)
+        """Those that ask no function first."""
 
     def bound(self, context: Context) -> Predicate:
-        predicates, deciding = [part.bound(context) for part in self.parts], self.deciding
+        predicates, deciding = [part.bound(context) for part in self._in_order], self.deciding
         if self.asks_function:
             return lambda context: _decided(predicates, context, deciding=deciding)
         if deciding:
             return lambda context: any(holds(context) for holds in predicates)
         return lambda context: all(holds(context) for holds in predicates)
+
+    def _queries(self, context: Context, deciding: Translation) -> list[Translation]:
+        """Return the queries of the parts, up to one that decides."""
+        found: list[Translation] = []
+        for part in self._in_order:
+            found.append(part.query(context))
+            if found[-1] == deciding:
+                break
+        return found
 
 
 class All(_Joined):
@@ -44,7 +47,7 @@ class All(_Joined):
     deciding = False
 
     def query(self, context: Context) -> Translation:
-        return all_of([part.query(context) for part in self.parts])
+        return all_of(self._queries(context, NOTHING))
 
 
 class AnyOf(_Joined):
@@ -53,7 +56,7 @@ class AnyOf(_Joined):
     deciding = True
 
     def query(self, context: Context) -> Translation:
-        return any_of([part.query(context) for part in self.parts])
+        return any_of(self._queries(context, EVERYTHING))
 
 
 class Not:
@@ -75,39 +78,56 @@ class Not:
 
 
 class Function:
-    """A call of a function of the app."""
+    """What a function of the app answers, which is true or false, and anything else is no answer."""
 
     constant: bool | None = None
     names: frozenset[str] | None = None
     asks_function = True
 
-    def __init__(self, name: str) -> None:
-        self.name = name
+    def __init__(self, answer: Operand) -> None:
+        self._answer = answer
+        self.called = answer.called
 
     def bound(self, context: Context) -> Predicate:  # noqa: ARG002
-        def holds(_context: Context) -> bool:
-            raise UnsupportedFunctionError(self.name)
+        return self._holds
 
-        return holds
+    def _holds(self, context: Context) -> bool:
+        answer = self._answer.get(context)
+        if type(answer) is bool:
+            return answer
+        raise no_answer(context, self.called[-1].name, "it returned neither true nor false")
 
-    def query(self, context: Context) -> Translation:  # noqa: ARG002
-        return UNKNOWN
+    def query(self, context: Context) -> Translation:
+        if not self._answer.is_known:
+            return UNKNOWN
+        try:
+            return EVERYTHING if self._holds(context) else NOTHING
+        except NoAnswerError:
+            return UNANSWERED
+
+
+def no_answer(context: Context, name: str, reason: str) -> NoAnswerError:
+    """Return the error for a function that has no answer."""
+    return NoAnswerError(name) if context.answers is None else context.answers.odd(name, reason)
 
 
 class Comparison:
     """An operand and a value of any kind, compared: equal, in, before, after."""
 
     constant: bool | None = None
-    asks_function = False
 
     def __init__(self, key: Operand, value: Operand, operator: Operator) -> None:
         self.key = key
         self.value = value
         self.test, self.translate, self._against = operator
-        self.names = _names_of_operands(key, value)
+        self.called = value.called
+        self.asks_function = bool(value.called)
+        self.names = None if value.called else _names_of_operands(key, value)
 
     def bound(self, context: Context) -> Predicate:
         test, key, value = self.test, self.key.get, self.value.get
+        if self.asks_function:
+            return lambda context: test(key(context), value(context))
         if not self.value.is_known:
             if self._against is not None and self.key.is_of_field and not self.value.is_of_field:
                 return self._asked_by_fields(self._against)
@@ -133,6 +153,12 @@ class Comparison:
         return holds
 
     def query(self, context: Context) -> Translation:
+        try:
+            return self._query(context)
+        except NoAnswerError:
+            return UNANSWERED
+
+    def _query(self, context: Context) -> Translation:
         if self.key.is_known and self.value.is_known:
             return EVERYTHING if self.test(self.key.get(context), self.value.get(context)) else NOTHING
         if self.key.field is not None and self.value.is_known:
@@ -182,13 +208,13 @@ def _names_of_operands(*operands: Operand) -> frozenset[str] | None:
 
 
 def _decided(parts: Sequence[Predicate], context: Context, *, deciding: bool) -> bool:
-    unsupported: UnsupportedFunctionError | None = None
+    unanswered: NoAnswerError | None = None
     for holds in parts:
         try:
             if holds(context) is deciding:
                 return deciding
-        except UnsupportedFunctionError as error:
-            unsupported = error
-    if unsupported:
-        raise unsupported
+        except NoAnswerError as error:
+            unanswered = error
+    if unanswered:
+        raise unanswered
     return not deciding

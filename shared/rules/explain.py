@@ -11,10 +11,10 @@ import bson
 
 from shared.documents.elements import decoded, elements
 from shared.rules.bound_roles import BoundRole
-from shared.rules.expressions import Context, Expansions, Expression, UnsupportedFunctionError, holds, possible
+from shared.rules.expressions import Context, Expansions, Expression, NoAnswerError, holds, possible
 from shared.rules.field_paths import Touched
 from shared.rules.filters import Filter
-from shared.rules.functions import functions_of, outcomes
+from shared.rules.functions import functions_of, missing_of, outcomes
 from shared.rules.masks import Mask, cut
 from shared.rules.roles import Role
 from shared.rules.ruleset import Ruleset
@@ -83,8 +83,11 @@ class Explanation:
         bound = self.rights.role(context)
         if bound is None:
             reason = _end_of_search(self._rules.roles, context)
-            if reason != NO_ROLE:
+            if reason != NO_ROLE and not _are_there(self._rules.roles, context):
                 yield f"for this document, {reason}: the search for a role ends here, no later role is tried"
+            elif reason != NO_ROLE:
+                yield f"for this document, {reason}: its role is not known here"
+                return Decision(False, None, reason)
             yield f"{NO_ROLE}: the document is {'refused' if is_insert else 'invisible'}"
             return Decision(False, None, reason)
         yield f"for this document, role '{bound.name}' is the first that applies"
@@ -142,10 +145,11 @@ class Explanation:
 
 
 def _of_filter(filter_: Filter, context: Context) -> Iterator[str]:
-    if outcomes(filter_.apply_when, context).is_open:
-        yield f"filter '{filter_.name}' {asks(filter_.apply_when)}: nothing is found"
+    try:
+        applies = filter_.apply_when.bound(context)(context)
+    except NoAnswerError:
+        yield f"filter '{filter_.name}' {asks(filter_.apply_when)}: without it nothing is found"
         return
-    applies = filter_.applies(context)
     yield f"filter '{filter_.name}' {'applies' if applies else 'does not apply'}"
     if applies:
         yield f"  it adds the query {filter_.query(context)}"
@@ -159,6 +163,8 @@ def _of_search(roles: Sequence[Role], context: Context) -> Iterator[str]:
         if found.is_open:
             where = "where its condition depends on it, " if found.holds or found.fails else ""
             yield f"role '{role.name}' {asks(role.apply_when)}: {where}the search for a role ends here"
+        elif found.holds and found.fails and functions_of(role.apply_when):
+            yield f"role '{role.name}' {asks(role.apply_when)}: where it applies is decided there"
         elif not found.fails:
             yield f"role '{role.name}' applies to every document"
         elif not found.holds:
@@ -190,18 +196,32 @@ def _could(role: Role, operation: Operation, context: Context) -> bool:
 
 def asks(expression: Expression) -> str:
     """Return what follows the name of something that asks functions."""
-    names = [f"'{name}'" for name in functions_of(expression)]
-    return f"asks the function{'s' if len(names) > 1 else ''} {', '.join(names)}, which cannot run"
+    missing = missing_of(expression)
+    names = [f"'{name}'" for name in missing or functions_of(expression)]
+    how = f"which {'are' if len(names) > 1 else 'is'} not there" if missing else "whose answer only a call has"
+    return f"asks the function{'s' if len(names) > 1 else ''} {', '.join(names)}, {how}"
 
 
 def _end_of_search(roles: Sequence[Role], context: Context) -> str:
     """Return why no role counts for the context's document."""
+    role = _unanswered(roles, context)
+    return NO_ROLE if role is None else f"role '{role.name}' {asks(role.apply_when)}"
+
+
+def _unanswered(roles: Sequence[Role], context: Context) -> Role | None:
+    """Return the role at which the search ends because a function has no answer."""
     for role in roles:
         try:
             role.apply_when.bound(context)(context)
-        except UnsupportedFunctionError:
-            return f"role '{role.name}' {asks(role.apply_when)}"
-    return NO_ROLE
+        except NoAnswerError:
+            return role
+    return None
+
+
+def _are_there(roles: Sequence[Role], context: Context) -> bool:
+    """Tell whether a call could answer what is not answered here."""
+    role = _unanswered(roles, context)
+    return role is not None and not missing_of(role.apply_when)
 
 
 def _answer(expression: Expression | None, context: Context) -> str:
@@ -209,7 +229,7 @@ def _answer(expression: Expression | None, context: Context) -> str:
         return "not set"
     try:
         return str(expression.bound(context)(context)).lower()
-    except UnsupportedFunctionError:
+    except NoAnswerError:
         return f"taken for false: it {asks(expression)}"
 
 

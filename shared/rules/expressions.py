@@ -6,26 +6,44 @@ A query may find more than the expression holds for, never less: `exact` says wh
 MongoDB with it checks every document again, or insists on an exact one.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from shared.rules.translations import EVERYTHING, NOTHING, Translation
 from shared.rules.values import MISSING
 
 
-class UnsupportedFunctionError(Exception):
-    """An expression asks a function of the app, which Dozen cannot run: what depends on it is denied."""
+class NoAnswerError(Exception):
+    """A function has no answer, because it failed, or cannot be asked: whatever depends on it is denied."""
+
+
+class Answering(Protocol):
+    """What functions of the app answer in one call."""
+
+    def of(self, name: str, arguments: Sequence[Any]) -> Any:
+        """Return the answer, MISSING for nothing; raise NoAnswerError if there is none."""
+
+    def odd(self, name: str, reason: str) -> NoAnswerError:
+        """Return the error for what a function returned that is no answer."""
 
 
 class Context:
     """What expansions mean at one evaluation: who calls, how, and the document before and after."""
 
-    __slots__ = ("memo", "prev", "prev_root", "request", "root", "this", "user")
+    __slots__ = ("answers", "memo", "prev", "prev_root", "request", "root", "this", "user")
 
-    def __init__(self, user: Mapping[str, Any], request: Mapping[str, Any], root: Any, prev_root: Any) -> None:
+    def __init__(
+        self,
+        user: Mapping[str, Any],
+        request: Mapping[str, Any],
+        answers: Answering | None,
+        root: Any,
+        prev_root: Any,
+    ) -> None:
         """Made by Expansions alone."""
         self.user = user
         self.request = request
+        self.answers = answers
         self.root = root
         self.prev_root = prev_root
         self.this: Any = MISSING
@@ -49,22 +67,32 @@ class Expansions(NamedTuple):
     request: Mapping[str, Any] = {}
     """What `%%request` shows."""
 
+    answers: Answering | None = None
+    """What functions answer; None where none can be asked, so that what depends on one is denied."""
+
     def context(self, root: Any = MISSING, prev_root: Any = MISSING) -> Context:
         """Return what they mean for a document after and before; without one, only those of the call mean something."""
-        return Context(self.user, self.request, root, prev_root)
+        return Context(self.user, self.request, self.answers, root, prev_root)
 
 
 type Predicate = Callable[[Context], bool]
 """An expression as it counts for one call, asked about a document, of which only some fields may have to be there.
 
-It raises UnsupportedFunctionError if the answer depends on a function.
+It raises NoAnswerError if it depends on a function that has no answer, UnansweredError if it is to be asked first.
 """
+
+
+class Called(NamedTuple):
+    """A function that is asked, and whether the app has it."""
+
+    name: str
+    is_there: bool
 
 
 class Operand:
     """One side of a comparison."""
 
-    __slots__ = ("field", "get", "is_known", "is_of_field")
+    __slots__ = ("called", "field", "get", "is_known", "is_of_field")
 
     def __init__(
         self,
@@ -73,15 +101,18 @@ class Operand:
         is_known: bool,
         field: str | None = None,
         is_of_field: bool = False,
+        called: Sequence[Called] = (),
     ) -> None:
         """Take how to get the value, whether it is known before a document is, and the document's field it is.
 
-        `is_of_field` tells that it is another for each field that asks: of `%%this` or `%%prev`.
+        `is_of_field` tells that it is another for each field that asks: of `%%this` or `%%prev`. The functions `called`
+        have to answer before it is known.
         """
         self.get = get
         self.is_known = is_known
         self.field = field
         self.is_of_field = is_of_field
+        self.called = called
 
 
 class Expression(Protocol):
@@ -145,7 +176,7 @@ def names_of(parts: Iterable[Named | None]) -> frozenset[str] | None:
 
 
 def permission(expression: Expression | None, context: Context) -> Predicate:
-    """Return a permission bound to a call: one that is not set, or that depends on a function, does not hold."""
+    """Return a permission bound to a call; without one, or where a function has no answer, it does not hold."""
     if expression is None:
         return always(False)
     asked = expression.bound(context)
@@ -155,7 +186,7 @@ def permission(expression: Expression | None, context: Context) -> Predicate:
     def holds(context: Context) -> bool:
         try:
             return asked(context)
-        except UnsupportedFunctionError:
+        except NoAnswerError:
             return False
 
     return holds

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from shared.rules.expressions import Context, Expression, Operand, UnsupportedFunctionError
+from shared.rules.expressions import Context, Expression, NoAnswerError, Operand
 from shared.rules.translations import NOTHING
 from shared.rules.values import MISSING
 
@@ -19,17 +19,17 @@ class Filter(NamedTuple):
     projection: Mapping[str, bool]
 
     def applies(self, context: Context) -> bool:
-        """Tell whether it counts for a call; if that depends on a function it does, and then nothing is found."""
+        """Tell whether it counts for a call; where a function has no answer it does, and then nothing is found."""
         try:
             return self.apply_when.bound(context)(context)
-        except UnsupportedFunctionError:
+        except NoAnswerError:
             return True
 
     def query(self, context: Context) -> dict[str, Any]:
-        """Return the query to add; where an expansion of it is undefined, one that finds nothing."""
+        """Return the query to add; where an expansion of it is undefined, or has no answer, one that finds nothing."""
         try:
             self.apply_when.bound(context)(context)
-        except UnsupportedFunctionError:
+            value = self.added.get(context)
+        except NoAnswerError:
             return NOTHING.query
-        value = self.added.get(context)
         return NOTHING.query if value is MISSING else value

@@ -1,10 +1,10 @@
-"""What a condition can come to where it asks functions of the app, which cannot run."""
+"""Which functions of the app a condition asks, and what it can come to."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from shared.rules.conditions import All, AnyOf, Function, Not
-from shared.rules.expressions import Context, Expression
+from shared.rules.conditions import All, AnyOf, Comparison, Function, Not
+from shared.rules.expressions import Called, Context, Expression
 from shared.rules.translations import EVERYTHING, NOTHING
 
 
@@ -14,17 +14,22 @@ class Outcomes(NamedTuple):
     holds: bool
     fails: bool
     is_open: bool
-    """It depends on a function."""
+    """It depends on a function that is not there, and so has no answer."""
 
 
 def functions_of(expression: Expression) -> tuple[str, ...]:
     """Return the names of the functions that an expression asks."""
-    return tuple(dict.fromkeys(_functions(expression)))
+    return tuple(dict.fromkeys(each.name for each in _functions(expression)))
 
 
-def _functions(expression: Expression) -> Iterator[str]:
-    if isinstance(expression, Function):
-        yield expression.name
+def missing_of(expression: Expression) -> tuple[str, ...]:
+    """Return the names of those that the app does not have."""
+    return tuple(dict.fromkeys(each.name for each in _functions(expression) if not each.is_there))
+
+
+def _functions(expression: Expression) -> Iterator[Called]:
+    if isinstance(expression, Function | Comparison):
+        yield from expression.called
     for part in _parts(expression):
         yield from _functions(part)
 
@@ -38,7 +43,7 @@ def _parts(expression: Expression) -> list[Expression]:
 def outcomes(expression: Expression, context: Context | None = None) -> Outcomes:
     """Return what an expression can come to, for one call if its context is given."""
     parts = [outcomes(each, context) for each in _parts(expression)]
-    if isinstance(expression, Function):
+    if isinstance(expression, Function | Comparison) and not all(each.is_there for each in expression.called):
         return Outcomes(holds=False, fails=False, is_open=True)
     if isinstance(expression, Not):
         return Outcomes(parts[0].fails, parts[0].holds, parts[0].is_open)

@@ -5,14 +5,24 @@ from functools import cached_property
 from typing import Any
 
 from shared.documents.elements import decoded
+from shared.rules.answers import UnansweredError
 from shared.rules.bound_roles import BoundRole
-from shared.rules.expressions import Context, Expansions, UnsupportedFunctionError, names_of
+from shared.rules.expressions import Context, Expansions, NoAnswerError, names_of
 from shared.rules.field_paths import Touched
 from shared.rules.filters import Filter
 from shared.rules.masks import Mask
 from shared.rules.projections import Projection
 from shared.rules.roles import Role
-from shared.rules.translations import EVERYTHING, NOTHING, Translation, all_of, any_of, negation, under_any_collation
+from shared.rules.translations import (
+    EVERYTHING,
+    NOTHING,
+    UNANSWERED,
+    Translation,
+    all_of,
+    any_of,
+    negation,
+    under_any_collation,
+)
 from shared.rules.values import Path, Use, path
 from shared.rules.writing import NO_ROLE, Decision
 from shared.ttl_cache import Cache
@@ -25,19 +35,23 @@ _UNNAMED = ""  # the name of no field that rules speak of
 class Ruleset:
     """The roles and filters of a collection, or a data source's default ones."""
 
-    def __init__(self, roles: Sequence[Role], filters: Sequence[Filter], asks_request: bool) -> None:
-        """Keep them in the order in which they are asked; tell whether one of them looks at `%%request`."""
+    def __init__(
+        self, roles: Sequence[Role], filters: Sequence[Filter], asks_request: bool, asks_functions: bool = False
+    ) -> None:
+        """Keep them in the order in which they are asked; tell whether one looks at `%%request`, or asks a function."""
         self.roles = roles
         self.filters = filters
         self.asks_request = asks_request
+        self.asks_functions = asks_functions
         self._bound: Cache[int, Rights] = Cache(_MOST_BOUND)
 
     def rights(self, expansions: Expansions) -> "Rights":
-        """Return what the rules come to for one call; the same for every call of a user if none looks at its request.
+        """Return what the rules come to for one call; the same for every call of a user if none asks for more.
 
-        Raise InvalidParameterError if filters that apply both include and exclude fields.
+        Raise InvalidParameterError if filters that apply both include and exclude fields, UnansweredError if a function
+        has to answer first.
         """
-        if self.asks_request:
+        if self.asks_request or self.asks_functions:
             return Rights(self, expansions)
         # the same object stands for the same user: callers whose credentials are cached keep theirs
         user = expansions.user
@@ -92,12 +106,12 @@ class Rights:
         return found
 
     def role(self, context: Context) -> BoundRole | None:
-        """Return the first role that applies to the context's document; of one that depends on a function, none."""
+        """Return the first role that applies to the context's document; where a function has no answer, none."""
         for each in self.roles:
             try:
                 if each.applies is None or each.applies(context):
                     return each
-            except UnsupportedFunctionError:
+            except NoAnswerError:
                 return None
         return None
 
@@ -117,13 +131,19 @@ class Rights:
         asked = {each: each.deciding(paths) for each in self.roles} if paths else {}
         context = self._expansions.context()
         found: list[Mask | None] = []
+        unanswered: UnansweredError | None = None
         for document, own in zip(documents, documents if values is None else values, strict=True):
             context.see(own)
-            role = self.role(context)
-            mask = None if role is None else role.shown(context, document)
-            if paths and role is not None and mask is not None:
-                mask = mask if all(role.covers(parts, document, context) for parts in asked[role]) else None
-            found.append(mask)
+            try:
+                role = self.role(context)
+                mask = None if role is None else role.shown(context, document)
+                if paths and role is not None and mask is not None:
+                    mask = mask if all(role.covers(parts, document, context) for parts in asked[role]) else None
+                found.append(mask)
+            except UnansweredError as error:  # the others may ask, too, and are answered together
+                unanswered = error
+        if unanswered is not None:
+            raise unanswered
         return found
 
     def reader(self, document: Mapping[str, Any]) -> Callable[[Path], bool]:
@@ -194,17 +214,12 @@ class Rights:
         mask = None if role is None else role.shown(context, before)
         if role is None or mask is None:
             return Decision(False, None, NO_ROLE)
-        for parts, use in self._any_field(role, before) if touched is None else touched.uses():
+        for parts, use in _any_field(self.projection, role, before) if touched is None else touched.uses():
             if not _leaves(self.projection, parts, before, context, use) or not role.covers(
                 parts, before, context, use
             ):
                 return Decision(False, role.name, f"field '{'.'.join(parts)}' is not readable")
         return Decision(True, role.name, "what the call names is readable")
-
-    def _any_field(self, role: BoundRole, document: Mapping[str, Any]) -> Iterable[tuple[Path, Use]]:
-        """Give what a pipeline may read: whatever is there, and what is not but has a say of its own in the rules."""
-        hidden = () if self.projection is None else (path(name)[0] for name in self.projection.source)
-        return (((name,), Use.READ) for name in (*document, *role.role.fields, *hidden, _UNNAMED))
 
     def may_replace(self, old: bytes) -> Decision:
         """Decide whether a call may put another document in the place of a visible one, of which nothing is hidden."""
@@ -242,12 +257,22 @@ class Rights:
         if projections is None:
             return None
         visible, left = projections
-        if not (self.query if self.reads_whole else self._found_by(self.roles[0])).exact:
+        found = self.query if self.reads_whole else _found_by(self, self.roles[0])
+        if not found.exact:
             return None
         return _stages(self.query.query, visible, left)
 
-    def _found_by(self, role: BoundRole) -> Translation:
-        return all_of([self.filtered, role.applied, role.filtered])
+
+def _found_by(rights: Rights, role: BoundRole) -> Translation:
+    return all_of([rights.filtered, role.applied, role.filtered])
+
+
+def _any_field(
+    projection: Projection | None, role: BoundRole, document: Mapping[str, Any]
+) -> Iterable[tuple[Path, Use]]:
+    """Give what a pipeline may read: whatever is there, and what is not but has a say of its own in the rules."""
+    hidden = () if projection is None else (path(name)[0] for name in projection.source)
+    return (((name,), Use.READ) for name in (*document, *role.role.fields, *hidden, _UNNAMED))
 
 
 def _plain_projections(rights: Rights) -> tuple[dict[str, Any], dict[str, Any]] | None:
@@ -267,6 +292,8 @@ def _candidates(roles: Sequence[Role], context: Context) -> list[tuple[Role, Tra
         applies = role.apply_when.query(context)
         if applies == EVERYTHING:
             return [*found, (role, EVERYTHING)]
+        if applies is UNANSWERED:  # whatever the document, the search for a role ends here
+            return found
         if applies != NOTHING:
             found.append((role, applies))
     return found

@@ -4,11 +4,12 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from shared.rules.expressions import Context, Expansions
 from shared.rules.values import MISSING
 
 if TYPE_CHECKING:
     from regex import Pattern
+
+    from shared.rules.expressions import Context, Expansions
 
 _PATTERN_SECONDS = 0.2
 _LEAST_SECONDS = 0.000_001  # none at all would be no limit
@@ -76,7 +77,7 @@ class PatternTime:
 class Run(NamedTuple):
     """What one validation needs beside the document."""
 
-    context: Context
+    context: "Context"
     null_allowed: bool
     patterns: PatternTime
 
@@ -95,7 +96,7 @@ class Schema:
         self,
         document: Mapping[str, Any],
         previous: Mapping[str, Any] | None,
-        expansions: Expansions,
+        expansions: "Expansions",
         *,
         null_allowed: bool = False,
         patterns: PatternTime | None = None,

@@ -14,12 +14,16 @@ class Translation(NamedTuple):
 EVERYTHING = Translation({}, exact=True)
 NOTHING = Translation({"$nor": [{}]}, exact=True)
 UNKNOWN = Translation({}, exact=False)
+UNANSWERED = Translation(NOTHING.query, exact=False)
+"""What has no answer, whatever the document: it holds for none, and its negation does not either."""
 
 
 def all_of(translations: Sequence[Translation]) -> Translation:
     """Return the query for documents that all of these find."""
     if NOTHING in translations:
         return NOTHING
+    if any(each.query == NOTHING.query for each in translations):
+        return Translation(NOTHING.query, exact=False)
     queries = [each.query for each in translations if each.query]
     exact = all(each.exact for each in translations)
     if len(queries) < 2:
@@ -34,14 +38,19 @@ def any_of(translations: Sequence[Translation]) -> Translation:
         return NOTHING
     if EVERYTHING in found:
         return EVERYTHING
+    exact = all(each.exact for each in found)
+    found = [each for each in found if each.query != NOTHING.query]
+    if not found:
+        return Translation(NOTHING.query, exact=False)
     if any(not each.query for each in found):
         return UNKNOWN
-    exact = all(each.exact for each in found)
     return Translation(found[0].query if len(found) == 1 else {"$or": [each.query for each in found]}, exact)
 
 
 def negation(translation: Translation) -> Translation:
     """Return the query for documents that this does not find; nothing is known of what is not exact."""
+    if translation is UNANSWERED:
+        return UNANSWERED
     if not translation.exact:
         return UNKNOWN
     if translation == EVERYTHING:
@@ -57,8 +66,8 @@ def under_any_collation(translation: Translation) -> Translation:
     Equal texts are equal in every collation, so that equality finds no less; order is another, and what is not equal
     may be more.
     """
-    if translation == NOTHING:
-        return NOTHING
+    if translation.query == NOTHING.query:
+        return translation
     query = _kept(translation.query)
     return Translation(query, exact=translation.exact and query == {} == translation.query)
 

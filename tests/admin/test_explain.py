@@ -19,7 +19,7 @@ from tests.shared.app.test_loading import ORDERS
 
 ASKED = MANAGER["apply_when"]
 NOTES = "data_sources/mongodb-atlas/shop/notes/rules.json"
-CANNOT_RUN = "asks the function 'isManager', which cannot run"
+CANNOT_RUN = "asks the function 'isManager', which is not there"
 
 type Explain = Callable[..., Told]
 
@@ -134,10 +134,25 @@ def test_functions_of_filters_and_permissions_are_named(explain: Explain, user: 
         roles=[OWNER | {"read": ASKED, "write": False}],
     )  # fmt: skip
 
-    assert f"filter 'f' {CANNOT_RUN}: nothing is found" in filtered.stdout
+    assert f"filter 'f' {CANNOT_RUN}: without it nothing is found" in filtered.stdout
     assert f"its 'read' is taken for false: it {CANNOT_RUN}" in read.stdout
     assert (filtered.returncode, read.returncode) == (1, 1)
     assert last(read) == "denied by role 'owner': nothing of the document may be read"
+
+
+def test_a_function_that_is_there_is_named_and_not_run(explain: Explain, user: str) -> None:
+    asked = {"%%true": {"%function": {"name": "echo", "arguments": [True]}}}
+    says = "asks the function 'echo', whose answer only a call has"
+    roles = [MANAGER | {"apply_when": asked}, OWNER]
+    in_general = explain("--action", "find", roles=roles)
+    of_document = explain("--action", "find", "--document", json.dumps({"owner": user}), roles=roles)
+    filtered = explain("--action", "find", roles=[OWNER], filters=[{"name": "f", "apply_when": asked, "query": {}}])
+
+    assert f"role 'manager' {says}: where it applies is decided there" in in_general.stdout
+    assert last(in_general) == f"denied: role 'manager' {says}"
+    assert f"for this document, role 'manager' {says}: its role is not known here" in of_document.stdout
+    assert last(of_document) == f"denied: role 'manager' {says}"
+    assert f"filter 'f' {says}: without it nothing is found" in filtered.stdout
 
 
 @pytest.mark.parametrize(

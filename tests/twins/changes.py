@@ -35,6 +35,8 @@ class Step(NamedTuple):
 class Changes(Twins):
     """Documents whose changes nobody must be able to tell apart, and of which just what is visible is told."""
 
+    asks = False
+
     async def case(self, random: Random) -> Case | None:
         """Return a case of documents that are read."""
         made = await super().case(random)

@@ -18,6 +18,7 @@ from shared.mongo.control import API_KEYS
 from shared.service import process
 from tests.twins.documents import CALLER, USER
 from tests.twins.plain import Document
+from tests.twins.rules import SOURCES
 
 DATABASES = ("twin_a", "twin_b")
 COLLECTIONS: dict[str, dict[str, Any] | None] = {"plain": None, "folded": {"locale": "en", "strength": 2}}
@@ -94,6 +95,9 @@ async def prepare(folder: Path, client: AsyncMongoClient[Document]) -> str:
     for name, content in _APP.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(json.dumps(content))
+    (folder / "functions").mkdir(exist_ok=True)
+    for name, source in SOURCES.items():
+        (folder / "functions" / f"{name}.js").write_text(source)
     key, stored = new_key(USER["data"]["name"])
     await client["dozen"][API_KEYS].delete_many({"_id": ObjectId(CALLER)})
     await client["dozen"][API_KEYS].insert_one(stored | {"_id": ObjectId(CALLER)})

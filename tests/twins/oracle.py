@@ -54,6 +54,10 @@ def _member(key: str, value: Any, view: View) -> bool:
     name = _operator(key)
     if name == "not":
         return not holds(value, view)
+    if name == "function":
+        return _answer(value, view) is True
+    if key in {"%%true", "%%false"}:
+        return holds(value, view) is (key == "%%true")
     if name:
         return _joined(name, [holds(each, view) for each in value])
     return _applied(view.expansion(key) if key.startswith("%%") else lookup(view.root, key.split(".")), value, view)
@@ -76,12 +80,26 @@ def _compared(name: str, found: Any, operand: Any, view: View) -> bool:
         return _joined(name, [_applied(found, each, view) for each in operand])
     if name == "exists":
         return (found is not NOTHING) is operand
-    value = view.value(operand)
+    is_asked = isinstance(operand, dict) and "%function" in operand
+    value = _answer(operand["%function"], view) if is_asked else view.value(operand)
     if name in {"eq", "ne"}:
         return equal_or_in(found, value) is (name == "eq")
     if name in {"in", "nin"}:
         return is_in(found, value) is (name == "in")
     return ordered(found, name, value)
+
+
+def _answer(function: Document, view: View) -> Any:
+    """Return what a function of `tests.twins.rules` returns."""
+    (given,) = [view.value(each) for each in function["arguments"]]
+    match function["name"]:
+        case "isRed":
+            return given == "red"
+        case "isThere":
+            return given is not NOTHING
+        case "teams":
+            return ["red", "blue"] if given == view.user["id"] else []
+    raise KeyError(function["name"])
 
 
 class Oracle:

@@ -33,6 +33,20 @@ _OTHERS: tuple[Any, ...] = (
     {"secret": {"%in": [1, "red", None]}},
     {"0": {"%exists": True}},
 )
+SOURCES = {
+    "isRed": "exports = async (team) => team === 'red';",
+    "isThere": "exports = (value) => value !== undefined;",
+    "teams": "exports = async (id) => id === context.user.id ? ['red', 'blue'] : [];",
+}
+"""The functions of the app, which the oracle has, too."""
+
+_ASKING: tuple[Any, ...] = (
+    {"%%true": {"%function": {"name": "isRed", "arguments": ["%%root.team"]}}},
+    {"%%false": {"%function": {"name": "isThere", "arguments": ["%%root.deleted"]}}},
+    {"%%true": {"%function": {"name": "isThere", "arguments": ["%%prevRoot.owner"]}}},
+    {"team": {"%in": {"%function": {"name": "teams", "arguments": ["%%user.id"]}}}},
+    {"team": {"%nin": {"%function": {"name": "teams", "arguments": ["%%root.owner"]}}}},
+)
 _OF_FIELD: tuple[Any, ...] = (
     {"%%this": {"%exists": True}},
     {"%%prev": {"%exists": False}},
@@ -57,8 +71,27 @@ _EXCLUSIONS = (
 _INCLUSIONS = ("a.x", "a", "b.x", "n", "owner", "team", "_id.k", "a.in.x", "0", "holder", "deleted", "b")
 
 
-def rules(random: Random) -> Document:
-    """Return the roles and the filters of a namespace."""
+def rules(random: Random, *, asks: bool = True) -> Document:
+    """Return the roles and the filters of a namespace, which ask functions here and there."""
+    made, own = _rules(random), Random()
+    own.setstate(random.getstate())  # so that all else is what it is without functions
+    if asks and own.random() < 0.3:
+        for role in made["roles"]:
+            _ask(own, role)
+    return made
+
+
+def _ask(random: Random, rule: Document) -> None:
+    """Put functions in the place of some conditions."""
+    for name, value in rule.items():
+        if name in {"apply_when", "read", "write", "insert", "delete"}:
+            if random.random() < 0.3:
+                rule[name] = random.choice(_ASKING)
+        elif isinstance(value, dict):
+            _ask(random, value)
+
+
+def _rules(random: Random) -> Document:
     roles = [_role(random, number) for number in range(random.choice([1, 1, 1, 2, 2, 3]))]
     for role in roles[:-1]:
         if role["apply_when"] == {}:

@@ -30,6 +30,9 @@ _GONE = "<gone>"
 class Twins:
     """Documents that nobody must be able to tell apart."""
 
+    asks = True
+    """Whether rules ask functions."""
+
     def __init__(self, world: World) -> None:
         """Take where they are stored."""
         self.world = world
@@ -41,7 +44,7 @@ class Twins:
         mode = random.choice(["read", "read", "write", "write", "write"])
         collection = "folded" if random.random() < 0.25 else "plain"
         schema = rules.schema(random) if mode == "write" and random.random() < 0.2 else {}
-        made = Case(collection, mode, rules.rules(random), schema, ones, ones)
+        made = Case(collection, mode, rules.rules(random, asks=self.asks), schema, ones, ones)
         if not await self.world.begin(made):
             return None
         pairs = zip(ones, await self.world.matched(made, 0), strict=True)

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
+from shared.rules.compiler.operands import FUNCTION
 from shared.rules.values import Path, path
 
 
@@ -24,7 +25,9 @@ def _named(source: Any) -> Iterator[Path]:
             yield from _named(each)
     elif isinstance(source, dict):
         for key, value in source.items():
-            if key[:2] == "%%":
+            if key[1:] == FUNCTION and key[:1] in {"%", "$"}:
+                yield from _expansions(value)
+            elif key[:2] == "%%":
                 yield from _expansions(key)
                 yield from _named(value) if key in {"%%true", "%%false"} else _expansions(value)
             elif key[:1] in {"%", "$"}:

@@ -8,12 +8,20 @@ from bson.code import Code
 from shared.operators import REFERENCE
 from shared.rules.comparisons import OPERATORS
 from shared.rules.compiler.members import quoted
-from shared.rules.compiler.operands import CONVERTERS, Constants, Scope, compile_key, compile_value, literal
+from shared.rules.compiler.operands import (
+    CONVERTERS,
+    FUNCTION,
+    Constants,
+    Scope,
+    compile_call,
+    compile_key,
+    compile_value,
+    literal,
+)
 from shared.rules.conditions import All, AnyOf, Comparison, Exists, Function, Not
 from shared.rules.expressions import Constant, Expression, Operand
-from shared.rules.functions import functions_of, outcomes
+from shared.rules.functions import missing_of, outcomes
 from shared.rules.report import Report
-from shared.rules.values import MISSING
 
 _DEEPEST = 100
 _NEGATED = {"ne": "eq", "neq": "eq", "nin": "in"}
@@ -26,21 +34,22 @@ def compile_expression(
 ) -> Expression:
     """Compile an expression: true, false, an expansion, or an object; what it cannot be is a problem in the report.
 
-    `denied` says what it means that it has no answer, as functions cannot run; None if the caller reports that.
+    `denied` says what it means that a function which is not there has no answer; None if the caller reports that.
     """
     expression = _Compiler(scope, constants).expression(source, report, 0)
-    names = functions_of(expression)
+    names = missing_of(expression)
     if names and denied is not None:
         found = outcomes(expression)
         limit = ", where the rest of the condition does not decide" if found.holds or found.fails else ""
-        report.unsupported(cannot_run(names), denied + limit)
+        report.unsupported(not_there(names), denied + limit)
     return expression
 
 
-def cannot_run(names: Sequence[str]) -> str:
-    """Return the sentence that names functions which a condition asks."""
-    noun = "function" if len(names) == 1 else "functions"
-    return f"{noun} {quoted(names)}: JavaScript cannot run, so write the condition without it"
+def not_there(names: Sequence[str]) -> str:
+    """Return the sentence that names functions which a condition asks, and the app does not have."""
+    if len(names) == 1:
+        return f"function {quoted(names)} is not there: add it to the app's functions, or correct its name"
+    return f"functions {quoted(names)} are not there: add them to the app's functions, or correct their names"
 
 
 def _operator(key: str) -> str | None:
@@ -77,8 +86,8 @@ class _Compiler:
             return self._list(name, value, report, lambda each, at: self.expression(each, at, depth))
         if name == "not":
             return _negated(self.expression(value, report, depth))
-        if name == "function":
-            return self._function(value, report)
+        if name == FUNCTION:
+            return Function(compile_call(value, self.scope, self.constants, report))
         report.problem(f"'{key}' is not an operator that can stand here")
         return Constant(False)
 
@@ -116,24 +125,25 @@ class _Compiler:
         if name in OPERATORS or name in _NEGATED:
             compared = self._compared(_NEGATED.get(name, name), key, operand, report)
             return _negated(compared) if name in _NEGATED else compared
-        if name == "function":
-            return self._function(operand, report)
+        if name == FUNCTION:
+            answer = compile_call(operand, self.scope, self.constants, report)
+            return Comparison(key, answer, OPERATORS["eq"])
         report.problem(f"'{written}' is not an operator that can stand here")
         return Constant(False)
 
     def _compared(self, name: str, key: Operand, operand: Any, report: Report) -> Expression:
         value = literal(operand) if type(operand) is bool else self._value(operand, report)
-        if name == "in" and not isinstance(operand, list) and not str(operand).startswith("%%"):
+        is_known = isinstance(operand, list) or str(operand).startswith("%%") or value.called
+        if name == "in" and not is_known:
             report.problem("'in' takes an array, or an expansion to one")
         return Comparison(key, value, OPERATORS[name])
 
     def _value(self, source: Any, report: Report) -> Operand:
         if isinstance(source, dict):
             for name in source:
-                if (found := _operator(name)) is not None and found not in CONVERTERS and name[0] == "%":
+                is_value = (found := _operator(name)) is None or found in CONVERTERS or found == FUNCTION
+                if name[0] == "%" and (not is_value or (found == FUNCTION and len(source) > 1)):
                     report.problem(f"'{name}' is not an operator that can stand here")
-                if found == "function":
-                    return literal(MISSING)
         return compile_value(source, self.scope, self.constants, report)
 
     def _list(
@@ -147,12 +157,6 @@ class _Compiler:
             return _joined(All, parts)
         found = _joined(AnyOf, parts)
         return found if name == "or" else _negated(found)
-
-    def _function(self, operand: Any, report: Report) -> Expression:
-        name = operand.get("name") if isinstance(operand, dict) else None
-        if not isinstance(name, str):
-            report.problem("'function' takes an object with the function's name and its arguments")
-        return Function(str(name))
 
 
 def _is_operator_of_field(name: str) -> bool:

@@ -9,9 +9,9 @@ from bson.regex import Regex
 
 from shared.errors import InvalidParameterError
 from shared.operators import JAVASCRIPT
-from shared.rules.compiler.expressions import compile_expression
+from shared.rules.compiler.expressions import compile_expression, not_there
 from shared.rules.compiler.members import check_members
-from shared.rules.compiler.operands import CONVERTERS, Constants, Scope, compile_value
+from shared.rules.compiler.operands import CONVERTERS, FUNCTION, Constants, Scope, compile_value
 from shared.rules.expressions import Context, Operand
 from shared.rules.filters import Filter
 from shared.rules.projections import Projection, is_shown
@@ -26,10 +26,14 @@ def compile_filter(source: Mapping[str, Any], constants: Constants, report: Repo
     check_members(source, "filter", _MEMBERS, "callers find no more and no less for it", report)
     condition, at = source.get("apply_when"), report.at("apply_when")
     denied = f"nobody finds or changes anything in {whose}"
+    added = _compile_query(source.get("query"), constants, report.at("query"))
+    missing = sorted({each.name for each in added.called if not each.is_there})
+    if missing:
+        report.at("query").unsupported(not_there(missing), f"{denied} where the filter applies")
     return Filter(
         str(source.get("name")),
         compile_expression(False if condition is None else condition, Scope.CALL, constants, at, denied),
-        _compile_query(source.get("query"), constants, report.at("query")),
+        added,
         _projection(source, report),
     )
 
@@ -75,6 +79,8 @@ def _part(source: Any, constants: Constants, report: Report) -> Operand:
         return compile_value(source, Scope.CALL, constants, report)
     if len(source) == 1 and (name := next(iter(source)))[:1] in {"%", "$"} and name[1:] in CONVERTERS:
         return compile_value(source, Scope.CALL, constants, report)
+    if source.keys() == {f"%{FUNCTION}"}:
+        return _value_only(compile_value(source, Scope.CALL, constants, report))
     for name in source:
         if name.startswith("%"):
             report.at(name).problem("the names in a filter's query are fields and MongoDB's operators, no expansions")
@@ -89,7 +95,7 @@ def _assembled(members: list[Operand], build: Callable[[list[Any]], Any]) -> Ope
         values = [member.get(context) for member in members]
         return MISSING if any(value is MISSING for value in values) else build(values)
 
-    return Operand(get, is_known=True)
+    return Operand(get, is_known=True, called=[each for member in members for each in member.called])
 
 
 def _value_only(operand: Operand) -> Operand:
@@ -97,7 +103,7 @@ def _value_only(operand: Operand) -> Operand:
         value = operand.get(context)
         return value if _is_plain(value) else MISSING
 
-    return Operand(get, is_known=True)
+    return Operand(get, is_known=True, called=operand.called)
 
 
 def _is_plain(value: Any) -> bool:

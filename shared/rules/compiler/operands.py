@@ -1,7 +1,7 @@
 """Operands compiled: literals, expansions such as `%%user.id`, and converters such as `%stringToOid`."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from enum import IntEnum
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -11,9 +11,9 @@ from bson.errors import InvalidId
 from bson.objectid import ObjectId
 
 from shared.rules.compiler.members import like
-from shared.rules.expressions import Context, Operand
+from shared.rules.expressions import Called, Context, NoAnswerError, Operand
 from shared.rules.report import Report
-from shared.rules.values import MISSING, Path, array_index, path, walk
+from shared.rules.values import MISSING, Many, Path, array_index, path, walk
 
 _TEXTS = ("id", "type")
 _OF_CALL = {
@@ -26,6 +26,9 @@ _OF_CALL = {
 _IDENTITY = frozenset({"id", "provider_type", "providerType", "provider_id"})
 _UNDEFINED = "it is undefined for every caller and equals nothing: a condition that asks for it holds for nobody"
 _UUID_SUBTYPE = 4
+
+FUNCTION = "function"
+"""What asks a function of the app, without its prefix."""
 
 
 class Scope(IntEnum):
@@ -43,6 +46,9 @@ class Constants(NamedTuple):
     environment: Mapping[str, Any] = {}
     is_complete: bool = True
     """Whether they are all that the app says: no file of them is broken."""
+
+    functions: frozenset[str] = frozenset()
+    """The names of the app's functions."""
 
     user_data: frozenset[str] | None = None
     """The members that logins give `%%user.data`, None if that is not known."""
@@ -69,13 +75,19 @@ def compile_value(source: Any, scope: Scope, constants: Constants, report: Repor
     if isinstance(source, list):
         return _built([compile_value(each, scope, constants, report) for each in source], list)
     if isinstance(source, dict):
-        if len(source) == 1 and (name := next(iter(source)))[1:] in CONVERTERS and name[0] in "%$":
+        if len(source) == 1 and _is_computed(name := next(iter(source))):
+            if name[1:] == FUNCTION:
+                return compile_call(source[name], scope, constants, report.at(name))
             return _converted(name, source[name], scope, constants, report)
         members = [compile_value(each, scope, constants, report) for each in source.values()]
         return _built(members, lambda values: dict(zip(source, values, strict=True)))
     if type(source) is str:
         _check_text(source, report)
     return literal(source)
+
+
+def _is_computed(name: str) -> bool:
+    return name[:1] in {"%", "$"} and (name[1:] in CONVERTERS or name[1:] == FUNCTION)
 
 
 def _check_text(text: str, report: Report) -> None:
@@ -91,8 +103,64 @@ def _built(members: list[Operand], build: Callable[[list[Any]], Any]) -> Operand
         values = [member.get(context) for member in members]
         return MISSING if any(value is MISSING for value in values) else build(values)
 
-    is_of_field = any(member.is_of_field for member in members)
-    return Operand(get, is_known=all(member.is_known for member in members), is_of_field=is_of_field)
+    return _operand(get, members)
+
+
+def _operand(get: Callable[[Context], Any], parts: Sequence[Operand], *called: Called) -> Operand:
+    """Return an operand that follows from others."""
+    return Operand(
+        get,
+        is_known=all(each.is_known for each in parts),
+        is_of_field=any(each.is_of_field for each in parts),
+        called=[*(name for each in parts for name in each.called), *called],
+    )
+
+
+def compile_call(source: Any, scope: Scope, constants: Constants, report: Report) -> Operand:
+    """Return the operand that is what a function of the app answers."""
+    name = source.get("name") if isinstance(source, dict) else None
+    given = source.get("arguments", []) if isinstance(source, dict) else None
+    if not isinstance(name, str) or not isinstance(given, list):
+        report.problem("'function' takes an object with the function's name and its arguments")
+        name, given = str(name), []
+    at = report.at("arguments")
+    arguments = [_argument(each, scope, constants, at.at(position)) for position, each in enumerate(given)]
+    called = Called(name, name in constants.functions)
+
+    def get(context: Context) -> Any:
+        answers = context.answers
+        if answers is None or not called.is_there:
+            raise NoAnswerError(name)
+        answer = answers.of(name, [_given(each.get(context)) for each in arguments])
+        if answer is MISSING:
+            raise answers.odd(name, "it returned nothing")
+        return answer
+
+    return _operand(get, arguments, called)
+
+
+def _argument(source: Any, scope: Scope, constants: Constants, report: Report) -> Operand:
+    """Compile an argument, in which expansions that are undefined are left out, or null where they stand in a list."""
+    if isinstance(source, list):
+        elements = [_argument(each, scope, constants, report) for each in source]
+        return _operand(lambda context: [_or_null(each.get(context)) for each in elements], elements)
+    if not isinstance(source, dict) or (len(source) == 1 and _is_computed(next(iter(source)))):
+        return compile_value(source, scope, constants, report)
+    members = {name: _argument(each, scope, constants, report) for name, each in source.items()}
+
+    def get(context: Context) -> Any:
+        values = {name: _given(each.get(context)) for name, each in members.items()}
+        return {name: value for name, value in values.items() if value is not MISSING}
+
+    return _operand(get, [*members.values()])
+
+
+def _given(value: Any) -> Any:
+    return list(value) if type(value) is Many else value
+
+
+def _or_null(value: Any) -> Any:
+    return None if value is MISSING else _given(value)
 
 
 def _converted(name: str, source: Any, scope: Scope, constants: Constants, report: Report) -> Operand:
@@ -106,7 +174,7 @@ def _converted(name: str, source: Any, scope: Scope, constants: Constants, repor
         if converted is MISSING:
             report.problem(f"'{name}' cannot convert its operand")
         return literal(converted)
-    return Operand(lambda context: convert(given.get(context)), is_known=given.is_known, is_of_field=given.is_of_field)
+    return _operand(lambda context: convert(given.get(context)), [given])
 
 
 def _expansion(text: str, scope: Scope, constants: Constants, report: Report) -> Operand:

@@ -4,17 +4,18 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from shared.rules.compiler.expressions import cannot_run
+from shared.rules.compiler.expressions import not_there
 from shared.rules.compiler.filters import compile_filter
 from shared.rules.compiler.members import quoted
 from shared.rules.compiler.operands import Constants
 from shared.rules.compiler.roles import compile_role
-from shared.rules.functions import functions_of, outcomes
+from shared.rules.functions import missing_of, outcomes
 from shared.rules.report import Report
 from shared.rules.roles import Role
 from shared.rules.ruleset import Ruleset
 
 _REQUEST = "%%request"  # no other text asks for what a request shows
+_FUNCTIONS = ('"%function"', '"$function"')
 
 
 def compile_ruleset(
@@ -28,16 +29,18 @@ def compile_ruleset(
     roles = [(compile_role(each, constants, at), at) for each, at in _members(source, "roles", report)]
     filters = [compile_filter(each, constants, at, whose) for each, at in _members(source, "filters", report)]
     _check_order(roles, whose)
-    asks_request = _REQUEST in json.dumps(source, default=str)
+    text = json.dumps(source, default=str)
+    asks_request, asks_functions = _REQUEST in text, any(each in text for each in _FUNCTIONS)
     if not roles and default is not None:
-        return Ruleset(default.roles, filters, asks_request or default.asks_request)
-    return Ruleset([role for role, _ in roles], filters, asks_request)
+        asks_request, asks_functions = asks_request or default.asks_request, asks_functions or default.asks_functions
+        return Ruleset(default.roles, filters, asks_request, asks_functions)
+    return Ruleset([role for role, _ in roles], filters, asks_request, asks_functions)
 
 
 def _check_order(roles: Sequence[tuple[Role, Report]], whose: str) -> None:
     """Report where the search for a role ends for everybody, or for some: no role behind is tried.
 
-    It ends at a role that applies, and at one that asks a function, which has no answer.
+    It ends at a role that applies, and at one that asks a function which is not there, and has no answer.
     """
     before: list[str] = []
     for position, (role, at) in enumerate(roles):
@@ -49,7 +52,7 @@ def _check_order(roles: Sequence[tuple[Role, Report]], whose: str) -> None:
         before += [role.name] if found.holds else []
         if found.is_open:
             are = "are not tried where it asks" if found.fails else "are never reached"
-            names = cannot_run(functions_of(role.apply_when))
+            names = not_there(missing_of(role.apply_when))
             sentence = f"{names}; the roles behind '{role.name}' {are}: {quoted(behind)}" if behind else names
             where = "where it asks, " if found.fails else ""
             others = f" but {quoted(before)}" if before else ""

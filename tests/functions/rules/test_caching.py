@@ -253,3 +253,20 @@ async def test_two_names_of_one_data_source_keep_their_own_rules_apart(
 
     assert lax.json["documents"][0]["secret"] == "the hidden value"
     assert "secret" not in strict.json["documents"][0]
+
+
+async def test_a_reply_for_which_a_function_was_asked_is_not_kept(
+    ann: Person, change: Change, worker: Worker, valkey: Valkey, database: Any, tmp_path: Path
+) -> None:
+    await database.orders.insert_one({"_id": 1, "team": "red"})
+    (tmp_path / "shop" / "functions" / "isOpen.js").write_text("exports = (team) => team === 'red';")
+    kept = []
+    for argument in ("%%root.team", "red"):
+        asked = {"%%true": {"%function": {"name": "isOpen", "arguments": [argument]}}}
+        change(RULES, roles=[EVERYBODY | {"name": "r", "apply_when": asked}])
+        assert (await ann("find")).json["documents"] == [{"_id": 1, "team": "red"}]
+        kept.append(await replies(valkey))
+    change(RULES, roles=[EVERYBODY | {"name": "r", "apply_when": {"team": "red"}}])
+    assert (await ann("find")).json["documents"] == [{"_id": 1, "team": "red"}]
+
+    assert [*kept, await replies(valkey)] == [0, 0, 1]

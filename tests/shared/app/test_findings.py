@@ -448,9 +448,45 @@ def test_the_roles_behind_one_that_asks_a_function(folder: Path, given: Any, sen
 
     assert finding.level == "unsupported"
     assert finding.sentence == (
-        f"function 'isManager': JavaScript cannot run, so write the condition without it{sentence}"
+        f"function 'isManager' is not there: add it to the app's functions, or correct its name{sentence}"
     )
     assert finding.effect.startswith(effect)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        roles(MANAGER, OWNER),
+        roles(OWNER | {"read": ASKED, "write": {"%not": ASKED}}),
+        roles({"name": "r", "apply_when": {}, "fields": {"a": {"read": {"%%true": ASKED}}}}),
+        {"roles": [OWNER], "filters": [{"name": "f", "apply_when": ASKED, "query": {"owner": ASKED["%%true"]}}]},
+    ],
+)
+@pytest.mark.parametrize("place", ["functions/isManager.js", "functions/isManager/source.js"])
+def test_of_a_function_that_is_there_nothing_is_found(folder: Path, content: Any, place: str) -> None:
+    write(folder, ORDERS, content)
+    assert {each.level for each in found(folder)} == {"unsupported"}
+    write(folder, place, "exports = () => true;")
+    if place.endswith("source.js"):
+        write(folder, "functions/isManager/config.json", {"name": "isManager"})
+
+    assert found(folder) == ()
+
+
+def test_a_filter_whose_query_asks_a_function_that_is_not_there(folder: Path) -> None:
+    write(
+        folder,
+        ORDERS,
+        {"roles": [OWNER], "filters": [{"name": "f", "apply_when": {}, "query": {"owner": ASKED["%%true"]}}]},
+    )
+
+    (finding,) = found(folder)
+
+    assert (finding.level, finding.path, finding.effect) == (
+        "unsupported",
+        "filters[0].query",
+        "nobody finds or changes anything in shop.orders where the filter applies",
+    )
 
 
 def test_the_default_rules_speak_of_all_collections_that_have_them(folder: Path) -> None:
