@@ -1,5 +1,6 @@
 """What triggers are told of users, whatever comes between."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -43,6 +44,15 @@ async def test_one_that_fails_is_logged_and_the_login_goes_on(
     assert "the secret" not in caplog.text
     assert await people.database.notes.count_documents({"operationType": "LOGIN"}) == 1  # the other one was told
     assert await people.dozen.user_events.count_documents({}) == 0
+
+
+async def test_one_is_told_of_its_own_operations_and_providers_alone(people: People) -> None:
+    user_id = (await people.send("POST", ANONYMOUS)).json["user_id"]
+
+    notes = await people.database.notes.find().to_list()
+    assert [(each["id"], each["operationType"]) for each in notes] == [(user_id, "CREATE")]
+    assert notes[0]["custom_data"] == {}
+    assert notes[0]["time"] <= datetime.now(UTC).replace(tzinfo=None)
 
 
 async def test_what_a_process_left_over_is_told_by_the_next_call(people: People) -> None:
