@@ -42,8 +42,6 @@ _VALUES = Media("EJSON")  # what they expect in it
 bp = func.Blueprint()
 
 
-@bp.function_name(_NAME)
-@bp.route(CLIENT_ROUTE + "app/{app_id}/functions/call", methods=ALL_METHODS)
 async def functions_call(req: func.HttpRequest, context: func.Context = NO_CONTEXT) -> func.HttpResponse:
     """Answer the result of a function, or of a method of a data source, or with a stream of changes."""
 
@@ -57,6 +55,10 @@ async def functions_call(req: func.HttpRequest, context: func.Context = NO_CONTE
                 raise
 
     return await respond(req, context, _NAME, work)
+
+
+functions_call.__name__ = _NAME  # in both hosts
+bp.route(CLIENT_ROUTE + "app/{app_id}/functions/call", methods=ALL_METHODS)(functions_call)
 
 
 async def _answer(exchange: Exchange) -> func.HttpResponse:
