@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from local.mongod import Mongod
+from shared.service import process
 from tests.conftest import errors_only, restart
-from tests.functions.rules.conftest import PASSWORD, SETTINGS
+from tests.functions.rules.conftest import PASSWORD, QUICK, SETTINGS
 from tests.hosts import ROOT, Answer, Host, Server, Worker
 
 APP = ROOT / "tests" / "apps" / "people"
@@ -41,7 +42,7 @@ class People:
         """Change settings of the worker."""
         for name, value in settings.items():
             self._monkeypatch.setenv(name, value)
-        restart()
+        begin()
 
     def change(self, files: dict[str, Any] | None = None, **sources: str) -> None:
         """Change files of the worker's copy, and sources of functions by name."""
@@ -49,7 +50,7 @@ class People:
             (self._folder / path).write_text(json.dumps(content))
         for name, source in sources.items():
             (self._folder / "functions" / f"{name}.js").write_text(source)
-        restart()
+        begin()
 
     async def send(self, method: str, path: str, body: Any = None, token: str | None = None) -> Answer:
         """Send a request to the client API, from one address."""
@@ -71,6 +72,12 @@ class People:
         return await self.send("POST", f"{USERPASS}/reset/call", body)
 
 
+def begin() -> None:
+    """Have the worker begin anew, with hashes of passwords that are made in no time."""
+    restart()
+    process.service().passwords._hasher = QUICK
+
+
 def refusal(answer: Answer) -> tuple[int, str, str]:
     """Return status, code and text of an error."""
     members = errors_only(answer)
@@ -85,6 +92,7 @@ async def people(tmp_path: Path, configured: pytest.MonkeyPatch, worker: Worker,
     folder = Path(shutil.copytree(APP, tmp_path / "people"))
     for name, value in (SETTINGS | {"APP_CONFIG_DIR": str(folder)}).items():
         configured.setenv(name, value)
+    begin()
     return People(worker, folder, configured, database, driver["dozen"])
 
 

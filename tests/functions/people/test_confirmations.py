@@ -76,7 +76,7 @@ async def test_whatever_is_no_success_fails(people: People, caplog: pytest.LogCa
 
 
 async def test_a_function_that_does_not_return_in_time_leaves_no_account(people: People) -> None:
-    people.set(MONGO_DB_TIMEOUT_MS="1500")
+    people.set(MONGO_DB_TIMEOUT_MS="2500")
     people.change(confirmFunc="exports = () => new Promise((done) => setTimeout(done, 60000));")
 
     answer = await people.register(ANN)
