@@ -78,7 +78,7 @@ class Call:
     __slots__ = (
         "_caller", "_context", "_request_view", "answers", "body", "columns", "conditions", "continued", "deadline",
         "digest", "expected",
-        "form", "is_of_data_api", "media", "size", "writes",
+        "form", "is_of_data_api", "media", "sent_headers", "size", "writes",
     )  # fmt: skip
 
     def __init__(
@@ -96,6 +96,7 @@ class Call:
         self.writes = False
         self.is_of_data_api = True
         self._context = context
+        self.sent_headers = context.sent_headers
         self._caller = caller
         self._request_view = request_view
         self.body = body
@@ -128,7 +129,7 @@ class Call:
 
         Raise InvalidParameterError for terms, which are kept by transactions: MongoDB has no such write in one.
         """
-        refuse_terms(self._context.sent_headers)
+        refuse_terms(self.sent_headers)
         self.writes = True
         if self._context.departure is not None:
             self._context.departure.tell(None)

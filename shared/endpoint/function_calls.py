@@ -203,6 +203,7 @@ class FunctionCall:
             self._transactions[session].note(body["service"], asked.body, writes=not action.reads)
         try:
             call = action.call(self._context, asked.body, caller, self._view, len(given))
+            call.sent_headers = {}  # what the caller sent is for the function
             reply = await action.handle(call)
         except (DataAPIError, PyMongoError, BSONError) as error:
             raise_told(error)

@@ -51,10 +51,8 @@ class Texts(NamedTuple):
     def beside(self, name: str, text: str) -> "Texts":
         """Return the same with another text, of which nothing is known."""
         at = len(self.text.encode("utf-16-le")) // 2
-        places = json.loads(self.places) | {
-            name: [at, at + len(text.encode("utf-16-le")) // 2, None, text.count("\n") + 1]
-        }
-        return Texts(json.dumps(places, separators=(",", ":")), self.text + text)
+        place = [at, at + len(text.encode("utf-16-le")) // 2, None, text.count("\n") + 1]
+        return Texts(json.dumps(json.loads(self.places) | {name: place}, separators=(",", ":")), self.text + text)
 
 
 class Started(NamedTuple):

@@ -74,6 +74,20 @@ async def test_what_is_returned_is_the_body(worker: Worker, serve: Serve, body: 
     assert [each.body.decode() for each in answers] == [plain, extended]
 
 
+async def test_what_a_caller_sends_is_on_no_term_of_what_the_function_writes(
+    configured: pytest.MonkeyPatch, worker: Worker, serve: Serve, database: Any
+) -> None:
+    configured.setenv("GUARD_ALLOWED_STAGES", "$merge")
+    db = "context.services.get('mongodb-atlas').db('shop').collection('orders')"
+    serve(f"await {db}.aggregate([{{ $merge: 'copies' }}]).toArray(); return 1")
+    await database.orders.insert_one({"_id": 1})
+
+    answer = await called(worker, idempotency_key="k", if_match="x", dozen_dry_run="true")
+
+    assert (answer.status, answer.body) == (200, b"1")
+    assert await database.copies.find().to_list() == [{"_id": 1}]
+
+
 async def test_the_endpoint_says_the_format_where_the_caller_does_not(worker: Worker, serve: Serve) -> None:
     serve("return 5", return_type="EJSON")
 

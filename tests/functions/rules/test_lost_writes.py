@@ -149,16 +149,17 @@ def timeout_ms() -> int:
 
 
 @pytest.fixture
-async def lossy(
+async def lossy(  # noqa: PLR0913, PLR0917
     request: pytest.FixtureRequest,
     configured: pytest.MonkeyPatch,
     network: LossyNetwork,
     ann: Person,
     key: str,
     database: Any,
+    timeout_ms: int,
 ) -> AsyncIterator[Lossy]:
     configured.setenv("MONGO_DB_URI", f"{network.uri}&retryWrites={request.param}")
-    configured.setenv("MONGO_DB_TIMEOUT_MS", str(request.getfixturevalue("timeout_ms")))
+    configured.setenv("MONGO_DB_TIMEOUT_MS", str(timeout_ms))
     restart()
     made = Lossy(network, Post(ann.host, key), ann, database.things)
     await made.succeeds("findOne", is_ruled=False)  # the key is in the cache
