@@ -1,13 +1,18 @@
-"""`keys`: make, list, disable and delete API keys."""
+"""`keys`: make, list, show, disable and delete API keys."""
 
+import getpass
+import os
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
 from bson.objectid import ObjectId
 from rich.markup import escape
 
-from admin.output import AsJSON, Yes, show_json, show_table, start_table
+from admin.options import span
+from admin.output import AsJSON, Yes, minute, show_json, show_members, show_table, start_table
 from admin.process import EXIT_CODES, WRONG_USAGE, NoSuchError, confirm, fail, object_id, run
+from shared.auth.keys import has_ended
 from shared.service import Service
 
 app = typer.Typer(no_args_is_help=True, epilog=EXIT_CODES, add_completion=False)
@@ -16,32 +21,80 @@ KeyId = Annotated[str, typer.Argument(metavar="ID", help="The key's id, as `keys
 IsSystem = Annotated[bool, typer.Option("--system", help="Full access: no rules apply to the key.")]
 UserId = Annotated[str | None, typer.Option("--user", metavar="ID", help="The key acts as this user.")]
 KeyName = Annotated[str, typer.Option("--name", "-n", help="What the key is for, as `keys list` shows it.")]
+Expires = Annotated[
+    str | None,
+    typer.Option("--expires", metavar="SPAN", help="Refuse the key after so long, such as 12h, 90d or 4w."),
+]
+MadeBy = Annotated[
+    str | None, typer.Option("--by", metavar="NAME", help="Who makes it; your login name, if you do not say.")
+]
 
 
 @app.command(epilog=EXIT_CODES)
-def create(name: KeyName, system: IsSystem = False, user: UserId = None) -> None:
+def create(
+    name: KeyName,
+    system: IsSystem = False,
+    user: UserId = None,
+    expires: Expires = None,
+    by: MadeBy = None,
+    as_json: AsJSON = False,
+) -> None:
     """Make a key and print it, alone, on standard output. It is printed this once and stored only as a hash.
 
     Without --system or --user the key is a user by itself: the app's rules say what it may do.
     """
     if system and user is not None:
         raise fail("a key is either a system key or a user's: give --system or --user", WRONG_USAGE)
-    owner = None if user is None else object_id(user, "user")
-    typer.echo(run(lambda service: _create(service, name, system, owner)))
+    members = {
+        "system": system,
+        "user_id": None if user is None else object_id(user, "user"),
+        "expires": None if expires is None else datetime.now(UTC) + span("--expires", expires),
+        "made_by": by or _login_name(),
+    }
+    key, stored = run(lambda service: _create(service, name, members))
+    if as_json:
+        show_json({**_as_json(stored), "key": key})
+    else:
+        typer.echo(key)
 
 
 @app.command("list", epilog=EXIT_CODES)
 def list_(as_json: AsJSON = False) -> None:
-    """List the keys: id, name, whom they act as, when each was made, whether it works; never the keys themselves."""
+    """List the keys: id, name, whom they act as, when each was made, whether and until when it works.
+
+    The keys themselves are never shown. `keys show` and --json tell more.
+    """
     stored = run(lambda service: service.keys.stored({}, by=("created", "_id")))
     if as_json:
         show_json([_as_json(key) for key in stored])
         return
-    table = start_table("ID", "Name", "Acts as", "Created", "State")
+    table = start_table("ID", "Name", "Acts as", "Created", "State", elastic="Name")
     for key in stored:
-        state = "[red]disabled[/]" if key["disabled"] else "[green]enabled[/]"
-        table.add_row(str(key["_id"]), escape(key["name"]), _kind(key), f"{key['created']:%Y-%m-%d %H:%M} UTC", state)
+        table.add_row(str(key["_id"]), escape(key["name"]), _kind(key), f"{key['created']:%Y-%m-%d}", _state(key))
     show_table(table)
+
+
+@app.command(epilog=EXIT_CODES)
+def show(key_id: KeyId, as_json: AsJSON = False) -> None:
+    """Show what is known of one key, but for the key itself."""
+    stored_id = object_id(key_id, "key")
+    stored = run(lambda service: service.keys.find({"_id": stored_id}))
+    if stored is None:
+        raise fail(f"there is no key {key_id}")
+    if as_json:
+        show_json(_as_json(stored))
+        return
+    show_members(
+        {
+            "ID": stored["_id"],
+            "Name": stored["name"],
+            "Acts as": f"user {stored['user_id']}" if stored.get("user_id") else _kind(stored),
+            "Made": minute(stored["created"]),
+            "Made by": stored.get("made_by"),
+            "Ends": minute(stored.get("expires")),
+            "State": "disabled" if stored["disabled"] else "ended" if has_ended(stored) else "enabled",
+        }
+    )
 
 
 @app.command(epilog=EXIT_CODES)
@@ -63,8 +116,16 @@ def delete(key_id: KeyId, yes: Yes = False) -> None:
 
 def _kind(key: dict[str, Any]) -> str:
     if key.get("user_id"):
-        return f"user {key['user_id']}"
-    return "[bold]system[/]" if key.get("system") else "itself"
+        return "user"
+    return "system" if key.get("system") else "itself"
+
+
+def _state(key: dict[str, Any]) -> str:
+    if key["disabled"]:
+        return "[red]disabled[/]"
+    if has_ended(key):
+        return "[red]ended[/]"
+    return f"[green]until {key['expires']:%Y-%m-%d}[/]" if key.get("expires") else "[green]enabled[/]"
 
 
 def _as_json(key: dict[str, Any]) -> dict[str, Any]:
@@ -76,13 +137,23 @@ def _as_json(key: dict[str, Any]) -> dict[str, Any]:
         "user_id": str(user_id) if user_id else None,
         "created": key["created"],
         "disabled": key["disabled"],
+        "expires": key.get("expires"),
+        "made_by": key.get("made_by"),
     }
 
 
-async def _create(service: Service, name: str, system: bool, user_id: ObjectId | None) -> str:
+def _login_name() -> str:
+    try:
+        return getpass.getuser()
+    except OSError:  # a user without a name, as in a container
+        return f"uid {os.getuid()}"
+
+
+async def _create(service: Service, name: str, members: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    user_id = members["user_id"]
     if user_id is not None and await service.users.find(str(user_id)) is None:
         raise NoSuchError(f"there is no user {user_id}")
-    return (await service.keys.create(name, system=system, user_id=user_id))[0]
+    return await service.keys.create(name, **members)
 
 
 async def _disable(service: Service, key_id: ObjectId) -> bool:

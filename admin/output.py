@@ -1,11 +1,14 @@
 """What commands print on standard output: tables and sentences for people, one JSON document for scripts."""
 
 import os
+from collections.abc import Mapping
+from datetime import datetime
 from typing import Annotated, Any
 
 import orjson
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from shared.auth.printable import printable
@@ -13,6 +16,7 @@ from shared.auth.printable import printable
 AsJSON = Annotated[bool, typer.Option("--json", help="Print one JSON document instead, for scripts.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask. Needed where no terminal is.")]
 
+_NARROWEST = 80  # columns: what does not fit into a terminal of fewer is wrapped by it
 _UNCUT = 10_000  # columns: an id that was cut to the width of a terminal cannot be copied from it
 
 
@@ -26,6 +30,9 @@ class PlainConsole(Console):
 
 class PlainTable(Table):
     """A table of which the same is true."""
+
+    is_elastic = False
+    """Whether it gets as narrow as the terminal."""
 
     def add_row(self, *cells: Any, **options: Any) -> None:
         """Add a row; the end of a line is an escape, too."""
@@ -41,14 +48,38 @@ def console() -> Console:
     return PlainConsole(highlight=False, soft_wrap=True, emoji=False)
 
 
-def start_table(*columns: str) -> Table:
-    """Return a table without rows, in the style of every list."""
-    return PlainTable(*columns, box=None, header_style="bold", pad_edge=False)
+def start_table(*columns: str, elastic: str | None = None) -> PlainTable:
+    """Return a table without rows, in the style of every list.
+
+    The texts of the elastic column go on below each other where a terminal is too narrow for a row.
+    """
+    table = PlainTable(box=None, header_style="bold", pad_edge=False)
+    table.is_elastic = elastic is not None
+    for name in columns:
+        table.add_column(name, no_wrap=name != elastic, overflow="fold")
+    return table
 
 
-def show_table(table: Table) -> None:
-    """Print a table in full width; a terminal wraps lines that are too long for it."""
-    Console(emoji=False, width=_UNCUT).print(table)
+def show_table(table: PlainTable) -> None:
+    """Print a table in full width; a terminal wraps lines that are too long for it, unless a column is elastic."""
+    out = Console(emoji=False)
+    out.width = max(out.width, _NARROWEST) if table.is_elastic and out.is_terminal else _UNCUT
+    out.print(table)
+
+
+def show_members(members: Mapping[str, Any]) -> None:
+    """Print what is known of one thing, a line for each member that is not empty."""
+    table = start_table("", "", elastic="")
+    table.show_header = False
+    for name, value in members.items():
+        if value:
+            table.add_row(name, escape(str(value)))
+    show_table(table)
+
+
+def minute(moment: datetime | None) -> str:
+    """Return a moment as people read it, "" for none."""
+    return "" if moment is None else f"{moment:%Y-%m-%d %H:%M} UTC"
 
 
 def path_text(path: str) -> str:

@@ -7,7 +7,7 @@ from bson.objectid import ObjectId
 
 from admin.process import NoSuchError
 from shared.auth.accounts import User
-from shared.auth.keys import as_user
+from shared.auth.keys import as_user, has_ended
 from shared.auth.user_view import user_view
 from shared.service import Service
 
@@ -29,6 +29,8 @@ async def subject(service: Service, account_id: str) -> Subject:
         if key is None:
             raise NoSuchError(f"there is no user and no key {account_id}")
         refusals = ["the key is disabled: every call is refused with 401"] if key["disabled"] else []
+        if has_ended(key):
+            refusals.append("the key has ended: every call is refused with 401")
         if key.get("system"):
             return Subject({}, tuple(refusals), is_system=True)
         user = await _of_key(service, key)

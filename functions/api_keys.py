@@ -33,7 +33,7 @@ async def api_keys(call: ClientCall) -> Answer:
         raise InvalidParameterError("name may only contain ASCII letters, numbers, underscores and hyphens")
     if await keys.is_full(owner):
         raise InvalidParameterError(f"a user can have {MOST_OF_USER} API keys at most")
-    key, stored = await keys.create(name, user_id=owner)
+    key, stored = await keys.create(name, user_id=owner, made_by=f"user {user.id}")
     return HTTPStatus.CREATED, {**_described(stored), "key": key}
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import azure.functions as func
 import msgspec
 
-from shared.auth.accounts import SERVER, User
+from shared.auth.accounts import SERVER, LoginKey, User
 from shared.auth.issued_tokens import Subject
 from shared.auth.logins import API_KEY, CUSTOM_FUNCTION, CUSTOM_TOKEN, not_found, told_subject
 from shared.auth.users import ANONYMOUS, EMAIL_PASSWORD
@@ -39,28 +39,28 @@ async def login(call: ClientCall) -> Answer:
     provider = call.parameters["provider"]
     if call.query.get("link") == "true":
         return await _link(call, provider)
-    user, key_id = await _user(call, provider)
-    tokens = await call.service.sessions.start(call.logged(user), provider, key_id, call.functions)
+    user, key = await _user(call, provider)
+    tokens = await call.service.sessions.start(call.logged(user), provider, key, call.functions)
     return HTTPStatus.OK, msgspec.structs.asdict(tokens)
 
 
-async def _user(call: ClientCall, provider: str) -> tuple[User, str]:
-    """Return who logs in, and the id of the API key if that is the credential."""
+async def _user(call: ClientCall, provider: str) -> tuple[User, LoginKey | None]:
+    """Return who logs in, and the API key if that is the credential."""
     logins, witness = call.service.logins, call.functions
     if provider == API_KEY:
         return await logins.with_api_key(call.text("key"))
     if provider == ANONYMOUS:
-        return await logins.anonymous(call.address, witness), ""
+        return await logins.anonymous(call.address, witness), None
     if provider == EMAIL_PASSWORD:
         email, password = call.text("username", "email"), call.text("password")
-        return await logins.with_password(email, password, call.address, witness), ""
+        return await logins.with_password(email, password, call.address, witness), None
     if provider == CUSTOM_TOKEN:
-        return await logins.with_token(provider, call.text("token", "key"), create=True, witness=witness), ""
+        return await logins.with_token(provider, call.text("token", "key"), create=True, witness=witness), None
     if provider in call.service.exported.providers.openid:
-        return await logins.with_token(provider, *_id_token(call), create=True, witness=witness), ""
+        return await logins.with_token(provider, *_id_token(call), create=True, witness=witness), None
     if provider == CUSTOM_FUNCTION:
         subject = await _subject_of_function(call)
-        return await logins.with_subject(provider, subject, create=True, witness=witness), ""
+        return await logins.with_subject(provider, subject, create=True, witness=witness), None
     raise not_found(provider)
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 
@@ -27,6 +27,13 @@ class User(msgspec.Struct, frozen=True, kw_only=True):
     def __repr__(self) -> str:
         """Name the user by id only."""
         return f"User(id={self.id!r})"
+
+
+class LoginKey(NamedTuple):
+    """The API key that somebody logs in with; what it begins ends when it does."""
+
+    id: str
+    ends: datetime | None
 
 
 class Caller(msgspec.Struct, frozen=True):

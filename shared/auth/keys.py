@@ -1,10 +1,12 @@
 """API keys: made, stored and compared as SHA-256 hashes."""
 
 import hmac
+import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from hashlib import sha256
+from math import inf
 from secrets import token_urlsafe
 from typing import Any
 
@@ -25,6 +27,7 @@ MOST_OF_USER = 20
 
 _KEY_BYTES = 48  # 384 random bits, 64 characters like Atlas's keys
 _ENTRY = "key"  # the purpose of an entry in the store
+_NOBODY = "invalid session: error finding user for endpoint"
 
 
 class _Key(msgspec.Struct):
@@ -34,6 +37,7 @@ class _Key(msgspec.Struct):
     name: str
     system: bool
     user_id: str | None
+    ends: float = inf  # by time.time
 
 
 class Keys:
@@ -44,18 +48,25 @@ class Keys:
         self._control = control
         self._entries = entries
         self._settings = settings
-        self._owners: Verified[str, Caller | str] = Verified()
+        self._owners: Verified[str, Caller | str] = Verified(time.time)
 
     async def create(
-        self, name: str, *, system: bool = False, user_id: ObjectId | None = None
+        self,
+        name: str,
+        *,
+        system: bool = False,
+        user_id: ObjectId | None = None,
+        expires: datetime | None = None,
+        made_by: str = "",
     ) -> tuple[str, dict[str, Any]]:
         """Store a key; return it, as it is this once, and the document that is stored in its place.
 
         Raise BadRequestError for a name that does not show what it is.
         """
-        if not is_printable(name):
+        if not is_printable(name) or not is_printable(made_by):
             raise BadRequestError("a key's name must not hold control characters")
         key, stored = new_key(name, system=system, user_id=user_id)
+        stored |= ({} if expires is None else {"expires": expires}) | ({"made_by": made_by} if made_by else {})
         await self._control.ensure_indexes(API_KEYS)
         await self._control.api_keys.insert_one(stored)
         return key, stored
@@ -70,14 +81,14 @@ class Keys:
         return owner or await self._owners.find(hashed, partial(self._found, hashed))
 
     async def working(self, key_id: str) -> dict[str, Any] | None:
-        """Return what is stored of a key that is not disabled; not cached, so that the key ends at once."""
+        """Return what is stored of a key that works; not cached, so that the key ends at once."""
         if not ObjectId.is_valid(key_id):
             return None
-        return await self._control.api_keys.find_one({"_id": ObjectId(key_id), "disabled": False})
+        return await self._control.api_keys.find_one({"_id": ObjectId(key_id), **_works()})
 
     async def stored_of(self, key: str) -> dict[str, Any] | None:
-        """Return what is stored of a key that is not disabled, by the key itself."""
-        return await self._control.api_keys.find_one({"hash": _hash(key), "disabled": False})
+        """Return what is stored of a key that works, by the key itself."""
+        return await self._control.api_keys.find_one({"hash": _hash(key), **_works()})
 
     async def server_user(self, key_id: str) -> User | None:
         """Return the user that a working key is by itself; None if there is none, or it is another kind of key."""
@@ -114,17 +125,24 @@ class Keys:
         trusted = self._settings.auth_cache_seconds
         entry = await self._entries.get(_ENTRY, hashed)
         if entry is not None:
-            return Finding(_owner(msgspec.msgpack.decode(entry.content, type=_Key)), min(trusted, entry.seconds))
-        found = await self._stored(hashed)
-        await self._entries.put(_ENTRY, hashed, content=msgspec.msgpack.encode(found), seconds=trusted)
-        return Finding(_owner(found), trusted)
+            found, trusted = msgspec.msgpack.decode(entry.content, type=_Key), min(trusted, entry.seconds)
+        else:
+            found = await self._stored(hashed)
+            seconds = min(trusted, found.ends - time.time())
+            await self._entries.put(_ENTRY, hashed, content=msgspec.msgpack.encode(found), seconds=seconds)
+        left = found.ends - time.time()
+        if left <= 0:
+            raise InvalidSessionError(_NOBODY)
+        return Finding(_owner(found), min(trusted, left), left)
 
     async def _stored(self, hashed: str) -> _Key:
-        stored = await self._control.api_keys.find_one({"hash": hashed, "disabled": False})
+        stored = await self._control.api_keys.find_one({"hash": hashed, **_works()})
         if stored is None or not hmac.compare_digest(stored["hash"], hashed):
-            raise InvalidSessionError("invalid session: error finding user for endpoint")
+            raise InvalidSessionError(_NOBODY)
         user_id = str(stored["user_id"]) if stored.get("user_id") else None
-        return _Key(str(stored["_id"]), stored["name"], bool(stored.get("system")), user_id)
+        end = end_of(stored)
+        ends = inf if end is None else end.timestamp()
+        return _Key(str(stored["_id"]), stored["name"], bool(stored.get("system")), user_id, ends)
 
 
 def new_key(name: str, *, system: bool = False, user_id: ObjectId | None = None) -> tuple[str, dict[str, Any]]:
@@ -137,9 +155,26 @@ def new_key(name: str, *, system: bool = False, user_id: ObjectId | None = None)
     return key, stored
 
 
+def end_of(stored: Mapping[str, Any]) -> datetime | None:
+    """Return when a key ends, of what is stored of it; None if it does not end by itself."""
+    expires: datetime | None = stored.get("expires")
+    return None if expires is None else expires.replace(tzinfo=UTC)
+
+
+def has_ended(stored: Mapping[str, Any]) -> bool:
+    """Tell whether a key is over, of what is stored of it."""
+    end = end_of(stored)
+    return end is not None and end <= datetime.now(UTC)
+
+
 def as_user(stored: Mapping[str, Any]) -> User:
     """Return the user that a server key is, of what is stored of the key."""
     return server_key(str(stored["_id"]), stored["name"], stored.get("created"))
+
+
+def _works() -> dict[str, Any]:
+    """Return what is true of what is stored of a key that works now."""
+    return {"disabled": False, "expires": {"$not": {"$lte": datetime.now(UTC)}}}
 
 
 def _owner(key: _Key) -> Caller | str:

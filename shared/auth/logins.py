@@ -4,11 +4,11 @@ from secrets import token_hex
 from typing import Any, NamedTuple
 
 from shared.app.exported import ExportedApp
-from shared.auth.accounts import User
+from shared.auth.accounts import LoginKey, User
 from shared.auth.custom_jwt import CustomJWT
 from shared.auth.id_tokens import IdTokens
 from shared.auth.issued_tokens import Subject
-from shared.auth.keys import Keys, as_user
+from shared.auth.keys import Keys, as_user, end_of
 from shared.auth.limits import LoginLimits
 from shared.auth.passwords import Passwords
 from shared.auth.printable import is_printable
@@ -72,8 +72,8 @@ class Logins:
         user = await self._users.by_email(email) if len(email) <= _LONGEST_IDENTITY else None
         return user, await self._passwords.verified(password, None if user is None else user.password)
 
-    async def with_api_key(self, key: str) -> tuple[User, str]:
-        """Return the user that a key acts as, or is by itself, and the key's id; a system key is no user."""
+    async def with_api_key(self, key: str) -> tuple[User, LoginKey]:
+        """Return the user that a key acts as, or is by itself, and the key; a system key is no user."""
         if not self._exported.providers.api_key:
             raise not_found(API_KEY)
         stored = await self._keys.stored_of(key)
@@ -82,7 +82,7 @@ class Logins:
         user = await self._users.find(str(stored["user_id"])) if stored.get("user_id") else as_user(stored)
         if user is None:
             raise LoginRefusedError("unauthorized")
-        return _enabled(user), str(stored["_id"])
+        return _enabled(user), LoginKey(str(stored["_id"]), end_of(stored))
 
     async def subject_of(self, provider_type: str, token: str, nonce: str = "") -> Subject:
         """Return whom a token of another issuer speaks of: of `custom-token`, or an id token of `oauth2-…`."""

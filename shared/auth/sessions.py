@@ -13,7 +13,7 @@ import msgspec
 from bson import json_util
 from bson.objectid import ObjectId
 
-from shared.auth.accounts import Caller, User
+from shared.auth.accounts import Caller, LoginKey, User
 from shared.auth.custom_data import CustomData
 from shared.auth.keys import Keys
 from shared.auth.tokens import ACCESS_SECONDS, ANONYMOUS_SECONDS, DEVICE, REFRESH_SECONDS, Tokens
@@ -70,13 +70,15 @@ class Sessions:
         self._callers: Verified[bytes, Caller] = Verified(time.time)  # by the hash of their access token
         self._living: Verified[ObjectId, Caller] = Verified()  # by the id of their session
 
-    async def start(self, user: User, provider_type: str, key_id: str = "", witness: Witness | None = None) -> Login:
+    async def start(
+        self, user: User, provider_type: str, key: LoginKey | None = None, witness: Witness | None = None
+    ) -> Login:
         """Log a user in; with an API key, the session ends with the key."""
         follow = partial(self._events.follow, "LOGIN", provider_type, witness=witness)
-        return await self._started(user, provider_type, key_id, follow)
+        return await self._started(user, provider_type, key, follow)
 
     async def _started(
-        self, user: User, provider_type: str, key_id: str, begin: Callable[[Effect], Awaitable[object]]
+        self, user: User, provider_type: str, key: LoginKey | None, begin: Callable[[Effect], Awaitable[object]]
     ) -> Login:
         await self._control.ensure_indexes(SESSIONS)
         identity = next((each for each in user.identities if each["provider_type"] == provider_type), {})
@@ -89,10 +91,13 @@ class Sessions:
         seconds = ANONYMOUS_SECONDS if provider_type == ANONYMOUS else REFRESH_SECONDS
         refresh_token = self._tokens.issue("refresh", user.id, claims, seconds)
         now = datetime.now(UTC)
+        expires = now + timedelta(seconds=seconds)
+        if key is not None and key.ends is not None:
+            expires = min(expires, key.ends)
         stored = {
             "_id": session_id, "user_id": ObjectId(user.id), "hash": _hash(refresh_token),
-            "provider_type": provider_type, "created": now, "expires": now + timedelta(seconds=seconds),
-            **({"key_id": ObjectId(key_id)} if key_id else {}),
+            "provider_type": provider_type, "created": now, "expires": expires,
+            **({} if key is None else {"key_id": ObjectId(key.id)}),
         }  # fmt: skip
 
         async def insert(session: Session | None) -> User:
@@ -100,7 +105,7 @@ class Sessions:
             return user
 
         await begin(insert)
-        return Login(await self._access_token(user, session_id, key_id), refresh_token, user.id, DEVICE)
+        return Login(await self._access_token(user, stored), refresh_token, user.id, DEVICE)
 
     async def caller(self, access_token: str) -> Caller:
         """Return whose access token this is, with the custom data as they were when it was issued.
@@ -140,8 +145,10 @@ class Sessions:
         stored = await self._control.sessions.find_one({"_id": session_id, "expires": {"$gt": datetime.now(UTC)}})
         if stored is None:
             raise InvalidSessionError(_REFUSED)
-        user, _ = await self._of_stored(stored)
-        return Finding(caller(user, await self._custom_data.of(user.id)), _LIVING_SECONDS)
+        user = await self._of_stored(stored)
+        owner = caller(user, await self._custom_data.of(user.id))
+        left = _seconds_until(stored["expires"])
+        return Finding(owner, min(_LIVING_SECONDS, left), left)
 
     async def user_of_access(self, access_token: str) -> User:
         """Return the user of an access token as MongoDB has it now: what changes an account asks no cache."""
@@ -149,18 +156,27 @@ class Sessions:
 
     async def user_of_refresh(self, refresh_token: str) -> User:
         """Return whose refresh token this is; raise InvalidSessionError if it is nobody's any more."""
-        return (await self._of_stored(await self._stored(refresh_token)))[0]
+        return await self._of_stored(await self._stored(refresh_token))
 
     async def refreshed(self, refresh_token: str) -> tuple[User, str]:
         """Return whose refresh token this is, with a new access token; raise InvalidSessionError if it is nobody's."""
         stored = await self._stored(refresh_token)
-        user, key_id = await self._of_stored(stored)
-        return user, await self._access_token(user, stored["_id"], key_id)
+        user = await self._of_stored(stored)
+        return user, await self._access_token(user, stored)
 
     async def linked(self, access_token: str, provider_type: str) -> Login:
-        """Begin another session of the user whose token this is, who has got an identity of this provider."""
+        """Begin another session of the user whose token this is, who has got an identity of this provider.
+
+        Where an API key began the first one, the other one ends no later.
+        """
         user, claims = await self._of_access(access_token)
-        return await self._started(user, provider_type, claims.get("key_id", ""), lambda effect: effect(None))
+        key = None
+        if "key_id" in claims:
+            first = await self._control.sessions.find_one({"_id": ObjectId(claims["baas_id"])})
+            if first is None:
+                raise InvalidSessionError(_REFUSED)
+            key = LoginKey(claims["key_id"], first["expires"].replace(tzinfo=UTC))
+        return await self._started(user, provider_type, key, lambda effect: effect(None))
 
     async def end(self, refresh_token: str) -> None:
         """Log out: the refresh token is of no use any more; access tokens made of it run out by themselves."""
@@ -180,19 +196,19 @@ class Sessions:
         await self._keys.drop_cached(stored["hash"])
 
     async def _stored(self, refresh_token: str) -> dict[str, Any]:
-        """Return the session of a refresh token."""
+        """Return the session of a refresh token, which may end before the token does."""
         claims = self._tokens.verified("refresh", refresh_token)
-        stored = await self._control.sessions.find_one({"hash": _hash(refresh_token)})
+        chosen = {"hash": _hash(refresh_token), "expires": {"$gt": datetime.now(UTC)}}
+        stored = await self._control.sessions.find_one(chosen)
         if stored is None or str(stored["user_id"]) != claims["sub"]:
             raise InvalidSessionError(_REFUSED)
         return stored
 
-    async def _of_stored(self, stored: Mapping[str, Any]) -> tuple[User, str]:
-        """Return the user of a session and the id of the API key that began it, "" for none."""
-        key_id = str(stored.get("key_id", ""))
-        user = await self._account(str(stored["user_id"]), key_id)
+    async def _of_stored(self, stored: Mapping[str, Any]) -> User:
+        """Return the user of a session."""
+        user = await self._account(str(stored["user_id"]), str(stored.get("key_id", "")))
         _refuse_ended(user, stored["created"].replace(tzinfo=UTC).timestamp())  # its own removal may have failed
-        return user, key_id
+        return user
 
     async def _of_access(self, access_token: str) -> tuple[User, dict[str, Any]]:
         """Return the user of an access token, and its claims."""
@@ -213,8 +229,10 @@ class Sessions:
             raise InvalidSessionError(_REFUSED)
         return user
 
-    async def _access_token(self, user: User, session_id: ObjectId, key_id: str) -> str:
-        claims: dict[str, Any] = {"baas_id": str(session_id)} | ({"key_id": key_id} if key_id else {})
+    async def _access_token(self, user: User, session: Mapping[str, Any]) -> str:
+        claims: dict[str, Any] = {"baas_id": str(session["_id"])}
+        if "key_id" in session:
+            claims["key_id"] = str(session["key_id"])
         data = await self._custom_data.of(user.id)
         if data is not None:
             text = json_util.dumps(data)
@@ -222,7 +240,8 @@ class Sessions:
             claims |= {"user_data": json.loads(text)} if is_short else {"user_data_omitted": True}
             if is_short and _told(claims) != data:
                 claims["user_data_inexact"] = True
-        return self._tokens.issue("access", user.id, claims, ACCESS_SECONDS)
+        seconds = min(ACCESS_SECONDS, int(_seconds_until(session["expires"])))
+        return self._tokens.issue("access", user.id, claims, seconds)
 
 
 def _told(claims: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -237,6 +256,10 @@ def _told(claims: Mapping[str, Any]) -> dict[str, Any] | None:
         return decoded(bson.encode(ejson.loads(json.dumps(given).encode())))
     except InvalidJSONError:
         return None
+
+
+def _seconds_until(moment: datetime) -> float:
+    return (moment.replace(tzinfo=UTC) - datetime.now(UTC)).total_seconds()
 
 
 def _refuse_ended(user: User, issued: float) -> None:

@@ -15,9 +15,10 @@ from shared.settings import Settings
 type ControlCollection = AsyncCollection[dict[str, Any]]
 
 API_KEYS = "api_keys"
-"""{_id, name, hash, created, disabled, system, user_id}.
+"""{_id, name, hash, created, disabled, system, user_id, expires, made_by}.
 
 A key with a `user_id` acts as that user; one with `system` is bound by no rules; any other is a user by itself.
+One with `expires` is of no use from then on. `made_by` says in words who made it, where that is known.
 """
 
 USERS = "users"

@@ -1,11 +1,14 @@
 """`python -m admin keys`, as an operator runs it, on a real mongod."""
 
+import getpass
 import json
 import os
+import re
 import subprocess
 import sys
 import termios
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -18,6 +21,8 @@ from shared.settings import VERSION
 from tests.admin.conftest import Told, call, run, told
 from tests.conftest import ACTION, request_body
 from tests.hosts import ROOT, Server
+
+_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 type Admin = Callable[..., Told]
 
@@ -61,6 +66,7 @@ async def test_create_prints_the_key_alone(admin: Admin, keys: Any) -> None:
     assert stored == {
         "_id": stored["_id"], "name": "shop front", "hash": keys_._hash(done.stdout.strip()),
         "created": stored["created"], "disabled": False, "system": False, "user_id": None,
+        "made_by": getpass.getuser(),
     }  # fmt: skip
     assert done.stdout.strip() not in repr(stored)
 
@@ -87,7 +93,7 @@ async def test_list_shows_everything_but_the_key(admin: Admin, keys: Any) -> Non
     assert "first" in rows[0]
     assert "second [/] [red]" in rows[1]
     assert [row.split()[-1] for row in rows] == ["disabled", "enabled"]
-    assert f"{stored[0]['created']:%Y-%m-%d %H:%M} UTC" in rows[0]
+    assert f"{stored[0]['created']:%Y-%m-%d}" in rows[0]
     assert first not in done.stdout
     assert stored[0]["hash"] not in done.stdout
 
@@ -113,9 +119,46 @@ async def test_keys_are_listed_for_scripts(admin: Admin, keys: Any) -> None:
     done = admin("keys", "list", "--json")
 
     (listed,) = json.loads(done.stdout)
-    assert listed.keys() == {"id", "name", "system", "user_id", "created", "disabled"}
+    assert listed.keys() == {
+        "id", "name", "system", "user_id", "created", "disabled", "expires", "made_by",
+    }  # fmt: skip
     assert (listed["id"], listed["name"], listed["system"]) == (str(stored["_id"]), "x", True)
     assert listed["created"] == f"{stored['created']:%Y-%m-%dT%H:%M:%S.%f}Z"
+
+
+async def test_a_key_is_made_with_an_end_for_scripts(admin: Admin, keys: Any) -> None:
+    before = datetime.now(UTC)
+
+    made = admin("keys", "create", "--name", "x", "--expires", "90d", "--by", "ann", "--json")
+    listed, shown = admin("keys", "list"), admin("keys", "show", json.loads(made.stdout)["id"])
+
+    told, stored = json.loads(made.stdout), await keys.find_one()
+    assert stored["hash"] == keys_._hash(told["key"])
+    assert timedelta() <= stored["expires"].replace(tzinfo=UTC) - before - timedelta(days=90) < timedelta(minutes=5)
+    assert (told["id"], told["made_by"]) == (str(stored["_id"]), "ann")
+    assert listed.stdout.splitlines()[1].rstrip().endswith(f"until {stored['expires']:%Y-%m-%d}")
+    members = dict(line.split(maxsplit=1) for line in shown.stdout.replace("Made by", "By").splitlines())
+    assert members["By"].rstrip() == "ann"
+    assert members["Ends"].rstrip() == f"{stored['expires']:%Y-%m-%d %H:%M} UTC"
+    assert told["key"] not in listed.stdout + shown.stdout
+    assert stored["hash"] not in shown.stdout
+
+
+async def test_a_key_that_has_ended_is_listed_as_such(admin: Admin, keys: Any) -> None:
+    _, stored = keys_.new_key("x")
+    await keys.insert_one(stored | {"expires": datetime.now(UTC) - timedelta(seconds=1)})
+
+    assert admin("keys", "list").stdout.splitlines()[1].split()[-1] == "ended"
+    assert admin("keys", "show", str(stored["_id"])).stdout.split()[-2:] == ["State", "ended"]
+
+
+@pytest.mark.parametrize("text", ["", "90", "0d", "d", "-1d", "1.5d", "1y", "99999w", "٣d", "1d "])
+async def test_what_is_no_span_of_time_makes_no_key(admin: Admin, keys: Any, text: str) -> None:
+    done = admin("keys", "create", "--name", "x", "--expires", text)
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == f"error: --expires: {text!r} is no span of time such as 30m, 12h, 90d or 4w\n"
+    assert await keys.count_documents({}) == 0
 
 
 async def test_nothing_is_deleted_unasked(admin: Admin, keys: Any) -> None:
@@ -135,15 +178,20 @@ async def test_a_list_is_not_cut_where_no_terminal_is(admin: Admin, keys: Any) -
     assert "x" * 500 in admin("keys", "list").stdout
 
 
-async def test_a_terminal_gets_whole_ids(mongod: Mongod, keys: Any) -> None:
+async def test_rows_fit_a_terminal_of_80_columns_with_whole_ids(mongod: Mongod, keys: Any) -> None:
     user_id = ObjectId()
     _, stored = keys_.new_key("a name that is longer than all the rest of its line", user_id=user_id)
+    stored["expires"] = datetime.now(UTC) + timedelta(days=90)
     inserted = await keys.insert_one(stored)
 
     shown = on_a_terminal("keys", "list", MONGO_DB_URI=mongod.uri, DOZEN_DATABASE="operated")
+    told = on_a_terminal("keys", "show", str(inserted.inserted_id), MONGO_DB_URI=mongod.uri, DOZEN_DATABASE="operated")
 
+    texts = [_COLOURS.sub("", line) for line in shown.splitlines()]
+    assert max(map(len, texts)) <= 80
     assert str(inserted.inserted_id) in shown
-    assert f"user {user_id}" in shown
+    assert f"until {stored['expires']:%Y-%m-%d}" in shown
+    assert f"user {user_id}" in told
 
 
 async def test_a_created_key_opens_the_service_until_it_is_disabled(mongod: Mongod, tmp_path: Any, keys: Any) -> None:
@@ -157,7 +205,7 @@ async def test_a_created_key_opens_the_service_until_it_is_disabled(mongod: Mong
     assert (opened.status, closed.status) == (200, 401)
 
 
-@pytest.mark.parametrize("command", [("disable",), ("delete", "--yes")], ids=["disable", "delete"])
+@pytest.mark.parametrize("command", [("disable",), ("delete", "--yes"), ("show",)], ids=["disable", "delete", "show"])
 @pytest.mark.parametrize(
     ("given", "sentence"),
     [

@@ -40,7 +40,8 @@ async def test_the_life_of_a_user(admin: Admin, driver: Any) -> None:
     short = admin("users", "create", "--email", "c@d", "--password", "x")
     key = admin("keys", "create", "--name", "phone", "--user", user_id)
     listed = admin("users", "list")
-    keys = admin("keys", "list")
+    key_id = json.loads(admin("keys", "list", "--json").stdout)[0]["id"]
+    shown = admin("keys", "show", key_id)
     disabled = admin("users", "disable", user_id)
     state = admin("users", "list")
     enabled = admin("users", "enable", user_id)
@@ -54,7 +55,7 @@ async def test_the_life_of_a_user(admin: Admin, driver: Any) -> None:
     assert (short.returncode, short.stderr) == (1, "error: password must be between 6 and 128 characters\n")
     assert (key.returncode, len(key.stdout.strip())) == (0, 64)
     assert "local-userpass a@b" in listed.stdout
-    assert f"user {user_id}" in keys.stdout
+    assert f"user {user_id}" in shown.stdout
     assert (disabled.returncode, enabled.returncode) == (0, 0)
     assert "disabled" in state.stdout
     assert [len(part) for part in token.stdout.split()] == [128, 24]

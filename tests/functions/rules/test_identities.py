@@ -98,6 +98,28 @@ async def test_a_session_ends_with_the_key_that_began_it(
     assert (await ann("find")).status == 200
 
 
+@pytest.mark.parametrize("is_users", [False, True], ids=["server key", "user key"])
+async def test_a_session_ends_no_later_than_the_key_that_began_it(
+    app_host: Host, ann: Person, driver: Any, is_users: bool
+) -> None:
+    end = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=600)
+    key = await new_key(driver, **({"user_id": ObjectId(ann.id)} if is_users else {}))
+    await driver.dozen.api_keys.update_one({"_id": key.id}, {"$set": {"expires": end}})
+    me = await log_in(app_host, "api-key", {"key": key.key})
+    renewed = (await send(app_host, "POST", SESSION, token=me.refresh_token)).json["access_token"]
+    session = await driver.dozen.sessions.find_one({"key_id": key.id})
+    over = {"$set": {"expires": datetime.now(UTC)}}
+    await driver.dozen.sessions.update_one({"key_id": key.id}, over)
+    refused = await send(app_host, "POST", SESSION, token=me.refresh_token)
+    await driver.dozen.api_keys.update_one({"_id": key.id}, over)
+
+    ends = [jwt.decode(each, options={"verify_signature": False})["exp"] for each in (me.access_token, renewed)]
+    assert session["expires"].replace(tzinfo=UTC) == end
+    assert max(ends) <= end.timestamp()
+    assert refused.status == 401
+    assert (await me("find")).status == 401
+
+
 async def test_a_key_that_works_again_brings_no_session_back(ann: Person) -> None:
     host = ann.host
     made = (await send(host, "POST", KEYS, {"name": "phone"}, ann.refresh_token)).json
