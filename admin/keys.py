@@ -1,8 +1,8 @@
-"""`keys`: make, list, show, disable and delete API keys."""
+"""`keys`: make, list, show, rotate, disable and delete API keys."""
 
 import getpass
 import os
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
 import typer
@@ -11,8 +11,18 @@ from rich.markup import escape
 
 from admin.options import span
 from admin.output import AsJSON, Yes, minute, show_json, show_members, show_table, start_table
-from admin.process import EXIT_CODES, WRONG_USAGE, NoSuchError, confirm, fail, object_id, run
-from shared.auth.keys import has_ended
+from admin.process import (
+    EXIT_CODES,
+    WRONG_USAGE,
+    NoSuchError,
+    StoppedError,
+    confirm,
+    fail,
+    note,
+    object_id,
+    run,
+)
+from shared.auth.keys import Rotated, former_ends, has_ended
 from shared.service import Service
 
 app = typer.Typer(no_args_is_help=True, epilog=EXIT_CODES, add_completion=False)
@@ -27,6 +37,9 @@ Expires = Annotated[
 ]
 MadeBy = Annotated[
     str | None, typer.Option("--by", metavar="NAME", help="Who makes it; your login name, if you do not say.")
+]
+Keep = Annotated[
+    str | None, typer.Option("--keep", metavar="SPAN", help="The old secret works for so long, such as 12h or 7d.")
 ]
 
 
@@ -92,9 +105,28 @@ def show(key_id: KeyId, as_json: AsJSON = False) -> None:
             "Made": minute(stored["created"]),
             "Made by": stored.get("made_by"),
             "Ends": minute(stored.get("expires")),
+            "Also works": ", ".join(f"its old secret, until {minute(end)}" for end in former_ends(stored)),
             "State": "disabled" if stored["disabled"] else "ended" if has_ended(stored) else "enabled",
         }
     )
+
+
+@app.command(epilog=EXIT_CODES)
+def rotate(key_id: KeyId, keep: Keep = None, yes: Yes = False, as_json: AsJSON = False) -> None:
+    """Give a key another secret and print it, alone, on standard output; id, rights and end stay.
+
+    The secret that it had, and the sessions that began with it, end after --keep; without it at once.
+    """
+    stored_id = object_id(key_id, "key")
+    while_kept = timedelta() if keep is None else span("--keep", keep)
+    if keep is None:
+        confirm(f"End the secret that the key {key_id} has, at once?", yes)
+    rotated = run(lambda service: _rotate(service, stored_id, while_kept))
+    if as_json:
+        show_json({**_as_json(rotated.after), "key": rotated.key})
+        return
+    typer.echo(rotated.key)
+    note(f"the secret that the key had works until {minute(rotated.ends)}" if keep else "the secret that it had ended")
 
 
 @app.command(epilog=EXIT_CODES)
@@ -139,6 +171,7 @@ def _as_json(key: dict[str, Any]) -> dict[str, Any]:
         "disabled": key["disabled"],
         "expires": key.get("expires"),
         "made_by": key.get("made_by"),
+        "former_expires": former_ends(key),
     }
 
 
@@ -154,6 +187,17 @@ async def _create(service: Service, name: str, members: dict[str, Any]) -> tuple
     if user_id is not None and await service.users.find(str(user_id)) is None:
         raise NoSuchError(f"there is no user {user_id}")
     return await service.keys.create(name, **members)
+
+
+async def _rotate(service: Service, key_id: ObjectId, keep: timedelta) -> Rotated:
+    stored = await service.keys.find({"_id": key_id})
+    if stored is not None and has_ended(stored):
+        raise StoppedError(f"the key {key_id} has ended: make another one")
+    rotated = await service.keys.rotate(key_id, keep)
+    if rotated is None:
+        raise NoSuchError(f"there is no key {key_id}")
+    await service.sessions.end_secret(rotated)
+    return rotated
 
 
 async def _disable(service: Service, key_id: ObjectId) -> bool:

@@ -3,12 +3,12 @@
 import hmac
 import time
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from hashlib import sha256
 from math import inf
 from secrets import token_urlsafe
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 from bson.objectid import ObjectId
@@ -38,6 +38,15 @@ class _Key(msgspec.Struct):
     system: bool
     user_id: str | None
     ends: float = inf  # by time.time
+
+
+class Rotated(NamedTuple):
+    """A key with its new secret, as it is this once; what was stored and is now, and when the old secret ends."""
+
+    key: str
+    before: dict[str, Any]
+    after: dict[str, Any]
+    ends: datetime
 
 
 class Keys:
@@ -88,7 +97,7 @@ class Keys:
 
     async def stored_of(self, key: str) -> dict[str, Any] | None:
         """Return what is stored of a key that works, by the key itself."""
-        return await self._control.api_keys.find_one({"hash": _hash(key), **_works()})
+        return await self._by_hash(_hash(key))
 
     async def server_user(self, key_id: str) -> User | None:
         """Return the user that a working key is by itself; None if there is none, or it is another kind of key."""
@@ -101,7 +110,11 @@ class Keys:
 
     async def stored(self, chosen: Mapping[str, Any], *, by: Sequence[str] = ("_id",)) -> list[dict[str, Any]]:
         """Return what is stored of keys, without their hashes, in the order of these members."""
-        return await self._control.api_keys.find(chosen, {"hash": 0}).sort([(name, 1) for name in by]).to_list()
+        return (
+            await self._control.api_keys.find(chosen, {"hash": 0, "former.hash": 0})
+            .sort([(name, 1) for name in by])
+            .to_list()
+        )
 
     async def is_full(self, user_id: ObjectId) -> bool:
         """Tell whether a user has as many keys as a user may have."""
@@ -111,14 +124,30 @@ class Keys:
         """Disable or enable a key; return what was stored, None if there is no such key."""
         return await self._control.api_keys.find_one_and_update(chosen, {"$set": {"disabled": disabled}})
 
+    async def rotate(self, key_id: ObjectId, keep: timedelta) -> Rotated | None:
+        """Give a key another secret, while the one that it has goes on for so long; None if there is no such key.
+
+        Without a time all that it had end at once.
+        """
+        await self._control.ensure_indexes(API_KEYS)
+        keys = self._control.api_keys
+        while (before := await keys.find_one({"_id": key_id})) is not None:
+            key, now = token_urlsafe(_KEY_BYTES), datetime.now(UTC)
+            former = [*_going_on(before, now), {"hash": before["hash"], "expires": now + keep}] if keep else []
+            changed = {"hash": _hash(key), "former": former}
+            if (await keys.update_one({"_id": key_id, "hash": before["hash"]}, {"$set": changed})).matched_count:
+                return Rotated(key, before, before | changed, now + keep)
+        return None
+
     async def delete(self, chosen: Mapping[str, Any]) -> dict[str, Any] | None:
         """Delete a key; return what was stored, None if there is no such key."""
         return await self._control.api_keys.find_one_and_delete(chosen)
 
-    async def drop_cached(self, hashed: str) -> None:
-        """Drop a key by its hash from the caches of this process and of the store; others do in AUTH_CACHE_SECONDS."""
-        self._owners.drop(hashed)
-        await self._entries.drop(_ENTRY, hashed)
+    async def drop_cached(self, stored: Mapping[str, Any]) -> None:
+        """Drop a key from the caches of this process and of the store; others do in AUTH_CACHE_SECONDS."""
+        for each in (stored, *stored.get("former", ())):
+            self._owners.drop(each["hash"])
+            await self._entries.drop(_ENTRY, each["hash"])
 
     async def _found(self, hashed: str) -> Finding[Caller | str]:
         """Return whose a key is, from the store, else from MongoDB."""
@@ -136,13 +165,26 @@ class Keys:
         return Finding(_owner(found), min(trusted, left), left)
 
     async def _stored(self, hashed: str) -> _Key:
-        stored = await self._control.api_keys.find_one({"hash": hashed, **_works()})
+        stored = await self._by_hash(hashed)
         if stored is None or not hmac.compare_digest(stored["hash"], hashed):
             raise InvalidSessionError(_NOBODY)
         user_id = str(stored["user_id"]) if stored.get("user_id") else None
         end = end_of(stored)
         ends = inf if end is None else end.timestamp()
         return _Key(str(stored["_id"]), stored["name"], bool(stored.get("system")), user_id, ends)
+
+    async def _by_hash(self, hashed: str) -> dict[str, Any] | None:
+        """Return what is stored of a key that works by this secret, whose hash and end it has then."""
+        stored = await self._control.api_keys.find_one({"hash": hashed, **_works()})
+        if stored is not None:
+            return stored
+        now = datetime.now(UTC)
+        chosen = {"former": {"$elemMatch": {"hash": hashed, "expires": {"$gt": now}}}, **_works()}
+        stored = await self._control.api_keys.find_one(chosen)
+        if stored is None:
+            return None
+        [former] = [each for each in stored["former"] if each["hash"] == hashed]
+        return stored | former | {"expires": min(former["expires"], stored.get("expires") or former["expires"])}
 
 
 def new_key(name: str, *, system: bool = False, user_id: ObjectId | None = None) -> tuple[str, dict[str, Any]]:
@@ -167,9 +209,18 @@ def has_ended(stored: Mapping[str, Any]) -> bool:
     return end is not None and end <= datetime.now(UTC)
 
 
+def former_ends(stored: Mapping[str, Any]) -> list[datetime]:
+    """Return when the secrets end which a key had before and which still count."""
+    return sorted(end for each in _going_on(stored, datetime.now(UTC)) if (end := end_of(each)))
+
+
 def as_user(stored: Mapping[str, Any]) -> User:
     """Return the user that a server key is, of what is stored of the key."""
     return server_key(str(stored["_id"]), stored["name"], stored.get("created"))
+
+
+def _going_on(stored: Mapping[str, Any], now: datetime) -> list[dict[str, Any]]:
+    return [each for each in stored.get("former", ()) if each["expires"].replace(tzinfo=UTC) > now]
 
 
 def _works() -> dict[str, Any]:

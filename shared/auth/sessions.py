@@ -15,7 +15,7 @@ from bson.objectid import ObjectId
 
 from shared.auth.accounts import Caller, LoginKey, User
 from shared.auth.custom_data import CustomData
-from shared.auth.keys import Keys
+from shared.auth.keys import Keys, Rotated
 from shared.auth.tokens import ACCESS_SECONDS, ANONYMOUS_SECONDS, DEVICE, REFRESH_SECONDS, Tokens
 from shared.auth.user_events import Effect, UserEvents, Witness
 from shared.auth.user_view import caller
@@ -193,7 +193,13 @@ class Sessions:
     async def end_key(self, stored: Mapping[str, Any]) -> None:
         """End all sessions that an API key began which was disabled or deleted, and drop the key from the caches."""
         await self._control.sessions.delete_many({"key_id": stored["_id"]})
-        await self._keys.drop_cached(stored["hash"])
+        await self._keys.drop_cached(stored)
+
+    async def end_secret(self, rotated: Rotated) -> None:
+        """End all sessions that an API key began when the secret ends that it had; drop the key from the caches."""
+        chosen = {"key_id": rotated.before["_id"]}
+        await self._control.sessions.update_many(chosen, {"$min": {"expires": rotated.ends}})
+        await self._keys.drop_cached(rotated.before)
 
     async def _stored(self, refresh_token: str) -> dict[str, Any]:
         """Return the session of a refresh token, which may end before the token does."""

@@ -15,10 +15,11 @@ from shared.settings import Settings
 type ControlCollection = AsyncCollection[dict[str, Any]]
 
 API_KEYS = "api_keys"
-"""{_id, name, hash, created, disabled, system, user_id, expires, made_by}.
+"""{_id, name, hash, created, disabled, system, user_id, expires, made_by, former}.
 
 A key with a `user_id` acts as that user; one with `system` is bound by no rules; any other is a user by itself.
-One with `expires` is of no use from then on. `made_by` says in words who made it, where that is known.
+One with `expires` is of no use from then on. `former` are secrets that still count: [{hash, expires}].
+`made_by` says in words who made it, where that is known.
 """
 
 USERS = "users"
@@ -88,6 +89,7 @@ class Index(NamedTuple):
 
 INDEXES = (
     Index(API_KEYS, (("hash", 1),), unique=True),
+    Index(API_KEYS, (("former.hash", 1),), sparse=True),
     Index(USERS, (("identities.provider_type", 1), ("identities.id", 1)), unique=True),
     Index(USERS, (("expires", 1),), expires=0),  # who has no such field stays
     Index(SESSIONS, (("expires", 1),), expires=0),

@@ -121,6 +121,7 @@ async def test_keys_are_listed_for_scripts(admin: Admin, keys: Any) -> None:
     (listed,) = json.loads(done.stdout)
     assert listed.keys() == {
         "id", "name", "system", "user_id", "created", "disabled", "expires", "made_by",
+        "former_expires",
     }  # fmt: skip
     assert (listed["id"], listed["name"], listed["system"]) == (str(stored["_id"]), "x", True)
     assert listed["created"] == f"{stored['created']:%Y-%m-%dT%H:%M:%S.%f}Z"
@@ -142,6 +143,52 @@ async def test_a_key_is_made_with_an_end_for_scripts(admin: Admin, keys: Any) ->
     assert members["Ends"].rstrip() == f"{stored['expires']:%Y-%m-%d %H:%M} UTC"
     assert told["key"] not in listed.stdout + shown.stdout
     assert stored["hash"] not in shown.stdout
+
+
+async def test_a_key_is_rotated_and_both_secrets_count_meanwhile(mongod: Mongod, tmp_path: Any, keys: Any) -> None:
+    env = {"MONGO_DB_URI": mongod.uri, "DOZEN_DATABASE": "operated"}
+    first = called("keys", "create", "--system", "-n", "x", **env).stdout.strip()
+    key_id = str((await keys.find_one())["_id"])
+
+    async def statuses(server: Server, *given: str) -> list[int]:
+        return [
+            (await server.request("POST", ACTION + "find", {"apiKey": each}, request_body())).status for each in given
+        ]
+
+    async with Server(tmp_path / "log", AUTH_CACHE_SECONDS="0", **env) as server:
+        rotated = called("keys", "rotate", key_id, "--keep", "7d", **env)
+        second = rotated.stdout.strip()
+        kept = await statuses(server, first, second)
+        shown, listed = called("keys", "show", key_id, **env), called("keys", "list", **env)
+        third = json.loads(called("keys", "rotate", key_id, "--keep", "1h", "--json", **env).stdout)
+        all_three = await statuses(server, first, second, third["key"])
+        await keys.update_one({}, {"$set": {"former.0.expires": datetime.now(UTC)}})
+        without_first = await statuses(server, first, second, third["key"])
+        last = called("keys", "rotate", key_id, "--yes", **env).stdout.strip()
+        alone = await statuses(server, first, second, third["key"], last)
+        called("keys", "rotate", key_id, "--keep", "1h", **env)
+        called("keys", "disable", key_id, **env)
+        disabled = await statuses(server, last)
+
+    assert (kept, all_three, without_first) == ([200, 200], [200, 200, 200], [401, 200, 200])
+    assert (alone, disabled) == ([401, 401, 401, 200], [401])
+    assert rotated.stderr.startswith("the secret that the key had works until ")
+    assert "its old secret, until " in shown.stdout
+    assert (third["id"], len(third["former_expires"])) == (key_id, 2)
+    assert [secret for secret in (first, second) if secret in shown.stdout + listed.stdout] == []
+
+
+async def test_what_cannot_be_rotated_stays_as_it_is(admin: Admin, keys: Any) -> None:
+    _, stored = keys_.new_key("x")
+    await keys.insert_one(stored | {"expires": datetime.now(UTC) - timedelta(seconds=1)})
+    before = await keys.find_one()
+
+    ended = admin("keys", "rotate", str(stored["_id"]), "--keep", "7d")
+    unasked = admin("keys", "rotate", str(stored["_id"]))
+
+    assert (ended.returncode, ended.stderr) == (1, f"error: the key {stored['_id']} has ended: make another one\n")
+    assert (unasked.returncode, unasked.stdout) == (2, "")
+    assert await keys.find_one() == before
 
 
 async def test_a_key_that_has_ended_is_listed_as_such(admin: Admin, keys: Any) -> None:
@@ -205,7 +252,9 @@ async def test_a_created_key_opens_the_service_until_it_is_disabled(mongod: Mong
     assert (opened.status, closed.status) == (200, 401)
 
 
-@pytest.mark.parametrize("command", [("disable",), ("delete", "--yes"), ("show",)], ids=["disable", "delete", "show"])
+@pytest.mark.parametrize(
+    "command", [("disable",), ("delete", "--yes"), ("show",), ("rotate", "--yes")], ids=lambda each: each[0]
+)
 @pytest.mark.parametrize(
     ("given", "sentence"),
     [

@@ -8,7 +8,9 @@ import jwt
 import pytest
 from bson.objectid import ObjectId
 
+from local.mongod import Mongod
 from shared.auth import keys
+from tests.admin.test_keys import called
 from tests.conftest import ACTION, errors_only, request_body
 from tests.functions.rules.conftest import CLIENT, Person, log_in, registered, send
 from tests.functions.rules.test_sessions import KEYS, LOGIN, PROFILE, SESSION, custom_token
@@ -118,6 +120,23 @@ async def test_a_session_ends_no_later_than_the_key_that_began_it(
     assert max(ends) <= end.timestamp()
     assert refused.status == 401
     assert (await me("find")).status == 401
+
+
+async def test_a_session_ends_with_the_secret_that_began_it(
+    app_host: Host, ann: Person, driver: Any, mongod: Mongod
+) -> None:
+    key = await new_key(driver)
+    old = await log_in(app_host, "api-key", {"key": key.key})
+    rotated = called("keys", "rotate", str(key.id), "--keep", "1d", MONGO_DB_URI=mongod.uri)
+    late = await log_in(app_host, "api-key", {"key": key.key})
+    new = await log_in(app_host, "api-key", {"key": rotated.stdout.strip()})
+    stored = await driver.dozen.api_keys.find_one({"_id": key.id})
+
+    sessions = await driver.dozen.sessions.find({"key_id": key.id}, sort={"_id": 1}).to_list()
+    assert {old.id, late.id, new.id} == {str(key.id)}
+    end = stored["former"][0]["expires"]
+    assert [each["expires"] for each in sessions[:2]] == [end, end]
+    assert sessions[2]["expires"] - end > timedelta(days=30)
 
 
 async def test_a_key_that_works_again_brings_no_session_back(ann: Person) -> None:
