@@ -1,4 +1,4 @@
-"""`keys`: make, list, show, rotate, disable and delete API keys."""
+"""`keys`: make, list, show, rotate, disable, enable and delete API keys."""
 
 import getpass
 import os
@@ -134,6 +134,14 @@ def disable(key_id: KeyId) -> None:
     """Disable a key. Running processes stop accepting it within AUTH_CACHE_SECONDS."""
     stored_id = object_id(key_id, "key")
     if not run(lambda service: _disable(service, stored_id)):
+        raise fail(f"there is no key {key_id}")
+
+
+@app.command(epilog=EXIT_CODES)
+def enable(key_id: KeyId) -> None:
+    """Let a disabled key work again; sessions that it began stay ended. One that has ended stays so, too."""
+    stored_id = object_id(key_id, "key")
+    if run(lambda service: service.keys.set_disabled({"_id": stored_id}, False)) is None:
         raise fail(f"there is no key {key_id}")
 
 

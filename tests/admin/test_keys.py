@@ -98,17 +98,20 @@ async def test_list_shows_everything_but_the_key(admin: Admin, keys: Any) -> Non
     assert stored[0]["hash"] not in done.stdout
 
 
-async def test_a_key_is_disabled_and_deleted_by_its_id(admin: Admin, keys: Any) -> None:
+async def test_a_key_is_disabled_enabled_and_deleted_by_its_id(admin: Admin, keys: Any) -> None:
     admin("keys", "create", "--name", "x")
     stored = await keys.find_one()
 
     disabled = admin("keys", "disable", str(stored["_id"]))
     after = await keys.find_one()
+    enabled = admin("keys", "enable", str(stored["_id"]))
+    again = await keys.find_one()
     deleted = admin("keys", "delete", str(stored["_id"]), "--yes")
 
     assert (disabled.returncode, disabled.stdout, disabled.stderr) == (0, "", "")
     assert (deleted.returncode, deleted.stdout, deleted.stderr) == (0, "", "")
-    assert after == stored | {"disabled": True}
+    assert (enabled.returncode, enabled.stdout, enabled.stderr) == (0, "", "")
+    assert (after, again) == (stored | {"disabled": True}, stored)
     assert await keys.count_documents({}) == 0
 
 
@@ -253,7 +256,9 @@ async def test_a_created_key_opens_the_service_until_it_is_disabled(mongod: Mong
 
 
 @pytest.mark.parametrize(
-    "command", [("disable",), ("delete", "--yes"), ("show",), ("rotate", "--yes")], ids=lambda each: each[0]
+    "command",
+    [("disable",), ("enable",), ("delete", "--yes"), ("show",), ("rotate", "--yes")],
+    ids=lambda each: each[0],
 )
 @pytest.mark.parametrize(
     ("given", "sentence"),
