@@ -1,16 +1,23 @@
-"""`users`: make, list, disable and delete the app's users, and help those who forgot their password."""
+"""`users`: make, list, show, disable and delete the app's users, and help those who forgot their password."""
 
+import re
 import sys
 from typing import Annotated, Any
 
+import orjson
 import typer
+from bson.objectid import ObjectId
 from rich.markup import escape
 
-from admin.output import AsJSON, Yes, show_json, show_table, start_table
+from admin.options import since as moment
+from admin.output import AsJSON, Yes, minute, show_json, show_members, show_table, start_table
 from admin.process import EXIT_CODES, WRONG_USAGE, NoSuchError, confirm, fail, is_interactive, run
 from shared.auth.accounts import User
 from shared.auth.confirmations import Purpose
+from shared.auth.logins import CUSTOM_FUNCTION, CUSTOM_TOKEN
+from shared.auth.users import ANONYMOUS, EMAIL_PASSWORD
 from shared.service import Service
+from shared.settings import OAUTH2
 
 app = typer.Typer(no_args_is_help=True, epilog=EXIT_CODES, add_completion=False)
 
@@ -22,6 +29,18 @@ Password = Annotated[
 ]
 PasswordFromStdin = Annotated[bool, typer.Option("--password-stdin", help="Read it from standard input, one line.")]
 NewPassword = Annotated[str | None, typer.Option("--password", "-p", help="Set this one at once; else print a token.")]
+Who = Annotated[str, typer.Argument(metavar="USER", help="The user's id or e-mail address.")]
+EmailPart = Annotated[
+    str | None, typer.Option("--email", "-e", help="A part of the e-mail address; its letters' case does not count.")
+]
+Provider = Annotated[str | None, typer.Option("--provider", help="What they log in with, such as local-userpass.")]
+Since = Annotated[
+    str | None, typer.Option("--since", metavar="WHEN", help="Made since then: a date, or a span before now like 7d.")
+]
+Limit = Annotated[int | None, typer.Option("--limit", min=1, help="The newest so many only.")]
+
+_PROVIDERS = (ANONYMOUS, EMAIL_PASSWORD, CUSTOM_TOKEN, CUSTOM_FUNCTION, *OAUTH2)
+_COLOURS = {"disabled": "red", "enabled": "green", "not confirmed": "yellow"}
 
 
 @app.command(epilog=EXIT_CODES)
@@ -32,17 +51,43 @@ def create(email: Email, password: Password = None, password_stdin: PasswordFrom
 
 
 @app.command("list", epilog=EXIT_CODES)
-def list_(as_json: AsJSON = False) -> None:
-    """List the users: id, how they log in, whether they may."""
-    users = run(lambda service: service.users.every())
+def list_(
+    email: EmailPart = None,
+    provider: Provider = None,
+    since: Since = None,
+    limit: Limit = None,
+    as_json: AsJSON = False,
+) -> None:
+    """List the users, the oldest first: id, how they log in, when they were made, whether they may."""
+    chosen = _chosen(email, provider, since)
+    users = run(lambda service: service.users.every(chosen, most=limit or 0))
     if as_json:
         show_json([_as_json(user) for user in users])
         return
-    table = start_table("ID", "Logs in as", "Created", "State")
+    table = start_table("ID", "Logs in as", "Created", "State", elastic="Logs in as")
     for user in users:
-        names = ", ".join(f"{each['provider_type']} {each['id']}" for each in user.identities)
-        table.add_row(user.id, escape(names), f"{user.created:%Y-%m-%d %H:%M} UTC", _state(user))
+        table.add_row(user.id, escape(_names(user)), f"{user.created:%Y-%m-%d}", _state(user))
     show_table(table)
+
+
+@app.command(epilog=EXIT_CODES)
+def show(who: Who, as_json: AsJSON = False) -> None:
+    """Show what is known of one user, with the number of keys and sessions."""
+    user, keys, sessions = run(lambda service: _shown(service, who))
+    if as_json:
+        show_json({**_as_json(user), "data": user.data, "keys": keys, "sessions": sessions})
+        return
+    show_members(
+        {
+            "ID": user.id,
+            "Logs in as": _names(user),
+            "Data": orjson.dumps(user.data, default=str).decode(),
+            "Made": minute(user.created),
+            "State": _word(user),
+            "Keys": str(keys),
+            "Sessions": str(sessions),
+        }
+    )
 
 
 @app.command(epilog=EXIT_CODES)
@@ -103,10 +148,43 @@ def _as_json(user: User) -> dict[str, Any]:
     }
 
 
-def _state(user: User) -> str:
+def _names(user: User) -> str:
+    return ", ".join(f"{each['provider_type']} {each['id']}" for each in user.identities)
+
+
+def _word(user: User) -> str:
     if user.disabled:
-        return "[red]disabled[/]"
-    return "[green]enabled[/]" if user.confirmed else "[yellow]not confirmed[/]"
+        return "disabled"
+    return "enabled" if user.confirmed else "not confirmed"
+
+
+def _state(user: User) -> str:
+    word = _word(user)
+    return f"[{_COLOURS[word]}]{word}[/]"
+
+
+def _chosen(email: str | None, provider: str | None, since: str | None) -> dict[str, Any]:
+    """Return what is true of what is stored of the users who are asked for; exit 2 for what cannot be asked."""
+    chosen: dict[str, Any] = {}
+    if email is not None:
+        part = {"$regex": re.escape(email), "$options": "i"}
+        of_password = {"$elemMatch": {"provider_type": EMAIL_PASSWORD, "id": part}}
+        chosen["$or"] = [{"identities": of_password}, {"data.email": part}]
+    if provider is not None:
+        if provider not in _PROVIDERS:
+            raise fail(f"--provider: {provider!r} is none of {', '.join(_PROVIDERS)}", WRONG_USAGE)
+        chosen["identities.provider_type"] = provider
+    if since is not None:
+        chosen["created"] = {"$gte": moment("--since", since)}
+    return chosen
+
+
+async def _shown(service: Service, who: str) -> tuple[User, int, int]:
+    user = await service.users.find(who) if ObjectId.is_valid(who) else await _found(service, who)
+    if user is None:
+        raise NoSuchError(f"there is no user {who}")
+    keys = await service.keys.stored({"user_id": ObjectId(user.id)})
+    return user, len(keys), len(await service.sessions.of(user.id))
 
 
 async def _disable(service: Service, user_id: str) -> None:

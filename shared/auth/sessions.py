@@ -190,6 +190,11 @@ class Sessions:
         await self._users.revoke_tokens(user_id)
         return (await self._control.sessions.delete_many({"user_id": ObjectId(user_id)})).deleted_count
 
+    async def of(self, user_id: str) -> list[dict[str, Any]]:
+        """Return what is stored of the sessions that a user has, the oldest first, without their hashes."""
+        chosen = {"user_id": ObjectId(user_id), "expires": {"$gt": datetime.now(UTC)}}
+        return await self._control.sessions.find(chosen, {"hash": 0}).sort("_id").to_list()
+
     async def end_key(self, stored: Mapping[str, Any]) -> None:
         """End all sessions that an API key began which was disabled or deleted, and drop the key from the caches."""
         await self._control.sessions.delete_many({"key_id": stored["_id"]})

@@ -163,9 +163,10 @@ class Users:
             return False
         return deleted is not None
 
-    async def every(self) -> list[User]:
-        """Return all users, the oldest first."""
-        return [user async for each in self._control.users.find().sort("_id") if (user := stored_user(each))]
+    async def every(self, chosen: Mapping[str, Any], *, most: int = 0) -> list[User]:
+        """Return the users of whom this is true, the oldest first; the newest ones, where they are more than `most`."""
+        found = self._control.users.find(chosen).sort("_id", -1).limit(most)
+        return [user async for each in found if (user := stored_user(each))][::-1]
 
     async def _change(self, user_id: str, members: Mapping[str, Any]) -> bool:
         try:

@@ -43,6 +43,10 @@ def on_a_terminal(*arguments: str, **env: str) -> str:
     return shown.decode()
 
 
+def without_colours(shown: str) -> str:
+    return _COLOURS.sub("", shown)
+
+
 @pytest.fixture
 def admin(mongod: Mongod) -> Admin:
     """Run the command on the mongod of the tests, with a control database of its own."""
@@ -237,7 +241,7 @@ async def test_rows_fit_a_terminal_of_80_columns_with_whole_ids(mongod: Mongod, 
     shown = on_a_terminal("keys", "list", MONGO_DB_URI=mongod.uri, DOZEN_DATABASE="operated")
     told = on_a_terminal("keys", "show", str(inserted.inserted_id), MONGO_DB_URI=mongod.uri, DOZEN_DATABASE="operated")
 
-    texts = [_COLOURS.sub("", line) for line in shown.splitlines()]
+    texts = without_colours(shown).splitlines()
     assert max(map(len, texts)) <= 80
     assert str(inserted.inserted_id) in shown
     assert f"until {stored['expires']:%Y-%m-%d}" in shown

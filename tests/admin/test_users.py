@@ -3,13 +3,16 @@
 import json
 import os
 import shutil
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from local.mongod import Mongod
+from shared.auth.users import _new
 from tests.admin.conftest import Told, call, told
+from tests.admin.test_keys import on_a_terminal, without_colours
 from tests.functions.rules.conftest import SETTINGS
 from tests.hosts import ROOT
 
@@ -72,6 +75,9 @@ async def test_the_life_of_a_user(admin: Admin, driver: Any) -> None:
         (("users", "enable", "x"), "there is no user x"),
         (("users", "delete", "x", "--yes"), "there is no user x"),
         (("users", "confirmation", "--email", "x@y"), "there is no user with the address x@y"),
+        (("users", "show", "x"), "there is no user with the address x"),
+        (("users", "show", "65a1b2c3d4e5f60718293a4b"), "there is no user 65a1b2c3d4e5f60718293a4b"),
+        (("sessions", "list", "x"), "'x' is not a user's id: those have 24 hexadecimal digits"),
         (("sessions", "revoke", "x"), "'x' is not a user's id: those have 24 hexadecimal digits"),
         (
             ("keys", "create", "-n", "k", "--user", "65a1b2c3d4e5f60718293a4b"),
@@ -164,6 +170,99 @@ async def test_the_check_says_whom_an_app_lets_administer(
     sentence = "administer the collections of which a role allows everything."
     assert sentence not in nobody.stdout
     assert f"\n{whom} {sentence}\n" in checked.stdout
+
+
+async def made_users(driver: Any) -> list[dict[str, Any]]:
+    """Store three users, of whom the second is a year old."""
+    now = datetime.now(UTC)
+    stored = [
+        _new("local-userpass", "Ann.x@shop.example", {"email": "Ann.x@shop.example"}),
+        _new("oauth2-google", "1234", {"email": "annax@other.example"}) | {"created": now - timedelta(days=365)},
+        _new("anon-user", "0" * 24, {}) | {"expires": now + timedelta(days=1)},
+    ]
+    await driver.managed.users.insert_many(stored)
+    return stored
+
+
+@pytest.mark.parametrize(
+    ("options", "found"),
+    [
+        ((), [0, 1, 2]),
+        (("--email", "ann"), [0, 1]),
+        (("--email", "ANN.X@shop.example"), [0]),
+        (("--email", ".*"), []),
+        (("--provider", "anon-user"), [2]),
+        (("--provider", "custom-token"), []),
+        (("--since", "7d"), [0, 2]),
+        (("--since", "2020-01-01"), [0, 1, 2]),
+        (("--limit", "2"), [1, 2]),
+        (("--since", "7d", "--limit", "1", "--email", "@"), [0]),
+    ],
+    ids=str,
+)
+async def test_users_are_found(admin: Admin, driver: Any, options: tuple[str, ...], found: list[int]) -> None:
+    stored = await made_users(driver)
+
+    listed = admin("users", "list", *options, "--json")
+
+    assert [each["id"] for each in json.loads(listed.stdout)] == [str(stored[number]["_id"]) for number in found]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--since", "9999-12-31T23:59:59-12:00"),
+        ("--since", "x"),
+        ("--since", "0d"),
+        ("--provider", "x"),
+        ("--limit", "0"),
+    ],
+    ids=str,
+)
+async def test_who_cannot_be_asked_for_is_said(admin: Admin, options: tuple[str, str]) -> None:
+    done = admin("users", "list", *options)
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert options[0] in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+async def test_a_user_is_shown_by_id_and_by_address(admin: Admin, driver: Any) -> None:
+    stored, *_ = await made_users(driver)
+    admin("keys", "create", "--name", "phone", "--user", str(stored["_id"]))
+    begun = {"user_id": stored["_id"], "provider_type": "oauth2-facebook", "created": datetime.now(UTC), "hash": "a"}
+    ends = datetime.now(UTC) + timedelta(days=1)
+    await driver.managed.sessions.insert_many(
+        [begun | {"expires": ends}, begun | {"expires": datetime.now(UTC), "hash": "b"}]
+    )
+
+    by_id, by_address = admin("users", "show", str(stored["_id"])), admin("users", "show", "Ann.x@shop.example")
+    told = json.loads(admin("users", "show", str(stored["_id"]), "--json").stdout)
+    sessions, of_nobody = admin("sessions", "list", str(stored["_id"])), admin("sessions", "list", "0" * 24)
+    (session,) = json.loads(admin("sessions", "list", str(stored["_id"]), "--json").stdout)
+
+    assert by_id.stdout == by_address.stdout
+    assert "local-userpass Ann.x@shop.example" in by_id.stdout
+    assert (told["data"], told["keys"], told["sessions"]) == ({"email": "Ann.x@shop.example"}, 1, 1)
+    header, row = sessions.stdout.splitlines()
+    assert max(len(header), len(row)) <= 80
+    assert row.split()[:2] == [session["id"], "oauth2-facebook"]
+    assert row.rstrip().endswith(f"{ends:%Y-%m-%d %H:%M}")
+    assert "hash" not in session
+    assert (of_nobody.returncode, of_nobody.stderr) == (1, f"error: there is no user {'0' * 24}\n")
+
+
+async def test_rows_of_users_fit_a_terminal_of_80_columns(mongod: Mongod, admin: Admin, driver: Any) -> None:
+    stored = await made_users(driver)
+    await driver.managed.users.update_many({}, {"$set": {"confirmed": False, "identities.0.id": "a" * 200}})
+
+    shown = on_a_terminal("users", "list", MONGO_DB_URI=mongod.uri, DOZEN_DATABASE="managed")
+
+    lines = without_colours(shown).splitlines()
+    assert max(map(len, lines)) <= 80
+    assert [line.split()[0] for line in lines if line[:1].strip() and "not confirmed" in line] == [
+        str(each["_id"]) for each in stored
+    ]
 
 
 async def test_no_name_does_anything_to_the_terminal(admin: Admin, driver: Any) -> None:
