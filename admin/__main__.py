@@ -24,6 +24,7 @@ _COMMANDS = {
     "keys": ("admin.keys", "Make and revoke the API keys that callers send."),
     "users": ("admin.users", "Make, list, show, disable and delete the users who log in."),
     "sessions": ("admin.sessions", "List and end the sessions of a user."),
+    "logins": ("admin.logins", "Let in again who failed to log in too often."),
     "app": ("admin.app", "Check the exported app that says who may do what."),
     "functions": ("admin.functions", "List the app's functions, and run one here."),
     "triggers": ("admin.triggers", "Run the app's triggers, see how they do, and resume what was suspended."),

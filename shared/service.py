@@ -80,7 +80,7 @@ class Service:
         self.seals = Seals(self.control, settings)
         # who calls
         self.passwords = Passwords()
-        self.limits = LoginLimits(self.lazy_store, settings)
+        self.limits = LoginLimits(self.lazy_store, self.control, settings)
         self.tokens = Tokens(settings, self.exported)
         self.user_events = UserEvents(self.control, self.exported, settings)
         self.users = Users(self.control, self.passwords, self.user_events)

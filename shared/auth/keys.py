@@ -184,7 +184,8 @@ class Keys:
         if stored is None:
             return None
         [former] = [each for each in stored["former"] if each["hash"] == hashed]
-        return stored | former | {"expires": min(former["expires"], stored.get("expires") or former["expires"])}
+        ends = min(former["expires"], stored.get("expires") or former["expires"])
+        return {**stored, **former, "expires": ends}
 
 
 def new_key(name: str, *, system: bool = False, user_id: ObjectId | None = None) -> tuple[str, dict[str, Any]]:

@@ -1,17 +1,24 @@
 """How often somebody may fail to log in, or make accounts: counted by account and address, in Redis if there is one."""
 
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import TYPE_CHECKING, NamedTuple
+
+from bson.objectid import ObjectId
 
 from shared.cache.store import AwayError, LazyStore
 from shared.errors import TooManyLoginsError
 from shared.mail_server import mailbox
+from shared.mongo.control import UNLOCKS, Control
 from shared.settings import Settings
 from shared.ttl_cache import Cache
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
+
+UNLOCK_SECONDS = 5.0
+"""How long a process goes on to refuse who was unlocked."""
 
 _MOST_COUNTED = 100_000
 _PREFIX = "dozen:logins:"
@@ -33,11 +40,14 @@ class LoginLimits:
     Nothing that is counted for one noun keeps another out: who registers often can still log in.
     """
 
-    def __init__(self, lazy_store: LazyStore, settings: Settings) -> None:
-        """Take where all processes count together, and how much is allowed."""
+    def __init__(self, lazy_store: LazyStore, control: Control, settings: Settings) -> None:
+        """Take where all processes count together, where operators unlock, and how much is allowed."""
         self._lazy_store = lazy_store
+        self._control = control
         self._settings = settings
         self._counts: Cache[str, int] = Cache(_MOST_COUNTED)
+        self._asked: Cache[str, bool] = Cache(_MOST_COUNTED)
+        self._unlocked: Cache[str, ObjectId] = Cache(_MOST_COUNTED)  # the marks that were followed
 
     def logins(self, account: str, address: str) -> list[Counter]:
         """Return the counters of logins: the address comes first, so that one that is refused locks out no account."""
@@ -72,6 +82,9 @@ class LoginLimits:
         """Count an attempt, before it is verified; raise TooManyLoginsError if there were too many in this window."""
         for counter in counters:
             count, seconds = await self._add(counter, 1)
+            if count > counter.most and await self._is_unlocked(counter.key):
+                await self._add(counter, -1)
+                count, seconds = await self._add(counter, 1)
             if count > counter.most:
                 raise TooManyLoginsError(counter.noun, max(1, round(seconds)))
 
@@ -79,6 +92,37 @@ class LoginLimits:
         """Take back an attempt that was right."""
         for counter in counters:
             await self._add(counter, -1)
+
+    def locks(self, account: str, address: str) -> list[Counter]:
+        """Return the counters of failures that lock out an account, or an address; "" for either if not asked for."""
+        whose = [f"account {account}"] * bool(account) + [f"address {address}"] * bool(address)
+        return [self._counter(noun, each) for each in whose for noun in ("failed logins", "failed resets")]
+
+    async def unlock(self, counters: Sequence[Counter]) -> None:
+        """Have all processes count anew, within UNLOCK_SECONDS; raise AwayError if the store cannot be reached."""
+        await self._control.ensure_indexes(UNLOCKS)
+        store = self._lazy_store.store
+        if store is not None:
+            await store.ask(lambda client: client.delete(*(each.key for each in counters)))
+        for counter in counters:
+            expires = datetime.now(UTC) + timedelta(seconds=counter.seconds)
+            mark = {"mark": ObjectId(), "expires": expires}
+            await self._control.unlocks.replace_one({"_id": counter.key}, mark, upsert=True)
+
+    async def _is_unlocked(self, key: str) -> bool:
+        """Tell whether an operator has unlocked a counter since this process last asked; forget its count then.
+
+        Only who is refused makes it ask, and once in UNLOCK_SECONDS.
+        """
+        if self._asked.get(key):
+            return False
+        self._asked.put(key, True, UNLOCK_SECONDS)
+        stored = await self._control.unlocks.find_one({"_id": key, "expires": {"$gt": datetime.now(UTC)}})
+        if stored is None or stored["mark"] == self._unlocked.get(key):
+            return False
+        self._unlocked.put(key, stored["mark"])
+        self._counts.pop(key)
+        return True
 
     def _of_address(self, noun: str, address: str, most: int | None = None) -> list[Counter]:
         """Return no counter where the address is unknown: it would be everybody's."""

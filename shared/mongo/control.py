@@ -49,6 +49,9 @@ USER_EVENTS = "user_events"
 The call in which it happened tells it, and another one if that has not until `due`.
 """
 
+UNLOCKS = "unlocks"
+"""{_id, mark, expires}: a counter of failed logins, by its key, that processes are to count anew; `mark` is unique."""
+
 SECRETS = "secrets"
 """{_id, secret}: what seals cursors where SESSION_SECRET is not set."""
 
@@ -98,6 +101,7 @@ INDEXES = (
     Index(SESSIONS, (("key_id", 1),), sparse=True),
     Index(CONFIRMATIONS, (("expires", 1),), expires=0),
     Index(USER_EVENTS, (("due", 1),)),
+    Index(UNLOCKS, (("expires", 1),), expires=0),
 )
 
 
@@ -152,6 +156,11 @@ class Control:
     def user_events(self) -> ControlCollection:
         """USER_EVENTS."""
         return self.database[USER_EVENTS]
+
+    @property
+    def unlocks(self) -> ControlCollection:
+        """UNLOCKS."""
+        return self.database[UNLOCKS]
 
     @property
     def secrets(self) -> ControlCollection:

@@ -165,7 +165,7 @@ async def test_the_services_own_indexes_are_those_that_are_expected(command: Com
 
     service = {name: await emptied[name].index_information() for name in await emptied.list_collection_names()}
     assert made.returncode == 0
-    assert expected.keys() == {"api_keys", "users", "sessions", "confirmations", "user_events"}
+    assert expected.keys() == {"api_keys", "users", "sessions", "confirmations", "user_events", "unlocks"}
     assert service == {name: expected[name] for name in ("api_keys", "users")}
 
 

@@ -2,10 +2,13 @@
 
 import asyncio
 import json
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from bson.objectid import ObjectId
 
 from local.mongod import Mongod
 from shared.auth.limits import LoginLimits
@@ -13,6 +16,7 @@ from shared.auth.passwords import Passwords
 from shared.endpoint.addresses import client_address
 from shared.errors import TooManyLoginsError
 from shared.service import process
+from tests.admin.test_keys import called
 from tests.conftest import restart
 from tests.functions.rules.conftest import CLIENT, SETTINGS, send
 from tests.hosts import Answer, Server, Worker, eventually
@@ -49,6 +53,57 @@ async def test_an_account_and_an_address_have_so_many_attempts(configured: pytes
     assert await attempts(1, address="2.2.2.2") == 0  # the account
     assert await attempts(1, account="c@d") == 0  # the address
     assert await attempts(4, account="e@f", address="3.3.3.3") == 3
+
+
+@pytest.fixture
+async def unlocks(driver: Any) -> AsyncIterator[Any]:
+    """What operators unlock, of which no other test hears."""
+    yield driver.dozen.unlocks
+    await driver.dozen.unlocks.delete_many({})
+
+
+@pytest.mark.usefixtures("unlocks")
+@pytest.mark.parametrize("with_valkey", [False, True], ids=["without", "with Valkey"])
+async def test_an_operator_lets_in_again_who_was_locked_out(
+    configured: pytest.MonkeyPatch, valkey: Valkey, mongod: Mongod, with_valkey: bool
+) -> None:
+    env = {"LOGIN_ATTEMPTS": "3"} | ({"REDIS_URL": valkey.url} if with_valkey else {})
+    for name, value in env.items():
+        configured.setenv(name, value)
+    configured.setattr("shared.auth.limits.UNLOCK_SECONDS", 0)
+    locked = [await attempts(4), await attempts(1, address="2.2.2.2"), await attempts(1, account="c@d")]
+
+    by_account = called("logins", "unlock", "--email", "a@b", MONGO_DB_URI=mongod.uri, **env)
+    account = [await attempts(1, address="3.3.3.3"), await attempts(1, account="c@d")]
+    called("logins", "unlock", "--address", "1.1.1.1", MONGO_DB_URI=mongod.uri, **env)
+    address = [await attempts(1, account="e@f"), await attempts(9, account="g@h"), await attempts(9)]
+
+    assert by_account.stderr.startswith("failed logins of a@b count anew within ")
+    assert (locked, account) == ([3, 0, 0], [1, 0])
+    assert address[0] == 1
+    assert sum(address) == 3  # locked out again, which one unlocking does not undo twice
+
+
+async def test_nobody_is_unlocked_where_the_counter_cannot_be_reached(mongod: Mongod) -> None:
+    env = {"MONGO_DB_URI": mongod.uri, "REDIS_URL": "redis://127.0.0.1:1/0"}
+    away, of_nobody = called("logins", "unlock", "--email", "a@b", **env), called("logins", "unlock", **env)
+
+    assert (away.returncode, away.stderr) == (
+        1,
+        "error: Valkey, which counts, cannot be reached: nothing was unlocked\n",
+    )
+    assert (of_nobody.returncode, of_nobody.stdout) == (2, "")
+
+
+async def test_who_is_refused_makes_a_process_ask_seldom(configured: pytest.MonkeyPatch, unlocks: Any) -> None:
+    configured.setenv("LOGIN_ATTEMPTS", "3")
+    configured.setattr("shared.auth.limits.UNLOCK_SECONDS", 3600)
+    await attempts(4)
+    mark = {"mark": ObjectId(), "expires": datetime.now(UTC) + timedelta(hours=1)}
+    for counter in limits().logins("a@b", "1.1.1.1"):
+        await unlocks.replace_one({"_id": counter.key}, mark, upsert=True)
+
+    assert await attempts(20) == 0
 
 
 async def test_an_address_that_has_to_wait_locks_nobody_out(configured: pytest.MonkeyPatch) -> None:
