@@ -73,7 +73,7 @@ def create(
 
 @app.command("list", epilog=EXIT_CODES)
 def list_(as_json: AsJSON = False) -> None:
-    """List the keys: id, name, whom they act as, when each was made, whether and until when it works.
+    """List the keys: id, name, whom they act as, when each was last used, whether and until when it works.
 
     The keys themselves are never shown. `keys show` and --json tell more.
     """
@@ -81,9 +81,10 @@ def list_(as_json: AsJSON = False) -> None:
     if as_json:
         show_json([_as_json(key) for key in stored])
         return
-    table = start_table("ID", "Name", "Acts as", "Created", "State", elastic="Name")
+    table = start_table("ID", "Name", "Acts as", "Last use (UTC)", "State", elastic="Name")
     for key in stored:
-        table.add_row(str(key["_id"]), escape(key["name"]), _kind(key), f"{key['created']:%Y-%m-%d}", _state(key))
+        used = f"{key['used']:%Y-%m-%d %H}h" if key.get("used") else ""
+        table.add_row(str(key["_id"]), escape(key["name"]), _kind(key), used, _state(key))
     show_table(table)
 
 
@@ -104,6 +105,7 @@ def show(key_id: KeyId, as_json: AsJSON = False) -> None:
             "Acts as": f"user {stored['user_id']}" if stored.get("user_id") else _kind(stored),
             "Made": minute(stored["created"]),
             "Made by": stored.get("made_by"),
+            "Last use": f"{stored['used']:%Y-%m-%d %H}h UTC" if stored.get("used") else "",
             "Ends": minute(stored.get("expires")),
             "Also works": ", ".join(f"its old secret, until {minute(end)}" for end in former_ends(stored)),
             "State": "disabled" if stored["disabled"] else "ended" if has_ended(stored) else "enabled",
@@ -179,6 +181,7 @@ def _as_json(key: dict[str, Any]) -> dict[str, Any]:
         "disabled": key["disabled"],
         "expires": key.get("expires"),
         "made_by": key.get("made_by"),
+        "used": key.get("used"),
         "former_expires": former_ends(key),
     }
 

@@ -16,6 +16,7 @@ from shared.auth.custom_data import CustomData
 from shared.auth.custom_jwt import CustomJWT
 from shared.auth.id_tokens import IdTokens
 from shared.auth.key_sets import KeySets
+from shared.auth.key_uses import KeyUses
 from shared.auth.keys import Keys
 from shared.auth.limits import LoginLimits
 from shared.auth.links import Links
@@ -85,7 +86,8 @@ class Service:
         self.user_events = UserEvents(self.control, self.exported, settings)
         self.users = Users(self.control, self.passwords, self.user_events)
         self.links = Links(self.control, self.user_events)
-        self.keys = Keys(self.control, self.entries, settings)
+        self.key_uses = KeyUses(self.control)
+        self.keys = Keys(self.control, self.entries, self.key_uses, settings)
         self.custom_data = CustomData(self.clients, self.exported)
         self.confirmations = Confirmations(self.control)
         self.mail = Mail(settings, self.exported)
@@ -118,6 +120,7 @@ class Service:
         """Close all connections, for good."""
         self.engine.close()
         await self.hubs.close()
+        await self.key_uses.close()
         await self.lazy_store.close()
         await self.clients.close()
 

@@ -8,7 +8,7 @@ from functools import partial
 from hashlib import sha256
 from math import inf
 from secrets import token_urlsafe
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 from bson.objectid import ObjectId
@@ -21,6 +21,9 @@ from shared.cache.entries import Entries
 from shared.errors import BadRequestError, InvalidSessionError
 from shared.mongo.control import API_KEYS, Control
 from shared.settings import Settings
+
+if TYPE_CHECKING:
+    from shared.auth.key_uses import KeyUses
 
 MOST_OF_USER = 20
 """How many API keys a user may have."""
@@ -52,10 +55,11 @@ class Rotated(NamedTuple):
 class Keys:
     """The API keys of a deployment."""
 
-    def __init__(self, control: Control, entries: Entries, settings: Settings) -> None:
-        """Take where keys are stored, and where what is known of them is cached."""
+    def __init__(self, control: Control, entries: Entries, uses: "KeyUses", settings: Settings) -> None:
+        """Take where keys are stored, where what is known of them is cached, and where their use is noted."""
         self._control = control
         self._entries = entries
+        self._uses = uses
         self._settings = settings
         self._owners: Verified[str, Caller | str] = Verified(time.time)
 
@@ -96,8 +100,11 @@ class Keys:
         return await self._control.api_keys.find_one({"_id": ObjectId(key_id), **_works()})
 
     async def stored_of(self, key: str) -> dict[str, Any] | None:
-        """Return what is stored of a key that works, by the key itself."""
-        return await self._by_hash(_hash(key))
+        """Return what is stored of a key that works, by the key itself; it is a use of it."""
+        stored = await self._by_hash(_hash(key))
+        if stored is not None:
+            self._uses.note(str(stored["_id"]))
+        return stored
 
     async def server_user(self, key_id: str) -> User | None:
         """Return the user that a working key is by itself; None if there is none, or it is another kind of key."""
@@ -162,6 +169,7 @@ class Keys:
         left = found.ends - time.time()
         if left <= 0:
             raise InvalidSessionError(_NOBODY)
+        self._uses.note(found.id)
         return Finding(_owner(found), min(trusted, left), left)
 
     async def _stored(self, hashed: str) -> _Key:

@@ -15,11 +15,12 @@ from shared.settings import Settings
 type ControlCollection = AsyncCollection[dict[str, Any]]
 
 API_KEYS = "api_keys"
-"""{_id, name, hash, created, disabled, system, user_id, expires, made_by, former}.
+"""{_id, name, hash, created, disabled, system, user_id, expires, made_by, former, used}.
 
 A key with a `user_id` acts as that user; one with `system` is bound by no rules; any other is a user by itself.
 One with `expires` is of no use from then on. `former` are secrets that still count: [{hash, expires}].
 `made_by` says in words who made it, where that is known.
+`used` is the hour of the last use, and may be missing.
 """
 
 USERS = "users"
