@@ -86,7 +86,7 @@ class Service:
         self.user_events = UserEvents(self.control, self.exported, settings)
         self.users = Users(self.control, self.passwords, self.user_events)
         self.links = Links(self.control, self.user_events)
-        self.key_uses = KeyUses(self.control)
+        self.key_uses = KeyUses(self.control, settings)
         self.keys = Keys(self.control, self.entries, self.key_uses, settings)
         self.custom_data = CustomData(self.clients, self.exported)
         self.confirmations = Confirmations(self.control)

@@ -76,6 +76,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="upper"):
     app_id: str = ""
     return_type: Literal["JSON", "EJSON"] | None = None
     auth_cache_seconds: Seconds = 30.0
+    key_uses: Literal["off", "on"] = "on"
     cors_allowed_origins: str = ""
     cors_allow_credential_headers: bool = False
     max_body_bytes: Positive = 32 * 1024 * 1024

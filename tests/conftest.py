@@ -94,6 +94,7 @@ def environment(mongod: Mongod) -> Iterator[None]:
     for name in [name for name in os.environ if name.startswith("MONGO_DB_")]:
         del os.environ[name]
     os.environ["MONGO_DB_URI"] = mongod.uri
+    os.environ["KEY_USES"] = "off"  # no write that a fail point of another test could meet
     yield
     os.environ.clear()
     os.environ.update(before)

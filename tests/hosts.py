@@ -184,7 +184,8 @@ class Server:
     def __init__(self, log: Path, **env: str) -> None:
         self.port = free_port()
         self.log = log
-        self.env = {name: value for name, value in os.environ.items() if not name.startswith("MONGO_DB_")} | env
+        self.env = {name: value for name, value in os.environ.items() if not name.startswith("MONGO_DB_")}
+        self.env |= {"KEY_USES": "off"} | env  # no write that a fail point of another test could meet
         leaks.environment(self.env)
         leaks.log(log)
         self._process: subprocess.Popen[bytes] | None = None

@@ -12,6 +12,7 @@ from pymongo.errors import PyMongoError
 from shared.errors import DataAPIError
 from shared.mongo.control import Control
 from shared.mongo.deadlines import driver_call
+from shared.settings import Settings
 from shared.telemetry.log import event
 from shared.ttl_cache import Cache
 
@@ -26,9 +27,10 @@ _MOST = 10_000
 class KeyUses:
     """What one process knows of the last uses: it stores each key's once an hour at most."""
 
-    def __init__(self, control: Control) -> None:
-        """Take where keys are stored."""
+    def __init__(self, control: Control, settings: Settings) -> None:
+        """Take where keys are stored, and whether KEY_USES says so."""
         self._control = control
+        self._is_on = settings.key_uses == "on"
         self._noted: Cache[str, datetime] = Cache(_MOST)
         self._unstored: dict[ObjectId, datetime] = {}
         self._timer: asyncio.TimerHandle | None = None
@@ -38,7 +40,7 @@ class KeyUses:
     def note(self, key_id: str) -> None:
         """Take a use of a key that works; it costs the call nothing but this."""
         hour = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
-        if self._noted.get(key_id) == hour or time.monotonic() < self._rests_until:
+        if not self._is_on or self._noted.get(key_id) == hour or time.monotonic() < self._rests_until:
             return
         self._noted.put(key_id, hour)
         self._unstored[ObjectId(key_id)] = hour

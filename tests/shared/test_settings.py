@@ -50,6 +50,7 @@ def test_the_defaults_are_those_of_the_table() -> None:
         "rules_allow_hidden_field_queries": False,
         "schema_null_type_validation": False,
         "auth_cache_seconds": 30.0, "cors_allowed_origins": "", "cors_allow_credential_headers": False,
+        "key_uses": "on",
         "max_body_bytes": 33_554_432, "max_read_bytes": 350_000_000, "log_level": "INFO",
         "max_body_values": 4_000_000, "max_nesting": 100, "max_members": 100_000, "max_conditions": 10_000,
         "max_path_parts": 200, "max_stages": 1_000, "max_operands": 100_000, "max_pattern_length": 32_764,

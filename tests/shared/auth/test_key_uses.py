@@ -10,7 +10,7 @@ from shared.auth.key_uses import KeyUses
 from shared.auth.keys import new_key
 from shared.service import process
 from shared.settings import VERSION
-from tests.conftest import ACTION, request_body, restart
+from tests.conftest import ACTION, request_body
 from tests.functions.rules.conftest import CLIENT, SETTINGS, send
 from tests.hosts import Worker, eventually
 
@@ -30,6 +30,7 @@ class Clock:
 def soon(configured: pytest.MonkeyPatch) -> None:
     """Uses are stored as soon as the loop comes to it; nothing of keys is cached."""
     configured.setattr("shared.auth.key_uses.PAUSE_SECONDS", 0)
+    configured.setenv("KEY_USES", "on")
     configured.setenv("AUTH_CACHE_SECONDS", "0")
 
 
@@ -102,9 +103,18 @@ async def test_a_login_with_a_key_is_a_use(worker: Worker, configured: Any, soon
     await eventually(used[2], 30)
 
 
-async def test_nothing_is_stored_on_the_way_of_a_call(worker: Worker, used: Any) -> None:
+async def test_nothing_is_noted_where_nobody_wants_it(worker: Worker, configured: Any, soon: None, used: Any) -> None:
+    configured.setenv("KEY_USES", "off")
+
+    await find(worker, used[0])
+
+    assert is_idle(process.service().key_uses)
+    assert not len(process.service().key_uses._noted)
+
+
+async def test_nothing_is_stored_on_the_way_of_a_call(worker: Worker, configured: Any, used: Any) -> None:
     key, key_id, last = used
-    restart()
+    configured.setenv("KEY_USES", "on")
 
     await find(worker, key)
 
@@ -150,8 +160,8 @@ async def test_a_database_that_takes_no_writes_is_left_alone_for_an_hour(
     assert "the last uses of keys cannot be stored" in caplog.text
 
 
-async def test_what_is_closed_stores_no_more(used: Any) -> None:
-    uses = KeyUses(process.service().control)
+async def test_what_is_closed_stores_no_more(used: Any, soon: None) -> None:
+    uses = KeyUses(process.service().control, process.service().settings)
     uses.note(str(used[1]))
 
     await uses.close()
