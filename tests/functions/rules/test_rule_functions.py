@@ -170,7 +170,8 @@ async def test_fields_are_shown_and_written_as_functions_say(
 async def test_filters_ask_whether_they_apply_and_for_what(
     person: Person, scripts: Scripts, app: Any, notes: Any
 ) -> None:
-    scripts(team="exports = () => 'red';", isClerk="exports = (id) => id.length === 24;", code="exports = () => /./;")
+    scripts(team="exports = () => 'red';", isClerk="exports = (id) => id.length === 24;", code="exports = () => /./;",
+            field="exports = () => '$team';")  # fmt: skip
     query = {"team": asks("team")}
 
     def filtered(condition: Any, query: Any) -> None:
@@ -183,6 +184,10 @@ async def test_filters_ask_whether_they_apply_and_for_what(
     filtered({}, {"team": {"$in": [asks("team")]}})
     assert await ids(person) == [0, 2]
     filtered({}, {"team": asks("code")})
+    assert await ids(person) == []
+    filtered({}, {"$expr": {"$eq": ["$team", asks("team")]}})
+    assert await ids(person) == [0, 2]
+    filtered({}, {"$expr": {"$eq": ["$team", asks("field")]}})
     assert await ids(person) == []
 
 
