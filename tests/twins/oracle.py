@@ -110,7 +110,7 @@ def _compared(name: str, found: Any, operand: Any, view: View) -> bool:
 
 def _answer(function: Document, view: View) -> Any:
     """Return what a function of `tests.twins.rules` returns."""
-    (given,) = [view.value(each) for each in function["arguments"]]
+    given = next((view.value(each) for each in function.get("arguments", [])), NOTHING)
     match function["name"]:
         case "isRed":
             return given == "red"
