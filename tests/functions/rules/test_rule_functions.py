@@ -261,7 +261,7 @@ async def test_a_log_line_says_which_function_failed_and_not_what_it_threw(
         "rejects": "it threw an error",
         "text": "it returned neither true nor false",
         "nothing": "it returned nothing",
-        "gone": "function 'gone' runs as a user whom a script chooses, which is not done",
+        "gone": "it threw an error",
     }
 
 
