@@ -35,6 +35,8 @@ const cutOut = (texts, name) => {
 const meant = (text) => (find(text, '"$') < 0 ? parsed(text) : part("forms").read([parsed(text)])[0]);
 
 const seen = () => (began.seen ??= meant(began.call));
+/** Return what ids and random bytes are made of, before the types are there, which what a call sees may need. */
+const origins = () => parsed(began.call).objectIds;
 const app = () => (began.shown ??= meant(began.app));
 
 /** Define a member that is made when it is first asked for, as `make` of its name. */
