@@ -90,7 +90,7 @@ const execute = (parent, name, args) => {
   const frame = { __proto__: null, id: 0, depth: parent.depth + 1, isSystem: place[2] ?? parent.isSystem };
   frame.id = send("frame", parent.id, `{"name":${quoted(name)}}`);
   began.first ??= frame;
-  return frame.isSystem === "script" ? part("scripts").chosen(frame, args, () => run(frame, name, args)) : run(frame, name, args);
+  return frame.isSystem === "script" ? part("scripts").chosen(frame, args, (given) => run(frame, name, given)) : run(frame, name, args);
 };
 
 const run = (frame, name, args) => {
