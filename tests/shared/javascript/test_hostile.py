@@ -74,6 +74,8 @@ def test_a_function_ends_at_its_limits(body: str) -> None:
         "return `${new Array(4e9)}`",
         "return Array.prototype.unshift.call({ length: 2 ** 53 - 2 }, 1)",
         "return String.raw({ raw: { length: 2 ** 53 - 1 } })",
+        "return [].concat({ length: 2 ** 53 - 1, [Symbol.isConcatSpreadable]: true })",
+        "return new Array(4e9).values().drop(4e9).next()",
         *(f"return 'a'.repeat(4e6).{name}('a'.repeat(2e6) + 'b')"
           for name in ("includes", "indexOf", "lastIndexOf", "replace", "replaceAll", "split")),
     ],
