@@ -97,7 +97,7 @@ class DatabaseWork:
             except OperationFailure as error:
                 raise_lost(error)
             if (found is None and not stream.alive) or (
-                found is not None and found["operationType"] == "invalidate"
+                found is not None and found.get("operationType") == "invalidate"
             ):
                 self._behind = stream.resume_token
                 raise EndedError

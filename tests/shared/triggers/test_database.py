@@ -295,3 +295,27 @@ async def test_a_trigger_that_chooses_other_events_than_before_goes_on_where_it_
         ("insert", 1),
         ("update", 2),
     ]
+
+
+async def test_a_projection_that_leaves_the_operation_without_a_value_ends_nothing(
+    place: Place, function: Function, database: Any
+) -> None:
+    projected = {"$project": {"operationType": "$nothing", "documentKey": 1}}
+    async with place.running(function, on_items(pipeline=[projected])):
+        await database["items"].insert_one({"_id": 1})
+        await function.called(1)
+
+    assert function.given() == [1]
+
+
+async def test_what_is_wrong_with_one_trigger_leaves_the_others_running(
+    place: Place, function: Function, database: Any
+) -> None:
+    broken = on_items(name="broken", pipeline=None)
+    async with place.running(function, on_items(), broken):
+        await place.holds("holder", "broken")
+        await database["items"].insert_one({"_id": 1})
+        await function.called(1)
+
+    assert function.given() == [1]
+    assert (await place.stored())["holder"] == ""
