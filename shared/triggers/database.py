@@ -17,6 +17,7 @@ from shared.triggers.progress import Begun, Progress, Token
 from shared.triggers.streams import EndedError, LostError, Stream, Streams, UnchosenError, raise_lost, time_of
 from shared.triggers.waiting import before, comes, growing
 
+_CLOSE_SECONDS = 1.0
 _IDLE_SECONDS = 10.0  # from one token to the next while nothing matches
 
 
@@ -69,8 +70,9 @@ class DatabaseWork:
                     waits = growing()
                     await self._read(stream, functions)
                 finally:
-                    with suppress(PyMongoError):
-                        await stream.close()
+                    with suppress(PyMongoError, TimeoutError):
+                        async with asyncio.timeout(_CLOSE_SECONDS):  # functions go on meanwhile, also without a lease
+                            await stream.close()
             except LostError as error:
                 since = time_of(self._behind) if isinstance(error, UnchosenError) else None
                 if since is not None:

@@ -103,14 +103,14 @@ class Runner:
 
     def _work(self, trigger: Trigger, lease: Lease) -> Work:
         if isinstance(trigger, ScheduledTrigger):
-            return ScheduledWork(trigger, lease, self._calling(trigger), self.stop).run
-        return DatabaseWork(trigger, lease, self._streams, self._calling(trigger), self.stop).run
+            return ScheduledWork(trigger, lease, self._calling(trigger, lease), self.stop).run
+        return DatabaseWork(trigger, lease, self._streams, self._calling(trigger, lease), self.stop).run
 
     def _once(self, trigger: ScheduledTrigger, lease: Lease) -> Work:
-        return ScheduledWork(trigger, lease, self._calling(trigger), self.stop).run_once
+        return ScheduledWork(trigger, lease, self._calling(trigger, lease), self.stop).run_once
 
-    def _calling(self, trigger: Trigger) -> Calling:
-        return Calling(self._call, trigger.name, trigger.function, self.stop)
+    def _calling(self, trigger: Trigger, lease: Lease) -> Calling:
+        return Calling(self._call, lease, trigger.name, trigger.function, self.stop)
 
     @property
     def _poll(self) -> float:

@@ -51,7 +51,7 @@ class Once:
         stored = await lease.take()
         assert stored is not None
         calls = len(self.function.calls)
-        calling = Calling(self.function, "t", "f", stop)
+        calling = Calling(self.function, lease, "t", "f", stop)
         await ScheduledWork(trigger, lease, calling, stop, self.clock).run_once(stored)
         await lease.give_back()
         return len(self.function.calls) - calls
