@@ -145,8 +145,11 @@ async def reset_send(call: ClientCall) -> Answer:
 @bp.route(_ROUTE + "reset", methods=ALL_METHODS)
 @client_function("reset", "POST")
 async def reset(call: ClientCall) -> Answer:
-    """Give the user whose token it is another password, and end all sessions."""
-    _provider(call)
+    """Give the user whose token it is another password, and end all sessions.
+
+    It proves the address as well as the letter would that confirms it, where both are letters of ours.
+    """
+    provider = _provider(call)
     token, token_id, password = call.text("token"), call.text("tokenId"), call.text("password")
     users, limits, confirmations = call.service.users, call.service.limits, call.service.confirmations
     counters = limits.resets(call.address)
@@ -155,7 +158,8 @@ async def reset(call: ClientCall) -> Answer:
     await limits.succeeded(counters)
     hashed = await users.password_hash(password)  # before the token is used up
     user_id = await confirmations.take(token, token_id, "reset")
-    await users.set_password_hash(user_id, hashed)
+    confirms = provider.confirmation_function is None and provider.reset_function is None
+    await users.set_password_hash(user_id, hashed, confirms=confirms)
     await call.service.sessions.revoke(user_id)
     return HTTPStatus.OK, {}
 

@@ -67,6 +67,16 @@ async def test_it_does_not_confirm_an_address(people: People) -> None:
     assert refusal(await people.log_in(PENDING, OTHER_PASSWORD)) == (401, "AuthError", "confirmation required")
 
 
+async def test_its_token_does_not_confirm_whom_the_confirmation_function_has_not(people: People) -> None:
+    await people.register(PENDING)
+    await people.reset(PENDING, "by letter")
+    letter = await people.database.letters.find_one({"username": PENDING, "answers": ["by letter"]})
+    body = {"token": letter["token"], "tokenId": letter["tokenId"], "password": "third words"}
+
+    assert (await people.send("POST", f"{USERPASS}/reset", body)).status == 200
+    assert refusal(await people.log_in(PENDING, "third words")) == (401, "AuthError", "confirmation required")
+
+
 async def test_who_fails_too_often_has_to_wait_whatever_the_address(people: People) -> None:
     people.set(LOGIN_ATTEMPTS="2")
 
