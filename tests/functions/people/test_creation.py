@@ -3,9 +3,10 @@
 import json
 
 import pytest
+from bson.objectid import ObjectId
 
 from shared.service import process
-from tests.functions.people.conftest import ANN, ANN_OF_FUNCTION, ANONYMOUS, FUNCTION, People, refusal
+from tests.functions.people.conftest import ANN, ANN_OF_FUNCTION, ANONYMOUS, APP, FUNCTION, PROVIDERS, People, refusal
 from tests.functions.rules.conftest import PASSWORD
 
 
@@ -68,3 +69,20 @@ async def test_a_user_whom_an_operator_made_is_created_at_the_first_login(people
     await people.log_in(ANN)
 
     assert await people.database.people.count_documents({}) == 1
+
+
+@pytest.mark.parametrize("path", [f"{PROVIDERS}/api-key/login", "/app/people-abcde/endpoint/data/v1/action/findOne"])
+async def test_a_user_whose_key_comes_first_is_created_by_it(people: People, path: str) -> None:
+    providers = json.loads((APP / "auth" / "providers.json").read_text())
+    people.change({"auth/providers.json": providers | {"api-key": {"name": "api-key", "type": "api-key"}}})
+    service = process.service()
+    user = await service.users.register(ANN, PASSWORD, confirmed=True)
+    key, _ = await service.keys.create("k", user_id=ObjectId(user.id))
+    body = {"key": key, "dataSource": "mongodb-atlas", "database": "shop", "collection": "x", "filter": {}}
+
+    for _ in range(2):
+        headers = {"apiKey": key, "Content-Type": "application/json"}
+        await people.host.request("POST", path, headers, json.dumps(body).encode())
+
+    assert await people.database.people.count_documents({}) == 1
+    assert [each["operationType"] async for each in people.database.notes.find()] == ["CREATE"]
