@@ -1,10 +1,12 @@
 """The function that is asked before a user is stored."""
 
 import json
+from collections.abc import Awaitable, Callable
 
 import pytest
 from bson.objectid import ObjectId
 
+from shared.errors import LoginRefusedError
 from shared.service import process
 from tests.functions.people.conftest import ANN, ANN_OF_FUNCTION, ANONYMOUS, APP, FUNCTION, PROVIDERS, People, refusal
 from tests.functions.rules.conftest import PASSWORD
@@ -86,3 +88,22 @@ async def test_a_user_whose_key_comes_first_is_created_by_it(people: People, pat
 
     assert await people.database.people.count_documents({}) == 1
     assert [each["operationType"] async for each in people.database.notes.find()] == ["CREATE"]
+
+
+@pytest.mark.parametrize("change", ["disabled", "password", "gone"])
+async def test_who_is_another_than_was_verified_before_it_ran_does_not_log_in(people: People, change: str) -> None:
+    people.change()
+    service = process.service()
+    user = await service.users.register(ANN, PASSWORD, confirmed=True)
+    changes: dict[str, Callable[[], Awaitable[object]]] = {
+        "disabled": lambda: service.users.disable(user.id),
+        "password": lambda: service.users.set_password(user.id, "third words"),
+        "gone": lambda: service.users.delete(user.id),
+    }
+    verified = await service.logins.registered(ANN, PASSWORD, "")
+
+    await changes[change]()
+    with pytest.raises(LoginRefusedError):
+        await service.users.claim(verified)
+
+    assert await people.dozen.user_events.count_documents({}) == 0
