@@ -72,7 +72,7 @@ class Logins:
         user = await self._users.by_email(email) if len(email) <= _LONGEST_IDENTITY else None
         return user, await self._passwords.verified(password, None if user is None else user.password)
 
-    async def with_api_key(self, key: str) -> tuple[User, str]:
+    async def with_api_key(self, key: str, witness: Witness) -> tuple[User, str]:
         """Return the user that a key acts as, or is by itself, and the key's id; a system key is no user."""
         if not self._exported.providers.api_key:
             raise not_found(API_KEY)
@@ -82,7 +82,9 @@ class Logins:
         user = await self._users.find(str(stored["user_id"])) if stored.get("user_id") else as_user(stored)
         if user is None:
             raise LoginRefusedError("unauthorized")
-        return _enabled(user), str(stored["_id"])
+        if _enabled(user).new:
+            await self._users.claim(user, witness)
+        return user, str(stored["_id"])
 
     async def subject_of(self, provider_type: str, token: str, nonce: str = "") -> Subject:
         """Return whom a token of another issuer speaks of: of `custom-token`, or an id token of `oauth2-…`."""

@@ -97,13 +97,18 @@ class Users:
         return made
 
     async def claim(self, user: User, witness: "Witness | None" = None) -> None:
-        """Take a registration as the user's own at the first login; raise LoginRefusedError if it was linked."""
+        """Take a registration as the user's own at the first login.
+
+        Raise LoginRefusedError if it was linked, disabled or given another password meanwhile: the app's function may
+        have taken long.
+        """
         if witness is not None:
             await witness.creating(user)
 
         async def claim(session: Session | None) -> User | None:
+            same = {"_id": ObjectId(user.id), "disabled": False, "password": user.password}
             before = await self._control.users.find_one_and_update(
-                {"_id": ObjectId(user.id)}, {"$unset": {"new": "", "pending": ""}}, session=session
+                same, {"$unset": {"new": "", "pending": ""}}, session=session
             )
             if before is None:
                 raise LoginRefusedError("unauthorized")
