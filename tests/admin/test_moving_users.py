@@ -5,10 +5,14 @@ import contextlib
 import gzip
 import json
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from shlex import quote
+from threading import Thread
 from typing import Any
 
 import msgspec
@@ -372,6 +376,66 @@ async def test_a_file_that_holds_nobody(admin: Admin, text: str, code: int) -> N
     assert done.stderr.startswith(
         "error: the file is no JSON array: " if code else "users: 0 imported, 0 there already, 0 refused\n"
     )
+
+
+def script_of_the_page(name: str) -> str:
+    """Return the program that the page has under a name."""
+    page = (ROOT / "docs" / "coming-from-atlas.md").read_text()
+    return page.partition(f"`{name}`:\n\n```python\n")[2].partition("```")[0]
+
+
+class AdminAPI(BaseHTTPRequestHandler):
+    """What a list of users is fetched from: logins by a key, and pages of two."""
+
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        good = self.path == "/api/auth/providers/mongodb-cloud/login"
+        self._reply({"access_token": "bearer"} if good and body == {"username": "pub", "apiKey": "priv"} else {})
+
+    def do_GET(self) -> None:
+        path, _, after = self.path.partition("?after=")
+        good = path == "/api/groups/p1/apps/a1/users" and self.headers["Authorization"] == "Bearer bearer"
+        self._reply([user for user in PEOPLE if good and user["_id"] > after][:2])
+
+    def _reply(self, content: Any) -> None:
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(json.dumps(content).encode())
+
+    def log_message(self, *_: Any) -> None:
+        """Say nothing."""
+
+
+def ran(script: str, stdin: str = "", **env: str) -> str:
+    return subprocess.run(
+        [sys.executable, "-c", script], input=stdin, env=env, capture_output=True, text=True, check=True
+    ).stdout
+
+
+async def test_the_pages_program_fetches_everybody_from_the_admin_api(admin: Admin, driver: Any) -> None:
+    script = script_of_the_page("fetch_users.py")
+    with HTTPServer((LOOPBACK, 0), AdminAPI) as server:
+        thread = Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        here = script.replace(
+            "https://services.cloud.mongodb.com/api/admin/v3.0", f"http://{LOOPBACK}:{server.server_port}/api"
+        )
+        found = ran(here, PUBLIC_KEY="pub", PRIVATE_KEY="priv", PROJECT="p1", APP="a1")
+        server.shutdown()
+        thread.join()
+    done = admin.take(found)
+
+    assert "http://" not in script
+    assert done.stderr.startswith("users: 4 imported, 0 there already, 0 refused\n")
+
+
+async def test_the_pages_program_makes_users_of_custom_data(admin: Admin, app_host: Worker, driver: Any) -> None:
+    await driver.shop.people.insert_one({"user_id": ANN, "email": ADDRESS, "since": ObjectId()})
+    exported = told(admin("export", "--namespace", "shop.people", "--filter", f'{{"user_id": "{ANN}"}}', "--out", "-"))
+    admin.take(ran(script_of_the_page("users_of_data.py"), exported.stdout))
+    admin.users("reset-password", "--email", ADDRESS, "--password", PASSWORD)
+
+    assert (await log_in(app_host, "local-userpass", {"username": ADDRESS, "password": PASSWORD})).id == ANN
 
 
 TEXT = st.text(max_size=20).filter(str.isprintable)
