@@ -22,7 +22,7 @@ _COMMANDS = {
         "Store the documents of a file: one a line, in Extended JSON, as `export` writes them.",
     ),
     "keys": ("admin.keys", "Make and revoke the API keys that callers send."),
-    "users": ("admin.users", "Make, list, disable and delete the users who log in."),
+    "users": ("admin.users", "Make, list, move, disable and delete the users who log in."),
     "sessions": ("admin.sessions", "End the sessions of a user."),
     "app": ("admin.app", "Check the exported app that says who may do what."),
     "functions": ("admin.functions", "List the app's functions, and run one here."),

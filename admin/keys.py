@@ -15,11 +15,14 @@ app = typer.Typer(no_args_is_help=True, epilog=EXIT_CODES, add_completion=False)
 KeyId = Annotated[str, typer.Argument(metavar="ID", help="The key's id, as `keys list` shows it.")]
 IsSystem = Annotated[bool, typer.Option("--system", help="Full access: no rules apply to the key.")]
 UserId = Annotated[str | None, typer.Option("--user", metavar="ID", help="The key acts as this user.")]
+OwnId = Annotated[
+    str | None, typer.Option("--id", metavar="ID", help="The id, such as the one that documents know; else a new one.")
+]
 KeyName = Annotated[str, typer.Option("--name", "-n", help="What the key is for, as `keys list` shows it.")]
 
 
 @app.command(epilog=EXIT_CODES)
-def create(name: KeyName, system: IsSystem = False, user: UserId = None) -> None:
+def create(name: KeyName, system: IsSystem = False, user: UserId = None, own_id: OwnId = None) -> None:
     """Make a key and print it, alone, on standard output. It is printed this once and stored only as a hash.
 
     Without --system or --user the key is a user by itself: the app's rules say what it may do.
@@ -27,7 +30,8 @@ def create(name: KeyName, system: IsSystem = False, user: UserId = None) -> None
     if system and user is not None:
         raise fail("a key is either a system key or a user's: give --system or --user", WRONG_USAGE)
     owner = None if user is None else object_id(user, "user")
-    typer.echo(run(lambda service: _create(service, name, system, owner)))
+    key_id = None if own_id is None else object_id(own_id, "key")
+    typer.echo(run(lambda service: _create(service, name, system, owner, key_id)))
 
 
 @app.command("list", epilog=EXIT_CODES)
@@ -79,10 +83,10 @@ def _as_json(key: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-async def _create(service: Service, name: str, system: bool, user_id: ObjectId | None) -> str:
+async def _create(service: Service, name: str, system: bool, user_id: ObjectId | None, key_id: ObjectId | None) -> str:
     if user_id is not None and await service.users.find(str(user_id)) is None:
         raise NoSuchError(f"there is no user {user_id}")
-    return (await service.keys.create(name, system=system, user_id=user_id))[0]
+    return (await service.keys.create(name, system=system, user_id=user_id, key_id=key_id))[0]
 
 
 async def _disable(service: Service, key_id: ObjectId) -> bool:

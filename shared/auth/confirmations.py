@@ -52,6 +52,11 @@ class Confirmations:
         """Let one token be of no use any more."""
         await self._control.confirmations.delete_one({"_id": ObjectId(token_id)})
 
+    async def is_out(self, user_id: str, purpose: Purpose) -> bool:
+        """Tell whether a user has a token that still works."""
+        out = {"user_id": ObjectId(user_id), "kind": purpose, "expires": {"$gt": datetime.now(UTC)}}
+        return await self._control.confirmations.find_one(out) is not None
+
     async def find(self, token: str, token_id: str, purpose: Purpose) -> dict[str, Any]:
         """Return what is stored of a token; raise BadRequestError if it is not valid."""
         try:

@@ -124,9 +124,14 @@ def told_subject(told: Any) -> Subject:
     """
     members = told if isinstance(told, dict) else {"id": told}
     identity, name = members.get("id"), members.get("name")
-    if type(identity) is not str or not 0 < len(identity) <= _LONGEST_IDENTITY or not is_printable(identity):
+    if type(identity) is not str or not is_identity(identity):
         raise LoginRefusedError("the app's function returned no id of a user")
     return Subject(identity, {"name": name[:_LONGEST_IDENTITY]} if type(name) is str else {})
+
+
+def is_identity(text: str) -> bool:
+    """Tell whether a text may be the id by which a provider knows a user."""
+    return 0 < len(text) <= _LONGEST_IDENTITY and is_printable(text)
 
 
 def not_found(provider: str) -> ProviderNotFoundError:
