@@ -23,11 +23,12 @@ const hexOfBinary = (text) => {
 };
 const lowerHex = (hex) => hexOfBinary(binaryOfHex(hex));
 
-const ids = seen().objectIds;
+let ids; // what is seen of the call may hold an id itself, which this part is needed for
 const ObjectId = typed(
   "ObjectId",
   (id) => {
     if (id === undefined || id === null) {
+      ids ??= seen().objectIds;
       ids.count = (ids.count + 1) % 2 ** 24;
       return `{"$oid":"${hexOf(floor(now() / 1000), 8)}${ids.prefix}${hexOf(ids.count, 6)}"}`;
     }
