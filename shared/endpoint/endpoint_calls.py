@@ -137,7 +137,8 @@ class EndpointCall:
             given = self._given(body)
         call = FunctionCall(exchange, caller, self._view, self._functions)
         try:
-            text = await call.result_of(ANSWERING, given, endpoint.function)
+            is_anybodys = not endpoint.needs_credentials
+            text = await call.result_of(ANSWERING, given, endpoint.function, is_anybodys=is_anybodys)
         finally:
             exchange.line.function, exchange.line.namespace = endpoint.function, None
             exchange.line.documents = call.documents

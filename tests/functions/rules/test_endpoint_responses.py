@@ -1,5 +1,6 @@
 """What the functions of endpoints make of the response, and what an app says of its endpoints."""
 
+import asyncio
 import hmac
 import json
 import logging
@@ -12,10 +13,12 @@ from typing import Any
 import pytest
 
 from shared.endpoint import function_responses
+from shared.service import process
 from tests.conftest import errors_only, restart
 from tests.functions.rules.conftest import CLIENT, PASSWORD, Known, Scripts, log_in
+from tests.functions.rules.test_app_functions import call
 from tests.functions.rules.test_sessions import custom_token
-from tests.hosts import ROOT, Answer, Worker
+from tests.hosts import ROOT, Answer, Worker, eventually
 
 URL = "/app/shop-abcde/endpoint/f"
 HOOK = "/api/client/v2.0/app/shop-abcde/service/mail/incoming_webhook/arrived"
@@ -278,6 +281,24 @@ async def test_a_function_may_run_as_a_user(worker: Worker, serve: Serve, known:
     serve("return [context.user.id, context.user.data.email, context.runningAsSystem()]", {"run_as_user_id": ann.id})
 
     assert (await called(worker)).json == [ann.id, "ann@shop.example", False]
+
+
+async def test_who_calls_a_function_that_runs_as_a_user_takes_no_turns_of_that_user(
+    worker: Worker, serve: Serve, known: Known, configured: pytest.MonkeyPatch
+) -> None:
+    configured.setenv("FUNCTION_TIMEOUT_MS", "1000")
+    ann = await known(worker, "ann@shop.example")
+    serve("for (;;) {}", {"run_as_user_id": ann.id})
+
+    async def computes() -> bool:
+        return bool(process.service().engine._threads._busy)
+
+    endless = asyncio.create_task(called(worker, **{"x-forwarded-for": "203.0.113.9"}))
+    await eventually(computes)
+    answer = await call(ann, {"name": "echo", "arguments": ["orders"]})
+
+    assert (answer.status, endless.done()) == (200, False)
+    assert (await endless).status == 400
 
 
 async def test_a_script_may_choose_whom_it_runs_as(worker: Worker, serve: Serve, known: Known) -> None:
