@@ -5,6 +5,7 @@ import hmac
 import json
 import logging
 import re
+from base64 import b64encode
 from collections.abc import Callable
 from http import HTTPStatus
 from pathlib import Path
@@ -22,6 +23,8 @@ from tests.hosts import ROOT, Answer, Worker, eventually
 
 URL = "/app/shop-abcde/endpoint/f"
 HOOK = "/api/client/v2.0/app/shop-abcde/service/mail/incoming_webhook/arrived"
+
+ANN = {"email": "ann@shop.example", "password": PASSWORD}
 
 type Serve = Callable[..., None]
 
@@ -508,12 +511,31 @@ def test_the_numbers_of_the_page_are_those_of_the_code() -> None:
 async def test_of_who_is_nobody_a_webhook_reads_a_little(worker: Worker, webhook: Serve, known: Known) -> None:
     await known(worker, "ann@shop.example")
     webhook("response.setBody('x')", run_as_authed_user=True)
-    who = {"email": "ann@shop.example", "password": PASSWORD}
-    padded = json.dumps(who | {"more": "x" * 70_000}).encode()
+    padded = json.dumps(ANN | {"more": "x" * 70_000}).encode()
 
-    answers = [await called(worker, url=HOOK, body=padded), await called(worker, url=HOOK, body=b"x" * 70_000, **who)]
+    assert (await called(worker, url=HOOK, body=padded)).status == 413
 
-    assert [each.status for each in answers] == [413, 200]
+
+@pytest.mark.parametrize(
+    ("headers", "status", "both"),
+    [
+        (ANN, 200, 400),
+        ({"Authorization": "Basic " + b64encode(":".join(ANN.values()).encode()).decode()}, 200, 400),
+        ({"Authorization": "Bearer x"}, 401, 401),
+        ({"x-functions-key": "x"}, 401, 401),
+        ({"jwtTokenString": "x"}, 401, 401),
+    ],
+    ids=str,
+)
+async def test_whoever_has_credentials_in_headers_may_send_more_and_none_in_the_body(
+    worker: Worker, webhook: Serve, known: Known, headers: dict[str, str], status: int, both: int
+) -> None:
+    await known(worker, "ann@shop.example")
+    webhook("response.setBody('x')", run_as_authed_user=True)
+
+    answers = [await called(worker, url=HOOK, body=body, **headers) for body in (b"x" * 70_000, b'{"apiKey": "x"}')]
+
+    assert [each.status for each in answers] == [status, both]
 
 
 @pytest.mark.parametrize("url", [URL, HOOK])
