@@ -189,6 +189,7 @@ def test_a_webhook_without_a_source_is_named(folder: Path, hook: Edit) -> None:
     [
         (LISTED, one(function_name="none"), "custom endpoint '* /f': function 'none' is not there"),
         (LISTED, one(route="/data/x"), "custom endpoint '* /data/x': this route is the Data API's"),
+        (LISTED, one(route="/Data/v1/action/find"), "'* /Data/v1/action/find': this route is the Data API's"),
         ("services/mail/config.json", {"type": "twilio"}, "webhook '/mail/arrived': what a service of type 'twilio'"),
     ],
 )
