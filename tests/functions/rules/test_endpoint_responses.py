@@ -248,6 +248,17 @@ async def test_the_function_sees_the_request(worker: Worker, serve: Serve) -> No
     }  # fmt: skip
 
 
+@pytest.mark.parametrize("header", ["X-Original-URL", "X-WAWS-Unencoded-URL"])
+async def test_no_header_of_azure_tells_the_function_the_secret(worker: Worker, serve: Serve, header: str) -> None:
+    serve("return [q, context.request]", validation_method="SECRET_AS_QUERY_PARAM", secret_name="hook_secret")
+    url = f"{URL}?secret=hook&a=1"
+
+    answer = await called(worker, url=url, **{header: url})
+
+    assert (answer.status, answer.json[0]["query"]) == (200, {"a": "1"})
+    assert b"secret" not in answer.body
+
+
 @pytest.mark.parametrize("name", ["%00", "%24oid", "__proto__", "", "constructor", "%ED%A0%80", "%FF"])
 async def test_members_of_the_query_have_any_name(worker: Worker, serve: Serve, name: str) -> None:
     serve("return Object.entries(q.query)")
@@ -298,7 +309,7 @@ async def test_who_calls_a_function_that_runs_as_a_user_takes_no_turns_of_that_u
     async def computes() -> bool:
         return bool(process.service().engine._threads._busy)
 
-    endless = asyncio.create_task(called(worker, **{"x-forwarded-for": "203.0.113.9"}))
+    endless = asyncio.create_task(called(worker, x_forwarded_for="203.0.113.9"))
     await eventually(computes)
     answer = await call(ann, {"name": "echo", "arguments": ["orders"]})
 
