@@ -177,8 +177,7 @@ class Call:
 
     async def bulk_write(self, request: BulkWrite, operations: list[Operation]) -> Reply:
         """Do the operations of a request, each with the access that the action has which it would be by itself."""
-        context = self._context
-        service = context.service
+        context, service = self._context, self._context.service
         wanted = Wanted(self.form, answers=self.answers)
 
         def opened(action: str, own: Options) -> Access:
@@ -216,12 +215,11 @@ class Call:
         """Do a write on the terms of its caller; raise InvalidParameterError if it cannot be part of a transaction."""
         if not action.can_be_undone:
             raise InvalidParameterError(f"{action.name} cannot be undone, so it takes none of {TERMS}")
-        context = self._context
         self.expected = terms.expected
         request = sha256(f"{action.name} {self.form} ".encode() + self.digest).digest()
-        writing = TermedWrite(terms, context.service, self._caller, self.body, request)
-        reply = await writing.reply(lambda: action.handle(self), context.departure)
-        context.headers |= writing.headers
+        writing = TermedWrite(terms, self._context.service, self._caller, self.body, request)
+        reply = await writing.reply(lambda: action.handle(self), self._context.departure)
+        self._context.headers |= writing.headers
         return reply
 
     async def part(self, action: str, body: Document, form: Format) -> "Call":
