@@ -253,7 +253,7 @@ async def test_no_header_of_azure_tells_the_function_the_secret(worker: Worker, 
     serve("return [q, context.request]", validation_method="SECRET_AS_QUERY_PARAM", secret_name="hook_secret")
     url = f"{URL}?secret=hook&a=1"
 
-    answer = await called(worker, url=url, **{header: url})
+    answer = await called(worker, "POST", url, b"", **{header: url})
 
     assert (answer.status, answer.json[0]["query"]) == (200, {"a": "1"})
     assert b"secret" not in answer.body
