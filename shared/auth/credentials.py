@@ -30,11 +30,19 @@ from shared.settings import Settings
 from shared.ttl_cache import Cache
 
 _KEY_HEADERS = ("apikey", "api-key", "x-functions-key")
+_OTHER_HEADERS = ("email", "password", "jwttokenstring")
 _NAME_OF_KEYS = "apikey"  # the name that is sent by HTTP Basic with a key for a password
 _NOBODY = "invalid session: error finding user for endpoint"
 _SENT_TWICE = " (an email or password that was sent more than once counts as one value with commas)"
 _MOST_CACHED = 10_000
 _ENTRY = "password"  # the purpose of an entry in the store
+
+
+def are_sent(headers: Mapping[str, str]) -> bool:
+    """Tell whether headers hold credentials of any kind, whole or not."""
+    authorization = headers.get("authorization", "")
+    is_authorized = bearer_token(authorization) is not None or basic_credentials(authorization) is not None
+    return is_authorized or any(headers.get(name) for name in (*_KEY_HEADERS, *_OTHER_HEADERS))
 
 
 class Holders(NamedTuple):

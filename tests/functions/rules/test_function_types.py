@@ -1,13 +1,16 @@
 """The traps of types that programs of App Services know: what is stored and found has the type that it had."""
 
+import json
 from typing import Any
 
 import pytest
 from bson.decimal128 import Decimal128
 from bson.int64 import Int64
 from bson.objectid import ObjectId
+from bson.raw_bson import RawBSONDocument
 
-from tests.functions.rules.conftest import Known, Person, Scripts, send
+from tests.bson_types import ROWS, document, element, text
+from tests.functions.rules.conftest import PASSWORD, Known, Person, Scripts, log_in, send
 from tests.functions.rules.test_app_functions import PUBLIC, returned
 from tests.functions.rules.test_function_collections import SYSTEM
 from tests.functions.rules.test_sessions import SESSION
@@ -99,3 +102,16 @@ async def test_ids_are_new_where_the_caller_has_some(person: Person, scripts: Sc
     ids = [ObjectId(each["$oid"]) for each in [*first, *second[1:]]]
     assert len(set(ids)) == 5
     assert [await database.people.count_documents({"_id": each}) for each in ids] == [1, 0, 0, 0, 0]
+
+
+async def test_what_the_app_knows_of_a_user_is_of_every_type(person: Person, scripts: Scripts, database: Any) -> None:
+    scripts(f="exports = () => [context.user.custom_data, context.user.id]")
+    members = [element(row.kind, row.payload, f"n{at}") for at, row in enumerate(ROWS)]
+    custom = document(element(0x02, text(person.id), "user_id"), *members)
+    await database.people.insert_one(RawBSONDocument(custom))
+    again = await log_in(person.host, "local-userpass", {"username": "ann@shop.example", "password": PASSWORD})
+
+    data, user_id = await returned(again, "f")
+
+    assert user_id == person.id
+    assert [data[f"n{at}"] for at in range(len(ROWS))] == [json.loads(row.as_ejson) for row in ROWS]
