@@ -22,7 +22,7 @@ _COMMANDS = {
         "Store the documents of a file: one a line, in Extended JSON, as `export` writes them.",
     ),
     "keys": ("admin.keys", "Make and revoke the API keys that callers send."),
-    "users": ("admin.users", "Make, list, show, disable and delete the users who log in."),
+    "users": ("admin.users", "Make, list, show, move, disable and delete the users who log in."),
     "sessions": ("admin.sessions", "List and end the sessions of a user."),
     "logins": ("admin.logins", "Let in again who failed to log in too often."),
     "app": ("admin.app", "Check the exported app that says who may do what."),

@@ -30,6 +30,9 @@ app = typer.Typer(no_args_is_help=True, epilog=EXIT_CODES, add_completion=False)
 KeyId = Annotated[str, typer.Argument(metavar="ID", help="The key's id, as `keys list` shows it.")]
 IsSystem = Annotated[bool, typer.Option("--system", help="Full access: no rules apply to the key.")]
 UserId = Annotated[str | None, typer.Option("--user", metavar="ID", help="The key acts as this user.")]
+OwnId = Annotated[
+    str | None, typer.Option("--id", metavar="ID", help="The id, such as the one that documents know; else a new one.")
+]
 KeyName = Annotated[str, typer.Option("--name", "-n", help="What the key is for, as `keys list` shows it.")]
 Expires = Annotated[
     str | None,
@@ -44,10 +47,11 @@ Keep = Annotated[
 
 
 @app.command(epilog=EXIT_CODES)
-def create(
+def create(  # noqa: PLR0913, PLR0917  each is an option of the command
     name: KeyName,
     system: IsSystem = False,
     user: UserId = None,
+    own_id: OwnId = None,
     expires: Expires = None,
     by: MadeBy = None,
     as_json: AsJSON = False,
@@ -61,6 +65,7 @@ def create(
     members = {
         "system": system,
         "user_id": None if user is None else object_id(user, "user"),
+        "key_id": None if own_id is None else object_id(own_id, "key"),
         "expires": None if expires is None else datetime.now(UTC) + span("--expires", expires),
         "made_by": by or _login_name(),
     }

@@ -1,4 +1,4 @@
-"""`users`: make, list, show, disable and delete the app's users, and help those who forgot their password."""
+"""`users`: make, list, show, move, disable and delete the app's users, and help those who forgot their password."""
 
 import re
 import sys
@@ -11,7 +11,19 @@ from rich.markup import escape
 
 from admin.options import since as moment
 from admin.output import AsJSON, Yes, minute, show_json, show_members, show_table, start_table
-from admin.process import EXIT_CODES, WRONG_USAGE, NoSuchError, confirm, fail, is_interactive, run
+from admin.process import (
+    EXIT_CODES,
+    WRONG_USAGE,
+    NoSuchError,
+    StoppedError,
+    confirm,
+    fail,
+    is_interactive,
+    object_id,
+    run,
+)
+from admin.transfer import user_lines
+from admin.transfer.user_import import import_
 from shared.auth.accounts import User
 from shared.auth.confirmations import Purpose
 from shared.auth.logins import CUSTOM_FUNCTION, CUSTOM_TOKEN
@@ -28,6 +40,13 @@ Password = Annotated[
     typer.Option("--password", "-p", help="6 to 128 characters; asked for on a terminal. Others on it may see this."),
 ]
 PasswordFromStdin = Annotated[bool, typer.Option("--password-stdin", help="Read it from standard input, one line.")]
+OwnId = Annotated[
+    str | None, typer.Option("--id", metavar="ID", help="The id, such as the one that documents know; else a new one.")
+]
+WithHashes = Annotated[
+    bool,
+    typer.Option("--password-hashes", help="With what is stored of the passwords: keep the file as you keep keys."),
+]
 NewPassword = Annotated[str | None, typer.Option("--password", "-p", help="Set this one at once; else print a token.")]
 Who = Annotated[str, typer.Argument(metavar="USER", help="The user's id or e-mail address.")]
 EmailPart = Annotated[
@@ -44,10 +63,23 @@ _COLOURS = {"disabled": "red", "enabled": "green", "not confirmed": "yellow"}
 
 
 @app.command(epilog=EXIT_CODES)
-def create(email: Email, password: Password = None, password_stdin: PasswordFromStdin = False) -> None:
+def create(
+    email: Email, password: Password = None, password_stdin: PasswordFromStdin = False, own_id: OwnId = None
+) -> None:
     """Make a user who can log in at once, and print the id."""
+    user_id = None if own_id is None else object_id(own_id, "user")
     secret = _read_password(password, password_stdin)
-    typer.echo(run(lambda service: service.users.register(email, secret, confirmed=True)).id)
+    typer.echo(run(lambda service: _create(service, email, secret, user_id)))
+
+
+app.command("import", epilog=EXIT_CODES)(import_)
+
+
+@app.command(epilog=EXIT_CODES)
+def export(password_hashes: WithHashes = False) -> None:
+    """Print the users as `users import` reads them, one a line; without passwords, sessions, keys and custom data."""
+    for user in run(lambda service: service.users.every({})):
+        typer.echo(user_lines.write(user, with_password=password_hashes))
 
 
 @app.command("list", epilog=EXIT_CODES)
@@ -185,6 +217,12 @@ async def _shown(service: Service, who: str) -> tuple[User, int, int]:
         raise NoSuchError(f"there is no user {who}")
     keys = await service.keys.stored({"user_id": ObjectId(user.id)})
     return user, len(keys), len(await service.sessions.of(user.id))
+
+
+async def _create(service: Service, email: str, password: str, user_id: ObjectId | None) -> str:
+    if user_id is not None and await service.users.find(str(user_id)) is not None:
+        raise StoppedError(f"there is a user {user_id} already")
+    return (await service.users.register(email, password, confirmed=True, user_id=user_id)).id
 
 
 async def _disable(service: Service, user_id: str) -> None:

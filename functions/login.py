@@ -48,7 +48,7 @@ async def _user(call: ClientCall, provider: str) -> tuple[User, LoginKey | None]
     """Return who logs in, and the API key if that is the credential."""
     logins, witness = call.service.logins, call.functions
     if provider == API_KEY:
-        return await logins.with_api_key(call.text("key"))
+        return await logins.with_api_key(call.text("key"), witness)
     if provider == ANONYMOUS:
         return await logins.anonymous(call.address, witness), None
     if provider == EMAIL_PASSWORD:

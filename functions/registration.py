@@ -1,5 +1,6 @@
 """Users with e-mail address and password: registered, confirmed, given another password."""
 
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -67,13 +68,29 @@ async def _register_by_function(call: ClientCall, function: str, email: str, pas
 
 async def _is_accepted(call: ClientCall, function: str, user: User, email: str) -> bool:
     """Tell whether the app's function accepts who has registered: at once, or once the token comes back."""
-    confirmations = call.service.confirmations
-    token, token_id = await confirmations.issue(user.id, "confirm")
-    status = await _status(call, function, {"token": token, "tokenId": token_id, "username": email})
-    if status != "success":
-        return status == "pending"
-    await confirmations.withdraw(user.id, "confirm")
-    return await call.service.users.confirm(user.id)
+    status = await _asked(call, function, user.id, "confirm", {"username": email})
+    return await call.service.users.confirm(user.id) if status == "success" else status == "pending"
+
+
+async def _asked(
+    call: ClientCall, function: str, user_id: str, purpose: Purpose, asked: Mapping[str, Any], *arguments: Any
+) -> str:
+    """Return what a function says to a token, which is of use only if that is `pending`.
+
+    Tokens that were issued before are of no use any more unless it refuses: anybody may ask it about an address.
+    """
+    confirmations, status = call.service.confirmations, "fail"
+    token, token_id = await confirmations.add(user_id, purpose)
+    try:
+        status = await _status(call, function, {"token": token, "tokenId": token_id, **asked}, *arguments)
+    finally:
+        if status != "pending":
+            await confirmations.remove(token_id)
+    if status == "pending":
+        await confirmations.withdraw(user_id, purpose, before=token_id)
+    elif status == "success":
+        await confirmations.withdraw(user_id, purpose)
+    return status
 
 
 async def _status(call: ClientCall, function: str, *arguments: Any) -> str:
@@ -145,8 +162,11 @@ async def reset_send(call: ClientCall) -> Answer:
 @bp.route(_ROUTE + "reset", methods=ALL_METHODS)
 @client_function("reset", "POST")
 async def reset(call: ClientCall) -> Answer:
-    """Give the user whose token it is another password, and end all sessions."""
-    _provider(call)
+    """Give the user whose token it is another password, and end all sessions.
+
+    It proves the address as well as the letter would that confirms it, where both are letters of ours.
+    """
+    provider = _provider(call)
     token, token_id, password = call.text("token"), call.text("tokenId"), call.text("password")
     users, limits, confirmations = call.service.users, call.service.limits, call.service.confirmations
     counters = limits.resets(call.address)
@@ -155,7 +175,8 @@ async def reset(call: ClientCall) -> Answer:
     await limits.succeeded(counters)
     hashed = await users.password_hash(password)  # before the token is used up
     user_id = await confirmations.take(token, token_id, "reset")
-    await users.set_password_hash(user_id, hashed)
+    confirms = provider.confirmation_function is None and provider.reset_function is None
+    await users.set_password_hash(user_id, hashed, confirms=confirms)
     await call.service.sessions.revoke(user_id)
     return HTTPStatus.OK, {}
 
@@ -180,12 +201,10 @@ async def reset_call(call: ClientCall) -> Answer:
     service.passwords.refuse_unusable(password)
     user, is_current = await service.logins.asked_for(email, password)
     user_id = str(ObjectId()) if user is None else call.logged(user).id
-    token, token_id = await service.confirmations.issue(user_id, "reset")
-    asked = {"token": token, "tokenId": token_id, "username": email, "password": password}
-    status = await _status(call, function, {**asked, "currentPasswordValid": is_current}, *arguments)
+    asked = {"username": email, "password": password, "currentPasswordValid": is_current}
+    status = await _asked(call, function, user_id, "reset", asked, *arguments)
     if status == "pending":
         return HTTPStatus.OK, {}
-    await service.confirmations.withdraw(user_id, "reset")
     if status != "success":
         raise _not_reset(email)
     await service.users.set_password_hash(user_id, await service.passwords.hashed(password), confirms=False)

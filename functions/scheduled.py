@@ -1,11 +1,15 @@
 """Scheduled triggers of the app, where Azure's host keeps the time: each minute those that are due."""
 
+import asyncio
 from functools import partial
 
 import azure.functions as func
 
 from shared import settings
 from shared.endpoint.http import current_service
+
+RUN_SECONDS = 180
+"""How long a run may take here: the host ends the whole process at the `functionTimeout` of host.json."""
 
 
 def blueprint() -> func.Blueprint:
@@ -24,5 +28,10 @@ async def scheduled(timer: func.TimerRequest) -> None:  # noqa: ARG001  the work
     service = current_service()
     if service.app is None:
         return
-    runner = Runner(service.control, service.clients, service.settings, partial(call_of_trigger, service))
-    await runner.run_due(service.app.scheduled_triggers)
+    call = partial(call_of_trigger, service, run_ms=RUN_SECONDS * 1000)
+    runner = Runner(service.control, service.clients, service.settings, call)
+    end = asyncio.get_running_loop().call_later(RUN_SECONDS, runner.stop.set)  # of waiting for MongoDB, too
+    try:
+        await runner.run_due(service.app.scheduled_triggers)
+    finally:
+        end.cancel()

@@ -10,6 +10,7 @@ type Address = IPv4Address | IPv6Address
 _ANY = "*"
 _PORTS = frozenset({80, 443})
 _NAME = re.compile(r"(\*\.)?[a-z0-9_]([a-z0-9_-]*[a-z0-9])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9])?)*")
+_NUMBER = re.compile(r"(.*\.)?(0x[0-9a-f]*|[0-9]+)\.?")  # which resolvers read as an address, too
 _PUBLIC_6 = IPv6Network("2000::/3")
 _OF_PLATFORMS = frozenset({IPv4Address("168.63.129.16")})  # public by its number, and inside of each machine of Azure
 
@@ -59,7 +60,7 @@ class Hosts:
             return True
         address = _address(name)
         if address is None:
-            return any(each.is_met(name, port) for each in self._hosts)
+            return not _NUMBER.fullmatch(name) and any(each.is_met(name, port) for each in self._hosts)
         return port in _PORTS and any(address in each for each in self._networks)
 
     def reach(self, address: str) -> bool:

@@ -3,11 +3,14 @@
 import asyncio
 import io
 import re
+import time
 import zlib
 from collections.abc import Awaitable, Callable, Sequence
 from http import HTTPStatus
 from http.client import HTTPException, parse_headers
 from typing import NamedTuple
+
+from shared import turns
 
 type Headers = Sequence[tuple[str, str]]
 type Room = Callable[[int], Awaitable[None]]
@@ -119,6 +122,7 @@ class _Body:
         self._unpacking = zlib.decompressobj(wbits=31) if is_packed else None
         self._is_whole = True
         self._bytes = bytearray()
+        self._ends = time.monotonic() + turns.SECONDS
 
     async def add(self, part: bytes) -> None:
         if self._unpacking is None:
@@ -135,6 +139,9 @@ class _Body:
     async def _hold(self, part: bytes) -> None:
         await self._room(len(part))
         self._bytes += part
+        if time.monotonic() >= self._ends:  # what was read ahead is worked on without a pause otherwise
+            await asyncio.sleep(0)
+            self._ends = time.monotonic() + turns.SECONDS
 
     def ended(self) -> bytes:
         """Return all of it; raise EOFError if what was packed has no end."""

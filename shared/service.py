@@ -43,7 +43,7 @@ from shared.mongo.deadlines import driver_call
 from shared.mongo.hubs import Hubs
 from shared.mongo.readiness import Readiness
 from shared.mongo.replies import Replies
-from shared.settings import VERSION, Settings, SettingsError
+from shared.settings import VERSION, Settings, SettingsError, shown
 from shared.telemetry.log import LOGGER, event, is_standalone
 from shared.telemetry.reporting import Reporting
 from shared.turns import FullCollections
@@ -156,7 +156,7 @@ class Process:
                 telemetry=self.reporting.start(settings),
                 native=service.transcoder.state,
                 settings=environment.named(),
-                data_sources=sorted(settings.data_sources),
+                data_sources=sorted(map(shown, settings.data_sources)),
             )
             service.app  # noqa: B018  raises if it cannot be used
             service.mail.check()

@@ -135,7 +135,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="upper"):
 
     def __repr__(self) -> str:
         """Name the deployment, never its connection strings or its password."""
-        return f"Settings(app_id={self.app_id!r}, data_sources={sorted(self.data_sources)!r})"
+        return f"Settings(app_id={self.app_id!r}, data_sources={sorted(map(shown, self.data_sources))!r})"
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> Self:
@@ -427,3 +427,8 @@ def _cached(settings: Settings) -> dict[str, int]:
 def folded(name: str) -> str:
     """Fold a dataSource name as far as an environment variable's name can carry it: Cluster-0 is CLUSTER_0."""
     return re.sub(r"[^0-9a-z]", "_", name.lower())
+
+
+def shown(data_source: str) -> str:
+    """Return a folded dataSource name as people write it; of others than the first, no more is known."""
+    return DEFAULT_DATA_SOURCE if data_source == folded(DEFAULT_DATA_SOURCE) else data_source

@@ -253,6 +253,7 @@ async def test_the_first_line_says_which_settings_are_on(reported: Reported) -> 
 
     assert (line["message"], line["version"], line["telemetry"]) == ("started", VERSION, reported.backend)
     assert (line["host"], line["native"]) == (reported.host, transcoder.load("auto").state)
+    assert line["data_sources"] == ["mongodb-atlas"]
     assert {"APPLICATIONINSIGHTS_CONNECTION_STRING", "MONGO_DB_URI", "TELEMETRY_BACKEND"} <= set(line["settings"])
 
 

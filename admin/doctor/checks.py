@@ -9,16 +9,18 @@ from shared.cache.store import address
 from shared.documents.transcoder import Transcoder
 from shared.errors import UnavailableError
 from shared.service import Service
-from shared.settings import Settings, SettingsError
+from shared.settings import Settings, SettingsError, shown
 
 _FEWEST_DIFFERENT = 8
 
 
 async def of_settings(settings: Settings) -> Findings:
-    yield Finding("settings", "ok", f"can be used; data sources: {', '.join(sorted(settings.data_sources))}")
+    yield Finding(
+        "settings", "ok", f"can be used; data sources: {', '.join(sorted(map(shown, settings.data_sources)))}"
+    )
     for name, uri in settings.data_sources.items():
         if weak := [each for each in ("w=1", "journal=false") if f"{each}&" in f"{uri.partition('?')[2].lower()}&"]:
-            sentence = f"data source {name} has {' and '.join(weak)}: an acknowledged write may be lost"
+            sentence = f"data source {shown(name)} has {' and '.join(weak)}: an acknowledged write may be lost"
             yield Finding("settings", "warning", sentence, "leave it out: the majority's journal is the default")
     secret = settings.session_secret
     if not secret:

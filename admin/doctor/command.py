@@ -12,7 +12,7 @@ from admin.output import AsJSON, console, show_json
 from admin.process import EXIT_CODES, run
 from shared import settings as environment
 from shared.service import Service
-from shared.settings import SettingsError
+from shared.settings import SettingsError, shown
 
 app = typer.Typer(add_completion=False)
 
@@ -62,7 +62,10 @@ async def _found(service: Service, seconds: float) -> list[Finding]:
     checked = [
         ("settings", checks.of_settings(settings), ""),
         ("native code", checks.of_native_code(service.transcoder), ""),
-        *((f"data source {name}", databases.of_data_source(service, name), _REACH) for name in settings.data_sources),
+        *(
+            (f"data source {shown(name)}", databases.of_data_source(service, name), _REACH)
+            for name in settings.data_sources
+        ),
         (
             f"control database {settings.dozen_database}",
             databases.of_control_database(service),

@@ -10,7 +10,7 @@ from bson.objectid import ObjectId
 from admin.doctor.findings import Finding, Findings
 from shared.mongo.control import INDEXES
 from shared.service import Service
-from shared.settings import Settings
+from shared.settings import Settings, shown
 
 OLDEST_TESTED = (6, 0)
 _OPTIONS: CodecOptions[dict[str, Any]] = CodecOptions(datetime_conversion=DatetimeConversion.DATETIME_AUTO)
@@ -23,7 +23,7 @@ type Reply = Mapping[str, Any]
 
 async def of_data_source(service: Service, name: str) -> Findings:
     """Look at one data source; raise the driver's errors if it does not answer."""
-    check = f"data source {name}"
+    check = f"data source {shown(name)}"
     admin = service.clients.collection(name, "admin", "doctor").database.client.get_database(
         "admin", codec_options=_OPTIONS
     )

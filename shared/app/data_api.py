@@ -24,7 +24,7 @@ def read_data_api(files: Files, constants: Constants, secrets: Mapping[str, str]
     if typed(source, "run_as_user_id_script_source", str, report, ""):
         at = report.at("run_as_user_id_script_source")
         at.unsupported(
-            "a script cannot choose the user, as JavaScript cannot run: callers must send credentials",
+            "a script chooses the user of a function, not of the Data API: callers must send credentials",
             "every call without credentials is refused with 400",
         )
     run_as_system = typed(source, "run_as_system", bool, report, False)

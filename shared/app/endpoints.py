@@ -60,7 +60,7 @@ class _Reading:
         name = typed(source, "function_name", str, report, "")
         if not _ROUTE.fullmatch(route) or not _RESERVED.isdisjoint(route):
             report.at("route").problem("a route begins with '/', and is letters and digits of ASCII, as in a URL")
-        elif route.startswith(_OF_DATA_API):
+        elif route.lower().startswith(_OF_DATA_API):  # hosts match the Data API's own without regard to case
             report.at("route").unsupported(
                 f"custom endpoint '{method} {route}': this route is the Data API's", _NOT_FOUND
             )

@@ -22,7 +22,7 @@ from shared.settings import DEFAULT_DATA_SOURCE
 
 _NO_ENVIRONMENT = "no-environment"
 _ENVIRONMENTS = (_NO_ENVIRONMENT, "development", "testing", "qa", "production")
-_ROOTS = ("root_config.json", "realm_config.json", "config.json")
+_ROOTS = ("root_config.json", "realm_config.json", "config.json", "stitch.json")
 
 
 def load(

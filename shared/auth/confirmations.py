@@ -28,18 +28,34 @@ class Confirmations:
 
     async def issue(self, user_id: str, purpose: Purpose) -> tuple[str, str]:
         """Return a token and its id, to be sent to the user; those that were issued before stop working."""
+        await self.withdraw(user_id, purpose)
+        return await self.add(user_id, purpose)
+
+    async def add(self, user_id: str, purpose: Purpose) -> tuple[str, str]:
+        """Return the same beside those that were issued before."""
         await self._control.ensure_indexes(CONFIRMATIONS)
         token, token_id = token_hex(_TOKEN_BYTES), ObjectId()
-        await self.withdraw(user_id, purpose)
         await self._control.confirmations.insert_one({
             "_id": token_id, "user_id": ObjectId(user_id), "kind": purpose, "hash": _hash(token),
             "expires": datetime.now(UTC) + LIFE,
         })  # fmt: skip
         return token, str(token_id)
 
-    async def withdraw(self, user_id: str, purpose: Purpose) -> None:
-        """Let a user's tokens be of no use any more."""
-        await self._control.confirmations.delete_many({"user_id": ObjectId(user_id), "kind": purpose})
+    async def withdraw(self, user_id: str, purpose: Purpose, before: str | None = None) -> None:
+        """Let a user's tokens be of no use any more, or those that were issued before one: of two at once one stays."""
+        chosen: dict[str, Any] = {"user_id": ObjectId(user_id), "kind": purpose}
+        if before is not None:
+            chosen["_id"] = {"$lt": ObjectId(before)}
+        await self._control.confirmations.delete_many(chosen)
+
+    async def remove(self, token_id: str) -> None:
+        """Let one token be of no use any more."""
+        await self._control.confirmations.delete_one({"_id": ObjectId(token_id)})
+
+    async def is_out(self, user_id: str, purpose: Purpose) -> bool:
+        """Tell whether a user has a token that still works."""
+        out = {"user_id": ObjectId(user_id), "kind": purpose, "expires": {"$gt": datetime.now(UTC)}}
+        return await self._control.confirmations.find_one(out) is not None
 
     async def find(self, token: str, token_id: str, purpose: Purpose) -> dict[str, Any]:
         """Return what is stored of a token; raise BadRequestError if it is not valid."""

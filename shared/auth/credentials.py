@@ -30,11 +30,19 @@ from shared.settings import Settings
 from shared.ttl_cache import Cache
 
 _KEY_HEADERS = ("apikey", "api-key", "x-functions-key")
+_OTHER_HEADERS = ("email", "password", "jwttokenstring")
 _NAME_OF_KEYS = "apikey"  # the name that is sent by HTTP Basic with a key for a password
 _NOBODY = "invalid session: error finding user for endpoint"
 _SENT_TWICE = " (an email or password that was sent more than once counts as one value with commas)"
 _MOST_CACHED = 10_000
 _ENTRY = "password"  # the purpose of an entry in the store
+
+
+def are_sent(headers: Mapping[str, str]) -> bool:
+    """Tell whether headers hold credentials of any kind, whole or not."""
+    authorization = headers.get("authorization", "")
+    is_authorized = bearer_token(authorization) is not None or basic_credentials(authorization) is not None
+    return is_authorized or any(headers.get(name) for name in (*_KEY_HEADERS, *_OTHER_HEADERS))
 
 
 class Holders(NamedTuple):
@@ -84,17 +92,17 @@ class Credentials:
                 return await self._sessions.caller(token)
         for header in _KEY_HEADERS:
             if header in headers and (key := headers[header]):
-                return await self._with_key(sent_once(header, key))
+                return await self._with_key(sent_once(header, key), witness)
         return await self._with_other(headers, address, witness)
 
-    async def _with_key(self, key: str) -> Caller:
+    async def _with_key(self, key: str, witness: Witness) -> Caller:
         owner = await self._keys.owner_of(key)
         if isinstance(owner, Caller) and owner.is_system:
             return owner
         if not self._exported.providers.api_key:
             raise InvalidSessionError(_NOBODY)
         if not isinstance(owner, Caller):
-            return await self.acting(owner)
+            return await self.acting(owner, witness)
         if not self._terms.fetch_custom_user_data:
             return owner
         data = await self._custom_data.of(owner.id)
@@ -120,7 +128,7 @@ class Credentials:
 
     async def _with_basic(self, name: str, secret: str, address: str, witness: Witness) -> Caller:
         if name == _NAME_OF_KEYS:
-            return await self._with_key(secret)
+            return await self._with_key(secret, witness)
         if not name or not secret:
             raise InvalidSessionError(_NOBODY)
         try:
@@ -182,11 +190,19 @@ class Credentials:
             return await self.acting(terms.run_as_user_id)
         raise InvalidParameterError("no authentication methods were specified")
 
-    async def acting(self, user_id: str) -> Caller:
-        """Return a user or a server key by id, as whom others act; raise InvalidSessionError if that is nobody."""
+    async def acting(self, user_id: str, witness: Witness | None = None) -> Caller:
+        """Return a user or a server key by id, as whom others act; raise InvalidSessionError if that is nobody.
+
+        With a witness it is the user who acts, maybe for the first time.
+        """
         user = await self._users.find(user_id) or await self._keys.server_user(user_id)
         if user is None or user.disabled:
             raise InvalidSessionError(_NOBODY)
+        if witness is not None and user.new:
+            try:
+                await self._users.claim(user, witness)
+            except LoginRefusedError:
+                raise InvalidSessionError(_NOBODY) from None
         return await self._caller(user)
 
     async def _caller(self, user: User) -> Caller:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from shared.documents.elements import decoded
+from shared.errors import BadRequestError
 from shared.mongo.clients import Clients
 from shared.rules.values import path, walk
 
@@ -36,6 +37,28 @@ class CustomData:
                 if walk(document, path(place.user_id_field)) == user_id:
                     return document
         return None
+
+    @property
+    def is_named(self) -> bool:
+        """Whether the app names a collection."""
+        return self._exported.app is not None and self._exported.app.custom_user_data is not None
+
+    async def add(self, user_id: str, document: Mapping[str, Any]) -> bool:
+        """Store the document of a user who has none, in the collection that is named; return whether it was stored.
+
+        Raise BadRequestError for one of somebody else, DuplicateKeyError if another document has its _id.
+        """
+        app = self._exported.app
+        if app is None or app.custom_user_data is None or await self.of(user_id) is not None:
+            return False
+        place = app.custom_user_data
+        if "." not in place.user_id_field:
+            document = {place.user_id_field: user_id} | dict(document)
+        if walk(dict(document), path(place.user_id_field)) != user_id:
+            raise BadRequestError(f"'{place.user_id_field}' of 'custom_data' is not the user's id")
+        target = self._clients.collection(place.service, place.database, place.collection)
+        await target.insert_one(dict(document))
+        return True
 
     @property
     def is_fetched(self) -> bool:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 from bson.objectid import ObjectId
+from pymongo.errors import DuplicateKeyError
 
 from shared.auth.accounts import Caller, User, server_key
 from shared.auth.printable import is_printable
@@ -69,19 +70,24 @@ class Keys:
         *,
         system: bool = False,
         user_id: ObjectId | None = None,
+        key_id: ObjectId | None = None,
         expires: datetime | None = None,
         made_by: str = "",
     ) -> tuple[str, dict[str, Any]]:
         """Store a key; return it, as it is this once, and the document that is stored in its place.
 
-        Raise BadRequestError for a name that does not show what it is.
+        Raise BadRequestError for a name that does not show what it is, and for an id that another key has.
         """
         if not is_printable(name) or not is_printable(made_by):
             raise BadRequestError("a key's name must not hold control characters")
         key, stored = new_key(name, system=system, user_id=user_id)
+        stored |= {} if key_id is None else {"_id": key_id}
         stored |= ({} if expires is None else {"expires": expires}) | ({"made_by": made_by} if made_by else {})
         await self._control.ensure_indexes(API_KEYS)
-        await self._control.api_keys.insert_one(stored)
+        try:
+            await self._control.api_keys.insert_one(stored)
+        except DuplicateKeyError:
+            raise BadRequestError(f"there is a key {stored['_id']} already") from None
         return key, stored
 
     async def owner_of(self, key: str) -> Caller | str:

@@ -72,7 +72,7 @@ class Logins:
         user = await self._users.by_email(email) if len(email) <= _LONGEST_IDENTITY else None
         return user, await self._passwords.verified(password, None if user is None else user.password)
 
-    async def with_api_key(self, key: str) -> tuple[User, LoginKey]:
+    async def with_api_key(self, key: str, witness: Witness) -> tuple[User, LoginKey]:
         """Return the user that a key acts as, or is by itself, and the key; a system key is no user."""
         if not self._exported.providers.api_key:
             raise not_found(API_KEY)
@@ -82,7 +82,9 @@ class Logins:
         user = await self._users.find(str(stored["user_id"])) if stored.get("user_id") else as_user(stored)
         if user is None:
             raise LoginRefusedError("unauthorized")
-        return _enabled(user), LoginKey(str(stored["_id"]), end_of(stored))
+        if _enabled(user).new:
+            await self._users.claim(user, witness)
+        return user, LoginKey(str(stored["_id"]), end_of(stored))
 
     async def subject_of(self, provider_type: str, token: str, nonce: str = "") -> Subject:
         """Return whom a token of another issuer speaks of: of `custom-token`, or an id token of `oauth2-…`."""
@@ -122,9 +124,14 @@ def told_subject(told: Any) -> Subject:
     """
     members = told if isinstance(told, dict) else {"id": told}
     identity, name = members.get("id"), members.get("name")
-    if type(identity) is not str or not 0 < len(identity) <= _LONGEST_IDENTITY or not is_printable(identity):
+    if type(identity) is not str or not is_identity(identity):
         raise LoginRefusedError("the app's function returned no id of a user")
     return Subject(identity, {"name": name[:_LONGEST_IDENTITY]} if type(name) is str else {})
+
+
+def is_identity(text: str) -> bool:
+    """Tell whether a text may be the id by which a provider knows a user."""
+    return 0 < len(text) <= _LONGEST_IDENTITY and is_printable(text)
 
 
 def not_found(provider: str) -> ProviderNotFoundError:

@@ -43,9 +43,14 @@ class Mail:
         if self.post is not None and not self._templates:
             self._templates = read_templates(self._folder)
 
+    @property
+    def is_sent(self) -> bool:
+        """Whether there is a webhook or a mail server."""
+        return bool(self._webhook) or self.post is not None
+
     def refuse_unmailable(self, email: str) -> None:
         """Raise BadRequestError for a name that no mail server takes, whoever hands the mail to one."""
-        if (self.post is not None or self._webhook) and not is_mailable(email):
+        if self.is_sent and not is_mailable(email):
             raise BadRequestError("email invalid: no mail can be sent to it")
 
     async def send(self, purpose: Purpose, email: str, token: tuple[str, str], page: Page) -> None:

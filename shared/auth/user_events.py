@@ -75,8 +75,9 @@ class UserEvents:
             user = await effect(session)
             untold = [] if user is None else _untold(operation, provider, user, triggers)
             due = datetime.now(UTC) + (timedelta() if witness is None else self._due)
+            tries = 0 if witness is None else 1
             for each in untold:
-                stored = {"_id": each.id, "trigger": each.trigger, "event": each.event, "tries": each.tries, "due": due}
+                stored = {"_id": each.id, "trigger": each.trigger, "event": each.event, "tries": tries, "due": due}
                 await self._control.user_events.insert_one(stored, session=session)
             return user, untold
 

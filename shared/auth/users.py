@@ -52,16 +52,23 @@ class Users:
         return await self.by_identity(EMAIL_PASSWORD, email)
 
     async def register(
-        self, email: str, password: str, *, confirmed: bool, mailed: bool = False, pending: bool = False
+        self,
+        email: str,
+        password: str,
+        *,
+        confirmed: bool,
+        mailed: bool = False,
+        pending: bool = False,
+        user_id: ObjectId | None = None,
     ) -> User:
         """Make a user with a name and a password; raise BadRequestError for unusable ones, NameInUseError.
 
         The name is an e-mail address where mail is sent to it, else any text. One who is `pending` may be linked to
         another user until the first login.
         """
-        if not is_printable(email) or not (_is_address(email) or (not mailed and 0 < len(email) <= _LONGEST_NAME)):
+        if not is_name(email) or (mailed and not _is_address(email)):
             raise BadRequestError("email invalid")
-        stored = _new(EMAIL_PASSWORD, email, {"email": email})
+        stored = _new(EMAIL_PASSWORD, email, {"email": email}) | ({} if user_id is None else {"_id": user_id})
         stored |= {"password": await self._passwords.hashed(password), "confirmed": confirmed}
         stored |= {"new": True, "pending": pending}
         await self._control.ensure_indexes(USERS)
@@ -96,14 +103,37 @@ class Users:
             return found
         return made
 
+    async def adopt(self, stored: Mapping[str, Any]) -> bool:
+        """Store a user of another deployment as it is; return False if the id or an identity is taken.
+
+        The user is not new to the app, so no trigger is told.
+        """
+        await self._control.ensure_indexes(USERS)
+        try:
+            await self._control.users.insert_one(dict(stored))
+        except DuplicateKeyError:
+            return False
+        return True
+
+    async def sharing(self, stored: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """Return what is stored of the users who have this one's id, or an identity of it."""
+        named = [{"provider_type": each["provider_type"], "id": each["id"]} for each in stored["identities"]]
+        same = [{"identities": {"$elemMatch": each}} for each in named]
+        return await self._control.users.find({"$or": [{"_id": stored["_id"]}, *same]}).to_list()
+
     async def claim(self, user: User, witness: "Witness | None" = None) -> None:
-        """Take a registration as the user's own at the first login; raise LoginRefusedError if it was linked."""
+        """Take a registration as the user's own at the first login.
+
+        Raise LoginRefusedError if it was linked, disabled or given another password meanwhile: the app's function may
+        have taken long.
+        """
         if witness is not None:
             await witness.creating(user)
 
         async def claim(session: Session | None) -> User | None:
+            same = {"_id": ObjectId(user.id), "disabled": False, "password": user.password}
             before = await self._control.users.find_one_and_update(
-                {"_id": ObjectId(user.id)}, {"$unset": {"new": "", "pending": ""}}, session=session
+                same, {"$unset": {"new": "", "pending": ""}}, session=session
             )
             if before is None:
                 raise LoginRefusedError("unauthorized")
@@ -174,6 +204,11 @@ class Users:
         except InvalidId:
             return False
         return result.matched_count == 1
+
+
+def is_name(name: str) -> bool:
+    """Tell whether a text may be the name that goes with a password: an e-mail address, or any that is short."""
+    return is_printable(name) and (_is_address(name) or 0 < len(name) <= _LONGEST_NAME)
 
 
 def _is_address(email: str) -> bool:

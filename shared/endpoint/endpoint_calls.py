@@ -14,7 +14,7 @@ from shared import turns
 from shared.app.model import ANSWERING, ANY_METHOD, App, Endpoint
 from shared.app.signatures import SIGNATURE, verify
 from shared.auth.accounts import NOBODY, Caller
-from shared.auth.sent_once import bearer_token
+from shared.auth.credentials import are_sent
 from shared.documents import large_bodies, replies
 from shared.documents.ejson import Document
 from shared.documents.replies import CONTENT_TYPES
@@ -85,7 +85,7 @@ class EndpointCall:
             verify(endpoint, {}, self._query, b"")
             del self._query[_SECRET]
         may_be_in_body = endpoint.is_webhook and endpoint.needs_credentials
-        if may_be_in_body and not _has_credentials(self._headers):
+        if may_be_in_body and not are_sent(self._headers):
             body = await exchange.body(min(most, _MOST_OF_NOBODY))
             caller = await self._caller({**self._headers, **_members(body)})
         else:
@@ -137,7 +137,8 @@ class EndpointCall:
             given = self._given(body)
         call = FunctionCall(exchange, caller, self._view, self._functions)
         try:
-            text = await call.result_of(ANSWERING, given, endpoint.function)
+            is_anybodys = not endpoint.needs_credentials
+            text = await call.result_of(ANSWERING, given, endpoint.function, is_anybodys=is_anybodys)
         finally:
             exchange.line.function, exchange.line.namespace = endpoint.function, None
             exchange.line.documents = call.documents
@@ -187,11 +188,6 @@ def _first(pairs: Sequence[tuple[str, str]]) -> dict[str, str]:
     for name, value in pairs:
         members.setdefault(name, value)
     return members
-
-
-def _has_credentials(headers: Mapping[str, str]) -> bool:
-    bearer = bearer_token(headers.get("authorization", ""))
-    return bearer is not None or any(headers.get(name) for name in _CREDENTIALS)
 
 
 def _members(body: bytes) -> dict[str, str]:

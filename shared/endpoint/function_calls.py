@@ -113,13 +113,17 @@ class FunctionCall:
         given = await turns.taken(replies.long_reply("", arguments, "EJSON", writer))
         return await self.result_of(name, given.decode().removeprefix('{"":').removesuffix("}"))
 
-    async def result_of(self, name: str, arguments: str, requires: str = "") -> str:
-        """Return the same for arguments that are Extended JSON; what it requires may be that of another function."""
+    async def result_of(self, name: str, arguments: str, requires: str = "", *, is_anybodys: bool = False) -> str:
+        """Return the same for arguments that are Extended JSON; what it requires may be that of another function.
+
+        It computes in the turns of its caller, or of the address that it is called from if anybody may call it.
+        """
         if name not in self._functions.by_name:
             raise _not_found(name)
         line = self._context.line
         line.function = name
-        whose = self._caller.id or f"{self._view['remoteIPAddress']} {name}"
+        whose = "" if is_anybodys else self._caller.id
+        whose = whose or f"{self._view['remoteIPAddress']} {requires or name}"
         run = Run(self._service.engine, self, self._context.share, self._service.settings.function_operations, whose)
         try:
             return await run.result(self._started(name, arguments, requires or name))

@@ -56,10 +56,10 @@ class OperatorCall(FunctionCall):
         self.said(function, level, text)
 
 
-async def call_of_trigger(service: "Service", function: str, arguments: Sequence[Any]) -> None:
+async def call_of_trigger(service: "Service", function: str, arguments: Sequence[Any], run_ms: int = RUN_MS) -> None:
     """Call a function; raise UnavailableError if it failed where MongoDB could not do what it asked."""
     context = CallContext(service, RequestLine("trigger"), process.actions)
-    with driver_call(RUN_MS):
+    with driver_call(run_ms):
         async with context:
             made = TriggerCall(context, NOBODY, NO_REQUEST)
             try:

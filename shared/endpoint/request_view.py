@@ -8,6 +8,9 @@ from urllib.parse import unquote_plus
 _CREDENTIALS = frozenset({"secret", "baas_at", "stitch_at"})
 """Members of the query that rules do not see."""
 
+_URLS = frozenset({"x-original-url", "x-waws-unencoded-url"})
+"""Headers of Azure's front end that repeat the URL, with its query."""
+
 
 class Head(Protocol):
     """A request without its body."""
@@ -49,7 +52,7 @@ class RequestView(Mapping[str, Any]):
 
     @cached_property
     def _members(self) -> dict[str, Any]:
-        headers = {name.lower(): [value] for name, value in self._request.headers.items()}
+        headers = {name.lower(): [value] for name, value in self._request.headers.items() if name.lower() not in _URLS}
         query = self._request.url.partition("?")[2].split("&")
         endpoint = {} if self._route is None else {"webhookUrl": self._route}
         return endpoint | {

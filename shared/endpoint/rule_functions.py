@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from shared.auth.accounts import Caller
+from shared.budget import held_by
 from shared.endpoint.bodies import document_in
 from shared.endpoint.contexts import CallContext
 from shared.endpoint.openings import away
@@ -74,7 +75,8 @@ class _Functions:
             return None
         context = RuleContext(self._context)
         try:
-            text = await FunctionCall(context, self._caller, self._view).result(name, arguments)
+            with held_by(context.share):
+                text = await FunctionCall(context, self._caller, self._view).result(name, arguments)
             if text == _NOTHING:
                 return (MISSING,)
             return ((await document_in(f'{{"value":{text}}}'.encode(), context.service))["value"],)

@@ -14,6 +14,7 @@ from shared.auth.user_view import user_view
 from shared.endpoint.request_view import NO_REQUEST, RequestView
 from shared.errors import DataAPIError, FunctionFailedError, FunctionNotFoundError, InvalidJSONError, LoginRefusedError
 from shared.mongo.deadlines import left_ms
+from shared.mongo.refusals import late
 from shared.telemetry.log import event
 
 if TYPE_CHECKING:
@@ -79,7 +80,12 @@ def _as_system(context: "CallContext", view: RequestView) -> "FunctionCall":
 
 
 async def tell_left_over(context: "CallContext") -> bool:
-    """Tell a trigger what the process that should have told it has not; return whether there was anything."""
+    """Tell a trigger what the process that should have told it has not; return whether there was anything.
+
+    It counts as tried, so nothing is taken where no time is left to try it.
+    """
+    if _left_ms(context) <= 0:
+        return False
     untold = await context.service.user_events.left_over()
     if untold is None:
         return False
@@ -89,17 +95,16 @@ async def tell_left_over(context: "CallContext") -> bool:
 
 async def _tell(context: "CallContext", untold: Untold) -> None:
     """Have a trigger's function run in what is left of the call's time, unless that is nothing; log if it fails."""
-    events, settings = context.service.user_events, context.service.settings
+    events = context.service.user_events
     function = events.function_of(untold.trigger)
-    most_ms = min(settings.function_timeout_ms, left_ms(settings.mongo_db_timeout_ms) - _RESERVE_MS)
-    if most_ms <= 0:
+    if _left_ms(context) <= 0:
         return
     if function is None:
         failure = "the app has no such trigger any more"
     elif untold.tries > _MOST_TRIES:
         failure = f"it was tried {_MOST_TRIES} times"
     else:
-        failure = await _failure(context, function, untold.event, most_ms)
+        failure = await _failure(context, function, untold.event)
     if failure:
         event(
             logging.WARNING,
@@ -112,12 +117,24 @@ async def _tell(context: "CallContext", untold: Untold) -> None:
     await events.told(untold)
 
 
-async def _failure(context: "CallContext", function: str, told: Mapping[str, Any], most_ms: int) -> str:
-    """Run a function; return why it failed, never what it said, which may be somebody's secret."""
+def _left_ms(context: "CallContext") -> int:
+    """Return how long a trigger's function may take now, nothing or less if there is no time."""
+    settings = context.service.settings
+    return min(settings.function_timeout_ms, left_ms(settings.mongo_db_timeout_ms) - _RESERVE_MS)
+
+
+async def _failure(context: "CallContext", function: str, told: Mapping[str, Any]) -> str:
+    """Run a function; return why it failed, never what it said, which may be somebody's secret.
+
+    Raise DeadlinePassedError if it had less time than functions have: it may end another time.
+    """
+    most_ms = _left_ms(context)
     try:
         async with asyncio.timeout(most_ms / 1000):
             await _as_system(context, NO_REQUEST).result(function, [told])
-    except TimeoutError:
+    except TimeoutError as error:
+        if most_ms < context.service.settings.function_timeout_ms:
+            raise late(error) from error
         return "it took too long"
     except FunctionFailedError as error:
         return f"it threw an error at {error.thrown_at}" if error.message is not None else str(error)

@@ -35,6 +35,8 @@ const cutOut = (texts, name) => {
 const meant = (text) => (find(text, '"$') < 0 ? parsed(text) : part("forms").read([parsed(text)])[0]);
 
 const seen = () => (began.seen ??= meant(began.call));
+/** Return what ids and random bytes are made of, before the types are there, which what a call sees may need. */
+const origins = () => parsed(began.call).objectIds;
 const app = () => (began.shown ??= meant(began.app));
 
 /** Define a member that is made when it is first asked for, as `make` of its name. */
@@ -88,7 +90,7 @@ const execute = (parent, name, args) => {
   const frame = { __proto__: null, id: 0, depth: parent.depth + 1, isSystem: place[2] ?? parent.isSystem };
   frame.id = send("frame", parent.id, `{"name":${quoted(name)}}`);
   began.first ??= frame;
-  return frame.isSystem === "script" ? part("scripts").chosen(frame, args, () => run(frame, name, args)) : run(frame, name, args);
+  return frame.isSystem === "script" ? part("scripts").chosen(frame, args, (given) => run(frame, name, given)) : run(frame, name, args);
 };
 
 const run = (frame, name, args) => {

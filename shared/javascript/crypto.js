@@ -241,7 +241,7 @@ const hmac = (name, key, message) => {
 let drawn = 0;
 /** Return bytes that nobody can guess: a stream of HMACs under a key that each call is given. */
 const randomBytes = (count) => {
-  const key = utf8(seen().objectIds.seed);
+  const key = utf8(origins().seed);
   const bytes = zeros(count);
   for (let at = 0; at < count; at += 32) {
     const block = hmac("sha256", key, utf8(`${drawn++}`));

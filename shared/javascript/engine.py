@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from shared.javascript.prelude import Prelude
 from shared.javascript.threads import Threads
@@ -41,9 +41,9 @@ class Engine:
         return Prelude.of(*(texts.pop(name) for name in _FIRST), parts=texts)
 
     @staticmethod
-    def object_ids() -> dict[str, Any]:
+    def object_ids() -> dict[str, str]:
         """Return what the ids and random bytes of a run are made of, so that they are nobody else's."""
-        return {"prefix": secrets.token_hex(5), "count": secrets.randbelow(1 << 24), "seed": secrets.token_hex(32)}
+        return {"prefix": secrets.token_hex(5), "count": secrets.token_hex(3), "seed": secrets.token_hex(32)}
 
     async def script(self) -> "Script":
         """Return a new run: one that is ready, or one that is made now."""

@@ -22,6 +22,11 @@ const numbers = new TheWeakMap();
 const inside = (form, before, after) => cut(form, before, form.length - after);
 const long = (digits) => `{"$numberLong":"${asInt64(64, toBigInt(digits))}"}`;
 
+const exactLong = (value) => {
+  if (asInt64(64, value) !== value) throw new TheRangeError("a BigInt is beyond an Int64");
+  return long(value);
+};
+
 /** Return a type that is called with new or without. `form` returns the Extended JSON of its arguments. */
 const typed = (name, form, methods) => {
   const type = function (...args) {
@@ -56,7 +61,7 @@ const written = (value, exact = false, levels = MOST_LEVELS) => {
     case "string": return quoted(value);
     case "number": return numberForm(value);
     case "boolean": return value ? "true" : "false";
-    case "bigint": return long(value);
+    case "bigint": return exactLong(value);
     case "object": return value === null ? "null" : objectForm(value, exact, levels);
   }
   if (isNamed(value, "MinKey")) return '{"$minKey":1}';

@@ -5,17 +5,37 @@ const { written } = part("forms");
 const cursors = new TheWeakMap();
 const isCursor = (value) => isObject(value) && kept(cursors, value) !== undefined;
 
-const PARTS = { __proto__: null, filter: 1, query: 1, pipeline: 1, arrayFilters: 1, sort: 1, projection: 1, project: 1 };
+const PARTS = {
+  __proto__: null, filter: 1, query: 1, pipeline: 1, arrayFilters: 1, sort: 1, projection: 1, project: 1, let: 1,
+};
 
 /** Return the Extended JSON of arguments; what is searched by is refused where something in it is undefined. */
 const argumentsOf = (members) => {
   let text = "";
   const names = keysOf(members);
   for (let i = 0; i < names.length; i++) {
-    if (members[names[i]] === undefined) continue;
-    text += `${text === "" ? "" : ","}${quoted(names[i])}:${written(members[names[i]], PARTS[names[i]] === 1)}`;
+    const name = names[i];
+    if (members[name] === undefined) continue;
+    const form = name === "operations" ? operationsOf(members[name]) : written(members[name], PARTS[name] === 1);
+    text += `${text === "" ? "" : ","}${quoted(name)}:${form}`;
   }
   return `{${text}}`;
+};
+
+/** Return the Extended JSON of writes, whose members are arguments like those of the methods of their names. */
+const operationsOf = (operations) => {
+  let text = "";
+  for (let i = 0; i < operations.length; i++) {
+    const operation = operations[i];
+    const names = keysOf(operation);
+    let form = "";
+    for (let k = 0; k < names.length; k++) {
+      const members = operation[names[k]];
+      form += `${k ? "," : ""}${quoted(names[k])}:${isObject(members) ? argumentsOf(members) : written(members)}`;
+    }
+    text += `${i ? "," : ""}{${form}}`;
+  }
+  return `[${text}]`;
 };
 
 const sessionOf = (given) => {

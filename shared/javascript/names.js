@@ -8,7 +8,7 @@ const { create, defineProperty, freeze, getOwnPropertyDescriptor, getOwnProperty
 const { isArray } = Array;
 const { isError } = Error;
 const { isInteger } = Number;
-const { asyncIterator } = Symbol;
+const { asyncIterator, isConcatSpreadable } = Symbol;
 const { abs, floor, sin } = Math;
 const { now } = Date;
 const [toText, toNumber, toBigInt, asInt64, asUint64] = [String, Number, BigInt, BigInt.asIntN, BigInt.asUintN];

@@ -23,13 +23,14 @@ const hexOfBinary = (text) => {
 };
 const lowerHex = (hex) => hexOfBinary(binaryOfHex(hex));
 
-const ids = seen().objectIds;
+const { prefix, count } = origins();
+let counted = toNumber("0x" + count);
 const ObjectId = typed(
   "ObjectId",
   (id) => {
     if (id === undefined || id === null) {
-      ids.count = (ids.count + 1) % 2 ** 24;
-      return `{"$oid":"${hexOf(floor(now() / 1000), 8)}${ids.prefix}${hexOf(ids.count, 6)}"}`;
+      counted = (counted + 1) % 2 ** 24;
+      return `{"$oid":"${hexOf(floor(now() / 1000), 8)}${prefix}${hexOf(counted, 6)}"}`;
     }
     if (isObject(id) && formOf(id) !== undefined && id instanceof ObjectId) return formOf(id);
     const hex = id instanceof TheBytes ? hexOfBinary(binaryOf(id)) : id;

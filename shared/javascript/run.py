@@ -55,6 +55,7 @@ class Run:
         self._whose = whose
         self._lines = 0
         self._held = 0
+        self._waiting = 0
         self._logs: deque[tuple[str, str, str]] = deque(maxlen=_MOST_LOGGED)
         self._chains: dict[int, tuple[Frame, ...]] = {0: ()}
         self._sources: list[tuple[int, str]] = []
@@ -83,6 +84,7 @@ class Run:
         lines, held = await self._engine.compute(turn, self._whose)
         for line in lines:
             self._take(line)
+        held += self._waiting
         if held > self._held:
             await self._share.hold(held - self._held)
             self._held = held
@@ -107,6 +109,7 @@ class Run:
             case "result" | "thrown":
                 self._outcome = line
             case _:
+                self._waiting += len(line.text)
                 self._asked[asyncio.create_task(self._serving.served(line, self._chains[line.frame]))] = line
 
     async def _answers(self) -> list[Answer]:
@@ -117,7 +120,8 @@ class Run:
         done, _ = await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
         for each in done:
             each.exception()  # one of several may end the run, and the others are nobody's then
-            self._asked.pop(each, None)
+            if each in self._asked:
+                self._waiting -= len(self._asked.pop(each).text)
             self._timers.pop(each, None)
         answers = [_answer(waited[each].id, each) for each in done]
         if self._outcome is not None:

@@ -40,6 +40,7 @@ class Script:
         """Make the context, in which nothing of an app is yet."""
         self._limits = limits
         self._used = 0.0
+        self._is_short = True
         self._held = _LEAST_BYTES
         self._context = quickjs.Context()
         self._context.set_max_stack_size(_STACK_BYTES)
@@ -75,8 +76,8 @@ class Script:
 
     @property
     def is_short(self) -> bool:
-        """Tell whether it computed for a moment only: what is made in one is freed in one."""
-        return self._used < _SHORT_SECONDS
+        """Tell whether it computed for a moment only, and does not now: what is made in one is freed in one."""
+        return self._is_short
 
     @property
     def held_bytes(self) -> int:
@@ -95,6 +96,7 @@ class Script:
         return [_line(each) for each in lines]
 
     def _worked(self, work: Callable[[], object]) -> str:
+        self._is_short = False
         began = time.thread_time()
         self._ends = began + self._limits.seconds - self._used
         try:
@@ -108,6 +110,7 @@ class Script:
         finally:
             took = time.thread_time() - began
             self._used += took
+            self._is_short = self._used < _SHORT_SECONDS
             if took > _SHORT_SECONDS:
                 self._held = self._look()
         return said

@@ -3,8 +3,9 @@
 const { written } = part("forms");
 
 const chosen = async (frame, args, run) => {
-  frame.isSystem = await asked("user", frame, `{"arguments":${written(args)}}`);
-  return await run();
+  const shown = written(args);
+  frame.isSystem = await asked("user", frame, `{"arguments":${shown}}`);
+  return await run(written(args) === shown ? args : meant(shown)); // what a caller made of them since is of no user
 };
 
 return { chosen };

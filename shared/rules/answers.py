@@ -9,6 +9,7 @@ from hashlib import sha256
 from typing import Any, NamedTuple, Protocol
 
 import bson
+from bson.errors import BSONError
 
 from shared.errors import InvalidParameterError, NoRoleError
 from shared.rules.expressions import NoAnswerError
@@ -65,7 +66,10 @@ class Answers:
     def of(self, name: str, arguments: Sequence[Any]) -> Any:
         """Return the answer of a function; raise NoAnswerError if it has none, UnansweredError if it is to be found."""
         given = [[] if each is MISSING else [each] for each in arguments]
-        key = sha256(bson.encode({name: given})).digest()
+        try:
+            key = sha256(bson.encode({name: given})).digest()
+        except (BSONError, OverflowError, UnicodeError):  # of a token's claims, which may be any JSON
+            raise self.odd(name, "it cannot be given what is no BSON") from None
         if key not in self._known:
             self._asked[key] = Question(name, arguments)
             raise UnansweredError(self)

@@ -9,6 +9,7 @@ from typing import Any
 from shared.errors import CommandFailedError, DataAPIError, UnavailableError
 from shared.mongo.refusals import translated
 from shared.telemetry.log import event, where
+from shared.triggers.leases import Lease
 from shared.triggers.waiting import comes, growing
 
 type Call = Callable[[str, Sequence[Any]], Awaitable[None]]
@@ -27,9 +28,10 @@ class StoppedError(Exception):
 class Calling:
     """Calls the function of one trigger."""
 
-    def __init__(self, call: Call, trigger: str, function: str, stop: asyncio.Event) -> None:
+    def __init__(self, call: Call, lease: Lease, trigger: str, function: str, stop: asyncio.Event) -> None:
         """Take what runs functions, the names, and what is set when the process is to end."""
         self._call = call
+        self._lease = lease
         self._trigger = trigger
         self._function = function
         self._stop = stop
@@ -37,9 +39,11 @@ class Calling:
     async def failures(self, arguments: Sequence[Any], event_id: str = "") -> list[dict[str, Any]]:
         """Call it, and return how it failed, if it did; what fails is not repeated, as functions have it in Atlas.
 
-        Where MongoDB was away it is repeated; raise StoppedError if the process is to end before that helps.
+        Where MongoDB was away it is repeated; raise StoppedError if the process is to end before that helps,
+        LeaseLostError if another may call it.
         """
         for seconds in growing():
+            self._lease.refuse_late()
             try:
                 await self._call(self._function, arguments)
             except UnavailableError as error:

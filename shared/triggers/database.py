@@ -14,9 +14,10 @@ from shared.telemetry.log import event
 from shared.triggers.calls import Calling, StoppedError, pushed, reason_of
 from shared.triggers.leases import Lease, Stored
 from shared.triggers.progress import Begun, Progress, Token
-from shared.triggers.streams import EndedError, LostError, Stream, Streams, raise_lost
+from shared.triggers.streams import EndedError, LostError, Stream, Streams, UnchosenError, raise_lost, time_of
 from shared.triggers.waiting import before, comes, growing
 
+_CLOSE_SECONDS = 1.0
 _IDLE_SECONDS = 10.0  # from one token to the next while nothing matches
 
 
@@ -69,9 +70,15 @@ class DatabaseWork:
                     waits = growing()
                     await self._read(stream, functions)
                 finally:
-                    with suppress(PyMongoError):
-                        await stream.close()
+                    with suppress(PyMongoError, TimeoutError):
+                        async with asyncio.timeout(_CLOSE_SECONDS):  # functions go on meanwhile, also without a lease
+                            await stream.close()
             except LostError as error:
+                since = time_of(self._behind) if isinstance(error, UnchosenError) else None
+                if since is not None:
+                    event(logging.INFO, "a trigger goes on at a time", trigger=self._trigger.name, reason=str(error))
+                    self._behind = since
+                    continue
                 if isinstance(error, EndedError) or not self._trigger.tolerate_resume_errors:
                     return error
                 event(logging.WARNING, "a trigger begins anew", trigger=self._trigger.name, reason=str(error))
@@ -91,7 +98,9 @@ class DatabaseWork:
                 found = await stream.try_next()
             except OperationFailure as error:
                 raise_lost(error)
-            if (found is None and not stream.alive) or (found is not None and found["operationType"] == "invalidate"):
+            if (found is None and not stream.alive) or (
+                found is not None and found.get("operationType") == "invalidate"
+            ):
                 self._behind = stream.resume_token
                 raise EndedError
             if found is not None:

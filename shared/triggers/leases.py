@@ -32,6 +32,7 @@ class Lease:
         self._control = control
         self._name = name
         self._seconds = seconds
+        self._step = seconds / 5
         self._expires = {"$add": ["$$NOW", int(seconds * 1000)]}
         self._holder = ""
         self._renewed = 0.0
@@ -53,16 +54,27 @@ class Lease:
         return found
 
     async def keep(self, over: asyncio.Event) -> None:
-        """Renew it until the end; raise LeaseLostError as soon as another process may have it."""
-        step = self._seconds / 5
-        while not await comes(over, step):
+        """Renew it until the end; raise LeaseLostError a while before another process may have it."""
+        while not await comes(over, self._step):
+            self.refuse_late()
             begun = time.monotonic()
+            most_ms = int(min(self._step, self._ends - begun) * 1000)
             try:
-                await self.write([{"$set": {"expires": self._expires}}], int(step * 1000))
+                await self.write([{"$set": {"expires": self._expires}}], most_ms)
                 self._renewed = begun
             except (DataAPIError, PyMongoError) as error:
-                if time.monotonic() + step > self._renewed + self._seconds:
+                if time.monotonic() + self._step > self._ends:
                     raise LeaseLostError from error
+
+    def refuse_late(self) -> None:
+        """Raise LeaseLostError if it was not renewed in time, as by a process that was paused: nothing begins then."""
+        if time.monotonic() > self._ends:
+            raise LeaseLostError
+
+    @property
+    def _ends(self) -> float:
+        """When all work is to end, so long before another process may have the lease."""
+        return self._renewed + self._seconds - self._step
 
     async def write(self, change: Mapping[str, Any] | list[Mapping[str, Any]], most_ms: int = _CALL_MS) -> None:
         """Change what is stored of the trigger; raise LeaseLostError if another process has the lease."""

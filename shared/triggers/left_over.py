@@ -4,9 +4,6 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 
-from pymongo.errors import PyMongoError
-
-from shared.errors import DataAPIError
 from shared.telemetry.log import event
 from shared.triggers.calls import reason_of
 from shared.triggers.waiting import comes
@@ -18,12 +15,12 @@ _SECONDS = 60.0
 
 
 async def tell_until(stop: asyncio.Event, tell: Tell) -> None:
-    """Tell all that there is, once a minute, until the process is to end."""
+    """Tell all that there is, once a minute, until the process is to end; whatever is wrong, triggers go on."""
     while not stop.is_set():
         try:
             while await tell():
                 if stop.is_set():
                     return
-        except (DataAPIError, PyMongoError) as error:
+        except Exception as error:  # noqa: BLE001  the process has others to run
             event(logging.WARNING, "left over triggers wait", reason=reason_of(error), seconds=_SECONDS)
         await comes(stop, _SECONDS)

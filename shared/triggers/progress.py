@@ -5,7 +5,7 @@ from collections import deque
 from typing import Any
 
 type Token = Any
-"""A resume token, as MongoDB gave it."""
+"""A resume token, as MongoDB gave it, or the time that a stream begins at."""
 
 
 class Begun:

@@ -14,7 +14,7 @@ from shared.mongo.clients import Clients
 from shared.mongo.control import Control
 from shared.mongo.deadlines import driver_call
 from shared.settings import Settings
-from shared.telemetry.log import event
+from shared.telemetry.log import event, where
 from shared.triggers.calls import Call, Calling, reason_of
 from shared.triggers.database import DatabaseWork
 from shared.triggers.leases import LEASE_SECONDS, Lease, LeaseLostError, Stored
@@ -66,7 +66,7 @@ class Runner:
             await comes(self.stop, self._poll)
 
     async def _taken(self, trigger: Trigger, work: Callable[[Lease], Work]) -> None:
-        """Do the work of a trigger if its lease is to be had."""
+        """Do the work of a trigger if its lease is to be had; whatever is wrong with one trigger, the others go on."""
         lease = Lease(self._control, trigger.name, self._lease_seconds)
         try:
             stored = await lease.take()
@@ -77,6 +77,11 @@ class Runner:
         except (DataAPIError, PyMongoError) as error:
             reason = reason_of(error)
             event(logging.WARNING, "a trigger waits", trigger=trigger.name, reason=reason, seconds=self._poll)
+        except Exception as error:  # noqa: BLE001  it is looked for in the log, not by the end of the process
+            while isinstance(error, ExceptionGroup):
+                error = error.exceptions[0]
+            names = {"trigger": trigger.name, "type": type(error).__name__, "thrown_at": where(error.__traceback__)}
+            event(logging.ERROR, "a trigger's work failed", **names, seconds=self._poll)
 
     async def _held(self, trigger: Trigger, lease: Lease, work: Coroutine[Any, Any, None]) -> None:
         """Do the work of a trigger until it ends, the lease is lost, or the process has had its time to end."""
@@ -98,14 +103,14 @@ class Runner:
 
     def _work(self, trigger: Trigger, lease: Lease) -> Work:
         if isinstance(trigger, ScheduledTrigger):
-            return ScheduledWork(trigger, lease, self._calling(trigger), self.stop).run
-        return DatabaseWork(trigger, lease, self._streams, self._calling(trigger), self.stop).run
+            return ScheduledWork(trigger, lease, self._calling(trigger, lease), self.stop).run
+        return DatabaseWork(trigger, lease, self._streams, self._calling(trigger, lease), self.stop).run
 
     def _once(self, trigger: ScheduledTrigger, lease: Lease) -> Work:
-        return ScheduledWork(trigger, lease, self._calling(trigger), self.stop).run_once
+        return ScheduledWork(trigger, lease, self._calling(trigger, lease), self.stop).run_once
 
-    def _calling(self, trigger: Trigger) -> Calling:
-        return Calling(self._call, trigger.name, trigger.function, self.stop)
+    def _calling(self, trigger: Trigger, lease: Lease) -> Calling:
+        return Calling(self._call, lease, trigger.name, trigger.function, self.stop)
 
     @property
     def _poll(self) -> float:

@@ -33,8 +33,14 @@ def due_after(trigger: ScheduledTrigger, last: datetime, at: datetime) -> dateti
 
 def may_be_due(trigger: ScheduledTrigger, stored: Stored) -> bool:
     """Tell whether a process that looks now has something to do for a trigger, or to store."""
+    last = last_run(stored, now())
+    return last is None or due_after(trigger, last, now()) <= now()
+
+
+def last_run(stored: Stored, at: datetime) -> datetime | None:
+    """Return when a trigger ran last; None if it never did, or a process says so whose clock was far ahead."""
     last: datetime | None = stored.get("last")
-    return last is None or due_after(trigger, last.replace(tzinfo=UTC), now()) <= now()
+    return None if last is None or last.replace(tzinfo=UTC) > at + _LATE else last.replace(tzinfo=UTC)
 
 
 class ScheduledWork:
@@ -67,9 +73,9 @@ class ScheduledWork:
 
     async def _begun(self, stored: Stored) -> datetime:
         """Return since when times count: since the last run, or the first time that a process looks at all."""
-        last: datetime | None = stored.get("last")
+        last = last_run(stored, self._clock())
         if last is not None:
-            return last.replace(tzinfo=UTC)
+            return last
         last = self._clock()
         await self._lease.write({"$set": {"last": last}})
         return last

@@ -1,7 +1,9 @@
 """The change stream of a database trigger: what is asked of MongoDB, and what ends it for good."""
 
+import re
 from typing import Any, NoReturn
 
+from bson.timestamp import Timestamp
 from pymongo.asynchronous.change_stream import AsyncClusterChangeStream
 from pymongo.errors import OperationFailure
 from pymongo.read_concern import ReadConcern
@@ -14,6 +16,9 @@ from shared.triggers.progress import Token
 
 type Stream = Any  # the driver's, of which a part is used that it has no type for
 
+_UNUSED: dict[str, Any] = dict.fromkeys(
+    ("resume_after", "start_after", "start_at_operation_time", "batch_size", "collation", "session")
+)
 _AWAIT_MS = 500  # so soon a process ends that waits for changes
 _LOST = {
     136: "MongoDB no longer has the changes that follow",  # CappedPositionLost
@@ -23,10 +28,16 @@ _LOST = {
     10334: "a change is larger than the 16 MB that MongoDB sends",
     50811: "MongoDB does not know the token",
 }
+_NOT_FOUND = "resume token was not found"  # code 280 alone has other meanings
+_TIMED = re.compile(r"82([0-9A-F]{8})([0-9A-F]{8})")  # how the data of a token begin
 
 
 class LostError(Exception):
     """A stream cannot go on behind its token; the text says why."""
+
+
+class UnchosenError(LostError):
+    """The event of the token is none that the stream chooses, as another `match` or other operations may have it."""
 
 
 class EndedError(LostError):
@@ -46,7 +57,7 @@ class Streams:
         self._settings = settings
 
     async def opened(self, trigger: DatabaseTrigger, token: Token) -> Stream:
-        """Open the stream that goes on behind a token, or that begins now.
+        """Open the stream that goes on behind a token or at a time, or that begins now.
 
         The control database is in no stream: each token that is stored would be an event of its own.
         """
@@ -59,7 +70,7 @@ class Streams:
             "full_document": "updateLookup" if trigger.full_document else None,
             "full_document_before_change": "whenAvailable" if trigger.full_document_before_change else None,
             "show_expanded_events": trigger.is_expanded or None,
-            "start_after": token,  # which goes on behind the end of a collection, too
+            "start_at_operation_time" if isinstance(token, Timestamp) else "start_after": token,
             "max_await_time_ms": _AWAIT_MS,
         }
         pipeline = [{"$match": own}, *trigger.pipeline]
@@ -69,8 +80,7 @@ class Streams:
                 return await database[trigger.collection].watch(pipeline, **options)
             if trigger.database:
                 return await database.watch(pipeline, **options)
-            unused = dict.fromkeys(("resume_after", "batch_size", "collation", "start_at_operation_time", "session"))
-            stream: Stream = AsyncClusterChangeStream(database, pipeline, **unused, **options)  # as the client does
+            stream: Stream = AsyncClusterChangeStream(database, pipeline, **_UNUSED | options)  # as the client does
             await stream._initialize_cursor()
         except OperationFailure as error:
             raise_lost(error)
@@ -80,4 +90,12 @@ class Streams:
 def raise_lost(error: OperationFailure) -> NoReturn:
     """Raise LostError for an error after which a stream cannot go on, else the error."""
     reason = _LOST.get(error.code or 0)
-    raise error if reason is None else LostError(reason) from error
+    if reason is None:
+        raise error
+    raise (UnchosenError if _NOT_FOUND in str(error) else LostError)(reason) from error
+
+
+def time_of(token: Token) -> Timestamp | None:
+    """Return when the event of a resume token happened, None if it does not say."""
+    found = None if isinstance(token, Timestamp) else _TIMED.match(str(token.get("_data", "")))
+    return found and Timestamp(int(found[1], 16), int(found[2], 16))

@@ -58,9 +58,9 @@ async def test_a_healthy_deployment_has_no_problem(command: Command, emptied: An
     assert (done.returncode, said.code, done.stderr) == (0, 0, b"")
     assert b"\x1b" not in done.stdout
     assert b"0 problems" in done.stdout
-    assert said.has("data source mongodb_atlas", "ok", "is MongoDB ")
-    assert said.has("data source mongodb_atlas", "warning", "is a replica set of 1: transactions work")
-    assert said.has("data source mongodb_atlas", "ok", "its clock and ours agree")
+    assert said.has("data source mongodb-atlas", "ok", "is MongoDB ")
+    assert said.has("data source mongodb-atlas", "warning", "is a replica set of 1: transactions work")
+    assert said.has("data source mongodb-atlas", "ok", "its clock and ours agree")
     assert said.has("control database operated", "ok", "has 1 API keys")
     assert said.has("control database operated", "ok", f"all {len(INDEXES)} indexes are there")
     assert said.has("app", "ok", "can be served")
@@ -85,7 +85,7 @@ async def test_each_problem_is_found_and_no_secret_is_shown(command: Command, em
     assert said.has("settings", "problem", "SESSION_SECRET can be guessed")
     assert said.has("Valkey", "problem", "does not answer")
     assert said.has("app", "problem", "root_config.json")
-    assert said.has("data source mongodb_atlas", "ok", "is MongoDB ")
+    assert said.has("data source mongodb-atlas", "ok", "is MongoDB ")
     assert said.has("control database operated", "warning", "not there yet: api_keys, users, sessions, confirmations")
     assert SECRET not in (done.stdout + done.stderr).decode() + repr(said)
     assert b"-> check host, port, firewall and credentials" in done.stdout
@@ -180,7 +180,7 @@ async def test_permissions_are_read_from_the_server(
     wrong = command("doctor", "--json", MONGO_DB_URI=uri.replace(SECRET, "wrong-password"))
     await driver.admin.command("dropUser", "limited")
 
-    source = "data source mongodb_atlas"
+    source = "data source mongodb-atlas"
     assert said.has(source, "ok", "the deployment's user may read operated, shop and write shop")
     assert said.has(source, "problem", "the deployment's user lacks createIndex, insert, remove, update on operated")
     assert parsed(wrong).has(source, "problem", "MongoDB refuses the credentials of this deployment")
@@ -192,7 +192,7 @@ def test_without_a_replica_set_rules_cannot_write(command: Command, standalone: 
 
     assert said.code == 1
     assert said.has(
-        "data source mongodb_atlas", "problem", "is no replica set: no transactions, so no writes where rules apply"
+        "data source mongodb-atlas", "problem", "is no replica set: no transactions, so no writes where rules apply"
     )
 
 
@@ -201,8 +201,8 @@ def test_a_server_that_wants_a_user_does_not_let_anybody_in(command: Command, st
     said = parsed(command("doctor", "--json", "--timeout", "40", MONGO_DB_URI=standalone))
 
     assert said.code == 1
-    assert said.has("data source mongodb_atlas", "problem", "MongoDB does not let this deployment do that")
-    assert not said.has("data source mongodb_atlas", "warning", "lets anybody in")
+    assert said.has("data source mongodb-atlas", "problem", "MongoDB does not let this deployment do that")
+    assert not said.has("data source mongodb-atlas", "warning", "lets anybody in")
 
 
 def test_a_server_that_hangs_costs_no_more_than_the_deadline(command: Command, standalone: str, mongod: Mongod) -> None:
@@ -214,7 +214,7 @@ def test_a_server_that_hangs_costs_no_more_than_the_deadline(command: Command, s
         mongod.resume()
 
     assert said.code == 1
-    assert said.has("data source mongodb_atlas", "problem", "no answer within 1 seconds")
+    assert said.has("data source mongodb-atlas", "problem", "no answer within 1 seconds")
     assert said.has("control database operated", "problem", "no answer within 1 seconds")
 
 

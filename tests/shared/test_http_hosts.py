@@ -38,8 +38,12 @@ def test_a_host_is_asked_by_the_name_that_is_listed(name: str, port: int, is_all
 
 @pytest.mark.parametrize(
     ("name", "port", "is_allowed"),
-    [("any.example", 443, True), ("any.example", 8443, False), ("8.8.8.8", 443, False), ("::1", 80, False)],
-)
+    [
+        ("any.example", 443, True), ("any.example", 8443, False), ("8.8.8.8", 443, False), ("::1", 80, False),
+        ("8.any.example", 443, True), ("134744072", 443, False), ("0x08080808", 443, False), ("010.8.8.8", 443, False),
+        ("8.8.2056", 443, False), ("8.0x80808", 443, False), ("0x", 443, False), ("8.8.8.8.", 443, False),
+    ],
+)  # fmt: skip
 def test_a_star_is_every_name_and_no_address(name: str, port: int, is_allowed: bool) -> None:
     assert read_hosts("*").allow(name, port) is is_allowed
     assert not read_hosts("").allow(name, port)

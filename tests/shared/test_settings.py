@@ -332,7 +332,7 @@ def test_no_password_is_shown(password: str) -> None:
     shown = [repr(Settings.from_environ(environ)) for environ in (parts, whole)]
 
     assert password not in "".join(shown)
-    assert shown[1] == "Settings(app_id='', data_sources=['b', 'mongodb_atlas'])"
+    assert shown[1] == "Settings(app_id='', data_sources=['b', 'mongodb-atlas'])"
 
 
 def test_a_whole_uri_wins_over_the_parts() -> None:

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from tests.torture.failover import failover, restarts
+from tests.torture.functions import functions
 from tests.torture.fuzz import fuzz
 from tests.torture.heavy import heavy
 from tests.torture.hostile import hostile
@@ -34,6 +35,7 @@ PARTS: dict[str, Callable[[Place], Awaitable[list[Row]]]] = {
     "hostile": hostile,
     "valkey": valkey,
     "fuzz": fuzz,
+    "functions": functions,
     "soak": soak,
 }
 

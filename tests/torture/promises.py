@@ -122,6 +122,14 @@ SOAK_THREADS = Promise("soak", "threads at the end, more than after the first qu
 SOAK_TASKS = Promise("soak", "tasks at the end, more than after the first quarter", 5)
 SOAK_FAILED = Promise("soak", "calls that fail", 0)
 
+FUNCTIONS_MEMORY = Promise("functions", "memory in the last quarter of the calls, above that in the second", 10, "%")
+FUNCTIONS_DESCRIPTORS = Promise(
+    "functions", "file descriptors in the last quarter of the calls, more than in the second", 5
+)
+FUNCTIONS_THREADS = Promise("functions", "threads in the last quarter of the calls, more than in the second", 2)
+FUNCTIONS_TASKS = Promise("functions", "tasks in the last quarter of the calls, more than in the second", 5)
+FUNCTIONS_FAILED = Promise("functions", "answers other than the function's own", 0)
+
 FUZZ_FAULTS = Promise("fuzz", "answers of 500 and above, and errors that nobody expects", 0)
 FUZZ_SLOWEST = Promise("fuzz", "slowest answer to a random request", 1_000, "ms")
 FUZZ_MEMORY = Promise("fuzz", "memory that is gained from the first fifth of them to the end", 50, "MB")

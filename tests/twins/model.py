@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import bson
 
 from tests.twins.operators import Refused, apply
-from tests.twins.oracle import Oracle, Shown, View, holds, is_own, projected
+from tests.twins.oracle import Oracle, Shown, View, holds, is_own, projected, role_of
 from tests.twins.plain import NEW, NOTHING, Document, equal
 from tests.twins.schemas import follows
 
@@ -121,7 +121,7 @@ class Model:
 
     def _refuse_insert(self, new: Document, stored: list[Document]) -> None:
         view = View(self._oracle.user, new)
-        role = next((role for role in self._oracle.roles if holds(role["apply_when"], view)), None)
+        role = role_of(self._oracle.roles, view)
         if role is None or not _may_write(role, {}, new, view) or not holds(role.get("insert", True), view):
             raise Refused
         if not follows(self._schema, new) or any(equal(new["_id"], each["_id"]) for each in stored):

@@ -37,8 +37,27 @@ class View(NamedTuple):
         return lookup({**roots, "this": self.this, "prev": self.previous}[name], rest)
 
 
+class NoAnswerError(Exception):
+    """A function has failed; no expression of `tests.twins.rules` goes on from there."""
+
+
 def holds(source: Any, view: View) -> bool:
-    """Evaluate an expression; one that is not set does not hold."""
+    """Evaluate a permission; one that is not set does not hold, nor does one without an answer."""
+    try:
+        return _holds(source, view)
+    except NoAnswerError:
+        return False
+
+
+def role_of(roles: list[Document], view: View) -> Document | None:
+    """Return the first role that applies; none where a function fails."""
+    try:
+        return next((role for role in roles if _holds(role["apply_when"], view)), None)
+    except NoAnswerError:
+        return None
+
+
+def _holds(source: Any, view: View) -> bool:
     if isinstance(source, str):
         return view.value(source) is True
     if source is None or isinstance(source, bool):
@@ -53,13 +72,13 @@ def _operator(name: str) -> str:
 def _member(key: str, value: Any, view: View) -> bool:
     name = _operator(key)
     if name == "not":
-        return not holds(value, view)
+        return not _holds(value, view)
     if name == "function":
         return _answer(value, view) is True
     if key in {"%%true", "%%false"}:
-        return holds(value, view) is (key == "%%true")
+        return _holds(value, view) is (key == "%%true")
     if name:
-        return _joined(name, [holds(each, view) for each in value])
+        return _joined(name, [_holds(each, view) for each in value])
     return _applied(view.expansion(key) if key.startswith("%%") else lookup(view.root, key.split(".")), value, view)
 
 
@@ -91,7 +110,7 @@ def _compared(name: str, found: Any, operand: Any, view: View) -> bool:
 
 def _answer(function: Document, view: View) -> Any:
     """Return what a function of `tests.twins.rules` returns."""
-    (given,) = [view.value(each) for each in function["arguments"]]
+    given = next((view.value(each) for each in function.get("arguments", [])), NOTHING)
     match function["name"]:
         case "isRed":
             return given == "red"
@@ -99,6 +118,10 @@ def _answer(function: Document, view: View) -> Any:
             return given is not NOTHING
         case "teams":
             return ["red", "blue"] if given == view.user["id"] else []
+        case "isBlue" if given == "red":
+            raise NoAnswerError
+        case "isBlue":
+            return given == "blue"
     raise KeyError(function["name"])
 
 
@@ -119,7 +142,7 @@ class Oracle:
 
     def role(self, document: Document) -> Document | None:
         """Return the first role that applies to a stored document."""
-        return next((role for role in self.roles if holds(role["apply_when"], self.view(document))), None)
+        return role_of(self.roles, self.view(document))
 
     def shown(self, document: Document) -> Shown:
         """Return what the rules show of a stored document."""

@@ -36,6 +36,7 @@ _OTHERS: tuple[Any, ...] = (
 SOURCES = {
     "isRed": "exports = async (team) => team === 'red';",
     "isThere": "exports = (value) => value !== undefined;",
+    "isBlue": "exports = (team) => { if (team === 'red') throw new Error(); return team === 'blue'; }",
     "teams": "exports = async (id) => id === context.user.id ? ['red', 'blue'] : [];",
 }
 """The functions of the app, which the oracle has, too."""
@@ -46,6 +47,13 @@ _ASKING: tuple[Any, ...] = (
     {"%%true": {"%function": {"name": "isThere", "arguments": ["%%prevRoot.owner"]}}},
     {"team": {"%in": {"%function": {"name": "teams", "arguments": ["%%user.id"]}}}},
     {"team": {"%nin": {"%function": {"name": "teams", "arguments": ["%%root.owner"]}}}},
+    {"%not": {"%function": {"name": "isBlue", "arguments": ["%%root.team"]}}},
+    {"%%false": {"%function": {"name": "isBlue", "arguments": ["%%prevRoot.team"]}}},
+)
+_ASKING_OF_FIELD: tuple[Any, ...] = (
+    *_ASKING,
+    {"%not": {"%function": {"name": "isBlue", "arguments": ["%%this"]}}},
+    {"%%true": {"%function": {"name": "isThere", "arguments": ["%%prev"]}}},
 )
 _OF_FIELD: tuple[Any, ...] = (
     {"%%this": {"%exists": True}},
@@ -81,14 +89,14 @@ def rules(random: Random, *, asks: bool = True) -> Document:
     return made
 
 
-def _ask(random: Random, rule: Document) -> None:
+def _ask(random: Random, rule: Document, asking: tuple[Any, ...] = _ASKING) -> None:
     """Put functions in the place of some conditions."""
     for name, value in rule.items():
         if name in {"apply_when", "read", "write", "insert", "delete"}:
             if random.random() < 0.3:
-                rule[name] = random.choice(_ASKING)
+                rule[name] = random.choice(asking)
         elif isinstance(value, dict):
-            _ask(random, value)
+            _ask(random, value, _ASKING_OF_FIELD if name in {"fields", "additional_fields"} else asking)
 
 
 def _rules(random: Random) -> Document:

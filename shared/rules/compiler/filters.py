@@ -19,6 +19,7 @@ from shared.rules.report import Report
 from shared.rules.values import MISSING
 
 _MEMBERS = frozenset({"name", "apply_when", "query", "projection", "project"})
+_COMPUTED, _LITERAL = "$expr", "$literal"
 
 
 def compile_filter(source: Mapping[str, Any], constants: Constants, report: Report, whose: str) -> Filter:
@@ -68,25 +69,33 @@ def _compile_query(source: Any, constants: Constants, report: Report) -> Operand
     return _part(source, constants, report)
 
 
-def _part(source: Any, constants: Constants, report: Report) -> Operand:
-    """Compile a part of a query: what is written in it is MongoDB's, what an expansion puts there is a value only."""
+def _part(source: Any, constants: Constants, report: Report, *, is_computed: bool = False) -> Operand:
+    """Compile a part of a query: what is written in it is MongoDB's, what an expansion puts there is a value only.
+
+    `is_computed` tells that it is part of what MongoDB computes, to which a text may be the name of a field.
+    """
     if isinstance(source, str) and source.startswith("%%"):
-        return _value_only(compile_value(source, Scope.CALL, constants, report))
+        return _value_only(compile_value(source, Scope.CALL, constants, report), is_computed)
     if isinstance(source, list):
-        elements = [_part(each, constants, report.at(position)) for position, each in enumerate(source)]
+        elements = [
+            _part(each, constants, report.at(position), is_computed=is_computed) for position, each in enumerate(source)
+        ]
         return _assembled(elements, list)
     if not isinstance(source, dict):
         return compile_value(source, Scope.CALL, constants, report)
     if len(source) == 1 and (name := next(iter(source)))[:1] in {"%", "$"} and name[1:] in CONVERTERS:
         return compile_value(source, Scope.CALL, constants, report)
     if source.keys() == {f"%{FUNCTION}"}:
-        return _value_only(compile_value(source, Scope.CALL, constants, report))
+        return _value_only(compile_value(source, Scope.CALL, constants, report), is_computed)
     for name in source:
         if name.startswith("%"):
             report.at(name).problem("the names in a filter's query are fields and MongoDB's operators, no expansions")
         if name in JAVASCRIPT:
             report.at(name).problem("JavaScript on the server is refused everywhere")
-    members = [_part(each, constants, report.at(name)) for name, each in source.items()]
+    members = [
+        _part(each, constants, report.at(name), is_computed=(is_computed or name == _COMPUTED) and name != _LITERAL)
+        for name, each in source.items()
+    ]
     return _assembled(members, lambda values: dict(zip(source, values, strict=True)))
 
 
@@ -98,10 +107,12 @@ def _assembled(members: list[Operand], build: Callable[[list[Any]], Any]) -> Ope
     return Operand(get, is_known=True, called=[each for member in members for each in member.called])
 
 
-def _value_only(operand: Operand) -> Operand:
+def _value_only(operand: Operand, is_computed: bool) -> Operand:
     def get(context: Context) -> Any:
         value = operand.get(context)
-        return value if _is_plain(value) else MISSING
+        if value is MISSING or not _is_plain(value):
+            return MISSING
+        return {_LITERAL: value} if is_computed else value
 
     return Operand(get, is_known=True, called=operand.called)
 

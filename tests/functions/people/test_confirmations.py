@@ -47,6 +47,16 @@ async def test_a_pending_user_has_the_function_asked_again(people: People) -> No
     assert (await people.log_in(PENDING)).status == 200
 
 
+async def test_a_refusal_leaves_the_token_that_was_sent_before(people: People) -> None:
+    await people.register(PENDING)
+    letter = await people.database.letters.find_one({"username": PENDING})
+    people.change(confirmFunc='exports = () => ({ status: "fail" });')
+    await people.send("POST", f"{USERPASS}/confirm/call", {"email": PENDING})  # as anybody may
+    body = {"token": letter["token"], "tokenId": letter["tokenId"]}
+
+    assert (await people.send("POST", f"{USERPASS}/confirm", body)).status == 200
+
+
 @pytest.mark.parametrize(
     "source",
     [

@@ -1,11 +1,14 @@
 """The function that is asked before a user is stored."""
 
 import json
+from collections.abc import Awaitable, Callable
 
 import pytest
+from bson.objectid import ObjectId
 
+from shared.errors import LoginRefusedError
 from shared.service import process
-from tests.functions.people.conftest import ANN, ANN_OF_FUNCTION, ANONYMOUS, FUNCTION, People, refusal
+from tests.functions.people.conftest import ANN, ANN_OF_FUNCTION, ANONYMOUS, APP, FUNCTION, PROVIDERS, People, refusal
 from tests.functions.rules.conftest import PASSWORD
 
 
@@ -68,3 +71,39 @@ async def test_a_user_whom_an_operator_made_is_created_at_the_first_login(people
     await people.log_in(ANN)
 
     assert await people.database.people.count_documents({}) == 1
+
+
+@pytest.mark.parametrize("path", [f"{PROVIDERS}/api-key/login", "/app/people-abcde/endpoint/data/v1/action/findOne"])
+async def test_a_user_whose_key_comes_first_is_created_by_it(people: People, path: str) -> None:
+    providers = json.loads((APP / "auth" / "providers.json").read_text())
+    people.change({"auth/providers.json": providers | {"api-key": {"name": "api-key", "type": "api-key"}}})
+    service = process.service()
+    user = await service.users.register(ANN, PASSWORD, confirmed=True)
+    key, _ = await service.keys.create("k", user_id=ObjectId(user.id))
+    body = {"key": key, "dataSource": "mongodb-atlas", "database": "shop", "collection": "x", "filter": {}}
+
+    for _ in range(2):
+        headers = {"apiKey": key, "Content-Type": "application/json"}
+        await people.host.request("POST", path, headers, json.dumps(body).encode())
+
+    assert await people.database.people.count_documents({}) == 1
+    assert [each["operationType"] async for each in people.database.notes.find()] == ["CREATE"]
+
+
+@pytest.mark.parametrize("change", ["disabled", "password", "gone"])
+async def test_who_is_another_than_was_verified_before_it_ran_does_not_log_in(people: People, change: str) -> None:
+    people.change()
+    service = process.service()
+    user = await service.users.register(ANN, PASSWORD, confirmed=True)
+    changes: dict[str, Callable[[], Awaitable[object]]] = {
+        "disabled": lambda: service.users.disable(user.id),
+        "password": lambda: service.users.set_password(user.id, "third words"),
+        "gone": lambda: service.users.delete(user.id),
+    }
+    verified = await service.logins.registered(ANN, PASSWORD, "")
+
+    await changes[change]()
+    with pytest.raises(LoginRefusedError):
+        await service.users.claim(verified)
+
+    assert await people.dozen.user_events.count_documents({}) == 0

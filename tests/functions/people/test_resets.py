@@ -34,6 +34,29 @@ async def test_who_is_pending_sets_a_password_with_the_token(people: People) -> 
     assert (await people.log_in(ANN, OTHER_PASSWORD)).status == 401
 
 
+async def test_a_refusal_leaves_the_token_that_was_sent_before(people: People) -> None:
+    await people.register(ANN)
+    await people.reset(ANN, "by letter")
+    refused = await people.reset(ANN, "the cat's name")  # anybody may ask
+    first, second = await people.database.letters.find().sort("_id").to_list()
+    bodies = [
+        {"token": each["token"], "tokenId": each["tokenId"], "password": "third words"} for each in (second, first)
+    ]
+
+    assert refused.status == 400
+    assert [(await people.send("POST", f"{USERPASS}/reset", body)).status for body in bodies] == [400, 200]
+
+
+async def test_another_token_replaces_the_one_that_was_sent_before(people: People) -> None:
+    await people.register(ANN)
+    for _ in range(2):
+        await people.reset(ANN, "by letter")
+    letters = await people.database.letters.find().sort("_id").to_list()
+    bodies = [{"token": each["token"], "tokenId": each["tokenId"], "password": "third words"} for each in letters]
+
+    assert [(await people.send("POST", f"{USERPASS}/reset", body)).status for body in bodies] == [400, 200]
+
+
 async def test_it_is_told_whether_the_password_is_the_present_one(people: People) -> None:
     await people.register(ANN)
 
@@ -65,6 +88,16 @@ async def test_it_does_not_confirm_an_address(people: People) -> None:
 
     assert (await people.reset(PENDING, "the dog's name")).status == 200
     assert refusal(await people.log_in(PENDING, OTHER_PASSWORD)) == (401, "AuthError", "confirmation required")
+
+
+async def test_its_token_does_not_confirm_whom_the_confirmation_function_has_not(people: People) -> None:
+    await people.register(PENDING)
+    await people.reset(PENDING, "by letter")
+    letter = await people.database.letters.find_one({"username": PENDING, "answers": ["by letter"]})
+    body = {"token": letter["token"], "tokenId": letter["tokenId"], "password": "third words"}
+
+    assert (await people.send("POST", f"{USERPASS}/reset", body)).status == 200
+    assert refusal(await people.log_in(PENDING, "third words")) == (401, "AuthError", "confirmation required")
 
 
 async def test_who_fails_too_often_has_to_wait_whatever_the_address(people: People) -> None:

@@ -9,6 +9,8 @@ from bson.objectid import ObjectId
 from shared.auth.user_events import Untold
 from shared.endpoint.contexts import CallContext
 from shared.endpoint.user_functions import tell_left_over
+from shared.errors import DeadlinePassedError
+from shared.mongo.deadlines import driver_call
 from shared.service import process
 from shared.telemetry.requests import RequestLine
 from tests.functions.people.conftest import ANN_OF_FUNCTION, ANONYMOUS, FUNCTION, People
@@ -109,6 +111,33 @@ async def test_a_process_of_its_own_can_tell_what_is_left_over(people: People) -
 
     assert told == [True, False]
     assert await people.database.notes.count_documents({"id": user.id}) == 1
+
+
+async def test_what_there_is_no_time_to_try_does_not_count_as_tried(people: People) -> None:
+    people.change()
+    await process.service().users.create("custom-function", "left", {})
+    context = CallContext(process.service(), RequestLine("test"), process.actions)
+
+    async with context:
+        with driver_call(900):
+            assert not await tell_left_over(context)
+
+    [untold] = await people.dozen.user_events.find().to_list()
+    assert untold["tries"] == 0
+
+
+async def test_one_that_had_less_time_than_functions_have_is_told_another_time(people: People) -> None:
+    people.change(noteUser="exports = () => new Promise((done) => setTimeout(done, 60000));")
+    await process.service().users.create("custom-function", "left", {})
+    people.set(MONGO_DB_TIMEOUT_MS="1100")
+    context = CallContext(process.service(), RequestLine("test"), process.actions)
+
+    async with context:
+        with pytest.raises(DeadlinePassedError):
+            await tell_left_over(context)
+
+    [untold] = await people.dozen.user_events.find().to_list()
+    assert untold["tries"] == 1
 
 
 async def test_nothing_is_told_of_what_was_not_done(people: People) -> None:

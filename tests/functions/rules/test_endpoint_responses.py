@@ -1,9 +1,11 @@
 """What the functions of endpoints make of the response, and what an app says of its endpoints."""
 
+import asyncio
 import hmac
 import json
 import logging
 import re
+from base64 import b64encode
 from collections.abc import Callable
 from http import HTTPStatus
 from pathlib import Path
@@ -12,13 +14,17 @@ from typing import Any
 import pytest
 
 from shared.endpoint import function_responses
+from shared.service import process
 from tests.conftest import errors_only, restart
 from tests.functions.rules.conftest import CLIENT, PASSWORD, Known, Scripts, log_in
+from tests.functions.rules.test_app_functions import call
 from tests.functions.rules.test_sessions import custom_token
-from tests.hosts import ROOT, Answer, Worker
+from tests.hosts import ROOT, Answer, Worker, eventually
 
 URL = "/app/shop-abcde/endpoint/f"
 HOOK = "/api/client/v2.0/app/shop-abcde/service/mail/incoming_webhook/arrived"
+
+ANN = {"email": "ann@shop.example", "password": PASSWORD}
 
 type Serve = Callable[..., None]
 
@@ -53,6 +59,7 @@ async def called(worker: Worker, method: str = "POST", url: str = URL, body: byt
         ("return true", "true", "true"),
         ("return {}", "{}", "{}"),
         ("return []", "[]", "[]"),
+        ("return -(2n ** 63n)", "-9223372036854775808", '{"$numberLong":"-9223372036854775808"}'),
         ("return [1, { a: [] }]", '[1,{"a":[]}]', '[{"$numberInt":"1"},{"a":[]}]'),
         ("return { _id: BSON.ObjectId('65a1b2c3d4e5f60718293a4b') }", '{"_id":"65a1b2c3d4e5f60718293a4b"}',
          '{"_id":{"$oid":"65a1b2c3d4e5f60718293a4b"}}'),
@@ -158,6 +165,7 @@ async def test_without_a_result_there_is_no_body(
         ("a.setBody(() => 1)", "setBody takes a text or a Binary"),
         ("return { ['\\0']: 1 }", "what the function returns cannot be sent: a key holds a NUL character"),
         ('return EJSON.parse(\'{"a":{"$numberDecimal":"1e99999"}}\')', "what the function returns cannot be sent"),
+        ("return 2n ** 63n", "RangeError: a BigInt is beyond an Int64"),
         ("a.setStatusCode(201); a.setHeader('X', 'y'); a.setBody('z'); throw new Error('no')", "no"),
         ("Array.prototype.filter = () => 5; a.setHeader('X', 'y')", "TypeError"),
         ("Array.prototype.filter = () => [[1, 2]]; a.setHeader('X', 'y')", "the header of a response is a name"),
@@ -240,6 +248,17 @@ async def test_the_function_sees_the_request(worker: Worker, serve: Serve) -> No
     }  # fmt: skip
 
 
+@pytest.mark.parametrize("header", ["X-Original-URL", "X-WAWS-Unencoded-URL"])
+async def test_no_header_of_azure_tells_the_function_the_secret(worker: Worker, serve: Serve, header: str) -> None:
+    serve("return [q, context.request]", validation_method="SECRET_AS_QUERY_PARAM", secret_name="hook_secret")
+    url = f"{URL}?secret=hook&a=1"
+
+    answer = await called(worker, "POST", url, b"", **{header: url})
+
+    assert (answer.status, answer.json[0]["query"]) == (200, {"a": "1"})
+    assert b"secret" not in answer.body
+
+
 @pytest.mark.parametrize("name", ["%00", "%24oid", "__proto__", "", "constructor", "%ED%A0%80", "%FF"])
 async def test_members_of_the_query_have_any_name(worker: Worker, serve: Serve, name: str) -> None:
     serve("return Object.entries(q.query)")
@@ -278,6 +297,24 @@ async def test_a_function_may_run_as_a_user(worker: Worker, serve: Serve, known:
     serve("return [context.user.id, context.user.data.email, context.runningAsSystem()]", {"run_as_user_id": ann.id})
 
     assert (await called(worker)).json == [ann.id, "ann@shop.example", False]
+
+
+async def test_who_calls_a_function_that_runs_as_a_user_takes_no_turns_of_that_user(
+    worker: Worker, serve: Serve, known: Known, configured: pytest.MonkeyPatch
+) -> None:
+    configured.setenv("FUNCTION_TIMEOUT_MS", "1000")
+    ann = await known(worker, "ann@shop.example")
+    serve("for (;;) {}", {"run_as_user_id": ann.id})
+
+    async def computes() -> bool:
+        return bool(process.service().engine._threads._busy)
+
+    endless = asyncio.create_task(called(worker, x_forwarded_for="203.0.113.9"))
+    await eventually(computes)
+    answer = await call(ann, {"name": "echo", "arguments": ["orders"]})
+
+    assert (answer.status, endless.done()) == (200, False)
+    assert (await endless).status == 400
 
 
 async def test_a_script_may_choose_whom_it_runs_as(worker: Worker, serve: Serve, known: Known) -> None:
@@ -487,12 +524,31 @@ def test_the_numbers_of_the_page_are_those_of_the_code() -> None:
 async def test_of_who_is_nobody_a_webhook_reads_a_little(worker: Worker, webhook: Serve, known: Known) -> None:
     await known(worker, "ann@shop.example")
     webhook("response.setBody('x')", run_as_authed_user=True)
-    who = {"email": "ann@shop.example", "password": PASSWORD}
-    padded = json.dumps(who | {"more": "x" * 70_000}).encode()
+    padded = json.dumps(ANN | {"more": "x" * 70_000}).encode()
 
-    answers = [await called(worker, url=HOOK, body=padded), await called(worker, url=HOOK, body=b"x" * 70_000, **who)]
+    assert (await called(worker, url=HOOK, body=padded)).status == 413
 
-    assert [each.status for each in answers] == [413, 200]
+
+@pytest.mark.parametrize(
+    ("headers", "status", "both"),
+    [
+        (ANN, 200, 400),
+        ({"Authorization": "Basic " + b64encode(":".join(ANN.values()).encode()).decode()}, 200, 400),
+        ({"Authorization": "Bearer x"}, 401, 401),
+        ({"x-functions-key": "x"}, 401, 401),
+        ({"jwtTokenString": "x"}, 401, 401),
+    ],
+    ids=str,
+)
+async def test_whoever_has_credentials_in_headers_may_send_more_and_none_in_the_body(
+    worker: Worker, webhook: Serve, known: Known, headers: dict[str, str], status: int, both: int
+) -> None:
+    await known(worker, "ann@shop.example")
+    webhook("response.setBody('x')", run_as_authed_user=True)
+
+    answers = [await called(worker, url=HOOK, body=body, **headers) for body in (b"x" * 70_000, b'{"apiKey": "x"}')]
+
+    assert [each.status for each in answers] == [status, both]
 
 
 @pytest.mark.parametrize("url", [URL, HOOK])

@@ -141,3 +141,34 @@ async def test_a_bulk_may_be_a_part_of_a_transaction(person: Person, scripts: Sc
 
     assert await returned(person, "f") == "no"
     assert await database.public.count_documents({}) == 3
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        "c.bulkWrite([{ deleteMany: { filter: { owner: undefined } } }])",
+        "c.bulkWrite([{ insertOne: { a: 1 } }, { updateMany: { filter: { $or: [{ owner: undefined }] }, update } }])",
+        "c.bulkWrite([{ updateOne: { filter: {}, update, arrayFilters: [{ x: undefined }] } }])",
+        "c.initializeOrderedBulkOp().find({ owner: undefined }).remove().execute()",
+        "c.initializeUnorderedBulkOp().find({ owner: undefined }).upsert().update(update).execute()",
+    ],
+    ids=str,
+)  # fmt: skip
+async def test_undefined_in_what_a_bulk_searches_by_is_refused(
+    person: Person, scripts: Scripts, database: Any, write: str
+) -> None:
+    scripts(f=f"exports = async () => {{ const c = {PUBLIC}, update = {{ $set: {{ n: 0 }} }}; await {write} }}")
+
+    error = errors_only(await call(person, {"name": "f"}))["error"]
+
+    assert "cannot compare to undefined" in error
+    assert [each async for each in database.public.find().sort("_id")] == [{"_id": n, "n": n} for n in (1, 2, 3)]
+
+
+async def test_undefined_in_what_a_bulk_stores_is_null(person: Person, scripts: Scripts, database: Any) -> None:
+    update = "{ updateOne: { filter: { _id: 1 }, update: { $set: { n: undefined } }, hint: undefined } }"
+    scripts(f=f"exports = () => {PUBLIC}.bulkWrite([{{ insertOne: {{ _id: 4, n: undefined }} }}, {update}])")
+
+    await returned(person, "f")
+
+    assert await database.public.distinct("_id", {"n": {"$type": "null"}}) == [1, 4]

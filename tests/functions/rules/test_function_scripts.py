@@ -158,3 +158,23 @@ async def test_a_call_runs_so_many_scripts(ann: Person, bob: Person, scripts: Sc
 
     assert await returned(ann, "many", 20) == {"$undefined": True}
     assert "no more than 20 scripts" in errors_only(await call(ann, {"name": "many", "arguments": [21]}))["error"]
+
+
+async def test_a_function_has_the_arguments_that_its_user_was_chosen_for(
+    ann: Person, bob: Person, scripts: Scripts
+) -> None:
+    scripts(
+        {"inner": by("exports = ({ id }) => id", private=True)},
+        inner=f"exports = async ({{ id, n }}) => [id, n, await {ORDERS}.count()]",
+        f="""exports = async (first, second) => {
+          const asked = { id: first, n: BSON.Decimal128("5") };
+          const one = context.functions.execute("inner", asked);
+          asked.id = second;
+          return [await one, await context.functions.execute("inner", asked)];
+        }""",
+    )
+
+    one, other = await returned(ann, "f", bob.id, ann.id)
+
+    assert one == [bob.id, {"$numberDecimal": "5"}, number(2)]
+    assert other == [ann.id, {"$numberDecimal": "5"}, number(1)]

@@ -1,14 +1,19 @@
 """The traps of types that programs of App Services know: what is stored and found has the type that it had."""
 
+import json
 from typing import Any
 
 import pytest
 from bson.decimal128 import Decimal128
 from bson.int64 import Int64
+from bson.objectid import ObjectId
+from bson.raw_bson import RawBSONDocument
 
-from tests.functions.rules.conftest import Known, Person, Scripts
+from tests.bson_types import ROWS, document, element, text
+from tests.functions.rules.conftest import PASSWORD, Known, Person, Scripts, log_in, send
 from tests.functions.rules.test_app_functions import PUBLIC, returned
 from tests.functions.rules.test_function_collections import SYSTEM
+from tests.functions.rules.test_sessions import SESSION
 from tests.hosts import Worker
 
 BIG = Int64(2**53 + 1)
@@ -84,3 +89,29 @@ async def test_values_of_a_query_are_what_they_are(person: Person, scripts: Scri
     scripts({"f": SYSTEM}, f=f"exports = async () => (await {PUBLIC}.findOne({query})) !== null")
 
     assert await returned(person, "f") is finds
+
+
+async def test_ids_are_new_where_the_caller_has_some(person: Person, scripts: Scripts, database: Any) -> None:
+    scripts(f="exports = () => [context.user.custom_data._id, new BSON.ObjectId(), new BSON.ObjectId()]")
+    await database.people.insert_one({"_id": ObjectId(), "user_id": person.id})
+    renewed = await send(person.host, "POST", SESSION, token=person.refresh_token)
+    person = person._replace(access_token=renewed.json["access_token"])
+
+    first, second = await returned(person, "f"), await returned(person, "f")
+
+    ids = [ObjectId(each["$oid"]) for each in [*first, *second[1:]]]
+    assert len(set(ids)) == 5
+    assert [await database.people.count_documents({"_id": each}) for each in ids] == [1, 0, 0, 0, 0]
+
+
+async def test_what_the_app_knows_of_a_user_is_of_every_type(person: Person, scripts: Scripts, database: Any) -> None:
+    scripts(f="exports = () => [context.user.custom_data, context.user.id]")
+    members = [element(row.kind, row.payload, f"n{at}") for at, row in enumerate(ROWS)]
+    custom = document(element(0x02, text(person.id), "user_id"), *members)
+    await database.people.insert_one(RawBSONDocument(custom))
+    again = await log_in(person.host, "local-userpass", {"username": "ann@shop.example", "password": PASSWORD})
+
+    data, user_id = await returned(again, "f")
+
+    assert user_id == person.id
+    assert [data[f"n{at}"] for at in range(len(ROWS))] == [json.loads(row.as_ejson) for row in ROWS]

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from shared.budget import Share
 from tests.conftest import errors_only, restart
 from tests.functions.rules.conftest import Known, Person, Scripts
 from tests.functions.rules.test_app_functions import call, returned
@@ -170,7 +171,8 @@ async def test_fields_are_shown_and_written_as_functions_say(
 async def test_filters_ask_whether_they_apply_and_for_what(
     person: Person, scripts: Scripts, app: Any, notes: Any
 ) -> None:
-    scripts(team="exports = () => 'red';", isClerk="exports = (id) => id.length === 24;", code="exports = () => /./;")
+    scripts(team="exports = () => 'red';", isClerk="exports = (id) => id.length === 24;", code="exports = () => /./;",
+            field="exports = () => '$team';")  # fmt: skip
     query = {"team": asks("team")}
 
     def filtered(condition: Any, query: Any) -> None:
@@ -183,6 +185,10 @@ async def test_filters_ask_whether_they_apply_and_for_what(
     filtered({}, {"team": {"$in": [asks("team")]}})
     assert await ids(person) == [0, 2]
     filtered({}, {"team": asks("code")})
+    assert await ids(person) == []
+    filtered({}, {"$expr": {"$eq": ["$team", asks("team")]}})
+    assert await ids(person) == [0, 2]
+    filtered({}, {"$expr": {"$eq": ["$team", asks("field")]}})
     assert await ids(person) == []
 
 
@@ -255,7 +261,7 @@ async def test_a_log_line_says_which_function_failed_and_not_what_it_threw(
         "rejects": "it threw an error",
         "text": "it returned neither true nor false",
         "nothing": "it returned nothing",
-        "gone": "function 'gone' runs as a user whom a script chooses, which is not done",
+        "gone": "it threw an error",
     }
 
 
@@ -280,6 +286,30 @@ async def test_each_question_is_asked_once_in_a_call(
         answer = await person(action, **NOTES | members)
         assert answer.status == 200, answer.body
         assert sorted([each["x"] async for each in database.asked.find()]) == ["blue", "red"], action
+
+
+async def test_what_one_function_reads_is_held_until_it_has_answered(
+    person: Person, scripts: Scripts, app: Any, notes: Any, database: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await database.large.insert_one({"_id": 1, "text": "x" * 100_000})
+    read = f'exports = async () => (await {COLLECTION}("large").find().toArray())[0].text.length === 100_000;'
+    scripts({"reads": SYSTEM}, reads=read)
+    app({"name": "r", "apply_when": asks("reads", "%%root._id"), **OPEN})
+    held: dict[int, int] = {}
+    shares: list[Share] = []
+    work_on = Share.work_on
+
+    async def noted(share: Share, size: int) -> None:
+        shares.append(share)  # so that no other has its id
+        held[id(share)] = held.get(id(share), 0) + size
+        await work_on(share, size)
+
+    monkeypatch.setattr(Share, "work_on", noted)
+
+    assert await ids(person) == [0, 1, 2]
+    of_functions = [each for each in held.values() if each >= 100_000]
+    assert len(of_functions) == 3
+    assert len(set(of_functions)) == 1
 
 
 async def test_too_many_questions_fail_the_call(

@@ -3,14 +3,17 @@
 import json
 import subprocess
 import sys
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from functions import scheduled as module
 from functions.scheduled import scheduled
 from shared import settings
+from shared.triggers.runner import GRACE_SECONDS
 from tests.functions.rules.conftest import Scripts
 from tests.hosts import ROOT, Worker
 
@@ -58,24 +61,47 @@ def test_the_host_finds_the_timer_that_is_asked_for() -> None:
     assert done.stdout.splitlines() == ["scheduled timerTrigger 0 * * * * *"]
 
 
-async def test_the_timer_runs_what_is_due_once(
-    worker: Worker, scripts: Scripts, tmp_path: Path, database: Any, driver: Any
-) -> None:
+@pytest.fixture
+async def stored(tmp_path: Path, scripts: Scripts, driver: Any) -> AsyncIterator[Any]:
+    """What is stored of triggers, of which one is due that calls the function f."""
     triggers = tmp_path / "shop" / "triggers"
     triggers.mkdir()
     (triggers / "often.json").write_text(
         json.dumps({"name": "often", "type": "SCHEDULED", "function_name": "f", "config": {"schedule": "* * * * *"}})
     )
-    scripts(f='exports = () => context.services.get("mongodb-atlas").db("shop").collection("ran").insertOne({});')
     stored = driver["dozen"]["triggers"]
     await stored.delete_many({})
     await stored.insert_one({"_id": "often", "last": datetime.now(UTC) - timedelta(minutes=5)})
+    yield stored
+    await stored.delete_many({})
+
+
+async def test_a_run_that_has_no_end_is_given_up_before_the_host_ends_the_process(
+    worker: Worker, stored: Any, scripts: Scripts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scripts(f="exports = () => new Promise((done) => setTimeout(done, 60000));")
+    monkeypatch.setattr(module, "RUN_SECONDS", 0.3)
+
+    await scheduled(TIMER)
+
+    kept = await stored.find_one({"_id": "often"})
+    assert (kept["holder"], kept["failed"]) == ("", 1)
+
+
+def test_runs_end_before_the_host_ends_the_process() -> None:
+    hours, minutes, seconds = map(int, json.loads((ROOT / "host.json").read_text())["functionTimeout"].split(":"))
+
+    assert (hours * 60 + minutes) * 60 + seconds > module.RUN_SECONDS + GRACE_SECONDS
+    assert f"by the timer of Azure's host {module.RUN_SECONDS}," in (ROOT / "docs" / "functions.md").read_text()
+
+
+async def test_the_timer_runs_what_is_due_once(worker: Worker, stored: Any, scripts: Scripts, database: Any) -> None:
+    scripts(f='exports = () => context.services.get("mongodb-atlas").db("shop").collection("ran").insertOne({});')
 
     for _ in range(2):
         await scheduled(TIMER)
 
     ran = await database["ran"].count_documents({})
     kept = await stored.find_one({"_id": "often"})
-    await stored.delete_many({})
     assert ran == 1
     assert (kept["holder"], "failed" in kept) == ("", False)

@@ -175,6 +175,17 @@ def test_a_secret_that_nothing_asks_for_may_be_anything(folder: Path, hook: Edit
     assert read(folder)["/mail/arrived"]["*"].validation == "NO_VALIDATION"
 
 
+def test_the_service_of_webhooks_is_no_finding_and_what_asks_through_it_is(folder: Path, hook: Edit) -> None:
+    assert load(folder, SECRETS).findings == ()
+
+    hook("functions/echo.js", "exports = () => context.services.get('mail').get({})")
+
+    (found,) = load(folder, SECRETS).findings
+    assert (found.file, found.sentence) == (
+        "functions/echo.js", "function 'echo': service 'mail' is not there, in line 1",
+    )  # fmt: skip
+
+
 def test_a_webhook_without_a_source_is_named(folder: Path, hook: Edit) -> None:
     (folder / HOOK / "source.js").unlink()
 
@@ -189,6 +200,7 @@ def test_a_webhook_without_a_source_is_named(folder: Path, hook: Edit) -> None:
     [
         (LISTED, one(function_name="none"), "custom endpoint '* /f': function 'none' is not there"),
         (LISTED, one(route="/data/x"), "custom endpoint '* /data/x': this route is the Data API's"),
+        (LISTED, one(route="/Data/v1/action/find"), "'* /Data/v1/action/find': this route is the Data API's"),
         ("services/mail/config.json", {"type": "twilio"}, "webhook '/mail/arrived': what a service of type 'twilio'"),
     ],
 )

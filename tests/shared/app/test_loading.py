@@ -57,6 +57,13 @@ def problems(folder: Path, secrets: dict[str, str] | None = None) -> list[tuple[
     return [(finding.file, finding.path, finding.sentence) for finding in found if finding.level == "problem"]
 
 
+@pytest.mark.parametrize("name", ["realm_config.json", "config.json", "stitch.json"])
+def test_older_exports_name_the_app_in_another_file(folder: Path, name: str) -> None:
+    (folder / "root_config.json").rename(folder / name)
+
+    assert load(folder, SECRETS).app_id == "shop-abcde"
+
+
 def test_an_exported_app_is_read_as_it_is() -> None:
     app = load(SHOP, SECRETS)
 

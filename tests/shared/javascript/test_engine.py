@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from shared.javascript.engine import READY, Engine
+from shared.javascript.script import Script
 from shared.settings import Settings
 from tests.functions.rules.conftest import SETTINGS
 from tests.hosts import ROOT
-from tests.javascript import started
+from tests.javascript import ENGINE, LIMITS, started
 
 
 @pytest.mark.parametrize(("has_functions", "imported"), [(True, "True"), (False, "False")])
@@ -27,6 +28,15 @@ def test_an_app_without_functions_imports_no_engine(tmp_path: Path, has_function
     )
 
     assert done.stdout.splitlines()[-1] == imported
+
+
+def test_a_run_is_not_short_while_nobody_knows_how_long_it_will_be() -> None:
+    script = Script(ENGINE.prelude, LIMITS)
+    seen: list[bool] = []
+
+    script._turn(lambda: seen.append(script.is_short))
+
+    assert (seen, script.is_short) == ([False], True)
 
 
 async def test_runs_are_made_ready_for_the_next_calls() -> None:

@@ -7,8 +7,8 @@ import pytest
 
 from shared.errors import FunctionFailedError
 from shared.javascript.messages import Answer, Line
-from shared.javascript.script import Limits
-from tests.javascript import LIMITS, began, said
+from shared.javascript.script import Limits, Script
+from tests.javascript import ENGINE, LIMITS, began, said, started
 
 QUICK = LIMITS._replace(seconds=0.2)
 DATABASE = 'context.services.get("mongodb-atlas").db("d").collection("c")'
@@ -74,6 +74,8 @@ def test_a_function_ends_at_its_limits(body: str) -> None:
         "return `${new Array(4e9)}`",
         "return Array.prototype.unshift.call({ length: 2 ** 53 - 2 }, 1)",
         "return String.raw({ raw: { length: 2 ** 53 - 1 } })",
+        "return [].concat({ length: 2 ** 53 - 1, [Symbol.isConcatSpreadable]: true })",
+        "return new Array(4e9).values().drop(4e9).next()",
         *(f"return 'a'.repeat(4e6).{name}('a'.repeat(2e6) + 'b')"
           for name in ("includes", "indexOf", "lastIndexOf", "replace", "replaceAll", "split")),
     ],
@@ -81,6 +83,16 @@ def test_a_function_ends_at_its_limits(body: str) -> None:
 )  # fmt: skip
 def test_steps_of_the_engine_that_no_limit_ends_are_refused(body: str) -> None:
     assert re.match(r"an array is longer than \d+|a text is too long", failure(f"exports = () => {{ {body} }}"))
+
+
+def test_the_limit_of_time_counts_long_steps() -> None:
+    script = Script(ENGINE.prelude, QUICK)
+    step = "'a'.repeat(1e5).indexOf('a'.repeat(1e3) + 'b')"
+
+    with pytest.raises(FunctionFailedError, match="FUNCTION_TIMEOUT_MS"):
+        script.start(started({"f": f"exports = () => {{ for (;;) {step} }}"}))
+
+    assert script._used < 5
 
 
 def test_methods_that_are_bounded_are_what_they_were() -> None:

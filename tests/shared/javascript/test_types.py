@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from shared.javascript.script import Script
 from tests.bson_types import ROWS, STORED_ROWS, Row, cases
 from tests.depth import examples
-from tests.javascript import ENGINE, said
+from tests.javascript import ENGINE, LIMITS, said, started
 from tests.shared.documents.test_corpus import FILES, Corpus, corpus
 
 __all__ = ["corpus"]
@@ -157,3 +158,24 @@ def test_what_only_looks_like_a_wrapper_stays_one_value(wrapper: str, operand: A
     first, *others = json.loads(result)
     assert ([*first], others) == (["id"], [True, "mine"])
     assert not isinstance(first["id"], dict) or len(first["id"]) == 1
+
+
+@pytest.mark.parametrize("first", ["", "new BSON.ObjectId(); ", "require('crypto').randomBytes(1); "])
+def test_every_type_is_in_what_is_known_of_the_caller(first: str) -> None:
+    values = [json.loads(row.as_ejson) for row in ROWS]
+    begins = started({"f": f"exports = () => {{ {first}return context.user.custom_data }}"})
+    call = json.loads(begins.call) | {"user": {"custom_data": {"values": values}}}
+
+    lines = Script(ENGINE.prelude, LIMITS).start(begins._replace(call=json.dumps(call)))
+
+    assert [exact(line.text) for line in lines if line.word == "result"] == [exact(compact({"values": values}))]
+
+
+@pytest.mark.parametrize("first", ["", "new BSON.ObjectId(); "])
+def test_every_type_is_in_what_is_known_of_the_app(first: str) -> None:
+    values = [json.loads(row.as_ejson) for row in ROWS]
+    begins = started({"f": f"exports = () => {{ {first}return context.values.get('x') }}"}, values={"x": values})
+
+    lines = Script(ENGINE.prelude, LIMITS).start(begins)
+
+    assert [exact(line.text) for line in lines if line.word == "result"] == [exact(compact(values))]

@@ -294,6 +294,16 @@ def test_arguments_are_told_apart_by_their_types() -> None:
     assert len(running.asked) == len(values)
 
 
+@pytest.mark.parametrize("value", ["\ud800", 1 << 64, {"a\0": 1}, [{"b": ["\udfff"]}]], ids=repr)
+def test_what_is_no_bson_has_no_answer(value: Any) -> None:
+    running = Running()
+    role = {"name": "r", "apply_when": {"%not": asks("flag", ["%%root.a", "%%root.b"])}, "read": True}
+    bound = rights([role, whole], running)
+
+    assert [shown(bound, {"a": each}) for each in (value, value, 1)] == [NOWHERE, NOWHERE, {"a": 1}]
+    assert running.noted == [("flag", "it cannot be given what is no BSON")]
+
+
 def test_beyond_the_bound_the_call_fails_and_nothing_is_run() -> None:
     running = Running()
     bound = rights([{"name": "r", "apply_when": asks("flag", "%%root.n"), "read": True}], running, most=2)

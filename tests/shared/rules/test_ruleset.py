@@ -30,7 +30,11 @@ PUBLIC: dict[str, Any] = {
     "fields": {"title": {"read": True}, "votes": {"read": True, "write": True}},
     "additional_fields": {},
 }
-USER = {"id": "u1", "type": "normal", "custom_data": {"rank": 3, "trap": {"$gt": ""}}}
+USER = {
+    "id": "u1",
+    "type": "normal",
+    "custom_data": {"rank": 3, "trap": {"$gt": ""}, "name": "$owner", "all": [{"a": "$$ROOT"}]},
+}
 FUNCTION = {"%function": {"name": "f", "arguments": []}}
 
 
@@ -322,6 +326,24 @@ def test_a_filter_narrows_and_hides() -> None:
 def test_an_expansion_that_is_undefined_or_holds_an_operator_finds_nothing(value: str) -> None:
     given = {"name": "f", "apply_when": {}, "query": {"owner": value}}
     assert query(ALL, filters=[given])[0] == {"$nor": [{}]}
+
+
+@pytest.mark.parametrize(
+    ("given", "sent"),
+    [
+        ("%%user.custom_data.name", {"$literal": "$owner"}),
+        ({"$literal": "%%user.custom_data.name"}, {"$literal": "$owner"}),
+        (["%%user.custom_data.all", "$b"], [{"$literal": [{"a": "$$ROOT"}]}, "$b"]),
+        ({"$concat": ["$b", {"x": "%%user.custom_data.name"}]}, {"$concat": ["$b", {"x": {"$literal": "$owner"}}]}),
+    ],
+)
+def test_what_a_filter_computes_takes_no_value_for_a_field(given: Any, sent: Any) -> None:
+    def computed(value: Any) -> dict[str, Any]:
+        return {"$or": [{"$expr": {"$not": {"$eq": ["$owner", value]}}}, {"name": "$owner"}]}
+
+    asked = computed(given) | {"name": "%%user.custom_data.name"}
+    found = query(ALL, filters=[{"name": "f", "apply_when": {}, "query": asked}])[0]
+    assert found == computed(sent) | {"name": "$owner"}
 
 
 def test_a_filter_that_depends_on_a_function_finds_nothing() -> None:

@@ -275,3 +275,47 @@ async def test_no_event_is_lost_while_mongodb_is_away(
 
 async def is_given(function: Function, value: Any) -> bool:
     return value in function.given()
+
+
+@pytest.mark.parametrize("scope", [{}, {"collection": ""}, {"collection": "", "database": ""}], ids=str)
+async def test_a_trigger_that_chooses_other_events_than_before_goes_on_where_it_was(
+    place: Place, function: Function, database: Any, scope: dict[str, str]
+) -> None:
+    async with place.running(function, on_items(**scope)):
+        await database["items"].insert_one({"_id": 1})
+        await function.called(1)
+    await database["items"].insert_one({"_id": 2})
+    await database["items"].update_one({"_id": 2}, {"$set": {"a": 1}})
+    updates = {"$match": {"operationType": "update"}}
+    async with place.running(function, on_items(pipeline=[updates], **scope)):
+        await function.called(2)
+    assert "suspended" not in await place.stored()
+
+    assert [(event["operationType"], event["documentKey"]["_id"]) for [event] in function.calls] == [
+        ("insert", 1),
+        ("update", 2),
+    ]
+
+
+async def test_a_projection_that_leaves_the_operation_without_a_value_ends_nothing(
+    place: Place, function: Function, database: Any
+) -> None:
+    projected = {"$project": {"operationType": "$nothing", "documentKey": 1}}
+    async with place.running(function, on_items(pipeline=[projected])):
+        await database["items"].insert_one({"_id": 1})
+        await function.called(1)
+
+    assert function.given() == [1]
+
+
+async def test_what_is_wrong_with_one_trigger_leaves_the_others_running(
+    place: Place, function: Function, database: Any
+) -> None:
+    broken = on_items(name="broken", pipeline=None)
+    async with place.running(function, on_items(), broken):
+        await place.holds("holder", "broken")
+        await database["items"].insert_one({"_id": 1})
+        await function.called(1)
+
+    assert function.given() == [1]
+    assert (await place.stored())["holder"] == ""

@@ -4,9 +4,12 @@ import asyncio
 from typing import Any
 
 import pytest
+from pymongo.errors import AutoReconnect
 
 from shared.mongo.clients import Clients
 from shared.mongo.control import Control
+from shared.triggers import leases
+from shared.triggers.calls import Calling
 from shared.triggers.leases import Lease, LeaseLostError
 from tests.hosts import eventually
 from tests.shared.triggers.conftest import CONTROL, LEASE_SECONDS, Function, Place, on_items
@@ -66,6 +69,59 @@ async def test_a_lease_is_kept_as_long_as_it_is_wanted(control: Control, place: 
     over.set()
     await kept
     assert await Lease(control, "t").take() is None
+
+
+async def test_a_process_that_was_paused_for_longer_calls_no_function_and_renews_nothing(
+    control: Control, place: Place, function: Function
+) -> None:
+    lease = Lease(control, "t")
+    taken = await lease.take()
+    lease._renewed -= LEASE_SECONDS * 2
+
+    with pytest.raises(LeaseLostError):
+        await Calling(function, lease, "t", "f", asyncio.Event()).failures([])
+    lease._step = 0.01
+    with pytest.raises(LeaseLostError):
+        await lease.keep(asyncio.Event())
+
+    assert function.calls == []
+    assert taken is not None
+    assert (await place.stored())["expires"] == taken["expires"]
+
+
+class Clock:
+    """A clock that goes on when something waits."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+    async def comes(self, _: asyncio.Event, seconds: float) -> bool:
+        self.now += seconds
+        return False
+
+
+@pytest.mark.parametrize("part", [0.0, 0.5, 0.95, 1.0])
+async def test_renewals_are_over_before_the_lease_is_however_long_they_take_to_fail(
+    control: Control, monkeypatch: pytest.MonkeyPatch, part: float
+) -> None:
+    clock, ends = Clock(), []
+    monkeypatch.setattr(leases, "time", clock)
+    monkeypatch.setattr(leases, "comes", clock.comes)
+
+    class Failing(Lease):
+        async def write(self, _: Any, most_ms: int = 0) -> None:
+            ends.append(clock.now + most_ms / 1000)
+            clock.now += part * most_ms / 1000
+            raise AutoReconnect
+
+    with pytest.raises(LeaseLostError):
+        await Failing(control, "t", 10.0).keep(asyncio.Event())
+
+    assert len(ends) > 1
+    assert max(ends) <= 8.0
 
 
 async def test_nobody_has_the_lease_of_a_suspended_trigger(control: Control, place: Place) -> None:

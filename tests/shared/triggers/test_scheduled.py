@@ -14,7 +14,7 @@ from shared.mongo.control import Control
 from shared.triggers.calls import Calling
 from shared.triggers.leases import Lease
 from shared.triggers.runner import Runner
-from shared.triggers.scheduled import ScheduledWork
+from shared.triggers.scheduled import ScheduledWork, may_be_due
 from tests.shared.triggers.conftest import CONTROL, Function, Place, raising
 
 NOON = datetime(2026, 11, 26, 12, 0, 30, tzinfo=UTC)
@@ -51,7 +51,7 @@ class Once:
         stored = await lease.take()
         assert stored is not None
         calls = len(self.function.calls)
-        calling = Calling(self.function, "t", "f", stop)
+        calling = Calling(self.function, lease, "t", "f", stop)
         await ScheduledWork(trigger, lease, calling, stop, self.clock).run_once(stored)
         await lease.give_back()
         return len(self.function.calls) - calls
@@ -89,6 +89,19 @@ async def test_times_that_were_missed_are_skipped_where_that_is_wanted(once: Onc
     seen.append(await once(skip_catchup_events=True))
 
     assert seen == [0, 1]
+
+
+async def test_a_run_by_a_clock_that_was_years_ahead_keeps_no_later_one_from_running(
+    once: Once, place: Place, clock: Clock
+) -> None:
+    ahead = {"_id": "t", "last": clock.now + timedelta(days=3000)}
+    await place.driver[CONTROL]["triggers"].insert_one(ahead)
+    trigger = ScheduledTrigger(name="t", function="f", schedule=Schedule.of("*/5 * * * *"))
+    assert may_be_due(trigger, ahead)
+    await once()
+    clock.goes_on(minutes=5)
+
+    assert [await once(), await once()] == [1, 0]
 
 
 async def test_a_failure_is_recorded_and_not_repeated(

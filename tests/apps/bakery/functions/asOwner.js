@@ -1,0 +1,3 @@
+exports = function(arg){
+  return { system: context.runningAsSystem(), id: context.user.id, points: context.user.custom_data.points, arg };
+};

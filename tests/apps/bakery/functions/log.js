@@ -1,0 +1,1 @@
+exports = function(...args) { console.log(...args); };

@@ -1,0 +1,4 @@
+exports = async function(text){
+  const slug = require("slug");
+  return slug(text, { lower: true });
+};
