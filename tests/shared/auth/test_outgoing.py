@@ -27,8 +27,8 @@ class Scripted:
         self._over = asyncio.Event()
 
     async def visited(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.told.append(await reader.readuntil(b"\r\n\r\n"))
         try:
+            self.told.append(await reader.readuntil(b"\r\n\r\n"))
             if self._drips:
                 while not self._over.is_set():
                     writer.write(self.says)
@@ -37,8 +37,8 @@ class Scripted:
             await writer.drain()
             if not self._closes:
                 await self._over.wait()
-        except ConnectionError:
-            pass  # it did not wait for more
+        except (ConnectionError, asyncio.IncompleteReadError):
+            pass  # it did not wait for more, or did not even ask
         finally:
             writer.close()
 
