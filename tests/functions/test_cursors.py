@@ -78,7 +78,7 @@ def mixed(random: Random, number: int, collation: Any = None) -> list[dict[str, 
     return documents
 
 
-@pytest.mark.parametrize("seed", range(examples(100)))
+@pytest.mark.parametrize("seed", range(examples(50)))
 async def test_batches_are_in_the_order_of_the_sort(post: Post, database: Any, seed: int) -> None:
     random = Random(seed)
     sort, collation = random.choice(SORTS), random.choice(COLLATIONS)
@@ -118,7 +118,7 @@ async def writes(
 
 
 @pytest.mark.parametrize("action", ["find", "aggregate"])
-@pytest.mark.parametrize("seed", range(examples(60)))
+@pytest.mark.parametrize("seed", range(examples(30)))
 async def test_who_is_there_throughout_is_returned_once(post: Post, database: Any, seed: int, action: str) -> None:
     random = Random(seed)
     sort, collation = random.choice(SORTS), random.choice(COLLATIONS)
@@ -210,7 +210,7 @@ async def test_a_pipeline_is_continued(post: Post, database: Any, pipeline: list
     assert ids(await batches(post, "aggregate", pipeline=pipeline, cursor={"batchSize": 2})) == expected
 
 
-@pytest.mark.parametrize("seed", range(examples(60)))
+@pytest.mark.parametrize("seed", range(examples(30)))
 async def test_batches_of_a_pipeline_are_in_the_order_of_its_sort(post: Post, database: Any, seed: int) -> None:
     random = Random(seed)
     await database.items.insert_many(map(stored, mixed(random, 40)))
