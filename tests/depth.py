@@ -1,9 +1,10 @@
-"""How deep a run goes: quick for every change, or DEPTH=full for a commit, which is what .ci/run asks for.
+"""How deep a run goes: quick for every change, DEPTH=full for a commit, which is what .ci/run asks for, or DEPTH=deep.
 
 A full run measures the coverage of what a quick one would do of it.
 
 A quick run leaves out the tests marked `full`, sends a test to one of the two hosts unless it is marked `both_hosts`,
-and lets hypothesis try a tenth of its examples. What it leaves out is deselected and counted, not skipped.
+and lets hypothesis try a tenth of its examples; a full run lets it try half of them, a deep one all. What is left out
+is deselected and counted, not skipped.
 """
 
 import hashlib
@@ -15,7 +16,7 @@ import pytest
 
 HOSTS = ("worker", "server")
 
-_DEPTHS = ("quick", "full")
+_DEPTHS = ("quick", "full", "deep")
 _DEPTH = os.environ.get("DEPTH") or "quick"
 _NAMES_OF_HOSTS = re.compile(rf"\b(?:{'|'.join(HOSTS)})\b")
 _FIXTURES_OF_HOSTS = ("host", "hosts", "app_host", "small")
@@ -23,12 +24,12 @@ _FIXTURES_OF_HOSTS = ("host", "hosts", "app_host", "small")
 
 def is_full() -> bool:
     """Tell whether the run leaves nothing out."""
-    return _DEPTH == "full"
+    return _DEPTH != "quick"
 
 
 def examples(number: int) -> int:
-    """Return how many examples hypothesis tries where a full run tries this many."""
-    return number if is_full() else max(number // 10, 20)
+    """Return how many examples hypothesis tries where a deep run tries this many."""
+    return max(number // {"quick": 10, "full": 2, "deep": 1}[_DEPTH], 20)
 
 
 @pytest.hookimpl(specname="pytest_configure")

@@ -7,8 +7,8 @@ from shared.telemetry import backend
 
 
 def send_telemetry_soon() -> None:
-    """Shorten what the exporters of this process wait for; a full run sees them as they are in production."""
-    if os.environ.get("DEPTH") != "full":
+    """Shorten what the exporters of this process wait for; a deep run sees them as they are in production."""
+    if os.environ.get("DEPTH") != "deep":
         backend.EXPORT_SECONDS, backend.NETWORK_SECONDS = 0.5, 1.0
 
 

@@ -10,7 +10,7 @@ import pytest
 from local.mongod import find_mongod
 from shared.operators import EXPRESSIONS, NAMED_STAGES, QUERIES, STAGES, TABLES, UPDATES, Standing
 from tests.conftest import Post, errors_only, restart
-from tests.depth import examples
+from tests.depth import is_full
 from tests.functions.rules.conftest import Person
 from tests.hosts import Answer
 
@@ -103,7 +103,7 @@ async def test_what_is_closed_or_unknown_reaches_mongodb_from_nobody(
     callers: dict[str, Caller], database: Any, shapes: Any, table: Any
 ) -> None:
     closed = [name for name in NAMES if name not in table or table[name].open_to >= Standing.NAMED]
-    tried = closed if shapes is updates else closed[:: 3 if examples(100) < 100 else 1]
+    tried = closed if shapes is updates else closed[:: 1 if is_full() else 3]
     elsewhere = {"$elemMatch"} if shapes is expressions else set()  # a projection takes it
     await database.command("profile", 2)
 
@@ -124,7 +124,7 @@ async def test_what_is_closed_or_unknown_reaches_mongodb_from_nobody(
 async def test_what_is_open_shows_nothing_of_the_server_and_writes_nowhere_else(
     callers: dict[str, Caller], database: Any, shapes: Any, table: Any
 ) -> None:
-    tried = sorted(table)[:: 7 if examples(100) < 100 else 1]
+    tried = sorted(table)[:: 1 if is_full() else 7]
 
     operands: list[Any] = [{}, "stolen"]
     given = [(name, operands[number % 2]) for number, name in enumerate(tried)]
