@@ -9,7 +9,7 @@ from rich.markup import escape
 
 from admin.options import parsed
 from admin.output import AsJSON, console, show_json, show_table, start_table
-from admin.process import EXIT_CODES, WRONG_USAGE, NoSuchError, StoppedError, fail, note, run
+from admin.process import EXIT_CODES, WRONG_USAGE, NoSuchError, StoppedError, app_of, fail, note, run
 from shared.app.model import App, Function
 from shared.auth.accounts import Caller
 from shared.documents import ejson
@@ -39,7 +39,7 @@ def run_(name: Name, user: UserId = None, key: KeyId = None, args: Arguments = "
 @app.command("list", epilog=EXIT_CODES)
 def list_(as_json: AsJSON = False) -> None:
     """List the functions: who may call each, whose rights it has, and what it needs that is not there."""
-    app = run(_app)
+    app = run(app_of)
     rows = [(each, _needs(app, each.name)) for _, each in sorted(app.functions.by_name.items())]
     if as_json:
         show_json([_as_json(function, needs) for function, needs in rows])
@@ -55,21 +55,14 @@ def list_(as_json: AsJSON = False) -> None:
             out.print(escape(need))
 
 
-async def _app(service: Service) -> App:
-    if service.app is None:
-        raise NoSuchError("there is no app: set APP_CONFIG_DIR")
-    return service.app
-
-
 def _needs(app: App, name: str) -> list[str]:
-    """Return what `app check` finds in the source of a function, with file and line."""
-    files = (f"functions/{name}.js", f"functions/{name}/source.js")
-    return [f"{each.file}: {each.sentence}" for each in app.findings if each.file in files]
+    """Return what `app check` finds in a function, its script or its webhook, with file and line."""
+    return [f"{each.file}: {each.sentence}" for each in app.findings if each.sentence.startswith(f"function '{name}'")]
 
 
 def _runs_as(function: Function) -> str:
     if function.script:
-        return "as its script says"
+        return "whom its script chooses"
     return "the system" if function.run_as_system else function.run_as_user_id or "who calls it"
 
 
@@ -79,6 +72,7 @@ def _as_json(function: Function, needs: Sequence[str]) -> dict[str, Any]:
         "private": function.private,
         "run_as_system": function.run_as_system,
         "run_as_user_id": function.run_as_user_id or None,
+        "run_as_user_id_script": bool(function.script),
         "needs": needs,
     }
 
@@ -91,7 +85,7 @@ def _array(text: bytes) -> list[Any]:
 
 
 async def _run(service: Service, name: str, who: tuple[str | None, str | None], arguments: Sequence[Any]) -> str:
-    if name not in (await _app(service)).functions.by_name:
+    if name not in (await app_of(service)).functions.by_name:
         raise NoSuchError(f"the app has no function '{name}'")
     caller = await _caller(service, *who)
     import function_app  # noqa: F401, PLC0415  with it come the actions that functions ask for

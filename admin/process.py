@@ -17,6 +17,7 @@ from rich.markup import escape
 
 from admin.output import PlainConsole
 from shared.app.files import AppError
+from shared.app.model import App
 from shared.errors import DataAPIError
 from shared.mongo.deadlines import driver_call
 from shared.mongo.refusals import translated
@@ -67,6 +68,13 @@ def output_failed(error: OSError) -> typer.Exit:
     exit_ = fail(f"standard output: {_reason(error)}")
     _discard_output()
     return exit_
+
+
+async def app_of(service: Service) -> App:
+    """Return the exported app; raise NoSuchError if there is none."""
+    if service.app is None:
+        raise NoSuchError("there is no app: set APP_CONFIG_DIR")
+    return service.app
 
 
 def object_id(text: str, noun: str) -> ObjectId:

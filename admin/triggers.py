@@ -10,7 +10,7 @@ import typer
 from rich.markup import escape
 
 from admin.output import AsJSON, console, show_json, show_table, start_table
-from admin.process import EXIT_CODES, NoSuchError, StoppedError, note, run
+from admin.process import EXIT_CODES, NoSuchError, StoppedError, app_of, note, run
 from shared.app.model import App, DatabaseTrigger, ScheduledTrigger
 from shared.service import Service
 from shared.telemetry.log import LOGGER, log_to_stdout
@@ -74,7 +74,7 @@ def resume(name: Name, from_now: FromNow = False) -> None:
 
 
 async def _run(service: Service) -> None:
-    app = _app(service)
+    app = await app_of(service)
     triggers = _background(app)
     if not triggers and not app.authentication_triggers:
         raise StoppedError("the app has no trigger to run: none that is not disabled")
@@ -92,21 +92,12 @@ async def _run(service: Service) -> None:
             tasks.create_task(tell_until(runner.stop, partial(tell_left_over_once, service)))
 
 
-def _app(service: Service) -> App:
-    if service.app is None:
-        raise NoSuchError("there is no app: set APP_CONFIG_DIR")
-    return service.app
-
-
 def _background(app: App) -> Sequence[Trigger]:
     return [*app.database_triggers, *app.scheduled_triggers]
 
 
 def _rows() -> list[tuple[str, str, str, str]]:
-    async def read(service: Service) -> App:
-        return _app(service)
-
-    app = run(read)
+    app = run(app_of)
     rows = [(each.name, "DATABASE", _watched(each), each.function) for each in app.database_triggers]
     rows += [(each.name, "SCHEDULED", each.text, each.function) for each in app.scheduled_triggers]
     for each in app.authentication_triggers:
@@ -121,7 +112,7 @@ def _watched(trigger: DatabaseTrigger) -> str:
 
 
 async def _status(service: Service, name: str | None) -> list[tuple[Trigger, Stored]]:
-    triggers = [each for each in _background(_app(service)) if name in (None, each.name)]
+    triggers = [each for each in _background(await app_of(service)) if name in (None, each.name)]
     if name is not None and not triggers:
         raise _no_such(name)
     stored = await Records(service.control).found([each.name for each in triggers])
@@ -129,7 +120,7 @@ async def _status(service: Service, name: str | None) -> list[tuple[Trigger, Sto
 
 
 async def _resume(service: Service, name: str, *, from_now: bool) -> None:
-    if name not in {each.name for each in _background(_app(service))}:
+    if name not in {each.name for each in _background(await app_of(service))}:
         raise _no_such(name)
     if not await Records(service.control).resume(name, from_now=from_now):
         raise StoppedError(f"the trigger '{name}' is not suspended")

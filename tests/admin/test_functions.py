@@ -90,3 +90,23 @@ def test_functions_are_listed_with_what_they_need(command: Command) -> None:
     listed = json.loads(told(command("functions", "list", "--json")).stdout)
     assert {each["name"] for each in listed} == {"echo", *SOURCES}
     assert [len(each["needs"]) for each in listed if each["name"] == "lacks"] == [1]
+
+
+def test_a_function_whose_user_is_chosen_and_one_of_a_webhook_are_listed(command: Command, tmp_path: Path) -> None:
+    app = tmp_path / "shop"
+    script = 'exports = () => context.services.get("mail");'
+    entries = [{"name": "add", "run_as_user_id_script_source": script}]
+    (app / "functions" / "config.json").write_text(json.dumps(entries))
+    hook = app / "services" / "post" / "incoming_webhooks" / "arrived"
+    hook.mkdir(parents=True)
+    (app / "services" / "post" / "config.json").write_text('{"name": "post", "type": "http", "version": 1}')
+    (hook / "config.json").write_text('{"name": "arrived", "options": {"httpMethod": "POST"}}')
+    (hook / "source.js").write_text(SOURCES["lacks"])
+
+    listed = {each["name"]: each for each in json.loads(told(command("functions", "list", "--json")).stdout)}
+
+    source = "services/post/incoming_webhooks/arrived/source.js"
+    chosen, answering = listed["add"], listed[source]
+    assert (chosen["run_as_user_id_script"], answering["run_as_user_id_script"]) == (True, False)
+    assert [need.partition(":")[0] for need in chosen["needs"]] == ["functions/config.json"]
+    assert [need.partition(":")[0] for need in answering["needs"]] == [source]
