@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Meta
 
 from shared import connection_strings as connections
+from shared.bounds import Bounds, Positive
 from shared.connection_strings import Auth, ConnectionStringError, Scheme
 from shared.http_hosts import Hosts, HostsError, read_hosts
 from shared.mail_server import MailServer, MailServerError
@@ -30,7 +31,6 @@ TRUSTED_URL = re.compile(r"(https://|http://(localhost|127\.0\.0\.1)(:\d+)?/)\S+
 _UNRESOLVED_REFERENCE = "@microsoft.keyvault("
 
 Port = Annotated[int, Meta(ge=1, le=65535)]
-Positive = Annotated[int, Meta(ge=1)]
 Seconds = Annotated[float, Meta(ge=0, le=3600)]
 
 
@@ -38,7 +38,7 @@ class SettingsError(Exception):
     """A setting is missing or wrong; the text is one sentence that names it and never its value."""
 
 
-class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="upper"):
+class Settings(Bounds, frozen=True, kw_only=True, rename="upper"):
     """The deployment's settings; every field is the environment variable of its upper-case name."""
 
     mongo_db_uri: str = ""
@@ -56,12 +56,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="upper"):
     mongo_db_max_pool_size: Positive | None = None
     mongo_db_max_connections: Positive | None = None
     expected_processes: Positive | None = None
-    request_head_seconds: Annotated[int, Meta(ge=1, le=3600)] = 10
-    keep_alive_seconds: Annotated[int, Meta(ge=1, le=3600)] = 75
-    max_client_connections: Positive | None = None
-    max_calls: Positive | None = None
-    max_change_streams: Positive = 200
-    memory_budget_bytes: Positive | None = None
     health_port: Port | None = None
     web_concurrency: Annotated[int, Meta(ge=1, le=1_000)] = 1
     listen_host: str = "0.0.0.0"  # noqa: S104  a container is reached from outside itself
@@ -79,26 +73,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="upper"):
     key_uses: Literal["off", "on"] = "on"
     cors_allowed_origins: str = ""
     cors_allow_credential_headers: bool = False
-    max_body_bytes: Positive = 32 * 1024 * 1024
-    max_read_bytes: Positive = 350_000_000
-    max_body_values: Positive = 4_000_000
-    max_nesting: Annotated[int, Meta(ge=1, le=100)] = 100
-    max_members: Positive = 100_000
-    max_conditions: Positive = 10_000
-    max_path_parts: Annotated[int, Meta(ge=1, le=200)] = 200
-    max_stages: Positive = 1_000
-    max_operands: Positive = 100_000
-    max_pattern_length: Positive = 32_764
-    max_transaction_operations: Positive = 1_000
-    max_transaction_bytes: Positive = 16 * 1024 * 1024
-    transaction_timeout_ms: Positive = 25_000
-    idempotency_seconds: Positive = 86_400
-    function_timeout_ms: Positive = 10_000
-    function_memory_bytes: Annotated[int, Meta(ge=2 * 1024 * 1024)] = 64 * 1024 * 1024
-    function_operations: Annotated[int, Meta(ge=1, le=5_000)] = 1_000
     functions_http_hosts: str = ""
     schedules_by_timer: Literal["off", "on"] = "off"
-    function_rule_calls: Annotated[int, Meta(ge=1, le=100_000)] = 1_000
     app_config_dir: str = ""
     session_secret: Annotated[str, Meta(pattern=r"^(.{32,})?$", description="32 characters or more")] = ""
     redis_url: Annotated[
@@ -109,13 +85,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename="upper"):
     mail_smtp_url: str = ""
     mail_from: str = ""
     mail_templates_dir: str = ""
-    mails_per_address: Positive = 20
     trusted_proxies: Annotated[int, Meta(ge=0, le=10)] = 0
     oauth2_jwks_urls: str = ""
     jwt_leeway_seconds: Annotated[int, Meta(ge=0, le=300)] = 5
-    login_attempts: Positive = 10
-    anonymous_logins: Positive = 1_000
-    login_window_seconds: Positive = 300
     guard_allowed_stages: str = ""
     rules_allow_hidden_field_queries: bool = False
     schema_null_type_validation: bool = False
