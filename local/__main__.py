@@ -54,7 +54,7 @@ def _stop(_number: int, _frame: FrameType | None) -> None:
 
 
 def _run(data_dir: Path) -> None:
-    environ = {"LISTEN_HOST": ports.LOOPBACK} | read_environment()
+    environ = {"LISTEN_HOST": ports.LOOPBACK, "EXPLORER": "on"} | read_environment()
     with database(environ, data_dir) as chosen, server(chosen.environ, chosen.settings.listen_port) as process:
         _introduce(chosen, data_dir)
         try:

@@ -1,0 +1,37 @@
+"""The explorer's page and what it is made of: files that a browser reads as they are."""
+
+from collections.abc import Mapping
+from functools import cache
+from hashlib import sha256
+from importlib.resources import files
+from typing import NamedTuple
+
+PAGE = "index.html"
+
+_TYPES = {
+    "css": "text/css",
+    "html": "text/html",
+    "js": "text/javascript",
+    "svg": "image/svg+xml",
+}
+
+
+class File(NamedTuple):
+    """A file as it is sent."""
+
+    content: bytes
+    media_type: str
+    tag: str
+    """Its entity tag, which changes with its bytes."""
+
+
+@cache
+def all_files() -> Mapping[str, File]:
+    """Return the files by name; read once, when the first is asked for."""
+    found: dict[str, File] = {}
+    for each in files(__name__).iterdir():
+        media_type = _TYPES.get(each.name.rpartition(".")[2])
+        if media_type is not None:
+            content = each.read_bytes()
+            found[each.name] = File(content, media_type, f'"{sha256(content).hexdigest()[:40]}"')
+    return found
