@@ -56,6 +56,8 @@ async def _file(name: str, exchange: Exchange) -> func.HttpResponse:
     found = all_files().get(name) if exchange.service.settings.explorer == "on" else None
     if found is None:
         raise not_found(req)
+    if req.method == "OPTIONS":
+        return exchange.preflight(", ".join((*_METHODS, "OPTIONS")), "If-None-Match")
     if req.method not in _METHODS:
         raise MethodNotAllowedError("method not allowed", _METHODS)
     if name == PAGE and path_of(req).endswith("/"):  # what it names is beside it

@@ -65,12 +65,18 @@ def _run(data_dir: Path) -> None:
 
 def _introduce(chosen: Database, data_dir: Path) -> None:
     request, response = first_request(chosen)
-    _console.print(f"\nDozen serves on http://{ports.LOOPBACK}:{chosen.settings.listen_port}", style="bold green")
+    _console.print(f"\nDozen serves on {_root(chosen)}", style="bold green")
     _console.print(_about(chosen, data_dir))
+    if chosen.settings.explorer == "on":
+        _say("See it in a browser, and sign in with the key below:", f"{_root(chosen)}/explorer")
     _say("Try it:", request.curl)
     _say("It answers:" if response.is_success else f"It answers {response.status_code}:", response.text)
     _say("Manage keys in a second terminal:", _admin(chosen))
     _console.print("\nCtrl-C stops it all; data and key stay.", style="dim")
+
+
+def _root(chosen: Database) -> str:
+    return f"http://{ports.LOOPBACK}:{chosen.settings.listen_port}"
 
 
 def _about(chosen: Database, data_dir: Path) -> str:

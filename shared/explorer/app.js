@@ -60,6 +60,7 @@ function shell(databases) {
     sidebar.classList.remove("open");
     menu.setAttribute("aria-expanded", "false");
   };
+  sidebar.addEventListener("click", (event) => event.target.closest("a") && close());
   page.textContent = "";
   page.append(
     h("a", { class: "skip", href: "#main", onclick: (event) => {
@@ -127,6 +128,7 @@ function databaseList(databases, sidebar) {
 function showCollection(main) {
   leave();
   leave = () => {};
+  const isByTab = document.activeElement?.getAttribute("role") === "tab";
   main.textContent = "";
   const { database, collection, view } = chosen();
   if (!database || !collection) {
@@ -140,6 +142,7 @@ function showCollection(main) {
   main.append(
     h("div", { class: "title" }, h("h1", {}, h("span", { class: "database" }, `${database} / `), collection), facts),
     tabs("Views", VIEWS, view, (id) => go(database, collection, id), "panel"), panel);
+  if (isByTab) document.getElementById(`tab-${view}`).focus();
   const namespace = { database, collection };
   count(namespace, facts);
   show(view, namespace, panel);

@@ -56,9 +56,8 @@ export function tabs(label, entries, chosen, choose, controls) {
       : step === undefined ? -1 : (at + step + all.length) % all.length;
     if (next < 0) return;
     event.preventDefault();
-    const { id } = all[next];
+    all[next].focus();
     all[next].click();
-    document.getElementById(id)?.focus();
   });
   return list;
 }

@@ -60,7 +60,7 @@ export function schemaView(schema) {
     const name = h("th", { scope: "row" }, h("span", { class: "path" }, path));
     name.style.setProperty("--depth", depth);
     const bar = h("span", { class: "bar", "aria-hidden": "true" }, h("span", {}));
-    bar.firstChild.style.width = percent(share);
+    bar.firstChild.style.width = `${share * 100}%`;
     const kinds = Object.entries(types).map(([type, part]) =>
       h("span", { class: "kind" }, type, type === "array" && elements && h("small", {}, ` of ${elements}`), Object.keys(types).length > 1 && h("small", {}, ` ${percent(part / (sum(types) || 1))}`)));
     return h("tr", {}, name, h("td", {}, kinds), h("td", { class: "share" }, bar, h("span", {}, percent(share))));

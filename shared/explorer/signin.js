@@ -3,6 +3,11 @@
 import { call, bodyOf, logIn, place, signOut, useKey } from "./api.js";
 import { h } from "./dom.js";
 
+const REFUSED = {
+  key: "The service does not know this key, or it has ended.",
+  user: "No user has this address and password.",
+  anonymous: "The app lets nobody in anonymously.",
+};
 const ANY_APP = "dozen"; // users are those of an app
 
 /** Make the page on which one signs in; `done` is called when the service has taken the credential. */
@@ -53,7 +58,7 @@ export function signInPage(done) {
         try {
           done(await signIn());
         } catch (error) {
-          problem.textContent = error.message;
+          problem.textContent = error.status === 401 ? REFUSED[way] : error.message;
           panel.querySelector("input")?.focus();
         }
         submit.disabled = false;
