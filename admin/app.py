@@ -8,7 +8,8 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from admin.output import AsJSON, console, show_json
+from admin.console import console
+from admin.output import AsJSON, show_json
 from admin.process import EXIT_CODES, WRONG_USAGE, fail
 from shared import settings as environment
 from shared.app.files import AppError, FileFinding

@@ -7,8 +7,9 @@ import typer
 from bson.objectid import ObjectId
 from rich.markup import escape
 
+from admin.console import console
 from admin.options import parsed
-from admin.output import AsJSON, console, show_json, show_table, start_table
+from admin.output import AsJSON, show_json, show_table, start_table
 from admin.process import EXIT_CODES, WRONG_USAGE, NoSuchError, StoppedError, app_of, fail, note, run
 from shared.app.model import App, Function
 from shared.auth.accounts import Caller
@@ -44,7 +45,7 @@ def list_(as_json: AsJSON = False) -> None:
     if as_json:
         show_json([_as_json(function, needs) for function, needs in rows])
         return
-    table = start_table("Name", "Called by", "Runs as", "Needs")
+    table = start_table("Name", "Called by", "Runs as", "Needs", elastic=("Name", "Called by", "Runs as", "Needs"))
     for function, needs in rows:
         called_by = "the app" if function.private else "everybody"
         table.add_row(escape(function.name), called_by, escape(_runs_as(function)), str(len(needs) or ""))

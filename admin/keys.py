@@ -10,7 +10,7 @@ from bson.objectid import ObjectId
 from rich.markup import escape
 
 from admin.options import span
-from admin.output import AsJSON, Yes, minute, show_json, show_members, show_table, start_table
+from admin.output import AsJSON, Yes, minute, show_json, show_members, show_table, start_table, tell
 from admin.process import (
     EXIT_CODES,
     WRONG_USAGE,
@@ -22,6 +22,7 @@ from admin.process import (
     object_id,
     run,
 )
+from admin.stored import genuine
 from shared.auth.keys import Rotated, former_ends, has_ended
 from shared.service import Service
 
@@ -83,11 +84,12 @@ def list_(as_json: AsJSON = False) -> None:
     The keys themselves are never shown. `keys show` and --json tell more.
     """
     stored = run(lambda service: service.keys.stored({}, by=("created", "_id")))
+    keys = list(genuine("key", stored))
     if as_json:
-        show_json([_as_json(key) for key in stored])
+        show_json([_as_json(key) for key in keys])
         return
-    table = start_table("ID", "Name", "Acts as", "Last use (UTC)", "State", elastic="Name")
-    for key in stored:
+    table = start_table("ID", "Name", "Acts as", "Last use (UTC)", "State", elastic=("Name",))
+    for key in keys:
         used = f"{key['used']:%Y-%m-%d %H}h" if key.get("used") else ""
         table.add_row(str(key["_id"]), escape(key["name"]), _kind(key), used, _state(key))
     show_table(table)
@@ -97,9 +99,7 @@ def list_(as_json: AsJSON = False) -> None:
 def show(key_id: KeyId, as_json: AsJSON = False) -> None:
     """Show what is known of one key, but for the key itself."""
     stored_id = object_id(key_id, "key")
-    stored = run(lambda service: service.keys.find({"_id": stored_id}))
-    if stored is None:
-        raise fail(f"there is no key {key_id}")
+    stored = run(lambda service: _one(service, stored_id))
     if as_json:
         show_json(_as_json(stored))
         return
@@ -126,8 +126,8 @@ def rotate(key_id: KeyId, keep: Keep = None, yes: Yes = False, as_json: AsJSON =
     """
     stored_id = object_id(key_id, "key")
     while_kept = timedelta() if keep is None else span("--keep", keep)
-    if keep is None:
-        confirm(f"End the secret that the key {key_id} has, at once?", yes)
+    if keep is None and not yes:
+        confirm(f"End the secret that {_named(run(lambda service: _one(service, stored_id)))} has, at once?", yes)
     rotated = run(lambda service: _rotate(service, stored_id, while_kept))
     if as_json:
         show_json({**_as_json(rotated.after), "key": rotated.key})
@@ -137,28 +137,34 @@ def rotate(key_id: KeyId, keep: Keep = None, yes: Yes = False, as_json: AsJSON =
 
 
 @app.command(epilog=EXIT_CODES)
-def disable(key_id: KeyId) -> None:
+def disable(key_id: KeyId, as_json: AsJSON = False) -> None:
     """Disable a key. Running processes stop accepting it within AUTH_CACHE_SECONDS."""
     stored_id = object_id(key_id, "key")
-    if not run(lambda service: _disable(service, stored_id)):
-        raise fail(f"there is no key {key_id}")
+    stored = run(lambda service: _disable(service, stored_id))
+    tell(f"{_named(stored)} is disabled", _as_json(stored | {"disabled": True}), as_json=as_json)
 
 
 @app.command(epilog=EXIT_CODES)
-def enable(key_id: KeyId) -> None:
+def enable(key_id: KeyId, as_json: AsJSON = False) -> None:
     """Let a disabled key work again; sessions that it began stay ended. One that has ended stays so, too."""
     stored_id = object_id(key_id, "key")
-    if run(lambda service: service.keys.set_disabled({"_id": stored_id}, False)) is None:
-        raise fail(f"there is no key {key_id}")
+    stored = run(lambda service: _enable(service, stored_id))
+    state = "is enabled, but it has ended" if has_ended(stored) else "is enabled"
+    tell(f"{_named(stored)} {state}", _as_json(stored | {"disabled": False}), as_json=as_json)
 
 
 @app.command(epilog=EXIT_CODES)
-def delete(key_id: KeyId, yes: Yes = False) -> None:
+def delete(key_id: KeyId, yes: Yes = False, as_json: AsJSON = False) -> None:
     """Delete a key for good. Running processes stop accepting it within AUTH_CACHE_SECONDS."""
     stored_id = object_id(key_id, "key")
-    confirm(f"Delete the key {key_id}?", yes)
-    if not run(lambda service: _delete(service, stored_id)):
-        raise fail(f"there is no key {key_id}")
+    if not yes:
+        confirm(f"Delete {_named(run(lambda service: _one(service, stored_id)))} for good?", yes)
+    stored = run(lambda service: _delete(service, stored_id))
+    tell(f"{_named(stored)} is deleted", _as_json(stored), as_json=as_json)
+
+
+def _named(key: dict[str, Any]) -> str:
+    return f"the key '{key['name']}' ({key['_id']})"
 
 
 def _kind(key: dict[str, Any]) -> str:
@@ -205,9 +211,19 @@ async def _create(service: Service, name: str, members: dict[str, Any]) -> tuple
     return await service.keys.create(name, **members)
 
 
+async def _one(service: Service, key_id: ObjectId) -> dict[str, Any]:
+    return _found(key_id, await service.keys.find({"_id": key_id}))
+
+
+def _found(key_id: ObjectId, stored: dict[str, Any] | None) -> dict[str, Any]:
+    """Return what is stored of a key; raise NoSuchError where nothing is, or no key."""
+    for each in genuine("key", [] if stored is None else [stored]):
+        return each
+    raise NoSuchError(f"there is no key {key_id}")
+
+
 async def _rotate(service: Service, key_id: ObjectId, keep: timedelta) -> Rotated:
-    stored = await service.keys.find({"_id": key_id})
-    if stored is not None and has_ended(stored):
+    if has_ended(await _one(service, key_id)):
         raise StoppedError(f"the key {key_id} has ended: make another one")
     rotated = await service.keys.rotate(key_id, keep)
     if rotated is None:
@@ -216,15 +232,21 @@ async def _rotate(service: Service, key_id: ObjectId, keep: timedelta) -> Rotate
     return rotated
 
 
-async def _disable(service: Service, key_id: ObjectId) -> bool:
-    return await _revoked(service, await service.keys.set_disabled({"_id": key_id}, True))
+async def _enable(service: Service, key_id: ObjectId) -> dict[str, Any]:
+    await _one(service, key_id)
+    return _found(key_id, await service.keys.set_disabled({"_id": key_id}, False))
 
 
-async def _delete(service: Service, key_id: ObjectId) -> bool:
-    return await _revoked(service, await service.keys.delete({"_id": key_id}))
+async def _disable(service: Service, key_id: ObjectId) -> dict[str, Any]:
+    await _one(service, key_id)
+    return await _revoked(service, _found(key_id, await service.keys.set_disabled({"_id": key_id}, True)))
 
 
-async def _revoked(service: Service, stored: dict[str, Any] | None) -> bool:
-    if stored is not None:
-        await service.sessions.end_key(stored)
-    return stored is not None
+async def _delete(service: Service, key_id: ObjectId) -> dict[str, Any]:
+    await _one(service, key_id)
+    return await _revoked(service, _found(key_id, await service.keys.delete({"_id": key_id})))
+
+
+async def _revoked(service: Service, stored: dict[str, Any]) -> dict[str, Any]:
+    await service.sessions.end_key(stored)
+    return stored

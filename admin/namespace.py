@@ -54,6 +54,17 @@ def collection(service: Service, data_source: str, namespace: tuple[str, str]) -
     return found
 
 
+def changeable(service: Service, data_source: str, namespace: tuple[str, str]) -> RawCollection:
+    """Return the collection for a command that changes it; raise StoppedError for one of the control database."""
+    own = service.settings.dozen_database
+    if namespace[0].lower() == own.lower():
+        raise StoppedError(
+            f"{own} is the service's own database: its keys, users and sessions are changed by `keys`, `users` and"
+            " `sessions`, its indexes by `indexes create --control`"
+        )
+    return collection(service, data_source, namespace)
+
+
 async def refuse_all_but_collections(target: RawCollection) -> None:
     """Raise StoppedError for a view and for a time series: neither has an index on _id to go on from."""
     async for found in await target.database.list_collections(

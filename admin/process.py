@@ -15,7 +15,7 @@ from pymongo.errors import PyMongoError
 from rich.console import Console
 from rich.markup import escape
 
-from admin.output import PlainConsole
+from admin.console import PlainConsole
 from shared.app.files import AppError
 from shared.app.model import App
 from shared.errors import DataAPIError

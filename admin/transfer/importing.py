@@ -157,7 +157,7 @@ class Import:
         return Source(file)
 
     async def _import(self, service: Service, source: Source, size: int | None) -> Counts:
-        collection = namespace.collection(service, self._state.data_source, self._names)
+        collection = namespace.changeable(service, self._state.data_source, self._names)
         await namespace.refuse_all_but_collections(collection)
         writer = CollectionWriter(collection, self._on_conflict, self._state.counts)
         with bar(self._state.namespace, size, source.bytes_read, in_bytes=True) as advance:

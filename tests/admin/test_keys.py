@@ -112,9 +112,10 @@ async def test_a_key_is_disabled_enabled_and_deleted_by_its_id(admin: Admin, key
     again = await keys.find_one()
     deleted = admin("keys", "delete", str(stored["_id"]), "--yes")
 
-    assert (disabled.returncode, disabled.stdout, disabled.stderr) == (0, "", "")
-    assert (deleted.returncode, deleted.stdout, deleted.stderr) == (0, "", "")
-    assert (enabled.returncode, enabled.stdout, enabled.stderr) == (0, "", "")
+    named = f"the key 'x' ({stored['_id']})"
+    assert (disabled.returncode, disabled.stdout, disabled.stderr) == (0, "", f"{named} is disabled\n")
+    assert (enabled.returncode, enabled.stdout, enabled.stderr) == (0, "", f"{named} is enabled\n")
+    assert (deleted.returncode, deleted.stdout, deleted.stderr) == (0, "", f"{named} is deleted\n")
     assert (after, again) == (stored | {"disabled": True}, stored)
     assert await keys.count_documents({}) == 0
 
