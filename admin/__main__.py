@@ -19,7 +19,7 @@ _COMMANDS = {
     ),
     "import": (
         "admin.transfer.importing",
-        "Store the documents of a file: one a line, in Extended JSON, as `export` writes them.",
+        "Store the documents of a file: lines or an array of Extended JSON, CSV with types, or BSON of mongodump.",
     ),
     "keys": ("admin.keys", "Make and revoke the API keys that callers send."),
     "users": ("admin.users", "Make, list, show, move, disable and delete the users who log in."),

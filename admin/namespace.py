@@ -65,10 +65,16 @@ def changeable(service: Service, data_source: str, namespace: tuple[str, str]) -
     return collection(service, data_source, namespace)
 
 
-async def refuse_all_but_collections(target: RawCollection) -> None:
-    """Raise StoppedError for a view and for a time series: neither has an index on _id to go on from."""
+async def refuse_all_but_collections(target: RawCollection) -> bool:
+    """Raise StoppedError for a view and for a time series: neither has an index on _id to go on from.
+
+    Return whether there is a collection.
+    """
+    is_there = False
     async for found in await target.database.list_collections(
         filter={"name": target.name}, nameOnly=True, authorizedCollections=True
     ):
         if (kind := found["type"]) != "collection":
             raise StoppedError(f"{target.full_name} is a {kind}: only collections can be exported and imported")
+        is_there = True
+    return is_there

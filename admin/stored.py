@@ -38,7 +38,7 @@ class Key(Shape, kw_only=True):
     expires: datetime | None = None
     used: datetime | None = None
     made_by: str | None = None
-    former: list[_Until] = []
+    former: tuple[_Until, ...] = ()
 
 
 class StoredUser(Shape, kw_only=True):

@@ -42,6 +42,11 @@ def decode(line: bytes) -> bytes:
         raise LineError(str(error)) from None
     except (BSONError, OverflowError) as error:
         raise LineError(f"BSON cannot hold it: {error}") from None
+    return sized(document)
+
+
+def sized(document: bytes) -> bytes:
+    """Return a document; raise LineError if it is larger than MongoDB stores."""
     if len(document) > LARGEST:
         raise LineError(f"the document has {len(document)} bytes, and MongoDB stores {LARGEST} at most")
     return document

@@ -1,5 +1,6 @@
 """What holds for all commands: what they say of a change, JSON, 80 columns, what others have stored."""
 
+import copy
 import json
 import os
 import re
@@ -186,7 +187,7 @@ async def test_a_row_fits_80_columns(stored: Any, database: Any, env: dict[str, 
     assert name.partition(" ")[0] not in {"keys", "users"} or re.search(f"{KEY}|{USER}", shown)
 
 
-JUNK = [
+JUNK: list[dict[str, Any]] = [
     {"_id": 1},
     {"_id": "text", "name": 5, "created": "yesterday"},
     {"_id": {"a": 1}, "name": None, "identities": "none", "disabled": 1},
@@ -204,7 +205,7 @@ async def test_what_others_have_stored_is_named_and_ends_no_list(
     stored: Any, admin: Admin, name: str, left_out: int, as_json: tuple[str, ...]
 ) -> None:
     for collection in ("api_keys", "users", "sessions"):
-        await stored[collection].insert_many([dict(each) for each in JUNK])
+        await stored[collection].insert_many(copy.deepcopy(JUNK))
     done = admin(*name.split(), *(() if name == "users export" else as_json))
 
     assert done.returncode == 0
