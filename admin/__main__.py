@@ -29,6 +29,14 @@ _COMMANDS = {
     "functions": ("admin.functions", "List the app's functions, and run one here."),
     "triggers": ("admin.triggers", "Run the app's triggers, see how they do, and resume what was suspended."),
     "access": ("admin.access", "Explain what the rules decide."),
+    "collections": (
+        "admin.collections",
+        "List collections: documents, sizes, indexes, rules and schemas.",
+    ),
+    "calls": (
+        "admin.calls",
+        "Count the calls in a log: by whom or of what, how fast, how many failed. It asks no server.",
+    ),
     "indexes": ("admin.indexes", "List, make and drop the indexes of a collection."),
     "sample": ("admin.sample.command", "Load the sample data."),
 }

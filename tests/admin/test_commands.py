@@ -54,7 +54,8 @@ WITHOUT_JSON = {
     "users export": "each of its lines is JSON",
 }
 READS = {
-    "access explain", "app check", "doctor", "export", "functions list", "functions run", "indexes list", "keys list",
+    "access explain", "app check", "calls", "collections list", "doctor", "export",
+    "functions list", "functions run", "indexes list", "keys list",
     "keys show", "sessions list", "triggers list", "triggers run", "triggers status", "users export", "users list",
     "users show",
 }  # fmt: skip
@@ -171,12 +172,13 @@ LONG = "a name that is so long that no terminal has room for it " * 3 + "名前"
 
 @pytest.mark.parametrize(
     "name",
-    ["keys list", "users list", "users show", "keys show", "sessions list", "indexes list", "triggers list",
-     "triggers status", "functions list"],
+    ["collections list", "keys list", "users list", "users show", "keys show", "sessions list", "indexes list",
+     "triggers list", "triggers status", "functions list"],
 )  # fmt: skip
 async def test_a_row_fits_80_columns(stored: Any, database: Any, env: dict[str, str], name: str) -> None:
     await stored.api_keys.update_one({}, {"$set": {"name": LONG, "used": datetime.now(UTC), "made_by": LONG}})
     await stored.users.update_one({}, {"$set": {"identities.0.id": LONG}})
+    await database["c" * 100].insert_one({})
     await database.items.create_index([("x" * 60, 1), ("y" * 60, -1)], partialFilterExpression={"z" * 70: 1})
     whom = {"users show": [USER], "keys show": [KEY], "sessions list": [USER]}
     more = ["--namespace", "shop.items"] * (name == "indexes list")
