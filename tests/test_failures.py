@@ -587,7 +587,8 @@ async def test_a_server_without_usable_settings_starts_and_says_what_is_wrong(
 
     assert (live.status, ready.status, found.status, preflight.status) == (200, 503, 503, 503)
     assert errors_only(ready) == errors_only(found)
-    assert found.json == {"error": f"the service is not configured: {reason}", "error_code": INTERNAL}
+    assert found.json == {"error": "the service is not configured: its log says why", "error_code": INTERNAL}
+    assert f"the service is not configured: its log says why: {reason}" in server.log.read_text()
     assert (server.log_lines[0]["message"], server.log_lines[0]["reason"]) == ("not configured", reason)
     assert "planted" not in server.log.read_text()
 

@@ -149,7 +149,9 @@ class Clients:
             return Client(uri, **options, event_listeners=self._listeners())
         except (PyMongoError, ValueError):  # ValueError: a URI option of the wrong type
             # from None: the driver's text may hold a piece of the password
-            raise UnavailableError(Unavailable.WRONG_URI) from None
+            raise UnavailableError(
+                Unavailable.WRONG_OPTIONS, "MONGO_DB_URI is not a connection string that the driver understands"
+            ) from None
 
 
 def _places(pool: int) -> Places:

@@ -63,6 +63,7 @@ KEY, USER, TOKEN = "6b08dea7a0b77fc087d71b36", "65a1b2c3d4e5f60718293a4b", r"\S{
 CHANGES = {
     "keys create": (("--name", "x"), r"\S{64}"),
     "keys rotate": ((KEY, "--yes"), "the secret that it had ended"),
+    "keys quota": ((KEY, "calls=5/min"), r"the key 'sensor' \(6b08\w+\) has the quota calls=5/min"),
     "keys disable": ((KEY,), r"the key 'sensor' \(6b08dea7a0b77fc087d71b36\) is disabled"),
     "keys enable": ((KEY,), r"the key 'sensor' \(6b08dea7a0b77fc087d71b36\) is enabled"),
     "keys delete": ((KEY, "--yes"), r"the key 'sensor' \(6b08dea7a0b77fc087d71b36\) is deleted"),
