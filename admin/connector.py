@@ -26,9 +26,10 @@ Host = Annotated[str, typer.Option("--host", metavar="HOST", help="The name at w
 def connector(
     name: Namespace, host: Host, data_source: DataSource = namespace.DEFAULT, user: UserId = None, key: KeyId = None
 ) -> None:
-    """Print a custom connector of Power Platform, Swagger 2.0, with the types of the collection's schema.json.
+    """Print a custom connector of Power Platform for a collection.
 
-    Without --user and --key it is of all that the schema says; with one of them, of what the rules open.
+    It is Swagger 2.0, with the types of the collection's schema.json. Without --user and --key it is of all that the
+    schema says; with one of them, of what the rules open.
     """
     if not _HOST.fullmatch(host):
         raise fail(f"--host: {host!r} is no host name", WRONG_USAGE)

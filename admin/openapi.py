@@ -19,7 +19,10 @@ KeyId = Annotated[str | None, typer.Option("--key", metavar="ID", help="As far a
 
 @app.command(epilog=EXIT_CODES)
 def openapi(user: UserId = None, key: KeyId = None) -> None:
-    """Print the document of the API, OpenAPI 3.1, as GET /openapi.json has it: for everybody, a user or a key."""
+    """Print the document of the API, OpenAPI 3.1: for everybody, a user or a key.
+
+    It is what GET /openapi.json answers.
+    """
     show_json(described(user, key)[0])
 
 

@@ -16,5 +16,8 @@ Url = Annotated[str, typer.Option("--url", metavar="URL", help="Where the servic
 
 @app.command(epilog=EXIT_CODES)
 def postman(url: Url = "http://127.0.0.1:7071", user: UserId = None, key: KeyId = None) -> None:
-    """Print a Postman collection, v2.1: every call with its examples. The key is a variable, which you fill in."""
+    """Print a Postman collection: every call with its examples.
+
+    The key is a variable, which you fill in.
+    """
     show_json(collection_of(described(user, key)[0], url))

@@ -162,12 +162,12 @@ OPERATIONS = (
     Operation("resetSend", "post", _USERPASS + "reset/send", "Sends a letter for another password.", Done, Address),
     Operation("reset", "post", _USERPASS + "reset", "Takes another password.", Done, NewPassword),
     Operation("resetCall", "post", _USERPASS + "reset/call", "Has the app's function decide.", Done, FunctionReset),
-    Operation("apiKeys", "get", _KEYS, "Lists one's API keys.", list[APIKey], session="access"),
-    Operation("apiKeys", "post", _KEYS, "Makes an API key.", MadeAPIKey, KeyName, _CREATED, session="access"),
-    Operation("apiKey", "get", _KEY, "Shows an API key.", APIKey, session="access"),
-    Operation("apiKey", "delete", _KEY, "Deletes an API key.", Done, session="access"),
-    Operation("enableApiKey", "put", _KEY + "/enable", "Enables an API key.", Done, session="access"),
-    Operation("disableApiKey", "put", _KEY + "/disable", "Disables an API key.", Done, session="access"),
+    Operation("apiKeys", "get", _KEYS, "Lists one's API keys.", list[APIKey], session="refresh"),
+    Operation("apiKeys", "post", _KEYS, "Makes an API key.", MadeAPIKey, KeyName, _CREATED, session="refresh"),
+    Operation("apiKey", "get", _KEY, "Shows an API key.", APIKey, session="refresh"),
+    Operation("apiKey", "delete", _KEY, "Deletes an API key.", Done, session="refresh"),
+    Operation("enableApiKey", "put", _KEY + "/enable", "Enables an API key.", Done, session="refresh"),
+    Operation("disableApiKey", "put", _KEY + "/disable", "Disables an API key.", Done, session="refresh"),
     Operation("functionsCall", "post", _APP + "functions/call", "Has it run.", Any, FunctionCall, session="access"),
 )  # fmt: skip
 

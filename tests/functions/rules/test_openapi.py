@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
-from tests.functions.rules.conftest import Known, Person
-from tests.functions.test_openapi import DOCUMENT, PATH, errors
+from tests.functions.rules.conftest import CLIENT, Known, Person, send
+from tests.functions.test_openapi import DOCUMENT, OPERATIONS, PATH, errors
 from tests.hosts import Answer, Host, Worker
 
 SOURCE = "data_sources/mongodb-atlas/"
@@ -171,3 +171,32 @@ async def test_a_system_key_is_told_of_all_that_the_files_name(ann: Person, key:
     named = {each["collection"] for each in answer.json["x-dozen-namespaces"]}
     assert {"orders", "people", "notes"} <= named
     assert answer.json["components"]["schemas"][ORDERS]["required"] == ["_id", "total", "secret"]
+
+
+async def test_the_replies_of_the_client_api_are_of_their_types(ann: Person) -> None:
+    user = CLIENT.rpartition("/app/")[0]
+    address, renewing = {"email": "bob@shop.example", "password": "secret words"}, ann.refresh_token
+    registered = await send(ann.host, "POST", f"{CLIENT}/auth/providers/local-userpass/register", address)
+    logged_in = await send(ann.host, "POST", f"{CLIENT}/auth/providers/local-userpass/login", address)
+    made = await send(ann.host, "POST", f"{user}/auth/api_keys", {"name": "phone"}, renewing)
+    key = f"{user}/auth/api_keys/{made.json['_id']}"
+    answers = {
+        "location": await send(ann.host, "GET", f"{CLIENT}/location"),
+        "register": registered,
+        "login": logged_in,
+        "session": await send(ann.host, "POST", f"{user}/auth/session", token=renewing),
+        "profile": await send(ann.host, "GET", f"{user}/auth/profile", token=ann.access_token),
+        "postApiKeys": made,
+        "getApiKeys": await send(ann.host, "GET", f"{user}/auth/api_keys", token=renewing),
+        "getApiKey": await send(ann.host, "GET", key, token=renewing),
+        "disableApiKey": await send(ann.host, "PUT", f"{key}/disable", token=renewing),
+        "deleteApiKey": await send(ann.host, "DELETE", key, token=renewing),
+    }
+    described = {name: OPERATIONS[name]["responses"].get(str(answer.status)) for name, answer in answers.items()}
+    contents = {name: each["content"]["application/json"]["schema"] for name, each in described.items()}
+
+    assert {name: errors(contents[name], answer.json) for name, answer in answers.items()} == {
+        name: [] for name in answers
+    }
+    tokens = {name: [*OPERATIONS[name]["security"][0]] for name in ("session", "profile", "getApiKey", "disableApiKey")}
+    assert tokens == {name: ["bearer" if name == "profile" else "refresh"] for name in tokens}
