@@ -38,6 +38,9 @@ _COMMANDS = {
         "Count the calls in a log: by whom or of what, how fast, how many failed. It asks no server.",
     ),
     "indexes": ("admin.indexes", "List, make and drop the indexes of a collection."),
+    "openapi": ("admin.openapi", "Print the document of the API, OpenAPI 3.1: for everybody, a user or a key."),
+    "connector": ("admin.connector", "Print a custom connector of Power Platform for a collection."),
+    "postman": ("admin.postman", "Print a Postman collection: every call with its examples."),
     "sample": ("admin.sample.command", "Load the sample data."),
 }
 

@@ -21,6 +21,7 @@ from shared.endpoint.actions import answer as respond
 from shared.mongo import readiness
 from shared.mongo.control import API_KEYS
 from shared.mongo.readiness import Readiness
+from shared.requests import Request
 from shared.service import process
 from tests.conftest import ACTION, FailPoint, Post, errors_only, request_body
 from tests.functions.rules.test_every_action import CALLS
@@ -459,7 +460,7 @@ async def test_an_unexpected_error_shows_only_an_id_that_the_log_has_too(
         method="POST", url="http://localhost/action/explode", headers={"apiKey": key}, body=request_body()
     )
 
-    response = await respond(request, Action("explode", explode, reads=False, success=HTTPStatus.OK))
+    response = await respond(request, Action("explode", explode, Request, reads=False, success=HTTPStatus.OK))
 
     answer = Answer(response.status_code, {"content-type": response.mimetype}, response.get_body())
     assert answer.status == 500

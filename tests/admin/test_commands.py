@@ -52,9 +52,12 @@ WITHOUT_JSON = {
     "triggers run": "its lines of the log are JSON",
     "functions run": "what it prints is what the function returned, as Extended JSON",
     "users export": "each of its lines is JSON",
+    "openapi": "what it prints is JSON",
+    "connector": "what it prints is JSON",
+    "postman": "what it prints is JSON",
 }
 READS = {
-    "access explain", "app check", "calls", "collections list", "doctor", "export",
+    "access explain", "connector", "openapi", "postman", "app check", "calls", "collections list", "doctor", "export",
     "functions list", "functions run", "indexes list", "keys list",
     "keys show", "sessions list", "triggers list", "triggers run", "triggers status", "users export", "users list",
     "users show",
