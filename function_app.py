@@ -24,6 +24,7 @@ from functions import (
     location,
     login,
     openapi,
+    metrics,
     profile,
     registration,
     scheduled,
@@ -79,6 +80,7 @@ app.register_functions(endpoints.blueprint((*ACTIONS, *CATALOG)))  # HTTPS endpo
 app.register_functions(scheduled.blueprint())  # a timer for scheduled triggers, where that is on
 app.register_functions(health.bp)  # GET /health/live, GET /health/ready
 app.register_functions(openapi.blueprint((*ACTIONS, *CATALOG)))  # GET /openapi.json
+app.register_functions(metrics.bp)  # GET /metrics, where METRICS_KEY is set
 app.register_functions(fallback.blueprint((*ACTIONS, *CATALOG)))  # their other spellings, 404 for every other path
 
 process.start()

@@ -68,6 +68,7 @@ FUNCTIONS: dict[str, tuple[str, set[str]]] = {
     "live": ("health/live", {"GET", "HEAD"}),
     "ready": ("health/ready", {"GET", "HEAD"}),
     "openapi": ("openapi.json", ALL),
+    "metrics": ("metrics", {"GET", "HEAD"}),
     "fallback": ("{*path}", ALL),
 }
 WITHOUT_A_NETWORK = """
