@@ -5,6 +5,7 @@ import os
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
+import msgspec
 import typer
 from bson.objectid import ObjectId
 from rich.markup import escape
@@ -23,7 +24,10 @@ from admin.process import (
     run,
 )
 from admin.stored import genuine
+from shared.auth import quota
 from shared.auth.keys import Rotated, former_ends, has_ended
+from shared.auth.quota import Limit, QuotaError
+from shared.auth.usage import Used
 from shared.service import Service
 
 app = typer.Typer(no_args_is_help=True, epilog=EXIT_CODES, add_completion=False)
@@ -42,6 +46,12 @@ Expires = Annotated[
 MadeBy = Annotated[
     str | None, typer.Option("--by", metavar="NAME", help="Who makes it; your login name, if you do not say.")
 ]
+QuotaText = Annotated[
+    str | None, typer.Option("--quota", metavar="LIMITS", help="Such as calls=1000/min,documents=1e6/day.")
+]
+NewQuota = Annotated[
+    str, typer.Argument(metavar="LIMITS", help="Such as calls=1000/min,documents=1e6/day; none lifts them.")
+]
 Keep = Annotated[
     str | None, typer.Option("--keep", metavar="SPAN", help="The old secret works for so long, such as 12h or 7d.")
 ]
@@ -54,6 +64,7 @@ def create(  # noqa: PLR0913, PLR0917  each is an option of the command
     user: UserId = None,
     own_id: OwnId = None,
     expires: Expires = None,
+    limits: QuotaText = None,
     by: MadeBy = None,
     as_json: AsJSON = False,
 ) -> None:
@@ -69,6 +80,7 @@ def create(  # noqa: PLR0913, PLR0917  each is an option of the command
         "key_id": None if own_id is None else object_id(own_id, "key"),
         "expires": None if expires is None else datetime.now(UTC) + span("--expires", expires),
         "made_by": by or _login_name(),
+        "limits": () if limits is None else _limits("--quota", limits),
     }
     key, stored = run(lambda service: _create(service, name, members))
     if as_json:
@@ -88,10 +100,13 @@ def list_(as_json: AsJSON = False) -> None:
     if as_json:
         show_json([_as_json(key) for key in keys])
         return
-    table = start_table("ID", "Name", "Acts as", "Last use (UTC)", "State", elastic=("Name",))
-    for key in keys:
+    quotas = [quota.shown(found.limits) if (found := quota.of_key(key)) else "" for key in keys]
+    columns = ("ID", "Name", "Acts as", "Last use (UTC)", "State", *(("Quota",) if any(quotas) else ()))
+    table = start_table(*columns, elastic=("Name", "Quota"))
+    for key, limits in zip(keys, quotas, strict=True):
         used = f"{key['used']:%Y-%m-%d %H}h" if key.get("used") else ""
-        table.add_row(str(key["_id"]), escape(key["name"]), _kind(key), used, _state(key))
+        cells = (str(key["_id"]), escape(key["name"]), _kind(key), used, _state(key), limits.replace(",", ", "))
+        table.add_row(*cells[: len(columns)])
     show_table(table)
 
 
@@ -99,9 +114,9 @@ def list_(as_json: AsJSON = False) -> None:
 def show(key_id: KeyId, as_json: AsJSON = False) -> None:
     """Show what is known of one key, but for the key itself."""
     stored_id = object_id(key_id, "key")
-    stored = run(lambda service: _one(service, stored_id))
+    stored, used = run(lambda service: _shown(service, stored_id))
     if as_json:
-        show_json(_as_json(stored))
+        show_json({**_as_json(stored), "used_of_quota": [_used_as_json(each) for each in used]})
         return
     show_members(
         {
@@ -113,9 +128,24 @@ def show(key_id: KeyId, as_json: AsJSON = False) -> None:
             "Last use": f"{stored['used']:%Y-%m-%d %H}h UTC" if stored.get("used") else "",
             "Ends": minute(stored.get("expires")),
             "Also works": ", ".join(f"its old secret, until {minute(end)}" for end in former_ends(stored)),
+            "Quota": ", ".join(str(each.limit) for each in used),
+            "Used now": ", ".join(f"{each.limit.noun} {each.amount:,} of {each.limit.most:,}" for each in used),
             "State": "disabled" if stored["disabled"] else "ended" if has_ended(stored) else "enabled",
         }
     )
+
+
+@app.command("quota", epilog=EXIT_CODES)
+def quota_(key_id: KeyId, limits: NewQuota, as_json: AsJSON = False) -> None:
+    """Limit what a key may do from now on: calls and documents in a second, a minute, an hour or a day.
+
+    Running processes follow within AUTH_CACHE_SECONDS. They count together with Valkey, each alone without.
+    """
+    stored_id = object_id(key_id, "key")
+    wanted = () if limits == "none" else _limits("LIMITS", limits)
+    stored = run(lambda service: _limit(service, stored_id, wanted))
+    sentence = f"{_named(stored)} has {f'the quota {quota.shown(wanted)}' if wanted else 'no quota'}"
+    tell(sentence, _as_json(stored), as_json=as_json)
 
 
 @app.command(epilog=EXIT_CODES)
@@ -163,6 +193,17 @@ def delete(key_id: KeyId, yes: Yes = False, as_json: AsJSON = False) -> None:
     tell(f"{_named(stored)} is deleted", _as_json(stored), as_json=as_json)
 
 
+def _limits(option: str, text: str) -> tuple[Limit, ...]:
+    try:
+        return quota.read(text)
+    except QuotaError as error:
+        raise fail(f"{option}: {error}", WRONG_USAGE) from None
+
+
+def _used_as_json(used: Used) -> dict[str, Any]:
+    return {**msgspec.to_builtins(used.limit), "used": used.amount, "resets_in_seconds": used.seconds}
+
+
 def _named(key: dict[str, Any]) -> str:
     return f"the key '{key['name']}' ({key['_id']})"
 
@@ -194,6 +235,7 @@ def _as_json(key: dict[str, Any]) -> dict[str, Any]:
         "made_by": key.get("made_by"),
         "used": key.get("used"),
         "former_expires": former_ends(key),
+        "quota": key.get("quota", []),
     }
 
 
@@ -209,6 +251,19 @@ async def _create(service: Service, name: str, members: dict[str, Any]) -> tuple
     if user_id is not None and await service.users.find(str(user_id)) is None:
         raise NoSuchError(f"there is no user {user_id}")
     return await service.keys.create(name, **members)
+
+
+async def _shown(service: Service, key_id: ObjectId) -> tuple[dict[str, Any], list[Used]]:
+    stored = await _one(service, key_id)
+    limits = quota.of_key(stored)
+    return stored, [] if limits is None else await service.usage.of(limits)
+
+
+async def _limit(service: Service, key_id: ObjectId, limits: tuple[Limit, ...]) -> dict[str, Any]:
+    await _one(service, key_id)
+    stored = _found(key_id, await service.keys.set_limits(key_id, limits))
+    await service.keys.drop_cached(stored)
+    return stored
 
 
 async def _one(service: Service, key_id: ObjectId) -> dict[str, Any]:

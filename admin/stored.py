@@ -8,6 +8,7 @@ import msgspec
 from bson.objectid import ObjectId
 
 from admin.process import note
+from shared.auth.quota import Noun
 
 _LONGEST = 100  # characters of an id
 
@@ -28,6 +29,12 @@ class _Identity(msgspec.Struct):
     id: str
 
 
+class _StoredLimit(msgspec.Struct):
+    noun: Noun
+    most: int
+    seconds: int
+
+
 class Key(Shape, kw_only=True):
     """What is stored of a key."""
 
@@ -39,6 +46,7 @@ class Key(Shape, kw_only=True):
     used: datetime | None = None
     made_by: str | None = None
     former: tuple[_Until, ...] = ()
+    quota: tuple[_StoredLimit, ...] = ()
 
 
 class StoredUser(Shape, kw_only=True):

@@ -41,6 +41,7 @@ DataAPIError                     500  InternalServerError         anything unexp
 ├── UnsupportedEncodingError     415  BadRequest                  a Content-Encoding that is not decoded
 ├── KeyReusedError               422  IdempotencyKeyReused        another request had the Idempotency-Key before
 ├── TooManyLoginsError           429  TooManyRequests             too many failed logins, or registrations and the like
+├── QuotaExceededError           429  TooManyRequests             the key has used up a limit of its quota
 ├── NotStreamedError             501  FunctionExecutionError      changes cannot be streamed by this host
 ├── UnavailableError             503  InternalServerError         MongoDB cannot be reached, or a setting is wrong
 │   ├── UnconfirmedWriteError    503  InternalServerError         a write that may have happened: no Retry-After
@@ -348,6 +349,17 @@ class TooManyLoginsError(DataAPIError):
         """Take what there is too much of, and when the next is accepted: the header Retry-After holds the seconds."""
         super().__init__(f"too many {noun}: try again in {seconds} seconds")
         self.headers = {"Retry-After": str(seconds)}
+
+
+class QuotaExceededError(DataAPIError):
+    """The key has used up a limit of its quota."""
+
+    status, code = HTTPStatus.TOO_MANY_REQUESTS, "TooManyRequests"
+
+    def __init__(self, limit: str, seconds: int, headers: Mapping[str, str]) -> None:
+        """Take the limit, when the next call is accepted, and what else the response says of the quota."""
+        super().__init__(f"the key has used up its quota {limit}: try again in {seconds} seconds")
+        self.headers = {**headers, "Retry-After": str(seconds)}
 
 
 class NotStreamedError(DataAPIError):

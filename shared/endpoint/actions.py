@@ -407,7 +407,7 @@ async def _call(exchange: Exchange, action: Action, source: str | None) -> Call:
     view = RequestView(req, action.name, address)
     functions = UserFunctions(exchange, view)
     caller = await service.credentials.authenticate(req.headers, address, functions)
-    exchange.line.caller = caller.id
+    await exchange.identify(caller)
     if functions.untold:
         await functions.tell()
     body = await exchange.body(service.settings.max_body_bytes)

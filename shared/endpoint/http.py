@@ -14,6 +14,8 @@ from shared import service as services
 from shared.admission import Departure
 from shared.app.files import AppError
 from shared.app.model import App
+from shared.auth.accounts import Caller
+from shared.auth.quota import Quota
 from shared.budget import LARGE, Share
 from shared.endpoint.contexts import CallContext
 from shared.endpoint.parts import size_of
@@ -38,7 +40,10 @@ NO_CONTEXT: func.Context = None  # type: ignore[assignment]  # outside Azure's w
 HEADERS: Mapping[str, str] = {"Vary": "Origin"}
 """The headers that every response has."""
 
-EXPOSED = "ETag, Dozen-Truncated, Dozen-Cursor, Idempotent-Replayed, Dozen-Dry-Run, Preference-Applied"
+EXPOSED = (
+    "ETag, Dozen-Truncated, Dozen-Cursor, Idempotent-Replayed, Dozen-Dry-Run, Preference-Applied, Retry-After,"
+    " RateLimit-Policy, RateLimit, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset"
+)
 """The headers of replies that a page may read, beside those that any page may."""
 
 CREDENTIAL_HEADERS = "apiKey, api-key, x-functions-key, email, password, jwtTokenString"
@@ -77,7 +82,7 @@ class Arriving(Protocol):
 class Exchange(CallContext):
     """One request, and the headers of every response to it."""
 
-    __slots__ = ("_arriving", "arrived", "request")
+    __slots__ = ("_arriving", "_quota", "arrived", "request")
 
     def __init__(self, request: func.HttpRequest, service: Service, line: RequestLine) -> None:
         """Begin with no header but Vary."""
@@ -87,6 +92,22 @@ class Exchange(CallContext):
         self.request = request
         self.arrived = arriving.arrived if arriving else time.monotonic()
         self.headers |= HEADERS
+        self._quota: Quota | None = None
+
+    async def identify(self, caller: Caller) -> None:
+        """Note whose call it is, which counts from here on; raise QuotaExceededError where the key may do no more."""
+        self.line.caller = caller.id or caller.kind
+        if caller.quota is not None:
+            self.headers |= await self.service.usage.begin(caller.quota)
+            self._quota = caller.quota
+
+    async def __aexit__(self, *_: object) -> None:
+        """Count the documents that were read or written, and give back the place and the share."""
+        try:
+            if self._quota is not None and self.line.documents:
+                await self.service.usage.add_documents(self._quota, self.line.documents)
+        finally:
+            await super().__aexit__()
 
     @property
     def sent_headers(self) -> Mapping[str, str]:

@@ -128,7 +128,7 @@ async def test_keys_are_listed_for_scripts(admin: Admin, keys: Any) -> None:
 
     (listed,) = json.loads(done.stdout)
     assert listed.keys() == {
-        "id", "name", "system", "user_id", "created", "disabled", "expires", "made_by",
+        "id", "name", "system", "user_id", "created", "disabled", "expires", "made_by", "quota",
         "former_expires", "used",
     }  # fmt: skip
     assert (listed["id"], listed["name"], listed["system"]) == (str(stored["_id"]), "x", True)
