@@ -3,10 +3,12 @@
 import base64
 import gzip
 import json
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
+from admin.replay import recording
 from admin.replay.differences import Known, compared
 from tests.admin.conftest import Command
 from tests.hosts import Server
@@ -202,3 +204,17 @@ def test_a_date_of_another_time_is_a_difference() -> None:
     )
 
     assert [(each.path, each.kind, each.is_volatile) for each in found] == [("at", "value", False)]
+
+
+@pytest.mark.parametrize(("minutes", "is_volatile"), [(4, True), (6, False)])
+def test_a_date_within_five_minutes_of_the_call_is_no_difference(minutes: int, is_volatile: bool) -> None:
+    known, now = Known(), datetime.now(UTC)
+    known.at = now - timedelta(days=99)
+    old = {"at": {"$date": (known.at + timedelta(minutes=minutes)).isoformat()}}
+    found = list(compared(old, {"at": {"$date": now.isoformat()}}, known))
+
+    assert [each.is_volatile for each in found] == [is_volatile]
+
+
+def test_a_har_may_have_as_many_bytes_as_the_page_says() -> None:
+    assert recording.LARGEST_HAR == 512 << 20
