@@ -59,7 +59,8 @@ WITHOUT_JSON = {
 READS = {
     "access explain", "connector", "openapi", "postman", "app check", "calls", "collections list", "doctor", "export",
     "functions list", "functions run", "indexes list", "keys list",
-    "keys show", "sessions list", "triggers list", "triggers run", "triggers status", "users export", "users list",
+    "keys show", "replay", "sessions list", "triggers list", "triggers run", "triggers status", "users export",
+    "users list",
     "users show",
 }  # fmt: skip
 KEY, USER, TOKEN = "6b08dea7a0b77fc087d71b36", "65a1b2c3d4e5f60718293a4b", r"\S{20,} \S{20,}"
