@@ -24,6 +24,8 @@ from functions import (
     insert,
     location,
     login,
+    metrics,
+    openapi,
     profile,
     registration,
     scheduled,
@@ -79,6 +81,8 @@ app.register_functions(endpoints.blueprint((*ACTIONS, *CATALOG)))  # HTTPS endpo
 app.register_functions(scheduled.blueprint())  # a timer for scheduled triggers, where that is on
 app.register_functions(explorer.bp)  # GET /explorer, and its files
 app.register_functions(health.bp)  # GET /health/live, GET /health/ready
+app.register_functions(openapi.blueprint((*ACTIONS, *CATALOG)))  # GET /openapi.json
+app.register_functions(metrics.bp)  # GET /metrics, where METRICS_KEY is set
 app.register_functions(fallback.blueprint((*ACTIONS, *CATALOG)))  # their other spellings, 404 for every other path
 
 process.start()

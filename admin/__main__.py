@@ -19,7 +19,7 @@ _COMMANDS = {
     ),
     "import": (
         "admin.transfer.importing",
-        "Store the documents of a file: one a line, in Extended JSON, as `export` writes them.",
+        "Store the documents of a file: lines or an array of Extended JSON, CSV with types, or BSON of mongodump.",
     ),
     "keys": ("admin.keys", "Make and revoke the API keys that callers send."),
     "users": ("admin.users", "Make, list, show, move, disable and delete the users who log in."),
@@ -29,7 +29,22 @@ _COMMANDS = {
     "functions": ("admin.functions", "List the app's functions, and run one here."),
     "triggers": ("admin.triggers", "Run the app's triggers, see how they do, and resume what was suspended."),
     "access": ("admin.access", "Explain what the rules decide."),
+    "collections": (
+        "admin.collections",
+        "List collections: documents, sizes, indexes, rules and schemas.",
+    ),
+    "calls": (
+        "admin.calls",
+        "Count the calls in a log: by whom or of what, how fast, how many failed. It asks no server.",
+    ),
+    "replay": (
+        "admin.replay.command",
+        "Send recorded calls of an old program to this deployment, and compare the replies with the recorded ones.",
+    ),
     "indexes": ("admin.indexes", "List, make and drop the indexes of a collection."),
+    "openapi": ("admin.openapi", "Print the document of the API, OpenAPI 3.1: for everybody, a user or a key."),
+    "connector": ("admin.connector", "Print a custom connector of Power Platform for a collection."),
+    "postman": ("admin.postman", "Print a Postman collection: every call with its examples."),
     "sample": ("admin.sample.command", "Load the sample data."),
 }
 

@@ -6,9 +6,10 @@ from typing import Annotated, Any, NamedTuple
 import bson
 import typer
 
+from admin.console import console
 from admin.dry_run import Change, dry_run, is_found
 from admin.options import parsed
-from admin.output import AsJSON, console, show_json
+from admin.output import AsJSON, show_json
 from admin.process import EXIT_CODES, FAILED, WRONG_USAGE, NoSuchError, fail, run
 from admin.subject import Subject, subject
 from shared.app.model import App

@@ -7,8 +7,9 @@ import typer
 from bson.objectid import ObjectId
 from rich.markup import escape
 
+from admin.console import console
 from admin.options import parsed
-from admin.output import AsJSON, console, show_json, show_table, start_table
+from admin.output import AsJSON, show_json, show_table, start_table
 from admin.process import EXIT_CODES, WRONG_USAGE, NoSuchError, StoppedError, app_of, fail, note, run
 from shared.app.model import App, Function
 from shared.auth.accounts import Caller
@@ -44,7 +45,7 @@ def list_(as_json: AsJSON = False) -> None:
     if as_json:
         show_json([_as_json(function, needs) for function, needs in rows])
         return
-    table = start_table("Name", "Called by", "Runs as", "Needs")
+    table = start_table("Name", "Called by", "Runs as", "Needs", elastic=("Name", "Called by", "Runs as", "Needs"))
     for function, needs in rows:
         called_by = "the app" if function.private else "everybody"
         table.add_row(escape(function.name), called_by, escape(_runs_as(function)), str(len(needs) or ""))
@@ -87,7 +88,7 @@ def _array(text: bytes) -> list[Any]:
 async def _run(service: Service, name: str, who: tuple[str | None, str | None], arguments: Sequence[Any]) -> str:
     if name not in (await app_of(service)).functions.by_name:
         raise NoSuchError(f"the app has no function '{name}'")
-    caller = await _caller(service, *who)
+    caller = await caller_of(service, *who)
     import function_app  # noqa: F401, PLC0415  with it come the actions that functions ask for
     from shared.endpoint.inner_calls import call_of_operator  # noqa: PLC0415  as it is of the edge
 
@@ -97,7 +98,7 @@ async def _run(service: Service, name: str, who: tuple[str | None, str | None], 
         raise StoppedError(f"{error} ({error.thrown_at})" if error.thrown_at else str(error)) from None
 
 
-async def _caller(service: Service, user: str | None, key: str | None) -> Caller | None:
+async def caller_of(service: Service, user: str | None, key: str | None) -> Caller | None:
     """Return who calls: None for nobody."""
     acting = user
     if key is not None:

@@ -9,9 +9,9 @@ from pymongo import IndexModel
 from rich.markup import escape
 
 from admin import namespace
-from admin.namespace import DataSource, Namespace
+from admin.namespace import DataSource, Namespace, RawCollection
 from admin.options import parsed
-from admin.output import AsJSON, Yes, show_json, show_table, start_table
+from admin.output import AsJSON, Yes, show_json, show_table, start_table, tell
 from admin.process import EXIT_CODES, WRONG_USAGE, NoSuchError, confirm, fail, run
 from shared.documents import ejson
 from shared.service import Service
@@ -31,6 +31,7 @@ MaybeNamespace = Annotated[
     str | None, typer.Option("--namespace", metavar="DB.COLLECTION", help="The collection.", show_default=False)
 ]
 Control = Annotated[bool, typer.Option("--control", help="Make those that the service needs for keys and users.")]
+OfControl = Annotated[bool, typer.Option("--control", help="Also in the control database, as `doctor` advises.")]
 Unique = Annotated[bool, typer.Option("--unique", help="No two documents with equal values.")]
 Sparse = Annotated[bool, typer.Option("--sparse", help="Leave out documents without the fields.")]
 Ttl = Annotated[int | None, typer.Option("--ttl", min=0, metavar="SECONDS", help="Remove documents that much later.")]
@@ -47,7 +48,7 @@ def list_(name: Namespace, data_source: DataSource = namespace.DEFAULT, as_json:
     if as_json:
         show_json(orjson.loads(json_util.dumps(indexes, json_options=json_util.RELAXED_JSON_OPTIONS)))
         return
-    table = start_table("Name", "Keys", "Options")
+    table = start_table("Name", "Keys", "Options", elastic=("Name", "Keys", "Options"))
     for each in indexes:
         keys = " ".join(f"{field}:{_direction(kind)}" for field, kind in each["key"].items())
         options = " ".join(f"{option}={_text(each[option])}" for option in _OPTIONS if option in each)
@@ -90,9 +91,7 @@ def create(  # noqa: PLR0913  each is an option of the command line
             raise fail("name the collection with --namespace, and the fields", WRONG_USAGE)
         model = IndexModel([_key(each) for each in keys], **options)
         names = namespace.split(name)
-        made = run(
-            lambda service: namespace.collection(service, data_source, names).create_indexes([model]), endless=True
-        )
+        made = run(lambda service: _create(service, data_source, names, model), endless=True)
     if as_json:
         show_json({"names": made})
     else:
@@ -100,13 +99,22 @@ def create(  # noqa: PLR0913  each is an option of the command line
 
 
 @app.command(epilog=EXIT_CODES)
-def drop(index_name: IndexName, name: Namespace, data_source: DataSource = namespace.DEFAULT, yes: Yes = False) -> None:
+def drop(
+    index_name: IndexName,
+    name: Namespace,
+    data_source: DataSource = namespace.DEFAULT,
+    control_: OfControl = False,
+    yes: Yes = False,
+    as_json: AsJSON = False,
+) -> None:
     """Drop an index. Queries that used it read all documents from then on; a unique index no longer refuses."""
     names = namespace.split(name)
     if index_name == "_id_":
         raise fail("_id_ cannot be dropped: MongoDB needs it", WRONG_USAGE)
     confirm(f"Drop the index {index_name} of {name}?", yes)
-    run(lambda service: _drop(service, data_source, names, index_name))
+    find = namespace.collection if control_ else namespace.changeable
+    run(lambda service: _drop(find(service, data_source, names), index_name))
+    tell(f"the index {index_name} of {name} is dropped", {"namespace": name, "name": index_name}, as_json=as_json)
 
 
 def _key(text: str) -> tuple[str, int | str]:
@@ -131,7 +139,11 @@ async def _indexes(service: Service, data_source: str, names: tuple[str, str]) -
     return [dict(each) async for each in await namespace.collection(service, data_source, names).list_indexes()]
 
 
-async def _drop(service: Service, data_source: str, names: tuple[str, str], index_name: str) -> None:
-    if index_name not in {each["name"] for each in await _indexes(service, data_source, names)}:
-        raise NoSuchError(f"there is no index {index_name} of {'.'.join(names)}")
-    await namespace.collection(service, data_source, names).drop_index(index_name)
+async def _create(service: Service, data_source: str, names: tuple[str, str], model: IndexModel) -> list[str]:
+    return await namespace.changeable(service, data_source, names).create_indexes([model])
+
+
+async def _drop(target: RawCollection, index_name: str) -> None:
+    if index_name not in {each["name"] async for each in await target.list_indexes()}:
+        raise NoSuchError(f"there is no index {index_name} of {target.full_name}")
+    await target.drop_index(index_name)

@@ -5,12 +5,13 @@ import os
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
+import msgspec
 import typer
 from bson.objectid import ObjectId
 from rich.markup import escape
 
 from admin.options import span
-from admin.output import AsJSON, Yes, minute, show_json, show_members, show_table, start_table
+from admin.output import AsJSON, Yes, minute, show_json, show_members, show_table, start_table, tell
 from admin.process import (
     EXIT_CODES,
     WRONG_USAGE,
@@ -22,7 +23,11 @@ from admin.process import (
     object_id,
     run,
 )
+from admin.stored import genuine
+from shared.auth import quota
 from shared.auth.keys import Rotated, former_ends, has_ended
+from shared.auth.quota import Limit, QuotaError
+from shared.auth.usage import Used
 from shared.service import Service
 
 app = typer.Typer(no_args_is_help=True, epilog=EXIT_CODES, add_completion=False)
@@ -41,6 +46,12 @@ Expires = Annotated[
 MadeBy = Annotated[
     str | None, typer.Option("--by", metavar="NAME", help="Who makes it; your login name, if you do not say.")
 ]
+QuotaText = Annotated[
+    str | None, typer.Option("--quota", metavar="LIMITS", help="Such as calls=1000/min,documents=1e6/day.")
+]
+NewQuota = Annotated[
+    str, typer.Argument(metavar="LIMITS", help="Such as calls=1000/min,documents=1e6/day; none lifts them.")
+]
 Keep = Annotated[
     str | None, typer.Option("--keep", metavar="SPAN", help="The old secret works for so long, such as 12h or 7d.")
 ]
@@ -53,6 +64,7 @@ def create(  # noqa: PLR0913, PLR0917  each is an option of the command
     user: UserId = None,
     own_id: OwnId = None,
     expires: Expires = None,
+    limits: QuotaText = None,
     by: MadeBy = None,
     as_json: AsJSON = False,
 ) -> None:
@@ -68,6 +80,7 @@ def create(  # noqa: PLR0913, PLR0917  each is an option of the command
         "key_id": None if own_id is None else object_id(own_id, "key"),
         "expires": None if expires is None else datetime.now(UTC) + span("--expires", expires),
         "made_by": by or _login_name(),
+        "limits": () if limits is None else _limits("--quota", limits),
     }
     key, stored = run(lambda service: _create(service, name, members))
     if as_json:
@@ -83,13 +96,17 @@ def list_(as_json: AsJSON = False) -> None:
     The keys themselves are never shown. `keys show` and --json tell more.
     """
     stored = run(lambda service: service.keys.stored({}, by=("created", "_id")))
+    keys = list(genuine("key", stored))
     if as_json:
-        show_json([_as_json(key) for key in stored])
+        show_json([_as_json(key) for key in keys])
         return
-    table = start_table("ID", "Name", "Acts as", "Last use (UTC)", "State", elastic="Name")
-    for key in stored:
+    quotas = [quota.shown(found.limits) if (found := quota.of_key(key)) else "" for key in keys]
+    columns = ("ID", "Name", "Acts as", "Last use (UTC)", "State", *(("Quota",) if any(quotas) else ()))
+    table = start_table(*columns, elastic=("Name", "Quota"))
+    for key, limits in zip(keys, quotas, strict=True):
         used = f"{key['used']:%Y-%m-%d %H}h" if key.get("used") else ""
-        table.add_row(str(key["_id"]), escape(key["name"]), _kind(key), used, _state(key))
+        cells = (str(key["_id"]), escape(key["name"]), _kind(key), used, _state(key), limits.replace(",", ", "))
+        table.add_row(*cells[: len(columns)])
     show_table(table)
 
 
@@ -97,11 +114,9 @@ def list_(as_json: AsJSON = False) -> None:
 def show(key_id: KeyId, as_json: AsJSON = False) -> None:
     """Show what is known of one key, but for the key itself."""
     stored_id = object_id(key_id, "key")
-    stored = run(lambda service: service.keys.find({"_id": stored_id}))
-    if stored is None:
-        raise fail(f"there is no key {key_id}")
+    stored, used = run(lambda service: _shown(service, stored_id))
     if as_json:
-        show_json(_as_json(stored))
+        show_json({**_as_json(stored), "used_of_quota": [_used_as_json(each) for each in used]})
         return
     show_members(
         {
@@ -113,9 +128,24 @@ def show(key_id: KeyId, as_json: AsJSON = False) -> None:
             "Last use": f"{stored['used']:%Y-%m-%d %H}h UTC" if stored.get("used") else "",
             "Ends": minute(stored.get("expires")),
             "Also works": ", ".join(f"its old secret, until {minute(end)}" for end in former_ends(stored)),
+            "Quota": ", ".join(str(each.limit) for each in used),
+            "Used now": ", ".join(f"{each.limit.noun} {each.amount:,} of {each.limit.most:,}" for each in used),
             "State": "disabled" if stored["disabled"] else "ended" if has_ended(stored) else "enabled",
         }
     )
+
+
+@app.command("quota", epilog=EXIT_CODES)
+def quota_(key_id: KeyId, limits: NewQuota, as_json: AsJSON = False) -> None:
+    """Limit what a key may do from now on: calls and documents in a second, a minute, an hour or a day.
+
+    Running processes follow within AUTH_CACHE_SECONDS. They count together with Valkey, each alone without.
+    """
+    stored_id = object_id(key_id, "key")
+    wanted = () if limits == "none" else _limits("LIMITS", limits)
+    stored = run(lambda service: _limit(service, stored_id, wanted))
+    sentence = f"{_named(stored)} has {f'the quota {quota.shown(wanted)}' if wanted else 'no quota'}"
+    tell(sentence, _as_json(stored), as_json=as_json)
 
 
 @app.command(epilog=EXIT_CODES)
@@ -126,8 +156,8 @@ def rotate(key_id: KeyId, keep: Keep = None, yes: Yes = False, as_json: AsJSON =
     """
     stored_id = object_id(key_id, "key")
     while_kept = timedelta() if keep is None else span("--keep", keep)
-    if keep is None:
-        confirm(f"End the secret that the key {key_id} has, at once?", yes)
+    if keep is None and not yes:
+        confirm(f"End the secret that {_named(run(lambda service: _one(service, stored_id)))} has, at once?", yes)
     rotated = run(lambda service: _rotate(service, stored_id, while_kept))
     if as_json:
         show_json({**_as_json(rotated.after), "key": rotated.key})
@@ -137,28 +167,45 @@ def rotate(key_id: KeyId, keep: Keep = None, yes: Yes = False, as_json: AsJSON =
 
 
 @app.command(epilog=EXIT_CODES)
-def disable(key_id: KeyId) -> None:
+def disable(key_id: KeyId, as_json: AsJSON = False) -> None:
     """Disable a key. Running processes stop accepting it within AUTH_CACHE_SECONDS."""
     stored_id = object_id(key_id, "key")
-    if not run(lambda service: _disable(service, stored_id)):
-        raise fail(f"there is no key {key_id}")
+    stored = run(lambda service: _disable(service, stored_id))
+    tell(f"{_named(stored)} is disabled", _as_json(stored | {"disabled": True}), as_json=as_json)
 
 
 @app.command(epilog=EXIT_CODES)
-def enable(key_id: KeyId) -> None:
+def enable(key_id: KeyId, as_json: AsJSON = False) -> None:
     """Let a disabled key work again; sessions that it began stay ended. One that has ended stays so, too."""
     stored_id = object_id(key_id, "key")
-    if run(lambda service: service.keys.set_disabled({"_id": stored_id}, False)) is None:
-        raise fail(f"there is no key {key_id}")
+    stored = run(lambda service: _enable(service, stored_id))
+    state = "is enabled, but it has ended" if has_ended(stored) else "is enabled"
+    tell(f"{_named(stored)} {state}", _as_json(stored | {"disabled": False}), as_json=as_json)
 
 
 @app.command(epilog=EXIT_CODES)
-def delete(key_id: KeyId, yes: Yes = False) -> None:
+def delete(key_id: KeyId, yes: Yes = False, as_json: AsJSON = False) -> None:
     """Delete a key for good. Running processes stop accepting it within AUTH_CACHE_SECONDS."""
     stored_id = object_id(key_id, "key")
-    confirm(f"Delete the key {key_id}?", yes)
-    if not run(lambda service: _delete(service, stored_id)):
-        raise fail(f"there is no key {key_id}")
+    if not yes:
+        confirm(f"Delete {_named(run(lambda service: _one(service, stored_id)))} for good?", yes)
+    stored = run(lambda service: _delete(service, stored_id))
+    tell(f"{_named(stored)} is deleted", _as_json(stored), as_json=as_json)
+
+
+def _limits(option: str, text: str) -> tuple[Limit, ...]:
+    try:
+        return quota.read(text)
+    except QuotaError as error:
+        raise fail(f"{option}: {error}", WRONG_USAGE) from None
+
+
+def _used_as_json(used: Used) -> dict[str, Any]:
+    return {**msgspec.to_builtins(used.limit), "used": used.amount, "resets_in_seconds": used.seconds}
+
+
+def _named(key: dict[str, Any]) -> str:
+    return f"the key '{key['name']}' ({key['_id']})"
 
 
 def _kind(key: dict[str, Any]) -> str:
@@ -188,6 +235,7 @@ def _as_json(key: dict[str, Any]) -> dict[str, Any]:
         "made_by": key.get("made_by"),
         "used": key.get("used"),
         "former_expires": former_ends(key),
+        "quota": key.get("quota", []),
     }
 
 
@@ -205,9 +253,32 @@ async def _create(service: Service, name: str, members: dict[str, Any]) -> tuple
     return await service.keys.create(name, **members)
 
 
+async def _shown(service: Service, key_id: ObjectId) -> tuple[dict[str, Any], list[Used]]:
+    stored = await _one(service, key_id)
+    limits = quota.of_key(stored)
+    return stored, [] if limits is None else await service.usage.of(limits)
+
+
+async def _limit(service: Service, key_id: ObjectId, limits: tuple[Limit, ...]) -> dict[str, Any]:
+    await _one(service, key_id)
+    stored = _found(key_id, await service.keys.set_limits(key_id, limits))
+    await service.keys.drop_cached(stored)
+    return stored
+
+
+async def _one(service: Service, key_id: ObjectId) -> dict[str, Any]:
+    return _found(key_id, await service.keys.find({"_id": key_id}))
+
+
+def _found(key_id: ObjectId, stored: dict[str, Any] | None) -> dict[str, Any]:
+    """Return what is stored of a key; raise NoSuchError where nothing is, or no key."""
+    for each in genuine("key", [] if stored is None else [stored]):
+        return each
+    raise NoSuchError(f"there is no key {key_id}")
+
+
 async def _rotate(service: Service, key_id: ObjectId, keep: timedelta) -> Rotated:
-    stored = await service.keys.find({"_id": key_id})
-    if stored is not None and has_ended(stored):
+    if has_ended(await _one(service, key_id)):
         raise StoppedError(f"the key {key_id} has ended: make another one")
     rotated = await service.keys.rotate(key_id, keep)
     if rotated is None:
@@ -216,15 +287,21 @@ async def _rotate(service: Service, key_id: ObjectId, keep: timedelta) -> Rotate
     return rotated
 
 
-async def _disable(service: Service, key_id: ObjectId) -> bool:
-    return await _revoked(service, await service.keys.set_disabled({"_id": key_id}, True))
+async def _enable(service: Service, key_id: ObjectId) -> dict[str, Any]:
+    await _one(service, key_id)
+    return _found(key_id, await service.keys.set_disabled({"_id": key_id}, False))
 
 
-async def _delete(service: Service, key_id: ObjectId) -> bool:
-    return await _revoked(service, await service.keys.delete({"_id": key_id}))
+async def _disable(service: Service, key_id: ObjectId) -> dict[str, Any]:
+    await _one(service, key_id)
+    return await _revoked(service, _found(key_id, await service.keys.set_disabled({"_id": key_id}, True)))
 
 
-async def _revoked(service: Service, stored: dict[str, Any] | None) -> bool:
-    if stored is not None:
-        await service.sessions.end_key(stored)
-    return stored is not None
+async def _delete(service: Service, key_id: ObjectId) -> dict[str, Any]:
+    await _one(service, key_id)
+    return await _revoked(service, _found(key_id, await service.keys.delete({"_id": key_id})))
+
+
+async def _revoked(service: Service, stored: dict[str, Any]) -> dict[str, Any]:
+    await service.sessions.end_key(stored)
+    return stored

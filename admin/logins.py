@@ -4,7 +4,8 @@ from typing import Annotated
 
 import typer
 
-from admin.process import EXIT_CODES, WRONG_USAGE, StoppedError, fail, note, run
+from admin.output import AsJSON, tell
+from admin.process import EXIT_CODES, WRONG_USAGE, StoppedError, fail, run
 from shared.auth.limits import UNLOCK_SECONDS
 from shared.cache.store import AwayError
 from shared.service import Service
@@ -21,7 +22,7 @@ def main() -> None:
 
 
 @app.command(epilog=EXIT_CODES)
-def unlock(email: Email = "", address: Address = "") -> None:
+def unlock(email: Email = "", address: Address = "", as_json: AsJSON = False) -> None:
     """Count failed logins and resets anew, of an account, of an IP address or of both.
 
     Who tries too often again has to wait again.
@@ -30,7 +31,8 @@ def unlock(email: Email = "", address: Address = "") -> None:
         raise fail("say who is locked out: give --email, --address or both", WRONG_USAGE)
     run(lambda service: _unlock(service, email, address))
     whose = " and ".join(filter(None, (email, address)))
-    note(f"failed logins of {whose} count anew within {UNLOCK_SECONDS:g} seconds")
+    told = {"email": email or None, "address": address or None, "within_seconds": UNLOCK_SECONDS}
+    tell(f"failed logins of {whose} count anew within {UNLOCK_SECONDS:g} seconds", told, as_json=as_json)
 
 
 async def _unlock(service: Service, email: str, address: str) -> None:

@@ -35,9 +35,14 @@ def split(namespace: str) -> tuple[str, str]:
         raise fail(
             f"--namespace takes a database and a collection, such as shop.orders, not {namespace!r}", WRONG_USAGE
         )
-    if database.lower() in _OWN or collection.startswith("system."):
+    if is_own(database) or collection.startswith("system."):
         raise fail(f"{namespace} is MongoDB's own", WRONG_USAGE)
     return database, collection
+
+
+def is_own(database: str) -> bool:
+    """Tell whether a database is MongoDB's own."""
+    return database.lower() in _OWN
 
 
 def collection(service: Service, data_source: str, namespace: tuple[str, str]) -> RawCollection:
@@ -54,10 +59,27 @@ def collection(service: Service, data_source: str, namespace: tuple[str, str]) -
     return found
 
 
-async def refuse_all_but_collections(target: RawCollection) -> None:
-    """Raise StoppedError for a view and for a time series: neither has an index on _id to go on from."""
+def changeable(service: Service, data_source: str, namespace: tuple[str, str]) -> RawCollection:
+    """Return the collection for a command that changes it; raise StoppedError for one of the control database."""
+    own = service.settings.dozen_database
+    if namespace[0].lower() == own.lower():
+        raise StoppedError(
+            f"{own} is the service's own database: its keys, users and sessions are changed by `keys`, `users` and"
+            " `sessions`, its indexes by `indexes create --control`"
+        )
+    return collection(service, data_source, namespace)
+
+
+async def refuse_all_but_collections(target: RawCollection) -> bool:
+    """Raise StoppedError for a view and for a time series: neither has an index on _id to go on from.
+
+    Return whether there is a collection.
+    """
+    is_there = False
     async for found in await target.database.list_collections(
         filter={"name": target.name}, nameOnly=True, authorizedCollections=True
     ):
         if (kind := found["type"]) != "collection":
             raise StoppedError(f"{target.full_name} is a {kind}: only collections can be exported and imported")
+        is_there = True
+    return is_there

@@ -1,9 +1,9 @@
 """What commands print on standard output: tables and sentences for people, one JSON document for scripts."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import orjson
 import typer
@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from admin.process import note
 from shared.auth.printable import printable
 
 AsJSON = Annotated[bool, typer.Option("--json", help="Print one JSON document instead, for scripts.")]
@@ -18,14 +19,6 @@ Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask. Needed where
 
 _NARROWEST = 80  # columns: what does not fit into a terminal of fewer is wrapped by it
 _UNCUT = 10_000  # columns: an id that was cut to the width of a terminal cannot be copied from it
-
-
-class PlainConsole(Console):
-    """A console on which no text does anything to the terminal: names and messages are others' words."""
-
-    def print(self, *objects: Any, **options: Any) -> None:
-        """Print texts with their control characters as escapes, but for the ends of lines."""
-        super().print(*(_plain(each) if isinstance(each, str) else each for each in objects), **options)
 
 
 class PlainTable(Table):
@@ -39,24 +32,16 @@ class PlainTable(Table):
         super().add_row(*(printable(each) if isinstance(each, str) else each for each in cells), **options)
 
 
-def _plain(text: str) -> str:
-    return "\n".join(map(printable, text.split("\n")))
+def start_table(*columns: str, elastic: Sequence[str] = (), numbers: Sequence[str] = ()) -> PlainTable:
+    """Return a table without rows, in the style of every list; numbers stand below each other by their ends.
 
-
-def console() -> Console:
-    """Return a console on standard output, which writes colours to a terminal only."""
-    return PlainConsole(highlight=False, soft_wrap=True, emoji=False)
-
-
-def start_table(*columns: str, elastic: str | None = None) -> PlainTable:
-    """Return a table without rows, in the style of every list.
-
-    The texts of the elastic column go on below each other where a terminal is too narrow for a row.
+    The texts of elastic columns go on below each other where a terminal is too narrow for a row.
     """
     table = PlainTable(box=None, header_style="bold", pad_edge=False)
-    table.is_elastic = elastic is not None
+    table.is_elastic = bool(elastic)
     for name in columns:
-        table.add_column(name, no_wrap=name != elastic, overflow="fold")
+        justify: Literal["left", "right"] = "right" if name in numbers else "left"
+        table.add_column(name, no_wrap=name not in elastic, overflow="fold", justify=justify)
     return table
 
 
@@ -69,12 +54,25 @@ def show_table(table: PlainTable) -> None:
 
 def show_members(members: Mapping[str, Any]) -> None:
     """Print what is known of one thing, a line for each member that is not empty."""
-    table = start_table("", "", elastic="")
+    table = start_table("", "", elastic=("",))
     table.show_header = False
     for name, value in members.items():
         if value:
             table.add_row(name, escape(str(value)))
     show_table(table)
+
+
+def tell(sentence: str, document: Any, *, as_json: bool) -> None:
+    """Say what a command has changed: in a sentence on standard error, or as JSON on standard output."""
+    if as_json:
+        show_json(document)
+    else:
+        note(sentence)
+
+
+def counted(count: int, noun: str, plural: str = "") -> str:
+    """Return a number with its noun, such as "1 document" or "2 documents"; `plural` is what no s makes."""
+    return f"{count:,} {noun if count == 1 else plural or noun + 's'}"
 
 
 def minute(moment: datetime | None) -> str:

@@ -5,8 +5,9 @@ from typing import Annotated, Any
 import typer
 from bson.objectid import ObjectId
 
-from admin.output import AsJSON, show_json, show_table, start_table
+from admin.output import AsJSON, counted, show_json, show_table, start_table, tell
 from admin.process import EXIT_CODES, NoSuchError, object_id, run
+from admin.stored import genuine
 from shared.service import Service
 
 app = typer.Typer(no_args_is_help=True, epilog=EXIT_CODES, add_completion=False)
@@ -18,7 +19,7 @@ UserId = Annotated[str, typer.Argument(metavar="ID", help="The user's id, as `us
 def list_(user_id: UserId, as_json: AsJSON = False) -> None:
     """List the sessions of a user that go on, the oldest first: id, provider, when they began and end, in UTC."""
     user = object_id(user_id, "user")
-    stored = run(lambda service: _list(service, user))
+    stored = list(genuine("session", run(lambda service: _list(service, user))))
     if as_json:
         show_json([_as_json(each) for each in stored])
         return
@@ -30,10 +31,11 @@ def list_(user_id: UserId, as_json: AsJSON = False) -> None:
 
 
 @app.command(epilog=EXIT_CODES)
-def revoke(user_id: UserId) -> None:
-    """End all sessions of a user and print how many there were; their access tokens end with them."""
+def revoke(user_id: UserId, as_json: AsJSON = False) -> None:
+    """End all sessions of a user, and say how many there were; their access tokens end with them."""
     user = str(object_id(user_id, "user"))
-    typer.echo(run(lambda service: service.sessions.revoke(user)))
+    count = run(lambda service: service.sessions.revoke(user))
+    tell(f"{counted(count, 'session')} of {user} ended", {"user_id": user, "sessions": count}, as_json=as_json)
 
 
 def _as_json(session: dict[str, Any]) -> dict[str, Any]:

@@ -9,8 +9,9 @@ from typing import Annotated, Any
 import typer
 from rich.markup import escape
 
-from admin.output import AsJSON, console, show_json, show_table, start_table
-from admin.process import EXIT_CODES, NoSuchError, StoppedError, app_of, note, run
+from admin.console import console
+from admin.output import AsJSON, show_json, show_table, start_table, tell
+from admin.process import EXIT_CODES, NoSuchError, StoppedError, app_of, run
 from shared.app.model import App, DatabaseTrigger, ScheduledTrigger
 from shared.service import Service
 from shared.telemetry.log import LOGGER, log_to_stdout
@@ -43,7 +44,7 @@ def list_(as_json: AsJSON = False) -> None:
     if as_json:
         show_json(rows)
         return
-    table = start_table("Name", "Type", "When", "Function")
+    table = start_table("Name", "Type", "When", "Function", elastic=("Name", "When", "Function"))
     for row in rows:
         table.add_row(*(escape(cell) for cell in row.values()))
     show_table(table)
@@ -65,12 +66,14 @@ def status(name: OneName = None, as_json: AsJSON = False) -> None:
 
 
 @app.command(epilog=EXIT_CODES)
-def resume(name: Name, from_now: FromNow = False) -> None:
+def resume(name: Name, from_now: FromNow = False, as_json: AsJSON = False) -> None:
     """Let a suspended trigger run again, behind the last change that it handled.
 
     Where MongoDB no longer has the changes since, it begins with those from now on.
     """
     run(lambda service: _resume(service, name, from_now=from_now))
+    told = {"name": name, "from_now": from_now}
+    tell(f"the trigger '{name}' runs again as soon as a process has it", told, as_json=as_json)
 
 
 async def _run(service: Service) -> None:
@@ -124,7 +127,6 @@ async def _resume(service: Service, name: str, *, from_now: bool) -> None:
         raise _no_such(name)
     if not await Records(service.control).resume(name, from_now=from_now):
         raise StoppedError(f"the trigger '{name}' is not suspended")
-    note(f"the trigger '{name}' runs again as soon as a process has it")
 
 
 def _no_such(name: str) -> NoSuchError:
@@ -150,7 +152,7 @@ def _as_json(trigger: Trigger, stored: Stored) -> dict[str, Any]:
 
 
 def _show(found: Sequence[tuple[Trigger, Stored]], *, with_failures: bool) -> None:
-    table = start_table("Name", "State", "Last stored", "Failed")
+    table = start_table("Name", "State", "Last stored", "Failed", elastic=("Name",), numbers=("Failed",))
     colours = {"suspended": "[red]suspended[/]", "runs": "[green]runs[/]", "waits": "[yellow]waits[/]"}
     for trigger, stored in found:
         at = stored.get("stored")

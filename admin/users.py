@@ -10,7 +10,7 @@ from bson.objectid import ObjectId
 from rich.markup import escape
 
 from admin.options import since as moment
-from admin.output import AsJSON, Yes, minute, show_json, show_members, show_table, start_table
+from admin.output import AsJSON, Yes, counted, minute, show_json, show_members, show_table, start_table, tell
 from admin.process import (
     EXIT_CODES,
     WRONG_USAGE,
@@ -19,15 +19,17 @@ from admin.process import (
     confirm,
     fail,
     is_interactive,
+    note,
     object_id,
     run,
 )
+from admin.stored import genuine
 from admin.transfer import user_lines
 from admin.transfer.user_import import import_
 from shared.auth.accounts import User
 from shared.auth.confirmations import Purpose
 from shared.auth.logins import CUSTOM_FUNCTION, CUSTOM_TOKEN
-from shared.auth.users import ANONYMOUS, EMAIL_PASSWORD
+from shared.auth.users import ANONYMOUS, EMAIL_PASSWORD, stored_user
 from shared.service import Service
 from shared.settings import OAUTH2
 
@@ -64,12 +66,20 @@ _COLOURS = {"disabled": "red", "enabled": "green", "not confirmed": "yellow"}
 
 @app.command(epilog=EXIT_CODES)
 def create(
-    email: Email, password: Password = None, password_stdin: PasswordFromStdin = False, own_id: OwnId = None
+    email: Email,
+    password: Password = None,
+    password_stdin: PasswordFromStdin = False,
+    own_id: OwnId = None,
+    as_json: AsJSON = False,
 ) -> None:
     """Make a user who can log in at once, and print the id."""
     user_id = None if own_id is None else object_id(own_id, "user")
     secret = _read_password(password, password_stdin)
-    typer.echo(run(lambda service: _create(service, email, secret, user_id)))
+    user = run(lambda service: _create(service, email, secret, user_id))
+    if as_json:
+        show_json(_as_json(user))
+    else:
+        typer.echo(user.id)
 
 
 app.command("import", epilog=EXIT_CODES)(import_)
@@ -78,8 +88,10 @@ app.command("import", epilog=EXIT_CODES)(import_)
 @app.command(epilog=EXIT_CODES)
 def export(password_hashes: WithHashes = False) -> None:
     """Print the users as `users import` reads them, one a line; without passwords, sessions, keys and custom data."""
-    for user in run(lambda service: service.users.every({})):
+    users = _users(run(lambda service: service.users.stored({})))
+    for user in users:
         typer.echo(user_lines.write(user, with_password=password_hashes))
+    note(f"{counted(len(users), 'user')} exported")
 
 
 @app.command("list", epilog=EXIT_CODES)
@@ -92,11 +104,11 @@ def list_(
 ) -> None:
     """List the users, the oldest first: id, how they log in, when they were made, whether they may."""
     chosen = _chosen(email, provider, since)
-    users = run(lambda service: service.users.every(chosen, most=limit or 0))
+    users = _users(run(lambda service: service.users.stored(chosen, most=limit or 0)))
     if as_json:
         show_json([_as_json(user) for user in users])
         return
-    table = start_table("ID", "Logs in as", "Created", "State", elastic="Logs in as")
+    table = start_table("ID", "Logs in as", "Created", "State", elastic=("Logs in as",))
     for user in users:
         table.add_row(user.id, escape(_names(user)), f"{user.created:%Y-%m-%d}", _state(user))
     show_table(table)
@@ -123,38 +135,62 @@ def show(who: Who, as_json: AsJSON = False) -> None:
 
 
 @app.command(epilog=EXIT_CODES)
-def disable(user_id: UserId) -> None:
+def disable(user_id: UserId, as_json: AsJSON = False) -> None:
     """Keep a user out: sessions end, and within AUTH_CACHE_SECONDS keys and access tokens stop working."""
-    run(lambda service: _disable(service, user_id))
+    user, sessions = run(lambda service: _disable(service, user_id))
+    told = {"id": user.id, "disabled": True, "sessions": sessions}
+    tell(f"{_named(user)} is disabled, and {counted(sessions, 'session')} ended", told, as_json=as_json)
 
 
 @app.command(epilog=EXIT_CODES)
-def enable(user_id: UserId) -> None:
+def enable(user_id: UserId, as_json: AsJSON = False) -> None:
     """Let a user in again."""
-    if not run(lambda service: service.users.enable(user_id)):
-        raise fail(f"there is no user {user_id}")
+    user = run(lambda service: _enable(service, user_id))
+    tell(f"{_named(user)} is enabled", {"id": user.id, "disabled": False}, as_json=as_json)
 
 
 @app.command(epilog=EXIT_CODES)
-def delete(user_id: UserId, yes: Yes = False) -> None:
+def delete(who: Who, yes: Yes = False, as_json: AsJSON = False) -> None:
     """Delete a user for good, with sessions and keys; what the user wrote stays."""
-    confirm(f"Delete the user {user_id}?", yes)
-    run(lambda service: _delete(service, user_id))
+    user, keys, sessions = run(lambda service: _shown(service, who))
+    with_it = f"{counted(keys, 'key')} and {counted(sessions, 'session')}"
+    confirm(f"Delete {_named(user)} for good, with {with_it}?", yes)
+    run(lambda service: _delete(service, user.id))
+    told = {"id": user.id, "keys": keys, "sessions": sessions}
+    tell(f"{_named(user)} is deleted, with {with_it}", told, as_json=as_json)
 
 
 @app.command(epilog=EXIT_CODES)
-def confirmation(email: Email) -> None:
+def confirmation(email: Email, as_json: AsJSON = False) -> None:
     """Print a token and its id that confirm an e-mail address, for a link to it. They work for 30 minutes, once."""
-    typer.echo(run(lambda service: _token(service, email, "confirm")))
+    _print_token(run(lambda service: _token(service, email, "confirm")), as_json=as_json)
 
 
 @app.command("reset-password", epilog=EXIT_CODES)
-def reset_password(email: Email, password: NewPassword = None) -> None:
+def reset_password(
+    email: Email, password: NewPassword = None, password_stdin: PasswordFromStdin = False, as_json: AsJSON = False
+) -> None:
     """Give a user another password and end all sessions, or print a token and its id that let the user choose one."""
-    if password is None:
-        typer.echo(run(lambda service: _token(service, email, "reset")))
+    if password is None and not password_stdin:
+        _print_token(run(lambda service: _token(service, email, "reset")), as_json=as_json)
+        return
+    secret = _read_password(password, password_stdin)
+    user, sessions = run(lambda service: _reset(service, email, secret))
+    told = {"id": user.id, "sessions": sessions}
+    ended = f"{counted(sessions, 'session')} ended"
+    tell(f"{_named(user)} has the new password, and {ended}", told, as_json=as_json)
+
+
+def _print_token(issued: tuple[str, str], *, as_json: bool) -> None:
+    token, token_id = issued
+    if as_json:
+        show_json({"token": token, "token_id": token_id})
     else:
-        run(lambda service: _reset(service, email, password))
+        typer.echo(f"{token} {token_id}")
+
+
+def _users(stored: list[dict[str, Any]]) -> list[User]:
+    return [user for each in genuine("user", stored) if (user := stored_user(each)) is not None]
 
 
 def _read_password(option: str | None, from_stdin: bool) -> str:
@@ -178,6 +214,11 @@ def _as_json(user: User) -> dict[str, Any]:
         "confirmed": user.confirmed,
         "disabled": user.disabled,
     }
+
+
+def _named(user: User) -> str:
+    """Name a user in a sentence."""
+    return f"the user {_names(user)} ({user.id})"
 
 
 def _names(user: User) -> str:
@@ -219,16 +260,29 @@ async def _shown(service: Service, who: str) -> tuple[User, int, int]:
     return user, len(keys), len(await service.sessions.of(user.id))
 
 
-async def _create(service: Service, email: str, password: str, user_id: ObjectId | None) -> str:
+async def _create(service: Service, email: str, password: str, user_id: ObjectId | None) -> User:
     if user_id is not None and await service.users.find(str(user_id)) is not None:
         raise StoppedError(f"there is a user {user_id} already")
-    return (await service.users.register(email, password, confirmed=True, user_id=user_id)).id
+    return await service.users.register(email, password, confirmed=True, user_id=user_id)
 
 
-async def _disable(service: Service, user_id: str) -> None:
+async def _one(service: Service, user_id: str) -> User:
+    user = await service.users.find(user_id)
+    if user is None:
+        raise NoSuchError(f"there is no user {user_id}")
+    return user
+
+
+async def _enable(service: Service, user_id: str) -> User:
+    if not await service.users.enable(user_id):
+        raise NoSuchError(f"there is no user {user_id}")
+    return await _one(service, user_id)
+
+
+async def _disable(service: Service, user_id: str) -> tuple[User, int]:
     if not await service.users.disable(user_id):
         raise NoSuchError(f"there is no user {user_id}")
-    await service.sessions.revoke(user_id)
+    return await _one(service, user_id), await service.sessions.revoke(user_id)
 
 
 async def _delete(service: Service, user_id: str) -> None:
@@ -237,15 +291,14 @@ async def _delete(service: Service, user_id: str) -> None:
     await service.sessions.revoke(user_id)
 
 
-async def _token(service: Service, email: str, purpose: Purpose) -> str:
-    token, token_id = await service.confirmations.issue((await _found(service, email)).id, purpose)
-    return f"{token} {token_id}"
+async def _token(service: Service, email: str, purpose: Purpose) -> tuple[str, str]:
+    return await service.confirmations.issue((await _found(service, email)).id, purpose)
 
 
-async def _reset(service: Service, email: str, password: str) -> None:
+async def _reset(service: Service, email: str, password: str) -> tuple[User, int]:
     user = await _found(service, email)
     await service.users.set_password(user.id, password)
-    await service.sessions.revoke(user.id)
+    return user, await service.sessions.revoke(user.id)
 
 
 async def _found(service: Service, email: str) -> User:

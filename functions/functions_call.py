@@ -76,7 +76,7 @@ async def _answer(exchange: Exchange) -> func.HttpResponse:
         if not token:
             raise InvalidSessionError("must authenticate first")
         caller = await service.sessions.caller(token)
-        exchange.line.caller = caller.id
+        await exchange.identify(caller)
         body = await decoded_body(exchange, await exchange.body(service.settings.max_body_bytes))
         document = await document_in(body, service)
         if document.get("service") is None:

@@ -41,6 +41,7 @@ DataAPIError                     500  InternalServerError         anything unexp
 ├── UnsupportedEncodingError     415  BadRequest                  a Content-Encoding that is not decoded
 ├── KeyReusedError               422  IdempotencyKeyReused        another request had the Idempotency-Key before
 ├── TooManyLoginsError           429  TooManyRequests             too many failed logins, or registrations and the like
+├── QuotaExceededError           429  TooManyRequests             the key has used up a limit of its quota
 ├── NotStreamedError             501  FunctionExecutionError      changes cannot be streamed by this host
 ├── UnavailableError             503  InternalServerError         MongoDB cannot be reached, or a setting is wrong
 │   ├── UnconfirmedWriteError    503  InternalServerError         a write that may have happened: no Retry-After
@@ -67,6 +68,8 @@ class DataAPIError(Exception):
     """What the reply has beside text and code, each as JSON."""
     position: int = 0
     """Which of several documents it is about."""
+    cause: object = None
+    """What is wrong with the deployment: for its operator, in the log, behind the text."""
 
     def because(self, detail: str) -> Self:
         """Add a reason that is logged and hidden from the caller."""
@@ -77,6 +80,12 @@ class DataAPIError(Exception):
         """Say in front of the text which part of the call failed."""
         self.args = (f"{place}: {self}",)
         return self
+
+
+def for_operators(error: Exception) -> str:
+    """Return what the log and the command line say of an error: its text, and what is wrong with the deployment."""
+    cause = error.cause if isinstance(error, DataAPIError) else None
+    return str(error) if cause is None else f"{error}: {cause}"
 
 
 class InvalidParameterError(DataAPIError):
@@ -350,6 +359,17 @@ class TooManyLoginsError(DataAPIError):
         self.headers = {"Retry-After": str(seconds)}
 
 
+class QuotaExceededError(DataAPIError):
+    """The key has used up a limit of its quota."""
+
+    status, code = HTTPStatus.TOO_MANY_REQUESTS, "TooManyRequests"
+
+    def __init__(self, limit: str, seconds: int, headers: Mapping[str, str]) -> None:
+        """Take the limit, when the next call is accepted, and what else the response says of the quota."""
+        super().__init__(f"the key has used up its quota {limit}: try again in {seconds} seconds")
+        self.headers = {**headers, "Retry-After": str(seconds)}
+
+
 class NotStreamedError(DataAPIError):
     """Changes as they happen, wanted of a host that answers with one body: Azure's worker, or anybody over HTTP/1.0."""
 
@@ -383,10 +403,8 @@ class Unavailable(StrEnum):
     CREDENTIALS_REFUSED = "MongoDB refuses the credentials of this deployment"
     NO_ENTRA_SIGN_IN = "this deployment gets no token to sign in to MongoDB with"
     WRONG_OPTIONS = "the connection to MongoDB is not configured correctly"
-    WRONG_URI = "MONGO_DB_URI is not a connection string that the driver understands"
-    WRONG_SETTING = "the service is not configured"
-    WRONG_APP = "the app is not usable"
-    LOGINS_NOT_CONFIGURED = "logins are not configured: set SESSION_SECRET to 32 random characters or more"
+    WRONG_SETTING = "the service is not configured: its log says why"
+    LOGINS_NOT_CONFIGURED = "logins are not configured: the log says why"
     NO_SIGNING_KEYS = "the keys that sign tokens cannot be fetched"
     NO_MAIL = "the mail cannot be sent now"
 
@@ -398,8 +416,9 @@ class UnavailableError(DataAPIError):
     headers: Mapping[str, str] = {"Retry-After": "5"}
 
     def __init__(self, text: Unavailable, cause: object = None) -> None:
-        """Take the text, and what is wrong with a setting or the app, which follows it."""
-        super().__init__(text.value if cause is None else f"{text}: {cause}")
+        """Take the text, and what is wrong with a setting or the app, which callers are not told."""
+        super().__init__(text.value)
+        self.cause = cause
 
 
 class UnconfirmedWriteError(UnavailableError):

@@ -26,6 +26,7 @@ from shared.auth.passwords import Passwords
 from shared.auth.seals import Seals
 from shared.auth.sessions import Accounts, Sessions
 from shared.auth.tokens import Tokens
+from shared.auth.usage import Usage
 from shared.auth.user_events import UserEvents
 from shared.auth.users import Users
 from shared.budget import Budget, bytes_of
@@ -87,6 +88,7 @@ class Service:
         self.users = Users(self.control, self.passwords, self.user_events)
         self.links = Links(self.control, self.user_events)
         self.key_uses = KeyUses(self.control, settings)
+        self.usage = Usage(self.lazy_store)
         self.keys = Keys(self.control, self.entries, self.key_uses, settings)
         self.custom_data = CustomData(self.clients, self.exported)
         self.confirmations = Confirmations(self.control)
@@ -140,6 +142,7 @@ class Process:
         """Return the service of this process, made at the first use; raise SettingsError if its settings are wrong."""
         if self.held is None:
             self.held = Service.from_environ(self.reporting)
+            self.reporting.count(self.held.settings)
         return self.held
 
     def start(self) -> None:

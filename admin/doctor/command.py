@@ -6,9 +6,10 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
+from admin.console import console
 from admin.doctor import checks, databases
 from admin.doctor.findings import Finding, gathered
-from admin.output import AsJSON, console, show_json
+from admin.output import AsJSON, show_json
 from admin.process import EXIT_CODES, run
 from shared import settings as environment
 from shared.service import Service

@@ -11,7 +11,7 @@ from pymongo.errors import OperationFailure
 
 from admin.sample import films, shop
 
-FILMS, SHOP = "sample_films", "shop"
+FILMS, SHOP = "sample_films", "sample_shop"
 
 _INDEXES = {
     "films": [IndexModel("title"), IndexModel([("title", TEXT), ("plot", TEXT)], name="words")],

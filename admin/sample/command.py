@@ -6,7 +6,7 @@ import typer
 
 from admin import namespace, sample
 from admin.namespace import DataSource
-from admin.output import AsJSON, show_json
+from admin.output import AsJSON, counted, tell
 from admin.process import EXIT_CODES, run
 from shared.service import Service
 
@@ -14,7 +14,7 @@ app = typer.Typer(no_args_is_help=True, epilog=EXIT_CODES, add_completion=False)
 
 Database = Annotated[
     str | None,
-    typer.Option("--database", metavar="NAME", help="One database for all; else sample_films and shop."),
+    typer.Option("--database", metavar="NAME", help="One database for all; else sample_films and sample_shop."),
 ]
 
 
@@ -33,13 +33,11 @@ def load(database: Database = None, data_source: DataSource = namespace.DEFAULT,
         namespace.split(f"{database}.films")
     count = run(lambda service: _load(service, data_source, database))
     names = [database] if database else [sample.FILMS, sample.SHOP]
-    if as_json:
-        show_json({"databases": names, "documents": count})
-    else:
-        where = " and ".join(names)
-        typer.echo(f"{count} documents loaded into {where}." if count else f"{where}: nothing is missing.")
+    where = " and ".join(names)
+    sentence = f"{counted(count, 'document')} loaded into {where}" if count else f"{where}: nothing is missing"
+    tell(sentence, {"databases": names, "documents": count}, as_json=as_json)
 
 
 async def _load(service: Service, data_source: str, database: str | None) -> int:
-    client: Any = service.clients.collection(data_source, database or sample.SHOP, "films").database.client
+    client: Any = namespace.changeable(service, data_source, (database or sample.SHOP, "films")).database.client
     return await sample.load_missing(client, database)

@@ -7,7 +7,7 @@ from typing import IO
 import msgspec
 
 from admin.process import StoppedError
-from admin.transfer import checkpoint, files
+from admin.transfer import checkpoint, files, output_formats
 
 
 class ExportOptions(msgspec.Struct, frozen=True):
@@ -18,6 +18,9 @@ class ExportOptions(msgspec.Struct, frozen=True):
     filter: str
     gzip: bool
     read_concern: str
+    projection: str = "{}"
+    format: output_formats.Name = "ndjson"
+    fields: tuple[str, ...] = ()
 
 
 class ExportCheckpoint(msgspec.Struct):

@@ -21,10 +21,16 @@ class CollectionReader:
     """Reads a collection at a moment (None: what a majority has now), behind the document of the identity `last`."""
 
     def __init__(
-        self, collection: RawCollection, query: Mapping[str, Any], at: Timestamp | None, last: bytes | None
+        self,
+        collection: RawCollection,
+        query: Mapping[str, Any],
+        projection: Mapping[str, Any],
+        at: Timestamp | None,
+        last: bytes | None,
     ) -> None:
         self._collection = collection
         self._query = query
+        self._projection = projection
         self._at = at
         self._last = last
         self._returned: bytes | None = None
@@ -67,6 +73,8 @@ class CollectionReader:
         """Walk the index on _id: `$gt` would give ids of the type of its operand only, `min` gives all that follow."""
         by_id = {"_id": 1}
         command = {"find": self._collection.name, "filter": query, "sort": by_id, "hint": by_id, **bounds}
+        if self._projection:
+            command["projection"] = self._projection
         command["readConcern"] = {"level": "snapshot", "atClusterTime": self._at} if self._at else {"level": "majority"}
         async with asyncio.timeout(_BATCH_SECONDS):
             cursor = await self._collection.database.cursor_command(command, codec_options=RAW)

@@ -10,8 +10,7 @@ import msgspec
 from bson.codec_options import CodecOptions, DatetimeConversion
 from bson.objectid import ObjectId
 
-from admin.process import StoppedError
-from admin.transfer import lines
+from admin.transfer import formats, lines
 from admin.transfer.lines import LineError
 from admin.transfer.source import Source
 from shared.auth.accounts import SERVER, User
@@ -22,7 +21,6 @@ from shared.settings import OAUTH2
 _PROVIDERS = frozenset({ANONYMOUS, EMAIL_PASSWORD, CUSTOM_TOKEN, CUSTOM_FUNCTION, API_KEY, *OAUTH2})
 _ID_OF_ATLAS = re.compile(r"[0-9a-f]{24}(-[a-z]+)?")
 _HASH = re.compile(r"\$argon2id\$v=\d+\$m=\d+,t=\d+,p=\d+\$[\w+/]+\$[\w+/]+")
-_BOM = b"\xef\xbb\xbf"
 _READ: CodecOptions[Any] = CodecOptions(tz_aware=True, datetime_conversion=DatetimeConversion.DATETIME_AUTO)
 
 
@@ -69,22 +67,12 @@ class _User(msgspec.Struct):
 
 def texts(source: Source) -> Iterator[tuple[str, bytes]]:
     """Yield the users of a file, each with its place: one a line, or an array of them."""
-    found = source.lines()
-    first = next(found, None)
-    if first is None:
-        return
-    start = first.text.removeprefix(_BOM)
-    if not start.startswith(b"["):
-        yield f"line {first.number}", start
-        for line in found:
-            yield f"line {line.number}", line.text
-        return
-    try:
-        users = msgspec.json.decode(b"\n".join([start, *(line.text for line in found)]), type=list[msgspec.Raw])
-    except msgspec.DecodeError as error:
-        raise StoppedError(f"the file is no JSON array: {error}") from None
-    for number, user in enumerate(users, 1):
-        yield f"user {number}", bytes(user)
+    is_array = source.peek().lstrip().startswith(b"[")
+    form = formats.named("json" if is_array else "ndjson", source)
+    found = source.items(form.read)
+    noun = "user" if is_array else form.noun
+    for item in list(found) if is_array else found:  # of an array that is cut off nobody is stored
+        yield f"{noun} {item.number}", item.text
 
 
 def read(text: bytes) -> Moved | ServerKey:

@@ -46,6 +46,11 @@ class Counts(msgspec.Struct):
     unchanged: int = 0
     failed: int = 0
 
+    def since(self, before: "Counts") -> "Counts":
+        """Return what was counted since then."""
+        earlier = msgspec.structs.asdict(before)
+        return Counts(**{name: count - earlier[name] for name, count in msgspec.structs.asdict(self).items()})
+
     @property
     def total(self) -> int:
         """All of them."""

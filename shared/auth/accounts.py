@@ -6,6 +6,8 @@ from typing import Any, Literal, NamedTuple
 
 import msgspec
 
+from shared.auth.quota import Quota
+
 SERVER = "server"
 
 
@@ -45,6 +47,8 @@ class Caller(msgspec.Struct, frozen=True):
     id: str
     kind: Literal["system", "server", "normal"] = "normal"
     user: Mapping[str, Any] = {}
+    quota: Quota | None = None
+    """How much the key may do with which the caller came."""
 
     @property
     def is_system(self) -> bool:

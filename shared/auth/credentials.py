@@ -6,6 +6,8 @@ from hashlib import sha256
 from secrets import token_bytes
 from typing import NamedTuple, Self
 
+from msgspec import structs
+
 from shared.app.exported import ExportedApp
 from shared.app.model import DataAPI, Terms
 from shared.auth.accounts import Caller, User
@@ -102,11 +104,11 @@ class Credentials:
         if not self._exported.providers.api_key:
             raise InvalidSessionError(_NOBODY)
         if not isinstance(owner, Caller):
-            return await self.acting(owner, witness)
+            return structs.replace(await self.acting(owner.user_id, witness), quota=owner.quota)
         if not self._terms.fetch_custom_user_data:
             return owner
         data = await self._custom_data.of(owner.id)
-        return owner if data is None else Caller(owner.id, owner.kind, {**owner.user, "custom_data": data})
+        return owner if data is None else structs.replace(owner, user={**owner.user, "custom_data": data})
 
     async def _with_other(self, headers: Mapping[str, str], address: str, witness: Witness) -> Caller:
         email, password, token = headers.get("email"), headers.get("password"), headers.get("jwttokenstring")

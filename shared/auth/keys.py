@@ -8,14 +8,17 @@ from functools import partial
 from hashlib import sha256
 from math import inf
 from secrets import token_urlsafe
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict, Unpack
 
 import msgspec
 from bson.objectid import ObjectId
+from pymongo import ReturnDocument
 from pymongo.errors import DuplicateKeyError
 
+from shared.auth import quota as quotas
 from shared.auth.accounts import Caller, User, server_key
 from shared.auth.printable import is_printable
+from shared.auth.quota import Limit, Quota
 from shared.auth.user_view import caller
 from shared.auth.verified import Finding, Verified
 from shared.cache.entries import Entries
@@ -42,6 +45,23 @@ class _Key(msgspec.Struct):
     system: bool
     user_id: str | None
     ends: float = inf  # by time.time
+    limits: tuple[Limit, ...] = ()
+
+
+class Acting(msgspec.Struct, frozen=True):
+    """The user that a key acts as, and how much the key may do."""
+
+    user_id: str
+    quota: Quota | None = None
+
+
+class More(TypedDict, total=False):
+    """What is said of some keys only: an id of old, when the key ends, who made it, how much it may do."""
+
+    key_id: ObjectId | None
+    expires: datetime | None
+    made_by: str
+    limits: Sequence[Limit]
 
 
 class Rotated(NamedTuple):
@@ -62,7 +82,7 @@ class Keys:
         self._entries = entries
         self._uses = uses
         self._settings = settings
-        self._owners: Verified[str, Caller | str] = Verified(time.time)
+        self._owners: Verified[str, Caller | Acting] = Verified(time.time)
 
     async def create(
         self,
@@ -70,19 +90,20 @@ class Keys:
         *,
         system: bool = False,
         user_id: ObjectId | None = None,
-        key_id: ObjectId | None = None,
-        expires: datetime | None = None,
-        made_by: str = "",
+        **more: Unpack[More],
     ) -> tuple[str, dict[str, Any]]:
         """Store a key; return it, as it is this once, and the document that is stored in its place.
 
         Raise BadRequestError for a name that does not show what it is, and for an id that another key has.
         """
+        made_by, key_id, expires = more.get("made_by", ""), more.get("key_id"), more.get("expires")
+        limits = more.get("limits", ())
         if not is_printable(name) or not is_printable(made_by):
             raise BadRequestError("a key's name must not hold control characters")
         key, stored = new_key(name, system=system, user_id=user_id)
         stored |= {} if key_id is None else {"_id": key_id}
         stored |= ({} if expires is None else {"expires": expires}) | ({"made_by": made_by} if made_by else {})
+        stored |= {"quota": quotas.stored(limits)} if limits else {}
         await self._control.ensure_indexes(API_KEYS)
         try:
             await self._control.api_keys.insert_one(stored)
@@ -90,8 +111,8 @@ class Keys:
             raise BadRequestError(f"there is a key {stored['_id']} already") from None
         return key, stored
 
-    async def owner_of(self, key: str) -> Caller | str:
-        """Return the caller that a key is by itself, or the id of the user that it acts as.
+    async def owner_of(self, key: str) -> Caller | Acting:
+        """Return the caller that a key is by itself, or the user that it acts as.
 
         Raise InvalidSessionError for neither. The same object is returned while it is cached.
         """
@@ -137,6 +158,18 @@ class Keys:
         """Disable or enable a key; return what was stored, None if there is no such key."""
         return await self._control.api_keys.find_one_and_update(chosen, {"$set": {"disabled": disabled}})
 
+    async def set_limits(self, key_id: ObjectId, limits: Sequence[Limit]) -> dict[str, Any] | None:
+        """Give a key these limits instead of those that it had; return what is stored, None if there is no such key."""
+        change = {"$set": {"quota": quotas.stored(limits)}} if limits else {"$unset": {"quota": ""}}
+        return await self._control.api_keys.find_one_and_update(
+            {"_id": key_id}, change, return_document=ReturnDocument.AFTER
+        )
+
+    async def quota_of(self, key_id: ObjectId | str | None) -> Quota | None:
+        """Return how much a key may do that works; None for no key, and for any without a limit."""
+        stored = None if key_id is None else await self.working(str(key_id))
+        return None if stored is None else quotas.of_key(stored)
+
     async def rotate(self, key_id: ObjectId, keep: timedelta) -> Rotated | None:
         """Give a key another secret, while the one that it has goes on for so long; None if there is no such key.
 
@@ -162,7 +195,7 @@ class Keys:
             self._owners.drop(each["hash"])
             await self._entries.drop(_ENTRY, each["hash"])
 
-    async def _found(self, hashed: str) -> Finding[Caller | str]:
+    async def _found(self, hashed: str) -> Finding[Caller | Acting]:
         """Return whose a key is, from the store, else from MongoDB."""
         trusted = self._settings.auth_cache_seconds
         entry = await self._entries.get(_ENTRY, hashed)
@@ -185,7 +218,9 @@ class Keys:
         user_id = str(stored["user_id"]) if stored.get("user_id") else None
         end = end_of(stored)
         ends = inf if end is None else end.timestamp()
-        return _Key(str(stored["_id"]), stored["name"], bool(stored.get("system")), user_id, ends)
+        quota = quotas.of_key(stored)
+        limits = () if quota is None else quota.limits
+        return _Key(str(stored["_id"]), stored["name"], bool(stored.get("system")), user_id, ends, limits)
 
     async def _by_hash(self, hashed: str) -> dict[str, Any] | None:
         """Return what is stored of a key that works by this secret, whose hash and end it has then."""
@@ -243,11 +278,13 @@ def _works() -> dict[str, Any]:
     return {"disabled": False, "expires": {"$not": {"$lte": datetime.now(UTC)}}}
 
 
-def _owner(key: _Key) -> Caller | str:
-    """Return the id of the user that a key acts as, else the caller that it is by itself."""
+def _owner(key: _Key) -> Caller | Acting:
+    """Return the user that a key acts as, else the caller that it is by itself."""
+    quota = Quota(key.id, key.limits) if key.limits else None
     if key.user_id:
-        return key.user_id
-    return Caller(key.id, "system") if key.system else caller(server_key(key.id, key.name), None)
+        return Acting(key.user_id, quota)
+    owner = Caller(key.id, "system") if key.system else caller(server_key(key.id, key.name), None)
+    return msgspec.structs.replace(owner, quota=quota)
 
 
 def _hash(key: str) -> str:

@@ -12,6 +12,7 @@ import bson
 import msgspec
 from bson import json_util
 from bson.objectid import ObjectId
+from msgspec import structs
 
 from shared.auth.accounts import Caller, LoginKey, User
 from shared.auth.custom_data import CustomData
@@ -121,9 +122,10 @@ class Sessions:
         data: Mapping[str, Any] | None = _told(claims)
         if data is None and not claims.keys().isdisjoint(_OF_USER_DATA):
             data = await self._custom_data.of(user.id)
+        found = structs.replace(caller(user, data), quota=await self._keys.quota_of(claims.get("key_id")))
         left = claims["exp"] - time.time()
         trusted = min(now + self._settings.auth_cache_seconds - time.time(), left)
-        return Finding(caller(user, data), trusted, left)
+        return Finding(found, trusted, left)
 
     def session_of(self, access_token: str) -> ObjectId:
         """Return the session that an access token belongs to; raise InvalidSessionError for a token of none."""
@@ -147,6 +149,7 @@ class Sessions:
             raise InvalidSessionError(_REFUSED)
         user = await self._of_stored(stored)
         owner = caller(user, await self._custom_data.of(user.id))
+        owner = structs.replace(owner, quota=await self._keys.quota_of(stored.get("key_id")))
         left = _seconds_until(stored["expires"])
         return Finding(owner, min(_LIVING_SECONDS, left), left)
 

@@ -193,10 +193,9 @@ class Users:
             return False
         return deleted is not None
 
-    async def every(self, chosen: Mapping[str, Any], *, most: int = 0) -> list[User]:
-        """Return the users of whom this is true, the oldest first; the newest ones, where they are more than `most`."""
-        found = self._control.users.find(chosen).sort("_id", -1).limit(most)
-        return [user async for each in found if (user := stored_user(each))][::-1]
+    async def stored(self, chosen: Mapping[str, Any], *, most: int = 0) -> list[dict[str, Any]]:
+        """Return what is stored of users, the oldest first; of the newest ones, where they are more than `most`."""
+        return (await self._control.users.find(chosen).sort("_id", -1).limit(most).to_list())[::-1]
 
     async def _change(self, user_id: str, members: Mapping[str, Any]) -> bool:
         try:

@@ -110,7 +110,7 @@ class EndpointCall:
             caller = await credentials.without()
         else:
             caller = NOBODY
-        self._exchange.line.caller = caller.id or caller.kind
+        await self._exchange.identify(caller)
         return caller
 
     async def _verify_signature(self, body: bytes) -> None:

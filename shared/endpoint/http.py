@@ -14,6 +14,8 @@ from shared import service as services
 from shared.admission import Departure
 from shared.app.files import AppError
 from shared.app.model import App
+from shared.auth.accounts import Caller
+from shared.auth.quota import Quota
 from shared.budget import LARGE, Share
 from shared.endpoint.contexts import CallContext
 from shared.endpoint.parts import size_of
@@ -25,6 +27,7 @@ from shared.errors import (
     Unavailable,
     UnavailableError,
     UnknownAppError,
+    for_operators,
 )
 from shared.service import Service
 from shared.settings import Settings, SettingsError
@@ -38,7 +41,10 @@ NO_CONTEXT: func.Context = None  # type: ignore[assignment]  # outside Azure's w
 HEADERS: Mapping[str, str] = {"Vary": "Origin"}
 """The headers that every response has."""
 
-EXPOSED = "ETag, Dozen-Truncated, Dozen-Cursor, Idempotent-Replayed, Dozen-Dry-Run, Preference-Applied"
+EXPOSED = (
+    "ETag, Dozen-Truncated, Dozen-Cursor, Idempotent-Replayed, Dozen-Dry-Run, Preference-Applied, Retry-After,"
+    " RateLimit-Policy, RateLimit, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset"
+)
 """The headers of replies that a page may read, beside those that any page may."""
 
 CREDENTIAL_HEADERS = "apiKey, api-key, x-functions-key, email, password, jwtTokenString"
@@ -77,7 +83,7 @@ class Arriving(Protocol):
 class Exchange(CallContext):
     """One request, and the headers of every response to it."""
 
-    __slots__ = ("_arriving", "arrived", "request")
+    __slots__ = ("_arriving", "_quota", "arrived", "request")
 
     def __init__(self, request: func.HttpRequest, service: Service, line: RequestLine) -> None:
         """Begin with no header but Vary."""
@@ -87,6 +93,22 @@ class Exchange(CallContext):
         self.request = request
         self.arrived = arriving.arrived if arriving else time.monotonic()
         self.headers |= HEADERS
+        self._quota: Quota | None = None
+
+    async def identify(self, caller: Caller) -> None:
+        """Note whose call it is, which counts from here on; raise QuotaExceededError where the key may do no more."""
+        self.line.caller = caller.id or caller.kind
+        if caller.quota is not None:
+            self.headers |= await self.service.usage.begin(caller.quota)
+            self._quota = caller.quota
+
+    async def __aexit__(self, *_: object) -> None:
+        """Count the documents that were read or written, and give back the place and the share."""
+        try:
+            if self._quota is not None and self.line.documents:
+                await self.service.usage.add_documents(self._quota, self.line.documents)
+        finally:
+            await super().__aexit__()
 
     @property
     def sent_headers(self) -> Mapping[str, str]:
@@ -171,14 +193,14 @@ async def respond(
 
 
 def current_service() -> Service:
-    """Return the service of this process; raise UnavailableError with one sentence if a setting or the app is wrong."""
+    """Return the service of this process; raise UnavailableError if a setting or the app is wrong."""
     try:
         service = services.process.service()
         service.app  # noqa: B018  raises if it cannot be used
     except SettingsError as error:
         raise UnavailableError(Unavailable.WRONG_SETTING, error) from error
     except AppError as error:
-        raise UnavailableError(Unavailable.WRONG_APP, error) from error
+        raise UnavailableError(Unavailable.WRONG_SETTING, f"the app is not usable: {error}") from error
     return service
 
 
@@ -193,7 +215,7 @@ def failed(error: Exception, line: RequestLine, headers: Mapping[str, str]) -> f
     if isinstance(error, DataAPIError):
         line.error_code, line.decision = error.code, error.detail
         if error.status >= 500:
-            line.reason, line.cause = str(error), type(error.__cause__).__name__
+            line.reason, line.cause = for_operators(error), type(error.__cause__).__name__
         return error_response(error, headers)
     internal = _unexpected(error, line.trace_id)
     line.error_code, line.reason, line.cause = internal.code, str(internal), type(error).__name__

@@ -118,7 +118,7 @@ class Watching:
             raise InvalidSessionError("must authenticate first")
         session_id = service.sessions.session_of(token)
         caller = await service.sessions.living(session_id)
-        exchange.line.caller = caller.id
+        await exchange.identify(caller)
         return cls(exchange, session_id, caller, _decoded(_first(query, _REQUEST), service.settings.max_body_bytes))
 
     async def argument(self) -> Document:

@@ -62,19 +62,22 @@ async def many(collection: Any, count: int = 30_000) -> list[bytes]:
     return await stored(collection)
 
 
-async def test_every_type_comes_back_byte_for_byte(command: Command, moved: Any) -> None:
+@pytest.mark.parametrize(("form", "name"), [("ndjson", "NDJSON"), ("json", "JSON"), ("bson", "BSON")])
+async def test_every_type_comes_back_byte_for_byte(command: Command, moved: Any, form: str, name: str) -> None:
     documents = [identified(row, number) for number, row in enumerate(ROWS + STORED_ROWS)]
     await fill(moved["from"], documents)
 
-    exported = command("export", *FROM, "--out", "all.ndjson", "--json")
-    imported = command("import", *TO, "--in", "all.ndjson", "--json")
+    exported = command("export", *FROM, "--out", "all", "--format", form, "--json")
+    imported = command("import", *TO, "--in", "all", "--json")
 
-    size = (command.folder / "all.ndjson").stat().st_size
+    size = (command.folder / "all").stat().st_size
     assert json.loads(exported.stdout) == {
-        "namespace": "moved.from", "out": "all.ndjson", "documents": len(documents), "bytes": size,
+        "namespace": "moved.from", "out": "all", "format": form, "documents": len(documents), "resumed_behind": 0,
+        "bytes": size,
     }  # fmt: skip
     assert json.loads(imported.stdout) == {
-        "namespace": "moved.to", "in": "all.ndjson", "inserted": len(documents), "replaced": 0, "skipped": 0,
+        "namespace": "moved.to", "in": "all", "format": name, "resumed_behind": 0,
+        "inserted": len(documents), "replaced": 0, "skipped": 0,
         "unchanged": 0, "failed": 0,
     }  # fmt: skip
     assert await stored(moved.to) == documents
@@ -124,7 +127,8 @@ async def test_a_reader_goes_on_behind_an_id_of_any_type(worker: Worker, moved: 
     target = namespace.collection(process.service(), "mongodb-atlas", ("moved", "from"))
 
     behind = [
-        [found async for found in CollectionReader(target, {}, None, identity(each)).documents()] for each in documents
+        [found async for found in CollectionReader(target, {}, {}, None, identity(each)).documents()]
+        for each in documents
     ]
 
     assert behind == [documents[position:] for position in range(1, len(documents) + 1)]
@@ -233,17 +237,27 @@ async def test_a_file_that_only_has_the_name_of_a_part_is_kept(command: Command,
     [
         (("--namespace", "moved", "--out", "x"), 2, b"--namespace takes a database and a collection"),
         ((*FROM, "--out", "-", "--resume"), 2, b"need a file"),
-        ((*FROM, "--out", "x", "--filter", "{"), 2, b"--filter: invalid JSON: "),
+        ((*FROM, "--out", "x", "--filter", "{"), 2, b"--query: invalid JSON: "),
         ((*FROM, "--out", "no/x"), 1, b"no/x.part: No such file or directory"),
         (("--namespace", "moved.seen", "--out", "x"), 1, b"moved.seen is a view"),
+        (("--namespace", "moved.none", "--out", "x"), 1, b"there is no collection moved.none"),
+        (("--namespace", "moved.none", "--out", "-"), 1, b"there is no collection moved.none"),
+        ((*FROM, "--out", "x", "--projection", '{"_id":0}'), 2, b"--projection: _id stays"),
+        ((*FROM, "--out", "x", "--projection", '{"_id":"$a"}'), 2, b"--projection: _id stays"),
+        ((*FROM, "--out", "x", "--format", "csv"), 2, b"--fields names the columns of --format csv"),
+        ((*FROM, "--out", "x", "--fields", "a"), 2, b"--fields names the columns of --format csv"),
+        ((*FROM, "--out", "x", "--format", "csv", "--fields", "a,a"), 2, b"no column may stand twice"),
     ],
 )
 async def test_a_failure_is_one_sentence(
     command: Command, moved: Any, arguments: tuple[str, ...], code: int, sentence: bytes
 ) -> None:
+    await moved.create_collection("from")
     await moved.create_collection("seen", viewOn="from", pipeline=[])
 
     done = command("export", *arguments)
+    assert not (command.folder / "x").exists()
+    assert not (command.folder / "x.part").exists()
 
     assert (done.returncode, done.stdout) == (code, b"")
     assert sentence in done.stderr

@@ -45,6 +45,7 @@ def documented() -> set[str]:
             {
                 "shared",
                 "shared.settings",
+                "shared.bounds",
                 "shared.connection_strings",
                 "shared.http_hosts",
                 "shared.mail_server",

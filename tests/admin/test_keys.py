@@ -112,9 +112,10 @@ async def test_a_key_is_disabled_enabled_and_deleted_by_its_id(admin: Admin, key
     again = await keys.find_one()
     deleted = admin("keys", "delete", str(stored["_id"]), "--yes")
 
-    assert (disabled.returncode, disabled.stdout, disabled.stderr) == (0, "", "")
-    assert (deleted.returncode, deleted.stdout, deleted.stderr) == (0, "", "")
-    assert (enabled.returncode, enabled.stdout, enabled.stderr) == (0, "", "")
+    named = f"the key 'x' ({stored['_id']})"
+    assert (disabled.returncode, disabled.stdout, disabled.stderr) == (0, "", f"{named} is disabled\n")
+    assert (enabled.returncode, enabled.stdout, enabled.stderr) == (0, "", f"{named} is enabled\n")
+    assert (deleted.returncode, deleted.stdout, deleted.stderr) == (0, "", f"{named} is deleted\n")
     assert (after, again) == (stored | {"disabled": True}, stored)
     assert await keys.count_documents({}) == 0
 
@@ -127,7 +128,7 @@ async def test_keys_are_listed_for_scripts(admin: Admin, keys: Any) -> None:
 
     (listed,) = json.loads(done.stdout)
     assert listed.keys() == {
-        "id", "name", "system", "user_id", "created", "disabled", "expires", "made_by",
+        "id", "name", "system", "user_id", "created", "disabled", "expires", "made_by", "quota",
         "former_expires", "used",
     }  # fmt: skip
     assert (listed["id"], listed["name"], listed["system"]) == (str(stored["_id"]), "x", True)
@@ -310,6 +311,7 @@ def test_without_settings_it_ends_with_2_and_one_sentence(arguments: tuple[str, 
         ),
         pytest.param(
             "mongodb://u:pl@nted:planted@h/",
+            "the connection to MongoDB is not configured correctly: "
             "MONGO_DB_URI is not a connection string that the driver understands", id="malformed",
         ),
     ],

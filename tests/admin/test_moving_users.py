@@ -368,13 +368,15 @@ async def test_scripts_get_one_document(admin: Admin) -> None:
     assert said["tokens"][0]["token"] not in done.stderr
 
 
-@pytest.mark.parametrize(("text", "code"), [("", 0), ("[", 1), ("[]\n[]", 1), ("[]", 0)])
+@pytest.mark.parametrize(("text", "code"), [("", 0), ("[", 1), ("[]\n[]", 1), ("[]", 0), ("[{}", 1)])
 async def test_a_file_that_holds_nobody(admin: Admin, text: str, code: int) -> None:
     done = admin.take(text)
 
     assert done.returncode == code
     assert done.stderr.startswith(
-        "error: the file is no JSON array: " if code else "users: 0 imported, 0 there already, 0 refused\n"
+        ("error: the file ends within the array", "error: there is more behind the end")
+        if code
+        else "users: 0 imported, 0 there already, 0 refused\n"
     )
 
 

@@ -23,7 +23,7 @@ from tests.hosts import ROOT
 
 COUNTS = {
     "sample_films": {"films": 120, "comments": 200, "theaters": 36},
-    "shop": {"products": 48, "customers": 40, "orders": 100, "coupons": 3, "shipping": 4},
+    "sample_shop": {"products": 48, "customers": 40, "orders": 100, "coupons": 3, "shipping": 4},
 }
 PROMISED = {
     str, int, float, bool, type(None), dict, list, datetime.datetime, UUID, bytes,
@@ -105,7 +105,7 @@ def test_order_totals_are_exact(mongod: Mongod, client: Client) -> None:
     sample.load(mongod.uri)
     sum_of_lines = {"$sum": {"$map": {"input": "$lines", "in": {"$multiply": ["$$this.price", "$$this.quantity"]}}}}
 
-    assert client.shop.orders.count_documents({"$expr": {"$ne": ["$total", sum_of_lines]}}) == 0
+    assert client.sample_shop.orders.count_documents({"$expr": {"$ne": ["$total", sum_of_lines]}}) == 0
 
 
 @pytest.mark.parametrize("source", [films, shop], ids=["films", "shop"])
@@ -120,18 +120,18 @@ def test_each_run_makes_the_same_documents(source: Any) -> None:
 def test_a_second_load_changes_nothing(mongod: Mongod, client: Client) -> None:
     sample.load(mongod.uri)
     client.sample_films.films.update_one({"title": films.FEATURED}, {"$set": {"year": 1900}})
-    client.shop.orders.delete_many({})
+    client.sample_shop.orders.delete_many({})
 
     assert sample.load(mongod.uri) == 0
     assert client.sample_films.films.find_one({"title": films.FEATURED}, {"_id": 0, "year": 1}) == {"year": 1900}
-    assert client.shop.orders.count_documents({}) == 0
+    assert client.sample_shop.orders.count_documents({}) == 0
 
 
 def test_the_program_loads_once(mongod: Mongod, client: Client) -> None:
     first, second = (run_sample(MONGO_DB_URI=mongod.uri) for _ in range(2))
 
-    assert (first.returncode, first.stdout) == (0, "551 documents loaded into sample_films and shop.\n")
-    assert (second.returncode, second.stdout) == (0, "sample_films and shop: nothing is missing.\n")
+    assert (first.returncode, first.stderr) == (0, "551 documents loaded into sample_films and sample_shop\n")
+    assert (second.returncode, second.stderr) == (0, "sample_films and sample_shop: nothing is missing\n")
     assert counts(client) == COUNTS
 
 

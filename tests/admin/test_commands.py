@@ -1,0 +1,259 @@
+"""What holds for all commands: what they say of a change, JSON, 80 columns, what others have stored."""
+
+import copy
+import json
+import os
+import re
+import subprocess
+import sys
+import termios
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from bson.objectid import ObjectId
+from rich.cells import cell_len
+
+from local.mongod import Mongod
+from tests.admin.conftest import Told, call, told
+from tests.admin.test_help import EVERY
+from tests.hosts import ROOT
+
+
+def on_80_columns(arguments: list[str], env: dict[str, str]) -> str:
+    """Run a command on a terminal of 80 columns and return what it shows there, without colours."""
+    ours, theirs = os.openpty()
+    termios.tcsetwinsize(theirs, (24, 80))
+    command = [sys.executable, "-m", "admin", *arguments]
+    subprocess.run(command, cwd=ROOT, env={**env, "COLUMNS": "80", "TERM": "xterm"}, stdout=theirs, check=False)
+    os.close(theirs)
+    shown = os.read(ours, 1 << 20).decode()
+    os.close(ours)
+    return re.sub(r"\x1b\[[0-9;]*m", "", shown)
+
+
+def answered_no(arguments: list[str], env: dict[str, str]) -> tuple[bytes, int]:
+    """Run a command on a terminal, say no to what it asks, and return the question with the exit code."""
+    ours, theirs = os.openpty()
+    command = [sys.executable, "-m", "admin", *arguments]
+    process = subprocess.Popen(command, cwd=ROOT, env=env, stdin=theirs, stderr=theirs, stdout=subprocess.DEVNULL)
+    os.close(theirs)
+    asked = b""
+    while b"?" not in asked:
+        asked += os.read(ours, 65536)
+    os.write(ours, b"n\n")
+    process.wait(30)
+    os.close(ours)
+    return asked, process.returncode
+
+
+WITHOUT_JSON = {
+    "triggers run": "its lines of the log are JSON",
+    "functions run": "what it prints is what the function returned, as Extended JSON",
+    "users export": "each of its lines is JSON",
+    "openapi": "what it prints is JSON",
+    "connector": "what it prints is JSON",
+    "postman": "what it prints is JSON",
+}
+READS = {
+    "access explain", "connector", "openapi", "postman", "app check", "calls", "collections list", "doctor", "export",
+    "functions list", "functions run", "indexes list", "keys list",
+    "keys show", "replay", "sessions list", "triggers list", "triggers run", "triggers status", "users export",
+    "users list",
+    "users show",
+}  # fmt: skip
+KEY, USER, TOKEN = "6b08dea7a0b77fc087d71b36", "65a1b2c3d4e5f60718293a4b", r"\S{20,} \S{20,}"
+CHANGES = {
+    "keys create": (("--name", "x"), r"\S{64}"),
+    "keys rotate": ((KEY, "--yes"), "the secret that it had ended"),
+    "keys quota": ((KEY, "calls=5/min"), r"the key 'sensor' \(6b08\w+\) has the quota calls=5/min"),
+    "keys disable": ((KEY,), r"the key 'sensor' \(6b08dea7a0b77fc087d71b36\) is disabled"),
+    "keys enable": ((KEY,), r"the key 'sensor' \(6b08dea7a0b77fc087d71b36\) is enabled"),
+    "keys delete": ((KEY, "--yes"), r"the key 'sensor' \(6b08dea7a0b77fc087d71b36\) is deleted"),
+    "users create": (("--email", "new@shop.example", "--password", "secret"), r"[0-9a-f]{24}"),
+    "users import": (("-",), "users: 0 imported"),
+    "users disable": ((USER,), r"the user local-userpass ann@shop.example \(65\w+\) is disabled, and 1 session ended"),
+    "users enable": ((USER,), r"the user local-userpass ann@shop.example \(65\w+\) is enabled"),
+    "users delete": ((USER, "--yes"), r"the user .* \(65\w+\) is deleted, with 0 keys and 1 session"),
+    "users confirmation": (("--email", "ann@shop.example"), TOKEN),
+    "users reset-password": (("--email", "ann@shop.example"), TOKEN),
+    "sessions revoke": ((USER,), "1 session of 65a1b2c3d4e5f60718293a4b ended"),
+    "logins unlock": (("--email", "a"), "failed logins of a count anew within 5 seconds"),
+    "indexes create": (("--namespace", "shop.items", "b"), "b_1"),
+    "indexes drop": (("a_1", "--namespace", "shop.items", "--yes"), "the index a_1 of shop.items is dropped"),
+    "import": (("--namespace", "shop.items", "--in", "-"), "0 documents for shop.items"),
+    "sample load": (("--database", "shop"), "451 documents loaded into shop|551 documents loaded into shop"),
+    "triggers resume": (("onOrder",), "the trigger 'onOrder' runs again as soon as a process has it"),
+}
+
+type Admin = Callable[..., Told]
+
+
+@pytest.fixture
+async def stored(driver: Any, database: Any) -> Any:
+    """A control database with a key, a user, a session and a suspended trigger, and a collection with an index."""
+    await driver.drop_database("commanded")
+    control = driver.commanded
+    now = datetime.now(UTC)
+    await control.api_keys.insert_one(
+        {"_id": ObjectId(KEY), "name": "sensor", "hash": "h", "created": now, "disabled": False, "system": True}
+    )
+    identity = {"id": "ann@shop.example", "provider_type": "local-userpass", "provider_id": "p"}
+    await control.users.insert_one(
+        {"_id": ObjectId(USER), "identities": [identity], "data": {"email": "ann@shop.example"}, "disabled": False,
+         "confirmed": True, "created": now, "type": "normal"}
+    )  # fmt: skip
+    await control.sessions.insert_one(
+        {"user_id": ObjectId(USER), "provider_type": "local-userpass", "created": now, "hash": "s",
+         "expires": datetime(2100, 1, 1, tzinfo=UTC)}
+    )  # fmt: skip
+    await control.triggers.insert_one({"_id": "onOrder", "suspended": {"reason": "a"}, "stored": now})
+    await database.items.create_index("a")
+    yield control
+    await driver.drop_database("commanded")
+
+
+@pytest.fixture
+def env(mongod: Mongod) -> dict[str, str]:
+    """The settings, with an app that has triggers and functions."""
+    return {
+        "MONGO_DB_URI": mongod.uri,
+        "DOZEN_DATABASE": "commanded",
+        "APP_CONFIG_DIR": str(ROOT / "tests" / "apps" / "bakery"),
+        "APP_SECRET_HOOK_KEY": "k",
+        "APP_SECRET_REPORT_KEY": "k",
+        "COLUMNS": "120",
+    }
+
+
+@pytest.fixture
+def admin(env: dict[str, str]) -> Admin:
+    """Run a command, with nothing on its standard input."""
+    return lambda *arguments: told(call(arguments, env, ROOT))
+
+
+def test_a_command_is_known_as_one_that_reads_or_one_that_changes() -> None:
+    assert READS.isdisjoint(CHANGES)
+    assert READS | CHANGES.keys() == EVERY.keys()
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_a_command_prints_json_for_scripts(name: str) -> None:
+    options = {option for parameter in EVERY[name].params for option in parameter.opts}
+
+    assert ("--json" in options) != (name in WITHOUT_JSON)
+
+
+@pytest.mark.parametrize("name", CHANGES)
+async def test_a_command_says_what_it_changed(stored: Any, admin: Admin, name: str) -> None:
+    arguments, sentence = CHANGES[name]
+    done = admin(*name.split(), *arguments)
+
+    assert done.returncode == 0, done.stderr
+    assert re.search(sentence, done.stdout + done.stderr)
+
+
+@pytest.mark.parametrize("name", CHANGES)
+async def test_what_a_command_changed_is_one_json_document(stored: Any, admin: Admin, name: str) -> None:
+    arguments, _ = CHANGES[name]
+    done = admin(*name.split(), *arguments, "--json")
+
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)
+
+
+@pytest.mark.parametrize("name", ["keys delete", "keys rotate", "users delete", "indexes drop"])
+async def test_a_question_names_what_will_be_gone(stored: Any, env: dict[str, str], name: str) -> None:
+    arguments, _ = CHANGES[name]
+    asked, code = answered_no([*name.split(), *(each for each in arguments if each != "--yes")], env)
+
+    assert re.search(rb"sensor|ann@shop.example|a_1 of shop.items", asked)
+    assert code == 1
+
+
+LONG = "a name that is so long that no terminal has room for it " * 3 + "名前" * 20
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["collections list", "keys list", "users list", "users show", "keys show", "sessions list", "indexes list",
+     "triggers list", "triggers status", "functions list"],
+)  # fmt: skip
+async def test_a_row_fits_80_columns(stored: Any, database: Any, env: dict[str, str], name: str) -> None:
+    await stored.api_keys.update_one({}, {"$set": {"name": LONG, "used": datetime.now(UTC), "made_by": LONG}})
+    await stored.users.update_one({}, {"$set": {"identities.0.id": LONG}})
+    await database["c" * 100].insert_one({})
+    await database.items.create_index([("x" * 60, 1), ("y" * 60, -1)], partialFilterExpression={"z" * 70: 1})
+    whom = {"users show": [USER], "keys show": [KEY], "sessions list": [USER]}
+    more = ["--namespace", "shop.items"] * (name == "indexes list")
+    shown = on_80_columns([*name.split(), *whom.get(name, []), *more], env)
+
+    assert len(shown.splitlines()) > 1
+    assert max(map(cell_len, shown.splitlines())) <= 80
+    assert name.partition(" ")[0] not in {"keys", "users"} or re.search(f"{KEY}|{USER}", shown)
+
+
+JUNK: list[dict[str, Any]] = [
+    {"_id": 1},
+    {"_id": "text", "name": 5, "created": "yesterday"},
+    {"_id": {"a": 1}, "name": None, "identities": "none", "disabled": 1},
+    {"name": "x", "created": datetime(2026, 1, 1, tzinfo=UTC), "disabled": "no", "identities": [1], "data": []},
+    {"user_id": ObjectId(USER), "expires": datetime(2100, 1, 1, tzinfo=UTC), "provider_type": 5},
+    {"former": [5], "name": "x", "disabled": False, "created": datetime(2026, 1, 1, tzinfo=UTC)},
+]
+
+
+@pytest.mark.parametrize("as_json", [(), ("--json",)], ids=["table", "json"])
+@pytest.mark.parametrize(
+    ("name", "left_out"), [("keys list", 6), ("users list", 6), ("users export", 6), ("sessions list " + USER, 1)]
+)
+async def test_what_others_have_stored_is_named_and_ends_no_list(
+    stored: Any, admin: Admin, name: str, left_out: int, as_json: tuple[str, ...]
+) -> None:
+    for collection in ("api_keys", "users", "sessions"):
+        await stored[collection].insert_many(copy.deepcopy(JUNK))
+    done = admin(*name.split(), *(() if name == "users export" else as_json))
+
+    assert done.returncode == 0
+    assert done.stderr.count("is no ") == left_out
+    assert re.search(f"{KEY}|{USER}|local-userpass", done.stdout)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("import", "--namespace", "commanded.api_keys", "--in", "-"),
+        ("import", "--namespace", "Commanded.other", "--in", "-"),
+        ("indexes", "create", "--namespace", "commanded.users", "a"),
+        ("indexes", "drop", "x", "--namespace", "commanded.users", "--yes"),
+        ("sample", "load", "--database", "commanded"),
+    ],
+    ids=lambda arguments: arguments[0] + arguments[1],
+)
+async def test_the_control_database_is_changed_by_its_own_commands_only(
+    stored: Any, admin: Admin, arguments: tuple[str, ...]
+) -> None:
+    before = await stored.list_collection_names()
+    done = admin(*arguments)
+
+    assert (done.returncode, done.stderr.partition(":")[0]) == (1, "error")
+    assert "commanded is the service's own database" in done.stderr
+    assert await stored.list_collection_names() == before
+
+
+@pytest.mark.parametrize("namespace", ["admin.x", "local.x", "config.x", "shop.system.views", "ADMIN.x"])
+async def test_mongodbs_own_databases_are_left_alone(stored: Any, admin: Admin, namespace: str) -> None:
+    done = admin("import", "--namespace", namespace, "--in", "-")
+
+    assert (done.returncode, done.stderr) == (2, f"error: {namespace} is MongoDB's own\n")
+
+
+async def test_a_password_is_read_from_standard_input(stored: Any, env: dict[str, str]) -> None:
+    await stored.sessions.delete_many({})
+    arguments = ("users", "reset-password", "--email", "ann@shop.example", "--password-stdin")
+    done = told(call(arguments, env, ROOT, b"another secret\n"))
+
+    assert (done.returncode, done.stdout) == (0, "")
+    assert done.stderr.endswith("has the new password, and 0 sessions ended\n")
+    assert (await stored.users.find_one())["password"].startswith("$argon2id$")

@@ -1,0 +1,201 @@
+"""How much a key may do: over HTTP, with a real Valkey and without, and beside a model of windows."""
+
+import asyncio
+import json
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from bson.objectid import ObjectId
+from hypothesis import given
+from hypothesis import strategies as st
+
+from local.mongod import Mongod
+from shared.auth import quota
+from shared.auth.quota import Limit, Quota, QuotaError
+from shared.auth.usage import Usage
+from shared.cache.store import LazyStore
+from shared.endpoint.http import EXPOSED
+from shared.errors import QuotaExceededError
+from shared.mongo.control import API_KEYS
+from tests.admin.conftest import Told
+from tests.admin.test_keys import called
+from tests.conftest import ACTION, request_body
+from tests.functions.rules.conftest import CLIENT, SETTINGS, send
+from tests.hosts import ROOT, Answer, Host, Server, Worker
+from tests.valkey import Valkey
+
+DAY = "calls=3/day"
+
+type Made = Callable[..., str]
+
+
+@pytest.fixture
+def made(mongod: Mongod) -> Made:
+    """Make a key with a quota, which nothing has used yet."""
+
+    def make(limits: str, *more: str) -> str:
+        done = called("keys", "create", "--name", "limited", "--quota", limits, *more, MONGO_DB_URI=mongod.uri)
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
+
+    return make
+
+
+async def find(host: Host, key: str, **members: Any) -> Answer:
+    return await host.request("POST", ACTION + "find", {"apiKey": key}, request_body(**members))
+
+
+@pytest.mark.both_hosts
+async def test_a_key_makes_so_many_calls_and_the_next_is_429(host: Host, made: Made, database: Any) -> None:
+    key = made(DAY, "--system")
+    answers = [await find(host, key) for _ in range(5)]
+
+    assert [each.status for each in answers] == [200, 200, 200, 429, 429]
+    assert [each.headers["ratelimit-remaining"] for each in answers] == ["2", "1", "0", "0", "0"]
+    last = answers[-1]
+    seconds = int(last.headers["retry-after"])
+    assert 1 <= seconds <= 86_400
+    assert last.json["error"] == f"the key has used up its quota {DAY}: try again in {seconds} seconds"
+    assert last.json["error_code"] == "TooManyRequests"
+    assert last.headers["ratelimit-policy"] == '"calls";q=3;w=86400'
+    assert last.headers["ratelimit"] == f'"calls";r=0;t={seconds}'
+    assert (last.headers["ratelimit-limit"], last.headers["ratelimit-reset"]) == ("3", str(seconds))
+
+
+async def test_a_key_without_a_quota_is_told_of_none(host: Host, key: str, database: Any) -> None:
+    assert not {name for name in (await find(host, key)).headers if name.startswith("ratelimit")}
+
+
+async def test_documents_count_once_they_are_read_or_written(host: Host, made: Made, database: Any) -> None:
+    await database.items.insert_many([{"_id": number} for number in range(5)])
+    key = made("documents=6/day,calls=100/min", "--system")
+    first, second, third = [await find(host, key) for _ in range(3)]
+
+    assert (first.status, second.status, third.status) == (200, 200, 429)  # the one that goes beyond it is done
+    assert third.json["error"].startswith("the key has used up its quota documents=6/day")
+    assert third.headers["ratelimit"].startswith('"documents";r=0;t=')
+
+
+async def test_writes_are_documents_and_what_was_refused_counts_nothing(host: Host, made: Made, database: Any) -> None:
+    key = made("documents=2/day", "--system")
+    body = request_body(documents=[{"_id": 1}, {"_id": 2}])
+    written = await host.request("POST", ACTION + "insertMany", {"apiKey": key}, body)
+    refused = await host.request("POST", ACTION + "insertMany", {"apiKey": key}, request_body(documents=[{"_id": 3}]))
+
+    assert (written.status, refused.status) == (201, 429)
+    assert await database.items.count_documents({}) == 2
+
+
+async def test_sessions_that_began_with_a_key_share_its_quota(
+    configured: pytest.MonkeyPatch, worker: Worker, database: Any, made: Made
+) -> None:
+    for name, value in SETTINGS.items():
+        configured.setenv(name, value)
+    key = made(DAY)
+    answer = await send(worker, "POST", f"{CLIENT}/auth/providers/api-key/login", {"key": key})
+    token = answer.json["access_token"]
+    headers = [{"apiKey": key}, {"Authorization": f"Bearer {token}"}, {"Authorization": f"Bearer {token}"}]
+    answers = [
+        (await worker.request("POST", ACTION + "find", each, request_body(collection="orders"))).status
+        for each in (*headers, *headers)
+    ]
+    called_function = await send(worker, "POST", f"{CLIENT}/functions/call", {"name": "echo", "arguments": []}, token)
+
+    assert answers == [200, 200, 200, 429, 429, 429]
+    assert called_function.status == 429
+
+
+async def test_a_quota_is_changed_and_lifted(server: Server, made: Made, mongod: Mongod, driver: Any) -> None:
+    key = made(DAY, "--system")
+    stored = await driver.dozen[API_KEYS].find_one({"quota": {"$exists": True}}, sort={"_id": -1})
+    admin: Callable[..., Told] = lambda *arguments: called(*arguments, MONGO_DB_URI=mongod.uri)  # noqa: E731
+    changed = admin("keys", "quota", str(stored["_id"]), "calls=5/h, documents=1e6/day")
+    shown = admin("keys", "show", str(stored["_id"]), "--json")
+    listed = admin("keys", "list")
+    lifted = admin("keys", "quota", str(stored["_id"]), "none")
+
+    assert changed.stderr.endswith("has the quota calls=5/h,documents=1000000/day\n")
+    assert [(each["noun"], each["most"], each["used"]) for each in json.loads(shown.stdout)["used_of_quota"]] == [
+        ("calls", 5, 0), ("documents", 1_000_000, 0),
+    ]  # fmt: skip
+    assert "calls=5/h," in listed.stdout
+    assert lifted.stderr.endswith("has no quota\n")
+    assert "quota" not in await driver.dozen[API_KEYS].find_one({"_id": stored["_id"]})
+    assert key not in shown.stdout
+
+
+async def test_processes_count_together_with_valkey_and_alone_without(
+    mongod: Mongod, made: Made, database: Any, valkey: Valkey, tmp_path: Path
+) -> None:
+    key = made("calls=4/day", "--system")
+    env = {"MONGO_DB_URI": mongod.uri, "REDIS_URL": valkey.url}
+    async with Server(tmp_path / "one", **env) as one, Server(tmp_path / "two", **env) as two:
+        together = [(await find(each, key)).status for each in (one, two, one, two, one, two)]
+        valkey.kill()
+        alone = [(await find(each, key)).status for each in (one, two, one, two, two)]
+
+    assert together == [200, 200, 200, 200, 429, 429]
+    assert alone == [200, 200, 200, 200, 429]  # each goes on from what it has counted itself
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "calls", "calls=0/min", "calls=-1/min", "calls=1e400/min", "calls=1.5/min", "calls=nan/min", "calls=1/week",
+     "calls=1/min,calls=2/min", "calls=1/min,", "bytes=1/min", "calls=1", "calls=\u0661/min",
+     "calls=1/min;documents=1/day"],
+)  # fmt: skip
+def test_what_is_no_quota_is_refused_in_words(text: str, mongod: Mongod) -> None:
+    done = called("keys", "create", "--name", "x", "--quota", text, MONGO_DB_URI=mongod.uri)
+
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: --quota: ")
+    with pytest.raises(QuotaError):
+        quota.read(text)
+
+
+@given(st.data())
+def test_counting_is_that_of_windows(data: st.DataObject) -> None:
+    limits = data.draw(
+        st.sampled_from(["calls=3/s", "calls=5/min", "calls=3/s,calls=8/min", "calls=4/min,documents=9/min"])
+    )
+    key_quota = Quota(str(ObjectId()), quota.read(limits))
+    now = 0.0
+    usage = Usage(LazyStore(""), lambda: now)
+    model: Counter[tuple[Limit, int]] = Counter()
+
+    async def step(seconds: float, documents: int) -> tuple[bool, bool]:
+        nonlocal now
+        now += seconds
+        places = {limit: (limit, int(now // limit.seconds)) for limit in key_quota.limits}
+        is_open = all(model[place] < limit.most for limit, place in places.items())
+        try:
+            told = await usage.begin(key_quota)
+        except QuotaExceededError as error:
+            return not 1 <= int(error.headers["Retry-After"]) <= 60, is_open
+        await usage.add_documents(key_quota, documents)
+        model.update({place: 1 if limit.noun == "calls" else documents for limit, place in places.items()})
+        assert int(told["RateLimit-Remaining"]) >= 0
+        return True, is_open
+
+    steps = data.draw(st.lists(st.tuples(st.floats(0, 20), st.integers(0, 4)), max_size=30))
+    for done, expected in [asyncio.run(step(*each)) for each in steps]:
+        assert done == expected
+
+
+def test_pages_may_read_what_is_said_of_a_quota() -> None:
+    told = {"Retry-After", "RateLimit-Policy", "RateLimit", "RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset"}
+
+    assert told <= set(EXPOSED.split(", "))
+
+
+def test_the_caller_of_a_call_is_noted_in_one_place() -> None:
+    places = [
+        path.name
+        for folder in ("shared/endpoint", "functions")
+        for path in sorted((ROOT / folder).glob("*.py"))
+        if "line.caller =" in path.read_text()
+    ]
+    assert places == ["client.py", "http.py"]  # who manages an account makes no call of a quota
