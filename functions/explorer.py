@@ -9,7 +9,7 @@ from shared.endpoint import etags
 from shared.endpoint.actions import not_found
 from shared.endpoint.http import ALL_METHODS, NO_CONTEXT, Exchange, path_of, respond
 from shared.errors import MethodNotAllowedError
-from shared.explorer import PAGE, all_files
+from shared.explorer import PAGE
 
 bp = func.Blueprint()
 
@@ -53,7 +53,8 @@ async def explorer_file(req: func.HttpRequest, context: func.Context = NO_CONTEX
 async def _file(name: str, exchange: Exchange) -> func.HttpResponse:
     """Raise EndpointNotFoundError where EXPLORER is off, as if nothing were there."""
     req = exchange.request
-    found = all_files().get(name) if exchange.service.settings.explorer == "on" else None
+    service = exchange.service
+    found = service.explorer.get(name) if service.settings.explorer == "on" else None
     if found is None:
         raise not_found(req)
     if req.method == "OPTIONS":

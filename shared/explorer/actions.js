@@ -13,7 +13,9 @@ let described = null;
 /** Return the actions by name, each with an example of its body; fetched once for each who signs in. */
 async function actions() {
   described ??= (async () => {
-    const response = await fetch(openApiUrl(), { headers: credentialHeaders(), credentials: "omit" });
+    const options = { credentials: "omit", referrerPolicy: "no-referrer" };
+    let response = await fetch(openApiUrl(), { ...options, headers: credentialHeaders() });
+    if (!response.ok) response = await fetch(openApiUrl(), options); // what is told to anybody
     if (!response.ok) throw new Error("the service does not describe its actions");
     const { paths } = await response.json();
     const named = Object.entries(paths).flatMap(([path, { post }]) => {
