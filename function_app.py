@@ -23,6 +23,8 @@ from functions import (
     insert,
     location,
     login,
+    openapi,
+    metrics,
     profile,
     registration,
     scheduled,
@@ -77,6 +79,8 @@ app.register_functions(functions_call.bp)  # functions of the app, and MongoDB, 
 app.register_functions(endpoints.blueprint((*ACTIONS, *CATALOG)))  # HTTPS endpoints of the app, older webhooks
 app.register_functions(scheduled.blueprint())  # a timer for scheduled triggers, where that is on
 app.register_functions(health.bp)  # GET /health/live, GET /health/ready
+app.register_functions(openapi.blueprint((*ACTIONS, *CATALOG)))  # GET /openapi.json
+app.register_functions(metrics.bp)  # GET /metrics, where METRICS_KEY is set
 app.register_functions(fallback.blueprint((*ACTIONS, *CATALOG)))  # their other spellings, 404 for every other path
 
 process.start()

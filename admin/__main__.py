@@ -37,7 +37,14 @@ _COMMANDS = {
         "admin.calls",
         "Count the calls in a log: by whom or of what, how fast, how many failed. It asks no server.",
     ),
+    "replay": (
+        "admin.replay.command",
+        "Send recorded calls of an old program to this deployment, and compare the replies with the recorded ones.",
+    ),
     "indexes": ("admin.indexes", "List, make and drop the indexes of a collection."),
+    "openapi": ("admin.openapi", "Print the document of the API, OpenAPI 3.1: for everybody, a user or a key."),
+    "connector": ("admin.connector", "Print a custom connector of Power Platform for a collection."),
+    "postman": ("admin.postman", "Print a Postman collection: every call with its examples."),
     "sample": ("admin.sample.command", "Load the sample data."),
 }
 

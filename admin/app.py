@@ -1,6 +1,8 @@
-"""`app`: check an exported app before it is deployed."""
+"""`app`: check an exported app before it is deployed, or write a first one."""
 
+import shlex
 from collections.abc import Iterator, Mapping
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -8,6 +10,7 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from admin import first_app
 from admin.console import console
 from admin.output import AsJSON, show_json
 from admin.process import EXIT_CODES, WRONG_USAGE, fail
@@ -16,7 +19,7 @@ from shared.app.files import AppError, FileFinding
 from shared.app.model import App, Endpoint
 from shared.app.reading import load
 from shared.rules.report import Level
-from shared.settings import SettingsError
+from shared.settings import DEFAULT_DATA_SOURCE, SettingsError
 
 app = typer.Typer(no_args_is_help=True, epilog=EXIT_CODES, add_completion=False)
 
@@ -27,11 +30,6 @@ _GROUPS: dict[Level, tuple[str, str, str]] = {
     "warning": ("[yellow]To look at[/], as it is seldom meant", "warning", "warnings"),
     "unsupported": ("[cyan]Not supported[/], to be replaced or done without", "unsupported", "unsupported"),
 }
-
-
-@app.callback()
-def main() -> None:
-    """Make a group of the one command."""
 
 
 @app.command(epilog=EXIT_CODES)
@@ -59,6 +57,55 @@ def check(folder: Folder = None, as_json: AsJSON = False) -> None:
         out.print(", ".join(_counted(level, total) for level, total in totals.items()))
     if loaded is None:
         raise fail(f"the app cannot be served: {_counted('problem', totals['problem'])} to correct")
+
+
+class Provider(StrEnum):
+    """How callers may log in."""
+
+    API_KEY = "api-key"
+    ANONYMOUS = "anon-user"
+    EMAIL = "local-userpass"
+
+
+class Access(StrEnum):
+    """Who reads and writes the documents."""
+
+    OWNER = "owner"
+    READ_OWN = "read-own"
+    READ_ALL = "read-all"
+    ALL = "all"
+
+
+@app.command(epilog=EXIT_CODES)
+def init(  # noqa: PLR0913, PLR0917 - an option of the command each
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="A new folder, or an empty one.")],
+    app_id: Annotated[str, typer.Option("--app-id", metavar="ID", help="The app's id; without it any is taken.")] = "",
+    provider: Annotated[list[Provider] | None, typer.Option(help="How callers log in; may be repeated.")] = None,
+    namespace: Annotated[str, typer.Option(metavar="DB.COLLECTION", help="The collection; else each one.")] = "",
+    data_source: Annotated[str, typer.Option(metavar="NAME", help="The data source.")] = DEFAULT_DATA_SOURCE,
+    access: Annotated[
+        Access,
+        typer.Option(help="owner: owners write, all read; read-own: owners only; read-all: no writes; all: no limits."),
+    ] = Access.OWNER,
+    owner: Annotated[str, typer.Option(metavar="FIELD", help="The field that holds the owner's id.")] = "owner",
+) -> None:
+    """Write a first app of three files, for those who have no exported one; nothing is overwritten."""
+    if wrong := first_app.refused(app_id, data_source, namespace, owner):
+        raise fail(wrong, WRONG_USAGE)
+    providers = tuple(dict.fromkeys(each.value for each in provider or [Provider.API_KEY]))
+    texts = first_app.files(app_id, providers, data_source, namespace, access.value, owner)
+    try:
+        first_app.write(folder, texts)
+    except FileExistsError:
+        raise fail(f"{folder} is not empty, and nothing is overwritten: name a new folder") from None
+    except OSError as error:
+        raise fail(f"cannot write {folder}: {error.strerror}") from None
+    out = console()
+    for path in texts:
+        out.print(f"wrote {escape(str(folder / path))}")
+    out.print("Next, in the environment of the service and of the commands:")
+    out.print(f"  export APP_CONFIG_DIR={escape(shlex.quote(str(folder)))}")
+    out.print("  export SESSION_SECRET=$(openssl rand -hex 32)")
 
 
 def _configured(folder: Path | None) -> tuple[Path, frozenset[str] | None, bool]:

@@ -3,6 +3,7 @@
 import gzip
 import math
 import os
+import zlib
 from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime
@@ -177,7 +178,7 @@ def calls(  # noqa: PLR0913, PLR0917  each is an option of the command line
     try:
         for line in _lines(files or ["-"]):
             found.add(line)
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise fail(
             f"{error.filename}: {error.strerror}" if isinstance(error, OSError) and error.filename else str(error)
         ) from None

@@ -88,7 +88,7 @@ def _array(text: bytes) -> list[Any]:
 async def _run(service: Service, name: str, who: tuple[str | None, str | None], arguments: Sequence[Any]) -> str:
     if name not in (await app_of(service)).functions.by_name:
         raise NoSuchError(f"the app has no function '{name}'")
-    caller = await _caller(service, *who)
+    caller = await caller_of(service, *who)
     import function_app  # noqa: F401, PLC0415  with it come the actions that functions ask for
     from shared.endpoint.inner_calls import call_of_operator  # noqa: PLC0415  as it is of the edge
 
@@ -98,7 +98,7 @@ async def _run(service: Service, name: str, who: tuple[str | None, str | None], 
         raise StoppedError(f"{error} ({error.thrown_at})" if error.thrown_at else str(error)) from None
 
 
-async def _caller(service: Service, user: str | None, key: str | None) -> Caller | None:
+async def caller_of(service: Service, user: str | None, key: str | None) -> Caller | None:
     """Return who calls: None for nobody."""
     acting = user
     if key is not None:

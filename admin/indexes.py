@@ -9,7 +9,7 @@ from pymongo import IndexModel
 from rich.markup import escape
 
 from admin import namespace
-from admin.namespace import DataSource, Namespace
+from admin.namespace import DataSource, Namespace, RawCollection
 from admin.options import parsed
 from admin.output import AsJSON, Yes, show_json, show_table, start_table, tell
 from admin.process import EXIT_CODES, WRONG_USAGE, NoSuchError, confirm, fail, run
@@ -31,6 +31,7 @@ MaybeNamespace = Annotated[
     str | None, typer.Option("--namespace", metavar="DB.COLLECTION", help="The collection.", show_default=False)
 ]
 Control = Annotated[bool, typer.Option("--control", help="Make those that the service needs for keys and users.")]
+OfControl = Annotated[bool, typer.Option("--control", help="Also in the control database, as `doctor` advises.")]
 Unique = Annotated[bool, typer.Option("--unique", help="No two documents with equal values.")]
 Sparse = Annotated[bool, typer.Option("--sparse", help="Leave out documents without the fields.")]
 Ttl = Annotated[int | None, typer.Option("--ttl", min=0, metavar="SECONDS", help="Remove documents that much later.")]
@@ -102,6 +103,7 @@ def drop(
     index_name: IndexName,
     name: Namespace,
     data_source: DataSource = namespace.DEFAULT,
+    control_: OfControl = False,
     yes: Yes = False,
     as_json: AsJSON = False,
 ) -> None:
@@ -110,7 +112,8 @@ def drop(
     if index_name == "_id_":
         raise fail("_id_ cannot be dropped: MongoDB needs it", WRONG_USAGE)
     confirm(f"Drop the index {index_name} of {name}?", yes)
-    run(lambda service: _drop(service, data_source, names, index_name))
+    find = namespace.collection if control_ else namespace.changeable
+    run(lambda service: _drop(find(service, data_source, names), index_name))
     tell(f"the index {index_name} of {name} is dropped", {"namespace": name, "name": index_name}, as_json=as_json)
 
 
@@ -140,8 +143,7 @@ async def _create(service: Service, data_source: str, names: tuple[str, str], mo
     return await namespace.changeable(service, data_source, names).create_indexes([model])
 
 
-async def _drop(service: Service, data_source: str, names: tuple[str, str], index_name: str) -> None:
-    target = namespace.changeable(service, data_source, names)
-    if index_name not in {each["name"] for each in await _indexes(service, data_source, names)}:
-        raise NoSuchError(f"there is no index {index_name} of {'.'.join(names)}")
+async def _drop(target: RawCollection, index_name: str) -> None:
+    if index_name not in {each["name"] async for each in await target.list_indexes()}:
+        raise NoSuchError(f"there is no index {index_name} of {target.full_name}")
     await target.drop_index(index_name)

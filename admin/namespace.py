@@ -35,9 +35,14 @@ def split(namespace: str) -> tuple[str, str]:
         raise fail(
             f"--namespace takes a database and a collection, such as shop.orders, not {namespace!r}", WRONG_USAGE
         )
-    if database.lower() in _OWN or collection.startswith("system."):
+    if is_own(database) or collection.startswith("system."):
         raise fail(f"{namespace} is MongoDB's own", WRONG_USAGE)
     return database, collection
+
+
+def is_own(database: str) -> bool:
+    """Tell whether a database is MongoDB's own."""
+    return database.lower() in _OWN
 
 
 def collection(service: Service, data_source: str, namespace: tuple[str, str]) -> RawCollection:

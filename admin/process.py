@@ -18,7 +18,7 @@ from rich.markup import escape
 from admin.console import PlainConsole
 from shared.app.files import AppError
 from shared.app.model import App
-from shared.errors import DataAPIError
+from shared.errors import DataAPIError, for_operators
 from shared.mongo.deadlines import driver_call
 from shared.mongo.refusals import translated
 from shared.service import Service
@@ -54,8 +54,10 @@ def run[T](work: Callable[[Service], Awaitable[T]], *, endless: bool = False, in
         except BrokenPipeError:
             raise _pipe_closed() from None
         except (PyMongoError, BSONError) as error:
-            raise fail(str(translated(error))) from None
-        except (DataAPIError, AppError, NoSuchError, StoppedError) as error:
+            raise fail(for_operators(translated(error))) from None
+        except DataAPIError as error:
+            raise fail(for_operators(error)) from None
+        except (AppError, NoSuchError, StoppedError) as error:
             raise fail(str(error)) from None
         except OSError as error:
             raise fail(_reason(error)) from None

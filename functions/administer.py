@@ -113,7 +113,7 @@ class DropCollection(Administering, frozen=True, kw_only=True):
 
 
 @bp.route(ACTION_ROUTE + "createIndexes", methods=ALL_METHODS)
-@bp.action("createIndexes", reads=False, can_be_undone=False)
+@bp.action("createIndexes", CreateIndexes, reads=False, can_be_undone=False)
 async def create_indexes(call: Call) -> Reply:
     """Make indexes and return their names."""
     request = await call.typed(CreateIndexes)
@@ -122,7 +122,7 @@ async def create_indexes(call: Call) -> Reply:
 
 
 @bp.route(ACTION_ROUTE + "dropIndexes", methods=ALL_METHODS)
-@bp.action("dropIndexes", reads=False, can_be_undone=False)
+@bp.action("dropIndexes", DropIndexes, reads=False, can_be_undone=False)
 async def drop_indexes(call: Call) -> Reply:
     """Drop indexes."""
     request = await call.typed(DropIndexes)
@@ -131,7 +131,7 @@ async def drop_indexes(call: Call) -> Reply:
 
 
 @bp.route(ACTION_ROUTE + "createCollection", methods=ALL_METHODS)
-@bp.action("createCollection", reads=False, can_be_undone=False)
+@bp.action("createCollection", CreateCollection, reads=False, can_be_undone=False)
 async def create_collection(call: Call) -> Reply:
     """Make a collection."""
     request = await call.typed(CreateCollection)
@@ -140,7 +140,7 @@ async def create_collection(call: Call) -> Reply:
 
 
 @bp.route(ACTION_ROUTE + "dropCollection", methods=ALL_METHODS)
-@bp.action("dropCollection", reads=False, can_be_undone=False)
+@bp.action("dropCollection", DropCollection, reads=False, can_be_undone=False)
 async def drop_collection(call: Call) -> Reply:
     """Drop a collection."""
     request = await call.typed(DropCollection)

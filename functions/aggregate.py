@@ -46,7 +46,7 @@ class Aggregate(Request, frozen=True, kw_only=True):
 
 
 @bp.route(ACTION_ROUTE + "aggregate", methods=ALL_METHODS)
-@bp.action("aggregate", reads=True, lists=True)
+@bp.action("aggregate", Aggregate, reads=True, lists=True)
 async def aggregate(call: Call) -> Reply:
     """Run a pipeline and return what comes out, cut off at the cap."""
     request = await call.typed(Aggregate)

@@ -8,7 +8,7 @@ bp = Actions()
 
 
 @bp.route(ACTION_ROUTE + "bulkWrite", methods=ALL_METHODS)
-@bp.action("bulkWrite", reads=False)
+@bp.action("bulkWrite", BulkWrite, reads=False)
 async def bulk_write(call: Call) -> Reply:
     """Insert, change and delete documents in one call, and return what all of it came to."""
     request = await call.typed(BulkWrite)

@@ -41,7 +41,7 @@ class ListIndexes(Listing, frozen=True, kw_only=True):
 
 
 @bp.route(ACTION_ROUTE + "listDatabases", methods=ALL_METHODS)
-@bp.action("listDatabases", reads=True)
+@bp.action("listDatabases", ListDatabases, reads=True)
 async def list_databases(call: Call) -> Reply:
     """Return the databases that the caller may know of."""
     request = await call.typed(ListDatabases)
@@ -50,7 +50,7 @@ async def list_databases(call: Call) -> Reply:
 
 
 @bp.route(ACTION_ROUTE + "listCollections", methods=ALL_METHODS)
-@bp.action("listCollections", reads=True)
+@bp.action("listCollections", ListCollections, reads=True)
 async def list_collections(call: Call) -> Reply:
     """Return the collections of a database that the caller may know of."""
     request = await call.typed(ListCollections)
@@ -59,7 +59,7 @@ async def list_collections(call: Call) -> Reply:
 
 
 @bp.route(ACTION_ROUTE + "listIndexes", methods=ALL_METHODS)
-@bp.action("listIndexes", reads=True)
+@bp.action("listIndexes", ListIndexes, reads=True)
 async def list_indexes(call: Call) -> Reply:
     """Return the indexes of a collection of which nothing is hidden from the caller."""
     request = await call.typed(ListIndexes)

@@ -44,7 +44,7 @@ class Changes(EventsRequest, frozen=True, kw_only=True):
 
 
 @bp.route(ACTION_ROUTE + "changes", methods=ALL_METHODS)
-@bp.action("changes", reads=True)
+@bp.action("changes", Changes, reads=True)
 async def changes(call: Call) -> Reply:
     """Return what has changed in a collection since a token, or what changes within a time."""
     request = await call.typed(Changes)

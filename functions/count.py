@@ -37,7 +37,7 @@ class EstimatedDocumentCount(Request, frozen=True, kw_only=True):
 
 
 @bp.route(ACTION_ROUTE + "countDocuments", methods=ALL_METHODS)
-@bp.action("countDocuments", reads=True)
+@bp.action("countDocuments", CountDocuments, reads=True)
 async def count_documents(call: Call) -> Reply:
     """Return how many documents match."""
     request = await call.typed(CountDocuments)
@@ -47,7 +47,7 @@ async def count_documents(call: Call) -> Reply:
 
 
 @bp.route(ACTION_ROUTE + "estimatedDocumentCount", methods=ALL_METHODS)
-@bp.action("estimatedDocumentCount", reads=True)
+@bp.action("estimatedDocumentCount", EstimatedDocumentCount, reads=True)
 async def estimated_document_count(call: Call) -> Reply:
     """Return how many documents there are, as MongoDB's metadata say; where something is hidden, how many are seen."""
     request = await call.typed(EstimatedDocumentCount)

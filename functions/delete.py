@@ -8,7 +8,7 @@ bp = Actions()
 
 
 @bp.route(ACTION_ROUTE + "deleteOne", methods=ALL_METHODS)
-@bp.action("deleteOne", reads=False, changes_one=True)
+@bp.action("deleteOne", Delete, reads=False, changes_one=True)
 async def delete_one(call: Call) -> Reply:
     """Delete the first document that matches."""
     request = await call.typed(Delete)
@@ -17,7 +17,7 @@ async def delete_one(call: Call) -> Reply:
 
 
 @bp.route(ACTION_ROUTE + "deleteMany", methods=ALL_METHODS)
-@bp.action("deleteMany", reads=False)
+@bp.action("deleteMany", Delete, reads=False)
 async def delete_many(call: Call) -> Reply:
     """Delete all documents that match."""
     request = await call.typed(Delete)

@@ -36,7 +36,7 @@ class Distinct(Request, frozen=True, kw_only=True):
 
 
 @bp.route(ACTION_ROUTE + "distinct", methods=ALL_METHODS)
-@bp.action("distinct", reads=True)
+@bp.action("distinct", Distinct, reads=True)
 async def distinct(call: Call) -> Reply:
     """Return the values that a field has in the documents that match, each once; of arrays, those of the elements."""
     request = await call.typed(Distinct)

@@ -78,7 +78,7 @@ class Explain(ExactRequest, frozen=True, kw_only=True):
 
 
 @bp.route(ACTION_ROUTE + "explain", methods=ALL_METHODS)
-@bp.action("explain", reads=True)
+@bp.action("explain", Explain, reads=True)
 async def explain(call: Call) -> Reply:
     """Return how MongoDB runs a find, a findOne or an aggregate, in words and numbers."""
     request = await call.typed(Explain)

@@ -40,7 +40,7 @@ class Find(FindOne, frozen=True, kw_only=True):
 
 
 @bp.route(ACTION_ROUTE + "findOne", methods=ALL_METHODS)
-@bp.action("findOne", reads=True)
+@bp.action("findOne", FindOne, reads=True)
 async def find_one(call: Call) -> Reply:
     """Return the first document that matches, or null."""
     request = await call.typed(FindOne)
@@ -50,7 +50,7 @@ async def find_one(call: Call) -> Reply:
 
 
 @bp.route(ACTION_ROUTE + "find", methods=ALL_METHODS)
-@bp.action("find", reads=True, lists=True)
+@bp.action("find", Find, reads=True, lists=True)
 async def find(call: Call) -> Reply:
     """Return the documents that match, in the order of the sort."""
     request = await call.typed(Find)

@@ -61,7 +61,7 @@ def _returned(request: FindOneAndUpdate | FindOneAndReplace) -> Returned:
 
 
 @bp.route(ACTION_ROUTE + "findOneAndUpdate", methods=ALL_METHODS)
-@bp.action("findOneAndUpdate", reads=False, changes_one=True)
+@bp.action("findOneAndUpdate", FindOneAndUpdate, reads=False, changes_one=True)
 async def find_one_and_update(call: Call) -> Reply:
     """Change the first document that matches, and return it."""
     request = await call.typed(FindOneAndUpdate)
@@ -73,7 +73,9 @@ async def find_one_and_update(call: Call) -> Reply:
 
 
 @bp.route(ACTION_ROUTE + "findOneAndReplace", methods=ALL_METHODS)
-@bp.action("findOneAndReplace", reads=False, changes_one=True, stores=Stored("replacement", are_new=False))
+@bp.action(
+    "findOneAndReplace", FindOneAndReplace, reads=False, changes_one=True, stores=Stored("replacement", are_new=False)
+)
 async def find_one_and_replace(call: Call) -> Reply:
     """Put another document in the place of the first that matches, and return one of both."""
     request = await call.typed(FindOneAndReplace)
@@ -85,7 +87,7 @@ async def find_one_and_replace(call: Call) -> Reply:
 
 
 @bp.route(ACTION_ROUTE + "findOneAndDelete", methods=ALL_METHODS)
-@bp.action("findOneAndDelete", reads=False, changes_one=True)
+@bp.action("findOneAndDelete", FindOneAndDelete, reads=False, changes_one=True)
 async def find_one_and_delete(call: Call) -> Reply:
     """Delete the first document that matches, and return it."""
     request = await call.typed(FindOneAndDelete)

@@ -8,7 +8,7 @@ bp = Actions()
 
 
 @bp.route(ACTION_ROUTE + "getMore", methods=ALL_METHODS)
-@bp.action("getMore", reads=True, lists=True)
+@bp.action("getMore", GetMore, reads=True, lists=True)
 async def get_more(call: Call) -> Reply:
     """Return the next documents of a find or an aggregate that was called with a cursor."""
     return await call.more(GetMore.from_body(call.body), bp.parts)

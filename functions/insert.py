@@ -11,7 +11,7 @@ bp = Actions()
 
 
 @bp.route(ACTION_ROUTE + "insertOne", methods=ALL_METHODS)
-@bp.action("insertOne", reads=False, success=HTTPStatus.CREATED, stores=Stored("document"))
+@bp.action("insertOne", InsertOne, reads=False, success=HTTPStatus.CREATED, stores=Stored("document"))
 async def insert_one(call: Call) -> Reply:
     """Insert a document and return its _id, made here if it brought none."""
     request = await call.typed(InsertOne)
@@ -20,7 +20,7 @@ async def insert_one(call: Call) -> Reply:
 
 
 @bp.route(ACTION_ROUTE + "insertMany", methods=ALL_METHODS)
-@bp.action("insertMany", reads=False, success=HTTPStatus.CREATED, stores=Stored("documents", are_many=True))
+@bp.action("insertMany", InsertMany, reads=False, success=HTTPStatus.CREATED, stores=Stored("documents", are_many=True))
 async def insert_many(call: Call) -> Reply:
     """Insert documents in order and return their _ids."""
     request = await call.typed(InsertMany)

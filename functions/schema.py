@@ -35,7 +35,7 @@ class GetSchema(Request, frozen=True, kw_only=True):
 
 
 @bp.route(ACTION_ROUTE + "getSchema", methods=ALL_METHODS)
-@bp.action("getSchema", reads=True)
+@bp.action("getSchema", GetSchema, reads=True)
 async def get_schema(call: Call) -> Reply:
     """Return the fields of a sample of documents, with their types."""
     request = await call.typed(GetSchema)

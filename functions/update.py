@@ -10,7 +10,7 @@ bp = Actions()
 
 
 @bp.route(ACTION_ROUTE + "updateOne", methods=ALL_METHODS)
-@bp.action("updateOne", reads=False, changes_one=True)
+@bp.action("updateOne", UpdateOne, reads=False, changes_one=True)
 async def update_one(call: Call) -> Reply:
     """Change the first document that matches."""
     request = await call.typed(UpdateOne)
@@ -22,7 +22,7 @@ async def update_one(call: Call) -> Reply:
 
 
 @bp.route(ACTION_ROUTE + "updateMany", methods=ALL_METHODS)
-@bp.action("updateMany", reads=False)
+@bp.action("updateMany", UpdateMany, reads=False)
 async def update_many(call: Call) -> Reply:
     """Change all documents that match."""
     request = await call.typed(UpdateMany)
@@ -33,7 +33,7 @@ async def update_many(call: Call) -> Reply:
 
 
 @bp.route(ACTION_ROUTE + "replaceOne", methods=ALL_METHODS)
-@bp.action("replaceOne", reads=False, changes_one=True, stores=Stored("replacement", are_new=False))
+@bp.action("replaceOne", ReplaceOne, reads=False, changes_one=True, stores=Stored("replacement", are_new=False))
 async def replace_one(call: Call) -> Reply:
     """Put another document in the place of the first that matches; its _id stays."""
     request = await call.typed(ReplaceOne)

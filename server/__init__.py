@@ -94,6 +94,15 @@ def serve(sockets: list[socket.socket] | None = None) -> None:
     ListeningServer(config, LIMITS, process.end, probes).run(sockets)
 
 
+def join(file: int, slot: int) -> None:
+    """Count what this process does where the others of the port do."""
+    from shared.endpoint.gauges import keep_sampling  # noqa: PLC0415  only where METRICS_KEY is set
+
+    if (metrics := process.reporting.metrics) is not None:
+        metrics.join(file, slot)
+        keep_sampling(process, metrics)
+
+
 def main() -> None:
     """Serve in WEB_CONCURRENCY processes."""
     try:
@@ -106,4 +115,7 @@ def main() -> None:
         from server.processes import Supervisor  # noqa: PLC0415  most containers have one process
 
         listeners = [config.bind_socket() for config in configs if config is not None]
-        sys.exit(Supervisor(serve, listeners, count, LIMITS.grace_seconds).run())
+        supervisor = Supervisor(serve, listeners, count, LIMITS.grace_seconds)
+        if (metrics := process.reporting.metrics) is not None:
+            supervisor.share(join, metrics.shared(count))
+        sys.exit(supervisor.run())

@@ -23,13 +23,15 @@ type Application = Callable[[Any, Any, Any], Awaitable[None]]
 
 
 def only_probes(app: Application) -> Application:
-    """Return the part of an application that answers probes."""
+    """Return the part of an application that answers probes and scrapes."""
 
     async def probes(scope: Any, receive: Any, send: Any) -> None:
-        if scope["path"].startswith("/health/"):
+        if scope["path"].startswith("/health/") or scope["path"] == "/metrics":
             await app(scope, receive, send)
         else:
-            await RefusedError(HTTPStatus.NOT_FOUND, "This port is for /health/.").answer(scope, receive, send)
+            await RefusedError(HTTPStatus.NOT_FOUND, "This port is for /health/ and /metrics.").answer(
+                scope, receive, send
+            )
 
     return probes
 

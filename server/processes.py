@@ -10,13 +10,17 @@ import time
 from collections.abc import Callable
 from multiprocessing import connection
 from multiprocessing.context import SpawnProcess
+from multiprocessing.reduction import DupFd
 from types import FrameType
+from typing import Any, NamedTuple
 
 from uvicorn.config import STARTUP_FAILURE
 
 from shared.telemetry.log import event
 
 type Serve = Callable[[list[socket.socket]], None]
+
+type Join = Callable[[int, int], None]
 
 _POLL_SECONDS = 0.2
 _RESTART_SECONDS = 1.0  # a process that dies at once is not started more often than this
@@ -30,12 +34,17 @@ class Supervisor:
 
     def __init__(self, serve: Serve, listeners: list[socket.socket], count: int, grace_seconds: float) -> None:
         """Take what each process runs; serve must be importable, as each is a fresh interpreter."""
+        self._rows: tuple[Join, int] | None = None
         self._serve = serve
         self._listeners = listeners
         self._grace_seconds = grace_seconds
         self._stopping = False
         self._started = [0.0] * count
         self._processes: list[SpawnProcess] = []
+
+    def share(self, join: Join, file: int) -> None:
+        """Have each process join a file of memory, in which it has the row of its slot."""
+        self._rows = join, file
 
     def run(self) -> int:
         """Serve until SIGTERM or SIGINT, or until no process can start; return the exit code."""
@@ -56,12 +65,15 @@ class Supervisor:
 
     def _start(self, slot: int) -> SpawnProcess:
         self._started[slot] = time.monotonic()
-        process = _spawn.Process(target=_run, args=(self._serve, self._listeners))
+        process = _spawn.Process(target=_run, args=(self._serve, self._listeners, self._joining(slot)))
         # Ctrl-C goes to all at once: one that still starts leaves it to us, one that serves has a handler of its own
         before = signal.signal(signal.SIGINT, signal.SIG_IGN)
         process.start()
         signal.signal(signal.SIGINT, before)
         return process
+
+    def _joining(self, slot: int) -> "_Joining | None":
+        return None if self._rows is None else _Joining(*self._rows, slot)
 
     def _replace_dead(self) -> None:
         for slot, process in enumerate(self._processes):
@@ -87,10 +99,26 @@ class Supervisor:
         return all(process.exitcode in _IN_ORDER for process in self._processes)
 
 
-def _run(serve: Serve, listeners: list[socket.socket]) -> None:
+class _Joining(NamedTuple):
+    join: Join
+    file: int
+    slot: int
+
+    def __reduce__(self) -> Any:
+        """Have the file go with what is sent to a process that is being started."""
+        return _joining, (self.join, DupFd(self.file), self.slot)
+
+
+def _joining(join: Join, file: Any, slot: int) -> _Joining:
+    return _Joining(join, file.detach(), slot)
+
+
+def _run(serve: Serve, listeners: list[socket.socket], joining: _Joining | None) -> None:
     parent = multiprocessing.parent_process()
     assert parent is not None  # noqa: S101  this is a child
     threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
+    if joining is not None:
+        joining.join(joining.file, joining.slot)
     serve(listeners)
 
 

@@ -80,7 +80,9 @@ class Places:
 
     def __init__(self, places: int, waiting: int, seconds: float, text: Unavailable) -> None:
         """Take how many calls have a place at a time, how many wait, how long, and what the others are told."""
-        self._free = places
+        self.places = self._free = places
+        self.shed = 0
+        """How many calls were refused so far."""
         self._most_waiting = waiting
         self._seconds = seconds
         self._text = text
@@ -98,6 +100,16 @@ class Places:
     def for_streams(cls, places: int) -> Self:
         """Return the places for callers who wait for changes: nobody waits for a place."""
         return cls(places, 0, 0.0, Unavailable.TOO_MANY_STREAMS)
+
+    @property
+    def taken(self) -> int:
+        """How many calls have a place."""
+        return self.places - self._free
+
+    @property
+    def waiting(self) -> int:
+        """How many calls wait for one."""
+        return len(self._waiting)
 
     @property
     def is_full(self) -> bool:
@@ -138,6 +150,7 @@ class Places:
     def refusal(self) -> OverloadedError:
         """Count a call that is refused, and return the error; the log says now and then how many were."""
         self._refused += 1
+        self.shed += 1
         now = asyncio.get_running_loop().time()
         if now >= self._log_again:
             event(logging.WARNING, "calls are refused", reason=self._text.value, refused=self._refused)

@@ -46,8 +46,8 @@ class Budget:
     def __init__(self, most: int) -> None:
         """Take how many bytes all calls may hold together; the one that has held some for longest may hold more."""
         self.large = Places(LARGE_AT_ONCE, _MOST_WAITING, WAIT_SECONDS, Unavailable.TOO_MUCH)
-        self._most = most
-        self._held = 0
+        self.most = most
+        self.held = 0
         self._holders: dict[Share, None] = {}  # the one that began first is the first
         self._waiting: deque[_Waiting] = deque()
         self._is_returned = False  # what is free, to the system
@@ -73,7 +73,7 @@ class Budget:
         """Take back all that a share holds, and give it to those who wait."""
         if share in self._holders:
             del self._holders[share]
-            self._held -= share.counted
+            self.held -= share.counted
             self._serve()
 
     def _serve(self) -> None:
@@ -87,7 +87,7 @@ class Budget:
                 waiting.granted.set_result(None)
 
     def _may_have(self, share: "Share", size: int) -> bool:
-        return self._held + size <= self._most or self._is_first(share)
+        return self.held + size <= self.most or self._is_first(share)
 
     def _is_first(self, share: "Share") -> bool:
         return next(iter(self._holders), share) is share
@@ -97,7 +97,7 @@ class Budget:
             self._is_returned = True
             return_blocks()
         self._holders[share] = None
-        self._held += size
+        self.held += size
         share.counted += size
 
 

@@ -68,6 +68,8 @@ class DataAPIError(Exception):
     """What the reply has beside text and code, each as JSON."""
     position: int = 0
     """Which of several documents it is about."""
+    cause: object = None
+    """What is wrong with the deployment: for its operator, in the log, behind the text."""
 
     def because(self, detail: str) -> Self:
         """Add a reason that is logged and hidden from the caller."""
@@ -78,6 +80,12 @@ class DataAPIError(Exception):
         """Say in front of the text which part of the call failed."""
         self.args = (f"{place}: {self}",)
         return self
+
+
+def for_operators(error: Exception) -> str:
+    """Return what the log and the command line say of an error: its text, and what is wrong with the deployment."""
+    cause = error.cause if isinstance(error, DataAPIError) else None
+    return str(error) if cause is None else f"{error}: {cause}"
 
 
 class InvalidParameterError(DataAPIError):
@@ -395,10 +403,8 @@ class Unavailable(StrEnum):
     CREDENTIALS_REFUSED = "MongoDB refuses the credentials of this deployment"
     NO_ENTRA_SIGN_IN = "this deployment gets no token to sign in to MongoDB with"
     WRONG_OPTIONS = "the connection to MongoDB is not configured correctly"
-    WRONG_URI = "MONGO_DB_URI is not a connection string that the driver understands"
-    WRONG_SETTING = "the service is not configured"
-    WRONG_APP = "the app is not usable"
-    LOGINS_NOT_CONFIGURED = "logins are not configured: set SESSION_SECRET to 32 random characters or more"
+    WRONG_SETTING = "the service is not configured: its log says why"
+    LOGINS_NOT_CONFIGURED = "logins are not configured: the log says why"
     NO_SIGNING_KEYS = "the keys that sign tokens cannot be fetched"
     NO_MAIL = "the mail cannot be sent now"
 
@@ -410,8 +416,9 @@ class UnavailableError(DataAPIError):
     headers: Mapping[str, str] = {"Retry-After": "5"}
 
     def __init__(self, text: Unavailable, cause: object = None) -> None:
-        """Take the text, and what is wrong with a setting or the app, which follows it."""
-        super().__init__(text.value if cause is None else f"{text}: {cause}")
+        """Take the text, and what is wrong with a setting or the app, which callers are not told."""
+        super().__init__(text.value)
+        self.cause = cause
 
 
 class UnconfirmedWriteError(UnavailableError):

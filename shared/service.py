@@ -142,6 +142,7 @@ class Process:
         """Return the service of this process, made at the first use; raise SettingsError if its settings are wrong."""
         if self.held is None:
             self.held = Service.from_environ(self.reporting)
+            self.reporting.count(self.held.settings)
         return self.held
 
     def start(self) -> None:

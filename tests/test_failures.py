@@ -21,6 +21,7 @@ from shared.endpoint.actions import answer as respond
 from shared.mongo import readiness
 from shared.mongo.control import API_KEYS
 from shared.mongo.readiness import Readiness
+from shared.requests import Request
 from shared.service import process
 from tests.conftest import ACTION, FailPoint, Post, errors_only, request_body
 from tests.functions.rules.test_every_action import CALLS
@@ -459,7 +460,7 @@ async def test_an_unexpected_error_shows_only_an_id_that_the_log_has_too(
         method="POST", url="http://localhost/action/explode", headers={"apiKey": key}, body=request_body()
     )
 
-    response = await respond(request, Action("explode", explode, reads=False, success=HTTPStatus.OK))
+    response = await respond(request, Action("explode", explode, Request, reads=False, success=HTTPStatus.OK))
 
     answer = Answer(response.status_code, {"content-type": response.mimetype}, response.get_body())
     assert answer.status == 500
@@ -587,7 +588,8 @@ async def test_a_server_without_usable_settings_starts_and_says_what_is_wrong(
 
     assert (live.status, ready.status, found.status, preflight.status) == (200, 503, 503, 503)
     assert errors_only(ready) == errors_only(found)
-    assert found.json == {"error": f"the service is not configured: {reason}", "error_code": INTERNAL}
+    assert found.json == {"error": "the service is not configured: its log says why", "error_code": INTERNAL}
+    assert f"the service is not configured: its log says why: {reason}" in server.log.read_text()
     assert (server.log_lines[0]["message"], server.log_lines[0]["reason"]) == ("not configured", reason)
     assert "planted" not in server.log.read_text()
 

@@ -67,6 +67,8 @@ FUNCTIONS: dict[str, tuple[str, set[str]]] = {
     "functionsCall": (CLIENT + "app/{app_id}/functions/call", ALL),
     "live": ("health/live", {"GET", "HEAD"}),
     "ready": ("health/ready", {"GET", "HEAD"}),
+    "openapi": ("openapi.json", ALL),
+    "metrics": ("metrics", {"GET", "HEAD"}),
     "fallback": ("{*path}", ALL),
 }
 WITHOUT_A_NETWORK = """

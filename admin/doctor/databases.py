@@ -51,9 +51,8 @@ async def of_control_database(service: Service) -> Findings:
     for index in found.missing:
         yield Finding(check, "problem", f"{index} is not there", "python -m admin indexes create --control")
     for index in found.different:
-        advice = (
-            f"drop it: python -m admin indexes drop --namespace {settings.dozen_database}.{index.collection} NAME; "
-        )
+        of_index = f"{settings.dozen_database}.{index.collection}"
+        advice = f"drop it: python -m admin indexes drop --control --namespace {of_index} NAME; "
         advice += "then python -m admin indexes create --control"
         yield Finding(check, "problem", f"{index} has other options", advice)
     if found.without_collection:

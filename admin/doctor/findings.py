@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 from bson.errors import BSONError
 from pymongo.errors import PyMongoError
 
-from shared.errors import DataAPIError
+from shared.errors import DataAPIError, for_operators
 from shared.mongo.refusals import translated
 
 type Level = Literal["ok", "warning", "problem"]
@@ -35,7 +35,7 @@ async def gathered(check: str, findings: Findings, seconds: float, advice: str) 
     except TimeoutError:
         found.append(Finding(check, "problem", f"no answer within {seconds:g} seconds", advice))
     except (PyMongoError, BSONError) as error:
-        found.append(Finding(check, "problem", str(translated(error)), advice))
+        found.append(Finding(check, "problem", for_operators(translated(error)), advice))
     except (DataAPIError, OSError) as error:
         found.append(Finding(check, "problem", str(error) or type(error).__name__, advice))
     return found

@@ -7,9 +7,7 @@ from typing import Literal, Protocol
 from admin.process import StoppedError
 from admin.transfer import json_values, lines
 from admin.transfer.csv_rows import CsvRows, has_types
-from admin.transfer.lines import LineError
 from admin.transfer.source import Item, Source
-from shared.documents.elements import is_document, with_id_first
 
 type Name = Literal["ndjson", "json", "csv", "bson"]
 
@@ -72,9 +70,7 @@ class _Bson:
         return document
 
     def decode(self, item: Item) -> bytes:
-        if not is_document(item.text):
-            raise LineError("it is no BSON")
-        return with_id_first(lines.sized(item.text))
+        return lines.of_bson(item.text)
 
 
 _FORMATS: dict[Name, Callable[[Source], Format]] = {"ndjson": _Lines, "json": _Values, "csv": CsvRows, "bson": _Bson}

@@ -6,18 +6,29 @@ No line is written that was not read back to the same bytes.
 """
 
 from base64 import b64decode, b64encode
+from collections.abc import Iterator
+from typing import Any
 
 import bson
 import orjson
+from bson.codec_options import CodecOptions, DatetimeConversion
 from bson.errors import BSONError
 
 from shared.documents import ejson, replies
-from shared.documents.elements import is_document, with_id_first
+from shared.documents.elements import ARRAY, DOCUMENT, UnreadDocument, is_document, spans, with_id_first
 from shared.errors import InvalidJSONError
 
 LARGEST = 16 * 1024 * 1024
 """Bytes of the largest document that MongoDB stores."""
 
+_DEEPEST = 200
+"""Levels of documents in each other that MongoDB takes."""
+
+_ANY_VALUES: CodecOptions[Any] = CodecOptions(
+    document_class=UnreadDocument,
+    datetime_conversion=DatetimeConversion.DATETIME_AUTO,
+    unicode_decode_error_handler="replace",
+)
 _EXACT = "$dozenBSON"
 _EXACT_START = b'{"$dozenBSON":'
 
@@ -43,6 +54,13 @@ def decode(line: bytes) -> bytes:
     except (BSONError, OverflowError) as error:
         raise LineError(f"BSON cannot hold it: {error}") from None
     return sized(document)
+
+
+def of_bson(document: bytes) -> bytes:
+    """Return a BSON document that others wrote, its _id in front; raise LineError if it is none, at any depth."""
+    if not _is_sound(document):
+        raise LineError("it is no BSON")
+    return with_id_first(sized(document))
 
 
 def sized(document: bytes) -> bytes:
@@ -75,6 +93,32 @@ def _exact(text: object) -> bytes:
         document = b64decode(text if isinstance(text, str) else "", validate=True)
     except ValueError:
         document = b""
-    if not is_document(document):
+    if not _is_sound(document):
         raise LineError(f"malformed {_EXACT}")
     return document
+
+
+def _is_sound(document: bytes) -> bool:
+    """Tell whether a document and all in it are some; levels are counted first, as a hostile one may be deep."""
+    level = [document]
+    for _ in range(_DEEPEST):
+        if not all(map(is_document, level)):
+            return False
+        level = [inner for each in level for inner in _documents_in(each)]
+        if not level:
+            return _is_readable(document)
+    return False
+
+
+def _documents_in(document: bytes) -> Iterator[bytes]:
+    for _, start, value, end in spans(document):
+        if document[start] in {DOCUMENT, ARRAY}:
+            yield document[value:end]
+
+
+def _is_readable(document: bytes) -> bool:
+    try:
+        bson.decode(document, _ANY_VALUES)
+    except (BSONError, ValueError, OverflowError, RecursionError):
+        return False
+    return True

@@ -76,9 +76,13 @@ class Rules:
 
     def opens_database(self, database: str) -> bool | None:
         """Tell whether the caller could see a document of a database; None if that depends on its collections."""
-        others = self._opens(self.source.default)
+        others = self.opens_default()
         has_own = any(each == database for each, _ in self.source.rules)
         return None if has_own else others
+
+    def opens_default(self) -> bool:
+        """Tell whether the caller could see a document of a collection without rules of its own."""
+        return self._opens(self.source.default)
 
     def _opens(self, ruleset: Ruleset | None) -> bool:
         try:

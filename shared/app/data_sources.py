@@ -95,6 +95,7 @@ def _data_source(
         default = default if default.roles else None
     rules: dict[Namespace, Ruleset] = {}
     schemas: dict[Namespace, Schema] = {}
+    written: dict[Namespace, Mapping[str, Any]] = {}
     for each in collections:
         if each.namespace in rules or each.namespace in schemas:
             each.rules_report.at("collection").problem(f"there are two folders for '{'.'.join(each.namespace)}'")
@@ -107,10 +108,13 @@ def _data_source(
             schema = compile_schema(each.schema, constants, each.schema_report)
             if schema is not None:
                 schemas[each.namespace] = schema
+                written[each.namespace] = each.schema
                 opened = rules.get(each.namespace, default)
                 if opened is not None:
                     report_oracles(each.schema, opened, each.schema_report)
-    return DataSource(name=name, cluster_name=cluster, default=default, rules=rules, schemas=schemas)
+    return DataSource(
+        name=name, cluster_name=cluster, default=default, rules=rules, schemas=schemas, written_schemas=written
+    )
 
 
 def _collections(files: Files, folder: Path) -> Iterator[Collection]:

@@ -124,6 +124,8 @@ class DataSource(msgspec.Struct, frozen=True, kw_only=True):
     default: "Ruleset | None" = None
     rules: "Mapping[Namespace, Ruleset]" = {}
     schemas: "Mapping[Namespace, Schema]" = {}
+    written_schemas: Mapping[Namespace, Mapping[str, Any]] = {}
+    """The schemas as the files have them."""
 
     def ruleset(self, database: str, collection: str) -> "Ruleset | None":
         """Return the collection's own rules, else the default ones; None if nobody may touch it."""

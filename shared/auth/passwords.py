@@ -30,6 +30,11 @@ class Passwords:
         if not SHORTEST <= len(password) <= LONGEST:
             raise BadRequestError(f"password must be between {SHORTEST} and {LONGEST} characters")
 
+    @property
+    def shed(self) -> int:
+        """How many calls got no turn so far."""
+        return self._turns.shed
+
     async def hashed(self, password: str) -> str:
         """Return what is stored of a password; raise BadRequestError if it is too short or too long."""
         self.refuse_unusable(password)

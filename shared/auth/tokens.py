@@ -74,5 +74,6 @@ class Tokens:
         """Return the key of this deployment's tokens, apart from anything else that the secret may be used for."""
         secret = self._settings.session_secret
         if not secret:
-            raise UnavailableError(Unavailable.LOGINS_NOT_CONFIGURED)
+            advice = "set SESSION_SECRET to 32 random characters or more"
+            raise UnavailableError(Unavailable.LOGINS_NOT_CONFIGURED, advice)
         return hmac.new(secret.encode(), b"dozen session tokens", sha256).digest()

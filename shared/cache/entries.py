@@ -77,6 +77,7 @@ class Entries:
         except AwayError:
             return None
         found = self.unsealed(entry, value)
+        store.counts.look(found)
         if found is None or milliseconds <= 0:
             return None
         # the store's clock counts too: that of the process which stored the entry may be ahead

@@ -45,7 +45,9 @@ class Generations:
 
     async def find(self, store: Store, entry: str, namespaces: Sequence[str]) -> Lookup:
         """Look up a reply that is younger than the last write to each of these; raise AwayError."""
-        return await store.ask(lambda client: self._find(client, entry, namespaces))
+        found = await store.ask(lambda client: self._find(client, entry, namespaces))
+        store.counts.look(found.body)
+        return found
 
     async def put(self, entry: str, marks: bytes, body: bytes, seconds: float) -> None:
         """Cache a reply that was read after its marks were."""

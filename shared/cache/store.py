@@ -24,6 +24,19 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 0.25, 1.0  # seconds between two tries to reach a
 _BETWEEN_REPORTS = 60.0
 
 
+class Counts:
+    """How often what was looked for was there or not, and how many commands failed, so far."""
+
+    hits = misses = errors = 0
+
+    def look(self, found: object) -> None:
+        """Count what was looked for; None is a miss."""
+        if found is None:
+            self.misses += 1
+        else:
+            self.hits += 1
+
+
 class AwayError(Exception):
     """The store did not run the commands."""
 
@@ -35,11 +48,12 @@ class Store:
     new epoch until it can, because changes may have been missed meanwhile.
     """
 
-    def __init__(self, client: "Redis") -> None:
-        """Take a client that repeats nothing by itself."""
+    def __init__(self, client: "Redis", counts: Counts) -> None:
+        """Take a client that repeats nothing by itself, and where failures are counted."""
         from redis.exceptions import ReadOnlyError, RedisError, ResponseError  # noqa: PLC0415
 
         self._client = client
+        self.counts = counts
         self._refusals, self._read_only = ResponseError, ReadOnlyError
         self._failed = (RedisError, TimeoutError, OSError)
         self._failures = 0
@@ -50,17 +64,20 @@ class Store:
     async def ask[T](self, work: Callable[["Redis"], Awaitable[T]]) -> T:
         """Return what some commands give; raise AwayError if they fail, take too long, or are not tried now."""
         if self._mending is not None:
+            self.counts.errors += 1
             raise AwayError
         try:
             async with asyncio.timeout(_SECONDS):
                 answer = await work(self._client)
         except self._refusals as error:  # it is there, and says no: a key of another type, no memory, no right
+            self.counts.errors += 1
             if isinstance(error, self._read_only):  # no primary any more, so it misses what changes
                 self._leave(error)
             self._report_refusal(error)
             raise AwayError from error
         except self._failed as error:
             self._failures += 1
+            self.counts.errors += 1
             if self._failures >= _MOST_FAILURES:
                 self._leave(error)
             raise AwayError from error
@@ -134,13 +151,14 @@ class LazyStore:
         self._url = url
         self._is_open = False
         self._store: Store | None = None
+        self.counts = Counts()
 
     @property
     def store(self) -> Store | None:
         """The store, None without REDIS_URL or with one that cannot be used."""
         if self._url and not self._is_open:
             self._is_open = True
-            self._store = _new_store(self._url)
+            self._store = _new_store(self._url, self.counts)
         return self._store
 
     async def close(self) -> None:
@@ -154,7 +172,7 @@ def address(url: str) -> str:
     return url.replace("valkey", "redis", 1) if url.startswith("valkey") else url
 
 
-def _new_store(url: str) -> Store | None:
+def _new_store(url: str, counts: Counts) -> Store | None:
     from redis.asyncio import BlockingConnectionPool, Redis  # noqa: PLC0415  only a deployment that has one pays for it
     from redis.asyncio.retry import Retry  # noqa: PLC0415
     from redis.backoff import NoBackoff  # noqa: PLC0415
@@ -172,4 +190,4 @@ def _new_store(url: str) -> Store | None:
     except ValueError:  # its text may hold the password
         event(logging.ERROR, "REDIS_URL cannot be used: there is no cache")
         return None
-    return Store(Redis.from_pool(pool))
+    return Store(Redis.from_pool(pool), counts)

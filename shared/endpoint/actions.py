@@ -173,7 +173,7 @@ class Call:
 
     def _refuse_uncallable(self, view: RequestView) -> None:
         if self.is_of_data_api and not self._caller.is_system:
-            _refuse_uncallable(self._context.app, Expansions(self._caller.user, view, self.answers))
+            refuse_uncallable(self._context.app, Expansions(self._caller.user, view, self.answers))
 
     async def bulk_write(self, request: BulkWrite, operations: list[Operation]) -> Reply:
         """Do the operations of a request, each with the access that the action has which it would be by itself."""
@@ -274,7 +274,8 @@ class Call:
 
 
 class Action(NamedTuple):
-    """An action: its name in paths and in the log, what it does, whether it only reads, the status of its success.
+    """An action: its name in paths and in the log, what it does to a request of which type, whether it only reads, the
+    status of its success.
 
     Replies to what only reads can be cached, and get a tag then. What is stored may be read to BSON at once. What
     returns documents may do so in lines or rows, and what writes one document takes If-Match. No transaction has a
@@ -283,6 +284,7 @@ class Action(NamedTuple):
 
     name: str
     handle: Handler
+    request: type[Request]
     reads: bool
     success: HTTPStatus
     stores: Stored | None = None
@@ -319,12 +321,18 @@ class Actions(func.Blueprint):
         """The actions that an action of this blueprint may be made of."""
 
     def action(
-        self, name: str, *, reads: bool, success: HTTPStatus = HTTPStatus.OK, **more: Unpack[More]
+        self,
+        name: str,
+        request: type[Request],
+        *,
+        reads: bool,
+        success: HTTPStatus = HTTPStatus.OK,
+        **more: Unpack[More],
     ) -> Callable[[Handler], Function]:
         """Make an Azure Function of a handler: the one decorator of ours, directly above def and below @bp.route."""
 
         def decorate(handle: Handler) -> Function:
-            made = self.by_name[name] = Action(name, handle, reads, success, **more)
+            made = self.by_name[name] = Action(name, handle, request, reads, success, **more)
             # the platform matches routes without regard to case, Atlas did not
             is_exact = re.compile(rf"/app/[^/]+/endpoint/data/[^/]+/action/{name}/?").fullmatch
 
@@ -417,7 +425,7 @@ async def _call(exchange: Exchange, action: Action, source: str | None) -> Call:
         await asyncio.to_thread(verify, app.data_api, req.headers, req.params, body)
     answers = answers_of(exchange, caller, view)
     if not caller.is_system:
-        await answered(partial(_refuse_uncallable, app, Expansions(caller.user, view, answers)))
+        await answered(partial(refuse_uncallable, app, Expansions(caller.user, view, answers)))
     body = await decoded_body(exchange, body)
     document = await document_in(body, service, action.stores)
     if source is not None and not _names_source(document):
@@ -439,7 +447,7 @@ def _names_source(body: Document) -> bool:
     return is_named or type(body.get("cursor")) is str
 
 
-def _refuse_uncallable(app: App | None, expansions: Expansions) -> None:
+def refuse_uncallable(app: App | None, expansions: Expansions) -> None:
     """Raise NotCallableError unless the app lets the caller call this action."""
     can_evaluate = None if app is None else app.data_api.can_evaluate
     if can_evaluate is None or can_evaluate.constant is True or holds(can_evaluate, expansions.context()):

@@ -27,6 +27,7 @@ from shared.errors import (
     Unavailable,
     UnavailableError,
     UnknownAppError,
+    for_operators,
 )
 from shared.service import Service
 from shared.settings import Settings, SettingsError
@@ -197,14 +198,14 @@ async def respond(
 
 
 def current_service() -> Service:
-    """Return the service of this process; raise UnavailableError with one sentence if a setting or the app is wrong."""
+    """Return the service of this process; raise UnavailableError if a setting or the app is wrong."""
     try:
         service = services.process.service()
         service.app  # noqa: B018  raises if it cannot be used
     except SettingsError as error:
         raise UnavailableError(Unavailable.WRONG_SETTING, error) from error
     except AppError as error:
-        raise UnavailableError(Unavailable.WRONG_APP, error) from error
+        raise UnavailableError(Unavailable.WRONG_SETTING, f"the app is not usable: {error}") from error
     return service
 
 
@@ -219,7 +220,7 @@ def failed(error: Exception, line: RequestLine, headers: Mapping[str, str]) -> f
     if isinstance(error, DataAPIError):
         line.error_code, line.decision = error.code, error.detail
         if error.status >= 500:
-            line.reason, line.cause = str(error), type(error.__cause__).__name__
+            line.reason, line.cause = for_operators(error), type(error.__cause__).__name__
         return error_response(error, headers)
     internal = _unexpected(error, line.trace_id)
     line.error_code, line.reason, line.cause = internal.code, str(internal), type(error).__name__

@@ -33,6 +33,8 @@ class Engine:
         self._settings = settings
         self._ready: deque[Script] = deque(maxlen=READY)
         self._threads = Threads(THREADS)
+        self.runs = 0
+        """How many were begun so far."""
 
     @cached_property
     def prelude(self) -> Prelude:
@@ -47,6 +49,7 @@ class Engine:
 
     async def script(self) -> "Script":
         """Return a new run: one that is ready, or one that is made now."""
+        self.runs += 1
         return self._ready.popleft() if self._ready else await self.compute(self._script)
 
     def exchange(self, ended: "Script", whose: str) -> None:

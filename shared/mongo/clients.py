@@ -83,6 +83,18 @@ class Clients:
         """Return the places for calls at the connections of a data source that there is."""
         return self._places[self._settings.data_source_uri(data_source) or ""]
 
+    def places_of(self, uri: str) -> Places | None:
+        """Return the places for calls at the connections behind a connection string, None before its first use."""
+        return self._places.get(uri)
+
+    def connections(self, uri: str) -> tuple[int, int, int]:
+        """Return how many connections a client has in use, idle, and at most to each server."""
+        client = self._clients[uri]
+        pools = [server.pool for server in list(client._topology._servers.values())] if client._topology else []
+        in_use = sum(pool.active_sockets for pool in pools)
+        limit = int(client.options.pool_options.max_pool_size or 0)
+        return in_use, sum(len(pool.conns) for pool in pools), limit
+
     def waits(self, data_source: str) -> Waits:
         """Return where callers wait for changes at the connections of a data source that there is."""
         return self._waits[self._settings.data_source_uri(data_source) or ""]
@@ -149,7 +161,9 @@ class Clients:
             return Client(uri, **options, event_listeners=self._listeners())
         except (PyMongoError, ValueError):  # ValueError: a URI option of the wrong type
             # from None: the driver's text may hold a piece of the password
-            raise UnavailableError(Unavailable.WRONG_URI) from None
+            raise UnavailableError(
+                Unavailable.WRONG_OPTIONS, "MONGO_DB_URI is not a connection string that the driver understands"
+            ) from None
 
 
 def _places(pool: int) -> Places:

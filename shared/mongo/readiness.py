@@ -5,7 +5,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable
 
-from shared.errors import DataAPIError, DeadlinePassedError, Unavailable, UnavailableError
+from shared.errors import DataAPIError, DeadlinePassedError, Unavailable, UnavailableError, for_operators
 from shared.telemetry.log import event
 
 CACHE_SECONDS = 5.0
@@ -39,6 +39,6 @@ class Readiness:
         except Exception as error:  # noqa: BLE001  any failure means not ready, and the edge words it
             self._error = error
         if self._error:
-            reason = str(self._error) if isinstance(self._error, DataAPIError) else type(self._error).__name__
+            reason = for_operators(self._error) if isinstance(self._error, DataAPIError) else type(self._error).__name__
             event(logging.WARNING, "not ready", reason=reason)
         self._expires = time.monotonic() + CACHE_SECONDS

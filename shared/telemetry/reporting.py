@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from threading import Thread
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from shared.settings import VERSION, Settings, prepare_exporters, role
 from shared.telemetry.backend import QUEUE_ITEMS, Backend, Labels, Options
@@ -15,6 +15,9 @@ from shared.telemetry.commands import Commands, Servers
 from shared.telemetry.log import LOGGER, Sent, event, is_standalone, take_over, where, write
 from shared.telemetry.requests import RequestLine, current, report
 from shared.telemetry.spans import Span, new_span_id
+
+if TYPE_CHECKING:
+    from shared.telemetry.metrics import Metrics
 
 _LAST_MOMENT = 0.05
 _SILENT_SECONDS = 300.0
@@ -26,12 +29,21 @@ class Reporting:
 
     def __init__(self) -> None:
         """Have no backend."""
+        self.metrics: Metrics | None = None
         self._is_started = False
         self._slow_seconds = math.inf
         self._backend: Backend | None = None
         self._loading: Thread | None = None
         self._reports_requests = False  # Azure's host reports its own
         self._silent_until = 0.0
+
+    def count(self, settings: Settings) -> None:
+        """Count requests from now on if somebody may ask for the numbers."""
+        self.metrics = None
+        if settings.metrics_key:
+            from shared.telemetry.metrics import Metrics  # noqa: PLC0415  only a deployment that is scraped pays for it
+
+            self.metrics = Metrics(settings.data_sources)
 
     def start(self, settings: Settings) -> str:
         """Start the backend that the settings name, beside what this process does, and return its name."""
@@ -67,6 +79,8 @@ class Reporting:
     def request(self, line: RequestLine, status: int, request_bytes: int, reply_bytes: int) -> None:
         """Log the line of one request, whose level follows the outcome, and report its share of the telemetry."""
         seconds = time.perf_counter() - line.started
+        if self.metrics is not None:
+            self.metrics.request(line, status, seconds, request_bytes, reply_bytes)
         level = line.level(status, is_slow=seconds >= self._slow_seconds and not line.waits)
         if LOGGER.isEnabledFor(level):
             write(level, line.fields(status, seconds, request_bytes, reply_bytes))

@@ -175,3 +175,10 @@ async def test_collections_are_listed_with_rules_and_sizes(command: Command, dat
     assert (seen["type"], seen["documents"], seen["rules"]) == ("view", None, "default")
     assert command("collections", "list", "--data-source", "x").returncode == 0
     assert command("collections", "list").stdout.count(b"shop.orders") == 1
+
+
+def test_a_damaged_gzip_is_one_sentence(command: Command) -> None:
+    (command.folder / "log.gz").write_bytes(gzip.compress(b"a line\n" * 9)[:10] + b"\xff" * 40)
+    done = command("calls", "log.gz")
+
+    assert (done.returncode, done.stderr.startswith(b"error: "), done.stderr.count(b"\n")) == (1, True, 1)

@@ -52,17 +52,22 @@ WITHOUT_JSON = {
     "triggers run": "its lines of the log are JSON",
     "functions run": "what it prints is what the function returned, as Extended JSON",
     "users export": "each of its lines is JSON",
+    "openapi": "what it prints is JSON",
+    "connector": "what it prints is JSON",
+    "postman": "what it prints is JSON",
 }
 READS = {
-    "access explain", "app check", "calls", "collections list", "doctor", "export",
+    "access explain", "connector", "openapi", "postman", "app check", "calls", "collections list", "doctor", "export",
     "functions list", "functions run", "indexes list", "keys list",
-    "keys show", "sessions list", "triggers list", "triggers run", "triggers status", "users export", "users list",
+    "keys show", "replay", "sessions list", "triggers list", "triggers run", "triggers status", "users export",
+    "users list",
     "users show",
 }  # fmt: skip
 KEY, USER, TOKEN = "6b08dea7a0b77fc087d71b36", "65a1b2c3d4e5f60718293a4b", r"\S{20,} \S{20,}"
 CHANGES = {
     "keys create": (("--name", "x"), r"\S{64}"),
     "keys rotate": ((KEY, "--yes"), "the secret that it had ended"),
+    "keys quota": ((KEY, "calls=5/min"), r"the key 'sensor' \(6b08\w+\) has the quota calls=5/min"),
     "keys disable": ((KEY,), r"the key 'sensor' \(6b08dea7a0b77fc087d71b36\) is disabled"),
     "keys enable": ((KEY,), r"the key 'sensor' \(6b08dea7a0b77fc087d71b36\) is enabled"),
     "keys delete": ((KEY, "--yes"), r"the key 'sensor' \(6b08dea7a0b77fc087d71b36\) is deleted"),

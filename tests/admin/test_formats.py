@@ -22,8 +22,9 @@ from admin.transfer import formats
 from admin.transfer.lines import LineError
 from admin.transfer.source import Source
 from tests.admin.conftest import Command, killed_until_done, stored
+from tests.admin.test_export import nested
 from tests.admin.test_import import TO, documents
-from tests.bson_types import ROWS, document
+from tests.bson_types import ROWS, document, element
 from tests.depth import examples
 
 FROM = ("--namespace", "moved.from")
@@ -125,6 +126,11 @@ async def test_a_row_has_the_types_of_its_header(command: Command, moved: Any) -
             bson.encode({"_id": 1}) + pack("<i", -5) + b"x" * 9, "document 2 cannot have -5 bytes", id="negative length"
         ),
         pytest.param(pack("<i", 9) + b"\x02a\x00\xff\x00", "document 1: it is no BSON", id="no BSON"),
+        pytest.param(
+            document(element(3, pack("<i", 99) + b"\0")), "document 1: it is no BSON", id="length inside that lies"
+        ),
+        pytest.param(document(element(2, pack("<i", 2) + b"aa")), "document 1: it is no BSON", id="text without end"),
+        pytest.param(document(element(3, nested(400))), "document 1: it is no BSON", id="deep BSON"),
     ],
 )  # fmt: skip
 async def test_what_cannot_be_read_is_named_by_its_place(

@@ -74,3 +74,14 @@ async def test_a_failure_is_one_sentence(
     assert (done.returncode, done.stdout) == (code, b"")
     assert done.stderr.decode().startswith(f"error: {sentence}")
     assert done.stderr.count(b"\n") == 1
+
+
+async def test_an_index_of_the_control_database_is_dropped_as_doctor_advises(command: Command, driver: Any) -> None:
+    await driver.operated.users.create_index("wrong")
+    of_control = ("--namespace", "operated.users", "wrong_1", "--yes")
+
+    refused = command("indexes", "drop", *of_control)
+    dropped = command("indexes", "drop", "--control", *of_control)
+
+    assert (refused.returncode, dropped.returncode) == (1, 0)
+    assert "wrong_1" not in await driver.operated.users.index_information()

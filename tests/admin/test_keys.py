@@ -311,6 +311,7 @@ def test_without_settings_it_ends_with_2_and_one_sentence(arguments: tuple[str, 
         ),
         pytest.param(
             "mongodb://u:pl@nted:planted@h/",
+            "the connection to MongoDB is not configured correctly: "
             "MONGO_DB_URI is not a connection string that the driver understands", id="malformed",
         ),
     ],

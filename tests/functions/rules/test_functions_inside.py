@@ -49,11 +49,11 @@ async def test_nothing_is_none(worker: Worker, scripts: Scripts, body: str) -> N
 async def test_what_fails_raises_and_gives_back_all_it_held(worker: Worker, scripts: Scripts) -> None:
     scripts(f="exports = () => { throw new Error('no'); };")
     service = process.service()
-    before = service.admission.is_full, service.budget._held
+    before = service.admission.is_full, service.budget.held
 
     with pytest.raises(FunctionFailedError, match="no"):
         await value("f")
     with pytest.raises(FunctionNotFoundError, match="function not found: 'g'"):
         await value("g")
 
-    assert (service.admission.is_full, service.budget._held) == before == (False, 0)
+    assert (service.admission.is_full, service.budget.held) == before == (False, 0)

@@ -111,4 +111,4 @@ async def test_a_run_ends_and_says_what_is_its_own(seed: int) -> None:
         engine.close()
     assert said == '[{"$numberInt":"1"},"a"]'
     assert outcomes == {"result", "thrown"}
-    assert budget._held == 0
+    assert budget.held == 0

@@ -1,0 +1,1 @@
+"""Recorded calls of an old program, sent to this deployment and compared."""

@@ -1,0 +1,99 @@
+"""openapi.json: what the API is, and of an app what its caller may do."""
+
+from collections.abc import Iterable, Mapping
+from functools import partial
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+
+import azure.functions as func
+
+from shared.auth import credentials
+from shared.endpoint import etags
+from shared.endpoint.actions import Action, Actions, refuse_uncallable
+from shared.endpoint.addresses import client_address
+from shared.endpoint.http import ALL_METHODS, CREDENTIAL_HEADERS, NO_CONTEXT, Exchange, respond
+from shared.endpoint.request_view import RequestView
+from shared.endpoint.rule_functions import answers_of
+from shared.endpoint.user_functions import UserFunctions
+from shared.errors import MethodNotAllowedError
+from shared.mongo.deadlines import driver_call
+from shared.rules.answers import answered
+from shared.rules.expressions import Expansions
+from shared.ttl_cache import Cache
+
+if TYPE_CHECKING:
+    from shared.openapi.told import Told
+
+_NAME = "openapi"
+_TYPE = "application/json"
+_MOST_MADE = 20
+_SECONDS = 3_600.0
+_ALLOWED_HEADERS = "Authorization, If-None-Match"
+
+
+class _Documents:
+    """The documents that were made, by what is told in them: each is made when it is first asked for."""
+
+    def __init__(self, actions: Mapping[str, Action]) -> None:
+        """Take the actions that are served."""
+        self._actions = actions
+        self._made: Cache[Told, tuple[bytes, str]] = Cache(_MOST_MADE)
+
+    def of(self, told: "Told") -> tuple[bytes, str]:
+        """Return a document with its tag."""
+        made = self._made.get(told)
+        if made is None:
+            from shared.openapi import document  # noqa: PLC0415  nothing else needs it
+
+            body = document.written(document.document(self._actions, told))
+            made = body, etags.tag(_TYPE, [body])
+            self._made.put(told, made, _SECONDS)
+        return made
+
+
+def blueprint(groups: Iterable[Actions]) -> func.Blueprint:
+    """Return the function that describes these actions, and the rest of the API."""
+    documents = _Documents({name: action for group in groups for name, action in group.by_name.items()})
+    bp = func.Blueprint()
+
+    @bp.route("openapi.json", methods=ALL_METHODS)
+    async def openapi(req: func.HttpRequest, context: func.Context = NO_CONTEXT) -> func.HttpResponse:
+        """Answer the document: without credentials one that names nothing of an app."""
+        return await respond(req, context, _NAME, partial(_answer, documents))
+
+    return bp
+
+
+async def _answer(documents: _Documents, exchange: Exchange) -> func.HttpResponse:
+    req, settings = exchange.request, exchange.service.settings
+    if req.method == "OPTIONS":
+        allowed = [_ALLOWED_HEADERS, *([CREDENTIAL_HEADERS] if settings.cors_allow_credential_headers else [])]
+        return exchange.preflight("GET, HEAD, OPTIONS", ", ".join(allowed))
+    if req.method not in {"GET", "HEAD"}:
+        raise MethodNotAllowedError("method not allowed", ("GET", "HEAD"))
+    with driver_call(settings.mongo_db_timeout_ms, exchange.arrived):
+        body, tag = documents.of(await _told(exchange))
+    headers = {**exchange.headers, **etags.CACHED, "ETag": tag}
+    if "if-none-match" in req.headers and etags.matches(req.headers["if-none-match"], tag):
+        return func.HttpResponse(b"", status_code=HTTPStatus.NOT_MODIFIED, headers=headers, mimetype=_TYPE)
+    return func.HttpResponse(body, status_code=HTTPStatus.OK, headers=headers, mimetype=_TYPE)
+
+
+async def _told(exchange: Exchange) -> "Told":
+    """Return what the caller is told, which is nothing of an app without credentials; raise as an action does."""
+    from shared.openapi import told  # noqa: PLC0415
+
+    req, service = exchange.request, exchange.service
+    if not credentials.are_sent(req.headers):
+        return told.NOTHING
+    address = client_address(req.headers, service.settings.trusted_proxies)
+    view = RequestView(req, _NAME, address)
+    functions = UserFunctions(exchange, view)
+    caller = await service.credentials.authenticate(req.headers, address, functions)
+    exchange.line.caller = caller.id
+    if functions.untold:
+        await functions.tell()
+    answers = answers_of(exchange, caller, view)
+    if not caller.is_system:
+        await answered(partial(refuse_uncallable, exchange.app, Expansions(caller.user, view, answers)))
+    return await told.told_of(service, caller, view, answers)

@@ -1,0 +1,99 @@
+"""`python -m admin openapi`, `connector` and `postman`: what they print is valid, and of the API as it is."""
+
+import json
+from typing import Any
+
+import pytest
+from openapi_spec_validator import OpenAPIV2SpecValidator
+
+from tests.admin.conftest import Command
+from tests.functions.test_openapi import DOCUMENT, OPERATIONS
+from tests.hosts import ROOT
+
+SHOP = {
+    "APP_CONFIG_DIR": str(ROOT / "tests" / "apps" / "shop"), "SESSION_SECRET": "a secret of the tests, long enough",
+    "APP_SECRET_JWT_KEY": "k" * 40, "APP_SECRET_HOOK_SECRET": "hook",
+}  # fmt: skip
+ORDERS = ("--namespace", "shop.orders", "--host", "api.shop.example")
+
+
+@pytest.fixture
+def shop(command: Command) -> Command:
+    """The commands in a deployment with the app of the tests."""
+    command.env |= SHOP
+    return command
+
+
+def printed(command: Command, *arguments: str) -> Any:
+    done = command(*arguments)
+    assert (done.returncode, done.stderr) == (0, b"")
+    return json.loads(done.stdout)
+
+
+def test_the_document_of_everybody_is_printed(shop: Command) -> None:
+    assert printed(shop, "openapi") == DOCUMENT
+
+
+def test_the_document_of_a_key_is_what_the_key_gets(shop: Command, driver: Any) -> None:
+    shop("keys", "create", "--name", "flows")
+    listed = json.loads(shop("keys", "list", "--json").stdout)
+    key = next(each for each in listed if each["name"] == "flows")
+
+    told = printed(shop, "openapi", "--key", str(key["id"]))
+
+    assert told["info"]["title"] == "shop"
+    assert "orders" in {each["collection"] for each in told["x-dozen-namespaces"]}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "sentence"),
+    [
+        (("openapi", "--key", "a", "--user", "b"), 2, b"give --user or --key"),
+        (("openapi", "--user", "65a1b2c3d4e5f60718293a4b"), 1, b"there is no user 65a1b2c3d4e5f60718293a4b"),
+        (("connector", "--namespace", "shop", "--host", "a"), 2, b"--namespace takes a database and a collection"),
+        (("connector", "--namespace", "a.b", "--host", "https://a/"), 2, b"'https://a/' is no host name"),
+    ],
+    ids=["two", "nobody", "no collection", "a URL"],
+)
+def test_what_cannot_be_is_refused(shop: Command, arguments: tuple[str, ...], code: int, sentence: bytes) -> None:
+    done = shop(*arguments)
+
+    assert (done.returncode, done.stdout) == (code, b"")
+    assert sentence in done.stderr
+
+
+def test_a_connector_has_typed_replies(shop: Command) -> None:
+    made = printed(shop, "connector", *ORDERS)
+
+    assert [each.message for each in OpenAPIV2SpecValidator(made).iter_errors()] == []
+    assert (made["host"], made["basePath"]) == ("api.shop.example", "/app/data/endpoint/data/v1")
+    find = made["paths"]["/action/find"]["post"]
+    documents = find["responses"]["200"]["schema"]["properties"]["documents"]
+    assert documents["items"]["properties"]["title"] == {"type": "string"}
+    body = find["parameters"][0]["schema"]["properties"]
+    assert body["collection"] == {
+        "type": "string", "default": "orders", "enum": ["orders"], "x-ms-visibility": "internal",
+        "x-ms-summary": "Collection",
+    }  # fmt: skip
+
+
+def test_a_connector_without_a_schema_has_objects(command: Command) -> None:
+    made = printed(command, "connector", *ORDERS)
+
+    assert [each.message for each in OpenAPIV2SpecValidator(made).iter_errors()] == []
+    inserted = made["paths"]["/action/insertOne"]["post"]["parameters"][0]["schema"]["properties"]["document"]
+    assert inserted["type"] == "object"
+
+
+def test_a_postman_collection_has_every_call_with_its_examples(shop: Command) -> None:
+    made = printed(shop, "postman", "--url", "https://api.shop.example/")
+
+    items = {item["name"]: item for folder in made["item"] for item in folder["item"]}
+    assert made["info"]["schema"].endswith("/v2.1.0/collection.json")
+    assert items.keys() == OPERATIONS.keys()
+    assert {each["key"]: each["value"] for each in made["variable"]}["baseUrl"] == "https://api.shop.example"
+    find = items["find"]
+    assert find["request"]["url"]["raw"] == "{{baseUrl}}/app/{{app_id}}/endpoint/data/{{version}}/action/find"
+    sent = OPERATIONS["find"]["requestBody"]["content"]["application/json"]["examples"]["1"]["value"]
+    assert json.loads(find["request"]["body"]["raw"]) == sent
+    assert [each["code"] for each in find["response"]] == [200, 200]

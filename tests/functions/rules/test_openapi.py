@@ -1,0 +1,202 @@
+"""openapi.json of an app: what its caller may do and know, and nothing that rules hide."""
+
+from typing import Any
+
+import pytest
+from openapi_spec_validator import OpenAPIV31SpecValidator
+
+from tests.functions.rules.conftest import CLIENT, Known, Person, send
+from tests.functions.test_openapi import DOCUMENT, OPERATIONS, PATH, errors
+from tests.hosts import Answer, Host, Worker
+
+SOURCE = "data_sources/mongodb-atlas/"
+DEFAULT = SOURCE + "default_rule.json"
+RULES = {name: f"{SOURCE}shop/{name}/rules.json" for name in ("people", "notes", "public", "orders")}
+SCHEMA = SOURCE + "shop/orders/schema.json"
+OPEN = {"name": "open", "apply_when": {}, "read": True, "write": True}
+CLOSED = {"name": "closed", "apply_when": {}, "read": False, "write": False}
+ELSE = {"name": "else", "apply_when": {"%%user.id": "somebody else"}, "read": True}
+PARTLY = {
+    "name": "partly", "apply_when": {},
+    "fields": {"total": {"read": True}, "address": {"fields": {"city": {"read": True}}}},
+    "additional_fields": {},
+}  # fmt: skip
+PROPERTIES = {
+    "total": {"bsonType": "decimal"},
+    "secret": {"bsonType": "string", "description": "what nobody may know"},
+    "address": {
+        "bsonType": "object",
+        "description": "with the door_code",
+        "properties": {"city": {"bsonType": "string"}, "door_code": {"bsonType": "int"}},
+        "required": ["door_code"],
+    },
+}
+ORDERS = "Document.mongodb_2d_atlas.shop.orders"
+
+
+@pytest.fixture
+async def ann(changed: Any, worker: Worker, known: Known) -> Person:
+    """A user of an app whose default rules open nothing, who may read some of each order."""
+    changed(DEFAULT, roles=[])
+    changed(RULES["people"], roles=[CLOSED])
+    changed(RULES["notes"], roles=[ELSE], filters=[])
+    changed(RULES["orders"], roles=[PARTLY])
+    changed(SCHEMA, properties=PROPERTIES, required=["_id", "total", "secret"])
+    return await known(worker, "ann@shop.example")
+
+
+async def described(person: Person) -> Answer:
+    answer = await person.host.request("GET", PATH, {"Authorization": f"Bearer {person.access_token}"})
+    assert answer.status == 200, answer.body
+    return answer
+
+
+@pytest.mark.both_hosts
+async def test_without_credentials_nothing_of_an_app_is_told(app_host: Host) -> None:
+    assert (await app_host.request("GET", PATH)).json == DOCUMENT
+
+
+async def test_a_caller_is_told_of_the_collections_that_rules_open(ann: Person, database: Any) -> None:
+    answer = await described(ann)
+
+    named = [each["collection"] for each in answer.json["x-dozen-namespaces"]]
+    assert named == ["orders", "public", "tickets"]
+    assert [each.message for each in OpenAPIV31SpecValidator(answer.json).iter_errors()] == []
+    assert [name for name in (b'"people"', b'"notes"', b"somebody else") if name in answer.body] == []
+
+
+async def test_a_schema_is_told_as_far_as_it_is_of_what_is_always_shown(ann: Person) -> None:
+    schemas = (await described(ann)).json["components"]["schemas"]
+
+    assert schemas[f"{ORDERS}.json"] == {
+        "type": "object",
+        "properties": {
+            "total": {"type": "string"},
+            "address": {"type": "object", "properties": {"city": {"type": "string"}}},
+        },
+    }
+    assert schemas[ORDERS]["required"] == ["total"]
+
+
+@pytest.mark.parametrize(
+    "hidden",
+    [
+        {"title": "of secret"}, {"description": "of secret"}, {"maxProperties": 9}, {"minProperties": 1},
+        {"additionalProperties": False}, {"patternProperties": {"^sec": {}}}, {"dependencies": {"secret": ["total"]}},
+        {"properties": PROPERTIES | {"secret": {"bsonType": "int"}}}, {"properties": PROPERTIES | {"more": {}}},
+        {"properties": {name: PROPERTIES[name] for name in ("total", "address")}, "required": ["total"]},
+        {"properties": PROPERTIES | {"total": {"bsonType": "decimal", "validate": {"%%root.secret": "x"}}}},
+        {"validate": {"%%user.id": "x"}}, {"required": ["total", "secret", "more"]},
+    ],
+    ids=str,
+)  # fmt: skip
+async def test_what_a_schema_says_of_hidden_fields_makes_no_difference(ann: Person, changed: Any, hidden: Any) -> None:
+    before = await described(ann)
+    changed(SCHEMA, **hidden)
+
+    after = await described(ann)
+
+    assert (after.body, after.headers["etag"]) == (before.body, before.headers["etag"])
+
+
+async def test_whoever_sees_everything_is_told_the_whole_schema(ann: Person, changed: Any) -> None:
+    changed(RULES["orders"], roles=[OPEN])
+
+    told = (await described(ann)).json["components"]["schemas"][ORDERS]
+
+    assert told["properties"]["secret"] == {"type": "string", "description": "what nobody may know"}
+    assert told["required"] == ["_id", "total", "secret"]
+
+
+async def test_a_schema_that_fields_of_some_documents_hide_is_not_told(ann: Person, changed: Any) -> None:
+    changed(RULES["orders"], roles=[OPEN | {"apply_when": {"mine": "%%user.id"}}, PARTLY])
+
+    schemas = (await described(ann)).json["components"]["schemas"]
+
+    assert schemas[f"{ORDERS}.json"]["properties"].keys() == {"total", "address"}
+
+
+async def test_a_body_may_name_the_collections_that_are_open_and_no_others(ann: Person) -> None:
+    whole = (await described(ann)).json
+    path = "/app/{app_id}/endpoint/data/{version}/action/find"
+    schema = whole["paths"][path]["post"]["requestBody"]["content"]["application/json"]["schema"]
+    sent = {"dataSource": "mongodb-atlas", "database": "shop"}
+
+    assert errors(schema, sent | {"collection": "orders"}, whole) == []
+    assert errors(schema, sent | {"collection": "people"}, whole) != []
+
+
+async def test_replies_are_of_the_types_that_are_told(ann: Person, changed: Any, database: Any) -> None:
+    changed(RULES["orders"], roles=[OPEN])
+    whole = (await described(ann)).json
+    path = "/app/{app_id}/endpoint/data/{version}/action/"
+    inserted = await ann("insertOne", document={"_id": 1, "total": {"$numberDecimal": "1.5"}, "secret": "s"})
+    read, exact = await ann("findOne"), await ann("findOne", accept="application/ejson")
+    content = whole["paths"][path + "findOne"]["post"]["responses"]["200"]["content"]
+
+    assert inserted.status == 201, inserted.body
+    assert errors(content["application/json"]["schema"], read.json, whole) == []
+    assert errors(content["application/ejson"]["schema"], exact.json, whole) == []
+    assert f"#/components/schemas/{ORDERS}.json" in str(content["application/json"]["schema"])
+    assert errors({"$ref": f"#/components/schemas/{ORDERS}.json"}, {"total": True}, whole) != []
+
+
+async def test_under_default_rules_other_collections_may_be_named(ann: Person, changed: Any) -> None:
+    changed(DEFAULT, roles=[OPEN])
+
+    whole = (await described(ann)).json
+
+    assert "Namespace" not in whole["components"]["schemas"]
+
+
+async def test_who_may_administer_is_told_of_the_actions_for_it(ann: Person, changed: Any) -> None:
+    before = await described(ann)
+    changed("dozen.json", administer=True)
+    after = await described(ann)
+
+    assert (b"dropCollection" in before.body, b"dropCollection" in after.body) == (False, True)
+
+
+async def test_whoever_may_call_nothing_is_refused(ann: Person, changed: Any) -> None:
+    changed("http_endpoints/data_api_config.json", can_evaluate={"%%user.id": "somebody else"})
+
+    answer = await ann.host.request("GET", PATH, {"Authorization": f"Bearer {ann.access_token}"})
+
+    assert (answer.status, answer.json["error_code"]) == (403, "FunctionNotCallable")
+
+
+async def test_a_system_key_is_told_of_all_that_the_files_name(ann: Person, key: str) -> None:
+    answer = await ann.host.request("GET", PATH, {"apiKey": key})
+
+    named = {each["collection"] for each in answer.json["x-dozen-namespaces"]}
+    assert {"orders", "people", "notes"} <= named
+    assert answer.json["components"]["schemas"][ORDERS]["required"] == ["_id", "total", "secret"]
+
+
+async def test_the_replies_of_the_client_api_are_of_their_types(ann: Person) -> None:
+    user = CLIENT.rpartition("/app/")[0]
+    address, renewing = {"email": "bob@shop.example", "password": "secret words"}, ann.refresh_token
+    registered = await send(ann.host, "POST", f"{CLIENT}/auth/providers/local-userpass/register", address)
+    logged_in = await send(ann.host, "POST", f"{CLIENT}/auth/providers/local-userpass/login", address)
+    made = await send(ann.host, "POST", f"{user}/auth/api_keys", {"name": "phone"}, renewing)
+    key = f"{user}/auth/api_keys/{made.json['_id']}"
+    answers = {
+        "location": await send(ann.host, "GET", f"{CLIENT}/location"),
+        "register": registered,
+        "login": logged_in,
+        "session": await send(ann.host, "POST", f"{user}/auth/session", token=renewing),
+        "profile": await send(ann.host, "GET", f"{user}/auth/profile", token=ann.access_token),
+        "postApiKeys": made,
+        "getApiKeys": await send(ann.host, "GET", f"{user}/auth/api_keys", token=renewing),
+        "getApiKey": await send(ann.host, "GET", key, token=renewing),
+        "disableApiKey": await send(ann.host, "PUT", f"{key}/disable", token=renewing),
+        "deleteApiKey": await send(ann.host, "DELETE", key, token=renewing),
+    }
+    described = {name: OPERATIONS[name]["responses"].get(str(answer.status)) for name, answer in answers.items()}
+    contents = {name: each["content"]["application/json"]["schema"] for name, each in described.items()}
+
+    assert {name: errors(contents[name], answer.json) for name, answer in answers.items()} == {
+        name: [] for name in answers
+    }
+    tokens = {name: [*OPERATIONS[name]["security"][0]] for name in ("session", "profile", "getApiKey", "disableApiKey")}
+    assert tokens == {name: ["bearer" if name == "profile" else "refresh"] for name in tokens}

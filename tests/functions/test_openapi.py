@@ -1,0 +1,215 @@
+"""openapi.json for everybody: valid, made of the types of the service, and the same as what Atlas described."""
+
+import json
+import subprocess
+import sys
+from typing import Any
+
+import msgspec
+import pytest
+from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
+from openapi_spec_validator import OpenAPIV31SpecValidator
+from referencing import Registry, Resource
+from referencing.jsonschema import DRAFT202012
+
+from shared.endpoint.etags import CACHED
+from shared.endpoint.http import CREDENTIAL_HEADERS
+from shared.endpoint.terms import TERMS
+from shared.openapi import client, document
+from shared.openapi.replies import REPLIES
+from tests import openapi_page
+from tests.conftest import Post
+from tests.hosts import ROOT, Host, Server, Worker
+from tests.test_actions import ALL, KINDS
+from tests.test_index import FUNCTIONS
+
+PATH = "/openapi.json"
+DOCUMENT: dict[str, Any] = json.loads(document.written(document.document(ALL)))
+OPERATIONS = {
+    operation["operationId"]: operation
+    for item in DOCUMENT["paths"].values()
+    for method, operation in item.items()
+    if method != "parameters"
+}
+ATLAS = {
+    "findOne": ({"filter", "projection"}, 200),
+    "find": ({"filter", "projection", "sort", "limit", "skip"}, 200),
+    "insertOne": ({"document"}, 201),
+    "insertMany": ({"documents"}, 201),
+    "updateOne": ({"filter", "update", "upsert"}, 200),
+    "updateMany": ({"filter", "update", "upsert"}, 200),
+    "replaceOne": ({"filter", "replacement", "upsert"}, 200),
+    "deleteOne": ({"filter"}, 200),
+    "deleteMany": ({"filter"}, 200),
+    "aggregate": ({"pipeline"}, 200),
+}
+"""The operations of Atlas's own document: their members, and the status that its service answered with."""
+
+
+def resolved(schema: dict[str, Any]) -> dict[str, Any]:
+    return DOCUMENT["components"]["schemas"][schema["$ref"].rpartition("/")[2]] if "$ref" in schema else schema
+
+
+def errors(schema: dict[str, Any], value: Any, whole: dict[str, Any] = DOCUMENT) -> list[str]:
+    """Return what keeps a value from following a schema of a document."""
+    registry: Registry[Any] = Registry().with_resource("urn:api", Resource.from_contents(whole, DRAFT202012))
+    absolute = json.loads(json.dumps(schema).replace('"#/', '"urn:api#/'))
+    return [each.message for each in Draft202012Validator(absolute, registry=registry).iter_errors(value)]
+
+
+def body(name: str) -> dict[str, Any]:
+    content: dict[str, Any] = OPERATIONS[name]["requestBody"]["content"]["application/json"]
+    return content
+
+
+def test_the_document_is_valid() -> None:
+    assert [each.message for each in OpenAPIV31SpecValidator(DOCUMENT).iter_errors()] == []
+
+
+@pytest.mark.both_hosts
+async def test_both_hosts_answer_with_the_same_bytes(host: Host, worker: Worker, server: Server) -> None:
+    answer = await host.request("GET", PATH)
+
+    assert (answer.status, answer.json) == (200, DOCUMENT)
+    assert answer.body == document.written(document.document(ALL))
+    assert answer.headers["content-type"] == "application/json"
+    assert {name: answer.headers[name.lower()] for name in CACHED} == CACHED
+
+
+@pytest.mark.both_hosts
+async def test_who_has_the_document_gets_304(host: Host) -> None:
+    first = await host.request("GET", PATH)
+    again = await host.request("GET", PATH, {"If-None-Match": first.headers["etag"]})
+    other = await host.request("GET", PATH, {"If-None-Match": '"other"'})
+
+    assert (again.status, again.body, again.headers["etag"]) == (304, b"", first.headers["etag"])
+    assert (other.status, other.body) == (200, first.body)
+
+
+async def test_a_head_has_the_headers_alone(server: Server) -> None:
+    got, head = await server.request("GET", PATH), await server.request("HEAD", PATH)
+
+    assert (head.status, head.body, head.headers["etag"]) == (200, b"", got.headers["etag"])
+
+
+@pytest.mark.both_hosts
+async def test_a_page_may_read_it(host: Host) -> None:
+    answer = await host.request("GET", PATH, {"Origin": "https://page.example"})
+    asked = await host.request("OPTIONS", PATH, {"Origin": "https://page.example"})
+
+    assert answer.headers["access-control-allow-origin"] == "https://page.example"
+    assert (asked.status, asked.headers["access-control-allow-methods"]) == (204, "GET, HEAD, OPTIONS")
+
+
+@pytest.mark.both_hosts
+async def test_other_methods_are_refused(host: Host) -> None:
+    answer = await host.request("POST", PATH)
+
+    assert (answer.status, answer.headers["allow"], answer.json["error_code"]) == (
+        405,
+        "GET, HEAD, OPTIONS",
+        "BadRequest",
+    )
+
+
+@pytest.mark.both_hosts
+async def test_a_wrong_credential_is_401(host: Host) -> None:
+    answer = await host.request("GET", PATH, {"apiKey": "wrong"})
+
+    assert (answer.status, answer.json["error_code"]) == (401, "InvalidSession")
+
+
+async def test_without_an_app_a_system_key_is_told_of_all_actions(worker: Worker, key: str) -> None:
+    answer = await worker.request("GET", PATH, {"apiKey": key})
+
+    assert (answer.status, answer.json) == (200, DOCUMENT)
+
+
+@pytest.mark.parametrize(("name", "said"), ATLAS.items(), ids=ATLAS)
+def test_the_operations_of_atlas_are_those_of_its_document(name: str, said: tuple[set[str], int]) -> None:
+    members, status = said
+    path = f"/app/{{app_id}}/endpoint/data/{{version}}/action/{name}"
+    operation = DOCUMENT["paths"][path]["post"]
+    schema = resolved(body(name)["schema"])
+
+    assert members | {"dataSource", "database", "collection"} <= schema["properties"].keys()
+    assert [each for each in operation["responses"] if each.startswith("20")] == [str(status)]
+    assert {"400", "401", "403", "404"} <= operation["responses"].keys()
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_a_body_has_the_members_and_options_of_its_type(name: str) -> None:
+    properties = resolved(body(name)["schema"])["properties"]
+
+    assert properties.keys() == {*KINDS[name].__struct_encode_fields__, *KINDS[name].takes} - {"options"}
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_the_examples_follow_their_schemas(name: str) -> None:
+    sent, responses = body(name), OPERATIONS[name]["responses"]
+    replied = responses[str(ALL[name].success.value)]["content"]["application/json"]
+    found = [errors(sent["schema"], each["value"]) for each in sent["examples"].values()]
+    found += [errors(replied["schema"], each["value"]) for each in replied["examples"].values()]
+
+    assert len(found) >= 2
+    assert [each for each in found if each] == []
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_the_replies_of_the_page_are_of_the_types(name: str) -> None:
+    examples = openapi_page.read()[name]["examples"]  # another test sends the requests
+
+    assert [msgspec.convert(each["reply"], REPLIES[name]) for each in examples] != []
+
+
+def test_the_page_is_that_of_the_docs() -> None:
+    assert openapi_page.WRITTEN.read_text() == openapi_page.written(), "run: python -m tests.openapi_page"
+
+
+def test_every_function_is_described_with_its_path() -> None:
+    described = {path.removeprefix("/") for path in DOCUMENT["paths"]}
+
+    assert {path for path, _ in FUNCTIONS.values() if "*" not in path and "incoming_webhook" not in path} == described
+
+
+@pytest.mark.parametrize("path", sorted({each.path for each in client.OPERATIONS}))
+async def test_every_function_of_the_client_api_has_the_methods_that_are_described(server: Server, path: str) -> None:
+    url = (document.CLIENT + path).format(app_id="a", provider="p", key_id="k")
+    answer = await server.request("OPTIONS", url, {"Origin": "https://page.example"})
+    described = {each.method.upper() for each in client.OPERATIONS if each.path == path}
+
+    allowed = set(answer.headers["access-control-allow-methods"].split(", "))
+    assert allowed - {"OPTIONS"} - ({"GET"} if path.endswith("functions/call") else set()) == described  # a stream
+
+
+def test_every_credential_is_described() -> None:
+    headers = {each["name"] for each in document.SCHEMES.values() if each["type"] == "apiKey"}
+
+    assert headers == set(CREDENTIAL_HEADERS.split(", "))
+
+
+def test_every_term_of_a_write_is_described() -> None:
+    assert set(TERMS.split(", ")) < DOCUMENT["components"]["parameters"].keys()
+
+
+def test_every_status_of_an_error_is_described_with_its_codes() -> None:
+    described = {name for operation in OPERATIONS.values() for name in operation["responses"]}
+
+    assert described >= {str(each) for each in document.codes()} - {str(document.CALLER_LEFT)}
+    assert "NoMatchingRuleFound" in DOCUMENT["components"]["responses"]["403"]["description"]
+
+
+@pytest.mark.parametrize(("members", "status"), [({"filter": {}}, 200), ({"filter": 1}, 400)])
+async def test_what_the_schema_refuses_is_refused(post: Post, members: Any, status: int) -> None:
+    sent = {"dataSource": "s", "database": "shop", "collection": "items"} | members
+    answer = await post("find", sent)
+
+    assert answer.status == status
+    assert (errors(body("find")["schema"], sent) == []) is (status == 200)
+
+
+def test_nothing_of_it_is_imported_before_it_is_asked_for() -> None:
+    code = "import sys, function_app; print([each for each in sys.modules if each.startswith('shared.openapi')])"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, check=True)
+
+    assert done.stdout.splitlines()[-1] == b"[]"
