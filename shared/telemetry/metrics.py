@@ -22,8 +22,8 @@ OPERATIONS = (
     "distinct", "dropCollection", "dropIndexes", "enableApiKey", "endpoint", "estimatedDocumentCount", "explain",
     "find", "findOne", "findOneAndDelete", "findOneAndReplace", "findOneAndUpdate", "functionsCall", "getMore",
     "getSchema", "insertMany", "insertOne", "listCollections", "listDatabases", "listIndexes", "location", "login",
-    "metrics", "profile", "register", "replaceOne", "reset", "resetCall", "resetSend", "session", "transaction",
-    "unknown", "updateMany", "updateOne",
+    "metrics", "openapi", "profile", "register", "replaceOne", "reset", "resetCall", "resetSend", "session",
+    "transaction", "unknown", "updateMany", "updateOne",
     "other",
 )  # fmt: skip
 """The operations that have series of their own; every other name is counted as the last."""
