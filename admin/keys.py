@@ -140,7 +140,7 @@ def show(key_id: KeyId, as_json: AsJSON = False) -> None:
             "Also works": ", ".join(f"its old secret, until {minute(end)}" for end in former_ends(stored)),
             "Quota": ", ".join(str(each.limit) for each in used),
             "Used now": ", ".join(f"{each.amount:,} of {each.limit}" for each in used if each.amount is not None)
-            or ("not known: each process counts alone, as there is no Valkey" if used else ""),
+            or ("not known, as no Valkey tells it" if used else ""),
             "State": "disabled" if stored["disabled"] else "ended" if has_ended(stored) else "enabled",
         }
     )

@@ -102,7 +102,7 @@ class Exchange(CallContext):
         self.line.caller = caller.id or caller.kind
         if caller.quota is not None:
             self.headers |= await self.service.usage.begin(caller.quota)
-            self._quota = caller.quota  # a call that was refused counts nothing
+            self._quota = caller.quota  # not before: a call that was refused counts nothing
 
     async def __aexit__(self, *_: object) -> None:
         """Count the documents that were read or written, and give back the place and the share."""
