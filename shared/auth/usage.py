@@ -61,7 +61,7 @@ class Used(NamedTuple):
 
 
 class _Count(NamedTuple):
-    """What is counted in a window, how manieth since 1970 that is, and how long it goes on."""
+    """What is counted in a window, its number since 1970, and for how many seconds it goes on."""
 
     amount: int
     window: int
