@@ -22,7 +22,8 @@ OPERATIONS = (
     "distinct", "dropCollection", "dropIndexes", "enableApiKey", "endpoint", "estimatedDocumentCount", "explain",
     "explorer", "find", "findOne", "findOneAndDelete", "findOneAndReplace", "findOneAndUpdate", "functionsCall",
     "getMore", "getSchema", "insertMany", "insertOne", "listCollections", "listDatabases", "listIndexes", "location",
-    "login", "metrics", "openapi", "profile", "register", "replaceOne", "reset", "resetCall", "resetSend", "root", "session",
+    "login", "metrics", "openapi", "profile", "register", "replaceOne", "reset", "resetCall", "resetSend", "root",
+    "session",
     "transaction", "unknown", "updateMany", "updateOne",
     "other",
 )  # fmt: skip

@@ -313,3 +313,34 @@ async def test_what_is_stored_is_never_markup(opened: Opened, key: str, items: A
     assert await page.locator("#page img[src=x], #page script").count() == 0
     await page.get_by_role("tab", name="Schema").click()
     await expect(page.locator("table.schema")).to_contain_text(text)
+
+
+async def test_any_action_is_run_with_an_example_to_begin_with(opened: Opened, key: str, items: Any) -> None:
+    page = await opened()
+    await sign_in(page, key, ITEMS + "/actions")
+    await page.get_by_label("Action", exact=True).select_option("countDocuments")
+    body = json.loads(await page.get_by_label("Body", exact=True).input_value())
+    await page.get_by_role("button", name="Run").click()
+
+    assert body == {"database": "shop", "collection": "items", "filter": {"price": {"$lt": 5}}}
+    await expect(page.get_by_label("Reply of the action")).to_have_text('{\n  "count": 2\n}')
+
+
+async def test_a_copied_call_is_the_same_in_languages_that_cannot_run_here(
+    opened: Opened, key: str, items: Any
+) -> None:
+    page = await opened()
+    await sign_in(page, key, ITEMS)
+    await cells(page)
+    wanted = '{"item": "é@x \\"?\\" \\\\"}'
+    await write(page, "Filter", wanted)
+    await page.get_by_role("button", name="Copy as…").click()
+    await page.get_by_role("radio", name="C++ for Arduino").check()
+    [literal] = re.findall(r'http\.POST\("(.*)"\);', await page.locator("dialog pre").inner_text())
+    await page.get_by_role("radio", name="Power Automate").check()
+    step = json.loads(await page.locator("dialog pre").inner_text())
+
+    octal = re.sub(r"\\([0-7]{3})", lambda each: chr(int(each[1], 8)), literal)
+    assert json.loads(re.sub(r"\\(.)", r"\1", octal).encode("latin-1"))["filter"] == json.loads(wanted)
+    assert json.loads(step["inputs"]["body"].replace("@@", "@"))["filter"] == json.loads(wanted)
+    assert "@x" not in step["inputs"]["body"].replace("@@", "")
