@@ -20,9 +20,10 @@ OPERATIONS = (
     "aggregate", "apiKey", "apiKeys", "appSession", "bulkWrite", "changes", "confirm", "confirmCall", "confirmSend",
     "countDocuments", "createCollection", "createIndexes", "deleteMany", "deleteOne", "deleteUser", "disableApiKey",
     "distinct", "dropCollection", "dropIndexes", "enableApiKey", "endpoint", "estimatedDocumentCount", "explain",
-    "find", "findOne", "findOneAndDelete", "findOneAndReplace", "findOneAndUpdate", "functionsCall", "getMore",
-    "getSchema", "insertMany", "insertOne", "listCollections", "listDatabases", "listIndexes", "location", "login",
-    "metrics", "openapi", "profile", "register", "replaceOne", "reset", "resetCall", "resetSend", "session",
+    "explorer", "find", "findOne", "findOneAndDelete", "findOneAndReplace", "findOneAndUpdate", "functionsCall",
+    "getMore", "getSchema", "insertMany", "insertOne", "listCollections", "listDatabases", "listIndexes", "location",
+    "login", "metrics", "openapi", "profile", "register", "replaceOne", "reset", "resetCall", "resetSend", "root",
+    "session",
     "transaction", "unknown", "updateMany", "updateOne",
     "other",
 )  # fmt: skip
