@@ -9,6 +9,7 @@ import sys
 import termios
 from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -84,6 +85,7 @@ CHANGES = {
     "indexes drop": (("a_1", "--namespace", "shop.items", "--yes"), "the index a_1 of shop.items is dropped"),
     "import": (("--namespace", "shop.items", "--in", "-"), "0 documents for shop.items"),
     "sample load": (("--database", "shop"), "451 documents loaded into shop|551 documents loaded into shop"),
+    "app init": (("FOLDER",), "wrote .*/first/root_config.json"),
     "triggers resume": (("onOrder",), "the trigger 'onOrder' runs again as soon as a process has it"),
 }
 
@@ -128,9 +130,10 @@ def env(mongod: Mongod) -> dict[str, str]:
 
 
 @pytest.fixture
-def admin(env: dict[str, str]) -> Admin:
-    """Run a command, with nothing on its standard input."""
-    return lambda *arguments: told(call(arguments, env, ROOT))
+def admin(env: dict[str, str], tmp_path: Path) -> Admin:
+    """Run a command, with nothing on its standard input; a FOLDER is a new one."""
+    folder = str(tmp_path / "first")
+    return lambda *words: told(call(tuple(folder if each == "FOLDER" else each for each in words), env, ROOT))
 
 
 def test_a_command_is_known_as_one_that_reads_or_one_that_changes() -> None:
