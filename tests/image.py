@@ -266,6 +266,8 @@ def check_server(image: Image, uri: str, log: Path) -> None:
         check("server: its health check succeeds", run(image, *health, LISTEN_PORT=str(port)).returncode == 0)
         listed = run(image, "admin", "keys", "list", MONGO_DB_URI=uri)
         check("server: `admin keys list` shows the key", listed.returncode == 0 and "image" in listed.stdout, listed)
+        listed = run(image, "dozen", "keys", "list", MONGO_DB_URI=uri)
+        check("server: so does `dozen keys list`", listed.returncode == 0 and "image" in listed.stdout, listed)
         os.kill(process, signal.SIGTERM)
     check("server: its health check fails now", run(image, *health, LISTEN_PORT=str(port)).returncode != 0)
 
@@ -279,6 +281,8 @@ def check_functions(image: Image, uri: str, log: Path) -> None:
     check("functions: no server of ours in it", not (packages / "uvicorn").exists())
     listed = run(image, "admin", "keys", "list", MONGO_DB_URI=uri)
     check("functions: `admin keys list` works", listed.returncode == 0 and "image" in listed.stdout, listed)
+    listed = run(image, "dozen", "keys", "list", MONGO_DB_URI=uri)
+    check("functions: `dozen keys list`, too", listed.returncode == 0 and "image" in listed.stdout, listed)
     with started(image, log, LISTEN_PORT="7123") as process:
         until(lambda: "serving" in log.read_text())
         check(
