@@ -1,6 +1,7 @@
 """`python -m local`: a database, a server, a key and a first request, until Ctrl-C."""
 
 import argparse
+import shlex
 import signal
 import sys
 import time
@@ -84,9 +85,9 @@ def _about(chosen: Database, data_dir: Path) -> str:
 
 
 def _admin(chosen: Database) -> str:
-    python = Path(sys.executable)
-    here = python.relative_to(Path.cwd()) if python.is_relative_to(Path.cwd()) else python
-    command = f"{here} -m admin keys list"
+    program = Path(__file__).resolve().parent.parent / "dozen"
+    here = f"./{program.name}" if program.parent == Path.cwd() else shlex.quote(str(program))
+    command = f"{here} keys list"
     # the address of a database of the user's may hold a password: it is not printed
     setting = "" if chosen.process is None else f"MONGO_DB_URI='{chosen.settings.control_uri}' "
     return setting + command

@@ -125,7 +125,7 @@ def stand_ins(buildah: Buildah) -> None:
     shutil.copy(ROOT / "tests/stand_in_host.sh", root / HOST)
     buildah.commit(root, "functions:stand-in")
     tools = buildah.work / "tools.txt"
-    tools.write_text(locks.only((ROOT / "requirements-dev.txt").read_text(), native.TOOLS))
+    tools.write_text(locks.only((ROOT / "requirements-run.txt").read_text(), native.TOOLS))
     for lock in (ROOT / "requirements.txt", tools):
         output(
             *(sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--require-hashes"),

@@ -80,7 +80,7 @@ def test_the_bases_have_the_python_of_the_project() -> None:
 def test_the_build_is_given_what_a_release_is_made_of_and_nothing_else() -> None:
     builds = {f"infra/{name}" for name in ("__init__.py", "entrypoint.sh", "locks.py", "native.py", "release.py")}
 
-    assert allowed() == {*release.SHIPPED, *release.SERVED, *builds, "native", "requirements-dev.txt"}
+    assert allowed() == {*release.SHIPPED, *release.SERVED, *builds, "native", "requirements-run.txt"}
 
 
 @pytest.mark.parametrize(

@@ -214,7 +214,8 @@ def test_the_package_has_a_program_that_runs_from_any_folder(
     (unpacked / release.PROGRAM).chmod(modes[release.PROGRAM])  # extractall leaves it out, unzip does not
     done = subprocess.run(
         ["./dozen", "keys", "list"],
-        cwd=tmp_path, env={"PATH": os.environ["PATH"]}, capture_output=True, text=True, check=False,
+        cwd=tmp_path, env={"PATH": f"{Path(sys.executable).resolve().parent}:{os.environ['PATH']}"},
+        capture_output=True, text=True, check=False,
     )  # fmt: skip
 
     assert {name for name, mode in modes.items() if mode & 0o111} == {release.PROGRAM}
