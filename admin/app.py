@@ -13,7 +13,7 @@ from rich.markup import escape
 from admin import first_app
 from admin.console import console
 from admin.first_app import FirstApp
-from admin.output import AsJSON, path_text, show_json
+from admin.output import AsJSON, counted, path_text, show_json
 from admin.process import EXIT_CODES, WRONG_USAGE, fail, is_interactive, note
 from shared import settings as environment
 from shared.app.files import AppError, FileFinding
@@ -199,6 +199,6 @@ def _summarize(out: Console, loaded: App) -> None:
     for source in loaded.data_sources.values():
         default = "with default rules" if source.default else "without default rules"
         out.print(
-            f"Data source '{escape(source.name)}': {len(source.rules)} collections with rules, {default}, "
-            f"{len(source.schemas)} schemas."
+            f"Data source '{escape(source.name)}': {counted(len(source.rules), 'collection')} with rules, {default}, "
+            f"{counted(len(source.schemas), 'schema')}."
         )

@@ -13,6 +13,7 @@ from pymongo.errors import PyMongoError
 from rich.console import Console
 
 from admin import sample
+from admin.output import counted
 from local import lock, ports
 from local.database import Database, database
 from local.environment import read_environment
@@ -80,7 +81,7 @@ def _about(chosen: Database, data_dir: Path) -> str:
             "It uses your database: no mongod was started and no sample data is written there. So the request below"
             f" finds nothing until you put your own names into it. Its key is in {chosen.key_file}."
         )
-    samples = f"{chosen.loaded} sample documents were loaded" if chosen.loaded else "The sample data is as you left it"
+    samples = f"{counted(chosen.loaded, 'sample document')} loaded" if chosen.loaded else "The sample data is as you left it"
     return f"{samples} ({sample.FILMS}, {sample.SHOP}). mongod stores everything in {data_dir}."
 
 
