@@ -31,7 +31,7 @@ COMPILED := $(VENV)/native
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run func test twins torture haproxy fuzz fuzz-native test-mongo check check-bicep check-locks check-tag fix bench bench-connections lock clean
+.PHONY: help run func test twins torture haproxy fuzz fuzz-native test-mongo docs check check-bicep check-locks check-tag fix bench bench-connections lock clean
 .PHONY: package package-twice package-azd sbom audit smoke admin image image-smoke image-test image-scan image-push
 .PHONY: native check-package
 
@@ -68,7 +68,7 @@ fuzz: $(READY) $(COMPILED) ## Send N=1000000 random requests of SEED=0 to the pa
 	$(PYTHON) -m tests.torture --cases $(N) --seed $(SEED) fuzz
 
 fuzz-native: N = 100000
-fuzz-native: $(RUNNABLE) ## Compare native code, compiled with sanitizers, with Python on N=1000000 random batches of SEED=3
+fuzz-native: $(READY) ## Compare native code, compiled with sanitizers, with Python on N=1000000 random batches of SEED=3
 	$(PYTHON) -m tests.native_fuzz --cases $(N) --seed $(SEED)
 
 test-mongo: $(READY) ## Run all tests against MONGO=7 or MONGO=8 from its container, with docker
@@ -116,6 +116,10 @@ fix: $(READY) ## Format the code and mend what ruff can mend
 	$(BIN)/ruff format
 	$(BIN)/ruff check --fix
 
+docs: $(READY) ## Make a site of docs/ in dist/site, and check its links
+	$(PIP_INSTALL) -r docs/requirements.txt
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+
 bench: $(READY) $(COMPILED) ## Measure against the other ways to do the same
 	$(PIP_INSTALL) -r bench/requirements.txt
 	$(PYTHON) -m bench
@@ -128,7 +132,7 @@ lock: $(READY) ## Compile the locks; UPGRADE=--upgrade takes the newest versions
 	$(COMPILE) $(UPGRADE) --constraints requirements.txt requirements-run.in -o requirements-run.txt
 	$(COMPILE) $(UPGRADE) --constraints requirements-run.txt requirements-dev.in -o requirements-dev.txt
 
-native: $(READY) ## Build native/ and install it in .venv, which run, test and bench do by themselves
+native: $(RUNNABLE) ## Build native/ and install it in .venv, which run, test and bench do by themselves
 	@rm -f $(COMPILED)
 	$(PYTHON) -m infra.native
 	@touch $(COMPILED)

@@ -56,7 +56,7 @@ def _stop(_number: int, _frame: FrameType | None) -> None:
 
 
 def _run(data_dir: Path) -> None:
-    environ = {"LISTEN_HOST": ports.LOOPBACK} | read_environment()
+    environ = {"LISTEN_HOST": ports.LOOPBACK, "EXPLORER": "on"} | read_environment()
     with database(environ, data_dir) as chosen, server(chosen.environ, chosen.settings.listen_port) as process:
         _introduce(chosen, data_dir)
         try:
@@ -67,12 +67,18 @@ def _run(data_dir: Path) -> None:
 
 def _introduce(chosen: Database, data_dir: Path) -> None:
     request, response = first_request(chosen)
-    _console.print(f"\nDozen serves on http://{ports.LOOPBACK}:{chosen.settings.listen_port}", style="bold green")
+    _console.print(f"\nDozen serves on {_root(chosen)}", style="bold green")
     _console.print(_about(chosen, data_dir))
+    if chosen.settings.explorer == "on":
+        _say("See it in a browser, and sign in with the key below:", f"{_root(chosen)}/explorer")
     _say("Try it:", request.curl)
     _say("It answers:" if response.is_success else f"It answers {response.status_code}:", response.text)
     _say("Manage keys in a second terminal:", _admin(chosen))
     _console.print("\nCtrl-C stops it all; data and key stay.", style="dim")
+
+
+def _root(chosen: Database) -> str:
+    return f"http://{ports.LOOPBACK}:{chosen.settings.listen_port}"
 
 
 def _about(chosen: Database, data_dir: Path) -> str:
@@ -81,14 +87,16 @@ def _about(chosen: Database, data_dir: Path) -> str:
             "It uses your database: no mongod was started and no sample data is written there. So the request below"
             f" finds nothing until you put your own names into it. Its key is in {chosen.key_file}."
         )
-    samples = f"{counted(chosen.loaded, 'sample document')} loaded" if chosen.loaded else "The sample data is as you left it"
+    samples = (
+        f"{counted(chosen.loaded, 'sample document')} loaded" if chosen.loaded else "The sample data is as you left it"
+    )
     return f"{samples} ({sample.FILMS}, {sample.SHOP}). mongod stores everything in {data_dir}."
 
 
 def _admin(chosen: Database) -> str:
     program = Path(__file__).resolve().parent.parent / "dozen"
     here = f"./{program.name}" if program.parent == Path.cwd() else shlex.quote(str(program))
-    command = f"{here} keys list"
+    command = " ".join((here, "keys", "list"))
     # the address of a database of the user's may hold a password: it is not printed
     setting = "" if chosen.process is None else f"MONGO_DB_URI='{chosen.settings.control_uri}' "
     return setting + command
