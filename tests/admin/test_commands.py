@@ -1,5 +1,6 @@
 """What holds for all commands: what they say of a change, JSON, 80 columns, what others have stored."""
 
+import ast
 import copy
 import json
 import os
@@ -7,8 +8,9 @@ import re
 import subprocess
 import sys
 import termios
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -84,6 +86,7 @@ CHANGES = {
     "indexes drop": (("a_1", "--namespace", "shop.items", "--yes"), "the index a_1 of shop.items is dropped"),
     "import": (("--namespace", "shop.items", "--in", "-"), "0 documents for shop.items"),
     "sample load": (("--database", "shop"), "451 documents loaded into shop|551 documents loaded into shop"),
+    "app init": (("FOLDER",), "wrote .*/first/root_config.json"),
     "triggers resume": (("onOrder",), "the trigger 'onOrder' runs again as soon as a process has it"),
 }
 
@@ -128,9 +131,10 @@ def env(mongod: Mongod) -> dict[str, str]:
 
 
 @pytest.fixture
-def admin(env: dict[str, str]) -> Admin:
-    """Run a command, with nothing on its standard input."""
-    return lambda *arguments: told(call(arguments, env, ROOT))
+def admin(env: dict[str, str], tmp_path: Path) -> Admin:
+    """Run a command, with nothing on its standard input; a FOLDER is a new one."""
+    folder = str(tmp_path / "first")
+    return lambda *words: told(call(tuple(folder if each == "FOLDER" else each for each in words), env, ROOT))
 
 
 def test_a_command_is_known_as_one_that_reads_or_one_that_changes() -> None:
@@ -257,3 +261,26 @@ async def test_a_password_is_read_from_standard_input(stored: Any, env: dict[str
     assert (done.returncode, done.stdout) == (0, "")
     assert done.stderr.endswith("has the new password, and 0 sessions ended\n")
     assert (await stored.users.find_one())["password"].startswith("$argon2id$")
+
+
+def sentences() -> Iterator[str]:
+    """Give each text with values in it, of commands and of `make run`, with {} in the places of the values."""
+    files = [path for folder in ("admin", "local") for path in sorted((ROOT / folder).rglob("*.py"))]
+    for node in (node for path in files for node in ast.walk(ast.parse(path.read_text()))):
+        match node:
+            case ast.JoinedStr(values=parts):
+                yield "".join(str(each.value) if isinstance(each, ast.Constant) else "{}" for each in parts)
+
+
+def nouns() -> set[str]:
+    """Return what commands count, as it is written for many."""
+    calls = re.compile(r"""counted\([^"'\n]*["']([a-z ]+)["'](?:, ["']([a-z]+)["'])?""")
+    found = [calls.findall(path.read_text()) for path in (ROOT / "admin").rglob("*.py")]
+    return {many or f"{one}s" for each in found for one, many in each}
+
+
+def test_a_number_agrees_with_its_noun() -> None:
+    counted = re.compile(rf"\{{\}} (?:{'|'.join(nouns())}|problems|warnings|rows|indexes)\b")
+
+    assert {"documents", "sessions", "notes"} <= nouns()
+    assert [each for each in sentences() if counted.search(each)] == []
