@@ -14,6 +14,7 @@ from functions import (
     distinct,
     endpoints,
     explain,
+    explorer,
     fallback,
     find,
     find_one_and,
@@ -23,8 +24,8 @@ from functions import (
     insert,
     location,
     login,
-    openapi,
     metrics,
+    openapi,
     profile,
     registration,
     scheduled,
@@ -78,6 +79,7 @@ app.register_functions(api_keys.bp)  # a user's own API keys
 app.register_functions(functions_call.bp)  # functions of the app, and MongoDB, as SDKs call it
 app.register_functions(endpoints.blueprint((*ACTIONS, *CATALOG)))  # HTTPS endpoints of the app, older webhooks
 app.register_functions(scheduled.blueprint())  # a timer for scheduled triggers, where that is on
+app.register_functions(explorer.bp)  # GET /explorer, and its files
 app.register_functions(health.bp)  # GET /health/live, GET /health/ready
 app.register_functions(openapi.blueprint((*ACTIONS, *CATALOG)))  # GET /openapi.json
 app.register_functions(metrics.bp)  # GET /metrics, where METRICS_KEY is set

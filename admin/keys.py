@@ -3,7 +3,7 @@
 import getpass
 import os
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import msgspec
 import typer
@@ -26,9 +26,17 @@ from admin.process import (
 from admin.stored import found
 from shared.auth import quota
 from shared.auth.keys import Rotated, former_ends, has_ended
-from shared.auth.quota import Limit, QuotaError
-from shared.auth.usage import Used
+from shared.auth.quota import Limit, Quota, QuotaError
 from shared.service import Service
+
+
+class Known(NamedTuple):
+    """A limit; how much of it is used and when that is over, if it is known."""
+
+    limit: Limit
+    amount: int | None = None
+    seconds: int | None = None
+
 
 app = typer.Typer(no_args_is_help=True, epilog=EXIT_CODES, add_completion=False)
 
@@ -101,13 +109,15 @@ def list_(as_json: AsJSON = False) -> None:
     if as_json:
         show_json([_as_json(key) for key in keys])
         return
-    quotas = [quota.shown(of_key.limits) if (of_key := quota.of_key(key)) else "" for key in keys]
-    columns = ("ID", "Name", "Acts as", "Last use (UTC)", "State", *(("Quota",) if any(quotas) else ()))
-    table = start_table(*columns, elastic=("Name", "Quota"))
-    for key, limits in zip(keys, quotas, strict=True):
+    quotas = [limits for key in keys if (limits := quota.of_key(key))]
+    known = run(lambda service: _known(service, quotas)) if quotas else {}
+    table = start_table("ID", "Name", "Acts as", "Last use (UTC)", "State", elastic=("Name",))
+    for key in keys:
         used = f"{key['used']:%Y-%m-%d %H}h" if key.get("used") else ""
-        cells = (str(key["_id"]), escape(key["name"]), _kind(key), used, _state(key), limits.replace(",", ", "))
-        table.add_row(*cells[: len(columns)])
+        table.add_row(str(key["_id"]), escape(key["name"]), _kind(key), used, _state(key))
+        for each in known.get(str(key["_id"]), ()):
+            share = "" if each.amount is None else f" {100 * each.amount // each.limit.most}%"
+            table.add_row(f"  {each.limit}{share}", "", "", "", "")
     show_table(table)
 
 
@@ -130,7 +140,8 @@ def show(key_id: KeyId, as_json: AsJSON = False) -> None:
             "Ends": minute(stored.get("expires")),
             "Also works": ", ".join(f"its old secret, until {minute(end)}" for end in former_ends(stored)),
             "Quota": ", ".join(str(each.limit) for each in used),
-            "Used now": ", ".join(f"{each.limit.noun} {each.amount:,} of {each.limit.most:,}" for each in used),
+            "Used now": ", ".join(f"{each.amount:,} of {each.limit}" for each in used if each.amount is not None)
+            or ("not known, as no Valkey tells it" if used else ""),
             "State": "disabled" if stored["disabled"] else "ended" if has_ended(stored) else "enabled",
         }
     )
@@ -201,8 +212,8 @@ def _limits(option: str, text: str) -> tuple[Limit, ...]:
         raise fail(f"{option}: {error}", WRONG_USAGE) from None
 
 
-def _used_as_json(used: Used) -> dict[str, Any]:
-    return {**msgspec.to_builtins(used.limit), "used": used.amount, "resets_in_seconds": used.seconds}
+def _used_as_json(known: Known) -> dict[str, Any]:
+    return {**msgspec.to_builtins(known.limit), "used": known.amount, "resets_in_seconds": known.seconds}
 
 
 def _named(key: dict[str, Any]) -> str:
@@ -254,10 +265,21 @@ async def _create(service: Service, name: str, members: dict[str, Any]) -> tuple
     return await service.keys.create(name, **members)
 
 
-async def _shown(service: Service, key_id: ObjectId) -> tuple[dict[str, Any], list[Used]]:
+async def _shown(service: Service, key_id: ObjectId) -> tuple[dict[str, Any], list[Known]]:
     stored = await _one(service, key_id)
-    limits = quota.of_key(stored)
-    return stored, [] if limits is None else await service.usage.of(limits)
+    found = quota.of_key(stored)
+    return stored, [] if found is None else (await _known(service, [found]))[found.key_id]
+
+
+async def _known(service: Service, quotas: list[Quota]) -> dict[str, list[Known]]:
+    """Return the limits of each key by its id, with what is used of them where Valkey has it."""
+    found = {each.key_id: await service.usage.of(each) for each in quotas}
+    return {
+        each.key_id: [Known(limit) for limit in each.limits]
+        if (used := found[each.key_id]) is None
+        else [Known(*one) for one in used]
+        for each in quotas
+    }
 
 
 async def _limit(service: Service, key_id: ObjectId, limits: tuple[Limit, ...]) -> dict[str, Any]:

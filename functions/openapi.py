@@ -90,7 +90,7 @@ async def _told(exchange: Exchange) -> "Told":
     view = RequestView(req, _NAME, address)
     functions = UserFunctions(exchange, view)
     caller = await service.credentials.authenticate(req.headers, address, functions)
-    exchange.line.caller = caller.id
+    await exchange.identify(caller)
     if functions.untold:
         await functions.tell()
     answers = answers_of(exchange, caller, view)

@@ -54,7 +54,7 @@ def _stop(_number: int, _frame: FrameType | None) -> None:
 
 
 def _run(data_dir: Path) -> None:
-    environ = {"LISTEN_HOST": ports.LOOPBACK} | read_environment()
+    environ = {"LISTEN_HOST": ports.LOOPBACK, "EXPLORER": "on"} | read_environment()
     with database(environ, data_dir) as chosen, server(chosen.environ, chosen.settings.listen_port) as process:
         _introduce(chosen, data_dir)
         try:
@@ -65,12 +65,18 @@ def _run(data_dir: Path) -> None:
 
 def _introduce(chosen: Database, data_dir: Path) -> None:
     request, response = first_request(chosen)
-    _console.print(f"\nDozen serves on http://{ports.LOOPBACK}:{chosen.settings.listen_port}", style="bold green")
+    _console.print(f"\nDozen serves on {_root(chosen)}", style="bold green")
     _console.print(_about(chosen, data_dir))
+    if chosen.settings.explorer == "on":
+        _say("See it in a browser, and sign in with the key below:", f"{_root(chosen)}/explorer")
     _say("Try it:", request.curl)
     _say("It answers:" if response.is_success else f"It answers {response.status_code}:", response.text)
     _say("Manage keys in a second terminal:", _admin(chosen))
     _console.print("\nCtrl-C stops it all; data and key stay.", style="dim")
+
+
+def _root(chosen: Database) -> str:
+    return f"http://{ports.LOOPBACK}:{chosen.settings.listen_port}"
 
 
 def _about(chosen: Database, data_dir: Path) -> str:

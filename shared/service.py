@@ -34,6 +34,7 @@ from shared.cache.entries import Entries
 from shared.cache.generations import Generations
 from shared.cache.store import LazyStore
 from shared.documents import transcoder
+from shared.explorer import Files
 from shared.guard.complexity import Complexity
 from shared.guard.refusals import Guard
 from shared.http_client import HttpClient
@@ -78,6 +79,7 @@ class Service:
         self.full_collections = FullCollections()
         self.transcoder = transcoder.load(settings.native)
         self.engine = Engine(settings)
+        self.explorer = Files()
         self.http_client = HttpClient(settings.http_hosts)
         self.seals = Seals(self.control, settings)
         # who calls

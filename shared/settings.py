@@ -91,6 +91,7 @@ class Settings(Bounds, frozen=True, kw_only=True, rename="upper"):
     guard_allowed_stages: str = ""
     rules_allow_hidden_field_queries: bool = False
     schema_null_type_validation: bool = False
+    explorer: Literal["off", "on"] = "off"
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     slow_ms: Annotated[int, Meta(ge=0)] = 0
     native: Literal["auto", "off"] = "auto"

@@ -68,6 +68,8 @@ FUNCTIONS: dict[str, tuple[str, set[str]]] = {
     "live": ("health/live", {"GET", "HEAD"}),
     "ready": ("health/ready", {"GET", "HEAD"}),
     "openapi": ("openapi.json", ALL),
+    "explorer": ("explorer", ALL),
+    "explorer_file": ("explorer/{file}", ALL),
     "metrics": ("metrics", {"GET", "HEAD"}),
     "fallback": ("{*path}", ALL),
 }

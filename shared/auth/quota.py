@@ -28,6 +28,11 @@ class Limit(msgspec.Struct, frozen=True):
     most: int
     seconds: int
 
+    @property
+    def name(self) -> str:
+        """What it is called beside the other limits of its key."""
+        return f"{self.noun}/{_NAMES[self.seconds]}"
+
     def __str__(self) -> str:
         """Return it as `read` takes it."""
         return f"{self.noun}={self.most}/{_NAMES[self.seconds]}"

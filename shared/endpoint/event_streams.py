@@ -9,6 +9,7 @@ from typing import Protocol
 import orjson
 
 from shared.auth.accounts import Caller
+from shared.auth.usage import Usage
 from shared.budget import Share, held_by
 from shared.errors import CallerLeftError, DataAPIError
 from shared.mongo.hubs import Event, Listener
@@ -35,9 +36,12 @@ class View(Protocol):
 class Standing:
     """Whether a caller may still be told: asked now and then."""
 
-    def __init__(self, caller: Caller, ask: Callable[[], Awaitable[Caller]], seconds: float) -> None:
-        """Take the caller, what returns them as they are now, and for how long that is trusted."""
+    def __init__(
+        self, caller: Caller, ask: Callable[[], Awaitable[Caller]], seconds: float, usage: Usage | None = None
+    ) -> None:
+        """Take the caller, what returns them as they are now, for how long that is trusted, and what counts quotas."""
         self.caller = caller
+        self._usage = usage
         self._ask = ask
         most = min(max(seconds, _LEAST_CHECK_SECONDS), _MOST_CHECK_SECONDS)
         self._seconds = random.uniform(0.7, 1) * most  # noqa: S311  so that not all ask at once
@@ -47,6 +51,11 @@ class Standing:
     def left(self) -> float:
         """How many seconds the latest answer is still trusted."""
         return self._due - time.monotonic()
+
+    async def tell(self, documents: int) -> None:
+        """Count documents that the caller is to be told of; raise QuotaExceededError where a quota allows none."""
+        if self.caller.quota is not None and self._usage is not None and documents:
+            await self._usage.tell(self.caller.quota, documents)
 
     async def changed(self) -> bool:
         """Ask, if it is time, and tell whether the answer is another; raise if the caller may not be told any more."""
@@ -126,6 +135,7 @@ class EventStream:
         await self._share.hold(sum(len(each.raw) for each in events))
         with held_by(self._share):
             texts = await self._view.texts(events)
+        await self._standing.tell(len(texts))
         self._events += len(texts)
         return texts
 

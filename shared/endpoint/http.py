@@ -42,8 +42,8 @@ HEADERS: Mapping[str, str] = {"Vary": "Origin"}
 """The headers that every response has."""
 
 EXPOSED = (
-    "ETag, Dozen-Truncated, Dozen-Cursor, Idempotent-Replayed, Dozen-Dry-Run, Preference-Applied, Retry-After,"
-    " RateLimit-Policy, RateLimit, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset"
+    "ETag, Dozen-Truncated, Dozen-Cursor, Idempotent-Replayed, Dozen-Dry-Run, Preference-Applied, Dozen-Scan,"
+    " Retry-After, RateLimit-Policy, RateLimit, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset"
 )
 """The headers of replies that a page may read, beside those that any page may."""
 
@@ -83,7 +83,7 @@ class Arriving(Protocol):
 class Exchange(CallContext):
     """One request, and the headers of every response to it."""
 
-    __slots__ = ("_arriving", "_quota", "arrived", "request")
+    __slots__ = ("_arriving", "_quota", "arrived", "quota_headers", "request")
 
     def __init__(self, request: func.HttpRequest, service: Service, line: RequestLine) -> None:
         """Begin with no header but Vary."""
@@ -94,19 +94,22 @@ class Exchange(CallContext):
         self.arrived = arriving.arrived if arriving else time.monotonic()
         self.headers |= HEADERS
         self._quota: Quota | None = None
+        self.quota_headers: dict[str, str] = {}
+        """What the response says of the quota of a key, once the documents are counted."""
 
     async def identify(self, caller: Caller) -> None:
         """Note whose call it is, which counts from here on; raise QuotaExceededError where the key may do no more."""
         self.line.caller = caller.id or caller.kind
         if caller.quota is not None:
             self.headers |= await self.service.usage.begin(caller.quota)
-            self._quota = caller.quota
+            self._quota = caller.quota  # not before: a call that was refused counts nothing
 
     async def __aexit__(self, *_: object) -> None:
         """Count the documents that were read or written, and give back the place and the share."""
         try:
             if self._quota is not None and self.line.documents:
-                await self.service.usage.add_documents(self._quota, self.line.documents)
+                self.quota_headers = await self.service.usage.add_documents(self._quota, self.line.documents)
+                self.headers |= self.quota_headers
         finally:
             await super().__aexit__()
 
@@ -185,11 +188,23 @@ async def respond(
         headers = exchange.headers
         async with exchange:
             response = await work(exchange)
+        if exchange.quota_headers:
+            response.headers.update(exchange.quota_headers)
     except Exception as error:  # noqa: BLE001  the one place that turns any failure into a response
         response = failed(error, line, headers)
+    if line.scan is not None:
+        response.headers["Dozen-Scan"] = _scan(line)
     received: int = request.size if hasattr(request, "size") else len(request.get_body())
     reporting.request(line, response.status_code, received, size_of(response))
     return response
+
+
+def _scan(line: RequestLine) -> str:
+    """Say that a query had no index, and which one would help to those from whom nothing is hidden."""
+    from shared.mongo.scans import written  # noqa: PLC0415  for those alone who ask for it
+
+    named = written(line.scan.suggested) if line.scan is not None and line.is_system else None
+    return "no-index" if named is None else f"no-index; suggested={named}"
 
 
 def current_service() -> Service:

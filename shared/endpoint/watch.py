@@ -138,7 +138,7 @@ class Watching:
 
         sight = Sight(opened, self.caller, service, is_compact=asked.use_compact_events)
         listener = await service.hubs.listen(asked.data_source, asked.database, asked.collection)
-        standing = Standing(self.caller, self._now, service.settings.auth_cache_seconds)
+        standing = Standing(self.caller, self._now, service.settings.auth_cache_seconds, service.usage)
         share = Share(service.budget, exchange.departure)
         feed = EventStream(listener, sight, standing, share, exchange.line, exchange.unexpected)
         return StreamedResponse(feed, headers=exchange.headers | _HEADERS, mimetype="text/event-stream")

@@ -20,10 +20,11 @@ OPERATIONS = (
     "aggregate", "apiKey", "apiKeys", "appSession", "bulkWrite", "changes", "confirm", "confirmCall", "confirmSend",
     "countDocuments", "createCollection", "createIndexes", "deleteMany", "deleteOne", "deleteUser", "disableApiKey",
     "distinct", "dropCollection", "dropIndexes", "enableApiKey", "endpoint", "estimatedDocumentCount", "explain",
-    "find", "findOne", "findOneAndDelete", "findOneAndReplace", "findOneAndUpdate", "functionsCall", "getMore",
-    "getSchema", "insertMany", "insertOne", "listCollections", "listDatabases", "listIndexes", "location", "login",
-    "metrics", "profile", "register", "replaceOne", "reset", "resetCall", "resetSend", "session", "transaction",
-    "unknown", "updateMany", "updateOne",
+    "explorer", "find", "findOne", "findOneAndDelete", "findOneAndReplace", "findOneAndUpdate", "functionsCall",
+    "getMore", "getSchema", "insertMany", "insertOne", "listCollections", "listDatabases", "listIndexes", "location",
+    "login", "metrics", "openapi", "profile", "register", "replaceOne", "reset", "resetCall", "resetSend", "root",
+    "session",
+    "transaction", "unknown", "updateMany", "updateOne",
     "other",
 )  # fmt: skip
 """The operations that have series of their own; every other name is counted as the last."""

@@ -1,0 +1,121 @@
+// Calls of the service: who calls stays in this module's memory, and nowhere else.
+
+const ROOT = new URL(".", document.baseURI);
+const EJSON = "application/ejson";
+
+let credential = null;
+
+export class Failure extends Error {
+  constructor(message, status, code) {
+    super(message);
+    this.status = status;
+    this.code = code;
+  }
+}
+
+/** Which app and which data source are meant; where no app is named, the first source is, if none is. */
+export const place = { app: "", dataSource: "" };
+
+const USUAL_SOURCE = "mongodb-atlas";
+
+export function dataSource() {
+  return place.dataSource || (place.app ? USUAL_SOURCE : "");
+}
+
+/** Return the URL of an action, as a program calls it. */
+export function actionUrl(action) {
+  const app = place.app ? `app/${encodeURIComponent(place.app)}/endpoint/` : "";
+  return new URL(`${app}data/v1/action/${action}`, ROOT).href;
+}
+
+export function openApiUrl() {
+  return new URL("openapi.json", ROOT).href;
+}
+
+export function signedIn() {
+  return credential !== null;
+}
+
+export function signOut() {
+  credential = null;
+}
+
+export function useKey(key) {
+  credential = { headers: { apiKey: key } };
+}
+
+/** Log in as a user of the app; throw Failure if the app refuses. */
+export async function logIn(provider, body) {
+  const reply = await client("POST", `app/${encodeURIComponent(place.app)}/auth/providers/${provider}/login`, body);
+  credential = { refresh: reply.refresh_token, headers: { Authorization: `Bearer ${reply.access_token}` } };
+}
+
+async function client(method, path, body, token) {
+  const headers = { "Content-Type": "application/json" };
+  if (token) headers.Authorization = `Bearer ${token}`;
+  const response = await sent(new URL(`api/client/v2.0/${path}`, ROOT), {
+    method, headers, body: body === undefined ? undefined : JSON.stringify(body),
+  });
+  const text = await response.text();
+  if (!response.ok) throw failure(response, text);
+  return JSON.parse(text);
+}
+
+async function renew() {
+  const used = credential;
+  const reply = await client("POST", "auth/session", undefined, used.refresh);
+  if (credential === used) credential = { ...used, headers: { Authorization: `Bearer ${reply.access_token}` } };
+}
+
+/** Return the credential's headers, for what is fetched beside the actions. */
+export function credentialHeaders() {
+  return credential ? { ...credential.headers } : {};
+}
+
+/**
+ * Call an action with a body that is JSON text, and return {text, status, milliseconds, bytes, header}.
+ * Throw Failure for any status from 400 on.
+ */
+export async function call(action, body, { headers = {}, signal } = {}) {
+  const began = performance.now();
+  let response = await once(action, body, headers, signal);
+  if (response.status === 401 && credential?.refresh) {
+    await renew();
+    response = await once(action, body, headers, signal);
+  }
+  const text = await response.text();
+  const milliseconds = performance.now() - began;
+  if (!response.ok) throw failure(response, text);
+  const bytes = new TextEncoder().encode(text).length;
+  return { text, status: response.status, milliseconds, bytes, header: (name) => response.headers.get(name) };
+}
+
+function once(action, body, headers, signal) {
+  const own = { Accept: EJSON, "Content-Type": EJSON, ...credential?.headers };
+  return sent(actionUrl(action), { method: "POST", headers: { ...own, ...headers }, body, signal });
+}
+
+async function sent(url, options) {
+  try {
+    return await fetch(url, { ...options, cache: "no-store", credentials: "omit", referrerPolicy: "no-referrer" });
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    throw new Failure("the service does not answer", 0);
+  }
+}
+
+function failure(response, text) {
+  try {
+    const { error, error_code: code } = JSON.parse(text);
+    return new Failure(error, response.status, code);
+  } catch {
+    return new Failure(`the reply has the status ${response.status} and no reason`, response.status);
+  }
+}
+
+/** Return a body of an action: members are JSON texts, those that are undefined are left out. */
+export function bodyOf(members) {
+  const written = { dataSource: dataSource() ? JSON.stringify(dataSource()) : undefined, ...members };
+  const entries = Object.entries(written).filter(([, text]) => text !== undefined);
+  return `{${entries.map(([name, text]) => `${JSON.stringify(name)}:${text}`).join(",")}}`;
+}

@@ -1,0 +1,193 @@
+// The page: who signs in, which collection is open, and which view of it.
+
+import { actionsView, forgetActions } from "./actions.js";
+import { bodyOf, call, place, signedIn, signOut } from "./api.js";
+import { changesView } from "./changes.js";
+import { documentsView } from "./documents.js";
+import { counted, h, sized, tabs } from "./dom.js";
+import { indexesView } from "./indexes.js";
+import { fieldsOf, schemaOf, schemaView } from "./schema.js";
+import { signInPage } from "./signin.js";
+
+const VIEWS = [
+  { id: "documents", label: "Documents" }, { id: "schema", label: "Schema" }, { id: "indexes", label: "Indexes" },
+  { id: "changes", label: "Changes" }, { id: "actions", label: "Actions" },
+];
+
+const page = document.getElementById("page");
+const asked = new URLSearchParams(location.search);
+place.app = asked.get("app") ?? place.app;
+place.dataSource = asked.get("dataSource") ?? place.dataSource;
+
+let leave = () => {};
+
+/** Return the collection and the view that the address names. */
+function chosen() {
+  const parts = location.hash.replace(/^#\/?/, "").split("/").map(decoded);
+  const [database, collection, view] = parts;
+  return { database, collection, view: VIEWS.some(({ id }) => id === view) ? view : VIEWS[0].id };
+}
+
+function decoded(text) {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}
+
+function go(database, collection, view) {
+  location.hash = `/${[database, collection, view].filter(Boolean).map(encodeURIComponent).join("/")}`;
+}
+
+function start() {
+  leave();
+  leave = () => {};
+  page.textContent = "";
+  page.append(signInPage(shell));
+  document.getElementById("key").focus();
+}
+
+function shell(databases) {
+  forgetActions();
+  const main = h("main", { id: "main", tabindex: "-1" });
+  const sidebar = h("nav", { id: "sidebar", "aria-label": "Collections" });
+  const menu = h("button", { type: "button", class: "quiet menu", "aria-expanded": "false", "aria-controls": "sidebar", onclick: () => {
+    const isOpen = sidebar.classList.toggle("open");
+    menu.setAttribute("aria-expanded", String(isOpen));
+  } }, "Collections");
+  const close = () => {
+    sidebar.classList.remove("open");
+    menu.setAttribute("aria-expanded", "false");
+  };
+  sidebar.addEventListener("click", (event) => event.target.closest("a") && close());
+  page.textContent = "";
+  page.append(
+    h("a", { class: "skip", href: "#main", onclick: (event) => {
+      event.preventDefault();
+      main.focus();
+    } }, "To the content"),
+    h("header", { class: "top" }, h("img", { src: "explorer/icon.svg", alt: "", width: "26", height: "26" }), h("strong", {}, "Dozen"), menu,
+      h("span", { class: "source" }, [place.app, place.dataSource].filter(Boolean).join(" / ")), h("button", { type: "button", class: "quiet", onclick: () => {
+        signOut();
+        window.onhashchange = null;
+        start();
+      } }, "Sign out")),
+    h("div", { class: "body" }, sidebar, main));
+  const tree = databaseList(databases, sidebar);
+  window.onhashchange = () => {
+    close();
+    tree.mark();
+    showCollection(main);
+  };
+  tree.mark();
+  showCollection(main);
+  if (!chosen().collection && databases.length) tree.open(databases[0].name);
+}
+
+function databaseList(databases, sidebar) {
+  const groups = new Map();
+  if (!databases.length) sidebar.append(h("p", { class: "note" }, "There is no database here that you may see."));
+  for (const { name, sizeOnDisk } of databases) {
+    const items = h("ul", {});
+    const details = h("details", { ontoggle: () => details.open && fill(name, items) },
+      h("summary", {}, h("span", { class: "name" }, name), sizeOnDisk !== undefined && h("small", {}, sized(Number(sizeOnDisk)))), items);
+    groups.set(name, details);
+    sidebar.append(details);
+  }
+  function mark() {
+    const { database, collection } = chosen();
+    if (groups.has(database)) groups.get(database).open = true;
+    for (const link of sidebar.querySelectorAll("a")) {
+      const isCurrent = link.dataset.database === database && link.dataset.collection === collection;
+      if (isCurrent) link.setAttribute("aria-current", "page");
+      else link.removeAttribute("aria-current");
+    }
+  }
+  async function fill(database, items) {
+    if (items.childElementCount) return;
+    try {
+      const reply = await call("listCollections", bodyOf({ database: JSON.stringify(database), nameOnly: "true" }), { headers: { Accept: "application/json" } });
+      const { collections } = JSON.parse(reply.text);
+      items.textContent = "";
+      collections.sort((a, b) => a.name.localeCompare(b.name));
+      items.append(...collections.map(({ name, type }) => h("li", {}, h("a", {
+        href: `#/${encodeURIComponent(database)}/${encodeURIComponent(name)}`, "data-database": database, "data-collection": name,
+      }, name, type !== "collection" && h("small", {}, ` ${type}`)))));
+      if (!collections.length) items.append(h("li", { class: "note" }, "no collections"));
+      mark();
+    } catch (error) {
+      items.append(h("li", { class: "problem" }, error.message));
+    }
+  }
+  return { mark, open: (name) => {
+    groups.get(name).open = true;
+  } };
+}
+
+function showCollection(main) {
+  leave();
+  leave = () => {};
+  const isByTab = document.activeElement?.getAttribute("role") === "tab";
+  main.textContent = "";
+  const { database, collection, view } = chosen();
+  if (!database || !collection) {
+    document.title = "Dozen explorer";
+    main.append(h("div", { class: "welcome" }, h("h1", {}, "Choose a collection"), h("p", { class: "lead" }, "Its documents, its schema, its indexes and what changes in it are one click away.")));
+    return;
+  }
+  document.title = `${database}.${collection} · Dozen`;
+  const facts = h("span", { class: "count" });
+  const panel = h("div", { id: "panel", role: "tabpanel", "aria-labelledby": `tab-${view}`, tabindex: "-1" });
+  main.append(
+    h("div", { class: "title" }, h("h1", {}, h("span", { class: "database" }, `${database} / `), collection), facts),
+    tabs("Views", VIEWS, view, (id) => go(database, collection, id), "panel"), panel);
+  if (isByTab) document.getElementById(`tab-${view}`).focus();
+  const namespace = { database, collection };
+  count(namespace, facts);
+  show(view, namespace, panel);
+}
+
+async function count(namespace, facts) {
+  const body = bodyOf({ database: JSON.stringify(namespace.database), collection: JSON.stringify(namespace.collection) });
+  try {
+    const reply = await call("estimatedDocumentCount", body, { headers: { Accept: "application/json" } });
+    facts.textContent = counted(JSON.parse(reply.text).count, "document");
+  } catch {
+    facts.textContent = ""; // of a view, for instance: its documents say so themselves
+  }
+}
+
+async function show(view, namespace, panel) {
+  let fields = [];
+  try {
+    if (view === "documents") {
+      panel.append(documentsView(namespace, () => fields));
+      fields = fieldsOf(await schemaOf(namespace));
+    } else if (view === "schema") {
+      panel.append(schemaView(await waited(panel, schemaOf(namespace))));
+    } else if (view === "indexes") {
+      panel.append(await waited(panel, indexesView(namespace)));
+    } else if (view === "actions") {
+      panel.append(await waited(panel, actionsView(namespace)));
+    } else {
+      const changes = changesView(namespace);
+      leave = changes.stop;
+      panel.append(changes.element);
+    }
+  } catch (error) {
+    if (view !== "documents" && panel.isConnected) panel.append(h("p", { class: "empty", role: "alert" }, error.message));
+    if (!signedIn()) start();
+  }
+}
+
+async function waited(panel, work) {
+  panel.setAttribute("aria-busy", "true");
+  try {
+    return await work;
+  } finally {
+    panel.removeAttribute("aria-busy");
+  }
+}
+
+start();

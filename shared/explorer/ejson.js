@@ -1,0 +1,204 @@
+// Extended JSON as a tree that keeps what JSON.parse loses: the order of members, names that occur twice, digits.
+
+export class Scalar {
+  constructor(type, text, source) {
+    this.type = type; // a name of BSON's types
+    this.text = text; // as a person reads it
+    this.source = source; // as it is written in Extended JSON
+  }
+}
+
+export class Members {
+  constructor(entries) {
+    this.type = "object";
+    this.entries = entries; // [name, value] in their order
+  }
+
+  get(name) {
+    return this.entries.find(([each]) => each === name)?.[1];
+  }
+}
+
+export class Elements {
+  constructor(values) {
+    this.type = "array";
+    this.values = values;
+  }
+}
+
+const TOKEN = /[\s]*(?:([{}[\],:])|("(?:[^"\\\u0000-\u001f]|\\.)*")|(-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?)|(true|false|null))/y;
+
+class Reader {
+  constructor(text) {
+    this.text = text;
+    this.at = 0;
+    this.next();
+  }
+
+  next() {
+    TOKEN.lastIndex = this.at;
+    const found = TOKEN.exec(this.text);
+    if (!found) {
+      if (this.text.slice(this.at).trim()) throw new SyntaxError(this.place("something is wrong"));
+      this.token = "";
+      this.isText = false;
+      return;
+    }
+    this.at = TOKEN.lastIndex;
+    this.token = found[1] ?? found[2] ?? found[3] ?? found[4];
+    this.isText = found[2] !== undefined;
+    if (this.isText) JSON.parse(this.token); // its escapes
+  }
+
+  place(what) {
+    const before = this.text.slice(0, this.at).split("\n");
+    return `${what} in line ${before.length}, behind column ${before.at(-1).length}`;
+  }
+
+  expect(token) {
+    if (this.token !== token) throw new SyntaxError(this.place(`'${token}' is missing`));
+    this.next();
+  }
+
+  value() {
+    if (this.token === "{") return this.members();
+    if (this.token === "[") return this.elements();
+    const source = this.token;
+    if (!source || "}],:".includes(source)) throw new SyntaxError(this.place("a value is missing"));
+    const isText = this.isText;
+    this.next();
+    if (isText) return new Scalar("string", JSON.parse(source), source);
+    if (source === "null") return new Scalar("null", source, source);
+    if (source === "true" || source === "false") return new Scalar("bool", source, source);
+    return new Scalar(plainNumber(source), source, source);
+  }
+
+  members() {
+    const entries = [];
+    this.next();
+    while (this.token !== "}") {
+      if (entries.length) this.expect(",");
+      if (!this.isText) throw new SyntaxError(this.place('a name in "quotes" is missing'));
+      const name = JSON.parse(this.token);
+      this.next();
+      this.expect(":");
+      entries.push([name, this.value()]);
+    }
+    this.next();
+    return new Members(entries);
+  }
+
+  elements() {
+    const values = [];
+    this.next();
+    while (this.token !== "]") {
+      if (values.length) this.expect(",");
+      values.push(this.value());
+    }
+    this.next();
+    return new Elements(values);
+  }
+}
+
+/** Return the tree of a text; throw SyntaxError that names the place if it is no JSON. */
+export function parse(text) {
+  const reader = new Reader(text);
+  const value = reader.value();
+  if (reader.token) throw new SyntaxError(reader.place("there is more behind the end"));
+  return value;
+}
+
+/** Return the same tree with scalars of BSON in place of the objects that write them. */
+export function typed(value) {
+  if (value instanceof Elements) return new Elements(value.values.map(typed));
+  if (!(value instanceof Members)) return value;
+  const read = WRAPPERS[value.entries[0]?.[0]]?.(value);
+  return read ?? new Members(value.entries.map(([name, each]) => [name, typed(each)]));
+}
+
+/** Write a tree as Extended JSON; with an indent in lines, as short as its types allow. */
+export function print(value, indent = "", margin = "") {
+  const inner = margin + indent;
+  const [open, close] = indent ? [`\n${inner}`, `\n${margin}`] : ["", ""];
+  const between = indent ? `,\n${inner}` : ",";
+  if (value instanceof Elements) {
+    if (!value.values.length) return "[]";
+    return `[${open}${value.values.map((each) => print(each, indent, inner)).join(between)}${close}]`;
+  }
+  if (value instanceof Members) {
+    if (!value.entries.length) return "{}";
+    const colon = indent ? ": " : ":";
+    const written = value.entries.map(([name, each]) => JSON.stringify(name) + colon + print(each, indent, inner));
+    return `{${open}${written.join(between)}${close}}`;
+  }
+  return value.source;
+}
+
+function plainNumber(source) {
+  if (/[.eE]/.test(source)) return "double";
+  const number = BigInt(source);
+  return number >= -2147483648n && number <= 2147483647n ? "int" : "long";
+}
+
+/** Return the text of the one member that an object has, or of nothing. */
+function only(value) {
+  const inner = value.entries.length === 1 ? value.entries[0][1] : undefined;
+  return inner instanceof Scalar && inner.type === "string" ? inner.text : undefined;
+}
+
+function wrapped(type, show = (text) => text, write = (_, source) => source) {
+  return (value) => {
+    const text = only(value);
+    return text === undefined ? undefined : new Scalar(type, show(text), write(text, print(value)));
+  };
+}
+
+function shortDouble(text, source) {
+  const number = Number(text);
+  const isPlain = Number.isFinite(number) && !Number.isInteger(number) && /^-?\d+\.\d+$/.test(String(number));
+  return isPlain ? String(number) : source;
+}
+
+function date(value) {
+  const inner = value.entries.length === 1 ? value.entries[0][1] : undefined;
+  const text = inner instanceof Members ? only(inner) : inner?.text;
+  if (text === undefined) return undefined;
+  const when = new Date(/^-?\d+$/.test(text) ? Number(text) : text);
+  const isShown = !Number.isNaN(when.getTime()) && when.getUTCFullYear() > 0 && when.getUTCFullYear() < 10000;
+  if (!isShown) return new Scalar("date", `${text} ms`, print(value));
+  const iso = when.toISOString().replace(".000Z", "Z");
+  return new Scalar("date", iso, `{"$date":"${iso}"}`);
+}
+
+function shaped(type, show) {
+  return (value) => {
+    const inner = value.entries[0][1];
+    const text = inner instanceof Members || inner instanceof Scalar ? show(inner, value) : undefined;
+    return text === undefined ? undefined : new Scalar(type, text, print(value));
+  };
+}
+
+const part = (value, name) => value.get?.(name)?.text;
+
+const WRAPPERS = {
+  __proto__: null,
+  $oid: wrapped("objectId"),
+  $numberInt: wrapped("int", undefined, (text) => text),
+  $numberLong: wrapped("long"),
+  $numberDouble: wrapped("double", undefined, shortDouble),
+  $numberDecimal: wrapped("decimal"),
+  $symbol: wrapped("symbol"),
+  $date: date,
+  $binary: shaped("binData", (inner) => {
+    const base64 = part(inner, "base64");
+    return base64 === undefined ? undefined : `${base64} (${part(inner, "subType")})`;
+  }),
+  $uuid: wrapped("binData"),
+  $regularExpression: shaped("regex", (inner) => `/${part(inner, "pattern")}/${part(inner, "options") ?? ""}`),
+  $timestamp: shaped("timestamp", (inner) => `${part(inner, "t")}, ${part(inner, "i")}`),
+  $minKey: shaped("minKey", () => "MinKey"),
+  $maxKey: shaped("maxKey", () => "MaxKey"),
+  $undefined: shaped("undefined", () => "undefined"),
+  $dbPointer: shaped("dbPointer", (inner) => `${part(inner, "$ref")} ${print(inner.get?.("$id") ?? inner)}`),
+  $code: shaped("javascript", (inner) => inner.text),
+};

@@ -1,0 +1,104 @@
+// What is said of a reply: its status, time and size, how MongoDB found it, and the call in other languages.
+
+import { actionUrl, bodyOf, call } from "./api.js";
+import { h, say, sized, timed } from "./dom.js";
+import { LANGUAGES } from "./snippets.js";
+
+const EXPLAIN_MS = 2000;
+
+/** Make the line about a reply: {element, show(reply, words), fail(error), explain(body)}. */
+export function replyLine() {
+  const element = h("div", { class: "reply", role: "group", "aria-label": "Reply" });
+  const facts = h("span", { class: "facts" });
+  const verdict = h("span", { class: "verdict" });
+  element.append(facts, verdict);
+  let latest = 0;
+  return {
+    element,
+    clear() {
+      latest += 1;
+      facts.textContent = verdict.textContent = "";
+      verdict.className = "verdict";
+    },
+    show(reply, words) {
+      latest += 1;
+      verdict.textContent = "";
+      verdict.className = "verdict";
+      facts.textContent = "";
+      facts.append(
+        h("span", { class: "status good" }, String(reply.status)), h("span", {}, timed(reply.milliseconds)),
+        h("span", {}, sized(reply.bytes)), words && h("span", {}, words),
+      );
+      const cut = reply.header("Dozen-Truncated");
+      if (cut) facts.append(h("span", { class: "warn" }, `there is more: ${cut}`));
+      say(`${words ?? "done"}, ${timed(reply.milliseconds)}`);
+    },
+    fail(error) {
+      latest += 1;
+      verdict.textContent = "";
+      facts.textContent = "";
+      facts.append(h("span", { class: "status bad" }, error.status ? String(error.status) : "?"), h("span", { class: "failed" }, error.message));
+      say(`failed: ${error.message}`);
+    },
+    /** Ask how MongoDB does a find of these members, and say so; where rules hide something it is not told. */
+    async explain(members) {
+      const own = latest;
+      const found = await explained(members);
+      if (own !== latest) return;
+      verdict.textContent = found.text;
+      verdict.className = `verdict ${found.kind}`;
+    },
+  };
+}
+
+async function explained(members) {
+  try {
+    const body = bodyOf({ ...members, action: '"find"', maxTimeMS: String(EXPLAIN_MS) });
+    const { text } = await call("explain", body, { headers: { Accept: "application/json" } });
+    const { verdict } = JSON.parse(text);
+    return { text: verdict, kind: /would help/.test(verdict) ? "warn" : "" };
+  } catch (error) {
+    if (error.status !== 403) return { text: "", kind: "" };
+    return { text: "Rules hide something here: you see what they let you, and only that is counted.", kind: "ruled" };
+  }
+}
+
+/** Make the button that shows a call in other languages; `current` gives {action, body}. */
+export function copyButton(current) {
+  return h("button", { type: "button", class: "quiet", onclick: () => showSnippets(current()) }, "Copy as…");
+}
+
+function showSnippets({ action, body }) {
+  const text = h("pre", { class: "code snippet", tabindex: "0", role: "region", "aria-label": "The call" });
+  const copy = h("button", { type: "button", class: "main", onclick: async () => {
+    await navigator.clipboard.writeText(text.textContent);
+    copy.textContent = "Copied";
+    say("copied");
+  } }, "Copy");
+  const names = h("div", { class: "languages", role: "radiogroup", "aria-label": "Language" });
+  LANGUAGES.forEach(([name, written], at) => {
+    const choose = () => {
+      text.textContent = written({ url: actionUrl(action), body, type: "application/json" });
+      copy.textContent = "Copy";
+    };
+    const input = h("input", { type: "radio", name: "language", checked: at === 0, onchange: choose });
+    names.append(h("label", {}, input, h("span", {}, name)));
+    if (!at) choose();
+  });
+  const dialog = h("dialog", { "aria-label": "Copy this call", class: "wide" },
+    h("div", { class: "head" }, h("h2", {}, "Copy this call"), closeButton(() => dialog.close())),
+    names, text, h("p", { class: "note" }, "Put your own key in place of ", h("code", {}, "<your key>"), "."),
+    h("div", { class: "buttons" }, copy));
+  open(dialog);
+}
+
+export function closeButton(close) {
+  return h("button", { type: "button", class: "close", "aria-label": "Close", onclick: close }, "×");
+}
+
+/** Open a dialog that leaves the page when it is closed. */
+export function open(dialog) {
+  dialog.addEventListener("close", () => dialog.remove());
+  document.body.append(dialog);
+  dialog.showModal();
+}

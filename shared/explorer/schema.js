@@ -1,0 +1,76 @@
+// The schema of a collection, as a sample of its documents has it.
+
+import { bodyOf, call } from "./api.js";
+import { counted, h } from "./dom.js";
+
+/** Return what getSchema tells in detail; throw Failure where it tells nothing. */
+export async function schemaOf(namespace) {
+  const body = bodyOf({
+    database: JSON.stringify(namespace.database), collection: JSON.stringify(namespace.collection), detail: "true",
+  });
+  const reply = await call("getSchema", body, { headers: { Accept: "application/json" } });
+  return JSON.parse(reply.text);
+}
+
+/** Return the fields of a schema: [{path, share, types}], those of nested objects behind their own. */
+export function fieldsOf(schema, before = "", share = 1) {
+  return Object.entries(schema.properties ?? {}).flatMap(([name, each]) => {
+    const path = before + name;
+    const own = { path, depth: path.split(".").length - 1, share: share * (each.share ?? 1), types: each.types ?? { [each.bsonType]: 1 }, elements: Object.keys(each.items?.types ?? {}).join(", ") };
+    return [own, ...fieldsOf(each, `${path}.`, own.share), ...fieldsOf(each.items ?? {}, `${path}.`, own.share)];
+  });
+}
+
+const COMPARISONS = ["$eq", "$ne", "$gt", "$gte", "$lt", "$lte", "$in", "$nin", "$exists", "$regex", "$type", "$not", "$elemMatch", "$all", "$size"];
+const LOGIC = ["$and", "$or", "$nor"];
+const TEMPLATES = {
+  objectId: '{"$oid":""}', date: '{"$date":""}', long: '{"$numberLong":""}', decimal: '{"$numberDecimal":""}',
+};
+
+/** Return what completes a filter's words in a collection with these fields. */
+export function filterWords(fields) {
+  const names = fields.map(({ path, types }) => ({ text: path, note: Object.keys(types).join(", ") }));
+  const typesOf = new Map(fields.map(({ path, types }) => [path, Object.keys(types)]));
+  return ({ isName, depth, name, owner }) => {
+    if (isName && (depth === 1 || LOGIC.includes(owner))) return [...names, ...LOGIC.map((text) => ({ text }))];
+    if (isName) return COMPARISONS.map((text) => ({ text }));
+    const types = typesOf.get(name) ?? typesOf.get(owner) ?? [];
+    return types.flatMap((type) => valuesOf(type));
+  };
+}
+
+function valuesOf(type) {
+  if (type === "bool") return ["true", "false"].map((text) => ({ text, insert: text, note: type }));
+  return type in TEMPLATES ? [{ text: TEMPLATES[type], insert: TEMPLATES[type], note: type }] : [];
+}
+
+/** Return what completes the names in a sort or a projection. */
+export function pathWords(fields) {
+  const names = fields.map(({ path, types }) => ({ text: path, note: Object.keys(types).join(", ") }));
+  return ({ isName }) => (isName ? names : []);
+}
+
+const percent = (share) => `${Math.round(share * 1000) / 10} %`;
+
+/** Make the view of a schema. */
+export function schemaView(schema) {
+  const fields = fieldsOf(schema);
+  if (!fields.length) return h("p", { class: "empty" }, "There is no document here that you may read.");
+  const rows = fields.map(({ path, depth, share, types, elements }) => {
+    const name = h("th", { scope: "row" }, h("span", { class: "path" }, path));
+    name.style.setProperty("--depth", depth);
+    const bar = h("span", { class: "bar", "aria-hidden": "true" }, h("span", {}));
+    bar.firstChild.style.width = `${share * 100}%`;
+    const kinds = Object.entries(types).map(([type, part]) =>
+      h("span", { class: "kind" }, type, type === "array" && elements && h("small", {}, ` of ${elements}`), Object.keys(types).length > 1 && h("small", {}, ` ${percent(part / (sum(types) || 1))}`)));
+    return h("tr", {}, name, h("td", {}, kinds), h("td", { class: "share" }, bar, h("span", {}, percent(share))));
+  });
+  return h("div", {},
+    h("p", { class: "note" }, `Of a sample of ${counted(schema.documents, "document")}.`),
+    h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Fields" },
+      h("table", { class: "schema" },
+        h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "Field"), h("th", { scope: "col" }, "Types"), h("th", { scope: "col" }, "Share"))),
+        h("tbody", {}, rows))));
+}
+
+const sum = (types) => Object.values(types).reduce((total, each) => total + each, 0);

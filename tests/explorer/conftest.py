@@ -1,0 +1,84 @@
+"""A real Chromium, and a server of the exported app whose explorer is on."""
+
+import os
+import shutil
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.async_api import Browser, Page, ViewportSize, async_playwright
+
+from local.mongod import Mongod
+from tests.functions.rules.conftest import SETTINGS, known, met, users  # noqa: F401  fixtures
+from tests.hosts import Server
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+PHONE, DESK = ViewportSize(width=390, height=844), ViewportSize(width=1280, height=800)
+
+type Opened = Callable[..., Awaitable[Page]]
+
+
+@pytest.fixture(scope="session")
+async def browser() -> AsyncIterator[Browser]:
+    """Chromium; without one these tests say that they did not run."""
+    if CHROMIUM is None:
+        pytest.skip("no Chromium on the PATH: nothing was tried in a browser")
+    async with async_playwright() as playwright:
+        options = ["--no-sandbox"] if os.geteuid() == 0 else []  # root may not have one
+        running = await playwright.chromium.launch(executable_path=CHROMIUM, args=options)
+        yield running
+        await running.close()
+
+
+@pytest.fixture(scope="session")
+async def explored(mongod: Mongod, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Server]:
+    """server.py with the exported app and the explorer."""
+    log = tmp_path_factory.mktemp("explorer") / "log"
+    async with Server(log, MONGO_DB_URI=mongod.uri, EXPLORER="on", **SETTINGS) as running:
+        yield running
+
+
+@pytest.fixture
+async def opened(browser: Browser, explored: Server, tmp_path: Path) -> AsyncIterator[Opened]:
+    """Open the page in a context of its own; at the end it has complained of nothing and asked no other host."""
+    contexts, faults = [], []
+
+    async def open_(*, size: Any = DESK, scheme: Any = "light", path: str = "/explorer") -> Page:
+        context = await browser.new_context(
+            viewport=size, color_scheme=scheme, reduced_motion="reduce", permissions=["clipboard-write"]
+        )
+        contexts.append(context)
+        page = await context.new_page()
+        page.set_default_timeout(8_000)
+        page.on("pageerror", lambda error: faults.append(str(error)))
+        page.on("console", lambda message: faults.append(message.text) if _is_fault(message.text) else None)
+        page.on(
+            "request", lambda request: faults.append(request.url) if not request.url.startswith(explored.url) else None
+        )
+        await page.goto(explored.url + path)
+        await page.wait_for_selector("#key")
+        return page
+
+    yield open_
+    for context in contexts:
+        await context.close()
+    assert faults == []
+
+
+def _is_fault(text: str) -> bool:
+    return not text.startswith("Failed to load resource")  # the browser's own line of a status from 400 on
+
+
+async def sign_in(page: Page, key: str, path: str = "") -> None:
+    """Sign in with a key, and open a collection or a view of it."""
+    await page.fill("#key", key)
+    await page.click("form button[type=submit]")
+    await page.wait_for_selector("nav", state="attached")
+    if path:
+        await page.evaluate("path => { location.hash = path }", path)
+
+
+async def write(page: Page, label: str, text: str) -> None:
+    """Write into an editor."""
+    await page.get_by_label(label, exact=True).fill(text)

@@ -1,0 +1,94 @@
+"""Who looks at the explorer: on a phone, in the dark, by keyboard, with a screen reader."""
+
+from typing import Any
+
+import pytest
+from axe_playwright_python.async_playwright import Axe  # type: ignore[import-untyped]
+from playwright.async_api import Page, expect
+
+from tests.explorer.conftest import DESK, PHONE, Opened, sign_in
+
+RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
+READY = {
+    "documents": ".verdict:not(:empty)",
+    "schema": "table.schema",
+    "indexes": "tbody tr",
+    "changes": "#panel button",
+    "actions": "#panel select",
+}
+
+
+@pytest.fixture
+async def films(database: Any) -> None:
+    """Documents whose names and values are long, and of many types."""
+    await database.items.insert_many(
+        [
+            {"_id": number, "title": "word " * 40, "w" * 60: "x" * 300, "at": {"deep": [{"a": 1.5}, None, True]}}
+            for number in range(30)
+        ]
+    )
+
+
+async def faults(page: Page) -> list[str]:
+    """Return what axe finds wrong with the page as it is."""
+    found = await Axe().run(page, options=RULES)
+    return [f"{each['id']}: {[node['html'] for node in each['nodes']]}" for each in found.response["violations"]]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("size", [DESK, PHONE], ids=["desk", "phone"])
+async def test_signing_in_is_open_to_all(opened: Opened, size: Any, scheme: str) -> None:
+    page = await opened(size=size, scheme=scheme)
+
+    assert await faults(page) == []
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("view", READY)
+@pytest.mark.parametrize(("size", "scheme"), [(DESK, "light"), (PHONE, "dark")], ids=["desk", "phone"])
+async def test_each_view_is_open_to_all(
+    opened: Opened, key: str, films: None, view: str, size: Any, scheme: str
+) -> None:
+    page = await opened(size=size, scheme=scheme)
+    await sign_in(page, key, f"/shop/items/{view}")
+    await page.wait_for_selector(READY[view])
+
+    assert await faults(page) == []
+    assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "it scrolls to the side"
+
+
+@pytest.mark.parametrize("button", ["Open the document 0", "New document", "Copy as…"])
+async def test_each_dialog_is_open_to_all(opened: Opened, key: str, films: None, button: str) -> None:
+    page = await opened(size=PHONE)
+    await sign_in(page, key, "/shop/items")
+    await page.wait_for_selector(READY["documents"])
+    await page.get_by_role("button", name=button, exact=True).click()
+    await page.wait_for_selector("dialog")
+
+    assert await faults(page) == []
+    await page.keyboard.press("Escape")
+    await expect(page.locator("dialog")).to_have_count(0)
+
+
+async def test_the_keyboard_reaches_all_views(opened: Opened, key: str, films: None) -> None:
+    page = await opened()
+    await sign_in(page, key, "/shop/items")
+    await page.wait_for_selector(READY["documents"])
+    await page.locator("#tab-documents").focus()
+    await page.keyboard.press("ArrowRight")
+    await page.wait_for_selector(READY["schema"])
+
+    await expect(page.locator("#tab-schema")).to_be_focused()
+    await page.keyboard.press("End")
+    await page.wait_for_selector(READY["actions"])
+    await expect(page.locator("#tab-actions")).to_be_focused()
+
+
+async def test_a_phone_has_the_collections_behind_a_button(opened: Opened, key: str, films: None) -> None:
+    page = await opened(size=PHONE)
+    await sign_in(page, key, "/shop/items")
+    await expect(page.locator("nav")).to_be_hidden()
+    await page.get_by_role("button", name="Collections").click()
+    await page.get_by_role("link", name="items").click()
+
+    await expect(page.locator("nav")).to_be_hidden()
