@@ -67,7 +67,8 @@ def _report_other(name: str, kind: str, report: Report, *, is_old: bool) -> None
         return
     if is_old:
         report.unsupported(
-            f"service '{name}' of type '{kind}' is not served", "what the app does through it is not done"
+            f"service '{name}' of type '{kind}' is not served: let functions ask its owner by context.http",
+            "what the app does through it is not done",
         )
     else:
         report.problem(f"a data source's 'type' is one of {', '.join(_KINDS)}")

@@ -65,7 +65,7 @@ class _Reading:
                 f"custom endpoint '{method} {route}': this route is the Data API's", _NOT_FOUND
             )
         elif name not in self._functions:
-            sentence = f"custom endpoint '{method} {route}': function '{name}' is not there"
+            sentence = f"custom endpoint '{method} {route}': function '{name}' is not there: add it"
             report.at("function_name").unsupported(sentence, _NOT_FOUND)
         else:
             proof = read_validation(source, self._secrets, report)

@@ -57,20 +57,26 @@ class Files:
         self.unread: dict[str, str] = {}
         """What the expansions start with whose files are wrong, and these files: that others miss them follows."""
         self._reports: dict[str, Report] = {}
-        self._called: list[tuple[str, Report, str]] = []
+        self._called: list[tuple[str, Report, str, str]] = []
         self._read = sha256()
 
-    def called(self, source: Mapping[str, Any], name: str, report: Report, effect: str) -> str:
-        """Return a member that names a function of the app; what it means if that is not there is a warning later."""
+    def called(self, source: Mapping[str, Any], name: str, report: Report, effect: str, mend: str) -> str:
+        """Return a member that names a function of the app; what it means if that is not there is a warning later.
+
+        `mend` is what can be done beside adding the function.
+        """
         function: str = typed(source, name, str, report, "")
-        self._called.append((function, report.at(name), effect))
+        self._called.append((function, report.at(name), effect, mend))
         return function
 
     def check_called(self, functions: Collection[str]) -> None:
         """Warn of each function that is named and not there, now that they are known."""
-        for function, report, effect in self._called:
+        for function, report, effect, mend in self._called:
             if function not in functions:
-                report.warning(f"function '{function}' is not there" if function else "no function is named", effect)
+                missing = (
+                    f"function '{function}' is not there: add it" if function else "no function is named: name one"
+                )
+                report.warning(f"{missing}, or {mend}", effect)
 
     @property
     def findings(self) -> list[FileFinding]:

@@ -197,7 +197,7 @@ def _needs(source: str, services: frozenset[str], *, has_http: bool) -> Iterator
             yield f"{name}() has to be awaited, in line {number}"
         for service in _SERVICE.findall(line):
             if service not in services:
-                yield f"service '{service}' is not there, in line {number}"
+                yield f"service '{service}' is not served: ask by context.http, in line {number}"
 
 
 def _unawaited(line: str) -> Iterator[str]:

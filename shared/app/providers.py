@@ -68,16 +68,22 @@ def _email_password(source: Mapping[str, Any], report: Report, files: Files) -> 
         confirmation_subject=typed(config, "confirmEmailSubject", str, at, ""),
         reset_url=typed(config, "resetPasswordUrl", str, at, ""),
         reset_subject=typed(config, "resetPasswordSubject", str, at, ""),
-        confirmation_function=files.called(config, "confirmationFunctionName", at, refused)
+        confirmation_function=files.called(
+            config, "confirmationFunctionName", at, refused, "set autoConfirm and no runConfirmationFunction"
+        )
         if runs_confirmation
         else None,
-        reset_function=files.called(config, "resetFunctionName", at, unset) if runs_reset else None,
+        reset_function=files.called(config, "resetFunctionName", at, unset, "set no runResetFunction, and mail links")
+        if runs_reset
+        else None,
     )
 
 
 def _custom_function(source: Mapping[str, Any], report: Report, files: Files) -> str:
     config, at = typed(source, "config", dict, report, {}), report.at("config")
-    return files.called(config, "authFunctionName", at, "every login by the function is refused with 401")
+    return files.called(
+        config, "authFunctionName", at, "every login by the function is refused with 401", "disable this provider"
+    )
 
 
 def _custom_token(source: Mapping[str, Any], report: Report, secrets: Mapping[str, str]) -> CustomToken:

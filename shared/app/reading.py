@@ -109,7 +109,7 @@ def _custom_user_data(files: Files) -> CustomUserData | None:
     ):
         report.at("user_id_field").problem("'user_id_field' must be the path of a field")
     name = "on_user_creation_function_name"
-    creating = files.called(source, name, report, "no user is created") if source.get(name) else ""
+    creating = files.called(source, name, report, "no user is created", "name none") if source.get(name) else ""
     return CustomUserData(
         service=members["mongo_service_name"],
         database=members["database_name"],

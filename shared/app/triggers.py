@@ -56,10 +56,12 @@ def _trigger(source: Mapping[str, Any], stem: str, report: Report, functions: Co
         return None
     function, at = _function(source, report)
     if not function:
-        at.unsupported(f"trigger '{name}' names no function, and nothing else is served", not_done)
+        at.unsupported(
+            f"trigger '{name}' names no function: EventBridge is not served, so let a function send", not_done
+        )
         return None
     if function not in functions:
-        at.warning(f"function '{function}' is not there", not_done)
+        at.warning(f"function '{function}' is not there: add it, or disable the trigger", not_done)
         return None
     config = typed(source, "config", dict, report, {})
     return TriggerFile(name, kind, function, config, report.at("config"), not_done)

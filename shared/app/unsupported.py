@@ -13,7 +13,10 @@ def list_unsupported(files: Files) -> None:
     _sync(files)
     for resolver, report in _objects(files, files.root / "graphql" / "custom_resolvers"):
         name = f"{resolver.get('on_type', '?')}.{resolver.get('field_name', '?')}"
-        report.unsupported(f"resolver '{name}': GraphQL is not served", "every GraphQL query is refused with 404")
+        report.unsupported(
+            f"resolver '{name}': GraphQL is not served, so let programs call actions or functions",
+            "every GraphQL query is refused with 404",
+        )
     _hosting(files)
     for forwarder, report in _objects(files, files.root / "log_forwarders"):
         sentence = f"log forwarder '{forwarder.get('name')}': logs go to standard output and Application Insights"
@@ -33,11 +36,17 @@ def _sync(files: Files) -> None:
     config = files.object(path)
     is_on = config["state"] == "enabled" if "state" in config else any(config.values())
     if is_on:
-        files.report(path).unsupported("Device Sync is not served", "programs that sync with it cannot connect")
+        files.report(path).unsupported(
+            "Device Sync is not served: let programs call actions, and watch",
+            "programs that sync with it cannot connect",
+        )
 
 
 def _hosting(files: Files) -> None:
     folder = files.root / "hosting"
     is_disabled = files.object(folder / "config.json").get("enabled") is False
     if not is_disabled and any(path.is_file() for path in (folder / "files").rglob("*")):
-        files.report(folder).unsupported("static files are not hosted", "whoever opens one of the pages gets 404")
+        files.report(folder).unsupported(
+            "static files are not hosted: move them to a host for pages, whose origin the app allows",
+            "whoever opens one of the pages gets 404",
+        )

@@ -85,7 +85,7 @@ def test_functions_are_listed_with_what_they_need(command: Command) -> None:
     assert rows["add"] == ["everybody", "u1"]
     assert rows["lacks"] == ["everybody", "who", "calls", "it", "1"]
     assert done.stdout.splitlines()[-1] == (
-        "functions/lacks.js: function 'lacks': service 'mail' is not there, in line 2"
+        "functions/lacks.js: function 'lacks': service 'mail' is not served: ask by context.http, in line 2"
     )
     listed = json.loads(told(command("functions", "list", "--json")).stdout)
     assert {each["name"] for each in listed} == {"echo", *SOURCES}

@@ -182,7 +182,7 @@ def test_the_service_of_webhooks_is_no_finding_and_what_asks_through_it_is(folde
 
     (found,) = load(folder, SECRETS).findings
     assert (found.file, found.sentence) == (
-        "functions/echo.js", "function 'echo': service 'mail' is not there, in line 1",
+        "functions/echo.js", "function 'echo': service 'mail' is not served: ask by context.http, in line 1",
     )  # fmt: skip
 
 
@@ -198,7 +198,7 @@ def test_a_webhook_without_a_source_is_named(folder: Path, hook: Edit) -> None:
 @pytest.mark.parametrize(
     ("file", "content", "sentence"),
     [
-        (LISTED, one(function_name="none"), "custom endpoint '* /f': function 'none' is not there"),
+        (LISTED, one(function_name="none"), "custom endpoint '* /f': function 'none' is not there: add it"),
         (LISTED, one(route="/data/x"), "custom endpoint '* /data/x': this route is the Data API's"),
         (LISTED, one(route="/Data/v1/action/find"), "'* /Data/v1/action/find': this route is the Data API's"),
         ("services/mail/config.json", {"type": "twilio"}, "webhook '/mail/arrived': what a service of type 'twilio'"),

@@ -370,6 +370,7 @@ BY_FUNCTION = [
         userpass(runConfirmationFunction=True, confirmationFunctionName="ok"),
         "local-userpass.config.confirmationFunctionName",
         "every registration by e-mail is refused with 400",
+        "set autoConfirm and no runConfirmationFunction",
         id="confirmation",
     ),
     pytest.param(
@@ -377,6 +378,7 @@ BY_FUNCTION = [
         userpass(runResetFunction=True, resetFunctionName="ok"),
         "local-userpass.config.resetFunctionName",
         "every reset of a password by the function is refused with 400",
+        "set no runResetFunction, and mail links",
         id="reset",
     ),
     pytest.param(
@@ -384,6 +386,7 @@ BY_FUNCTION = [
         {"custom-function": {"type": "custom-function", "config": {"authFunctionName": "ok"}}},
         "custom-function.config.authFunctionName",
         "every login by the function is refused with 401",
+        "disable this provider",
         id="login",
     ),
     pytest.param(
@@ -391,6 +394,7 @@ BY_FUNCTION = [
         merged(USER_DATA, on_user_creation_function_name="ok"),
         "on_user_creation_function_name",
         "no user is created",
+        "name none",
         id="creation",
     ),
     pytest.param(
@@ -399,23 +403,25 @@ BY_FUNCTION = [
          "config": {"operation_type": "LOGIN", "providers": ["anon-user"]}},
         "function_name",
         "what it does when users come, log in or go is not done",
+        "disable the trigger",
         id="trigger",
     ),
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("file", "content", "path", "effect"), BY_FUNCTION)
+@pytest.mark.parametrize(("file", "content", "path", "effect", "mend"), BY_FUNCTION)
 def test_a_function_that_is_asked_and_not_there_is_a_warning(
-    folder: Path, file: str, content: Any, path: str, effect: str
+    folder: Path, file: str, content: Any, path: str, effect: str, mend: str
 ) -> None:
     write(folder, file, content)
 
-    assert found(folder) == (FileFinding(file, "warning", path, "function 'ok' is not there", effect),)
+    sentence = f"function 'ok' is not there: add it, or {mend}"
+    assert found(folder) == (FileFinding(file, "warning", path, sentence, effect),)
 
 
-@pytest.mark.parametrize(("file", "content", "path", "effect"), BY_FUNCTION)
+@pytest.mark.parametrize(("file", "content", "path", "effect", "mend"), BY_FUNCTION)
 def test_one_that_is_there_is_no_finding_even_if_private(
-    folder: Path, file: str, content: Any, path: str, effect: str
+    folder: Path, file: str, content: Any, path: str, effect: str, mend: str
 ) -> None:
     write(folder, file, content)
     write(folder, "functions/config.json", [{"name": "ok", "private": True}])
