@@ -97,7 +97,7 @@ def create(  # noqa: PLR0913, PLR0917  each is an option of the command
         show_json({**_as_json(stored), "key": key})
     else:
         typer.echo(key)
-        note(f"{_named(stored)} is made; what it is, is shown this once")
+        note(f"{_named(stored)} is made, and shown this once")
 
 
 @app.command("list", epilog=EXIT_CODES)

@@ -67,7 +67,7 @@ async def test_create_prints_the_key_alone(admin: Admin, keys: Any) -> None:
     assert len(done.stdout) == 65
     assert done.stdout.endswith("\n")
     stored = await keys.find_one()
-    assert done.stderr == f"the key 'shop front' ({stored['_id']}) is made; what it is, is shown this once\n"
+    assert done.stderr == f"the key 'shop front' ({stored['_id']}) is made, and shown this once\n"
     assert stored == {
         "_id": stored["_id"], "name": "shop front", "hash": keys_._hash(done.stdout.strip()),
         "created": stored["created"], "disabled": False, "system": False, "user_id": None,
