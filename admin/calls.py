@@ -236,7 +236,7 @@ def _show(groups: list[tuple[str, Group]], by: str, *, with_reasons: bool) -> No
         times = (f"{group.percentile(share):.1f}" for share in (0.5, 0.95))
         cells = (f"{group.calls:,}", f"{group.errors:,}", f"{group.denied:,}", *times)
         table.add_row(escape(name), *cells, escape(why) if with_reasons else f"{group.documents:,}")
-    show_table(table)
+    show_table(table, nothing="")
 
 
 def _show_slowest(slowest: list[Call]) -> None:
@@ -246,4 +246,4 @@ def _show_slowest(slowest: list[Call]) -> None:
         row = (call.operation, call.namespace or "", call.caller or "")
         table.add_row(time, f"{call.duration_ms:.0f}", *map(escape, row))
     typer.echo()
-    show_table(table)
+    show_table(table, nothing="")

@@ -97,6 +97,7 @@ def create(  # noqa: PLR0913, PLR0917  each is an option of the command
         show_json({**_as_json(stored), "key": key})
     else:
         typer.echo(key)
+        note(f"{_named(stored)} is made, and shown this once")
 
 
 @app.command("list", epilog=EXIT_CODES)
@@ -134,8 +135,8 @@ def show(key_id: KeyId, as_json: AsJSON = False) -> None:
             "ID": stored["_id"],
             "Name": stored["name"],
             "Acts as": f"user {stored['user_id']}" if stored.get("user_id") else _kind(stored),
-            "Made": minute(stored["created"]),
-            "Made by": stored.get("made_by"),
+            "Created": minute(stored["created"]),
+            "Created by": stored.get("made_by"),
             "Last use": f"{stored['used']:%Y-%m-%d %H}h UTC" if stored.get("used") else "",
             "Ends": minute(stored.get("expires")),
             "Also works": ", ".join(f"its old secret, until {minute(end)}" for end in former_ends(stored)),

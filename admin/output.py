@@ -45,11 +45,16 @@ def start_table(*columns: str, elastic: Sequence[str] = (), numbers: Sequence[st
     return table
 
 
-def show_table(table: PlainTable) -> None:
-    """Print a table in full width; a terminal wraps lines that are too long for it, unless a column is elastic."""
+def show_table(table: PlainTable, nothing: str = "nothing to list") -> None:
+    """Print a table in full width; a terminal wraps lines that are too long for it, unless a column is elastic.
+
+    One without rows is explained: else nobody knows whether the command has worked.
+    """
     out = Console(emoji=False)
     out.width = max(out.width, _NARROWEST) if table.is_elastic and out.is_terminal else _UNCUT
     out.print(table)
+    if nothing and not table.rows:
+        note(nothing)
 
 
 def show_members(members: Mapping[str, Any]) -> None:

@@ -56,7 +56,8 @@ EmailPart = Annotated[
 ]
 Provider = Annotated[str | None, typer.Option("--provider", help="What they log in with, such as local-userpass.")]
 Since = Annotated[
-    str | None, typer.Option("--since", metavar="WHEN", help="Made since then: a date, or a span before now like 7d.")
+    str | None,
+    typer.Option("--since", metavar="WHEN", help="Created since then: a date, or a span before now like 7d."),
 ]
 Limit = Annotated[int | None, typer.Option("--limit", min=1, help="The newest so many only.")]
 
@@ -102,7 +103,7 @@ def list_(
     limit: Limit = None,
     as_json: AsJSON = False,
 ) -> None:
-    """List the users, the oldest first: id, how they log in, when they were made, whether they may."""
+    """List the users, the oldest first: id, how they log in, when they were created, whether they may."""
     chosen = _chosen(email, provider, since)
     users = run(lambda service: _users(service, chosen, most=limit or 0))
     if as_json:
@@ -126,7 +127,7 @@ def show(who: Who, as_json: AsJSON = False) -> None:
             "ID": user.id,
             "Logs in as": _names(user),
             "Data": orjson.dumps(user.data, default=str).decode(),
-            "Made": minute(user.created),
+            "Created": minute(user.created),
             "State": _word(user),
             "Keys": str(keys),
             "Sessions": str(sessions),

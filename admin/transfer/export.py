@@ -72,6 +72,7 @@ def export(  # noqa: PLR0913  each is an option of the command line
     A killed export is gone on with by the same command and --resume; FILE appears when it is complete.
     """
     names = namespace.split(name)
+    _refuse_misnamed(out, file_format)
     if out == _STDOUT and (as_json or resume or restart):
         raise fail("--json, --resume and --restart need a file", WRONG_USAGE)
     options = ExportOptions(
@@ -100,12 +101,21 @@ def export(  # noqa: PLR0913  each is an option of the command line
 def _columns(file_format: output_formats.Name, fields: str) -> tuple[str, ...]:
     """Return the columns; exit 2 if CSV has none, or another format has some."""
     columns = tuple(filter(None, (each.strip() for each in fields.split(","))))
-    if bool(columns) != (file_format == "csv"):
-        raise fail("--fields names the columns of --format csv, and only those", WRONG_USAGE)
+    if file_format == "csv" and not columns:
+        raise fail("--format csv needs its columns, such as --fields _id,address.city", WRONG_USAGE)
+    if columns and file_format != "csv":
+        raise fail("--fields names the columns of CSV: give --format csv, or else --projection", WRONG_USAGE)
     try:
         return tuple(tables.named(columns, {})) if columns else ()
     except InvalidParameterError as error:
         raise fail(f"--fields: {error}", WRONG_USAGE) from None
+
+
+def _refuse_misnamed(out: str, file_format: output_formats.Name) -> None:
+    """Exit 2 if FILE says that it holds CSV or BSON, and would hold something else."""
+    said = Path(out.removesuffix(".gz")).suffix.removeprefix(".")
+    if said in {"csv", "bson"} and said != file_format:
+        raise fail(f"{out} would hold {file_format}: give --format {said}, or another name", WRONG_USAGE)
 
 
 def _kept(projection: dict[str, Any]) -> dict[str, Any]:

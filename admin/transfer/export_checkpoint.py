@@ -76,7 +76,7 @@ class ExportFiles(msgspec.Struct, frozen=True):
             return None
         if not resume:
             raise StoppedError(
-                f"an export to {self.target} was interrupted: go on with --resume, or start anew with --restart"
+                f"an export to {self.target} did not finish: go on with --resume, or start anew with --restart"
             )
         if state.options != options:
             raise StoppedError(f"{self.checkpoint} is of an export of something else: start anew with --restart")

@@ -173,7 +173,7 @@ class Import:
             return source
         if not resume:
             raise StoppedError(
-                "an import of this file was interrupted: go on with --resume, or start anew with --restart"
+                "an import of this file did not finish: go on with --resume, or start anew with --restart"
             )
         if (before.data_source, before.namespace) != (self._state.data_source, self._state.namespace):
             raise StoppedError(

@@ -33,6 +33,7 @@ MOST_OF_USER = 20
 """How many API keys a user may have."""
 
 _KEY_BYTES = 48  # 384 random bits, 64 characters like Atlas's keys
+_LONGEST_NAME = 100  # characters
 _ENTRY = "key"  # the purpose of an entry in the store
 _NOBODY = "invalid session: error finding user for endpoint"
 
@@ -100,6 +101,8 @@ class Keys:
         limits = more.get("limits", ())
         if not is_printable(name) or not is_printable(made_by):
             raise BadRequestError("a key's name must not hold control characters")
+        if not name.strip() or len(name) > _LONGEST_NAME:
+            raise BadRequestError(f"a key's name has 1 to {_LONGEST_NAME} characters that can be seen")
         key, stored = new_key(name, system=system, user_id=user_id)
         stored |= {} if key_id is None else {"_id": key_id}
         stored |= ({} if expires is None else {"expires": expires}) | ({"made_by": made_by} if made_by else {})

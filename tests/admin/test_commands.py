@@ -69,7 +69,7 @@ READS = {
 }  # fmt: skip
 KEY, USER, TOKEN = "6b08dea7a0b77fc087d71b36", "65a1b2c3d4e5f60718293a4b", r"\S{20,} \S{20,}"
 CHANGES = {
-    "keys create": (("--name", "x"), r"\S{64}"),
+    "keys create": (("--name", "x"), r"\S{64}\nthe key 'x' \([0-9a-f]{24}\) is made"),
     "keys rotate": ((KEY, "--yes"), "the secret that it had ended"),
     "keys quota": ((KEY, "calls=5/min"), r"the key 'sensor' \(6b08\w+\) has the quota calls=5/min"),
     "keys disable": ((KEY,), r"the key 'sensor' \(6b08dea7a0b77fc087d71b36\) is disabled"),
@@ -176,6 +176,43 @@ async def test_a_question_names_what_will_be_gone(stored: Any, env: dict[str, st
 
     assert re.search(rb"sensor|ann@shop.example|a_1 of shop.items", asked)
     assert code == 1
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("keys", "list"),
+        ("users", "list", "--email", "nobody"),
+        ("sessions", "list", USER),
+        ("collections", "list", "--database", "nowhere"),
+        ("indexes", "list", "--namespace", "nowhere.items"),
+    ],
+    ids=" ".join,
+)
+async def test_a_list_of_nothing_says_so(stored: Any, admin: Admin, arguments: tuple[str, ...]) -> None:
+    await stored.sessions.delete_many({})
+    await stored.api_keys.delete_many({})
+    done = admin(*arguments)
+
+    assert (done.returncode, len(done.stdout.splitlines()), done.stderr) == (0, 1, "nothing to list\n")
+
+
+@pytest.mark.parametrize("address", ["foo bar", "203.0.113.999", "shop.example", "[/]"])
+async def test_what_is_no_address_is_not_unlocked(stored: Any, admin: Admin, address: str) -> None:
+    done = admin("logins", "unlock", "--address", address)
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == f"error: --address: {address!r} is no IP address, such as 203.0.113.7\n"
+    assert await stored.unlocks.count_documents({}) == 0
+
+
+@pytest.mark.parametrize(("email", "is_asked"), [("Ann@shop.example", True), ("ann@shop.example", False)])
+async def test_an_address_that_nobody_has_is_asked_about(stored: Any, admin: Admin, email: str, is_asked: bool) -> None:
+    done = admin("logins", "unlock", "--email", email)
+
+    assert done.returncode == 0
+    assert done.stderr.startswith(f"failed logins of {email} count anew within 5 seconds\n")
+    assert ("was another meant?" in done.stderr) is is_asked
 
 
 LONG = "a name that is so long that no terminal has room for it " * 3 + "名前" * 20

@@ -211,6 +211,26 @@ async def test_an_export_has_what_was_asked_for(command: Command, moved: Any) ->
     assert (command.folder / "x.csv").read_bytes() == b'_id,a.b,c\r\n1,"x,""y""",1\r\n2,,2\r\n3,,1\r\n'
 
 
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("--out", "x.csv"), "x.csv would hold ndjson: give --format csv, or another name"),
+        (("--out", "x.bson.gz"), "x.bson.gz would hold ndjson: give --format bson, or another name"),
+        (("--out", "x", "--format", "csv"), "--format csv needs its columns, such as --fields _id,address.city"),
+        (("--out", "x", "--fields", "a"), "--fields names the columns of CSV: give --format csv, or else --projection"),
+    ],
+    ids=["named csv", "named bson", "csv without columns", "columns without csv"],
+)
+async def test_a_format_and_what_else_is_said_agree(
+    command: Command, moved: Any, arguments: tuple[str, ...], sentence: str
+) -> None:
+    await moved["from"].insert_one({"_id": 1})
+    done = command("export", *FROM, *arguments)
+
+    assert (done.returncode, done.stderr.decode()) == (2, f"error: {sentence}\n")
+    assert list(command.folder.glob("x*")) == []
+
+
 async def test_an_empty_collection_is_an_empty_array(command: Command, moved: Any) -> None:
     await moved.create_collection("from")
     done = command("export", *FROM, "--out", "-", "--format", "json")

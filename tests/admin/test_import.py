@@ -266,7 +266,7 @@ async def test_lines_that_were_added_are_gone_on_with_after_an_interruption(comm
     done = command("import", *TO, "--in", "in", "--resume")
 
     assert [each.returncode for each in (stopped, unasked, done)] == [1, 1, 0]
-    assert b"was interrupted: go on with --resume" in unasked.stderr
+    assert b"did not finish: go on with --resume" in unasked.stderr
     assert sorted([each["n"] for each in await documents(moved.to)]) == [1, 2]
 
 

@@ -63,16 +63,26 @@ async def keys(driver: Any) -> Any:
 async def test_create_prints_the_key_alone(admin: Admin, keys: Any) -> None:
     done = admin("keys", "create", "--name", "shop front")
 
-    assert (done.returncode, done.stderr) == (0, "")
+    assert done.returncode == 0
     assert len(done.stdout) == 65
     assert done.stdout.endswith("\n")
     stored = await keys.find_one()
+    assert done.stderr == f"the key 'shop front' ({stored['_id']}) is made, and shown this once\n"
     assert stored == {
         "_id": stored["_id"], "name": "shop front", "hash": keys_._hash(done.stdout.strip()),
         "created": stored["created"], "disabled": False, "system": False, "user_id": None,
         "made_by": getpass.getuser(),
     }  # fmt: skip
     assert done.stdout.strip() not in repr(stored)
+
+
+@pytest.mark.parametrize("name", ["", " ", "n" * 101], ids=["empty", "blank", "longer than a list has room for"])
+async def test_a_key_has_a_name_that_is_seen(admin: Admin, keys: Any, name: str) -> None:
+    done = admin("keys", "create", "--name", name)
+
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "error: a key's name has 1 to 100 characters that can be seen\n"
+    assert await keys.count_documents({}) == 0
 
 
 async def test_the_hash_of_a_key_is_unique(admin: Admin, keys: Any) -> None:
@@ -146,7 +156,7 @@ async def test_a_key_is_made_with_an_end_for_scripts(admin: Admin, keys: Any) ->
     assert timedelta() <= stored["expires"].replace(tzinfo=UTC) - before - timedelta(days=90) < timedelta(minutes=5)
     assert (told["id"], told["made_by"]) == (str(stored["_id"]), "ann")
     assert listed.stdout.splitlines()[1].rstrip().endswith(f"until {stored['expires']:%Y-%m-%d}")
-    members = dict(line.split(maxsplit=1) for line in shown.stdout.replace("Made by", "By").splitlines())
+    members = dict(line.split(maxsplit=1) for line in shown.stdout.replace("Created by", "By").splitlines())
     assert members["By"].rstrip() == "ann"
     assert members["Ends"].rstrip() == f"{stored['expires']:%Y-%m-%d %H:%M} UTC"
     assert told["key"] not in listed.stdout + shown.stdout
@@ -228,9 +238,9 @@ async def test_nothing_is_deleted_unasked(admin: Admin, keys: Any) -> None:
 
 
 async def test_a_list_is_not_cut_where_no_terminal_is(admin: Admin, keys: Any) -> None:
-    admin("keys", "create", "--name", "x" * 500)
+    admin("keys", "create", "--name", "x" * 100)
 
-    assert "x" * 500 in admin("keys", "list").stdout
+    assert "x" * 100 in admin("keys", "list").stdout
 
 
 async def test_rows_fit_a_terminal_of_80_columns_with_whole_ids(mongod: Mongod, keys: Any) -> None:

@@ -92,8 +92,10 @@ def _bound(is_lower: bool) -> Maker:
                 return not is_exclusive
             return bool(number > bound) is is_lower
 
-        sentence = f"must be {'more' if is_lower else 'less'} than {limit}"
-        return _test(sentence if is_exclusive else f"{sentence}, or equal", is_right)
+        order = "at least" if is_lower else "at most"
+        if is_exclusive:
+            order = "more than" if is_lower else "less than"
+        return _test(f"must be {order} {limit}", is_right)
 
     return make
 

@@ -32,7 +32,7 @@ async def test_what_is_hidden_is_not_named_and_the_log_has_it(
 async def test_what_may_be_read_is_named(ann: Person, database: Any) -> None:
     own = await ann("insertOne", document={"owner": ann.id, "total": -1})
 
-    assert told(own) == f"insert not permitted: {REFUSED}: total: must be more than 0, or equal"
+    assert told(own) == f"insert not permitted: {REFUSED}: total: must be at least 0"
 
 
 @pytest.mark.parametrize("total", [1, -1, "text"], ids=str)

@@ -48,7 +48,7 @@ def failures(source: Any, document: Any, previous: Any = None, *, null_allowed: 
         ({"sku": "A"}, ["sku: must have at least 2 characters"]),
         ({"sku": "A1", "stock": 1.5}, ["stock: expected bsonType int"]),
         ({"sku": "A1", "stock": None}, ["stock: expected bsonType int"]),
-        ({"sku": "A1", "stock": -1}, ["stock: must be more than 0, or equal"]),
+        ({"sku": "A1", "stock": -1}, ["stock: must be at least 0"]),
         ({"sku": None}, ["sku: is required and must not be null", "sku: expected bsonType string"]),
         ({}, ["sku: is required"]),
     ],
