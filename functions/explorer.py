@@ -61,7 +61,7 @@ async def _file(name: str, exchange: Exchange) -> func.HttpResponse:
         return exchange.preflight(", ".join((*_METHODS, "OPTIONS")), "If-None-Match")
     if req.method not in _METHODS:
         raise MethodNotAllowedError("method not allowed", _METHODS)
-    if name == PAGE and path_of(req).endswith("/"):  # what it names is beside it
+    if name == PAGE and path_of(req).endswith(("/", f"/{PAGE}")):  # what it names is beside it
         return func.HttpResponse(status_code=HTTPStatus.PERMANENT_REDIRECT, headers={"Location": "../explorer"})
     headers = {**exchange.headers, **_HEADERS, "ETag": found.tag}
     if etags.matches(req.headers.get("if-none-match", ""), found.tag):

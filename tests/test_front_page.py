@@ -43,6 +43,12 @@ async def test_the_explorer_is_named_where_it_is_on(configured: pytest.MonkeyPat
     assert b'<a href="explorer">' in page.body
 
 
+async def test_another_page_is_told_what_it_may_ask_the_root(host: Host) -> None:
+    answer = await host.request("OPTIONS", "/")
+
+    assert (answer.status, answer.headers["access-control-allow-methods"]) == (204, "GET, HEAD, OPTIONS")
+
+
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE"])
 async def test_the_root_is_only_read(host: Host, method: str) -> None:
     answer = await host.request(method, "/")

@@ -51,6 +51,8 @@ _POLICY = (
 def front_page(exchange: Exchange) -> func.HttpResponse:
     """Return the page to those who take HTML, else the same as JSON; raise MethodNotAllowedError for other methods."""
     req = exchange.request
+    if req.method == "OPTIONS":
+        return exchange.preflight(", ".join((*METHODS, "OPTIONS")), "Accept")
     if req.method not in METHODS:
         raise MethodNotAllowedError("method not allowed", METHODS)
     places = {"openapi": "openapi.json", "health": "health/ready"}

@@ -4,6 +4,7 @@ const ROOT = new URL(".", document.baseURI);
 const EJSON = "application/ejson";
 
 let credential = null;
+let session = new AbortController(); // ends when one signs out
 
 export class Failure extends Error {
   constructor(message, status, code) {
@@ -38,6 +39,8 @@ export function signedIn() {
 
 export function signOut() {
   credential = null;
+  session.abort();
+  session = new AbortController();
 }
 
 export function useKey(key) {
@@ -56,9 +59,7 @@ async function client(method, path, body, token) {
   const response = await sent(new URL(`api/client/v2.0/${path}`, ROOT), {
     method, headers, body: body === undefined ? undefined : JSON.stringify(body),
   });
-  const text = await response.text();
-  if (!response.ok) throw failure(response, text);
-  return JSON.parse(text);
+  return JSON.parse(await read(response));
 }
 
 async function renew() {
@@ -74,18 +75,26 @@ export function credentialHeaders() {
 
 /**
  * Call an action with a body that is JSON text, and return {text, status, milliseconds, bytes, header}.
- * Throw Failure for any status from 400 on.
+ * Throw Failure for any status from 400 on. What was asked before one signed out never returns.
  */
 export async function call(action, body, { headers = {}, signal } = {}) {
+  const asking = session.signal;
+  try {
+    return await answered(action, body, headers, signal ? AbortSignal.any([signal, asking]) : asking);
+  } finally {
+    if (asking.aborted) await new Promise(() => {}); // nobody is there to be told
+  }
+}
+
+async function answered(action, body, headers, signal) {
   const began = performance.now();
   let response = await once(action, body, headers, signal);
   if (response.status === 401 && credential?.refresh) {
     await renew();
     response = await once(action, body, headers, signal);
   }
-  const text = await response.text();
+  const text = await read(response);
   const milliseconds = performance.now() - began;
-  if (!response.ok) throw failure(response, text);
   const bytes = new TextEncoder().encode(text).length;
   return { text, status: response.status, milliseconds, bytes, header: (name) => response.headers.get(name) };
 }
@@ -104,12 +113,26 @@ async function sent(url, options) {
   }
 }
 
+async function read(response) {
+  const text = await response.text();
+  if (!response.ok) throw failure(response, text);
+  if (!text.startsWith("{")) throw new Failure("the reply is not the service's: something in between has answered", response.status);
+  return text;
+}
+
 function failure(response, text) {
+  const said = reasonOf(text);
+  if (response.status === 401) return new Failure("Your key or session is not known, or has ended: sign in again.", 401, said?.code);
+  return said ? new Failure(said.error, response.status, said.code)
+    : new Failure(`the reply has the status ${response.status} and no reason`, response.status);
+}
+
+function reasonOf(text) {
   try {
     const { error, error_code: code } = JSON.parse(text);
-    return new Failure(error, response.status, code);
+    return typeof error === "string" ? { error, code } : null;
   } catch {
-    return new Failure(`the reply has the status ${response.status} and no reason`, response.status);
+    return null;
   }
 }
 

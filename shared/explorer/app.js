@@ -4,7 +4,7 @@ import { actionsView, forgetActions } from "./actions.js";
 import { bodyOf, call, place, signedIn, signOut } from "./api.js";
 import { changesView } from "./changes.js";
 import { documentsView } from "./documents.js";
-import { counted, h, sized, tabs } from "./dom.js";
+import { counted, h, say, sized, tabs } from "./dom.js";
 import { indexesView } from "./indexes.js";
 import { fieldsOf, schemaOf, schemaView } from "./schema.js";
 import { signInPage } from "./signin.js";
@@ -14,6 +14,7 @@ const VIEWS = [
   { id: "changes", label: "Changes" }, { id: "actions", label: "Actions" },
 ];
 
+const TITLE = document.title;
 const page = document.getElementById("page");
 const asked = new URLSearchParams(location.search);
 place.app = asked.get("app") ?? place.app;
@@ -43,18 +44,22 @@ function go(database, collection, view) {
 function start() {
   leave();
   leave = () => {};
+  forgetActions();
+  say("");
+  document.title = TITLE;
+  for (const dialog of document.querySelectorAll("dialog")) dialog.remove();
   page.textContent = "";
   page.append(signInPage(shell));
   document.getElementById("key").focus();
 }
 
 function shell(databases) {
-  forgetActions();
   const main = h("main", { id: "main", tabindex: "-1" });
   const sidebar = h("nav", { id: "sidebar", "aria-label": "Collections" });
   const menu = h("button", { type: "button", class: "quiet menu", "aria-expanded": "false", "aria-controls": "sidebar", onclick: () => {
     const isOpen = sidebar.classList.toggle("open");
     menu.setAttribute("aria-expanded", String(isOpen));
+    sidebar.querySelector("[aria-current]")?.scrollIntoView({ block: "nearest" });
   } }, "Collections");
   const close = () => {
     sidebar.classList.remove("open");
@@ -71,6 +76,7 @@ function shell(databases) {
       h("span", { class: "source" }, [place.app, place.dataSource].filter(Boolean).join(" / ")), h("button", { type: "button", class: "quiet", onclick: () => {
         signOut();
         window.onhashchange = null;
+        history.replaceState(null, "", location.pathname + location.search);
         start();
       } }, "Sign out")),
     h("div", { class: "body" }, sidebar, main));
@@ -100,12 +106,14 @@ function databaseList(databases, sidebar) {
     if (groups.has(database)) groups.get(database).open = true;
     for (const link of sidebar.querySelectorAll("a")) {
       const isCurrent = link.dataset.database === database && link.dataset.collection === collection;
-      if (isCurrent) link.setAttribute("aria-current", "page");
-      else link.removeAttribute("aria-current");
+      if (isCurrent) {
+        link.setAttribute("aria-current", "page");
+        link.scrollIntoView({ block: "nearest" });
+      } else link.removeAttribute("aria-current");
     }
   }
   async function fill(database, items) {
-    if (items.childElementCount) return;
+    if (items.childElementCount && !items.querySelector(".problem")) return;
     try {
       const reply = await call("listCollections", bodyOf({ database: JSON.stringify(database), nameOnly: "true" }), { headers: { Accept: "application/json" } });
       const { collections } = JSON.parse(reply.text);
@@ -117,7 +125,7 @@ function databaseList(databases, sidebar) {
       if (!collections.length) items.append(h("li", { class: "note" }, "no collections"));
       mark();
     } catch (error) {
-      items.append(h("li", { class: "problem" }, error.message));
+      items.replaceChildren(h("li", { class: "problem" }, error.message));
     }
   }
   return { mark, open: (name) => {
@@ -132,7 +140,7 @@ function showCollection(main) {
   main.textContent = "";
   const { database, collection, view } = chosen();
   if (!database || !collection) {
-    document.title = "Dozen explorer";
+    document.title = TITLE;
     main.append(h("div", { class: "welcome" }, h("h1", {}, "Choose a collection"), h("p", { class: "lead" }, "Its documents, its schema, its indexes and what changes in it are one click away.")));
     return;
   }
@@ -142,6 +150,7 @@ function showCollection(main) {
   main.append(
     h("div", { class: "title" }, h("h1", {}, h("span", { class: "database" }, `${database} / `), collection), facts),
     tabs("Views", VIEWS, view, (id) => go(database, collection, id), "panel"), panel);
+  document.getElementById(`tab-${view}`).scrollIntoView({ block: "nearest", inline: "nearest" });
   if (isByTab) document.getElementById(`tab-${view}`).focus();
   const namespace = { database, collection };
   count(namespace, facts);

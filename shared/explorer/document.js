@@ -1,17 +1,20 @@
 // One document: read, changed if it is still the one that was read, deleted, or made.
 
 import { bodyOf, call, Failure } from "./api.js";
-import { h, say } from "./dom.js";
+import { h, say, sized } from "./dom.js";
 import { editor } from "./editor.js";
 import { parse, print, typed } from "./ejson.js";
 import { closeButton, open } from "./reply.js";
 import { line } from "./values.js";
 
-/** Open a document of a collection as it is now; call `changed` when it was changed. */
-export async function editDocument(names, document, changed) {
+const MOST_CHANGED = 1_000_000; // characters; in a field with more every key takes long
+const MOST_SHOWN = 20_000;
+
+/** Open a document of a collection as it is now, if that is still wanted then; call `changed` when it was changed. */
+export async function editDocument(names, document, changed, isWanted) {
   const id = document.get("_id");
   if (!id) {
-    show(dialogOf("Document", print(typed(document), "  "), "What was found has no _id, so it can only be read."));
+    show(dialogOf("Document", shortened(print(typed(document), "  ")), "What was found has no _id, so it can only be read."));
     return;
   }
   const filter = `{"_id":${print(id)}}`;
@@ -20,7 +23,12 @@ export async function editDocument(names, document, changed) {
   try {
     read = await readNow(names, filter);
   } catch (error) {
-    show(dialogOf(title, print(typed(document), "  "), error.message));
+    if (isWanted()) show(dialogOf(title, shortened(print(typed(document), "  ")), error.message));
+    return;
+  }
+  if (!isWanted()) return;
+  if (read.text.length > MOST_CHANGED) {
+    show(dialogOf(title, shortened(read.text), `It has ${sized(read.text.length)}, too much to change it here: this is how it begins.`));
     return;
   }
   const dialog = dialogOf(title, read.text, "");
@@ -58,6 +66,10 @@ async function readNow(names, filter) {
   if (document.type === "null") throw new Failure("It is not there any more, or you may not read it any more.", 404);
   const tag = reply.header("ETag");
   return { text: print(typed(document), "  "), headers: tag ? { "If-Match": tag } : {} };
+}
+
+function shortened(text) {
+  return text.length > MOST_CHANGED ? `${text.slice(0, MOST_SHOWN)}…` : text;
 }
 
 function written(reply, counter, what) {

@@ -34,30 +34,39 @@ export function documentsView(namespace, fields) {
     const isRight = filter.check({ mayBeEmpty: true }) && sort.check({ mayBeEmpty: true }) && projection.check({ mayBeEmpty: true });
     if (!isRight) return;
     state.asked = members();
-    await batch("find", bodyOf({ ...state.asked, cursor: `{"batchSize":${BATCH}}` }), []);
-    if (state.asked) reply.explain(state.asked);
+    const isShown = await batch("find", bodyOf({ ...state.asked, cursor: `{"batchSize":${BATCH}}` }), []);
+    if (isShown && state.asked) reply.explain(state.asked);
   }
 
   async function goOn() {
     const before = state.documents.length;
-    await batch("getMore", bodyOf({ cursor: JSON.stringify(state.cursor) }), state.documents);
-    results.querySelector(`[data-at="${before}"]`)?.focus();
+    const isShown = await batch("getMore", bodyOf({ cursor: JSON.stringify(state.cursor) }), state.documents);
+    if (isShown) results.querySelector(`[data-at="${before}"]`)?.focus();
   }
 
+  let latest = 0;
+
+  /** Find, and show what comes, unless something else was asked for or the view was left in the meantime. */
   async function batch(action, body, before) {
+    latest += 1;
+    const own = latest;
     results.setAttribute("aria-busy", "true");
+    more.hidden = true;
     try {
       const got = await call(action, body);
+      if (own !== latest || !results.isConnected) return false;
       const root = parse(got.text);
       state.documents = [...before, ...root.get("documents").values];
       state.cursor = root.get("cursor")?.text ?? null;
       reply.show(got, `${counted(state.documents.length, "document")}${state.cursor ? ", and more" : ""}`);
     } catch (error) {
-      state.asked = null;
+      if (own !== latest || !results.isConnected) return false;
+      if (!before.length) Object.assign(state, { asked: null, documents: [], cursor: null });
       reply.fail(error);
     }
     results.removeAttribute("aria-busy");
     show();
+    return true;
   }
 
   function show() {
@@ -70,7 +79,7 @@ export function documentsView(namespace, fields) {
     results.append(state.shape === "table" ? table(state.documents, edit) : trees(state.documents, edit));
   }
 
-  const edit = (document) => editDocument(names, document, find);
+  const edit = (document) => editDocument(names, document, find, () => results.isConnected);
   const shapes = h("div", { class: "switch", role: "radiogroup", "aria-label": "Shown as" }, ["table", "json"].map((shape) =>
     h("label", {}, h("input", {
       type: "radio", name: "shape", checked: shape === state.shape,

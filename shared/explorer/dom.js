@@ -15,11 +15,14 @@ export function h(name, properties = {}, ...children) {
 
 const said = () => document.getElementById("said");
 
+let toSay = "";
+
 /** Have a screen reader say something. */
 export function say(text) {
+  toSay = text;
   said().textContent = "";
   requestAnimationFrame(() => {
-    said().textContent = text;
+    said().textContent = toSay;
   });
 }
 

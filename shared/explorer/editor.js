@@ -3,8 +3,8 @@
 import { parse } from "./ejson.js";
 import { h } from "./dom.js";
 
-const WORDS = /("(?:[^"\\\n]|\\.)*"?)(\s*:)?|(-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?)|\b(true|false|null)\b|[{}[\],]/g;
-const MOST_COLOURED = 200_000; // characters
+const WORDS = /("[^"\\\n]*(?:\\.[^"\\\n]*)*"?)(\s*:)?|(-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?)|\b(true|false|null)\b|[{}[\],]/g;
+const MOST_COLOURED = 60_000; // characters; in longer texts nothing is offered either
 const MOST_SHOWN = 8;
 let editors = 0;
 
@@ -103,7 +103,7 @@ export function placeOf(before) {
   let isName = true;
   let lastName = "";
   const opened = [];
-  for (const [token, quoted] of before.slice(0, start).matchAll(/("(?:[^"\\]|\\.)*")|[{}[\],:]/g)) {
+  for (const [token, quoted] of before.slice(0, start).matchAll(/("[^"\\]*(?:\\.[^"\\]*)*")|[{}[\],:]/g)) {
     if (quoted) {
       lastName = isName ? quoted.slice(1, -1) : lastName;
     } else if (token === "{" || token === "[") {
@@ -129,6 +129,10 @@ class Completion {
 
   update({ asked = false } = {}) {
     const before = this.field.value.slice(0, this.field.selectionStart);
+    if (before.length > MOST_COLOURED) {
+      this.close();
+      return;
+    }
     const place = placeOf(before);
     const isBegun = place.word || before.endsWith('"');
     const all = (isBegun || asked) && place.depth > 0 ? this.words(place) : [];

@@ -26,7 +26,27 @@ export class Elements {
   }
 }
 
-const TOKEN = /[\s]*(?:([{}[\],:])|("(?:[^"\\\u0000-\u001f]|\\.)*")|(-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?)|(true|false|null))/y;
+const SPACE = /\s*/y;
+const TOKEN = /[{}[\],:]|-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?|true|false|null/y;
+
+/** Return where a string ends that begins at a place, -1 if it does not: a pattern would take too deep a stack. */
+function endOfString(text, at) {
+  for (let quote = text.indexOf('"', at + 1); quote >= 0; quote = text.indexOf('"', quote + 1)) {
+    let slashes = 0;
+    while (text[quote - 1 - slashes] === "\\") slashes += 1;
+    if (slashes % 2 === 0) return quote + 1;
+  }
+  return -1;
+}
+
+function isString(token) {
+  try {
+    JSON.parse(token);
+    return true;
+  } catch {
+    return false;
+  }
+}
 
 class Reader {
   constructor(text) {
@@ -36,18 +56,15 @@ class Reader {
   }
 
   next() {
-    TOKEN.lastIndex = this.at;
-    const found = TOKEN.exec(this.text);
-    if (!found) {
-      if (this.text.slice(this.at).trim()) throw new SyntaxError(this.place("something is wrong"));
-      this.token = "";
-      this.isText = false;
-      return;
-    }
-    this.at = TOKEN.lastIndex;
-    this.token = found[1] ?? found[2] ?? found[3] ?? found[4];
-    this.isText = found[2] !== undefined;
-    if (this.isText) JSON.parse(this.token); // its escapes
+    SPACE.lastIndex = this.at;
+    SPACE.test(this.text);
+    const begin = SPACE.lastIndex;
+    this.isText = this.text[begin] === '"';
+    TOKEN.lastIndex = begin;
+    const end = this.isText ? endOfString(this.text, begin) : TOKEN.test(this.text) ? TOKEN.lastIndex : -1;
+    this.token = end < 0 ? "" : this.text.slice(begin, end);
+    if ((end < 0 && begin < this.text.length) || (this.isText && !isString(this.token))) throw new SyntaxError(this.place("something is wrong"));
+    this.at = Math.max(begin, end);
   }
 
   place(what) {

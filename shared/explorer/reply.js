@@ -27,7 +27,7 @@ export function replyLine() {
       facts.textContent = "";
       facts.append(
         h("span", { class: "status good" }, String(reply.status)), h("span", {}, timed(reply.milliseconds)),
-        h("span", {}, sized(reply.bytes)), words && h("span", {}, words),
+        h("span", {}, sized(reply.bytes)), ...(words ? [h("span", {}, words)] : []),
       );
       const cut = reply.header("Dozen-Truncated");
       if (cut) facts.append(h("span", { class: "warn" }, `there is more: ${cut}`));

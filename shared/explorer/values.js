@@ -6,6 +6,8 @@ import { counted, h } from "./dom.js";
 const LONGEST = 120; // characters of a value in a cell
 const FIRST = 6; // elements or members that are told
 const OPENED = 2; // levels of a tree
+const MOST = 200; // elements or members of a tree that are shown at once
+const LONGEST_TEXT = 10_000; // characters of a value in a tree
 
 /** Tell a value in one line, as much of it as fits. */
 export function line(value) {
@@ -40,19 +42,35 @@ function kind(value) {
 /** Make a tree of a document that can be opened and closed. */
 export function tree(value, depth = 0) {
   const entries = value instanceof Members ? value.entries : value.values.map((each, at) => [String(at), each]);
-  return h("ul", { class: "tree" }, entries.map(([name, each]) => {
-    const isNested = each instanceof Members || each instanceof Elements;
-    const label = h("span", { class: "field" }, name);
-    if (!isNested) {
-      const text = each.type === "string" ? JSON.stringify(each.text) : each.text;
-      return h("li", {}, label, h("span", { class: `v v-${each.type}` }, h("span", { class: "text" }, text), kind(each)));
-    }
-    const details = h("details", { open: depth < OPENED }, h("summary", {}, label, h("span", { class: "v" }, inner(each), kind(each))));
-    const fill = () => {
-      if (details.open && details.childElementCount === 1) details.append(tree(each, depth + 1));
-    };
-    details.addEventListener("toggle", fill);
-    fill();
-    return h("li", {}, details);
-  }));
+  const list = h("ul", { class: "tree" });
+  const more = (from) => {
+    list.append(...entries.slice(from, from + MOST).map(([name, each]) => branch(name, each, depth)));
+    const left = entries.length - from - MOST;
+    if (left <= 0) return;
+    const button = h("button", { type: "button", class: "quiet", onclick: () => {
+      const last = list.lastChild;
+      more(from + MOST);
+      last.remove();
+    } }, `${Math.min(left, MOST)} more of ${left.toLocaleString("en")}`);
+    list.append(h("li", {}, button));
+  };
+  more(0);
+  return list;
+}
+
+function branch(name, each, depth) {
+  const isNested = each instanceof Members || each instanceof Elements;
+  const label = h("span", { class: "field" }, name);
+  if (!isNested) {
+    const whole = each.type === "string" ? JSON.stringify(each.text) : each.text;
+    const text = whole.length > LONGEST_TEXT ? `${whole.slice(0, LONGEST_TEXT)}…` : whole;
+    return h("li", {}, label, h("span", { class: `v v-${each.type}` }, h("span", { class: "text" }, text), kind(each)));
+  }
+  const details = h("details", { open: depth < OPENED }, h("summary", {}, label, h("span", { class: "v" }, inner(each), kind(each))));
+  const fill = () => {
+    if (details.open && details.childElementCount === 1) details.append(tree(each, depth + 1));
+  };
+  details.addEventListener("toggle", fill);
+  fill();
+  return h("li", {}, details);
 }

@@ -1,5 +1,6 @@
 """Who looks at the explorer: on a phone, in the dark, by keyboard, with a screen reader."""
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -92,3 +93,23 @@ async def test_a_phone_has_the_collections_behind_a_button(opened: Opened, key: 
     await page.get_by_role("link", name="items").click()
 
     await expect(page.locator("nav")).to_be_hidden()
+
+
+@pytest.mark.parametrize("size", [DESK, PHONE], ids=["desk", "phone"])
+async def test_what_is_chosen_is_in_sight(opened: Opened, key: str, films: None, database: Any, size: Any) -> None:
+    await asyncio.gather(*(database.create_collection(f"before{number}") for number in range(30)))
+    page = await opened(size=size)
+    await sign_in(page, key, "/shop/items/actions")
+    await page.wait_for_selector(READY["actions"])
+
+    await expect(page.locator("[aria-selected=true]")).to_be_in_viewport(ratio=0.9)
+    await page.locator(".menu").evaluate("menu => menu.checkVisibility() && menu.click()")
+    await expect(page.locator("nav [aria-current]")).to_be_in_viewport(ratio=0.9)
+
+
+async def test_a_phone_shows_the_shares_of_a_schema(opened: Opened, key: str, database: Any) -> None:
+    await database.items.insert_one({"maker": {"city": "Porto", "tags": ["a"]}})
+    page = await opened(size=PHONE)
+    await sign_in(page, key, "/shop/items/schema")
+
+    await expect(page.locator("table.schema tbody tr:last-child .share")).to_be_in_viewport(ratio=1)

@@ -323,6 +323,7 @@ async def test_any_action_is_run_with_an_example_to_begin_with(opened: Opened, k
     await page.get_by_role("button", name="Run").click()
 
     assert body == {"database": "shop", "collection": "items", "filter": {"price": {"$lt": 5}}}
+    await expect(page.locator(".facts")).to_have_text(re.compile(r"^200\d+(\.\d)? ms\d+ B$"))
     await expect(page.get_by_label("Reply of the action")).to_have_text('{\n  "count": 2\n}')
 
 

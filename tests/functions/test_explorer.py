@@ -61,8 +61,9 @@ async def test_nothing_else_is_a_file(on: Host, file: str) -> None:
     assert answer.status == 404
 
 
-async def test_a_slash_behind_the_page_leads_to_it(on: Host) -> None:
-    answer = await on.request("GET", "/explorer/")
+@pytest.mark.parametrize("path", ["/explorer/", "/explorer/index.html"])
+async def test_what_is_beside_the_page_is_found_from_wherever_it_is_asked_for(on: Host, path: str) -> None:
+    answer = await on.request("GET", path)
 
     assert (answer.status, answer.headers["location"]) == (308, "../explorer")
 

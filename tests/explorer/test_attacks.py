@@ -1,0 +1,224 @@
+"""What could go wrong in the explorer: hostile names, large documents, replies out of order, sessions that end."""
+
+import asyncio
+from typing import Any
+
+import pytest
+from playwright.async_api import Page, Route, expect
+
+from tests.explorer.conftest import Opened, sign_in, write
+
+ITEMS = "/shop/items"
+OPEN = "table.documents button.open"
+NAMES = {
+    "view": "documents",
+    "separators": "a/b#c?d%2F&e",
+    "prototype": "__proto__",
+    "markup": "<img src=x onerror=alert(1)>",
+    "right to left": "\u202e\u05e9\u05dc\u05dd",
+    "astral": "🥖 \u00e9 e\u0301",
+}
+
+
+class Held:
+    """Replies of an action that come when they are let go."""
+
+    def __init__(self) -> None:
+        self._let_go = asyncio.Event()
+        self.asked = asyncio.Event()
+
+    async def at(self, page: Page, action: str) -> "Held":
+        """Hold those to a page from now on."""
+        await page.route(f"**/action/{action}", self._hold)
+        return self
+
+    async def let_go(self, page: Page) -> None:
+        """Let them go, and wait until the page has had time to show them."""
+        self._let_go.set()
+        await page.wait_for_load_state("networkidle")
+
+    async def _hold(self, route: Route) -> None:
+        self.asked.set()
+        await self._let_go.wait()
+        await route.continue_()
+
+
+@pytest.mark.parametrize("name", NAMES.values(), ids=NAMES)
+async def test_a_name_is_what_it_is_wherever_it_stands(opened: Opened, key: str, database: Any, name: str) -> None:
+    await database[name].insert_one({"_id": name, name: {name: [name]}})
+    await database[name].create_index([("x", 1)], name=name)
+    page = await opened()
+    await sign_in(page, key)
+    await page.locator("nav details", has_text="shop").evaluate("details => { details.open = true }")
+    await page.get_by_role("link", name=name, exact=True).click()
+    await expect(page.locator("h1")).to_have_text(f"shop / {name}")
+    await expect(page.locator("table.documents th").nth(2)).to_have_text(name)
+    await expect(page.locator("table.documents .text").first).to_have_text(name)
+    await page.get_by_role("tab", name="Schema").click()
+    await expect(page.locator("table.schema .path")).to_contain_text(["_id", name, f"{name}.{name}"])
+    await page.get_by_role("tab", name="Indexes").click()
+
+    await expect(page.locator("tbody th").nth(1)).to_have_text(name)
+    assert await page.locator("#page img[src=x]").count() == 0
+    assert await page.evaluate("Object.keys(Object.prototype).length") == 0
+
+
+async def test_more_that_is_chosen_twice_shows_each_document_once(opened: Opened, key: str, database: Any) -> None:
+    await database.items.insert_many([{"_id": number} for number in range(60)])
+    page = await opened()
+    await sign_in(page, key, ITEMS)
+    await page.wait_for_selector(OPEN)
+    await page.evaluate(
+        "() => { const more = [...document.querySelectorAll('button')].find(each => each.textContent === 'More');"
+        " more.click(); more.click(); }"
+    )
+
+    await expect(page.locator(OPEN)).to_have_count(50)
+
+
+async def test_a_reply_that_is_overtaken_is_not_shown(opened: Opened, key: str, database: Any) -> None:
+    await database.items.insert_many([{"_id": number} for number in range(60)])
+    page = await opened()
+    await sign_in(page, key, ITEMS)
+    await page.wait_for_selector(OPEN)
+    held = await Held().at(page, "getMore")
+    await page.get_by_role("button", name="More").click()
+    await held.asked.wait()
+    await write(page, "Filter", '{"_id": 59}')
+    await page.get_by_role("button", name="Find").click()
+    await expect(page.locator(OPEN)).to_have_count(1)
+    async with page.expect_response("**/getMore"):
+        await held.let_go(page)
+
+    await expect(page.locator(OPEN)).to_have_count(1)
+
+
+async def test_nothing_is_left_or_comes_after_signing_out(opened: Opened, key: str, database: Any) -> None:
+    await database.items.insert_one({"_id": 1, "secret": "unspoken"})
+    page = await opened()
+    await sign_in(page, key, ITEMS)
+    await page.wait_for_selector(".verdict:not(:empty)")
+    held = await Held().at(page, "findOne")
+    await page.locator(OPEN).click()
+    await held.asked.wait()
+    await page.get_by_role("button", name="Sign out").click()
+    await held.let_go(page)
+
+    await expect(page.locator("#key")).to_have_value("")
+    assert await page.locator("dialog").count() == 0
+    assert await page.locator("#said").inner_text() == ""
+    assert (await page.title(), await page.evaluate("location.hash")) == ("Dozen explorer", "")
+
+
+async def test_an_open_document_is_left_with_the_collection(opened: Opened, key: str, database: Any) -> None:
+    await database.items.insert_one({"_id": 1})
+    page = await opened()
+    await sign_in(page, key, ITEMS)
+    held = await Held().at(page, "findOne")
+    await page.locator(OPEN).click()
+    await held.asked.wait()
+    await page.evaluate("location.hash = '/shop/others'")
+    await expect(page.locator("h1")).to_have_text("shop / others")
+    await held.let_go(page)
+
+    assert await page.locator("dialog").count() == 0
+
+
+async def test_a_key_that_ends_is_said_and_what_one_wrote_stays(opened: Opened, key: str, database: Any) -> None:
+    await database.items.insert_one({"_id": 1})
+    page = await opened()
+    await sign_in(page, key, ITEMS)
+    await page.locator(OPEN).click()
+    dialog = page.get_by_role("dialog")
+    await dialog.get_by_role("textbox").fill('{"_id": 1, "long": "work"}')
+    await page.route("**/replaceOne", lambda route: route.continue_(headers={**route.request.headers, "apikey": "x"}))
+    await dialog.get_by_role("button", name="Save").click()
+
+    await expect(dialog.get_by_role("alert")).to_contain_text("sign in again")
+    await expect(dialog.get_by_role("textbox")).to_have_value('{"_id": 1, "long": "work"}')
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        {"status": 200, "content_type": "text/html", "body": "<h1>Log in to the network</h1>"},
+        {"status": 200, "content_type": "application/json", "body": "null"},
+        {"status": 502, "content_type": "application/json", "body": '{"error": {"code": "BadGateway"}}'},
+        {"status": 502, "content_type": "application/json", "body": "null"},
+    ],
+    ids=["page", "null", "error of another kind", "null error"],
+)
+async def test_a_reply_of_something_else_is_said_to_be_one(opened: Opened, key: str, database: Any, reply: Any) -> None:
+    page = await opened()
+    await page.route("**/action/find", lambda route: route.fulfill(**reply))
+    await sign_in(page, key, ITEMS)
+
+    await expect(page.locator(".failed")).to_contain_text("the reply")
+
+
+async def test_a_document_of_many_members_is_shown_part_by_part(opened: Opened, key: str, database: Any) -> None:
+    await database.items.insert_one({"_id": 1, **{f"member{number}": number for number in range(10_000)}})
+    page = await opened()
+    await sign_in(page, key, ITEMS)
+    await page.wait_for_selector(OPEN)
+    await page.get_by_role("radio", name="JSON").check()
+    await page.wait_for_selector(".tree")
+    first = await page.locator(".tree li").count()
+    await page.get_by_role("button", name="200 more of 9,801").click()
+
+    assert first < 300
+    assert first < await page.locator(".tree li").count() < 600
+
+
+@pytest.mark.full
+async def test_the_largest_document_is_opened(opened: Opened, key: str, database: Any) -> None:
+    await database.items.insert_one({"_id": 1, "text": 'x"\n' * 4_000_000})
+    page = await opened()
+    page.set_default_timeout(60_000)
+    await sign_in(page, key, ITEMS)
+    await page.locator(OPEN).click()
+
+    await expect(page.get_by_role("alert")).to_contain_text("20.0 MB, too much to change it here")
+
+
+async def test_a_value_from_right_to_left_leaves_its_neighbours_in_place(
+    opened: Opened, key: str, database: Any
+) -> None:
+    await database.items.insert_one({"_id": "\u202eabc", "שלום": {"a": "שלום"}})
+    page = await opened()
+    await sign_in(page, key, ITEMS)
+    await page.wait_for_selector(OPEN)
+    await page.get_by_role("radio", name="JSON").check()
+    text = page.locator(".trees .text").first
+    beside = text.locator("xpath=following-sibling::small")
+
+    assert await text.evaluate("text => text.getBoundingClientRect().right") <= await beside.evaluate(
+        "type => type.getBoundingClientRect().left"
+    )
+
+
+async def test_nobody_waits_for_changes_of_a_tab_that_was_left(opened: Opened, key: str, database: Any) -> None:
+    page = await opened()
+    await sign_in(page, key, ITEMS + "/changes")
+    async with page.expect_response("**/changes"):
+        await page.get_by_role("button", name="Watch").click()
+    async with page.expect_event("requestfailed", lambda request: request.url.endswith("/changes")):
+        await page.get_by_role("tab", name="Schema").click()
+
+    assert await page.locator(".event").count() == 0
+
+
+async def test_collections_that_could_not_be_listed_are_asked_for_again(
+    opened: Opened, key: str, database: Any
+) -> None:
+    await database.items.insert_one({"_id": 1})
+    page = await opened()
+    await page.route("**/listCollections", lambda route: route.abort(), times=1)
+    await sign_in(page, key)
+    details = page.locator("nav details", has_text="shop")
+    await details.evaluate("details => { details.open = true }")
+    await expect(page.locator("nav .problem")).to_have_count(1)
+    await page.locator("nav details[open] summary").click()
+    await page.locator("nav summary", has_text="shop").click()
+
+    await expect(page.get_by_role("link", name="items")).to_be_visible()
