@@ -173,7 +173,7 @@ class Agent:
         if self._caller.is_system:
             return lambda tool: writes or not tool.writes
         rights = await answered(self._rights)
-        reads = any(each.query.query is not None and each.roles for each in rights)
+        reads = bool(rights)
         roles = [each.role for one in rights for each in one.roles]
         changes = any(_may_be(each.write) or each.fields or each.other is not None for each in roles)
         opened = {

@@ -1,5 +1,6 @@
 """The door for agents under the rules of an app: an agent is no more than the user whose credentials it has."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ THINGS = {"database": "shop", "collection": "things"}
 CALLS: dict[str, dict[str, Any]] = {
     "list_collections": {"database": "shop"},
     "collection_schema": THINGS,
-    "find": {**THINGS, "filter": {"n": 1}, "limit": 1},
+    "find": {**THINGS, "filter": {"n": 1}},
     "aggregate": {**THINGS, "pipeline": [{"$group": {"_id": None, "n": {"$sum": "$n"}}}]},
     "count": {**THINGS, "filter": {"n": 1}},
     "explain": {**THINGS, "filter": {"n": 1}},
@@ -23,7 +24,6 @@ CALLS: dict[str, dict[str, Any]] = {
 """A call of each tool that finds the documents where n is 1, or makes one of the owner ANN, who is the caller."""
 
 HIDDEN = [{"_id": 0, "owner": "else", "n": 1, "secret": 7}, {"_id": 9, "owner": "else", "n": 1}]
-RULES = "data_sources/mongodb-atlas/shop/notes/rules.json"
 
 
 @pytest.fixture
@@ -66,6 +66,17 @@ async def test_what_is_hidden_makes_no_difference_to_a_tool(ann: Person, databas
     assert (await client(ann)("tools/list")).body == listed.body
 
 
+@pytest.mark.parametrize("limit", [1, 2, 3])
+async def test_what_is_hidden_makes_no_difference_to_whether_there_are_more(
+    ann: Person, database: Any, limit: int
+) -> None:
+    alone = (await client(ann).tool("find", **THINGS, limit=limit))["structuredContent"]
+    await database.things.insert_many([*HIDDEN, {"_id": 1.5, "owner": "else", "n": 1}])
+    among = (await client(ann).tool("find", **THINGS, limit=limit))["structuredContent"]
+
+    assert (among["documents"], "cursor" in among) == (alone["documents"], "cursor" in alone)
+
+
 async def test_what_is_hidden_makes_no_difference_to_the_next_documents(ann: Person, database: Any) -> None:
     first = (await client(ann).tool("find", **THINGS, limit=1))["structuredContent"]
     alone = await client(ann).tool("more", cursor=first["cursor"])
@@ -91,13 +102,38 @@ async def test_a_write_that_the_rules_deny_is_denied_to_an_agent(ann: Person, da
     assert await things(database) == before
 
 
-async def test_tools_that_no_role_could_use_are_not_listed(ann: Person, changed: Any) -> None:
-    role = {"name": "r", "apply_when": {}, "read": True, "write": False, "insert": False, "delete": False}
-    changed("data_sources/mongodb-atlas/default_rule.json", roles=[role], filters=[])
-    for_all = await client(ann).names()
+@pytest.fixture
+def to_all(changed: Any) -> Callable[..., None]:
+    """Give all collections of the app one role for everybody."""
 
-    assert {"insert", "delete"} - set(for_all) == {"insert", "delete"} - set(for_all)
-    assert {"find", "explain"} <= set(for_all)
+    def write(**rights: Any) -> None:
+        role = {"name": "r", "apply_when": {}, **rights}
+        for path in ("default_rule", *(f"shop/{each}/rules" for each in COLLECTIONS)):
+            changed(f"data_sources/mongodb-atlas/{path}.json", roles=[role], filters=[])
+
+    return write
+
+
+COLLECTIONS = ("notes", "orders", "people", "public", "tickets")
+READS = ["list_collections", "collection_schema", "find", "aggregate", "more", "count"]
+
+
+@pytest.mark.parametrize(
+    ("rights", "names"),
+    [
+        ({"read": True, "write": False, "insert": False, "delete": False}, [*READS, "explain"]),
+        ({"read": True, "write": True, "insert": False, "delete": False}, [*READS, "explain", "update"]),
+        ({"fields": {"a": {"read": True}}, "insert": False, "delete": True}, [*READS, "update", "delete"]),
+        ({"fields": {}, "insert": False, "delete": False}, []),
+    ],
+    ids=["reads", "changes", "deletes", "nothing"],
+)
+async def test_the_list_has_what_a_role_could_do(
+    ann: Person, to_all: Callable[..., None], rights: dict[str, Any], names: list[str]
+) -> None:
+    to_all(**rights)
+
+    assert await client(ann).names() == names
 
 
 async def test_an_app_that_lets_nobody_call_has_no_tools(ann: Person, changed: Any) -> None:
