@@ -27,7 +27,7 @@ COMPILED := $(VENV)/native
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run func test twins torture haproxy fuzz fuzz-native test-mongo check check-bicep check-locks check-tag fix bench bench-connections lock clean
+.PHONY: help run func test twins torture haproxy fuzz fuzz-native test-mongo docs check check-bicep check-locks check-tag fix bench bench-connections lock clean
 .PHONY: package package-twice package-azd sbom audit smoke admin image image-smoke image-test image-scan image-push
 .PHONY: native check-package
 
@@ -111,6 +111,10 @@ check-locks: $(READY)
 fix: $(READY) ## Format the code and mend what ruff can mend
 	$(BIN)/ruff format
 	$(BIN)/ruff check --fix
+
+docs: $(READY) ## Make a site of docs/ in dist/site, and check its links
+	$(PIP_INSTALL) -r docs/requirements.txt
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
 
 bench: $(COMPILED) ## Measure against the other ways to do the same
 	$(PIP_INSTALL) -r bench/requirements.txt

@@ -1,12 +1,13 @@
 """explain."""
 
-from typing import Any, Literal
+from typing import Literal
 
 from msgspec import field
 
 from shared.access.protocol import Reply
 from shared.access.whole import open_whole
 from shared.documents.ejson import Document
+from shared.documents.shapes import narrowed
 from shared.endpoint.actions import ACTION_ROUTE, ALL_METHODS, Actions, Call
 from shared.errors import InvalidParameterError, MissingParameterError
 from shared.guard.joins import written_by
@@ -62,30 +63,12 @@ class Explain(ExactRequest, frozen=True, kw_only=True):
             command["sort"] = dict(sort_keys(self.sort) or ())
         return command
 
-    @property
-    def narrowed(self) -> tuple[Document, list[tuple[str, Any]]]:
-        """The condition by which documents are found, and the order in which they are wanted."""
-        if self.action != "aggregate":
-            return self.filter, _keys(self.sort)
-        conditions: list[Document] = []
-        for stage in self.pipeline or ():
-            if isinstance(stage.get("$sort"), dict):
-                return {"$and": conditions}, _keys(stage["$sort"])
-            if not isinstance(stage.get("$match"), dict):
-                break
-            conditions.append(stage["$match"])
-        return {"$and": conditions}, []
-
 
 @bp.route(ACTION_ROUTE + "explain", methods=ALL_METHODS)
 @bp.action("explain", Explain, reads=True)
 async def explain(call: Call) -> Reply:
     """Return how MongoDB runs a find, a findOne or an aggregate, in words and numbers."""
     request = await call.typed(Explain)
-    command, narrowed = request.command, request.narrowed
+    command = request.command
     async with call.opened(request, open_whole) as collection:
-        return await collection.explain(command, *narrowed)
-
-
-def _keys(sort: Document) -> list[tuple[str, Any]]:
-    return sort_keys(sort) or []
+        return await collection.explain(command, *narrowed(command))

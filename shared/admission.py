@@ -9,10 +9,13 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
-from typing import NamedTuple, Protocol, Self
+from typing import TYPE_CHECKING, NamedTuple, Protocol, Self
 
 from shared.errors import CallerLeftError, OverloadedError, Unavailable
 from shared.telemetry.log import event
+
+if TYPE_CHECKING:
+    from shared.telemetry.requests import RequestLine
 
 WAITING = 128
 """How many calls wait at most for their turn in a process."""
@@ -178,6 +181,8 @@ class Places:
 class Entrant(Protocol):
     """What has a place."""
 
+    line: "RequestLine"
+
     @property
     def has_place(self) -> bool:
         """Whether it has one now."""
@@ -209,6 +214,12 @@ class placed:  # noqa: N801  used as a context manager; a class costs half of wh
     def __exit__(self, *_: object) -> None:
         """End."""
         _entrant.reset(self._token)
+
+
+def current_line() -> "RequestLine | None":
+    """Return the log line of the call that the task works on, None outside of calls."""
+    entrant = _entrant.get()
+    return None if entrant is None else entrant.line
 
 
 def step_aside() -> None:

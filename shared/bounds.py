@@ -1,6 +1,6 @@
-"""The settings that say how much there may be of something: of calls, of bytes, of parts of a call, of attempts."""
+"""The settings that say how much there may be of something: of calls, bytes, parts of a call, work, attempts."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
@@ -27,6 +27,8 @@ class Bounds(msgspec.Struct, frozen=True, kw_only=True, rename="upper"):
     max_stages: Positive = 1_000
     max_operands: Positive = 100_000
     max_pattern_length: Positive = 32_764
+    scan_guard: Literal["off", "warn", "refuse"] = "off"
+    scan_guard_documents: Annotated[int, Meta(ge=0)] = 1_000
     max_transaction_operations: Positive = 1_000
     max_transaction_bytes: Positive = 16 * 1024 * 1024
     transaction_timeout_ms: Positive = 25_000

@@ -10,6 +10,7 @@ DataAPIError                     500  InternalServerError         anything unexp
 ├── CommandFailedError           400  MongoDBError                MongoDB rejected the command
 ├── ReadTooLargeError            400  ReadSizeLimitExceeded       the documents found exceed MAX_READ_BYTES
 ├── TooManyAffectedError         400  MaxAffectedExceeded         a write of more documents than the call allows
+├── ScanRefusedError             400  QueryWithoutIndex           the query has no index, and SCAN_GUARD refuses it
 ├── DeniedWriteError             400  NoMatchingRoleFound         the document's role does not allow the write
 ├── SchemaFailedError            400  SchemaValidationFailedWrite a written document does not follow the schema
 ├── FunctionFailedError          400  FunctionExecutionError      a function of the app failed, or took too much
@@ -149,6 +150,12 @@ class TooManyAffectedError(DataAPIError):
     """A write would affect more documents than the call allows."""
 
     status, code = HTTPStatus.BAD_REQUEST, "MaxAffectedExceeded"
+
+
+class ScanRefusedError(DataAPIError):
+    """MongoDB would look at all documents of a collection to find some, and SCAN_GUARD refuses that."""
+
+    status, code = HTTPStatus.BAD_REQUEST, "QueryWithoutIndex"
 
 
 class DeniedWriteError(DataAPIError):

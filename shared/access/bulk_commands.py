@@ -1,5 +1,6 @@
 """Several writes on their way to MongoDB: encoded in steps, sent in commands that others need not wait for."""
 
+import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeGuard
@@ -19,10 +20,10 @@ from shared.access.bulk_outcome import Failure, Outcome
 from shared.documents.ejson import Document
 from shared.documents.elements import encoded
 from shared.documents.stored import Encoded, Storable
-from shared.errors import DataAPIError, InvalidParameterError, Unavailable, UnconfirmedWriteError
+from shared.errors import DataAPIError, InvalidParameterError, ScanRefusedError, Unavailable, UnconfirmedWriteError
 from shared.mongo.clients import RAW, Collection
 from shared.mongo.deadlines import is_current, server_deadline
-from shared.mongo.outcomes import note_write
+from shared.mongo.outcomes import note_write, scan_guard_of
 from shared.mongo.refusals import translated
 from shared.requests import sort_keys
 from shared.turns import Steps
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from shared.access.full import FullAccess
 
 _INSERT = ("insert", False)
+_AT_A_TURN = 50  # questions whether there is an index
 _REPLIES: CodecOptions[dict[str, Any]] = CodecOptions(datetime_conversion=DatetimeConversion.DATETIME_AUTO)
 
 type _Model = NewDocument[Any] | OneChange | ManyChanges | Replacement[Any] | DeleteOne | DeleteMany
@@ -55,6 +57,7 @@ async def send(full: "FullAccess", operations: Sequence[Operation], how: Mapping
     Raise if that is not known. In a transaction a failure ends all.
     """
     planned = await turns.taken(_planned(operations))
+    await _look(full, operations)
     ordered = how["ordered"]
     if not ordered:
         planned.sort(key=lambda each: each.kind)
@@ -71,6 +74,22 @@ async def send(full: "FullAccess", operations: Sequence[Operation], how: Mapping
         if outcome.failures and (ordered or is_current()):
             break
     return Outcome(outcome.failures) if outcome.failures and is_current() else outcome
+
+
+async def _look(full: "FullAccess", operations: Sequence[Operation]) -> None:
+    """Raise ScanRefusedError for an operation that has to have an index, before any is sent."""
+    guard = scan_guard_of(full.target)
+    for index, (_, request) in enumerate(operations if guard is not None else ()):
+        if guard is None or isinstance(request, InsertOne):
+            continue
+        sort = sort_keys(request.sort) if isinstance(request, UpdateOne | ReplaceOne) else None
+        try:
+            await guard.look(full.target, full.question(request.filter, sort, request.options))
+        except ScanRefusedError as error:
+            error.at(f"requests[{index}]")
+            raise
+        if index % _AT_A_TURN == _AT_A_TURN - 1:
+            await asyncio.sleep(0)
 
 
 async def _send(target: Collection, some: Sequence[_Planned], outcome: Outcome, how: Mapping[str, Any]) -> None:

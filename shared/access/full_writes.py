@@ -1,7 +1,8 @@
 """The writes that MongoDB allows, each as one call of the driver."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import TYPE_CHECKING, Any
 
 from bson.raw_bson import RawBSONDocument
 
@@ -19,9 +20,13 @@ from shared.errors import InvalidParameterError
 from shared.mongo import reads
 from shared.mongo.clients import RAW, Collection
 from shared.mongo.deadlines import server_deadline
+from shared.mongo.outcomes import scan_guard_of
 from shared.options import NO_OPTIONS, Options
 from shared.requests import Reading, Returned, Sort
 from shared.settings import Settings
+
+if TYPE_CHECKING:
+    from shared.mongo.scans import ScanGuard
 
 _OF_FINDING = frozenset({"comment", "hint", "let"})
 _FEW = 100  # documents that the driver may encode at once
@@ -72,7 +77,7 @@ class FullWrites(Composing):
         self, condition: Document, changes: Changes, array_filters: Any, *, upsert: bool, sort: Sort = None
     ) -> Reply:
         options: dict[str, Any] = self.options.driver | ({"sort": dict(sort)} if sort else {})
-        async with self._deadline():
+        async with self._finding(condition, sort):
             condition = await self._met(condition, sort)
             result = await self.target.update_one(
                 condition, changes, upsert=upsert, array_filters=array_filters, **options
@@ -81,7 +86,7 @@ class FullWrites(Composing):
 
     async def update_many(self, condition: Document, changes: Changes, array_filters: Any, *, upsert: bool) -> Reply:
         options = self.options.driver
-        async with self._deadline():
+        async with self._finding(condition):
             result = await self.target.update_many(
                 condition, changes, upsert=upsert, array_filters=array_filters, **options
             )
@@ -91,19 +96,19 @@ class FullWrites(Composing):
         self, condition: Document, replacement: Storable, *, upsert: bool, sort: Sort = None
     ) -> Reply:
         options: dict[str, Any] = self.options.driver | ({"sort": dict(sort)} if sort else {})
-        async with self._deadline():
+        async with self._finding(condition, sort):
             condition = await self._met(condition, sort)
             result = await self.target.replace_one(condition, inserts.sent(replacement), upsert=upsert, **options)
         return self._updated(result.raw_result or {})
 
     async def delete_one(self, condition: Document) -> Reply:
-        async with self._deadline():
+        async with self._finding(condition):
             condition = await self._met(condition)
             result = await self.target.delete_one(condition, **self.options.driver)
         return self._deleted(result.deleted_count)
 
     async def delete_many(self, condition: Document) -> Reply:
-        async with self._deadline():
+        async with self._finding(condition):
             result = await self.target.delete_many(condition, **self.options.driver)
         return self._deleted(result.deleted_count)
 
@@ -111,7 +116,7 @@ class FullWrites(Composing):
         self, condition: Document, changes: Changes, array_filters: Any, returned: Returned, *, upsert: bool
     ) -> Reply:
         options = {"array_filters": array_filters, "upsert": upsert, "return_document": returned.is_after}
-        async with self._deadline():
+        async with self._finding(condition, returned.sort):
             condition = await self._met(condition, returned.sort)
             found: Any = await self.target.find_one_and_update(
                 condition, changes, returned.projection or None, returned.sort, **options, **self.options.command
@@ -123,7 +128,7 @@ class FullWrites(Composing):
     ) -> Reply:
         new = inserts.sent(replacement)
         options: dict[str, Any] = {"upsert": upsert, "return_document": returned.is_after, **self.options.command}
-        async with self._deadline():
+        async with self._finding(condition, returned.sort):
             condition = await self._met(condition, returned.sort)
             found: Any = await self.target.find_one_and_replace(
                 condition, new, returned.projection or None, returned.sort, **options
@@ -131,15 +136,35 @@ class FullWrites(Composing):
         return self._returned(found, upsert=upsert)
 
     async def find_one_and_delete(self, condition: Document, returned: Returned) -> Reply:
-        async with self._deadline():
+        async with self._finding(condition, returned.sort):
             condition = await self._met(condition, returned.sort)
             found: Any = await self.target.find_one_and_delete(
                 condition, returned.projection or None, returned.sort, **self.options.command
             )
         return self._returned(found)
 
-    def _deadline(self) -> Any:
-        return server_deadline(self.target, self.settings.mongo_db_timeout_ms)
+    def _finding(self, condition: Document, sort: Sort = None) -> AbstractAsyncContextManager[None]:
+        """Write what a condition finds, in time; raise ScanRefusedError if it has to have an index."""
+        deadline = server_deadline(self.target, self.settings.mongo_db_timeout_ms)
+        guard = scan_guard_of(self.target)
+        return (
+            deadline
+            if guard is None
+            else self._looked_at(guard, self.question(condition, sort, self.options), deadline)
+        )
+
+    @asynccontextmanager
+    async def _looked_at(
+        self, guard: "ScanGuard", question: Document, deadline: AbstractAsyncContextManager[None]
+    ) -> AsyncIterator[None]:
+        await guard.look(self.target, question)
+        async with deadline:
+            yield
+
+    def question(self, condition: Document, sort: Sort, options: Options) -> Document:
+        """Return the find of what a write finds."""
+        sorted_by = {"sort": dict(sort)} if sort else {}
+        return {"find": self.target.name, "filter": condition, **sorted_by, **options.command}
 
     async def _met(self, condition: Document, sort: Sort = None) -> Document:
         """Return the condition of the one document that a write meets, where it expects one; raise for another."""

@@ -8,6 +8,7 @@ from shared.access.ruled import Paths, Ruled, batch_size
 from shared.documents.ejson import Document
 from shared.mongo import reads
 from shared.mongo.deadlines import Session
+from shared.mongo.outcomes import scan_guard_of
 from shared.requests import Sort
 from shared.rules import field_paths
 from shared.rules.values import Path, has_number
@@ -74,12 +75,13 @@ class RuledMatches(Ruled):
         self, session: Session, condition: Document, at_once: int, sort: Sort = None
     ) -> AsyncGenerator[bytes]:
         """Give all that may match and be visible."""
+        condition = await self.condition(condition)
+        options = self.stored_options.only("collation", "comment", "hint", "let")
+        if (guard := scan_guard_of(self.target)) is not None:
+            sorted_by = {"sort": dict(sort)} if sort else {}
+            await guard.look(self.target, {"find": self.target.name, "filter": condition, **sorted_by, **options})
         cursor = self.target.find_raw_batches(
-            await self.condition(condition),
-            sort=sort,
-            batch_size=batch_size(at_once),
-            session=session,
-            **self.stored_options.only("collation", "comment", "hint", "let"),
+            condition, sort=sort, batch_size=batch_size(at_once), session=session, **options
         )
         async with aclosing(reads.batches(cursor, self.settings)) as batches:
             async for batch in batches:

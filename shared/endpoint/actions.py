@@ -416,6 +416,7 @@ async def _call(exchange: Exchange, action: Action, source: str | None) -> Call:
     functions = UserFunctions(exchange, view)
     caller = await service.credentials.authenticate(req.headers, address, functions)
     await exchange.identify(caller)
+    exchange.line.is_system = caller.is_system
     if functions.untold:
         await functions.tell()
     body = await exchange.body(service.settings.max_body_bytes)

@@ -1,5 +1,6 @@
 """The body of a request: refused by what is known of it, read to a document."""
 
+import re
 from typing import TYPE_CHECKING
 
 import azure.functions as func
@@ -17,6 +18,13 @@ if TYPE_CHECKING:
     from shared.service import Service
 
 _ENCODINGS = frozenset({"content-encoding", "transfer-encoding"})
+_MISTAKES = (
+    (rb"[\w.%+*-]{1,200}(\[[\w%]{0,200}\])*=|--[^\r\n]{1,200}\r?\n", "it is a form: send the object as JSON text"),
+    (rb"\[object Object\]", "it is what JavaScript makes of an object: send JSON.stringify(object)"),
+    (rb"\{\s*'", "names and texts stand in double quotes: in Python, send json.dumps(object)"),
+    (rb'"\s*\{', "it is a text that holds an object: encode the object once"),
+)
+"""What programs send that mean an object, by how it begins."""
 
 
 def may_be_large(req: func.HttpRequest) -> bool:
@@ -63,4 +71,10 @@ async def document_in(body: bytes, service: "Service", stores: Stored | None = N
             return ejson.loads(body, settings.max_nesting, settings.max_members)
         return await turns.taken(large_bodies.loads(body, settings.max_nesting, settings.max_members))
     except InvalidJSONError as error:
-        raise error.in_body() from error
+        raise refused_body(error, body) from error
+
+
+def refused_body(error: InvalidJSONError, body: bytes) -> InvalidJSONError:
+    """Return the error of a body that was meant as an object; it says what to send instead, where that is known."""
+    mended = next((text for begins, text in _MISTAKES if re.match(begins, body)), None)
+    return (error if mended is None else InvalidJSONError(mended)).in_body()

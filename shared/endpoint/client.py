@@ -10,6 +10,7 @@ from shared.auth.accounts import User
 from shared.auth.sent_once import bearer_token
 from shared.documents import ejson
 from shared.endpoint.addresses import client_address
+from shared.endpoint.bodies import refused_body
 from shared.endpoint.content_encoding import decoded
 from shared.endpoint.http import ALL_METHODS, NO_CONTEXT, Exchange, Function, json_response, respond
 from shared.endpoint.request_view import RequestView
@@ -68,7 +69,7 @@ class ClientCall:
             try:
                 self._members = ejson.loads(body) if body.strip() else {}
             except InvalidJSONError as error:
-                raise error.in_body() from error
+                raise refused_body(error, body) from error
         return self._members
 
     def text(self, *names: str) -> str:

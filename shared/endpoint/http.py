@@ -42,8 +42,8 @@ HEADERS: Mapping[str, str] = {"Vary": "Origin"}
 """The headers that every response has."""
 
 EXPOSED = (
-    "ETag, Dozen-Truncated, Dozen-Cursor, Idempotent-Replayed, Dozen-Dry-Run, Preference-Applied, Retry-After,"
-    " RateLimit-Policy, RateLimit, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset"
+    "ETag, Dozen-Truncated, Dozen-Cursor, Idempotent-Replayed, Dozen-Dry-Run, Preference-Applied, Dozen-Scan,"
+    " Retry-After, RateLimit-Policy, RateLimit, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset"
 )
 """The headers of replies that a page may read, beside those that any page may."""
 
@@ -192,9 +192,19 @@ async def respond(
             response.headers.update(exchange.quota_headers)
     except Exception as error:  # noqa: BLE001  the one place that turns any failure into a response
         response = failed(error, line, headers)
+    if line.scan is not None:
+        response.headers["Dozen-Scan"] = _scan(line)
     received: int = request.size if hasattr(request, "size") else len(request.get_body())
     reporting.request(line, response.status_code, received, size_of(response))
     return response
+
+
+def _scan(line: RequestLine) -> str:
+    """Say that a query had no index, and which one would help to those from whom nothing is hidden."""
+    from shared.mongo.scans import written  # noqa: PLC0415  for those alone who ask for it
+
+    named = written(line.scan.suggested) if line.scan is not None and line.is_system else None
+    return "no-index" if named is None else f"no-index; suggested={named}"
 
 
 def current_service() -> Service:

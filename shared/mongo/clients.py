@@ -158,12 +158,17 @@ class Clients:
     def _new_client(self, uri: str) -> Client:
         options = client_options(uri, self._settings)
         try:
-            return Client(uri, **options, event_listeners=self._listeners())
+            client = Client(uri, **options, event_listeners=self._listeners())
         except (PyMongoError, ValueError):  # ValueError: a URI option of the wrong type
             # from None: the driver's text may hold a piece of the password
             raise UnavailableError(
                 Unavailable.WRONG_OPTIONS, "MONGO_DB_URI is not a connection string that the driver understands"
             ) from None
+        if self._settings.scan_guard != "off":
+            from shared.mongo.scans import ScanGuard  # noqa: PLC0415  for those alone who ask for it
+
+            client.scan_guard = ScanGuard(self._settings)
+        return client
 
 
 def _places(pool: int) -> Places:

@@ -7,11 +7,15 @@ the attempt before it lost its answer.
 import asyncio
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pymongo import AsyncMongoClient
 from pymongo.asynchronous.client_session import AsyncClientSession
+from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.errors import PyMongoError
+
+if TYPE_CHECKING:
+    from shared.mongo.scans import ScanGuard
 
 _UNKNOWN = "UnknownWriteOutcome"  # ours, beside the labels of MongoDB and of the driver
 
@@ -35,6 +39,9 @@ type _Run = Callable[[_Attempt], Awaitable[Any]]
 class Client(AsyncMongoClient[dict[str, Any]]):
     """The driver's client; what ends a write that may have happened says so, whoever wrote."""
 
+    scan_guard: "ScanGuard | None" = None
+    """Looks at what callers ask before it is sent, where SCAN_GUARD is on."""
+
     def _retry_internal(  # type: ignore[override]  # options that it does not look at are passed on
         self,
         func: _Attempt,
@@ -51,6 +58,12 @@ class Client(AsyncMongoClient[dict[str, Any]]):
         if (is_read and not options.get("is_aggregate_write")) or is_undone or operation in _REPEATABLE:
             return run(func)
         return _labelled(run, func, bulk, operation)
+
+
+def scan_guard_of(target: AsyncCollection[Any]) -> "ScanGuard | None":
+    """Return who looks at what callers ask of a collection, None if nobody does."""
+    client = target.database.client
+    return client.scan_guard if isinstance(client, Client) else None
 
 
 async def _labelled(run: _Run, func: _Attempt, bulk: Any, operation: str) -> Any:

@@ -32,6 +32,7 @@ from shared.documents.elements import (
 from shared.errors import NoRoleError, ReadTooLargeError
 from shared.mongo.clients import RAW, Collection
 from shared.mongo.deadlines import is_current, left_ms
+from shared.mongo.outcomes import scan_guard_of
 from shared.mongo.refusals import is_overload, may_pass
 from shared.options import NO_OPTIONS, Options
 from shared.settings import Settings
@@ -64,6 +65,8 @@ async def first(
     target: Collection, reading: "Reading", settings: Settings, options: Options = NO_OPTIONS
 ) -> bytes | None:
     """Return the first document that matches, None if there is none."""
+    if (guard := scan_guard_of(target)) is not None:
+        await guard.look(target, _find(target, reading, options))
     if is_current():
         return await _first_by_driver(target, reading, settings, options)
     try:
@@ -83,6 +86,8 @@ async def find(
     options: Options = NO_OPTIONS,
 ) -> AsyncGenerator[bytes]:
     """Give what matches in batches of concatenated BSON documents; raise if they exceed MAX_READ_BYTES."""
+    if (guard := scan_guard_of(target)) is not None:
+        await guard.look(target, _find(target, reading, options))
     if 0 < reading.limit <= _IN_ONE_REPLY and not options.batch_size and not is_current():
         batch = await _only_batch(target, reading, settings, options)
         if batch is not None:
@@ -106,6 +111,8 @@ async def find(
 
 async def count(target: Collection, reading: "Reading", settings: Settings, options: Options) -> int:
     """Return how many documents match, of those that are not skipped up to the limit."""
+    if (guard := scan_guard_of(target)) is not None:
+        await guard.look(target, {"count": target.name, "query": reading.filter, **options.command})
     placed: dict[str, Any] = {
         name: value for name, value in (("skip", reading.skip), ("limit", reading.limit)) if value
     }
@@ -116,6 +123,8 @@ async def count(target: Collection, reading: "Reading", settings: Settings, opti
 async def distinct(target: Collection, name: str, condition: Document, settings: Settings, options: Options) -> bytes:
     """Return the array of the values of a field, as MongoDB sent it; raise if it exceeds MAX_READ_BYTES."""
     command = {"distinct": target.name, "key": name, "query": condition, **options.command}
+    if (guard := scan_guard_of(target)) is not None:
+        await guard.look(target, command)
     reply = await _distinct(target, command, settings)
     values = elements(bytes(reply.raw))["values"].value
     await _hold(len(values), len(values), settings)
@@ -186,6 +195,8 @@ async def aggregated(
     target: Collection, settings: Settings, options: Mapping[str, Any], at_once: int, pipeline: list[Document]
 ) -> AsyncGenerator[bytes]:
     """Give what a pipeline makes of a collection, in batches of at most so many documents, 0 for any number."""
+    if (guard := scan_guard_of(target)) is not None:
+        await guard.look(target, {"aggregate": target.name, "pipeline": pipeline, **options})
     cursor = await target.aggregate_raw_batches(
         pipeline,
         batchSize=min(at_once or AT_ONCE, AT_ONCE),
@@ -299,6 +310,12 @@ async def _only_batch(target: Collection, reading: "Reading", settings: Settings
     rest = {"id": cursor["id"], "ns": cursor["ns"], "firstBatch": []}
     await AsyncRawBatchCommandCursor(target, rest, address).close()  # nobody will ask it for more
     return None
+
+
+def _find(target: Collection, reading: "Reading", options: Options) -> Document:
+    """Return what decides how MongoDB runs a find."""
+    sort = {"sort": dict(reading.sort)} if reading.sort else {}
+    return {"find": target.name, "filter": reading.filter, **sort, **options.command}
 
 
 async def _asked(

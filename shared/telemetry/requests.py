@@ -2,8 +2,9 @@
 
 import logging
 import time
+from collections.abc import Mapping
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, NamedTuple
 
 from shared.telemetry.backend import Backend
 from shared.telemetry.spans import Span, trace_of
@@ -16,12 +17,20 @@ A module's, because that is how they are made: each task has its own value, and 
 """
 
 
+class Scan(NamedTuple):
+    """A query of a request that has no index."""
+
+    namespace: str
+    suggested: Mapping[str, Any] | None
+    """The keys of the one that would help, None if none would."""
+
+
 class RequestLine:
     """What is known about a request so far, for its log line."""
 
     __slots__ = (
-        "caller", "cause", "decision", "documents", "error_code", "function", "method", "namespace", "operation",
-        "parent_id", "reason", "sampled", "span_id", "started", "thrown_at", "trace_id", "waits",
+        "caller", "cause", "decision", "documents", "error_code", "function", "is_system", "method", "namespace",
+        "operation", "parent_id", "reason", "sampled", "scan", "span_id", "started", "thrown_at", "trace_id", "waits",
     )  # fmt: skip
 
     def __init__(self, operation: str, method: str = "POST", parent: str | None = None) -> None:
@@ -37,6 +46,8 @@ class RequestLine:
         self.thrown_at: str | None = None
         self.error_code: str | None = None
         self.documents: int | None = None
+        self.is_system = False  # the caller whom the response is for
+        self.scan: Scan | None = None
         self.waits = False  # for something beside its work, so that it is not slow
         self.decision: str | None = None
         self.reason: str | None = None
@@ -46,7 +57,7 @@ class RequestLine:
         """Return the level of its line."""
         if status >= 500:
             return logging.ERROR
-        if status in _REFUSED or self.decision is not None or is_slow:
+        if status in _REFUSED or self.decision is not None or self.scan is not None or is_slow:
             return logging.WARNING
         return logging.INFO
 
@@ -71,6 +82,8 @@ class RequestLine:
             fields["thrown_at"] = self.thrown_at
         if self.decision:
             fields["decision"] = self.decision
+        if self.scan is not None:
+            fields |= {"scan": self.scan.namespace, "suggested_index": self.scan.suggested}
         if self.reason:
             fields |= {"reason": self.reason, "cause": self.cause}
         return fields

@@ -1,6 +1,7 @@
 """The help of every command, and the page that lists them."""
 
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -23,6 +24,24 @@ def commands(group: Any, *names: str) -> Iterator[tuple[str, Any]]:
             yield from commands(command, *names, name)
         else:
             yield " ".join((*names, name)), command
+
+
+def written() -> Iterator[Any]:
+    """Give every command of a block of shell in the pages, with its words."""
+    for page in (ROOT / "README.md", *ROOT.glob("docs/*.md")):
+        for block in re.findall(r"```sh\n(.*?)```", page.read_text(), re.DOTALL):
+            for line in re.findall(r"python -m admin .*", block.replace("\\\n", " ")):
+                yield pytest.param(words(line), id=f"{page.name}: {line}")
+
+
+def words(line: str) -> list[str]:
+    """Return the words behind `python -m admin`, up to what the shell reads on its own; a `<place>` is one word."""
+    line = re.sub(r"<[a-z ]+>", "PLACE", line)
+    read = shlex.shlex(line, posix=True, punctuation_chars=True)
+    read.whitespace_split = True
+    found = list(read)[3:]
+    end = next((n for n, word in enumerate(found) if re.fullmatch(r"[|<>;&]+", word)), len(found))
+    return found[:end]
 
 
 LISTED: dict[str, LazyCommand] = typer.main.get_command(app).commands  # type: ignore[attr-defined]
@@ -92,3 +111,12 @@ def test_a_command_explains_itself_and_each_option(name: str) -> None:
 @pytest.mark.parametrize("name", EVERY)
 def test_exit_codes_stand_in_the_help(name: str) -> None:
     assert "Exit codes: 0 done, 1 failed or problems found, 2 wrong usage" in EVERY[name].epilog
+
+
+@pytest.mark.parametrize("line", [*written()])
+def test_a_command_of_the_pages_is_understood(line: list[str]) -> None:
+    name = max((name for name in EVERY if line[: name.count(" ") + 1] == name.split()), key=len)
+
+    context = EVERY[name].make_context(name, line[name.count(" ") + 1 :])
+
+    assert context.command is EVERY[name]

@@ -358,3 +358,30 @@ async def test_a_body_that_is_not_a_json_object_is_refused(post: Post, action: s
     assert answer.status == 400
     assert errors_only(answer)["error_code"] == "InvalidJSON"
     assert answer.json["error"].startswith("invalid JSON in request body: ")
+
+
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        pytest.param(b"dataSource=mongodb-atlas&filter=x", "it is a form: send the object as JSON text", id="form"),
+        pytest.param(b"%66ilter%5Ba%5D=1", "it is a form: send the object as JSON text", id="escaped form"),
+        pytest.param(b"filter[a]=1", "it is a form: send the object as JSON text", id="form of a tree"),
+        pytest.param(
+            b'--x\r\nContent-Disposition: form-data; name="filter"\r\n\r\n{}\r\n--x--\r\n',
+            "it is a form: send the object as JSON text", id="multipart",
+        ),
+        pytest.param(
+            b"[object Object]", "it is what JavaScript makes of an object: send JSON.stringify(object)", id="JavaScript"
+        ),
+        pytest.param(
+            b"{'filter': {}}", "names and texts stand in double quotes: in Python, send json.dumps(object)", id="Python"
+        ),
+        pytest.param(
+            b'"{\\"filter\\":{}}"', "it is a text that holds an object: encode the object once", id="encoded twice"
+        ),
+    ],
+)  # fmt: skip
+async def test_a_body_that_means_an_object_is_refused_with_what_to_send(post: Post, body: bytes, says: str) -> None:
+    answer = await post("insertOne", body)
+
+    assert (answer.status, answer.json["error"]) == (400, f"invalid JSON in request body: {says}")

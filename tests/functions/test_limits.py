@@ -300,3 +300,47 @@ async def test_a_413_says_the_limit(small: Post) -> None:
         "error": "request body too large: the limit is 1000 bytes",
         "error_code": "BadRequest",
     }
+
+
+INSERT = {
+    "action": "insertOne", "dataSource": "mongodb-atlas", "database": "shop", "collection": "items", "document": {},
+}  # fmt: skip
+VALUES = 11  # and names, in the body of an insertOne beside the elements of its array; the body is one of them
+
+
+def deep(kind: str, levels: int) -> Any:
+    return json.loads(nested(kind, levels))
+
+
+def fields(number: int) -> dict[str, int]:
+    return {f"f{n}": 1 for n in range(number)}
+
+
+LIMITS = [
+    pytest.param("NESTING", "insertOne", lambda n: {"document": deep("objects", n + 1)}, id="objects"),
+    pytest.param("NESTING", "insertOne", lambda n: {"document": {"a": deep("arrays", n)}}, id="arrays"),
+    pytest.param("NESTING", "find", lambda n: {"filter": deep("objects", n + 1)}, id="a filter"),
+    pytest.param("MEMBERS", "insertOne", lambda n: {"document": fields(n)}, id="members"),
+    pytest.param("BODY_VALUES", "insertOne", lambda n: {"document": {"a": [1] * (n - VALUES)}}, id="values"),
+    pytest.param("CONDITIONS", "find", lambda n: {"filter": fields(n - 1), "sort": {"f": 1}}, id="conditions"),
+    pytest.param("PATH_PARTS", "find", lambda n: {"filter": {".".join("a" * n): 1}}, id="parts"),
+    pytest.param("STAGES", "aggregate", lambda n: {"pipeline": [{"$skip": 1}] * n}, id="stages"),
+    pytest.param("OPERANDS", "find", lambda n: {"filter": {"a": {"$in": [1] * n}}}, id="operands"),
+    pytest.param("PATTERN_LENGTH", "find", lambda n: {"filter": {"a": {"$regex": "x" * n}}}, id="a pattern"),
+    pytest.param("TRANSACTION_OPERATIONS", "transaction", lambda n: {"operations": [INSERT] * n}, id="operations"),
+]
+
+
+@pytest.fixture
+def limited(worker: Worker, key: str, configured: pytest.MonkeyPatch, setting: str, database: Any) -> Post:
+    """Post to the worker, with a limit of 50."""
+    configured.setenv(f"MAX_{setting}", "50")
+    return Post(worker, key)
+
+
+@pytest.mark.parametrize(("setting", "action", "members"), LIMITS)
+async def test_a_limit_is_what_is_still_allowed(limited: Post, setting: str, action: str, members: Any) -> None:
+    most, more = await limited(action, **members(50)), await limited(action, **members(51))
+
+    assert most.status in {200, 201}
+    assert (more.status in {400, 413}, f"MAX_{setting}" in errors_only(more)["error"]) == (True, True)

@@ -27,6 +27,7 @@ from shared.access.trimming import Trimming
 from shared.documents import ejson
 from shared.documents.distinct import DistinctValues
 from shared.documents.plans import Plan
+from shared.documents.shapes import narrowed
 from shared.errors import DataAPIError
 from shared.guard.complexity import Complexity
 from shared.guard.refusals import Guard
@@ -220,7 +221,7 @@ class Judge:
         if isinstance(request, Aggregate | EstimatedDocumentCount | GetSchema):
             return set()
         if isinstance(request, Explain):
-            Plan().helpful(*request.narrowed)
+            Plan().helpful(*narrowed(request.command))
         uses = field_paths.of_filter(request.filter)
         field_paths.without(request.filter, lambda each: each.is_computed)
         return set(uses.paths)

@@ -139,6 +139,7 @@ async def test_a_body_that_is_no_registration(app_host: Host, users: None, body:
     [
         (b"[]", "it must be an object"),
         (b"{", "unexpected end of data: line 1 column 2 (char 1)"),
+        (b"email=ann%40shop.example", "it is a form: send the object as JSON text"),
     ],
 )
 async def test_a_body_that_is_no_object_is_named_as_the_body(
