@@ -27,6 +27,7 @@ COPY infra /build/infra
 COPY infra/entrypoint.sh /app/entrypoint.sh
 COPY --from=server-release /app /app
 RUN PYTHONPATH=/build python -m infra.release compile /app \
+    && ln -s /app/dozen /usr/local/bin/dozen \
     && rm -rf /build /root/.cache /usr/share/doc /usr/share/locale /usr/share/man /var/cache/* /var/lib/apt/lists/* \
         /usr/local/bin/2to3* /usr/local/bin/idle* /usr/local/bin/pip* /usr/local/bin/pydoc* /usr/local/include \
         /usr/local/lib/pkgconfig /usr/local/share/man \
@@ -76,6 +77,7 @@ COPY infra/entrypoint.sh /opt/dozen/entrypoint.sh
 COPY infra /build/infra
 # native/ was compiled on the builder's glibc, so see that this image loads it, as all else
 RUN PYTHONPATH=/build python -B -m infra.release load /home/site/wwwroot \
+    && ln -s /home/site/wwwroot/dozen /usr/local/bin/dozen \
     && rm -rf /build \
     && mkdir -p /home/data /home/LogFiles /azure-functions-host/Secrets \
     && chown -R 10001:10001 /home/data /home/LogFiles /azure-functions-host/Secrets

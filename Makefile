@@ -19,8 +19,12 @@ DEPTH ?= quick
 WORKERS := $(if $(TEST_MONGO_DB_URI)$(findstring .py,$(T)),,--numprocesses=auto --maxprocesses=8 --dist=worksteal)
 COVERAGE := $(if $(T),,$(if $(filter full,$(DEPTH)),--cov --cov-report=term))
 
-# The copy of requirements-dev.txt that is installed in .venv.
+# The copies of the locks that are installed in .venv: what serves here, and what tests and checks need beside it.
+RUNNABLE := $(VENV)/requirements-run.txt
 READY := $(VENV)/requirements-dev.txt
+
+# Says at which time something begins that takes a while.
+SAY = @printf '%s  %s\n' "$$(date +%T)"
 
 # Says that native/ was built, or could not be: tried again only when its sources or tools have changed, and at make native.
 COMPILED := $(VENV)/native
@@ -35,14 +39,14 @@ help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: $(COMPILED) ## Serve the API here, with a MongoDB and sample data
-	$(PYTHON) -m local
+	@$(PYTHON) -m local
 
 func: $(COMPILED) ## Serve it in Azure's own host, by func start, on LISTEN_PORT
 	@$(PYTHON) -m local.core_tools
 
 test: export DEPTH := $(DEPTH)
 test: export PYTHONDONTWRITEBYTECODE := # empty: else each of hundreds of processes compiles all modules anew
-test: $(COMPILED) ## Run all tests against real servers; T=tests/test_log.py some, DEPTH=full as a commit must pass them
+test: $(READY) $(COMPILED) ## Run all tests against real servers; T=tests/test_log.py some, DEPTH=full as a commit must pass them
 	$(PYTHON) -m pytest $(WORKERS) --durations=10 $(COVERAGE) $(T)
 
 # The same calls for the same SEED.
@@ -50,17 +54,17 @@ N ?= 20000
 SEED ?= 0
 CHECK ?= twins
 
-twins: $(COMPILED) ## Ask N=100000 random calls of SEED=3 whether they tell apart what rules hide; CHECK=writes beside a model
+twins: $(READY) $(COMPILED) ## Ask N=100000 random calls of SEED=3 whether they tell apart what rules hide; CHECK=writes beside a model
 	$(PYTHON) -m tests.twins --calls $(N) --seed $(SEED) --check $(CHECK)
 
-torture: $(COMPILED) ## Measure what docs/reliability.md promises under failure and load; T="failover soak" some of it
+torture: $(READY) $(COMPILED) ## Measure what docs/reliability.md promises under failure and load; T="failover soak" some of it
 	$(PYTHON) -m tests.torture --seed $(SEED) $(T)
 
 haproxy: ## Install HAProxy where it is missing, by apt-get: make torture measures through it, too
 	@command -v haproxy /usr/sbin/haproxy >/dev/null || sudo apt-get install -qq -y --no-install-recommends haproxy
 
 fuzz: N = 1000000
-fuzz: $(COMPILED) ## Send N=1000000 random requests of SEED=0 to the parser and the rules, and a tenth of them over HTTP
+fuzz: $(READY) $(COMPILED) ## Send N=1000000 random requests of SEED=0 to the parser and the rules, and a tenth of them over HTTP
 	$(PYTHON) -m tests.torture --cases $(N) --seed $(SEED) fuzz
 
 fuzz-native: N = 100000
@@ -92,7 +96,7 @@ check-tag: ## See that TAG=v1.2.3 is the version that the code states
 # Compiles over copies of the locks: their pins are kept as long as requirements*.in allow them, so that a release of
 # today changes nothing. Without a network there is nothing to compile with; tests/test_repository.py still compares names.
 check-locks: $(READY)
-	@for name in requirements requirements-dev; do \
+	@for name in requirements requirements-run requirements-dev; do \
 		again=$(VENV)/$$name.again.txt; \
 		cp $$name.txt $$again; \
 		if ! $(COMPILE) $$name.in -o $$again 2>$(VENV)/compile.log; then \
@@ -116,18 +120,19 @@ docs: $(READY) ## Make a site of docs/ in dist/site, and check its links
 	$(PIP_INSTALL) -r docs/requirements.txt
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
 
-bench: $(COMPILED) ## Measure against the other ways to do the same
+bench: $(READY) $(COMPILED) ## Measure against the other ways to do the same
 	$(PIP_INSTALL) -r bench/requirements.txt
 	$(PYTHON) -m bench
 
-bench-connections: $(COMPILED) ## Open the connections of many processes and count them
+bench-connections: $(READY) $(COMPILED) ## Open the connections of many processes and count them
 	$(PYTHON) -m bench.connections
 
-lock: $(READY) ## Compile both locks; UPGRADE=--upgrade takes the newest versions
+lock: $(READY) ## Compile the locks; UPGRADE=--upgrade takes the newest versions
 	$(COMPILE) $(UPGRADE) requirements.in -o requirements.txt
-	$(COMPILE) $(UPGRADE) --constraints requirements.txt requirements-dev.in -o requirements-dev.txt
+	$(COMPILE) $(UPGRADE) --constraints requirements.txt requirements-run.in -o requirements-run.txt
+	$(COMPILE) $(UPGRADE) --constraints requirements-run.txt requirements-dev.in -o requirements-dev.txt
 
-native: $(READY) ## Build native/ and install it in .venv, which run, test and bench do by themselves
+native: $(RUNNABLE) ## Build native/ and install it in .venv, which run, test and bench do by themselves
 	@rm -f $(COMPILED)
 	$(PYTHON) -m infra.native
 	@touch $(COMPILED)
@@ -183,15 +188,23 @@ clean: ## Remove all that was built; your data and settings stay
 	rm -rf .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
-$(COMPILED): $(READY) infra/native.py $(wildcard native/*.toml native/*/*.p* native/*/*.h)
+$(COMPILED): $(RUNNABLE) infra/native.py $(wildcard native/*.toml native/*/*.p* native/*/*.h)
+	$(SAY) 'building native/, which takes a minute or less'
 	@$(PYTHON) -m infra.native || true
 	@touch $@
 
-$(READY): requirements-dev.txt | $(PYTHON)
-	$(PIP_INSTALL) --require-hashes -r $<
+$(RUNNABLE): requirements-run.txt | $(PYTHON)
+	$(SAY) 'installing what Dozen needs to run in $(VENV), which takes a minute where nothing is there yet'
+	@$(PIP_INSTALL) --require-hashes -r $<
+	@cp $< $@
+
+$(READY): requirements-dev.txt | $(RUNNABLE)
+	$(SAY) 'installing what tests and checks need in $(VENV), which takes a minute or two where nothing is there yet'
+	@$(PIP_INSTALL) --require-hashes -r $<
 	@cp $< $@
 
 $(PYTHON):
+	$(SAY) 'making $(VENV)'
 	@for python in python3.13 python3; do \
 		if $$python -c 'import ensurepip, sys; sys.exit(sys.version_info[:2] != (3, 13))' 2>/dev/null; then \
 			$$python -m venv $(VENV) && exit 0; \

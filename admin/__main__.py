@@ -1,12 +1,19 @@
-"""`python -m admin`: the command line of a deployment's operator."""
+"""`dozen`, or `python -m admin`: the command line of a deployment's operator."""
 
 import sys
+from collections.abc import Callable
+from enum import StrEnum
 from importlib import import_module
-from typing import Any
+from typing import Annotated, Any
 
 import typer
+from typer._completion_classes import completion_init
+from typer.completion import install_callback, show_callback
 from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
+
+PROGRAM = "dozen"
+MODULE = "python -m admin"
 
 _COMMANDS = {
     "doctor": (
@@ -77,7 +84,7 @@ class LazyGroup(TyperGroup):
 
 
 app = typer.Typer(
-    name="python -m admin",
+    name=MODULE,
     cls=LazyGroup,
     no_args_is_help=True,
     rich_markup_mode="rich",
@@ -94,17 +101,61 @@ def _show_version(wanted: bool) -> None:
         raise typer.Exit
 
 
+class Shell(StrEnum):
+    """A shell that can complete commands."""
+
+    BASH = "bash"
+    ZSH = "zsh"
+    FISH = "fish"
+
+
+def _for_shell(act: Callable[..., None]) -> Callable[..., None]:
+    """Return the callback of an option that takes the name of a shell."""
+
+    def call(context: typer.Context, parameter: typer.CallbackParam, value: Shell | None) -> None:
+        if value and context.find_root().info_name != PROGRAM:
+            raise typer.BadParameter(f"shells complete a command, which `python -m admin` is not: call {PROGRAM}")
+        act(context, parameter, value)
+
+    return call
+
+
+_SHOW = typer.Option(
+    "--show-completion",
+    callback=_for_shell(show_callback),
+    is_eager=True,
+    metavar="SHELL",
+    help="Print what lets bash, zsh or fish complete commands and options.",
+)
+_INSTALL = typer.Option(
+    "--install-completion",
+    callback=_for_shell(install_callback),
+    is_eager=True,
+    metavar="SHELL",
+    help="Write the same where bash, zsh or fish reads it.",
+)
+
+
 @app.callback(epilog="Settings: docs/settings.md. At least MONGO_DB_URI or MONGO_DB_HOST must be set.")
 def main(
     version: bool = typer.Option(False, "--version", callback=_show_version, is_eager=True, help="Show the version."),
+    show: Annotated[Shell | None, _SHOW] = None,
+    install: Annotated[Shell | None, _INSTALL] = None,
 ) -> None:
     """Administer a Dozen deployment: the one whose settings are in the environment."""
 
 
-if __name__ == "__main__":
+def start(program: str) -> int:
+    """Run the command of the command line, under the name by which it was called; return the exit code."""
+    completion_init()
     try:
-        app()
+        app(prog_name=program)
     except OSError as error:  # a list or a finding is printed when its work is done
-        from admin.process import output_failed
+        from admin.process import output_failed  # noqa: PLC0415  no help needs it
 
-        sys.exit(output_failed(error).exit_code)
+        return output_failed(error).exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(start(MODULE))

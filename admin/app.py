@@ -4,7 +4,7 @@ import shlex
 from collections.abc import Iterator, Mapping
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -12,8 +12,9 @@ from rich.markup import escape
 
 from admin import first_app
 from admin.console import console
-from admin.output import AsJSON, show_json
-from admin.process import EXIT_CODES, WRONG_USAGE, fail
+from admin.first_app import FirstApp
+from admin.output import AsJSON, counted, path_text, show_json
+from admin.process import EXIT_CODES, WRONG_USAGE, fail, is_interactive, note
 from shared import settings as environment
 from shared.app.files import AppError, FileFinding
 from shared.app.model import App, Endpoint
@@ -24,6 +25,8 @@ from shared.settings import DEFAULT_DATA_SOURCE, SettingsError
 app = typer.Typer(no_args_is_help=True, epilog=EXIT_CODES, add_completion=False)
 
 Folder = Annotated[Path | None, typer.Argument(metavar="FOLDER", help="The app's folder; without it APP_CONFIG_DIR.")]
+
+_ACCESS = "; ".join(f"{name}: {what}" for name, what in first_app.ACCESS.items()) + "."
 
 _GROUPS: dict[Level, tuple[str, str, str]] = {
     "problem": ("[bold red]To correct[/], as the app is not served before", "problem", "problems"),
@@ -79,33 +82,50 @@ class Access(StrEnum):
 @app.command(epilog=EXIT_CODES)
 def init(  # noqa: PLR0913, PLR0917 - an option of the command each
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="A new folder, or an empty one.")],
-    app_id: Annotated[str, typer.Option("--app-id", metavar="ID", help="The app's id; without it any is taken.")] = "",
+    app_id: Annotated[str | None, typer.Option(metavar="ID", help="The app's id; without it any is taken.")] = None,
     provider: Annotated[list[Provider] | None, typer.Option(help="How callers log in; may be repeated.")] = None,
-    namespace: Annotated[str, typer.Option(metavar="DB.COLLECTION", help="The collection; else each one.")] = "",
+    namespace: Annotated[str | None, typer.Option(metavar="DB.COLLECTION", help="The collection; else each.")] = None,
     data_source: Annotated[str, typer.Option(metavar="NAME", help="The data source.")] = DEFAULT_DATA_SOURCE,
-    access: Annotated[
-        Access,
-        typer.Option(help="owner: owners write, all read; read-own: owners only; read-all: no writes; all: no limits."),
-    ] = Access.OWNER,
+    access: Annotated[Access | None, typer.Option(help=_ACCESS)] = None,
     owner: Annotated[str, typer.Option(metavar="FIELD", help="The field that holds the owner's id.")] = "owner",
+    as_json: AsJSON = False,
 ) -> None:
-    """Write a first app of three files, for those who have no exported one; nothing is overwritten."""
-    if wrong := first_app.refused(app_id, data_source, namespace, owner):
+    """Write a first app of three files, for those who have no exported one; nothing is overwritten.
+
+    On a terminal it asks for what no option says; elsewhere that is api-key, each collection, and owner.
+    """
+    chosen: dict[str, Any] = {"app_id": app_id, "providers": _names(provider), "namespace": namespace, "access": access}
+    given = {name: value for name, value in chosen.items() if value is not None}
+    wanted = FirstApp(data_source=data_source, owner=owner)._replace(**given)
+    if wrong := wanted.refused():
         raise fail(wrong, WRONG_USAGE)
-    providers = tuple(dict.fromkeys(each.value for each in provider or [Provider.API_KEY]))
-    texts = first_app.files(app_id, providers, data_source, namespace, access.value, owner)
+    if folder.is_dir() and any(folder.iterdir()):
+        raise _not_empty(folder)
+    if is_interactive():
+        wanted = first_app.asked(wanted, frozenset(given))
+    texts = wanted.files()
     try:
         first_app.write(folder, texts)
     except FileExistsError:
-        raise fail(f"{folder} is not empty, and nothing is overwritten: name a new folder") from None
+        raise _not_empty(folder) from None
     except OSError as error:
         raise fail(f"cannot write {folder}: {error.strerror}") from None
-    out = console()
-    for path in texts:
-        out.print(f"wrote {escape(str(folder / path))}")
-    out.print("Next, in the environment of the service and of the commands:")
-    out.print(f"  export APP_CONFIG_DIR={escape(shlex.quote(str(folder)))}")
-    out.print("  export SESSION_SECRET=$(openssl rand -hex 32)")
+    if as_json:
+        show_json({"folder": path_text(str(folder)), "files": list(texts), "remarks": wanted.remarks()})
+        return
+    for sentence in (*(f"wrote {folder / path}" for path in texts), *wanted.remarks()):
+        note(sentence)
+    note("Next, in the environment of the service and of the commands:")
+    console().print(f"export APP_CONFIG_DIR={escape(shlex.quote(str(folder)))}")
+    console().print("export SESSION_SECRET=$(openssl rand -hex 32)")
+
+
+def _names(providers: list[Provider] | None) -> tuple[str, ...] | None:
+    return tuple(dict.fromkeys(each.value for each in providers)) if providers else None
+
+
+def _not_empty(folder: Path) -> typer.Exit:
+    return fail(f"{folder} is not an empty folder, and nothing is overwritten: name a new one")
 
 
 def _configured(folder: Path | None) -> tuple[Path, frozenset[str] | None, bool]:
@@ -179,6 +199,6 @@ def _summarize(out: Console, loaded: App) -> None:
     for source in loaded.data_sources.values():
         default = "with default rules" if source.default else "without default rules"
         out.print(
-            f"Data source '{escape(source.name)}': {len(source.rules)} collections with rules, {default}, "
-            f"{len(source.schemas)} schemas."
+            f"Data source '{escape(source.name)}': {counted(len(source.rules), 'collection')} with rules, {default}, "
+            f"{counted(len(source.schemas), 'schema')}."
         )

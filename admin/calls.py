@@ -1,23 +1,20 @@
 """`calls`: who calls, what is slow and what is denied, from lines of the log."""
 
-import gzip
 import math
-import os
-import zlib
+import re
 from collections import Counter
-from collections.abc import Iterator
-from datetime import datetime
+from datetime import UTC, datetime
 from heapq import nlargest
-from pathlib import Path
-from typing import IO, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 import typer
 from rich.markup import escape
 
+from admin import log_lines, text_lines
 from admin.options import since as moment
 from admin.output import AsJSON, counted, show_json, show_table, start_table
-from admin.process import EXIT_CODES, fail, note
+from admin.process import EXIT_CODES, StoppedError, fail, note
 
 app = typer.Typer(add_completion=False)
 
@@ -31,7 +28,7 @@ Slow = Annotated[bool, typer.Option("--slow", help="The slowest first, and below
 Denied = Annotated[bool, typer.Option("--denied", help="Only calls that were refused with 401, 403 or 429, and why.")]
 Limit = Annotated[int, typer.Option("--limit", min=1, help="So many rows.")]
 
-_GZIP = b"\x1f\x8b"
+_REQUEST = re.compile(rb'\\*"message\\*"\s*:\s*\\*"request\\*"')
 _DENIED = frozenset({401, 403, 429})
 _STEP = 1.05  # from one bucket of durations to the next: percentiles are as exact as that
 _LEAST_MS = 0.01
@@ -46,7 +43,6 @@ class Call(msgspec.Struct):
     """The members of a line that count."""
 
     message: str
-    time: datetime
     operation: str
     status: int
     duration_ms: float
@@ -58,6 +54,8 @@ class Call(msgspec.Struct):
     request_bytes: int = 0
     reply_bytes: int = 0
     trace_id: str | None = None
+    time: datetime | None = None
+    """When the call was, of the line or of what stands around it; None where neither says so."""
 
     @property
     def is_denied(self) -> bool:
@@ -117,7 +115,7 @@ class Calls:
     def __init__(self, by: str, since: datetime | None, *, only_denied: bool) -> None:
         self.groups: dict[str, Group] = {}
         self.slowest: list[tuple[float, int, Call]] = []
-        self.others = self.unreadable = self.lines = 0
+        self.others = self.unreadable = self.undated = self.lines = 0
         self._by = by
         self._since = since
         self._only_denied = only_denied
@@ -126,25 +124,30 @@ class Calls:
     def add(self, line: bytes) -> None:
         """Count the call that a line tells of; what stands before its JSON, such as a container's name, is left out."""
         self.lines += 1
-        start = line.find(b"{")
-        if start < 0:
-            self.unreadable += bool(line.strip())
-            return
         try:
-            call = self._decode(line[start:])
+            told = log_lines.unwrapped(line)
+            if told is None:
+                self.unreadable += bool(line.strip())
+                return
+            call = self._decode(told.text)
         except (msgspec.MsgspecError, UnicodeDecodeError):
-            if b'"message":"request"' in line:
+            if _REQUEST.search(line):
                 self.unreadable += 1
             else:
                 self.others += 1
             return
+        if call.time is None or call.time.tzinfo is None:
+            call.time = told.time if call.time is None else call.time.replace(tzinfo=UTC)
         if call.message == "request" and self._is_wanted(call):
             self._count(call)
 
     def _is_wanted(self, call: Call) -> bool:
         if self._only_denied and not call.is_denied:
             return False
-        return self._since is None or call.time.astimezone(self._since.tzinfo) >= self._since
+        if self._since is None:
+            return True
+        self.undated += call.time is None
+        return call.time is not None and call.time >= self._since
 
     def _count(self, call: Call) -> None:
         name = str(getattr(call, "caller" if self._by == "key" else self._by) or _NONE)
@@ -176,12 +179,12 @@ def calls(  # noqa: PLR0913, PLR0917  each is an option of the command line
     """
     found = Calls(by, None if since is None else moment("--since", since), only_denied=denied)
     try:
-        for line in _lines(files or ["-"]):
-            found.add(line)
-    except (OSError, EOFError, zlib.error) as error:
-        raise fail(
-            f"{error.filename}: {error.strerror}" if isinstance(error, OSError) and error.filename else str(error)
-        ) from None
+        for name in files or [text_lines.STANDARD_INPUT]:
+            _read(name, found)
+    except StoppedError as error:
+        raise fail(str(error)) from None
+    except OSError as error:
+        raise fail(f"{error.filename}: {error.strerror}" if error.filename else str(error)) from None
     groups = found.sorted(by_time=slow)
     if as_json:
         show_json(_as_json(found, groups, by))
@@ -191,18 +194,25 @@ def calls(  # noqa: PLR0913, PLR0917  each is an option of the command line
             _show_slowest([call for *_, call in found.slowest])
     if len(groups) > limit and not as_json:
         note(f"{counted(len(groups) - limit, 'more row')}: give --limit")
-    if not groups:
+    _tell_left_out(found)
+
+
+def _tell_left_out(found: Calls) -> None:
+    if not found.groups:
         note("no call was found")
     if found.unreadable:
         note(f"left out, as no line of a log of the service: {counted(found.unreadable, 'line')}")
+    if found.undated:
+        note(f"left out by --since, as no line says when it was: {counted(found.undated, 'call')}")
 
 
-def _lines(files: list[str]) -> Iterator[bytes]:
-    for name in files:
-        with os.fdopen(os.dup(0), "rb") if name == "-" else Path(name).open("rb") as file:
-            source: IO[bytes] = gzip.GzipFile(fileobj=file) if file.peek(2)[:2] == _GZIP else file  # type: ignore[assignment]
-            while line := source.readline(_LONGEST_LINE):
-                yield line
+def _read(name: str, found: Calls) -> None:
+    with text_lines.opened(name) as source:
+        for line in text_lines.lines(source, _LONGEST_LINE):
+            if line is None:
+                found.unreadable += 1  # the log of the service has no such lines
+            else:
+                found.add(line)
 
 
 def _as_json(found: Calls, groups: list[tuple[str, Group]], by: str) -> dict[str, Any]:
@@ -211,6 +221,7 @@ def _as_json(found: Calls, groups: list[tuple[str, Group]], by: str) -> dict[str
         "groups": [{by: name, **group.as_json()} for name, group in groups],
         "slowest": [msgspec.to_builtins(call) for *_, call in found.slowest],
         "unreadable": found.unreadable,
+        "undated": found.undated,
     }
 
 
@@ -231,7 +242,7 @@ def _show(groups: list[tuple[str, Group]], by: str, *, with_reasons: bool) -> No
 def _show_slowest(slowest: list[Call]) -> None:
     table = start_table("Time (UTC)", "ms", "Operation", "Namespace", "Caller", elastic=("Namespace",), numbers=("ms",))
     for call in slowest:
-        time = f"{call.time:%m-%d %H:%M:%S}"
+        time = "" if call.time is None else f"{call.time.astimezone(UTC):%m-%d %H:%M:%S}"
         row = (call.operation, call.namespace or "", call.caller or "")
         table.add_row(time, f"{call.duration_ms:.0f}", *map(escape, row))
     typer.echo()

@@ -1,6 +1,6 @@
 """`collections`: what there is behind the data sources, and which rules and schema the app has for it."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Mapping
 from typing import Annotated, Any
 
 import typer
@@ -9,6 +9,7 @@ from rich.markup import escape
 
 from admin.output import AsJSON, show_json, show_table, start_table
 from admin.process import EXIT_CODES, NoSuchError, run
+from shared.mongo.deadlines import driver_call
 from shared.service import Service
 from shared.settings import folded, shown
 
@@ -18,6 +19,11 @@ Database = Annotated[str | None, typer.Option("--database", metavar="NAME", help
 DataSource = Annotated[str | None, typer.Option("--data-source", metavar="NAME", help="Only this one.")]
 
 _OWN = frozenset({"admin", "config", "local"})
+_MISSING = "not there yet"
+_UNMEASURED: Mapping[str, Any] = {
+    "collection": None, "type": None, "documents": None, "bytes": None, "stored_bytes": None,
+    "indexes": None, "index_bytes": None, "problem": None,
+}  # fmt: skip
 _UNITS = ("B", "kB", "MB", "GB", "TB")
 _THOUSAND = 1000
 
@@ -33,7 +39,7 @@ def list_(database: Database = None, data_source: DataSource = None, as_json: As
 
     Numbers are those of MongoDB's metadata. `default` are the rules of a data source for collections without own ones.
     """
-    found = run(lambda service: _found(service, data_source, database))
+    found = run(lambda service: _found(service, data_source, database), endless=True)
     if as_json:
         show_json(found)
         return
@@ -63,24 +69,39 @@ async def _found(service: Service, data_source: str | None, database: str | None
 
 
 async def _of_source(service: Service, source: str, only: str | None) -> AsyncIterator[dict[str, Any]]:
+    """Yield what is behind a data source; each call of MongoDB has the time that the settings give it, not all."""
     client = service.clients.client(service.settings.data_sources[source])
-    names = sorted(await client.list_database_names()) if only is None else [only]
+    names = sorted(await _timed(service, client.list_database_names())) if only is None else [only]
+    there = set()
     for name in names:
         if name in _OWN or service.guard.closes(name):
             continue
-        listed = await client[name].list_collections(authorizedCollections=True, nameOnly=True)
-        for each in sorted(await listed.to_list(), key=lambda found: found["name"]):
-            if not each["name"].startswith("system."):
-                found = {"data_source": shown(source), "database": name, **await _measured(client[name], each)}
-                yield found | _ruled(service, source, (name, each["name"]))
+        for each in await _timed(service, _listed(client[name])):
+            namespace = name, each["name"]
+            if not namespace[1].startswith("system."):
+                there.add(namespace)
+                measured = await _timed(service, _measured(client[name], each))
+                yield {"data_source": shown(source), "database": name, **measured, **_ruled(service, source, namespace)}
+    for namespace in sorted(_with_rules(service, source) - there):
+        if only in {None, namespace[0]}:
+            missing = {**_UNMEASURED, "collection": namespace[1], "type": _MISSING}
+            of_app = _ruled(service, source, namespace)
+            yield {"data_source": shown(source), "database": namespace[0], **missing, **of_app}
+
+
+async def _timed[T](service: Service, call: Awaitable[T]) -> T:
+    with driver_call(service.settings.mongo_db_timeout_ms):
+        return await call
+
+
+async def _listed(database: Any) -> list[Mapping[str, Any]]:
+    listed = await database.list_collections(authorizedCollections=True, nameOnly=True)
+    return sorted(await listed.to_list(), key=lambda found: found["name"])
 
 
 async def _measured(database: Any, listed: Mapping[str, Any]) -> dict[str, Any]:
     """Return what MongoDB says of a collection; None for what it does not say of a view, or not to this user."""
-    found: dict[str, Any] = {
-        "collection": listed["name"], "type": listed["type"], "documents": None, "bytes": None, "stored_bytes": None,
-        "indexes": None, "index_bytes": None, "problem": None,
-    }  # fmt: skip
+    found = {**_UNMEASURED, "collection": listed["name"], "type": listed["type"]}
     if listed["type"] == "view":
         return found
     try:
@@ -98,10 +119,19 @@ async def _measured(database: Any, listed: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _ruled(service: Service, source: str, namespace: tuple[str, str]) -> dict[str, Any]:
-    app = service.app
+def _exported(service: Service, source: str) -> Any:
+    """Return what the app says of a data source, None if nothing."""
     is_only = len(service.settings.data_sources) == 1
-    of_app = None if app is None else app.data_source(shown(source), is_only=is_only)
+    return None if service.app is None else service.app.data_source(shown(source), is_only=is_only)
+
+
+def _with_rules(service: Service, source: str) -> set[tuple[str, str]]:
+    of_app = _exported(service, source)
+    return set() if of_app is None else {*of_app.rules, *of_app.schemas}
+
+
+def _ruled(service: Service, source: str, namespace: tuple[str, str]) -> dict[str, Any]:
+    of_app = _exported(service, source)
     if of_app is None:
         return {"rules": None, "schema": False}
     rules = "own" if namespace in of_app.rules else "default" if of_app.default is not None else "none"

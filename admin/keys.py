@@ -23,7 +23,7 @@ from admin.process import (
     object_id,
     run,
 )
-from admin.stored import genuine
+from admin.stored import found
 from shared.auth import quota
 from shared.auth.keys import Rotated, former_ends, has_ended
 from shared.auth.quota import Limit, Quota, QuotaError
@@ -39,6 +39,8 @@ class Known(NamedTuple):
 
 
 app = typer.Typer(no_args_is_help=True, epilog=EXIT_CODES, add_completion=False)
+
+_HASHES = ("hash", "former.hash")
 
 KeyId = Annotated[str, typer.Argument(metavar="ID", help="The key's id, as `keys list` shows it.")]
 IsSystem = Annotated[bool, typer.Option("--system", help="Full access: no rules apply to the key.")]
@@ -103,12 +105,11 @@ def list_(as_json: AsJSON = False) -> None:
 
     The keys themselves are never shown. `keys show` and --json tell more.
     """
-    stored = run(lambda service: service.keys.stored({}, by=("created", "_id")))
-    keys = list(genuine("key", stored))
+    keys = run(_all)
     if as_json:
         show_json([_as_json(key) for key in keys])
         return
-    quotas = [found for key in keys if (found := quota.of_key(key))]
+    quotas = [limits for key in keys if (limits := quota.of_key(key))]
     known = run(lambda service: _known(service, quotas)) if quotas else {}
     table = start_table("ID", "Name", "Acts as", "Last use (UTC)", "State", elastic=("Name",))
     for key in keys:
@@ -288,15 +289,21 @@ async def _limit(service: Service, key_id: ObjectId, limits: tuple[Limit, ...]) 
     return stored
 
 
+async def _all(service: Service) -> list[dict[str, Any]]:
+    return await found("key", service.control.api_keys, {}, hidden=_HASHES, by=(("created", 1), ("_id", 1)))
+
+
 async def _one(service: Service, key_id: ObjectId) -> dict[str, Any]:
-    return _found(key_id, await service.keys.find({"_id": key_id}))
+    for each in await found("key", service.control.api_keys, {"_id": key_id}, hidden=_HASHES):
+        return each
+    raise NoSuchError(f"there is no key {key_id}")
 
 
 def _found(key_id: ObjectId, stored: dict[str, Any] | None) -> dict[str, Any]:
-    """Return what is stored of a key; raise NoSuchError where nothing is, or no key."""
-    for each in genuine("key", [] if stored is None else [stored]):
-        return each
-    raise NoSuchError(f"there is no key {key_id}")
+    """Return what was stored of a key that was seen before; raise NoSuchError if it is gone."""
+    if stored is None:
+        raise NoSuchError(f"there is no key {key_id}")
+    return stored
 
 
 async def _rotate(service: Service, key_id: ObjectId, keep: timedelta) -> Rotated:

@@ -86,5 +86,6 @@ def path_text(path: str) -> str:
 
 
 def show_json(document: Any) -> None:
-    """Print one JSON document; a datetime is in UTC and ends with Z."""
-    typer.echo(orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_UTC_Z | orjson.OPT_NAIVE_UTC).decode())
+    """Print one JSON document; a datetime is in UTC and ends with Z, what JSON does not have is a text."""
+    options = orjson.OPT_INDENT_2 | orjson.OPT_UTC_Z | orjson.OPT_NAIVE_UTC
+    typer.echo(orjson.dumps(document, default=str, option=options).decode())

@@ -7,7 +7,8 @@ from bson.objectid import ObjectId
 
 from admin.output import AsJSON, counted, show_json, show_table, start_table, tell
 from admin.process import EXIT_CODES, NoSuchError, object_id, run
-from admin.stored import genuine
+from admin.stored import found
+from shared.auth.sessions import going_on
 from shared.service import Service
 
 app = typer.Typer(no_args_is_help=True, epilog=EXIT_CODES, add_completion=False)
@@ -19,7 +20,7 @@ UserId = Annotated[str, typer.Argument(metavar="ID", help="The user's id, as `us
 def list_(user_id: UserId, as_json: AsJSON = False) -> None:
     """List the sessions of a user that go on, the oldest first: id, provider, when they began and end, in UTC."""
     user = object_id(user_id, "user")
-    stored = list(genuine("session", run(lambda service: _list(service, user))))
+    stored = run(lambda service: _list(service, user))
     if as_json:
         show_json([_as_json(each) for each in stored])
         return
@@ -50,6 +51,8 @@ def _as_json(session: dict[str, Any]) -> dict[str, Any]:
 
 
 async def _list(service: Service, user_id: ObjectId) -> list[dict[str, Any]]:
-    if await service.users.find(str(user_id)) is None and await service.keys.find({"_id": user_id}) is None:
-        raise NoSuchError(f"there is no user {user_id}")  # a key is a user, too
-    return await service.sessions.of(str(user_id))
+    control = service.control
+    for each in (control.users, control.api_keys):  # a key is a user, too
+        if await each.find_one({"_id": user_id}, {"_id": 1}) is not None:
+            return await found("session", control.sessions, going_on(user_id), hidden=("hash",))
+    raise NoSuchError(f"there is no user {user_id}")

@@ -1,16 +1,29 @@
-"""What the control database holds: what somebody else has put there is named and left out, and ends no list."""
+"""What the control database holds: what somebody else has put there is named and left out, and ends no list.
 
-from collections.abc import Iterable, Iterator
+Documents come as their bytes: the driver decodes a batch as a whole, and one that cannot be decoded would end it.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Literal
 
+import bson
 import msgspec
+from bson.codec_options import CodecOptions
+from bson.errors import BSONError
 from bson.objectid import ObjectId
+from bson.raw_bson import RawBSONDocument
 
+from admin.namespace import RAW
 from admin.process import note
+from shared.auth.printable import printable
 from shared.auth.quota import Noun
+from shared.mongo.control import ControlCollection
 
 _LONGEST = 100  # characters of an id
+
+
+_LENIENT: CodecOptions[dict[str, Any]] = RAW.with_options(document_class=dict)
 
 
 class Shape(msgspec.Struct, kw_only=True):
@@ -68,16 +81,63 @@ class Session(Shape, kw_only=True):
     key_id: ObjectId | msgspec.UnsetType = msgspec.UNSET
 
 
-_Kind = Literal["key", "user", "session"]
-_SHAPES: dict[_Kind, type[Shape]] = {"key": Key, "user": StoredUser, "session": Session}
+class _Suspended(msgspec.Struct):
+    reason: str
 
 
-def genuine(kind: _Kind, documents: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    """Give the documents that are of a kind, as they are; name the others on standard error."""
+class _Failure(msgspec.Struct):
+    at: datetime
+    function: str
+    error: str
+
+
+class TriggerRecord(msgspec.Struct, kw_only=True):
+    """What is stored of a trigger."""
+
+    id: str = msgspec.field(name="_id")
+    suspended: _Suspended | None = None
+    stored: datetime | None = None
+    failed: int = 0
+    failures: list[_Failure] = []
+
+
+_Kind = Literal["key", "user", "session", "trigger"]
+_SHAPES: dict[_Kind, type[msgspec.Struct]] = {
+    "key": Key, "user": StoredUser, "session": Session, "trigger": TriggerRecord,
+}  # fmt: skip
+
+
+async def found(
+    kind: _Kind,
+    collection: ControlCollection,
+    chosen: Mapping[str, Any],
+    *,
+    hidden: Sequence[str] = (),
+    by: Sequence[tuple[str, int]] = (("_id", 1),),
+    most: int = 0,
+) -> list[dict[str, Any]]:
+    """Return the documents of a kind without what is to be hidden, in an order; at most so many, but for 0."""
+    raw: Any = collection.with_options(codec_options=RAW)
+    cursor = raw.find(chosen, dict.fromkeys(hidden, 0)).sort(list(by)).limit(most)
+    return list(genuine(kind, await cursor.to_list()))
+
+
+def genuine(kind: _Kind, documents: Iterable[RawBSONDocument]) -> Iterator[dict[str, Any]]:
+    """Give the documents that are of a kind; name the others on standard error."""
     for each in documents:
         try:
-            msgspec.convert(each, _SHAPES[kind])
-        except msgspec.ValidationError as error:
-            note(f"a stored document is no {kind}, and left out: _id {str(each.get('_id'))[:_LONGEST]}: {error}")
+            document = bson.decode(each.raw)
+            msgspec.convert(document, _SHAPES[kind])
+        except (msgspec.ValidationError, BSONError, ValueError, OverflowError, RecursionError) as error:
+            note(f"a stored document is no {kind}, and left out: _id {_name(bytes(each.raw))}: {printable(str(error))}")
         else:
-            yield each
+            yield document
+
+
+def _name(raw: bytes) -> str:
+    """Return the _id of a document as far as it can be read."""
+    try:
+        text = str(bson.decode(raw, _LENIENT).get("_id"))
+    except (BSONError, ValueError, OverflowError, RecursionError):
+        text = "that cannot be read"
+    return printable(text[:_LONGEST])

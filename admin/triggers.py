@@ -12,6 +12,7 @@ from rich.markup import escape
 from admin.console import console
 from admin.output import AsJSON, show_json, show_table, start_table, tell
 from admin.process import EXIT_CODES, NoSuchError, StoppedError, app_of, run
+from admin.stored import genuine
 from shared.app.model import App, DatabaseTrigger, ScheduledTrigger
 from shared.service import Service
 from shared.telemetry.log import LOGGER, log_to_stdout
@@ -118,7 +119,8 @@ async def _status(service: Service, name: str | None) -> list[tuple[Trigger, Sto
     triggers = [each for each in _background(await app_of(service)) if name in (None, each.name)]
     if name is not None and not triggers:
         raise _no_such(name)
-    stored = await Records(service.control).found([each.name for each in triggers])
+    raw = await Records(service.control).raw([each.name for each in triggers])
+    stored = {each["_id"]: each for each in genuine("trigger", raw)}
     return [(each, stored.get(each.name, {})) for each in sorted(triggers, key=lambda each: each.name)]
 
 

@@ -23,13 +23,13 @@ from admin.process import (
     object_id,
     run,
 )
-from admin.stored import genuine
+from admin.stored import found
 from admin.transfer import user_lines
 from admin.transfer.user_import import import_
 from shared.auth.accounts import User
 from shared.auth.confirmations import Purpose
 from shared.auth.logins import CUSTOM_FUNCTION, CUSTOM_TOKEN
-from shared.auth.users import ANONYMOUS, EMAIL_PASSWORD, stored_user
+from shared.auth.users import ANONYMOUS, EMAIL_PASSWORD, of_identity, stored_user
 from shared.service import Service
 from shared.settings import OAUTH2
 
@@ -88,7 +88,7 @@ app.command("import", epilog=EXIT_CODES)(import_)
 @app.command(epilog=EXIT_CODES)
 def export(password_hashes: WithHashes = False) -> None:
     """Print the users as `users import` reads them, one a line; without passwords, sessions, keys and custom data."""
-    users = _users(run(lambda service: service.users.stored({})))
+    users = run(lambda service: _users(service, {}))
     for user in users:
         typer.echo(user_lines.write(user, with_password=password_hashes))
     note(f"{counted(len(users), 'user')} exported")
@@ -104,7 +104,7 @@ def list_(
 ) -> None:
     """List the users, the oldest first: id, how they log in, when they were made, whether they may."""
     chosen = _chosen(email, provider, since)
-    users = _users(run(lambda service: service.users.stored(chosen, most=limit or 0)))
+    users = run(lambda service: _users(service, chosen, most=limit or 0))
     if as_json:
         show_json([_as_json(user) for user in users])
         return
@@ -189,10 +189,6 @@ def _print_token(issued: tuple[str, str], *, as_json: bool) -> None:
         typer.echo(f"{token} {token_id}")
 
 
-def _users(stored: list[dict[str, Any]]) -> list[User]:
-    return [user for each in genuine("user", stored) if (user := stored_user(each)) is not None]
-
-
 def _read_password(option: str | None, from_stdin: bool) -> str:
     if option is not None and from_stdin:
         raise fail("give --password or --password-stdin", WRONG_USAGE)
@@ -252,25 +248,29 @@ def _chosen(email: str | None, provider: str | None, since: str | None) -> dict[
     return chosen
 
 
+async def _users(service: Service, chosen: dict[str, Any], *, most: int = 0) -> list[User]:
+    """Return users, the oldest first; of the newest ones, where they are more than `most`."""
+    stored = await found("user", service.control.users, chosen, by=(("_id", -1),), most=most)
+    return [user for each in reversed(stored) if (user := stored_user(each)) is not None]
+
+
 async def _shown(service: Service, who: str) -> tuple[User, int, int]:
-    user = await service.users.find(who) if ObjectId.is_valid(who) else await _found(service, who)
-    if user is None:
-        raise NoSuchError(f"there is no user {who}")
-    keys = await service.keys.stored({"user_id": ObjectId(user.id)})
-    return user, len(keys), len(await service.sessions.of(user.id))
+    user = await (_one if ObjectId.is_valid(who) else _found)(service, who)
+    user_id = ObjectId(user.id)
+    keys = await service.control.api_keys.count_documents({"user_id": user_id})
+    return user, keys, await service.sessions.count(user_id)
 
 
 async def _create(service: Service, email: str, password: str, user_id: ObjectId | None) -> User:
-    if user_id is not None and await service.users.find(str(user_id)) is not None:
+    if user_id is not None and await service.control.users.find_one({"_id": user_id}, {"_id": 1}) is not None:
         raise StoppedError(f"there is a user {user_id} already")
     return await service.users.register(email, password, confirmed=True, user_id=user_id)
 
 
 async def _one(service: Service, user_id: str) -> User:
-    user = await service.users.find(user_id)
-    if user is None:
-        raise NoSuchError(f"there is no user {user_id}")
-    return user
+    for user in await _users(service, {"_id": ObjectId(user_id)}) if ObjectId.is_valid(user_id) else ():
+        return user
+    raise NoSuchError(f"there is no user {user_id}")
 
 
 async def _enable(service: Service, user_id: str) -> User:
@@ -302,7 +302,6 @@ async def _reset(service: Service, email: str, password: str) -> tuple[User, int
 
 
 async def _found(service: Service, email: str) -> User:
-    user = await service.users.by_email(email)
-    if user is None:
-        raise NoSuchError(f"there is no user with the address {email}")
-    return user
+    for user in await _users(service, {"identities": of_identity(EMAIL_PASSWORD, email)}):
+        return user
+    raise NoSuchError(f"there is no user with the address {email}")

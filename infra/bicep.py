@@ -74,7 +74,7 @@ def main() -> int:
     """Print what is wrong; return 1 if anything is."""
     found = [problem for path in files() for problem in problems(path)]
     sys.stderr.writelines(f"{problem}\n" for problem in found)
-    sys.stdout.write(f"{len(files())} Bicep files read, {len(found)} problems\n")
+    sys.stdout.write(f"Bicep files read: {len(files())}, problems: {len(found)}\n")
     return min(len(found), 1)
 
 

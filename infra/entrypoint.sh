@@ -14,12 +14,8 @@ serve)
     exec python -m server
     ;;
 admin)
-    if [ -x "$host" ]; then
-        # the host's worker finds the packages by itself, a process of our own needs PYTHONPATH
-        cd "$AzureWebJobsScriptRoot"
-        export PYTHONPATH="$AzureWebJobsScriptRoot/.python_packages/lib/site-packages"
-    fi
-    exec python -m "$@"
+    shift
+    exec dozen "$@"
     ;;
 *)
     exec "$@"

@@ -45,7 +45,7 @@ def modules() -> list[str]:
 def wheel(folder: Path, platform: str | None = None) -> Path:
     """Build a wheel in a folder, with the locked tools and a tag that names the platform, and return where it lies."""
     tools = folder / "tools"
-    locks.install(tools, locks.only((_ROOT / "requirements-dev.txt").read_text(), TOOLS))
+    locks.install(tools, locks.only((_ROOT / "requirements-run.txt").read_text(), TOOLS))
     return _wheel(folder, platform, {"PYTHONPATH": str(tools)})
 
 

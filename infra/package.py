@@ -43,7 +43,7 @@ def _zip(stage: Path, package: Path) -> None:
         for path in sorted(path for path in stage.rglob("*") if path.is_file()):
             entry = zipfile.ZipInfo(path.relative_to(stage).as_posix(), _LONG_AGO)
             entry.create_system = 3
-            entry.external_attr = 0o100644 << 16
+            entry.external_attr = (0o100755 if path == stage / release.PROGRAM else 0o100644) << 16
             archive.writestr(entry, path.read_bytes(), zipfile.ZIP_DEFLATED, compresslevel=9)
 
 

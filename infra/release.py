@@ -14,8 +14,9 @@ from pathlib import Path
 from infra import locks, native
 
 ROOT = Path(__file__).resolve().parent.parent
-SHIPPED = ("LICENSE", "admin", "function_app.py", "functions", "host.json", "requirements.txt", "shared")
-SERVED = ("LICENSE", "admin", "function_app.py", "functions", "requirements.txt", "server", "shared")
+SHIPPED = ("LICENSE", "admin", "dozen", "function_app.py", "functions", "host.json", "requirements.txt", "shared")
+SERVED = ("LICENSE", "admin", "dozen", "function_app.py", "functions", "requirements.txt", "server", "shared")
+PROGRAM = "dozen"
 CODE = {"functions": SHIPPED, "server": SERVED}
 SERVER_ONLY = frozenset({"httptools", "uvicorn", "uvloop"})  # Azure's host brings its own
 DEPENDENCIES = Path(".python_packages/lib/site-packages")  # the one folder that Azure's worker adds to the path
@@ -101,6 +102,7 @@ def _copy_code(folder: Path, names: Sequence[str]) -> None:
             shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("__pycache__", ".*"))
         else:
             shutil.copyfile(source, folder / name)
+    (folder / PROGRAM).chmod(0o755)
 
 
 def _trim(target: Path) -> None:

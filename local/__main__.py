@@ -1,6 +1,7 @@
 """`python -m local`: a database, a server, a key and a first request, until Ctrl-C."""
 
 import argparse
+import shlex
 import signal
 import sys
 import time
@@ -12,6 +13,7 @@ from pymongo.errors import PyMongoError
 from rich.console import Console
 
 from admin import sample
+from admin.output import counted
 from local import lock, ports
 from local.database import Database, database
 from local.environment import read_environment
@@ -85,14 +87,16 @@ def _about(chosen: Database, data_dir: Path) -> str:
             "It uses your database: no mongod was started and no sample data is written there. So the request below"
             f" finds nothing until you put your own names into it. Its key is in {chosen.key_file}."
         )
-    samples = f"{chosen.loaded} sample documents were loaded" if chosen.loaded else "The sample data is as you left it"
+    samples = (
+        f"{counted(chosen.loaded, 'sample document')} loaded" if chosen.loaded else "The sample data is as you left it"
+    )
     return f"{samples} ({sample.FILMS}, {sample.SHOP}). mongod stores everything in {data_dir}."
 
 
 def _admin(chosen: Database) -> str:
-    python = Path(sys.executable)
-    here = python.relative_to(Path.cwd()) if python.is_relative_to(Path.cwd()) else python
-    command = f"{here} -m admin keys list"
+    program = Path(__file__).resolve().parent.parent / "dozen"
+    here = f"./{program.name}" if program.parent == Path.cwd() else shlex.quote(str(program))
+    command = " ".join((here, "keys", "list"))
     # the address of a database of the user's may hold a password: it is not printed
     setting = "" if chosen.process is None else f"MONGO_DB_URI='{chosen.settings.control_uri}' "
     return setting + command

@@ -11,6 +11,7 @@ from admin import sample
 from local import ports
 from local.environment import brings_database
 from local.mongod import Mongod
+from local.steps import step
 from shared.settings import Settings
 
 _USUAL_PORT = 27017
@@ -34,9 +35,11 @@ def database(environ: dict[str, str], data_dir: Path) -> Iterator[Database]:
         settings = Settings.from_environ(environ)
         yield Database(environ, settings, _key_file(settings, data_dir))
         return
+    step(f"starting mongod, whose data is in {data_dir}")
     with Mongod(data_dir / "mongod", _choose_port(data_dir / "port")) as mongod:
         (data_dir / "port").write_text(f"{mongod.port}\n")
         environ = environ | {"MONGO_DB_URI": mongod.uri}
+        step("loading the sample data, where there is none")
         loaded = sample.load(mongod.uri)
         yield Database(environ, Settings.from_environ(environ), data_dir / "dev-key", mongod.process, loaded)
 

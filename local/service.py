@@ -10,6 +10,7 @@ import httpx
 
 from local import child, ports
 from local.errors import LocalError
+from local.steps import step
 
 _READY_S = 60
 _POLL_S = 0.05
@@ -20,6 +21,7 @@ def server(environ: dict[str, str], port: int) -> Iterator[subprocess.Popen[byte
     """Serve until the block ends; the block begins when the server and its database answer."""
     if not ports.is_free(port):
         raise LocalError(f"Port {port} is in use: stop what listens there, or set LISTEN_PORT to another port.")
+    step("starting the server, whose log begins here")
     process = child.start([sys.executable, "-m", "server"], env=environ)
     try:
         _await_ready(process, port)

@@ -433,6 +433,11 @@ class UnconfirmedWriteError(UnavailableError):
 
     headers: Mapping[str, str] = {}
 
+    def __init__(self, text: Unavailable, advice: str = "") -> None:
+        """Take the text, and what the caller can do, which follows it."""
+        super().__init__(text)
+        self.args = (f"{text}: {advice}" if advice else text.value,)
+
 
 class OverloadedError(UnavailableError):
     """More than this process can take on: nothing was begun, and another may be free."""

@@ -125,7 +125,7 @@ def stand_ins(buildah: Buildah) -> None:
     shutil.copy(ROOT / "tests/stand_in_host.sh", root / HOST)
     buildah.commit(root, "functions:stand-in")
     tools = buildah.work / "tools.txt"
-    tools.write_text(locks.only((ROOT / "requirements-dev.txt").read_text(), native.TOOLS))
+    tools.write_text(locks.only((ROOT / "requirements-run.txt").read_text(), native.TOOLS))
     for lock in (ROOT / "requirements.txt", tools):
         output(
             *(sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--require-hashes"),
@@ -266,6 +266,8 @@ def check_server(image: Image, uri: str, log: Path) -> None:
         check("server: its health check succeeds", run(image, *health, LISTEN_PORT=str(port)).returncode == 0)
         listed = run(image, "admin", "keys", "list", MONGO_DB_URI=uri)
         check("server: `admin keys list` shows the key", listed.returncode == 0 and "image" in listed.stdout, listed)
+        listed = run(image, "dozen", "keys", "list", MONGO_DB_URI=uri)
+        check("server: so does `dozen keys list`", listed.returncode == 0 and "image" in listed.stdout, listed)
         os.kill(process, signal.SIGTERM)
     check("server: its health check fails now", run(image, *health, LISTEN_PORT=str(port)).returncode != 0)
 
@@ -279,6 +281,8 @@ def check_functions(image: Image, uri: str, log: Path) -> None:
     check("functions: no server of ours in it", not (packages / "uvicorn").exists())
     listed = run(image, "admin", "keys", "list", MONGO_DB_URI=uri)
     check("functions: `admin keys list` works", listed.returncode == 0 and "image" in listed.stdout, listed)
+    listed = run(image, "dozen", "keys", "list", MONGO_DB_URI=uri)
+    check("functions: `dozen keys list`, too", listed.returncode == 0 and "image" in listed.stdout, listed)
     with started(image, log, LISTEN_PORT="7123") as process:
         until(lambda: "serving" in log.read_text())
         check(

@@ -112,7 +112,7 @@ def test_make_passes_settings_on_and_has_no_variable_of_their_names() -> None:
     assert set(own) & settings.NAMES == set()
 
 
-@pytest.mark.parametrize("lock", ["requirements.txt", "requirements-dev.txt"])
+@pytest.mark.parametrize("lock", ["requirements.txt", "requirements-run.txt", "requirements-dev.txt"])
 def test_every_requirement_is_pinned_with_hashes(lock: str) -> None:
     requirements = re.split(r"\n(?=\S)", (ROOT / lock).read_text().strip())
 
@@ -121,17 +121,34 @@ def test_every_requirement_is_pinned_with_hashes(lock: str) -> None:
     ] == []
 
 
-@pytest.mark.parametrize("name", ["requirements", "requirements-dev"])
+@pytest.mark.parametrize("name", ["requirements", "requirements-run", "requirements-dev"])
 def test_every_requirement_has_its_pin(name: str) -> None:
     assert required(f"{name}.in") <= pinned(f"{name}.txt").keys()
 
 
 def test_the_tests_run_with_the_versions_that_serve() -> None:
-    assert pinned("requirements.txt").items() <= pinned("requirements-dev.txt").items()
+    served, run, tested = map(pinned, ("requirements.txt", "requirements-run.txt", "requirements-dev.txt"))
+
+    assert served.items() <= run.items() <= tested.items()
 
 
 def test_the_development_requirements_contain_the_others() -> None:
-    assert "-r requirements.in" in lines("requirements-dev.in")
+    assert "-r requirements.in" in lines("requirements-run.in")
+    assert "-r requirements-run.in" in lines("requirements-dev.in")
+
+
+@pytest.mark.parametrize("tool", ["pytest", "mypy", "ruff", "uv", "hypothesis", "azure-functions-runtime"])
+def test_make_run_installs_no_tool_of_tests_and_checks(tool: str) -> None:
+    assert tool in pinned("requirements-dev.txt")
+    assert tool not in pinned("requirements-run.txt")
+
+
+@pytest.mark.parametrize("target", ["run", "func"])
+def test_what_serves_here_installs_only_what_it_needs_to_run(target: str) -> None:
+    made = subprocess.run(["make", "--dry-run", "--always-make", target], cwd=ROOT, check=True, capture_output=True)
+
+    assert b"-r requirements-run.txt" in made.stdout
+    assert b"-r requirements-dev.txt" not in made.stdout
 
 
 def test_both_ways_to_deploy_ship_the_same_files() -> None:

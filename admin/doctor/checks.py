@@ -4,6 +4,7 @@ import asyncio
 from pathlib import Path
 
 from admin.doctor.findings import Finding, Findings
+from admin.output import counted
 from shared.app.files import AppError
 from shared.cache.store import address
 from shared.documents.transcoder import Transcoder
@@ -118,5 +119,5 @@ async def of_app(service: Service) -> Findings:
     yield Finding("app", "ok", "can be served")
     if findings:
         first = findings[0]
-        sentence = f"{len(findings)} notes, the first on {first.file}: {first.sentence}"
+        sentence = f"{counted(len(findings), 'note')}, the first on {first.file}: {first.sentence}"
         yield Finding("app", "warning", sentence, "python -m admin app check")

@@ -9,7 +9,7 @@ from rich.markup import escape
 from admin.console import console
 from admin.doctor import checks, databases
 from admin.doctor.findings import Finding, gathered
-from admin.output import AsJSON, show_json
+from admin.output import AsJSON, counted, show_json
 from admin.process import EXIT_CODES, run
 from shared import settings as environment
 from shared.service import Service
@@ -47,7 +47,7 @@ def _show(findings: list[Finding], problems: int) -> None:
         if finding.advice and finding.level != "ok":
             out.print(f"         [dim]->[/] {escape(finding.advice)}")
     warnings = sum(finding.level == "warning" for finding in findings)
-    out.print(f"\n{problems} problems, {warnings} warnings")
+    out.print(f"\n{counted(problems, 'problem')}, {counted(warnings, 'warning')}")
 
 
 def _wrong_settings() -> list[Finding]:

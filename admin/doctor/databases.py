@@ -62,7 +62,7 @@ async def of_control_database(service: Service) -> Findings:
             "or now: python -m admin indexes create --control",
         )  # fmt: skip
     if not (found.missing or found.different or found.without_collection):
-        yield Finding(check, "ok", f"all {len(INDEXES)} indexes are there")
+        yield Finding(check, "ok", f"all indexes are there: {len(INDEXES)}")
 
 
 def _version(check: str, version: str) -> Finding:

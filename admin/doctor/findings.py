@@ -33,7 +33,7 @@ async def gathered(check: str, findings: Findings, seconds: float, advice: str) 
             async for finding in findings:
                 found.append(finding)  # noqa: PERF401  what was found before a failure counts
     except TimeoutError:
-        found.append(Finding(check, "problem", f"no answer within {seconds:g} seconds", advice))
+        found.append(Finding(check, "problem", f"no answer within {seconds:g} s", advice))
     except (PyMongoError, BSONError) as error:
         found.append(Finding(check, "problem", for_operators(translated(error)), advice))
     except (DataAPIError, OSError) as error:

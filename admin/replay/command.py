@@ -32,6 +32,7 @@ KeyOption = Annotated[str | None, typer.Option("--key", help="The API key to cal
 KeyStdin = Annotated[bool, typer.Option("--key-stdin", help="Read that key from standard input.")]
 AsRecorded = Annotated[bool, typer.Option("--as-recorded", help="Call with the credentials that were recorded.")]
 Writes = Annotated[bool, typer.Option("--writes", help="Send all calls, to a copy of each database that they name.")]
+Logins = Annotated[bool, typer.Option("--logins", help="With --as-recorded: send calls that log in, too.")]
 Into = Annotated[str, typer.Option("--into", metavar="SUFFIX", help="What the name of a copy ends with.")]
 
 _MOST_DIFFERENCES = 1_000
@@ -46,6 +47,7 @@ def replay(  # noqa: PLR0913  each is an option of the command line
     key: KeyOption = None,
     key_stdin: KeyStdin = False,
     as_recorded: AsRecorded = False,
+    logins: Logins = False,
     writes: Writes = False,
     into: Into = "_replay",
     as_json: AsJSON = False,
@@ -63,9 +65,8 @@ def replay(  # noqa: PLR0913  each is an option of the command line
 
     async def work(service: Service) -> list[str]:
         settings = service.settings
-        sender = Sender(
-            url or f"http://127.0.0.1:{settings.listen_port}", app_id or settings.app_id or "replay", secret
-        )
+        where = url or f"http://127.0.0.1:{settings.listen_port}"
+        sender = Sender(where, app_id or settings.app_id or "replay", secret, may_log_in=logins)
         copies = Copies(service, into) if writes else None
         with contextlib.closing(sender):
             await _replayed(file, sender, copies, into if writes else None, report)
@@ -100,6 +101,7 @@ async def _differences(
 ) -> list[Difference]:
     body = known.translated(recorded.body.decode(errors="surrogateescape")).encode(errors="surrogateescape")
     call = prepared(recorded.action, body, suffix)
+    sender.refuse(recorded.headers)
     if copies is not None:
         await copies.make(call.places)
     known.at = recorded.at

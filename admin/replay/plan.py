@@ -1,8 +1,10 @@
 """Which recorded calls are sent, and how each is turned to the copy of a database (pure)."""
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any, NamedTuple
+
+from shared.operators import OTHERS, STAGES
 
 READS = frozenset(
     {"findOne", "find", "aggregate", "countDocuments", "estimatedDocumentCount", "distinct", "listCollections",
@@ -13,8 +15,8 @@ WRITES = frozenset(
      "findOneAndReplace", "findOneAndDelete", "bulkWrite", "transaction"}
 )  # fmt: skip
 
-_WRITING = frozenset({"$out", "$merge"})
-_JOINING = frozenset({"$lookup", "$graphLookup", "$unionWith"}) | _WRITING
+_WRITING = frozenset(name for name, stage in STAGES.items() if stage.writes)
+_JOINING = OTHERS.keys()
 _REFERABLE = [[name] for name in ("document", "documents", "filter", "update", "replacement")]
 
 type Members = dict[str, Any]
@@ -25,7 +27,7 @@ class NotSentError(Exception):
 
 
 class Place(NamedTuple):
-    """A collection of the recording."""
+    """A collection of the recording, or with an empty name a database."""
 
     data_source: str
     database: str
@@ -55,11 +57,14 @@ def prepared(action: str, body: bytes, suffix: str | None) -> Prepared:
         return Prepared(json.dumps(document, allow_nan=False).encode(), places, writes)
     except ValueError:
         raise NotSentError("a number in it is larger than any double") from None
+    except RecursionError:
+        raise NotSentError("it is nested too deeply") from None
 
 
 def _document(body: bytes) -> Members:
+    """Return a body as the deployment reads it: UTF-8, where the standard library would read UTF-16, too."""
     try:
-        found = json.loads(body, object_pairs_hook=_object)
+        found = json.loads(body.decode(), object_pairs_hook=_object)
     except (ValueError, RecursionError):
         raise NotSentError("its body is not JSON") from None
     if not isinstance(found, dict):
@@ -92,7 +97,10 @@ def _turned(action: str, document: Members, suffix: str) -> Iterator[Place]:
     defaults = {name: document.get(name) for name in ("dataSource", "database", "collection")}
     if isinstance(defaults["database"], str):
         document["database"] += suffix
-    for operation in _list(document.get("operations")):
+    operations = document.get("operations")
+    if not isinstance(operations, list):
+        raise NotSentError("its transaction has no operations")
+    for operation in operations:
         if not isinstance(operation, dict):
             raise NotSentError("an operation of its transaction is no object")
         _refuse_references(operation.get("references"))
@@ -101,8 +109,10 @@ def _turned(action: str, document: Members, suffix: str) -> Iterator[Place]:
 
 def _refuse_references(references: Any) -> None:
     """Raise NotSentError if a reply of an earlier operation could name another database."""
-    for target in references or ():
-        if not isinstance(references, dict) or target.split("/")[1:2] not in _REFERABLE:
+    if references is None:
+        return
+    for target in references if isinstance(references, dict) else ("",):
+        if target.split("/")[1:2] not in _REFERABLE:
             raise NotSentError("an earlier operation of its transaction may name the database")
 
 
@@ -111,7 +121,7 @@ def _turned_request(request: Members, defaults: Members, suffix: str) -> Iterato
     source, database, collection = (named.get(name) for name in ("dataSource", "database", "collection"))
     if not isinstance(source, str | None) or not isinstance(database, str) or not isinstance(collection, str | None):
         raise NotSentError("it names no database")
-    yield from (Place(source or "", database, each) for each in [collection] if each)
+    yield Place(source or "", database, collection or "")
     if "database" in request:
         request["database"] = database + suffix
     for stage, value in _joins(request.get("pipeline")):
@@ -143,8 +153,4 @@ def _turned_join(stage: Members, name: str, home: Place, suffix: str) -> Iterato
                 raise NotSentError(f"its {name} names no database by a text")
             if "db" in named:
                 named["db"] = database + suffix
-            yield from (home._replace(database=database, collection=each) for each in [collection] if each)
-
-
-def _list(value: Any) -> Iterable[Any]:
-    return value if isinstance(value, list) else ()
+            yield home._replace(database=database, collection=collection or "")

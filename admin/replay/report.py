@@ -30,13 +30,14 @@ class Report:
 
     def leave_out(self, action: str, reason: str) -> None:
         """Count a call that is not sent, or an entry that is none."""
-        self.not_sent[action] += 1
+        self.not_sent[action if action in self.not_sent or len(self.not_sent) < MOST_SHOWN else "other names"] += 1
         self.reasons[reason if reason in self.reasons or len(self.reasons) < MOST_SHOWN else "other reasons"] += 1
 
     def add(self, recorded: Recorded, found: list[Difference]) -> None:
         """Count a call with its differences."""
         lasting = [each for each in found if not each.is_volatile]
-        self.volatile.update(each.path.rpartition(".")[2] for each in found if each.is_volatile)
+        for name in (each.path.rpartition(".")[2] for each in found if each.is_volatile):
+            self.volatile[name if name in self.volatile or len(self.volatile) < MOST_SHOWN else "other members"] += 1
         if not lasting:
             self.same[recorded.action] += 1
             return

@@ -2,16 +2,20 @@
 
 import http.client
 import json
+import re
 import ssl
 from collections.abc import Mapping
 from typing import Any, NamedTuple
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from admin.process import StoppedError
+from admin.replay.plan import NotSentError
 from admin.replay.recording import LONGEST
 
 _SECONDS = 120
-CREDENTIALS = ("apikey", "api-key", "x-functions-key", "authorization", "email", "password", "jwttokenstring")
+_LOGINS = frozenset({"email", "password", "jwttokenstring"})
+_CREDENTIALS = frozenset({"apikey", "api-key", "x-functions-key", "authorization"}) | _LOGINS
+_HEADER = re.compile(r"[\t\x20-\x7e\x80-\xff]{0,65536}")
 
 
 class Reply(NamedTuple):
@@ -24,14 +28,19 @@ class Reply(NamedTuple):
 class Sender:
     """Sends actions over one connection."""
 
-    def __init__(self, url: str, app_id: str, key: str | None) -> None:
+    def __init__(self, url: str, app_id: str, key: str | None, *, may_log_in: bool) -> None:
         """Take where to send, and the key to send; None sends the credentials that were recorded."""
-        parts = urlsplit(url)
-        if parts.scheme not in {"http", "https"} or not parts.hostname:
+        try:
+            parts = urlsplit(url)
+            is_url = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+        except ValueError:  # a port above 65535, or half an address
+            is_url = False
+        if not is_url or not parts.hostname:
             raise StoppedError(f"--url: {url!r} is no URL such as https://api.example.com")
         self._url = url
-        self._path = f"{parts.path.rstrip('/')}/app/{app_id}/endpoint/data/v1/action/"
+        self._path = f"{parts.path.rstrip('/')}/app/{quote(app_id, safe='')}/endpoint/data/v1/action/"
         self._key = key
+        self._may_log_in = may_log_in
         self._connection = (
             http.client.HTTPConnection(parts.hostname, parts.port, timeout=_SECONDS)
             if parts.scheme == "http"
@@ -46,9 +55,7 @@ class Sender:
 
     def send(self, action: str, headers: Mapping[str, str], body: bytes, *, may_repeat: bool) -> Reply:
         """Send a call; what reads is sent again where the connection had ended. Raise StoppedError without a reply."""
-        kept = {"content-type", "accept", *(CREDENTIALS if self._key is None else ())}
-        sent = {name: value for name, value in headers.items() if name in kept}
-        sent = {"content-type": "application/json"} | sent | ({} if self._key is None else {"apiKey": self._key})
+        sent = self._headers(headers)
         try:
             return self._sent(action, sent, body)
         except (OSError, http.client.HTTPException, ValueError) as error:
@@ -57,6 +64,21 @@ class Sender:
                 return self.send(action, headers, body, may_repeat=False)
             reason = error.strerror if isinstance(error, OSError) and error.strerror else type(error).__name__
             raise StoppedError(f"{self._url} does not answer {action}: {reason}") from None
+
+    def refuse(self, headers: Mapping[str, str]) -> None:
+        """Raise NotSentError for a call whose recorded credentials log in: that is stored, and may make a user."""
+        sent = {name.lower(): value for name, value in self._headers(headers).items()}
+        is_login = bool(sent.keys() & _LOGINS) or sent.get("authorization", "").strip().lower().startswith("basic")
+        if self._key is None and is_login and not self._may_log_in:
+            raise NotSentError("its credentials log in, which is stored: --logins sends it")
+
+    def _headers(self, recorded: Mapping[str, str]) -> dict[str, str]:
+        """Return what is sent of the recorded headers; raise NotSentError where one cannot be."""
+        kept = {"content-type", "accept"} | (_CREDENTIALS if self._key is None else set())
+        sent = {name: value for name, value in recorded.items() if name in kept}
+        if not all(map(_HEADER.fullmatch, sent.values())):
+            raise NotSentError("a header of it cannot be sent")
+        return {"content-type": "application/json"} | sent | ({} if self._key is None else {"apiKey": self._key})
 
     def _sent(self, action: str, headers: dict[str, str], body: bytes) -> Reply:
         self._connection.request("POST", self._path + action, body, headers)

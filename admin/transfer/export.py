@@ -185,7 +185,7 @@ class Export:
                     ends = time.monotonic() + turns.SECONDS
                 if documents % 64 == 0:
                     sink.record(reader, documents)
-                    advance(documents, f"{documents:,} documents")
+                    advance(documents, counted(documents, "document"))
         sink.write(self._format.end)
         sink.record(reader, documents)
         return documents

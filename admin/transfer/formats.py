@@ -13,7 +13,14 @@ type Name = Literal["ndjson", "json", "csv", "bson"]
 
 _LENGTH = 4  # bytes, in which a document of BSON says how many it has
 _LEAST = 5
+_ARCHIVE = (0x8199E26D).to_bytes(4, "little")
 _MOST = lines.LARGEST + 16 * 1024  # as much as MongoDB passes around
+
+
+_IS_ARCHIVE = (
+    "this is an archive of mongodump, which may hold many collections: read it with mongorestore --archive, or let"
+    " mongodump write a folder, by --out in place of --archive, and import one of its .bson files"
+)
 
 
 class Format(Protocol):
@@ -78,6 +85,8 @@ _FORMATS: dict[Name, Callable[[Source], Format]] = {"ndjson": _Lines, "json": _V
 
 def named(name: Name, source: Source) -> Format:
     """Return the format of a source of which nothing was read; it reads what stands before the first document."""
+    if source.peek().startswith(_ARCHIVE):
+        raise StoppedError(_IS_ARCHIVE)
     return _FORMATS[name](source)
 
 

@@ -227,7 +227,7 @@ class Import:
                 await self._write(service, writer, batch)
                 batch, size = [], 0
                 self._save(source.mark)
-                advance(source.bytes_read, f"{self._state.counts.total:,} documents")
+                advance(source.bytes_read, counted(self._state.counts.total, "document"))
         await self._write(service, writer, batch)
 
     async def _write(self, service: Service, writer: CollectionWriter, batch: list[Entry]) -> None:

@@ -78,7 +78,7 @@ async def send(full: "FullAccess", operations: Sequence[Operation], how: Mapping
 
 async def _look(full: "FullAccess", operations: Sequence[Operation]) -> None:
     """Raise ScanRefusedError for an operation that has to have an index, before any is sent."""
-    guard = scan_guard_of(full.target)
+    guard = scan_guard_of(full.target, full.settings)
     for index, (_, request) in enumerate(operations if guard is not None else ()):
         if guard is None or isinstance(request, InsertOne):
             continue

@@ -146,12 +146,10 @@ class FullWrites(Composing):
     def _finding(self, condition: Document, sort: Sort = None) -> AbstractAsyncContextManager[None]:
         """Write what a condition finds, in time; raise ScanRefusedError if it has to have an index."""
         deadline = server_deadline(self.target, self.settings.mongo_db_timeout_ms)
-        guard = scan_guard_of(self.target)
-        return (
-            deadline
-            if guard is None
-            else self._looked_at(guard, self.question(condition, sort, self.options), deadline)
-        )
+        guard = scan_guard_of(self.target, self.settings)
+        if guard is None:
+            return deadline
+        return self._looked_at(guard, self.question(condition, sort, self.options), deadline)
 
     @asynccontextmanager
     async def _looked_at(

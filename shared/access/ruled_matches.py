@@ -77,7 +77,7 @@ class RuledMatches(Ruled):
         """Give all that may match and be visible."""
         condition = await self.condition(condition)
         options = self.stored_options.only("collation", "comment", "hint", "let")
-        if (guard := scan_guard_of(self.target)) is not None:
+        if (guard := scan_guard_of(self.target, self.settings)) is not None:
             sorted_by = {"sort": dict(sort)} if sort else {}
             await guard.look(self.target, {"find": self.target.name, "filter": condition, **sorted_by, **options})
         cursor = self.target.find_raw_batches(

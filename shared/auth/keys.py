@@ -142,13 +142,9 @@ class Keys:
         """Return what is stored of a key, such as {_id, user_id}; disabled ones too."""
         return await self._control.api_keys.find_one(chosen)
 
-    async def stored(self, chosen: Mapping[str, Any], *, by: Sequence[str] = ("_id",)) -> list[dict[str, Any]]:
-        """Return what is stored of keys, without their hashes, in the order of these members."""
-        return (
-            await self._control.api_keys.find(chosen, {"hash": 0, "former.hash": 0})
-            .sort([(name, 1) for name in by])
-            .to_list()
-        )
+    async def stored(self, chosen: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """Return what is stored of keys, without their hashes, the oldest first."""
+        return await self._control.api_keys.find(chosen, {"hash": 0, "former.hash": 0}).sort("_id").to_list()
 
     async def is_full(self, user_id: ObjectId) -> bool:
         """Tell whether a user has as many keys as a user may have."""

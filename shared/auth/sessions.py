@@ -193,10 +193,9 @@ class Sessions:
         await self._users.revoke_tokens(user_id)
         return (await self._control.sessions.delete_many({"user_id": ObjectId(user_id)})).deleted_count
 
-    async def of(self, user_id: str) -> list[dict[str, Any]]:
-        """Return what is stored of the sessions that a user has, the oldest first, without their hashes."""
-        chosen = {"user_id": ObjectId(user_id), "expires": {"$gt": datetime.now(UTC)}}
-        return await self._control.sessions.find(chosen, {"hash": 0}).sort("_id").to_list()
+    async def count(self, user_id: ObjectId) -> int:
+        """Return how many sessions a user has that go on."""
+        return await self._control.sessions.count_documents(going_on(user_id))
 
     async def end_key(self, stored: Mapping[str, Any]) -> None:
         """End all sessions that an API key began which was disabled or deleted, and drop the key from the caches."""
@@ -256,6 +255,11 @@ class Sessions:
                 claims["user_data_inexact"] = True
         seconds = min(ACCESS_SECONDS, int(_seconds_until(session["expires"])))
         return self._tokens.issue("access", user.id, claims, seconds)
+
+
+def going_on(user_id: ObjectId) -> dict[str, Any]:
+    """Return what is true of the sessions of a user that have not ended."""
+    return {"user_id": user_id, "expires": {"$gt": datetime.now(UTC)}}
 
 
 def _told(claims: Mapping[str, Any]) -> dict[str, Any] | None:

@@ -44,7 +44,7 @@ class Users:
 
     async def by_identity(self, provider_type: str, identity: str) -> User | None:
         """Return the user whom a provider knows by this id."""
-        match = {"$elemMatch": {"provider_type": provider_type, "id": identity}}
+        match = of_identity(provider_type, identity)
         return stored_user(await self._control.users.find_one({"identities": match}))
 
     async def by_email(self, email: str) -> User | None:
@@ -193,10 +193,6 @@ class Users:
             return False
         return deleted is not None
 
-    async def stored(self, chosen: Mapping[str, Any], *, most: int = 0) -> list[dict[str, Any]]:
-        """Return what is stored of users, the oldest first; of the newest ones, where they are more than `most`."""
-        return (await self._control.users.find(chosen).sort("_id", -1).limit(most).to_list())[::-1]
-
     async def _change(self, user_id: str, members: Mapping[str, Any]) -> bool:
         try:
             result = await self._control.users.update_one({"_id": ObjectId(user_id)}, {"$set": dict(members)})
@@ -224,6 +220,11 @@ def _new(provider_type: str, identity: str, data: Mapping[str, Any]) -> dict[str
 def identity_of(provider_type: str, identity: str) -> dict[str, Any]:
     """Return what is stored of an identity."""
     return {"id": identity, "provider_type": provider_type, "provider_id": str(ObjectId())}
+
+
+def of_identity(provider_type: str, identity: str) -> dict[str, Any]:
+    """Return what is true of the identities of the user whom a provider knows by this id."""
+    return {"$elemMatch": {"provider_type": provider_type, "id": identity}}
 
 
 def stored_user(stored: dict[str, Any] | None) -> User | None:

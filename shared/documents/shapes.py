@@ -18,6 +18,7 @@ _COMPARED = frozenset({"$exists", "$type", "$options"})  # operators whose opera
 _MANY = frozenset({"$in", "$nin", "$all"})
 _BEGINNING = r"\A"
 _MOST_TOKENS, _MOST_VALUES = 5_000, 1_000  # that are looked at: no question takes long
+_MOST_EXPLAINED, _LONGEST = 20_000, 1_000
 _BOUNDING = frozenset({"$bucket", "$bucketAuto", "$count", "$group", "$limit", "$sample", "$sortByCount"})
 
 
@@ -99,13 +100,29 @@ def _names(asked: Document) -> set[str]:
 
 def shape(database: str, asked: Document) -> bytes:
     """Return what all questions have in common that differ from this one in values alone, of fixed length."""
-    digest = sha256()
-    for each in islice(_tokens(asked), _MOST_TOKENS):
-        written = each.encode("utf-8", "surrogatepass")
-        digest.update(b"%d:%b" % (len(written), written))
-    name = database.encode("utf-8", "surrogatepass")
-    digest.update(b"%d:%b" % (len(name), name))
-    return digest.digest()
+    tokens = [database, *islice(_tokens(asked), _MOST_TOKENS)]
+    return sha256(repr(tokens).encode("utf-8", "surrogatepass")).digest()
+
+
+def reduced(asked: Document) -> Document | None:
+    """Return a question of the same shape with long values cut, None for one of very many values.
+
+    MongoDB repeats what it explains, several times, in a reply that must not be too large.
+    """
+    try:
+        cut: Document = _cut(asked, iter(range(_MOST_EXPLAINED)))
+    except StopIteration:
+        return None
+    return cut
+
+
+def _cut(value: Any, left: Iterator[int], name: str = "") -> Any:
+    next(left)
+    if isinstance(value, Mapping):
+        return {each: _cut(value[each], left, each) for each in value}
+    if isinstance(value, list):
+        return [_cut(each, left) for each in (value[:_MOST_VALUES] if name in _MANY else value)]
+    return value[:_LONGEST] if isinstance(value, str | bytes) else value
 
 
 def _present(members: Mapping[str, Any], names: tuple[str, ...]) -> Document:
@@ -126,10 +143,10 @@ def _tokens(asked: Document) -> Iterator[str]:
             yield from sorted({_kind(each) for each in value[:_MOST_VALUES]})
         elif isinstance(value, Mapping):
             yield f"{{{len(value)}}}"
-            pending += [(key, value[key]) for key in reversed([*value])]
+            pending += [(key, value[key]) for key in reversed([*islice(value, _MOST_TOKENS)])]
         elif isinstance(value, list):
             yield f"[{len(value)}]"
-            pending += [("", each) for each in reversed(value)]
+            pending += [("", each) for each in reversed(value[:_MOST_TOKENS])]
         elif name == "$regex":
             yield _kind_of_pattern(value)
         else:

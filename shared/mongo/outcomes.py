@@ -16,6 +16,7 @@ from pymongo.errors import PyMongoError
 
 if TYPE_CHECKING:
     from shared.mongo.scans import ScanGuard
+    from shared.settings import Settings
 
 _UNKNOWN = "UnknownWriteOutcome"  # ours, beside the labels of MongoDB and of the driver
 
@@ -60,8 +61,10 @@ class Client(AsyncMongoClient[dict[str, Any]]):
         return _labelled(run, func, bulk, operation)
 
 
-def scan_guard_of(target: AsyncCollection[Any]) -> "ScanGuard | None":
+def scan_guard_of(target: AsyncCollection[Any], settings: "Settings") -> "ScanGuard | None":
     """Return who looks at what callers ask of a collection, None if nobody does."""
+    if settings.scan_guard == "off":
+        return None
     client = target.database.client
     return client.scan_guard if isinstance(client, Client) else None
 

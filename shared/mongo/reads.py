@@ -65,7 +65,7 @@ async def first(
     target: Collection, reading: "Reading", settings: Settings, options: Options = NO_OPTIONS
 ) -> bytes | None:
     """Return the first document that matches, None if there is none."""
-    if (guard := scan_guard_of(target)) is not None:
+    if (guard := scan_guard_of(target, settings)) is not None:
         await guard.look(target, _find(target, reading, options))
     if is_current():
         return await _first_by_driver(target, reading, settings, options)
@@ -86,7 +86,7 @@ async def find(
     options: Options = NO_OPTIONS,
 ) -> AsyncGenerator[bytes]:
     """Give what matches in batches of concatenated BSON documents; raise if they exceed MAX_READ_BYTES."""
-    if (guard := scan_guard_of(target)) is not None:
+    if (guard := scan_guard_of(target, settings)) is not None:
         await guard.look(target, _find(target, reading, options))
     if 0 < reading.limit <= _IN_ONE_REPLY and not options.batch_size and not is_current():
         batch = await _only_batch(target, reading, settings, options)
@@ -111,7 +111,7 @@ async def find(
 
 async def count(target: Collection, reading: "Reading", settings: Settings, options: Options) -> int:
     """Return how many documents match, of those that are not skipped up to the limit."""
-    if (guard := scan_guard_of(target)) is not None:
+    if (guard := scan_guard_of(target, settings)) is not None:
         await guard.look(target, {"count": target.name, "query": reading.filter, **options.command})
     placed: dict[str, Any] = {
         name: value for name, value in (("skip", reading.skip), ("limit", reading.limit)) if value
@@ -123,7 +123,7 @@ async def count(target: Collection, reading: "Reading", settings: Settings, opti
 async def distinct(target: Collection, name: str, condition: Document, settings: Settings, options: Options) -> bytes:
     """Return the array of the values of a field, as MongoDB sent it; raise if it exceeds MAX_READ_BYTES."""
     command = {"distinct": target.name, "key": name, "query": condition, **options.command}
-    if (guard := scan_guard_of(target)) is not None:
+    if (guard := scan_guard_of(target, settings)) is not None:
         await guard.look(target, command)
     reply = await _distinct(target, command, settings)
     values = elements(bytes(reply.raw))["values"].value
@@ -195,7 +195,7 @@ async def aggregated(
     target: Collection, settings: Settings, options: Mapping[str, Any], at_once: int, pipeline: list[Document]
 ) -> AsyncGenerator[bytes]:
     """Give what a pipeline makes of a collection, in batches of at most so many documents, 0 for any number."""
-    if (guard := scan_guard_of(target)) is not None:
+    if (guard := scan_guard_of(target, settings)) is not None:
         await guard.look(target, {"aggregate": target.name, "pipeline": pipeline, **options})
     cursor = await target.aggregate_raw_batches(
         pipeline,

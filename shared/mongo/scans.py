@@ -22,7 +22,7 @@ from shared import turns
 from shared.admission import current_line
 from shared.documents.ejson import Document
 from shared.documents.plans import Plan
-from shared.documents.shapes import could_serve, narrowed, question, shape, wants_index
+from shared.documents.shapes import could_serve, narrowed, question, reduced, shape, wants_index
 from shared.errors import ScanRefusedError
 from shared.settings import Settings
 from shared.telemetry.log import event
@@ -91,7 +91,7 @@ class ScanGuard:
         key = shape(target.database.name, asked)
         known = self._verdicts.get(key)
         if known is not None and known.is_by_value:
-            key = sha256(key + repr(asked).encode("utf-8", "surrogatepass")).digest()
+            key = sha256(key + repr(reduced(asked)).encode("utf-8", "surrogatepass")).digest()
             known = self._verdicts.get(key)
         if known is not None:
             return known
@@ -115,7 +115,10 @@ class ScanGuard:
             self._verdicts.put(key, verdict, _SCAN_SECONDS if verdict.is_scan else _SECONDS)
         return verdict
 
-    async def _explained(self, target: Collection, asked: Document) -> _Verdict:
+    async def _explained(self, target: Collection, whole: Document) -> _Verdict:
+        asked = reduced(whole)
+        if asked is None:
+            raise ValueError("too many values")
         command = {"explain": asked, "verbosity": "queryPlanner", "maxTimeMS": _EXPLAIN_MS}
         preference = target.read_preference
         answer = await target.database.command(command, read_preference=preference, codec_options=_DECODED)
@@ -151,5 +154,5 @@ async def _indexes(target: Collection) -> Sequence[Mapping[str, Any]] | None:
 
 def written(keys: Mapping[str, Any] | None) -> str | None:
     """Return the keys of an index in ASCII, None if there are none or they are too long to be named."""
-    text = json.dumps(keys, separators=(",", ":"))
+    text = json.dumps(keys, separators=(",", ":")).replace("\x7f", "\\u007f")
     return None if keys is None or len(text) > _LONGEST_NAMED else text

@@ -1,5 +1,6 @@
 """`python -m admin calls`, from the log of a real server and from lines of others."""
 
+import asyncio
 import gzip
 import json
 import random
@@ -10,7 +11,7 @@ import pytest
 
 from admin.calls import Calls, Group
 from tests.admin.conftest import Command, run, told
-from tests.conftest import ACTION, request_body
+from tests.conftest import ACTION, FailPoint, request_body
 from tests.hosts import ROOT, Server
 
 SHOP = str(ROOT / "tests" / "apps" / "shop")
@@ -68,6 +69,64 @@ def test_what_stands_before_a_line_is_left_out(calls: Any) -> None:
     found = calls(log)
 
     assert [each["calls"] for each in found["groups"]] == [2]
+    assert found["unreadable"] == 2
+
+
+def undated(**members: Any) -> str:
+    """Return a line without its time."""
+    known = json.loads(line(**members))
+    del known["time"]
+    return json.dumps(known)
+
+
+THEN = "2026-01-02T03:04:05.123456789Z"
+TEXT = undated(duration_ms=7.0)
+
+
+@pytest.mark.parametrize(
+    "wrapped",
+    [
+        json.dumps({"log": TEXT + "\n", "stream": "stdout", "time": THEN}),
+        json.dumps({"log": "dozen-1 | " + TEXT, "time": THEN}),
+        json.dumps({"__REALTIME_TIMESTAMP": "1767323045123456", "PRIORITY": "6", "MESSAGE": TEXT}),
+        json.dumps({"__REALTIME_TIMESTAMP": "1767323045123456", "MESSAGE": [*TEXT.encode()]}),
+        json.dumps({"MESSAGE": json.dumps({"log": TEXT, "time": THEN})}),
+        json.dumps({"timestamp": THEN, "message": TEXT, "severityLevel": 1, "customDimensions": {}}),
+        json.dumps({"TimeGenerated": THEN, "Message": TEXT}),
+        f"[2026-01-02T03:04:05.123Z] {TEXT}",
+        f"2026-01-02T03:04:05.1234567+00:00 stdout F {TEXT}",
+        f"2026-01-02 03:04:05 INFO {TEXT}",
+        f"2026-01-02T05:04:05+02:00 host dozen[7]: {TEXT}",
+    ],
+    ids=["docker", "docker-prefix", "journald", "journald-bytes", "docker-in-journald", "insights", "log-analytics",
+         "azure", "kubernetes", "without-zone", "syslog"],
+)  # fmt: skip
+def test_a_line_that_others_wrapped_counts_at_their_time(calls: Any, wrapped: str) -> None:
+    content = wrapped.encode() + b"\n"
+    found = calls(content, "--since", "2026-01-02T03:04:05Z")
+
+    assert [each["calls"] for each in found["groups"]] == [1]
+    assert found["slowest"][0]["time"].startswith("2026-01-02T03:04:05")
+    assert (found["unreadable"], found["undated"], found["slowest"][0]["duration_ms"]) == (0, 0, 7.0)
+    assert calls(content, "--since", "2026-01-02T03:04:06Z")["groups"] == []
+
+
+def test_a_call_without_a_time_counts_unless_it_is_asked_for(calls: Any) -> None:
+    content = TEXT.encode() + b"\n" + line()
+
+    assert calls(content)["groups"][0]["calls"] == 2
+    assert (calls(content, "--since", "1h")["groups"][0]["calls"], calls(content, "--since", "1h")["undated"]) == (1, 1)
+
+
+def test_what_is_no_line_of_the_service_is_counted_or_left_out(calls: Any) -> None:
+    odd = [
+        {"log": {"message": "request"}}, {"MESSAGE": [999, -1]}, {"MESSAGE": None}, {"log": '{"log":"{'},
+        {"__REALTIME_TIMESTAMP": "9" * 400, "MESSAGE": undated()}, {"time": "9999-12-31T23:59-23:59", "log": undated()},
+    ]  # fmt: skip
+    content = b"".join(json.dumps(each).encode() + b"\n" for each in odd)
+    found = calls(content + b'{"log":"' + b"x" * (2 << 20) + b'"}\n' + line())
+
+    assert [each["calls"] for each in found["groups"]] == [3]
     assert found["unreadable"] == 2
 
 
@@ -168,13 +227,27 @@ async def test_collections_are_listed_with_rules_and_sizes(command: Command, dat
         APP_SECRET_JWT_KEY="k" * 40,
         APP_SECRET_HOOK_SECRET="h",
     )
-    orders, seen = json.loads(done.stdout)
+    found = {each["collection"]: each for each in json.loads(done.stdout)}
+    orders, seen = found.pop("orders"), found.pop("seen")
 
     assert (orders["documents"], orders["indexes"], orders["rules"], orders["schema"]) == (3, 2, "own", True)
     assert orders["bytes"] == 3 * 14
     assert (seen["type"], seen["documents"], seen["rules"]) == ("view", None, "default")
+    assert {each["type"] for each in found.values()} == {"not there yet"}
+    assert {each["rules"] for each in found.values()} <= {"own", "default"}
     assert command("collections", "list", "--data-source", "x").returncode == 0
     assert command("collections", "list").stdout.count(b"shop.orders") == 1
+
+
+@pytest.mark.full
+async def test_many_collections_may_take_longer_than_one_call(
+    command: Command, database: Any, fail_point: FailPoint
+) -> None:
+    await asyncio.gather(*(database.create_collection(f"c{number}") for number in range(4)))
+    await fail_point("collStats", times=4, blockConnection=True, blockTimeMS=400)
+    done = command("collections", "list", "--database", "shop", "--json", MONGO_DB_TIMEOUT_MS="1200")
+
+    assert (done.returncode, [each["problem"] for each in json.loads(done.stdout)]) == (0, [None] * 4)
 
 
 def test_a_damaged_gzip_is_one_sentence(command: Command) -> None:

@@ -1,18 +1,22 @@
 """What holds for all commands: what they say of a change, JSON, 80 columns, what others have stored."""
 
-import copy
+import ast
 import json
 import os
 import re
 import subprocess
 import sys
 import termios
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
+import bson
 import pytest
+from bson.datetime_ms import DatetimeMS
 from bson.objectid import ObjectId
+from bson.raw_bson import RawBSONDocument
 from rich.cells import cell_len
 
 from local.mongod import Mongod
@@ -84,6 +88,7 @@ CHANGES = {
     "indexes drop": (("a_1", "--namespace", "shop.items", "--yes"), "the index a_1 of shop.items is dropped"),
     "import": (("--namespace", "shop.items", "--in", "-"), "0 documents for shop.items"),
     "sample load": (("--database", "shop"), "451 documents loaded into shop|551 documents loaded into shop"),
+    "app init": (("FOLDER",), "wrote .*/first/root_config.json"),
     "triggers resume": (("onOrder",), "the trigger 'onOrder' runs again as soon as a process has it"),
 }
 
@@ -128,9 +133,10 @@ def env(mongod: Mongod) -> dict[str, str]:
 
 
 @pytest.fixture
-def admin(env: dict[str, str]) -> Admin:
-    """Run a command, with nothing on its standard input."""
-    return lambda *arguments: told(call(arguments, env, ROOT))
+def admin(env: dict[str, str], tmp_path: Path) -> Admin:
+    """Run a command, with nothing on its standard input; a FOLDER is a new one."""
+    folder = str(tmp_path / "first")
+    return lambda *words: told(call(tuple(folder if each == "FOLDER" else each for each in words), env, ROOT))
 
 
 def test_a_command_is_known_as_one_that_reads_or_one_that_changes() -> None:
@@ -194,30 +200,98 @@ async def test_a_row_fits_80_columns(stored: Any, database: Any, env: dict[str, 
     assert name.partition(" ")[0] not in {"keys", "users"} or re.search(f"{KEY}|{USER}", shown)
 
 
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+BEYOND = DatetimeMS(253402300800000)  # the year 10000
 JUNK: list[dict[str, Any]] = [
     {"_id": 1},
     {"_id": "text", "name": 5, "created": "yesterday"},
+    {"_id": "two\nlines \u202e", "name": []},
     {"_id": {"a": 1}, "name": None, "identities": "none", "disabled": 1},
-    {"name": "x", "created": datetime(2026, 1, 1, tzinfo=UTC), "disabled": "no", "identities": [1], "data": []},
-    {"user_id": ObjectId(USER), "expires": datetime(2100, 1, 1, tzinfo=UTC), "provider_type": 5},
-    {"former": [5], "name": "x", "disabled": False, "created": datetime(2026, 1, 1, tzinfo=UTC)},
+    {"name": "x", "created": NOW, "disabled": "no", "identities": [1], "data": []},
+    {"former": [5], "name": "x", "disabled": False, "created": NOW},
+    {"_id": BEYOND, "created": NOW},
+    {"created": BEYOND, "name": "x", "disabled": False, "identities": [], "data": {}, "confirmed": True},
+    {"data": {"at": BEYOND}, "identities": [], "disabled": False, "confirmed": True, "created": NOW},
+    {"name": "?UTF8?", "created": NOW, "disabled": False},
+    {"name": "x", "?NAME?": 1, "created": NOW},
+    {"_id": "?UTF8?", "created": NOW},
 ]
+OF_USER = [
+    {"user_id": ObjectId(USER), "expires": datetime(2100, 1, 1, tzinfo=UTC), "provider_type": 5, "created": NOW},
+    {"user_id": ObjectId(USER), "expires": BEYOND, "provider_type": "api-key", "created": NOW},
+    {"user_id": ObjectId(USER), "expires": datetime(2100, 1, 1, tzinfo=UTC), "provider_type": "?UTF8?", "created": NOW},
+]
+
+
+def raw(document: dict[str, Any]) -> RawBSONDocument:
+    """Return a document with texts and a name that are not UTF-8."""
+    document = {"_id": ObjectId()} | document
+    return RawBSONDocument(
+        bson.encode(document).replace(b"?UTF8?", b"\xff\xfe\xed\xa0\x80?").replace(b"?NAME?", b"\xff12345")
+    )
+
+
+@pytest.fixture
+async def littered(stored: Any, driver: Any) -> Any:
+    """The same control database, in which others have stored what they liked."""
+    for collection in ("api_keys", "users", "sessions", "user_events", "confirmations", "unlocks", "secrets"):
+        of_user = OF_USER if collection == "sessions" else []
+        await stored[collection].insert_many([raw(each) for each in (*JUNK, *of_user)])
+    await stored.triggers.delete_many({})
+    await stored.triggers.insert_many(
+        [{"_id": "onOrder", "stored": BEYOND}, raw({"_id": "everyMinute", "failures": [{"at": "?UTF8?"}]})]
+    )
+    return stored
 
 
 @pytest.mark.parametrize("as_json", [(), ("--json",)], ids=["table", "json"])
 @pytest.mark.parametrize(
-    ("name", "left_out"), [("keys list", 6), ("users list", 6), ("users export", 6), ("sessions list " + USER, 1)]
-)
+    ("name", "left_out"),
+    [
+        ("keys list", len(JUNK)), ("keys show " + KEY, 0), ("users list", len(JUNK)), ("users export", len(JUNK)),
+        ("users show " + USER, 0), ("users show ann@shop.example", 0), ("sessions list " + USER, len(OF_USER)),
+        ("triggers list", 0), ("triggers status", 2),
+    ],
+)  # fmt: skip
 async def test_what_others_have_stored_is_named_and_ends_no_list(
-    stored: Any, admin: Admin, name: str, left_out: int, as_json: tuple[str, ...]
+    littered: Any, admin: Admin, name: str, left_out: int, as_json: tuple[str, ...]
 ) -> None:
-    for collection in ("api_keys", "users", "sessions"):
-        await stored[collection].insert_many(copy.deepcopy(JUNK))
     done = admin(*name.split(), *(() if name == "users export" else as_json))
 
-    assert done.returncode == 0
-    assert done.stderr.count("is no ") == left_out
-    assert re.search(f"{KEY}|{USER}|local-userpass", done.stdout)
+    assert (done.returncode, done.stderr.count("is no ")) == (0, left_out), done.stderr
+    assert len(done.stderr.splitlines()) <= left_out + 1
+    assert re.search(f"{KEY}|{USER}|local-userpass|onOrder", done.stdout)
+
+
+async def test_what_others_have_stored_is_nothing_to_the_doctor(littered: Any, admin: Admin) -> None:
+    done = admin("doctor", "--json")
+
+    assert (done.stderr, "can be read and written" in done.stdout) == ("", True)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    ["keys show {}", "keys enable {}", "keys delete {} --yes", "keys rotate {} --yes", "keys quota {} none",
+     "users show {}", "users delete {} --yes", "users show odd@shop.example", "users confirmation -e odd@shop.example"],
+)  # fmt: skip
+async def test_what_is_no_key_or_user_is_not_there(stored: Any, admin: Admin, arguments: str) -> None:
+    odd = ObjectId()
+    identity = {"provider_type": "local-userpass", "id": "odd@shop.example"}
+    for collection in ("api_keys", "users"):
+        await stored[collection].insert_one({"_id": odd, "created": BEYOND, "name": 5, "identities": [identity]})
+    done = admin(*arguments.format(odd).split())
+
+    assert (done.returncode, done.stdout) == (1, "")
+    assert re.search(rf"is no (key|user), and left out: _id {odd}: ", done.stderr)
+    assert re.search(r"error: there is no (key|user)", done.stderr)
+    assert await stored.api_keys.count_documents({"_id": odd}) == await stored.users.count_documents({"_id": odd}) == 1
+
+
+async def test_data_of_a_user_that_json_does_not_have_are_texts(stored: Any, admin: Admin) -> None:
+    await stored.users.update_one({}, {"$set": {"data.seen": ObjectId(KEY), "data.bytes": b"ab"}})
+    done = admin("users", "show", USER, "--json")
+
+    assert (done.returncode, json.loads(done.stdout)["data"]["seen"]) == (0, KEY)
 
 
 @pytest.mark.parametrize(
@@ -257,3 +331,26 @@ async def test_a_password_is_read_from_standard_input(stored: Any, env: dict[str
     assert (done.returncode, done.stdout) == (0, "")
     assert done.stderr.endswith("has the new password, and 0 sessions ended\n")
     assert (await stored.users.find_one())["password"].startswith("$argon2id$")
+
+
+def sentences() -> Iterator[str]:
+    """Give each text with values in it, of commands and of `make run`, with {} in the places of the values."""
+    files = [path for folder in ("admin", "local") for path in sorted((ROOT / folder).rglob("*.py"))]
+    for node in (node for path in files for node in ast.walk(ast.parse(path.read_text()))):
+        match node:
+            case ast.JoinedStr(values=parts):
+                yield "".join(str(each.value) if isinstance(each, ast.Constant) else "{}" for each in parts)
+
+
+def nouns() -> set[str]:
+    """Return what commands count, as it is written for many."""
+    calls = re.compile(r"""counted\([^"'\n]*["']([a-z ]+)["'](?:, ["']([a-z]+)["'])?""")
+    found = [calls.findall(path.read_text()) for path in (ROOT / "admin").rglob("*.py")]
+    return {many or f"{one}s" for each in found for one, many in each}
+
+
+def test_a_number_agrees_with_its_noun() -> None:
+    counted = re.compile(rf"\{{\}} (?:{'|'.join(nouns())}|problems|warnings|rows|indexes)\b")
+
+    assert {"documents", "sessions", "notes"} <= nouns()
+    assert [each for each in sentences() if counted.search(each)] == []

@@ -34,6 +34,19 @@ def given_file(command: Command, content: bytes, name: str = "in") -> None:
     (command.folder / name).write_bytes(content)
 
 
+@pytest.mark.parametrize("options", [(), ("--format", "bson"), ("--format", "ndjson")], ids=["auto", "bson", "ndjson"])
+@pytest.mark.parametrize("packed", [bytes, gzip.compress], ids=["plain", "gzip"])
+def test_an_archive_of_mongodump_is_refused_with_what_to_do(
+    command: Command, packed: Callable[[bytes], bytes], options: tuple[str, ...]
+) -> None:
+    given_file(command, packed(bytes.fromhex("6de29981") + bson.encode({"concurrent_collections": 4})))
+    done = command("import", *TO, "--in", "in", *options)
+
+    assert (done.returncode, done.stderr.count(b"\n")) == (1, 1)
+    assert b"this is an archive of mongodump" in done.stderr
+    assert b"--out in place of --archive" in done.stderr
+
+
 @pytest.mark.parametrize(
     ("content", "name", "form"),
     [

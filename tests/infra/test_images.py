@@ -80,7 +80,7 @@ def test_the_bases_have_the_python_of_the_project() -> None:
 def test_the_build_is_given_what_a_release_is_made_of_and_nothing_else() -> None:
     builds = {f"infra/{name}" for name in ("__init__.py", "entrypoint.sh", "locks.py", "native.py", "release.py")}
 
-    assert allowed() == {*release.SHIPPED, *release.SERVED, *builds, "native", "requirements-dev.txt"}
+    assert allowed() == {*release.SHIPPED, *release.SERVED, *builds, "native", "requirements-run.txt"}
 
 
 @pytest.mark.parametrize(
@@ -133,6 +133,20 @@ def test_the_entrypoint_becomes_what_it_is_told(arguments: list[str], words: lis
         said, _ = process.communicate(timeout=60)
 
     assert said.split() == (words or [str(os.getpid())])
+
+
+def test_the_entrypoint_runs_admin_commands_of_the_program_on_the_path() -> None:
+    done = subprocess.run(
+        [str(ROOT / "infra/entrypoint.sh"), "admin", "--version"],
+        env={"PATH": f"{ROOT}:{os.environ['PATH']}"}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+    assert (done.returncode, done.stdout) == (0, f"{settings.VERSION}\n")
+
+
+@pytest.mark.parametrize(("built", "app"), [("python", "/app"), ("functions", "/home/site/wwwroot")])
+def test_the_program_is_on_the_path_of_an_image(built: str, app: str) -> None:
+    assert f"ln -s {app}/{release.PROGRAM} /usr/local/bin/{release.PROGRAM}" in stage(built)
 
 
 def test_pushing_nowhere_is_refused() -> None:

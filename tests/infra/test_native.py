@@ -13,7 +13,8 @@ import pytest
 from infra import locks, native
 from tests.hosts import ROOT
 
-MAKE_NEEDS = ("make", "rm", "sed", "sh", "touch")
+MAKE_NEEDS = ("date", "make", "rm", "sed", "sh", "touch")
+BEGINS = r"\d\d:\d\d:\d\d  building native/, .*\n"
 STARTS_THE_SERVICE = {"run", "func", "test", "twins", "torture", "fuzz", "bench", "bench-connections"}
 
 needs_a_compiler = pytest.mark.skipif(shutil.which("g++") is None, reason="g++ is not installed: apt-get install g++")
@@ -27,7 +28,7 @@ class Clone:
         self.path = os.environ["PATH"]
         for name in ("infra", "native"):
             shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
-        for name in ("Makefile", "requirements-dev.txt"):
+        for name in ("Makefile", "requirements-run.txt", "requirements-dev.txt"):
             shutil.copy(ROOT / name, folder / name)
         (folder / "shared").symlink_to(ROOT / "shared")
         (folder / "tools").mkdir()
@@ -35,7 +36,8 @@ class Clone:
             if not path.name.startswith(native.PACKAGE):
                 (folder / "tools" / path.name).symlink_to(path)
         venv.create(folder / ".venv", symlinks=True)
-        shutil.copy(ROOT / "requirements-dev.txt", folder / ".venv")
+        for name in ("requirements-run.txt", "requirements-dev.txt"):  # which says that they are installed
+            shutil.copy(ROOT / name, folder / ".venv")
 
     def make(self, target: str) -> subprocess.CompletedProcess[str]:
         return self.run("make", "--silent", target)
@@ -75,7 +77,8 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Clone:
     """A clone in which native/ was built."""
     clone = Clone(tmp_path_factory.mktemp("built"))
     done = clone.make(".venv/native")
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert re.fullmatch(BEGINS, done.stdout)
     return clone
 
 
@@ -84,7 +87,8 @@ def test_a_machine_without_a_compiler_is_told_so_in_one_sentence(clone: Clone) -
 
     done = clone.make(".venv/native")
 
-    assert (done.returncode, done.stdout) == (0, "")
+    assert done.returncode == 0
+    assert re.fullmatch(BEGINS, done.stdout)
     assert re.fullmatch(
         r"native/ is not built \(there is no C\+\+ compiler, \S+\): all works without it, more slowly; "
         r"`make native` tries again\.\n",
@@ -167,7 +171,7 @@ def test_whatever_starts_the_service_here_builds_it_first() -> None:
 
 
 def test_the_tools_that_build_it_are_locked_with_hashes() -> None:
-    lock = locks.only((ROOT / "requirements-dev.txt").read_text(), native.TOOLS)
+    lock = locks.only((ROOT / "requirements-run.txt").read_text(), native.TOOLS)
 
     assert set(re.findall(r"^([a-z0-9-]+)==", lock, re.MULTILINE)) == native.TOOLS
     assert lock.count("--hash=sha256:") > len(native.TOOLS)

@@ -206,6 +206,23 @@ def test_the_pipelines_admin_process_runs_from_the_package(
     assert "tests" in done.stdout  # the key's name
 
 
+def test_the_package_has_a_program_that_runs_from_any_folder(
+    package: zipfile.ZipFile, unpacked: Path, tmp_path: Path
+) -> None:
+    modes = {entry.filename: entry.external_attr >> 16 for entry in package.infolist()}
+    (tmp_path / "dozen").symlink_to(unpacked / release.PROGRAM)
+    (unpacked / release.PROGRAM).chmod(modes[release.PROGRAM])  # extractall leaves it out, unzip does not
+    done = subprocess.run(
+        ["./dozen", "keys", "list"],
+        cwd=tmp_path, env={"PATH": f"{Path(sys.executable).resolve().parent}:{os.environ['PATH']}"},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+    assert {name for name, mode in modes.items() if mode & 0o111} == {release.PROGRAM}
+    assert done.returncode == 2
+    assert "no MongoDB is configured" in done.stderr
+
+
 def test_an_admin_process_of_the_package_passes_its_exit_code_on(packages: list[Path]) -> None:
     done = subprocess.run(
         [str(ROOT / "infra/admin.sh"), str(packages[0]), "keys", "list"],

@@ -13,7 +13,13 @@ from tests.hosts import ROOT
 
 pytestmark = pytest.mark.full  # it makes the bill of all packages
 
-NEEDED = (".venv", "Makefile", "pyproject.toml", "requirements.txt", "requirements-dev.txt", "shared")
+NEEDED = (
+    ".venv",
+    "Makefile",
+    "pyproject.toml",
+    "shared",
+    *(f"requirements{each}.txt" for each in ("", "-run", "-dev")),
+)
 
 
 @pytest.fixture(scope="module")

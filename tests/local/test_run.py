@@ -145,6 +145,24 @@ def test_the_printed_admin_command_works(served: tuple[Run, str]) -> None:
     assert "development" in listed.stdout
 
 
+def test_it_says_when_each_step_begins(served: tuple[Run, str]) -> None:
+    _, printed = served
+
+    steps = re.findall(
+        r"^\d\d:\d\d:\d\d  (starting|loading) (mongod|the sample data|the server)", printed, re.MULTILINE
+    )
+    assert steps == [("starting", "mongod"), ("loading", "the sample data"), ("starting", "the server")]
+
+
+def test_what_to_do_stands_below_the_log(served: tuple[Run, str]) -> None:
+    _, printed = served
+    log, _, banner = printed.partition("\nDozen serves on http://")
+
+    assert '"message":"started"' in log
+    assert '"operation":"findOne"' in log
+    assert re.findall(r"^\{\"time", banner, re.MULTILINE) == []
+
+
 def test_only_its_owner_can_read_the_key(served: tuple[Run, str]) -> None:
     started, printed = served
 

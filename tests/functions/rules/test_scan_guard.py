@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import Post, restart
-from tests.functions.rules.conftest import CLIENT, SETTINGS, Known, Person, send
+from tests.functions.rules.conftest import CLIENT, SETTINGS, Known, Person, Scripts, send
 from tests.functions.rules.test_every_action import CALLS, FINDING
 from tests.hosts import Answer, Worker
 
@@ -199,6 +199,12 @@ async def test_who_asks_for_all_or_by_id_is_not_refused(ann: Person, system: Pos
     assert (answer.status in {200, 201}, "dozen-scan" in answer.headers) == (True, False)
 
 
+async def test_a_large_question_is_judged_as_a_small_one(ann: Person, system: Post) -> None:
+    large = await system("find", collection="things", filter={"text": "x" * 9_000_000})
+
+    assert refusal(large)[:2] == (400, "QueryWithoutIndex")
+
+
 async def test_a_new_index_is_noticed_within_seconds(ann: Person, system: Post, database: Any) -> None:
     before = await system("find", collection="things", filter={"n": 1})
     await system("createIndexes", collection="things", indexes=[{"key": {"n": 1}}])
@@ -278,6 +284,29 @@ async def test_methods_of_the_sdks_are_refused_without_a_name(ann: Person, worke
 
     assert (answer.status, answer.headers.get("dozen-scan")) == (400, "no-index")
     assert answer.json["error"] == "the query has no index"
+
+
+async def test_what_a_function_asks_as_the_system_is_told_as_to_its_caller(
+    ann: Person, worker: Worker, scripts: Scripts, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "dozen")
+    things = 'context.services.get("mongodb-atlas").db("shop").collection("things")'
+    scripts({"f": {"run_as_system": True}}, f=f"exports = () => {things}.findOne({{secret: 1}});")
+
+    answer = await send(worker, "POST", f"{CLIENT}/functions/call", {"name": "f", "arguments": []}, ann.access_token)
+
+    assert (answer.status, answer.headers.get("dozen-scan")) == (400, "no-index")
+    assert "secret" not in answer.body.decode()
+    assert '"suggested_index":{"secret":1}' in caplog.text
+
+
+@pytest.mark.parametrize("name", ["a\x7f\r\n", "ä", "x" * 2_000])
+async def test_any_name_of_a_field_can_be_told_in_a_header(ann: Person, system: Post, name: str) -> None:
+    answer = await system("find", collection="things", filter={name: 1})
+
+    assert answer.status == 400
+    assert answer.headers["dozen-scan"].isprintable()
+    assert answer.headers["dozen-scan"].isascii()
 
 
 async def test_an_operation_of_a_bulk_write_is_named_and_none_is_done(ann: Person, system: Post, database: Any) -> None:

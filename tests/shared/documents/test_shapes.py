@@ -8,7 +8,7 @@ from bson.regex import Regex
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.documents.shapes import could_serve, question, shape, wants_index
+from shared.documents.shapes import could_serve, question, reduced, shape, wants_index
 
 Command = dict[str, Any]
 
@@ -135,3 +135,23 @@ def test_the_order_of_ids_is_left_out_beside_a_condition() -> None:
     assert question(find({}, sort={"_id": -1})) == find({}, sort={"_id": -1})
     pipeline = [{"$match": {"a": 1}}, {"$sort": {"_id": 1}}]
     assert question({"aggregate": "orders", "pipeline": pipeline})["pipeline"] == pipeline[:1]
+
+
+def test_what_is_explained_has_no_long_values_and_the_same_shape() -> None:
+    asked = question(find({"a": {"$in": [*range(5_000)]}, "b": "x" * 9_000_000, "c": b"x" * 9_000}))
+
+    cut = reduced(asked)
+
+    assert cut == question(find({"a": {"$in": [*range(1_000)]}, "b": "x" * 1_000, "c": b"x" * 1_000}))
+    assert shape("shop", cut) == shape("shop", asked)
+
+
+@pytest.mark.parametrize("operator", ["$and", "$or", "$nor"])
+def test_of_conditions_none_is_cut(operator: str) -> None:
+    asked = question(find({operator: [*({"a": number} for number in range(2_000)), {"b": 1}]}))
+
+    assert reduced(asked) == asked
+
+
+def test_a_question_of_very_many_values_is_not_explained() -> None:
+    assert reduced(question(find({"$or": [{"a": [*range(100)]}] * 900}))) is None
