@@ -24,6 +24,7 @@ from functions import (
     insert,
     location,
     login,
+    mcp,
     metrics,
     openapi,
     profile,
@@ -82,6 +83,7 @@ app.register_functions(scheduled.blueprint())  # a timer for scheduled triggers,
 app.register_functions(explorer.bp)  # GET /explorer, and its files
 app.register_functions(health.bp)  # GET /health/live, GET /health/ready
 app.register_functions(openapi.blueprint((*ACTIONS, *CATALOG)))  # GET /openapi.json
+app.register_functions(mcp.blueprint((*ACTIONS, *CATALOG)))  # POST /mcp, where MCP is on
 app.register_functions(metrics.bp)  # GET /metrics, where METRICS_KEY is set
 app.register_functions(fallback.blueprint((*ACTIONS, *CATALOG)))  # their other spellings, 404 for every other path
 

@@ -92,6 +92,7 @@ class Settings(Bounds, frozen=True, kw_only=True, rename="upper"):
     rules_allow_hidden_field_queries: bool = False
     schema_null_type_validation: bool = False
     explorer: Literal["off", "on"] = "off"
+    mcp: Literal["off", "read", "write"] = "off"
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     slow_ms: Annotated[int, Meta(ge=0)] = 0
     native: Literal["auto", "off"] = "auto"

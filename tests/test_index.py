@@ -70,6 +70,7 @@ FUNCTIONS: dict[str, tuple[str, set[str]]] = {
     "openapi": ("openapi.json", ALL),
     "explorer": ("explorer", ALL),
     "explorer_file": ("explorer/{file}", ALL),
+    "mcp": ("mcp", ALL),
     "metrics": ("metrics", {"GET", "HEAD"}),
     "fallback": ("{*path}", ALL),
 }

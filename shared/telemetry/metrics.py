@@ -22,9 +22,8 @@ OPERATIONS = (
     "distinct", "dropCollection", "dropIndexes", "enableApiKey", "endpoint", "estimatedDocumentCount", "explain",
     "explorer", "find", "findOne", "findOneAndDelete", "findOneAndReplace", "findOneAndUpdate", "functionsCall",
     "getMore", "getSchema", "insertMany", "insertOne", "listCollections", "listDatabases", "listIndexes", "location",
-    "login", "metrics", "openapi", "profile", "register", "replaceOne", "reset", "resetCall", "resetSend", "root",
-    "session",
-    "transaction", "unknown", "updateMany", "updateOne",
+    "login", "mcp", "metrics", "openapi", "profile", "register", "replaceOne", "reset", "resetCall", "resetSend",
+    "root", "session", "transaction", "unknown", "updateMany", "updateOne",
     "other",
 )  # fmt: skip
 """The operations that have series of their own; every other name is counted as the last."""

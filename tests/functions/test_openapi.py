@@ -173,6 +173,7 @@ def test_every_function_is_described_with_its_path() -> None:
         "webhook",
         "fallback",
         "metrics",
+        "mcp",
         "explorer",
         "explorer_file",
     }  # of apps, for other paths, for people

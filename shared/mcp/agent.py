@@ -1,0 +1,245 @@
+"""What one agent may do, and does: tools as actions of the Data API, with their rules, limits and refusals."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
+from typing import Any
+
+import orjson
+
+from shared.access.opening import Rules
+from shared.access.protocol import Reply
+from shared.auth.accounts import Caller
+from shared.documents.ejson import Document
+from shared.endpoint.accept import Media
+from shared.endpoint.actions import Action, Call, refuse_uncallable
+from shared.endpoint.cursors import Cursors
+from shared.endpoint.http import Exchange
+from shared.endpoint.request_view import RequestView
+from shared.endpoint.rule_functions import answers_of
+from shared.endpoint.terms import Terms
+from shared.errors import DataAPIError, InvalidParameterError, NotCallableError, ReadTooLargeError
+from shared.guard.joins import written_by
+from shared.mcp import tools
+from shared.mcp.tools import TOOLS, Arguments, Tool
+from shared.requests import GetMore
+from shared.rules.answers import answered
+from shared.rules.expressions import Expansions
+from shared.rules.ruleset import Rights
+
+MOST_BYTES = 64 * 1024
+"""The largest result: an agent has little room."""
+
+_MOST_NAMES = 1_000
+_MOST_NAMED = 100  # in the description of a tool
+_LONGEST_NAME = 120
+
+
+class Agent:
+    """One caller at the door."""
+
+    def __init__(
+        self, exchange: Exchange, actions: Mapping[str, Action], caller: Caller, view: RequestView, size: int
+    ) -> None:
+        """Take what calls are counted on, the actions, who calls, and the bytes of the body."""
+        self._exchange = exchange
+        self._service = exchange.service
+        self._actions = actions
+        self._caller = caller
+        self._view = view
+        self._size = size
+
+    async def listed(self) -> list[dict[str, Any]]:
+        """Return what the caller may do, always in one order."""
+        may = await self._may()
+        found = []
+        for each in TOOLS:
+            try:
+                await self._refuse_uncallable(self._view.of(each.action))
+            except NotCallableError:
+                continue
+            if may(each):
+                more = await self._names() if each.takes is tools.ListCollections else ""
+                found.append(each.described(more))
+        return found
+
+    def tool(self, name: str) -> Tool | None:
+        """Return a tool that this door has."""
+        found = tools.BY_NAME.get(name)
+        return None if found is None or (found.writes and self._service.settings.mcp != "write") else found
+
+    async def result(self, tool: Tool, given: Any) -> bytes:
+        """Return what a tool replies, as an object in Extended JSON; raise as its action does."""
+        asked = tool.arguments(given)
+        if isinstance(asked, tools.Find):
+            return await self._few(asked.limit, partial(self._found, asked))
+        if isinstance(asked, tools.Aggregate):
+            if written_by(asked.pipeline, asked.database) is not None:
+                raise InvalidParameterError("'pipeline' writes: this tool only reads")
+            return await self._few(asked.limit, partial(self._piped, asked))
+        if isinstance(asked, tools.More):
+            return await self._few(asked.limit, partial(self._continued, asked))
+        if isinstance(asked, tools.ListCollections):
+            return _fitting(await self._collections(asked))
+        return _fitting(await self._other(tool, asked))
+
+    async def _other(self, tool: Tool, asked: Arguments) -> bytes:
+        body = self._members(asked)
+        if tool.action == "getSchema":
+            detail = (await self._done("getSchema", body | {"detail": True})).body
+            return detail if len(detail) <= MOST_BYTES else (await self._done("getSchema", body)).body
+        if tool.action == "explain":
+            body |= {"action": "find" if body.get("pipeline") is None else "aggregate"}
+        if not isinstance(asked, tools.Write):
+            return (await self._done(tool.action, body)).body
+        most = getattr(asked, "max_affected", None)
+        terms = Terms(None, most, asked.dry_run, is_preferred=False, expected=None)
+        reply = await self._done(tool.action, body, terms)
+        return b'{"dryRun":%b,"result":%b}' % (b"true" if asked.dry_run else b"false", reply.body)
+
+    async def _found(self, asked: tools.Find, most: int) -> bytes:
+        body = self._members(asked)
+        try:
+            return (await self._done("find", body | {"cursor": {"batchSize": most}})).body
+        except InvalidParameterError:  # which may be what a cursor cannot continue
+            return _cut((await self._done("find", body | {"limit": most})).body, most)
+
+    async def _piped(self, asked: tools.Aggregate, most: int) -> bytes:
+        body = self._members(asked)
+        try:
+            return (await self._done("aggregate", body | {"cursor": {"batchSize": most}})).body
+        except InvalidParameterError:
+            pipeline = [*asked.pipeline, {"$limit": most}]
+            return _cut((await self._done("aggregate", body | {"pipeline": pipeline})).body, most)
+
+    async def _continued(self, asked: tools.More, most: int) -> bytes:
+        await self._refuse_uncallable(self._view.of("getMore"))
+        continued = await Cursors(self._service, self._caller).opened(GetMore.from_body({"cursor": asked.cursor}))
+        action = self._actions[continued.action]
+        call = await self._call(action, continued.body | {"cursor": {"batchSize": most}})
+        call.continued = continued
+        return self._counted(await action.handle(call)).body
+
+    async def _few(self, most: int, work: Callable[[int], Awaitable[bytes]]) -> bytes:
+        """Return a reply with so many documents, or with fewer where they are large."""
+        while True:
+            try:
+                text = await work(most)
+            except ReadTooLargeError:
+                if most == 1:
+                    raise
+                most = max(1, most // 4)
+                continue
+            if len(text) <= MOST_BYTES or most == 1:
+                return _fitting(text)
+            most = max(1, min(most - 1, most * MOST_BYTES // len(text)))
+
+    async def _collections(self, asked: tools.ListCollections) -> bytes:
+        """Return what the caller may know of, in the order of names."""
+        sources = [asked.data_source] if asked.data_source else sorted(self._sources())
+        found: list[dict[str, str]] = []
+        for source in sources:
+            place = {"dataSource": source}
+            databases = [asked.database] if asked.database else await self._databases(place)
+            for database in databases:
+                body = place | {"database": database, "nameOnly": True}
+                listed = orjson.loads((await self._done("listCollections", body)).body)["collections"]
+                named = place if len(sources) > 1 else {}
+                found += [{**named, "database": database, "collection": each["name"]} for each in listed]
+                if len(found) > _MOST_NAMES:
+                    return orjson.dumps({"collections": found[:_MOST_NAMES], "truncated": True})
+        return orjson.dumps({"collections": found})
+
+    async def _databases(self, place: Document) -> list[str]:
+        reply = await self._done("listDatabases", place | {"nameOnly": True})
+        return [each["name"] for each in orjson.loads(reply.body)["databases"]]
+
+    async def _names(self) -> str:
+        """Say in words which collections there are; nothing where that cannot be told now."""
+        try:
+            found = orjson.loads(await self._collections(tools.ListCollections()))["collections"]
+        except DataAPIError:
+            return ""
+        names = ["/".join(each.values())[:_LONGEST_NAME] for each in found[:_MOST_NAMED]]
+        rest = f", and {len(found) - _MOST_NAMED} others" if len(found) > _MOST_NAMED else ""
+        return f" Now: {orjson.dumps(names).decode()}{rest}."
+
+    def _sources(self) -> list[str]:
+        app, settings = self._exchange.app, self._service.settings
+        return list(settings.data_sources) if app is None or self._caller.is_system else list(app.data_sources)
+
+    async def _may(self) -> Callable[[Tool], bool]:
+        """Return what tells whether a tool could do anything for the caller."""
+        writes = self._service.settings.mcp == "write"
+        if self._caller.is_system:
+            return lambda tool: writes or not tool.writes
+        rights = await answered(self._rights)
+        reads = bool(rights)
+        roles = [each.role for one in rights for each in one.roles]
+        changes = any(_may_be(each.write) or each.fields or each.other is not None for each in roles)
+        opened = {
+            "explain": any(each.hides_nothing for each in rights),
+            "insertMany": writes and changes and any(_may_be(each.insert) for each in roles),
+            "updateMany": writes and changes,
+            "deleteMany": writes and any(_may_be(each.delete) for each in roles),
+        }
+        return lambda tool: bool(opened.get(tool.action, reads))
+
+    def _rights(self) -> list[Rights]:
+        app = self._exchange.app
+        view = self._view
+        expansions = Expansions(self._caller.user, view, answers_of(self._exchange, self._caller, view))
+        found = []
+        for source in [] if app is None else app.data_sources.values():
+            rules = Rules(source, expansions)
+            names = [each for each in source.rules if not self._service.guard.closes(*each)]
+            found += [each for name in names if rules.opens(*name) and (each := rules.rights(*name))]
+            if source.default is not None and rules.opens_default():
+                found.append(source.default.rights(expansions))
+        return found
+
+    def _members(self, asked: Arguments) -> Document:
+        return {"dataSource": self._sources()[0], **asked.members()}
+
+    async def _done(self, name: str, body: Document, terms: Terms | None = None) -> Reply:
+        action = self._actions[name]
+        call = await self._call(action, body)
+        return self._counted(await (action.handle(call) if terms is None else call.on_terms(action, terms)))
+
+    async def _call(self, action: Action, body: Document) -> Call:
+        view = self._view.of(action.name)
+        await self._refuse_uncallable(view)
+        call = Call(self._exchange, body, self._caller, view, Media("EJSON"), size=self._size)
+        call.answers = answers_of(self._exchange, self._caller, view)
+        call.sent_headers = {}
+        return call
+
+    def _counted(self, reply: Reply) -> Reply:
+        line = self._exchange.line
+        line.documents = (line.documents or 0) + (reply.documents or 0)
+        return reply
+
+    async def _refuse_uncallable(self, view: RequestView) -> None:
+        if not self._caller.is_system:
+            answers = answers_of(self._exchange, self._caller, view)
+            expansions = Expansions(self._caller.user, view, answers)
+            await answered(partial(refuse_uncallable, self._exchange.app, expansions))
+
+
+def _may_be(expression: Any) -> bool:
+    return expression is not None and expression.constant is not False
+
+
+def _fitting(text: bytes) -> bytes:
+    """Raise InvalidParameterError for more than an agent gets."""
+    if len(text) > MOST_BYTES:
+        raise InvalidParameterError(
+            f"the result has {len(text)} bytes, more than {MOST_BYTES}: ask for less, such as by a projection"
+        )
+    return text
+
+
+def _cut(text: bytes, most: int) -> bytes:
+    """Say in a reply without a cursor that there may be others."""
+    if len(text) > MOST_BYTES or len(orjson.loads(text)["documents"]) < most:
+        return text
+    return text.removesuffix(b"}") + b',"truncated":true}'

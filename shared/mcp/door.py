@@ -1,0 +1,152 @@
+"""POST /mcp: a message in, one reply out, and nothing kept."""
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+import azure.functions as func
+
+from shared.app.signatures import verify
+from shared.auth.accounts import Caller
+from shared.endpoint.actions import VERSIONS, Action, not_found
+from shared.endpoint.addresses import client_address
+from shared.endpoint.bodies import decoded_body, document_in, refuse_body
+from shared.endpoint.http import CREDENTIAL_HEADERS, Exchange, failed
+from shared.endpoint.request_view import RequestView
+from shared.endpoint.terms import TERMS, terms_of
+from shared.endpoint.user_functions import UserFunctions
+from shared.errors import (
+    CallerLeftError,
+    InvalidJSONError,
+    InvalidParameterError,
+    MethodNotAllowedError,
+    OriginRefusedError,
+)
+from shared.mcp import protocol
+from shared.mcp.agent import Agent
+from shared.mcp.protocol import Message, ProtocolError
+from shared.mongo.deadlines import driver_call
+
+_NAME = "mcp"
+_MOST_BODY = 1024 * 1024
+_ALLOWED_HEADERS = "Authorization, Content-Type, Accept, MCP-Protocol-Version, Mcp-Method, Mcp-Name"
+
+
+async def answer(exchange: Exchange, actions: Mapping[str, Action]) -> func.HttpResponse:
+    """Return the response to one message; what is wrong before it is read is an error as that of an action."""
+    req, settings = exchange.request, exchange.service.settings
+    _refuse_closed(exchange)
+    if req.method == "OPTIONS":
+        allowed = [_ALLOWED_HEADERS, *([CREDENTIAL_HEADERS] if settings.cors_allow_credential_headers else [])]
+        return exchange.preflight("POST, OPTIONS", ", ".join(allowed))
+    if req.method != "POST":
+        raise MethodNotAllowedError("method not allowed", ("POST",))
+    refuse_body(exchange)
+    if terms_of(req.headers, changes_one=True) is not None:
+        raise InvalidParameterError(f"/mcp does not take {TERMS}: its tools have dryRun and maxAffected")
+    with driver_call(settings.mongo_db_timeout_ms, exchange.arrived) as deadline:
+        address = client_address(req.headers, settings.trusted_proxies)
+        view = RequestView(req, _NAME, address)
+        functions = UserFunctions(exchange, view)
+        caller = await exchange.service.credentials.authenticate(req.headers, address, functions)
+        await exchange.identify(caller)
+        if functions.untold:
+            await functions.tell()
+        body = await exchange.body(min(settings.max_body_bytes, _MOST_BODY))
+        if exchange.app is not None:
+            verify(exchange.app.data_api, req.headers, req.params, body)
+        body = await decoded_body(exchange, body)
+        deadline.refuse_late()
+    return await _Answer(exchange, actions, caller, view).to(body)
+
+
+def _refuse_closed(exchange: Exchange) -> None:
+    """Raise where there is no door, and for a page that is not named: its reader did not ask for this."""
+    settings, app, req = exchange.service.settings, exchange.app, exchange.request
+    data_api = None if app is None else app.data_api
+    versions = VERSIONS if data_api is None or data_api.versions is None else data_api.versions
+    if settings.mcp == "off" or (data_api is not None and data_api.disabled) or VERSIONS.isdisjoint(versions):
+        raise not_found(req)
+    named = settings.allowed_origins or (app.allowed_request_origins if app else frozenset())
+    if "origin" in req.headers and req.headers["origin"] not in named:
+        raise OriginRefusedError("origin not allowed")
+
+
+class _Answer:
+    """The answer to one message."""
+
+    def __init__(self, exchange: Exchange, actions: Mapping[str, Action], caller: Caller, view: RequestView) -> None:
+        self._exchange = exchange
+        self._actions = actions
+        self._caller = caller
+        self._view = view
+
+    async def to(self, body: bytes) -> func.HttpResponse:
+        found = None
+        try:
+            parsed = protocol.parsed(body)
+            found = protocol.id_of(parsed)
+            asked = protocol.message(parsed)
+            stateless = protocol.is_stateless(asked, self._exchange.request.headers)
+            if asked.id is None:
+                return func.HttpResponse(status_code=HTTPStatus.ACCEPTED, headers=self._exchange.headers)
+            members = await self._result(asked, body, stateless=stateless)
+        except ProtocolError as error:
+            self._exchange.line.error_code = f"MCP{error.code}"
+            return self._response(error.reply(found), error.status)
+        return self._response(protocol.result(asked, members, stateless=stateless), HTTPStatus.OK)
+
+    async def _result(self, asked: Message, body: bytes, *, stateless: bool) -> dict[str, Any]:
+        match asked.method:
+            case "server/discover" if stateless:
+                return protocol.discovered()
+            case "initialize" if not stateless:
+                return protocol.initialized(asked)
+            case "ping" if not stateless:
+                return {}
+            case "tools/list":
+                return protocol.listed(await self._tools(asked, len(body)), stateless=stateless)
+            case "tools/call":
+                return await self._called(asked, body)
+        raise protocol.unknown(asked, stateless=stateless)
+
+    async def _tools(self, asked: Message, size: int) -> list[dict[str, Any]]:
+        if asked.params.get("cursor") is not None:
+            raise ProtocolError(protocol.INVALID_PARAMS, "'params.cursor': the list of tools has one page")
+        with driver_call(self._exchange.service.settings.mongo_db_timeout_ms, self._exchange.arrived):
+            return await self._agent(size).listed()
+
+    async def _called(self, asked: Message, body: bytes) -> dict[str, Any]:
+        """Return the result of a tool, or what its action refuses, from which an agent can learn."""
+        exchange, agent = self._exchange, self._agent(len(body))
+        name = asked.text("name")
+        tool = agent.tool(name)
+        if tool is None:
+            raise ProtocolError(protocol.INVALID_PARAMS, f"no tool '{name[:100]}'")
+        exchange.line.operation = tool.action
+        try:
+            with driver_call(exchange.service.settings.mongo_db_timeout_ms, exchange.arrived) as deadline:
+                given = await self._arguments(body)
+                if not tool.writes:
+                    deadline.end_at(exchange.departure)
+                return protocol.called(await agent.result(tool, given), is_error=False)
+        except CallerLeftError:
+            raise
+        except Exception as error:  # noqa: BLE001  it ends here as any other does at the edge
+            return protocol.called(failed(error, exchange.line, {}).get_body(), is_error=True)
+
+    async def _arguments(self, body: bytes) -> Any:
+        """Return the arguments with the values that Extended JSON has in them."""
+        try:
+            params = (await document_in(body, self._exchange.service)).get("params")
+        except InvalidJSONError as error:
+            raise InvalidParameterError(f"arguments: {error.reason}") from error
+        given = params.get("arguments") if type(params) is dict else None
+        return {} if given is None else given
+
+    def _agent(self, size: int) -> Agent:
+        return Agent(self._exchange, self._actions, self._caller, self._view, size)
+
+    def _response(self, text: bytes, status: int) -> func.HttpResponse:
+        headers = {**self._exchange.headers, "Cache-Control": "no-store"}
+        return func.HttpResponse(text, status_code=status, headers=headers, mimetype="application/json")
