@@ -19,7 +19,7 @@ Database = Annotated[str | None, typer.Option("--database", metavar="NAME", help
 DataSource = Annotated[str | None, typer.Option("--data-source", metavar="NAME", help="Only this one.")]
 
 _OWN = frozenset({"admin", "config", "local"})
-_MISSING = "not there yet"
+_MISSING = "not there, or not to be seen"
 _UNMEASURED: Mapping[str, Any] = {
     "collection": None, "type": None, "documents": None, "bytes": None, "stored_bytes": None,
     "indexes": None, "index_bytes": None, "problem": None,

@@ -57,7 +57,7 @@ def test_the_defaults_are_those_of_the_table() -> None:
         "max_transaction_operations": 1_000, "max_transaction_bytes": 16_777_216, "transaction_timeout_ms": 25_000,
         "idempotency_seconds": 86_400, "function_timeout_ms": 10_000, "function_memory_bytes": 67_108_864,
         "function_operations": 1_000, "function_rule_calls": 1_000, "functions_http_hosts": "",
-        "schedules_by_timer": "off", "explorer": "off", "metrics_key": "",
+        "schedules_by_timer": "off", "explorer": "off", "metrics_key": "", "mcp": "off",
         "scan_guard": "off", "scan_guard_documents": 1_000,
             "slow_ms": 0, "applicationinsights_connection_string": "", "applicationinsights_authentication_string": "",
             "telemetry_backend": None, "telemetry_logs_to_appinsights": "auto",
