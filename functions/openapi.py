@@ -1,5 +1,6 @@
 """openapi.json: what the API is, and of an app what its caller may do."""
 
+import asyncio
 from collections.abc import Iterable, Mapping
 from functools import partial
 from http import HTTPStatus
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 _NAME = "openapi"
 _TYPE = "application/json"
 _MOST_MADE = 20
+_MOST_BYTES = 16 * 1024 * 1024
 _SECONDS = 3_600.0
 _ALLOWED_HEADERS = "Authorization, If-None-Match"
 
@@ -38,17 +40,27 @@ class _Documents:
         """Take the actions that are served."""
         self._actions = actions
         self._made: Cache[Told, tuple[bytes, str]] = Cache(_MOST_MADE)
+        self._bytes = 0
+        self._turn = asyncio.Lock()
 
-    def of(self, told: "Told") -> tuple[bytes, str]:
-        """Return a document with its tag."""
+    async def of(self, told: "Told") -> tuple[bytes, str]:
+        """Return a document with its tag; one is made at a time, in a thread: of a large app it takes long."""
         made = self._made.get(told)
-        if made is None:
-            from shared.openapi import document  # noqa: PLC0415  nothing else needs it
-
-            body = document.written(document.document(self._actions, told))
-            made = body, etags.tag(_TYPE, [body])
+        if made is not None:
+            return made
+        async with self._turn:
+            made = self._made.get(told) or await asyncio.to_thread(self._make, told)
+            if self._bytes + len(made[0]) > _MOST_BYTES:
+                self._made, self._bytes = Cache(_MOST_MADE), 0
+            self._bytes += len(made[0])
             self._made.put(told, made, _SECONDS)
         return made
+
+    def _make(self, told: "Told") -> tuple[bytes, str]:
+        from shared.openapi import document  # noqa: PLC0415  nothing else needs it
+
+        body = document.written(document.document(self._actions, told))
+        return body, etags.tag(_TYPE, [body])
 
 
 def blueprint(groups: Iterable[Actions]) -> func.Blueprint:
@@ -72,7 +84,7 @@ async def _answer(documents: _Documents, exchange: Exchange) -> func.HttpRespons
     if req.method not in {"GET", "HEAD"}:
         raise MethodNotAllowedError("method not allowed", ("GET", "HEAD"))
     with driver_call(settings.mongo_db_timeout_ms, exchange.arrived):
-        body, tag = documents.of(await _told(exchange))
+        body, tag = await documents.of(await _told(exchange))
     headers = {**exchange.headers, **etags.CACHED, "ETag": tag}
     if "if-none-match" in req.headers and etags.matches(req.headers["if-none-match"], tag):
         return func.HttpResponse(b"", status_code=HTTPStatus.NOT_MODIFIED, headers=headers, mimetype=_TYPE)
