@@ -70,7 +70,7 @@ def _introduce(chosen: Database, data_dir: Path) -> None:
     _console.print(f"\nDozen serves on {_root(chosen)}", style="bold green")
     _console.print(_about(chosen, data_dir))
     if chosen.settings.explorer == "on":
-        _say("See it in a browser, and sign in with the key below:", f"{_root(chosen)}/explorer")
+        _say("See it in a browser, and sign in with the key:", f"{_root(chosen)}/explorer\n{request.key}")
     _say("Try it:", request.curl)
     _say("It answers:" if response.is_success else f"It answers {response.status_code}:", response.text)
     _say("Manage keys in a second terminal:", _admin(chosen))
