@@ -49,7 +49,9 @@ class _Documents:
         if made is not None:
             return made
         async with self._turn:
-            made = self._made.get(told) or await asyncio.to_thread(self._make, told)
+            made = self._made.get(told)
+            if made is None:
+                made = await asyncio.to_thread(self._make, told)
             if self._bytes + len(made[0]) > _MOST_BYTES:
                 self._made, self._bytes = Cache(_MOST_MADE), 0
             self._bytes += len(made[0])

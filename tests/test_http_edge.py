@@ -233,11 +233,11 @@ async def test_a_target_in_absolute_form_is_served(server: Server, key: str, dat
     assert [reply.status for reply in found] == [200]
 
 
-@pytest.mark.parametrize("line", ["GET http://x", "GET http://x?y", "OPTIONS *"])
-async def test_a_target_without_a_path_is_404(server: Server, line: str) -> None:
+@pytest.mark.parametrize(("line", "status"), [("GET http://x", 200), ("GET http://x?y", 200), ("OPTIONS *", 204)])
+async def test_a_target_without_a_path_is_the_root(server: Server, line: str, status: int) -> None:
     found = await exchange(server.port, f"{line} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
 
-    assert [reply.status for reply in found] == [404]
+    assert [reply.status for reply in found] == [status]
 
 
 async def test_answers_of_a_pipeline_come_in_order(server: Server, key: str, database: Any) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 from bson.regex import Regex
 
 from shared.documents.ejson import Document
+from shared.operators import STAGES, Identity
 
 _OF_FIND = ("sort", "hint", "collation", "min", "max", "let")
 _KEPT = frozenset({"aggregate", "find", "sort", "hint", "collation", "min", "max"})  # they choose the index themselves
@@ -19,7 +20,8 @@ _MANY = frozenset({"$in", "$nin", "$all"})
 _BEGINNING = r"\A"
 _MOST_TOKENS, _MOST_VALUES = 5_000, 1_000  # that are looked at: no question takes long
 _MOST_EXPLAINED, _LONGEST = 20_000, 1_000
-_BOUNDING = frozenset({"$bucket", "$bucketAuto", "$count", "$group", "$limit", "$sample", "$sortByCount"})
+_GROUPING = frozenset(name for name, stage in STAGES.items() if stage.identity is Identity.NEW)
+_BOUNDING = _GROUPING | {"$count", "$limit", "$sample"}
 
 
 def question(command: Mapping[str, Any]) -> Document:

@@ -52,5 +52,5 @@ async def test_a_path_that_is_not_utf_8_is_in_the_json(command: Command, moved: 
     exported = command("export", "--namespace", "moved.from", "--out", "\udcff", "--json")
     imported = command("import", "--namespace", "moved.to", "--in", "\udcff", "--json")
 
-    assert json.loads(exported.stdout) == {"namespace": "moved.from", "out": "\ufffd", "documents": 1, "bytes": 27}
+    assert json.loads(exported.stdout)["out"] == "\ufffd"
     assert json.loads(imported.stdout)["in"] == "\ufffd"

@@ -218,7 +218,7 @@ async def test_collections_that_could_not_be_listed_are_asked_for_again(
     details = page.locator("nav details", has_text="shop")
     await details.evaluate("details => { details.open = true }")
     await expect(page.locator("nav .problem")).to_have_count(1)
-    await page.locator("nav details[open] summary").click()
+    await details.locator("summary").click()
     await page.locator("nav summary", has_text="shop").click()
 
     await expect(page.get_by_role("link", name="items")).to_be_visible()

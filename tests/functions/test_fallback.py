@@ -57,7 +57,6 @@ async def test_every_action_has_every_spelling(host: Host, prefix: str, action: 
 @pytest.mark.parametrize(
     "url",
     [
-        pytest.param("/", id="root"),
         pytest.param("/favicon.ico", id="icon"),
         pytest.param(f"{V1}/action/count", id="count"),
         pytest.param(f"{V1}/action/pipeline", id="pipeline"),

@@ -187,7 +187,7 @@ async def test_an_app_with_a_mistake_is_not_served_at_all(worker: Worker, change
 
     for each in (answer, login):
         assert each.status == 503
-        assert "root_config.json at name: 'name' must be a text" in errors_only(each)["error"]
+        assert errors_only(each)["error"] == "the service is not configured: its log says why"
 
 
 async def test_with_several_data_sources_an_unknown_one_is_refused(
