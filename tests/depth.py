@@ -3,7 +3,7 @@
 A full run measures the coverage of what a quick one would do of it.
 
 A quick run leaves out the tests marked `full`, sends a test to one of the two hosts unless it is marked `both_hosts`,
-and lets hypothesis try a tenth of its examples; a full run lets it try half of them, a deep one all. What is left out
+and lets hypothesis try a tenth of its examples; a full run lets it try a quarter of them, a deep one all. What is left out
 is deselected and counted, not skipped.
 """
 
@@ -29,7 +29,7 @@ def is_full() -> bool:
 
 def examples(number: int) -> int:
     """Return how many examples hypothesis tries where a deep run tries this many."""
-    return max(number // {"quick": 10, "full": 2, "deep": 1}[_DEPTH], 20)
+    return max(number // {"quick": 10, "full": 4, "deep": 1}[_DEPTH], 20)
 
 
 @pytest.hookimpl(specname="pytest_configure")

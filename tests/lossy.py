@@ -67,8 +67,10 @@ class LossyNetwork:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        self._cut()
+        self._is_down = True
         self._server.close()
+        self._cut()
+        self._server.abort_clients()  # one may be accepted, and have no line to mongod yet
         await self._server.wait_closed()
 
     def _cut(self) -> None:
