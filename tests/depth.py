@@ -3,8 +3,8 @@
 A full run measures the coverage of what a quick one would do of it.
 
 A quick run leaves out the tests marked `full`, sends a test to one of the two hosts unless it is marked `both_hosts`,
-and lets hypothesis try a tenth of its examples; a full run lets it try a quarter of them, a deep one all. What is left out
-is deselected and counted, not skipped.
+and lets hypothesis try a tenth of its examples; a full run lets it try a quarter of them, a deep one all. What is left
+out is deselected and counted, not skipped.
 """
 
 import hashlib
