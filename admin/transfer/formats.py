@@ -71,8 +71,8 @@ class _Bson:
         length = int.from_bytes(start, "little", signed=True)
         if len(start) == _LENGTH and not _LEAST <= length <= _MOST:
             raise StoppedError(f"document {number} cannot have {length} bytes: the file is damaged, or no BSON")
-        document = start if len(start) < _LENGTH else start + self._source.take(length - _LENGTH)
-        if len(start) < _LENGTH or len(document) < length:
+        document = start + self._source.take(max(length - _LENGTH, 0))
+        if len(document) < max(length, _LEAST):
             raise StoppedError(f"the file ends within document {number}")
         return document
 
