@@ -5,6 +5,7 @@ from http import HTTPStatus
 
 import azure.functions as func
 
+from shared.endpoint.accept import quality
 from shared.endpoint.actions import answer
 from shared.endpoint.http import HEADERS, NO_CONTEXT, failed
 from shared.errors import InvalidSessionError
@@ -14,6 +15,8 @@ from shared.telemetry.log import is_standalone
 from shared.telemetry.requests import RequestLine
 
 bp = func.Blueprint()
+
+_LEAST_QUALITY = 0.001  # of what is wanted at all: RFC 9110, section 12.4.2
 
 
 @bp.route("metrics", methods=["GET", "HEAD"])
@@ -50,7 +53,8 @@ def _scraped(req: func.HttpRequest, service: Service) -> func.HttpResponse:
     counted = process.reporting.metrics
     assert counted is not None  # noqa: S101  there is METRICS_KEY
     sample(service, counted)
-    is_open = "application/openmetrics-text" in req.headers.get("accept", "")
+    accept = req.headers.get("accept", "")
+    is_open = quality(accept, "application/openmetrics-text") >= max(quality(accept, "text/plain"), _LEAST_QUALITY)
     build = {
         "version": VERSION,
         "host": "server" if is_standalone() else "functions",

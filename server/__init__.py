@@ -98,9 +98,12 @@ def join(file: int, slot: int) -> None:
     """Count what this process does where the others of the port do."""
     from shared.endpoint.gauges import keep_sampling  # noqa: PLC0415  only where METRICS_KEY is set
 
-    if (metrics := process.reporting.metrics) is not None:
-        metrics.join(file, slot)
+    if (metrics := process.reporting.metrics) is None:
+        return
+    if metrics.join(file, slot):
         keep_sampling(process, metrics)
+    else:
+        event(logging.WARNING, "metrics are not shared", reason="other processes of the port count otherwise")
 
 
 def main() -> None:
@@ -117,5 +120,8 @@ def main() -> None:
         listeners = [config.bind_socket() for config in configs if config is not None]
         supervisor = Supervisor(serve, listeners, count, LIMITS.grace_seconds)
         if (metrics := process.reporting.metrics) is not None:
-            supervisor.share(join, metrics.shared(count))
+            try:
+                supervisor.share(join, metrics.shared(count))
+            except OSError as error:
+                event(logging.WARNING, "metrics are not shared", reason=error.strerror)
         sys.exit(supervisor.run())

@@ -42,5 +42,5 @@ class Bounds(msgspec.Struct, frozen=True, kw_only=True, rename="upper"):
     anonymous_logins: Positive = 1_000
     login_window_seconds: Positive = 300
     metrics_key: Annotated[
-        str, Meta(pattern=r"^([!-~]{16,})?$", description="16 characters or more, of ASCII and without spaces")
+        str, Meta(pattern=r"^([!-~]{16,})?\Z", description="16 characters or more, of ASCII and without spaces")
     ] = ""  # who may read how much there is

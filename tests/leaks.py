@@ -24,7 +24,9 @@ _SHORTEST = 10  # what is shorter stands in a log by chance
 _CREDENTIALS = {"apikey", "api-key", "authorization", "jwttokenstring", "password"}
 _MEMBERS = {"access_token", "accessToken", "id_token", "key", "password", "refresh_token", "token"}
 _CLIENT_API = "/api/client/"
-_SECRET_SETTINGS = re.compile(r"MONGO_DB_PASSWORD|SESSION_SECRET|APP_SECRET_.+|APPLICATIONINSIGHTS_CONNECTION_STRING")
+_SECRET_SETTINGS = re.compile(
+    r"MONGO_DB_PASSWORD|SESSION_SECRET|METRICS_KEY|APP_SECRET_.+|APPLICATIONINSIGHTS_CONNECTION_STRING"
+)
 _OTHERS = ("httpx", "httpcore", "hypothesis", "mail.log")  # the tests' own tools
 
 _secrets: dict[str, str] = {PLANTED: "planted"}

@@ -84,13 +84,16 @@ async def test_no_log_and_no_telemetry_holds_what_a_caller_sent(
     ours = {"LOG_LEVEL": "DEBUG", "SLOW_MS": "1", "TELEMETRY_BACKEND": backend, "TELEMETRY_LOGS_TO_APPINSIGHTS": "on"}
     headers = {"apiKey": key, "User-Agent": P, "X-Forwarded-For": P, "Referer": P, "Cookie": P, "traceparent": P}
     with Ingestion() as fake:
-        env = SETTINGS | ours | fake.env
+        env = SETTINGS | ours | fake.env | {"METRICS_KEY": f"{P}-of-metrics"}
         uri = f"{mongod.uri}&heartbeatFrequencyMS=500"  # else the driver looks again ten seconds after a fault
         async with host(tmp_path / "log", MONGO_DB_URI=uri, **env) as running:
             for action, members in CALLS:
                 await running.request("POST", given(ACTION + action), headers, request_body(**members))
             for credentials in CREDENTIALS:
                 await running.request("POST", given(ACTION + "find"), credentials, request_body(filter={P: P}))
+            for scheme in ("Bearer", "Basic"):
+                scraped = {"Authorization": f"{scheme} {P}-of-metrics"}
+                await running.request("GET", given("/metrics"), scraped)
             for method, path, members in CLIENT_CALLS:
                 content = request_body(**members)
                 await running.request(method, given(f"{CLIENT}/auth/providers/{path}"), {}, content)
@@ -145,6 +148,7 @@ def pytest_on(directory: Path, leak: str, text: str, *options: str) -> subproces
         pytest.param(
             "leaks.environment({'MONGO_DB_URI__A': 'mongodb://u:p%40ss-of-mongo@h/'})", "p@ss-of-mongo", id="a password"
         ),
+        pytest.param("leaks.environment({'METRICS_KEY': 'who-reads-numbers'})", "who-reads-numbers", id="METRICS_KEY"),
         pytest.param("leaks.secret('with \"quotes\"', 'x')", r'{"a": "with \"quotes\""}', id="as it is in JSON"),
     ],
 )

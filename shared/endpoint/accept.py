@@ -75,6 +75,12 @@ def reply_form(accept: str | None, default: Format) -> Format:
     return default if best is None or best.media is None else best.media.form
 
 
+def quality(accept: str, name: str) -> float:
+    """Return how much Accept prefers a type that it names; one that it does not name is not asked for."""
+    ranges = (_range(part, "JSON") for part in accept.lower().split(","))
+    return max((each.quality for each in ranges if each.name == name), default=0.0)
+
+
 def _range(part: str, default: Format) -> _Range:
     name, *pieces = (piece.strip() for piece in part.split(";"))
     parameters = {key: value.strip('"') for key, _, value in (piece.partition("=") for piece in pieces)}

@@ -1,10 +1,12 @@
 """What is looked up in a process when its metrics are asked for, and each second where others may be asked."""
 
+import logging
 import threading
 import time
 
 from shared.mongo.clients import Clients
 from shared.service import Process, Service
+from shared.telemetry.log import event
 from shared.telemetry.metrics import OF_SOURCE, Metrics
 
 SECONDS = 1.0
@@ -13,6 +15,10 @@ SECONDS = 1.0
 
 def sample(service: Service, metrics: Metrics) -> None:
     """Look everything up."""
+    metrics.look(lambda: _values(service))
+
+
+def _values(service: Service) -> dict[tuple[str, str], float]:
     calls, streams, budget, cache = service.admission, service.change_streams, service.budget, service.lazy_store.counts
     values: dict[tuple[str, str], float] = {
         ("in_progress", ""): calls.taken,
@@ -34,7 +40,7 @@ def sample(service: Service, metrics: Metrics) -> None:
     for source, uri in service.settings.data_sources.items():
         numbers = _connections(service.clients, uri)
         values |= {(key, source): value for key, value in zip(OF_SOURCE, numbers, strict=True)}
-    metrics.sample(values)
+    return values
 
 
 def _connections(clients: Clients, uri: str) -> tuple[int, int, int, int, int]:
@@ -50,8 +56,11 @@ def keep_sampling(process: Process, metrics: Metrics) -> None:
 
     def run() -> None:
         while True:
-            if process.held is not None:
-                sample(process.held, metrics)
+            try:
+                if process.held is not None:
+                    sample(process.held, metrics)
+            except Exception as error:  # noqa: BLE001  the next look is another one
+                event(logging.DEBUG, "metrics were not looked up", cause=type(error).__name__)
             time.sleep(SECONDS)
 
     threading.Thread(target=run, name="metrics", daemon=True).start()

@@ -34,9 +34,9 @@ def _families(metrics: Metrics, build: Mapping[str, str]) -> Iterator[tuple[Fami
         yield family, _sampled(metrics, family)
     labels = "{" + ",".join(f'{name}="{value}"' for name, value in build.items()) + "}"
     started = metrics.started
-    yield families.STARTS, iter([("", "", metrics.starts)])
+    yield families.REPLACED, iter([("", "", metrics.replaced)])
     yield families.PROCESSES, iter([("", "", float(len(started)))])
-    yield families.STARTED, iter([("", "", min(started))])
+    yield families.STARTED, iter([("", "", min(started))] if started else [])
     yield families.BUILD, iter([("", labels, 1.0)])
 
 

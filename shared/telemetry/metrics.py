@@ -7,9 +7,12 @@ the place of a dead one goes on with its row, so that no counter falls.
 import mmap
 import os
 import tempfile
+import threading
 import time
+import zlib
+from array import array
 from bisect import bisect_left
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from http import HTTPStatus
 from typing import Any, NamedTuple
 
@@ -50,7 +53,8 @@ _SENT = _RECEIVED + len(OPERATIONS)
 _SAMPLED_AT = _SENT + len(OPERATIONS)
 _STARTED_AT = _SAMPLED_AT + 1
 _STARTS = _STARTED_AT + 1
-_FIRST_SAMPLED = _STARTS + 1
+_LAYOUT = _STARTS + 1
+_FIRST_SAMPLED = _LAYOUT + 1
 
 
 class Family(NamedTuple):
@@ -66,7 +70,7 @@ DURATIONS = Family("dozen_call_duration_seconds", "histogram", "How long calls t
 DOCUMENTS = Family("dozen_documents", "counter", "Documents that calls read or wrote.")
 RECEIVED = Family("dozen_request_bytes", "counter", "Bytes of the bodies of requests.")
 SENT = Family("dozen_reply_bytes", "counter", "Bytes of the bodies of replies; streams are left out.")
-STARTS = Family("dozen_process_starts", "counter", "Processes that have started, those that replace a dead one too.")
+REPLACED = Family("dozen_processes_replaced", "counter", "Processes that took the place of a dead one.")
 PROCESSES = Family("dozen_processes", "gauge", "Processes of the port that are at work.")
 STARTED = Family("dozen_start_time_seconds", "gauge", "When the oldest of these processes started, in Unix time.")
 BUILD = Family("dozen_build_info", "gauge", "The version that serves, in which host, with native code or without.")
@@ -122,24 +126,34 @@ class Metrics:
         self.sampled = {
             key: Series(family, labels, _FIRST_SAMPLED + at) for at, (key, family, labels) in enumerate(keys)
         }
+        self._looking = threading.Lock()
         self._width = _FIRST_SAMPLED + len(keys)
-        self._take([memoryview(bytearray(8 * self._width)).cast("d")], 0)
+        self._layout = float(zlib.crc32(repr((OPERATIONS, STATUSES, BUCKETS, list(self.sampled))).encode()))
+        self._take([memoryview(self._row())], 0)
 
     def shared(self, count: int) -> int:
-        """Return a file of memory with the rows of so many processes: it needs no place in a file system."""
-        if hasattr(os, "memfd_create"):
-            file = os.memfd_create("dozen-metrics")
-        else:
+        """Return a file of memory with the rows of so many processes; raise OSError if there is no room.
+
+        It has no name by which others could find it, needs no place in a file system, and keeps its size.
+        """
+        if not hasattr(os, "memfd_create"):
             with tempfile.TemporaryFile() as nameless:
-                file = os.dup(nameless.fileno())
-        os.truncate(file, 8 * self._width * count)
+                return self._written(os.dup(nameless.fileno()), count)
+        import fcntl  # noqa: PLC0415  not everywhere
+
+        file = self._written(os.memfd_create("dozen-metrics", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING), count)
+        fcntl.fcntl(file, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL)
         return file
 
-    def join(self, file: int, slot: int) -> None:
-        """Count in the row of such a file from now on, and close it."""
+    def join(self, file: int, slot: int) -> bool:
+        """Count in the row of such a file from now on, and close it; tell whether its rows are like ours."""
         rows = memoryview(mmap.mmap(file, 0)).cast("d")
         os.close(file)
-        self._take([rows[at : at + self._width] for at in range(0, len(rows), self._width)], slot)
+        each = [rows[at : at + self._width] for at in range(0, len(rows), self._width)]
+        is_alike = len(rows) % self._width == 0 and all(row[_LAYOUT] == self._layout for row in each)
+        if is_alike:
+            self._take(each, slot)
+        return is_alike
 
     def request(self, line: RequestLine, status: int, seconds: float, received: int, sent: int) -> None:
         """Count a call that was answered."""
@@ -153,6 +167,11 @@ class Metrics:
         cells[_SENT + operation] += sent
         if line.documents:
             cells[_DOCUMENTS + operation] += line.documents
+
+    def look(self, values: Callable[[], Mapping[tuple[str, str], float]]) -> None:
+        """Look numbers up and store them, one caller after the other: else a counter could fall to an older number."""
+        with self._looking:
+            self.sample(values())
 
     def sample(self, values: Mapping[tuple[str, str], float]) -> None:
         """Store what was looked up in this process; its counters go on from where a dead one left them."""
@@ -171,9 +190,10 @@ class Metrics:
         return self.total(series.cell) if series.family.kind == "counter" else sum(self._fresh(series.cell))
 
     @property
-    def starts(self) -> float:
-        """How many processes there were."""
-        return self.total(_STARTS)
+    def replaced(self) -> float:
+        """How many processes took the row of a dead one."""
+        found: float = sum(max(row[_STARTS] - 1.0, 0.0) for row in self._rows)
+        return found
 
     @property
     def started(self) -> list[float]:
@@ -195,6 +215,17 @@ class Metrics:
     def amount(self, family: Family, operation: int) -> float:
         """Return the documents or bytes of an operation."""
         return self.total({DOCUMENTS: _DOCUMENTS, RECEIVED: _RECEIVED, SENT: _SENT}[family] + operation)
+
+    def _row(self) -> "array[float]":
+        row = array("d", bytes(8 * self._width))
+        row[_LAYOUT] = self._layout
+        return row
+
+    def _written(self, file: int, count: int) -> int:
+        """Fill a file with rows, so that none of its memory is still to be found once calls are counted."""
+        with open(file, "wb", closefd=False) as opened:
+            opened.write(self._row().tobytes() * count)
+        return file
 
     def _fresh(self, cell: int) -> list[float]:
         since = time.monotonic() - FRESH_SECONDS
