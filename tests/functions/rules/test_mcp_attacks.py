@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import restart
 from tests.functions.rules.conftest import Known, Person
 from tests.functions.rules.test_mcp import THINGS, ann, client, things, to_all
 
@@ -103,18 +102,6 @@ async def test_what_follows_a_cut_tells_nothing_either(large: Person, database: 
 
     assert len(cut["documents"]) == len(alone["documents"]) == 3
     assert among == alone
-
-
-@pytest.mark.full
-async def test_hidden_documents_do_not_use_up_what_may_be_read(
-    large: Person, database: Any, configured: pytest.MonkeyPatch
-) -> None:
-    configured.setenv("MAX_READ_BYTES", "200000")
-    restart()
-    alone = told(await client(large).tool("find", **THINGS))
-    await owned(database, "else", 0.5, text="y" * 150_000)
-
-    assert told(await client(large).tool("find", **THINGS)) == alone
 
 
 SECRET: dict[str, tuple[str, dict[str, Any]]] = {
