@@ -163,6 +163,7 @@ async def test_a_pipeline_that_no_cursor_continues_says_that_there_may_be_more(r
 async def test_a_pipeline_writes_nothing(writer: Client, database: Any, stage: Any) -> None:
     await database.items.insert_one({"_id": 1})
     refused = await writer.tool("aggregate", **ITEMS, pipeline=[stage])
+    await writer.tool("explain", **ITEMS, pipeline=[stage])
 
     assert (refused["isError"], refused["structuredContent"]["error_code"]) == (True, "InvalidParameter")
     assert await database.list_collection_names() == ["items"]

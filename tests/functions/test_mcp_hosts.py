@@ -81,6 +81,10 @@ MESSAGES: dict[str, tuple[tuple[dict[str, str], bytes], int]] = {
     "older no tool": (older("tools/call", name="nothing", arguments={}), 200),
     "older no name": (older("tools/call"), 200),
     "older no method": (older("nothing"), 200),
+    "by hand": (
+        ({"Content-Type": "application/x-www-form-urlencoded"}, b'{"jsonrpc":"2.0","id":1,"method":"tools/list"}'),
+        200,
+    ),
     "notification": (({}, b'{"jsonrpc":"2.0","method":"notifications/initialized"}'), 202),
     "no JSON": (({}, b"\xff"), 400),
     "nothing": (({}, b""), 400),
