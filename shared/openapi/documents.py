@@ -77,6 +77,13 @@ def _shown(source: Mapping[str, Any], shows: Shows, path: tuple[str, ...]) -> di
     return {"bsonType": "object", "properties": found} | ({"required": left} if left else {})
 
 
+def document_schema(source: Any, form: Form) -> dict[str, Any]:
+    """Return the same for a whole document: without an `_id` it gets one."""
+    made = json_schema(source, form)
+    required = [each for each in made.pop("required", ()) if each != "_id"]
+    return made | ({"required": required} if required else {})
+
+
 def json_schema(source: Any, form: Form) -> dict[str, Any]:
     """Return the JSON Schema of a value in a form, for a schema of what may be told."""
     if not isinstance(source, Mapping):
@@ -145,9 +152,9 @@ def wrapper_schemas() -> dict[str, Any]:
     inner: dict[str, Any] = {
         **dict.fromkeys(("$numberDouble", "$numberInt", "$numberLong", "$numberDecimal", "$oid", "$uuid"), _TEXT),
         "$date": {"anyOf": [_TEXT, {"type": "integer"}, {"$ref": "#/components/schemas/EJSON.numberLong"}]},
-        "$binary": {"type": ["object", "string"]},
-        "$regularExpression": {"type": "object"},
-        "$timestamp": {"type": "object"},
+        "$binary": {"type": ["object", "string"], "additionalProperties": True},
+        "$regularExpression": {"type": "object", "additionalProperties": True},
+        "$timestamp": {"type": "object", "additionalProperties": True},
         "$code": _TEXT,
         "$minKey": {"type": "integer"},
         "$maxKey": {"type": "integer"},

@@ -8,6 +8,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 from tests.functions.rules.conftest import CLIENT, Known, Person, send
 from tests.functions.test_openapi import DOCUMENT, OPERATIONS, PATH, errors
 from tests.hosts import Answer, Host, Worker
+from tests.test_actions import ALL
 
 SOURCE = "data_sources/mongodb-atlas/"
 DEFAULT = SOURCE + "default_rule.json"
@@ -49,6 +50,12 @@ async def described(person: Person) -> Answer:
     answer = await person.host.request("GET", PATH, {"Authorization": f"Bearer {person.access_token}"})
     assert answer.status == 200, answer.body
     return answer
+
+
+def actions(answer: Answer, words: str = "") -> set[str]:
+    """Return the actions that a document names, or those whose description has some words."""
+    posted = {path.rpartition("/action/")[2]: item for path, item in answer.json["paths"].items() if "/action/" in path}
+    return {name for name, item in posted.items() if words in item["post"].get("description", "")}
 
 
 @pytest.mark.both_hosts
@@ -105,7 +112,7 @@ async def test_whoever_sees_everything_is_told_the_whole_schema(ann: Person, cha
     told = (await described(ann)).json["components"]["schemas"][ORDERS]
 
     assert told["properties"]["secret"] == {"type": "string", "description": "what nobody may know"}
-    assert told["required"] == ["_id", "total", "secret"]
+    assert told["required"] == ["total", "secret"]  # an `_id` is made for who sends none
 
 
 async def test_a_schema_that_fields_of_some_documents_hide_is_not_told(ann: Person, changed: Any) -> None:
@@ -165,12 +172,71 @@ async def test_whoever_may_call_nothing_is_refused(ann: Person, changed: Any) ->
     assert (answer.status, answer.json["error_code"]) == (403, "FunctionNotCallable")
 
 
+async def test_whoever_may_not_write_is_told_of_no_write(ann: Person, changed: Any) -> None:
+    changed(RULES["public"], roles=[CLOSED], filters=[])
+    changed(SOURCE + "shop/tickets/rules.json", roles=[CLOSED], filters=[])
+    before = actions(await described(ann))
+    changed(RULES["orders"], roles=[PARTLY | {"apply_when": {"owner": "else"}}, OPEN])
+
+    after = actions(await described(ann))
+
+    reads = {name for name, each in ALL.items() if each.reads}
+    assert before == reads - {"listIndexes", "explain"} | {"transaction"}  # which may be of reads
+    assert after - before == {name for name, each in ALL.items() if not each.reads and not each.administers} - before
+
+
+async def test_what_documents_decide_on_is_said(ann: Person, changed: Any) -> None:
+    changed(RULES["orders"], roles=[OPEN | {"apply_when": {"owner": "%%user.id"}}])
+    changed(RULES["public"], roles=[CLOSED], filters=[])
+    changed(SOURCE + "shop/tickets/rules.json", roles=[CLOSED], filters=[])
+    before = actions(await described(ann), "they decide on each document")
+    changed(RULES["orders"], roles=[OPEN])
+
+    after = actions(await described(ann), "they decide on each document")
+
+    assert ({"find", "updateOne"} <= before, "find" in after) == (True, False)
+
+
+async def test_actions_that_the_app_lets_nobody_call_are_left_out(ann: Person, changed: Any) -> None:
+    changed("http_endpoints/data_api_config.json", can_evaluate={"%%request.action": {"%in": ["find", "getMore"]}})
+
+    assert actions(await described(ann)) == {"find", "getMore"}
+
+
+@pytest.mark.parametrize(
+    ("config", "versions", "is_served"),
+    [({"disabled": True}, ["v1"], False), ({"versions": ["beta"]}, ["beta"], True)],
+    ids=["disabled", "beta"],
+)
+async def test_versions_that_the_app_does_not_serve_are_left_out(
+    ann: Person, changed: Any, config: Any, versions: list[str], is_served: bool
+) -> None:
+    changed("http_endpoints/data_api_config.json", **config)
+
+    answer = await described(ann)
+
+    assert answer.json["components"]["parameters"]["version"]["schema"]["enum"] == versions
+    assert bool(actions(answer)) is is_served
+
+
+async def test_an_action_names_the_collections_that_it_could_be_about(ann: Person, changed: Any) -> None:
+    changed(RULES["orders"], roles=[OPEN])
+    changed(RULES["public"], roles=[PARTLY], filters=[])
+    whole = (await described(ann)).json
+    path = "/app/{app_id}/endpoint/data/{version}/action/"
+    schemas = {name: whole["paths"][path + name]["post"]["requestBody"]["content"] for name in ("find", "deleteOne")}
+    sent = {"dataSource": "mongodb-atlas", "database": "shop", "collection": "public", "filter": {}}
+
+    assert errors(schemas["find"]["application/json"]["schema"], sent, whole) == []
+    assert errors(schemas["deleteOne"]["application/json"]["schema"], sent, whole) != []
+
+
 async def test_a_system_key_is_told_of_all_that_the_files_name(ann: Person, key: str) -> None:
     answer = await ann.host.request("GET", PATH, {"apiKey": key})
 
     named = {each["collection"] for each in answer.json["x-dozen-namespaces"]}
     assert {"orders", "people", "notes"} <= named
-    assert answer.json["components"]["schemas"][ORDERS]["required"] == ["_id", "total", "secret"]
+    assert answer.json["components"]["schemas"][ORDERS]["required"] == ["total", "secret"]
 
 
 async def test_the_replies_of_the_client_api_are_of_their_types(ann: Person) -> None:
