@@ -316,8 +316,9 @@ def _parameters(told: Told) -> dict[str, Any]:
         name: {"name": name, "in": "path", "required": True, "description": text, "schema": {"type": "string"}}
         for name, text in PARAMETERS.items()
     }
-    paths["version"]["schema"] = {"type": "string", "enum": [*told.versions], "default": told.versions[0]}
-    paths["app_id"]["schema"] = {"type": "string", "default": told.app_id or "dozen"}
+    paths["version"]["schema"] = {"type": "string", "enum": [*told.versions]}
+    # no default, which generators take for a parameter that may be left out
+    paths["version"]["example"], paths["app_id"]["example"] = told.versions[0], told.app_id or "dozen"
     return paths | {
         name: {"name": name, "in": "header", "description": text, "schema": schema}
         for name, (text, schema) in _HEADERS.items()

@@ -28,7 +28,6 @@ _IN_JSON: Mapping[str, tuple[str, ...]] = {
     "double": ("number", "null"), "decimal": ("string",), "number": ("number", "string", "null"),
     "integer": ("integer",), "objectId": ("string",), "date": ("string",), "javascript": ("string",),
 }  # fmt: skip
-_KEPT = ("title", "description")
 _BOUNDS = (
     "minLength", "maxLength", "minItems", "maxItems", "uniqueItems", "multipleOf", "minimum", "maximum",
     "minProperties", "maxProperties", "pattern",
@@ -88,7 +87,10 @@ def json_schema(source: Any, form: Form) -> dict[str, Any]:
     """Return the JSON Schema of a value in a form, for a schema of what may be told."""
     if not isinstance(source, Mapping):
         return {}
-    made: dict[str, Any] = {name: source[name] for name in _KEPT if type(source.get(name)) is str}
+    made: dict[str, Any] = {}
+    # generators name types by titles, which several schemas may have
+    words = [source[name] for name in ("description", "title") if type(source.get(name)) is str]
+    made |= {"description": words[0]} if words else {}
     made |= _types(source, form)
     if isinstance(source.get("properties"), Mapping):
         made["properties"] = {name: json_schema(each, form) for name, each in source["properties"].items()}

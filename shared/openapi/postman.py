@@ -18,7 +18,7 @@ def postman(document: Mapping[str, Any], url: str) -> dict[str, Any]:
             if method != "parameters" and not _streams(operation):
                 folders[operation["tags"][0]].append(_item(path, method, operation))
     parameters = document["components"]["parameters"]
-    values = {name: each["schema"].get("default", "") for name, each in parameters.items() if each["in"] == "path"}
+    values = {name: each.get("example", "") for name, each in parameters.items() if each["in"] == "path"}
     given = {"baseUrl": url.rstrip("/"), "apiKey": "", "token": ""}
     variables = given | values | {"provider": "local-userpass", "key_id": "unknown"}
     key = {"key": "apiKey", "value": "{{apiKey}}", "in": "header"}

@@ -7,15 +7,16 @@ def tidied(schema: Any) -> Any:
     """Return a schema that accepts the same: of one type where there were alternatives, arrays
     with their items, objects with their members.
 
-    A member that may be null may be left out as well, so that null is no default worth saying.
+    No default is said: it is what a member that is left out means, and generators take a member that has one for
+    required.
     """
     if isinstance(schema, list):
         return [tidied(each) for each in schema]
     if not isinstance(schema, dict):
         return schema
     made = {name: tidied(value) for name, value in schema.items()}
-    if made.get("default", ...) is None and isinstance(made.get("anyOf"), list):
-        del made["default"]
+    if "type" in made or "anyOf" in made:  # a schema, not the members of one
+        made.pop("default", None)
     if made.get("type") == "array":
         made.setdefault("items", {})
     if made.get("type") == "object" and "properties" not in made:

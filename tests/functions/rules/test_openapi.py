@@ -1,5 +1,8 @@
 """openapi.json of an app: what its caller may do and know, and nothing that rules hide."""
 
+import os
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -266,3 +269,43 @@ async def test_the_replies_of_the_client_api_are_of_their_types(ann: Person) -> 
     }
     tokens = {name: [*OPERATIONS[name]["security"][0]] for name in ("session", "profile", "getApiKey", "disableApiKey")}
     assert tokens == {name: ["bearer" if name == "profile" else "refresh"] for name in tokens}
+
+
+async def test_schemas_with_one_title_are_told_apart(ann: Person, changed: Any) -> None:
+    changed(RULES["orders"], roles=[OPEN])
+    changed(SCHEMA, title="order", properties={"total": {"bsonType": "decimal", "title": "the sum"}})
+
+    schemas = (await described(ann)).json["components"]["schemas"]
+    told = {name: each for name, each in schemas.items() if name.startswith(ORDERS)}
+
+    assert len(told) == 3
+    assert [each["description"] for each in told.values()] == ["order"] * 3
+    assert [each for each in told.values() if "title" in each or "title" in each["properties"]["total"]] == []
+
+
+async def test_a_collection_of_which_no_field_could_be_shown_is_not_named(
+    ann: Person, changed: Any, database: Any
+) -> None:
+    nothing = {"name": "none", "apply_when": {}, "fields": {"n": {"read": False}}, "additional_fields": {}}
+    changed(RULES["orders"], roles=[nothing])
+    await database.orders.insert_one({"n": 1})
+
+    listed = await ann("listCollections", collection=None)
+
+    assert "orders" not in {each["collection"] for each in (await described(ann)).json["x-dozen-namespaces"]}
+    assert (listed.status, "orders" in {each["name"] for each in listed.json["collections"]}) == (200, False)
+
+
+@pytest.mark.parametrize("name", ["a~1b", "{x}", "a#b", "größe ☃", "__proto__", "a%2Fb", "a b", "_2d_", "-"])
+async def test_every_name_of_a_collection_can_be_described(ann: Person, changed: Any, name: str) -> None:
+    changed(SCHEMA, properties={"total": {"bsonType": "decimal"}})
+    folder = Path(os.environ["APP_CONFIG_DIR"]) / SOURCE / "shop"
+    (folder / "orders").rename(folder / name)
+    changed(f"{SOURCE}shop/{name}/rules.json", collection=name, roles=[OPEN])
+
+    whole = (await described(ann)).json
+    (named,) = [each for each in whole["x-dozen-namespaces"] if each["collection"] == name]
+
+    assert re.fullmatch(r"#/components/schemas/[A-Za-z0-9._-]+", named["schema"])
+    assert errors({"$ref": named["schema"] + ".json"}, {"total": "1.5"}, whole) == []
+    assert errors({"$ref": named["schema"] + ".json"}, {"total": True}, whole) != []
