@@ -36,6 +36,7 @@ from functions import (
     update,
 )
 from shared.service import process
+from shared.writes import KINDS
 
 app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)  # callers are authenticated by shared.endpoint
 
@@ -53,6 +54,7 @@ OPERATIONS = (
 """What a transaction may be made of; functions of the app come to it, and to the catalog."""
 
 transaction.bp.parts = {name: action for group in OPERATIONS for name, action in group.by_name.items()}
+bulk_write.bp.parts = {name: transaction.bp.parts[name] for name in KINDS}
 process.actions = {**transaction.bp.parts, **catalog.bp.by_name}
 ACTIONS = (
     *OPERATIONS,

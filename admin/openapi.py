@@ -1,6 +1,6 @@
 """`openapi`: prints the document of the API, as everybody gets it, or a user or a key."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Any
 
 import typer
@@ -41,14 +41,20 @@ async def _described(
     caller = await caller_of(service, *who) or other
     if caller is None:
         return document.document(_actions()), service.settings.app_id
-    from shared.endpoint.request_view import NO_REQUEST  # noqa: PLC0415  as it is of the edge
+    from shared.endpoint.request_view import NO_REQUEST, NoRequest, RequestView  # noqa: PLC0415  as it is of the edge
 
-    known = await told.told_of(service, caller, NO_REQUEST, None)
+    def of_endpoint(method: str, route: str) -> RequestView:
+        return RequestView(NoRequest(method), "", "", route)
+
+    known = await told.told_of(service, _groups(), told.Asking(caller, NO_REQUEST.of, of_endpoint, None))
     return document.document(_actions(), known), service.settings.app_id
 
 
-def _actions() -> Mapping[str, Any]:
+def _groups() -> Iterable[Any]:
     import function_app  # noqa: PLC0415  with it come the actions
 
-    groups = (*function_app.ACTIONS, *function_app.CATALOG)
-    return {name: action for group in groups for name, action in group.by_name.items()}
+    return (*function_app.ACTIONS, *function_app.CATALOG)
+
+
+def _actions() -> Mapping[str, Any]:
+    return {name: action for group in _groups() for name, action in group.by_name.items()}

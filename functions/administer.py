@@ -13,6 +13,7 @@ from shared.errors import InvalidParameterError
 from shared.operators import Place, Placed
 from shared.options import OF_WRITES
 from shared.requests import ExactRequest, Request, wrong_type
+from shared.rules.ruleset import does_all
 
 bp = Actions()
 
@@ -113,7 +114,7 @@ class DropCollection(Administering, frozen=True, kw_only=True):
 
 
 @bp.route(ACTION_ROUTE + "createIndexes", methods=ALL_METHODS)
-@bp.action("createIndexes", CreateIndexes, reads=False, can_be_undone=False)
+@bp.action("createIndexes", CreateIndexes, reads=False, can_be_undone=False, could=does_all, administers=True)
 async def create_indexes(call: Call) -> Reply:
     """Make indexes and return their names."""
     request = await call.typed(CreateIndexes)
@@ -122,7 +123,7 @@ async def create_indexes(call: Call) -> Reply:
 
 
 @bp.route(ACTION_ROUTE + "dropIndexes", methods=ALL_METHODS)
-@bp.action("dropIndexes", DropIndexes, reads=False, can_be_undone=False)
+@bp.action("dropIndexes", DropIndexes, reads=False, can_be_undone=False, could=does_all, administers=True)
 async def drop_indexes(call: Call) -> Reply:
     """Drop indexes."""
     request = await call.typed(DropIndexes)
@@ -131,7 +132,7 @@ async def drop_indexes(call: Call) -> Reply:
 
 
 @bp.route(ACTION_ROUTE + "createCollection", methods=ALL_METHODS)
-@bp.action("createCollection", CreateCollection, reads=False, can_be_undone=False)
+@bp.action("createCollection", CreateCollection, reads=False, can_be_undone=False, could=does_all, administers=True)
 async def create_collection(call: Call) -> Reply:
     """Make a collection."""
     request = await call.typed(CreateCollection)
@@ -140,7 +141,7 @@ async def create_collection(call: Call) -> Reply:
 
 
 @bp.route(ACTION_ROUTE + "dropCollection", methods=ALL_METHODS)
-@bp.action("dropCollection", DropCollection, reads=False, can_be_undone=False)
+@bp.action("dropCollection", DropCollection, reads=False, can_be_undone=False, could=does_all, administers=True)
 async def drop_collection(call: Call) -> Reply:
     """Drop a collection."""
     request = await call.typed(DropCollection)

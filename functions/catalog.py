@@ -7,6 +7,7 @@ from shared.endpoint.actions import ACTION_ROUTE, ALL_METHODS, Actions, Call
 from shared.operators import Placed
 from shared.options import OF_ALL
 from shared.requests import ExactRequest
+from shared.rules.ruleset import could_see_all
 
 bp = Actions()
 
@@ -59,7 +60,7 @@ async def list_collections(call: Call) -> Reply:
 
 
 @bp.route(ACTION_ROUTE + "listIndexes", methods=ALL_METHODS)
-@bp.action("listIndexes", ListIndexes, reads=True)
+@bp.action("listIndexes", ListIndexes, reads=True, could=could_see_all)
 async def list_indexes(call: Call) -> Reply:
     """Return the indexes of a collection of which nothing is hidden from the caller."""
     request = await call.typed(ListIndexes)

@@ -8,10 +8,11 @@ from urllib.parse import unquote
 
 import azure.functions as func
 
+from shared.app.model import methods_of
 from shared.endpoint.actions import Actions, answer, not_found
 from shared.endpoint.bodies import may_be_large, refuse_body
 from shared.endpoint.client import ALLOWED_HEADERS, CLIENT_ROUTE
-from shared.endpoint.endpoint_calls import EndpointCall, endpoint_for, methods_of
+from shared.endpoint.endpoint_calls import EndpointCall, endpoint_for
 from shared.endpoint.http import ALL_METHODS, CREDENTIAL_HEADERS, NO_CONTEXT, Exchange, path_of, respond
 from shared.endpoint.spellings import spelled
 from shared.mongo.deadlines import driver_call

@@ -15,6 +15,7 @@ from shared.mongo.reads import LIMIT
 from shared.operators import Place, Placed
 from shared.options import OF_ALL, whole
 from shared.requests import DEFAULT_LIMIT, MAX_LIMIT, ExactRequest, sort_keys
+from shared.rules.ruleset import could_see_all
 
 bp = Actions()
 
@@ -65,7 +66,7 @@ class Explain(ExactRequest, frozen=True, kw_only=True):
 
 
 @bp.route(ACTION_ROUTE + "explain", methods=ALL_METHODS)
-@bp.action("explain", Explain, reads=True)
+@bp.action("explain", Explain, reads=True, could=could_see_all)
 async def explain(call: Call) -> Reply:
     """Return how MongoDB runs a find, a findOne or an aggregate, in words and numbers."""
     request = await call.typed(Explain)

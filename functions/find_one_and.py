@@ -10,9 +10,12 @@ from shared.errors import InvalidParameterError
 from shared.operators import Place, Placed
 from shared.options import OF_WRITES
 from shared.requests import Request, Returned, sort_keys
+from shared.rules.ruleset import could_delete, could_update
 from shared.writes import Replacement, Update
 
 bp = Actions()
+
+_STORED = Stored("replacement", are_new=False)
 
 
 class FindOneAndUpdate(Update, frozen=True, kw_only=True):
@@ -61,7 +64,7 @@ def _returned(request: FindOneAndUpdate | FindOneAndReplace) -> Returned:
 
 
 @bp.route(ACTION_ROUTE + "findOneAndUpdate", methods=ALL_METHODS)
-@bp.action("findOneAndUpdate", FindOneAndUpdate, reads=False, changes_one=True)
+@bp.action("findOneAndUpdate", FindOneAndUpdate, reads=False, changes_one=True, could=could_update)
 async def find_one_and_update(call: Call) -> Reply:
     """Change the first document that matches, and return it."""
     request = await call.typed(FindOneAndUpdate)
@@ -73,9 +76,7 @@ async def find_one_and_update(call: Call) -> Reply:
 
 
 @bp.route(ACTION_ROUTE + "findOneAndReplace", methods=ALL_METHODS)
-@bp.action(
-    "findOneAndReplace", FindOneAndReplace, reads=False, changes_one=True, stores=Stored("replacement", are_new=False)
-)
+@bp.action("findOneAndReplace", FindOneAndReplace, reads=False, changes_one=True, stores=_STORED, could=could_update)
 async def find_one_and_replace(call: Call) -> Reply:
     """Put another document in the place of the first that matches, and return one of both."""
     request = await call.typed(FindOneAndReplace)
@@ -87,7 +88,7 @@ async def find_one_and_replace(call: Call) -> Reply:
 
 
 @bp.route(ACTION_ROUTE + "findOneAndDelete", methods=ALL_METHODS)
-@bp.action("findOneAndDelete", FindOneAndDelete, reads=False, changes_one=True)
+@bp.action("findOneAndDelete", FindOneAndDelete, reads=False, changes_one=True, could=could_delete)
 async def find_one_and_delete(call: Call) -> Reply:
     """Delete the first document that matches, and return it."""
     request = await call.typed(FindOneAndDelete)

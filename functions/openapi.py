@@ -4,22 +4,20 @@ import asyncio
 from collections.abc import Iterable, Mapping
 from functools import partial
 from http import HTTPStatus
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import azure.functions as func
 
 from shared.auth import credentials
 from shared.endpoint import etags
-from shared.endpoint.actions import Action, Actions, refuse_uncallable
+from shared.endpoint.actions import Actions
 from shared.endpoint.addresses import client_address
 from shared.endpoint.http import ALL_METHODS, CREDENTIAL_HEADERS, NO_CONTEXT, Exchange, respond
 from shared.endpoint.request_view import RequestView
 from shared.endpoint.rule_functions import answers_of
 from shared.endpoint.user_functions import UserFunctions
-from shared.errors import MethodNotAllowedError
+from shared.errors import MethodNotAllowedError, NotCallableError
 from shared.mongo.deadlines import driver_call
-from shared.rules.answers import answered
-from shared.rules.expressions import Expansions
 from shared.ttl_cache import Cache
 
 if TYPE_CHECKING:
@@ -36,9 +34,10 @@ _ALLOWED_HEADERS = "Authorization, If-None-Match"
 class _Documents:
     """The documents that were made, by what is told in them: each is made when it is first asked for."""
 
-    def __init__(self, actions: Mapping[str, Action]) -> None:
+    def __init__(self, groups: Iterable[Actions]) -> None:
         """Take the actions that are served."""
-        self._actions = actions
+        self.groups = tuple(groups)
+        self._actions = {name: action for group in self.groups for name, action in group.by_name.items()}
         self._made: Cache[Told, tuple[bytes, str]] = Cache(_MOST_MADE)
         self._bytes = 0
         self._turn = asyncio.Lock()
@@ -67,7 +66,7 @@ class _Documents:
 
 def blueprint(groups: Iterable[Actions]) -> func.Blueprint:
     """Return the function that describes these actions, and the rest of the API."""
-    documents = _Documents({name: action for group in groups for name, action in group.by_name.items()})
+    documents = _Documents(groups)
     bp = func.Blueprint()
 
     @bp.route("openapi.json", methods=ALL_METHODS)
@@ -86,14 +85,22 @@ async def _answer(documents: _Documents, exchange: Exchange) -> func.HttpRespons
     if req.method not in {"GET", "HEAD"}:
         raise MethodNotAllowedError("method not allowed", ("GET", "HEAD"))
     with driver_call(settings.mongo_db_timeout_ms, exchange.arrived):
-        body, tag = await documents.of(await _told(exchange))
+        body, tag = await documents.of(await _told(exchange, documents.groups))
     headers = {**exchange.headers, **etags.CACHED, "ETag": tag}
     if "if-none-match" in req.headers and etags.matches(req.headers["if-none-match"], tag):
         return func.HttpResponse(b"", status_code=HTTPStatus.NOT_MODIFIED, headers=headers, mimetype=_TYPE)
     return func.HttpResponse(body, status_code=HTTPStatus.OK, headers=headers, mimetype=_TYPE)
 
 
-async def _told(exchange: Exchange) -> "Told":
+class _Posted(NamedTuple):
+    """The request as a call of an action would be, from the same place with the same headers."""
+
+    url: str
+    headers: Mapping[str, str]
+    method: str = "POST"
+
+
+async def _told(exchange: Exchange, groups: Iterable[Actions]) -> "Told":
     """Return what the caller is told, which is nothing of an app without credentials; raise as an action does."""
     from shared.openapi import told  # noqa: PLC0415
 
@@ -101,13 +108,18 @@ async def _told(exchange: Exchange) -> "Told":
     if not credentials.are_sent(req.headers):
         return told.NOTHING
     address = client_address(req.headers, service.settings.trusted_proxies)
-    view = RequestView(req, _NAME, address)
+    view = RequestView(_Posted(req.url, req.headers), _NAME, address)
     functions = UserFunctions(exchange, view)
     caller = await service.credentials.authenticate(req.headers, address, functions)
     await exchange.identify(caller)
     if functions.untold:
         await functions.tell()
-    answers = answers_of(exchange, caller, view)
-    if not caller.is_system:
-        await answered(partial(refuse_uncallable, exchange.app, Expansions(caller.user, view, answers)))
-    return await told.told_of(service, caller, view, answers)
+
+    def of_endpoint(method: str, route: str) -> RequestView:
+        return RequestView(_Posted(req.url, req.headers, method), "", address, route)
+
+    asking = told.Asking(caller, view.of, of_endpoint, answers_of(exchange, caller, view))
+    found = await told.told_of(service, groups, asking)
+    if found.is_refused:
+        raise NotCallableError("endpoint not callable")
+    return found

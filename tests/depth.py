@@ -19,6 +19,7 @@ HOSTS = ("worker", "server")
 _DEPTHS = ("quick", "full", "deep")
 _DEPTH = os.environ.get("DEPTH") or "quick"
 _NAMES_OF_HOSTS = re.compile(rf"\b(?:{'|'.join(HOSTS)})\b")
+_MOST_COVERING = 24  # of the cases of a test
 _FIXTURES_OF_HOSTS = ("host", "hosts", "app_host", "small")
 
 
@@ -47,8 +48,9 @@ def pytest_report_header() -> str:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out what only a full run does, and have each worker begin one with its share of the long tests."""
     if is_full():
+        covering = _covering(items)
         for item in items:
-            if not _is_covering(item):
+            if item not in covering:
                 item.add_marker("no_cover")
         _begin_with_long(items, getattr(config, "workerinput", {}).get("workercount", 1))
         return
@@ -69,8 +71,17 @@ def _begin_with_long(items: list[pytest.Item], workers: int) -> None:
     ]
 
 
-def _is_covering(item: pytest.Item) -> bool:
-    """Tell whether the coverage is measured beside a test, which doubles its time: of the many cases of one, a few."""
+def _covering(items: list[pytest.Item]) -> set[pytest.Item]:
+    """Choose beside what the coverage is measured, which nearly doubles the time: of each test cases far apart."""
+    cases: dict[str, list[pytest.Item]] = {}
+    for item in items:
+        if _may_cover(item):
+            cases.setdefault(item.nodeid.partition("[")[0], []).append(item)
+    return {case for each in cases.values() for case in each[:: -(-len(each) // _MOST_COVERING)]}
+
+
+def _may_cover(item: pytest.Item) -> bool:
+    """Tell whether a test is in a quick run, too, and takes no more time than most."""
     if not isinstance(item, pytest.Function) or not _is_quick(item) or item.get_closest_marker("long"):
         return False
     has_examples = "examples" in inspect.unwrap(item.function).__code__.co_names

@@ -24,6 +24,7 @@ from shared.endpoint import (
     polling,
     user_functions,
 )
+from shared.mcp import agent, door, tools
 from shared.mongo import clients, reads
 from shared.settings import Settings
 from shared.triggers import calls, leases, runner
@@ -44,6 +45,14 @@ NUMBERS: list[tuple[str, str, ModuleType, str, float]] = [
     (ATLAS, "refresh tokens of {} days", tokens, "REFRESH_SECONDS", DAY),
     (ATLAS, "of anonymous users {}.", tokens, "ANONYMOUS_SECONDS", DAY),
     (ATLAS, "may be {} MB in one call", cutting, "MOST_COMPUTED", MIB),
+    ("agents", "inserts up to {} documents", tools, "MOST_INSERTED", 1),
+    ("agents", "at most {} KiB and", agent, "MOST_BYTES", KIB),
+    ("agents", "KiB and {} documents, and", tools, "MOST_DOCUMENTS", 1),
+    ("agents", "and {} documents unless `limit`", tools, "DOCUMENTS", 1),
+    ("agents", "never more than {}.", tools, "MOST_AFFECTED", 1),
+    ("agents", "names up to {} of those", agent, "MOST_NAMED", 1),
+    ("agents", "A list has at most {} collections", agent, "MOST_NAMES", 1),
+    ("agents", "a body of more than {} MiB", door, "MOST_BODY", MIB),
     ("admin", "run out within {} minutes", tokens, "ACCESS_SECONDS", MINUTE),
     (REALM, "returns at most {} documents", reads, "MAX_RESULTS", 1),
     (ACTIONS, "Without `limit` {}, and", requests, "DEFAULT_LIMIT", 1),

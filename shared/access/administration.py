@@ -74,7 +74,7 @@ def open_administration(
     dropped are documents, and an index that cannot be made tells of values.
     """
     full, ruled = open_full(deployment, request, caller, request_view, wanted)
-    if not caller.is_system and not _may_administer(
+    if not caller.is_system and not may_administer(
         deployment.app, Expansions(caller.user, request_view, wanted.answers)
     ):
         raise NoRoleError("only a system key may do this, or whom the app's dozen.json lets administer")
@@ -83,6 +83,7 @@ def open_administration(
     return Administration(full, deployment, request)
 
 
-def _may_administer(app: App | None, expansions: Expansions) -> bool:
+def may_administer(app: App | None, expansions: Expansions) -> bool:
+    """Tell whether the app lets a caller make and drop collections and indexes, where rules let it do all."""
     administer = None if app is None else app.administer
     return administer is not None and holds(administer, expansions.context())

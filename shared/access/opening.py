@@ -10,21 +10,26 @@ from shared.access.protocol import Access, Wanted
 from shared.access.ruled_find_and_modify import RuledFindAndModify
 from shared.access.ruled_first import RuledFirst
 from shared.access.ruled_values import RuledValues
-from shared.app.model import App, DataSource
+from shared.app.model import App, DataSource, Endpoint, Function
 from shared.auth.accounts import Caller
 from shared.auth.seals import Seals
 from shared.cache.generations import Generations
 from shared.documents.transcoder import Transcoder
-from shared.errors import InvalidParameterError, NoRuleError, UnknownDataSourceError
+from shared.errors import (
+    FunctionRefusedError,
+    InvalidParameterError,
+    NoRuleError,
+    NotCallableError,
+    UnknownDataSourceError,
+)
 from shared.guard.refusals import Guard
 from shared.mongo import concerns
 from shared.mongo.clients import DATABASE, Clients
 from shared.mongo.deadlines import is_current, joining, within
 from shared.operators import Standing
 from shared.requests import Request
-from shared.rules.expressions import Expansions
-from shared.rules.ruleset import Rights, Ruleset
-from shared.rules.translations import NOTHING
+from shared.rules.expressions import Expansions, holds
+from shared.rules.ruleset import Rights, Ruleset, could_see
 from shared.settings import Settings
 
 
@@ -89,7 +94,7 @@ class Rules:
             rights = self._rights(ruleset)
         except InvalidParameterError:  # its filters contradict each other, so that every read of it is refused
             return False
-        return rights is not None and rights.query.query != NOTHING.query
+        return rights is not None and could_see(rights)
 
     def _rights(self, ruleset: Ruleset | None) -> Rights | None:
         return None if ruleset is None else ruleset.rights(self.expansions)
@@ -174,6 +179,21 @@ def _uncached(
     if not rights.is_full or schema is not None:
         access = RuledAccess(full, rights, schema, rules.expansions, deployment.clients.options)
     return access, full
+
+
+def is_callable(app: App | None, expansions: Expansions) -> bool:
+    """Tell whether the app lets the caller call the action that `%%request` names."""
+    can_evaluate = None if app is None else app.data_api.can_evaluate
+    return can_evaluate is None or can_evaluate.constant is True or holds(can_evaluate, expansions.context())
+
+
+def refuse_endpoint(endpoint: Endpoint, function: Function, expansions: Expansions) -> None:
+    """Raise NotCallableError or FunctionRefusedError if an endpoint or its function is not for this call."""
+    context = expansions.context()
+    if endpoint.can_evaluate is not None and not holds(endpoint.can_evaluate, context):
+        raise NotCallableError("endpoint not callable")
+    if not holds(function.can_evaluate, context):
+        raise FunctionRefusedError(f'rule not matched for function "{function.name}"')
 
 
 def _no_rule(request: Request) -> NoRuleError:

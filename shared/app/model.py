@@ -176,6 +176,14 @@ class Endpoint(Terms, frozen=True, kw_only=True):
 
 
 ANY_METHOD = "*"
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
+"""What an endpoint of any method answers."""
+
+
+def methods_of(endpoints: Mapping[str, Endpoint]) -> Sequence[str]:
+    """Return the methods that a route answers, by its endpoints."""
+    return METHODS if ANY_METHOD in endpoints else [each for each in METHODS if each in endpoints]
+
 
 ANSWERING = "endpoint.js"
 """The function that calls that of an endpoint; no other has a point in its name."""

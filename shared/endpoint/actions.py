@@ -13,7 +13,7 @@ import azure.functions as func
 from shared import turns
 from shared.access.bulk import Bulk
 from shared.access.cached import invalidating
-from shared.access.opening import open_access, open_uncached
+from shared.access.opening import is_callable, open_access, open_uncached
 from shared.access.paging import Page
 from shared.access.protocol import Access, Reply, Wanted
 from shared.access.tags import Expected
@@ -51,7 +51,8 @@ from shared.mongo.deadlines import atomically, driver_call, within
 from shared.options import Options
 from shared.requests import GetMore, Request
 from shared.rules.answers import Answers, answered
-from shared.rules.expressions import Expansions, holds
+from shared.rules.expressions import Expansions
+from shared.rules.ruleset import Could, could_see
 from shared.service import Service
 from shared.turns import Steps
 from shared.writes import BulkWrite, Operation, TransactionRequest
@@ -275,7 +276,7 @@ class Call:
 
 class Action(NamedTuple):
     """An action: its name in paths and in the log, what it does to a request of which type, whether it only reads, the
-    status of its success.
+    status of its success, and what the rules of a collection have to allow.
 
     Replies to what only reads can be cached, and get a tag then. What is stored may be read to BSON at once. What
     returns documents may do so in lines or rows, and what writes one document takes If-Match. No transaction has a
@@ -291,6 +292,8 @@ class Action(NamedTuple):
     lists: bool = False
     changes_one: bool = False
     can_be_undone: bool = True
+    could: Could = could_see
+    administers: bool = False
 
     def call(self, context: CallContext, body: Document, caller: Caller, view: RequestView, size: int) -> Call:
         """Return the call that a method of a data source is: of a body of so many bytes, beside the Data API."""
@@ -308,6 +311,8 @@ class More(TypedDict, total=False):
     lists: bool
     changes_one: bool
     can_be_undone: bool
+    could: Could
+    administers: bool
 
 
 class Actions(func.Blueprint):
@@ -450,10 +455,8 @@ def _names_source(body: Document) -> bool:
 
 def refuse_uncallable(app: App | None, expansions: Expansions) -> None:
     """Raise NotCallableError unless the app lets the caller call this action."""
-    can_evaluate = None if app is None else app.data_api.can_evaluate
-    if can_evaluate is None or can_evaluate.constant is True or holds(can_evaluate, expansions.context()):
-        return
-    raise NotCallableError("endpoint not callable")
+    if not is_callable(app, expansions):
+        raise NotCallableError("endpoint not callable")
 
 
 def _preflight(exchange: Exchange) -> func.HttpResponse:

@@ -46,9 +46,9 @@ def refuse_body(exchange: "Exchange") -> None:
         raise LengthRequiredError("request body must be sent with a Content-Length")
 
 
-async def decoded_body(exchange: "Exchange", body: bytes) -> bytes:
+async def decoded_body(exchange: "Exchange", body: bytes, limit: int | None = None) -> bytes:
     """Return a body without its Content-Encoding, as soon as there is memory for what it holds."""
-    headers, limit = exchange.request.headers, exchange.service.settings.max_body_bytes
+    headers, limit = exchange.request.headers, limit or exchange.service.settings.max_body_bytes
     if "content-encoding" in headers:
         body = await decoded(body, headers["content-encoding"], limit, exchange.share)
     if len(body) >= large_bodies.LARGE:

@@ -11,7 +11,8 @@ import azure.functions as func
 import orjson
 
 from shared import turns
-from shared.app.model import ANSWERING, ANY_METHOD, App, Endpoint
+from shared.access.opening import refuse_endpoint
+from shared.app.model import ANSWERING, ANY_METHOD, App, Endpoint, methods_of
 from shared.app.signatures import SIGNATURE, verify
 from shared.auth.accounts import NOBODY, Caller
 from shared.auth.credentials import are_sent
@@ -30,28 +31,18 @@ from shared.endpoint.user_functions import UserFunctions
 from shared.errors import (
     BodyTooLargeError,
     FunctionFailedError,
-    FunctionRefusedError,
     InvalidJSONError,
     InvalidParameterError,
     MethodNotAllowedError,
-    NotCallableError,
 )
 from shared.guard.complexity import memory_of
 from shared.rules.answers import answered
-from shared.rules.expressions import Expansions, holds
-
-METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
-"""What an endpoint of any method answers."""
+from shared.rules.expressions import Expansions
 
 _SECRET = "secret"  # noqa: S105  the name of a member of the query
 _OLD_SIGNATURE = "x-hook-signature"
 _MOST_OF_NOBODY = 64 * 1024  # bytes of a body that may hold the credentials of its sender
 _CREDENTIALS = ("apikey", "api-key", "email", "password", "jwttokenstring")
-
-
-def methods_of(endpoints: Mapping[str, Endpoint]) -> Sequence[str]:
-    """Return the methods that a route answers, by its endpoints."""
-    return METHODS if ANY_METHOD in endpoints else [each for each in METHODS if each in endpoints]
 
 
 def endpoint_for(method: str, endpoints: Mapping[str, Endpoint]) -> Endpoint:
@@ -96,7 +87,7 @@ class EndpointCall:
         if endpoint.validation == "VERIFY_PAYLOAD":
             await self._verify_signature(body)
         expansions = Expansions(caller.user, self._view, answers_of(exchange, caller, self._view))
-        await answered(partial(self._refuse_uncallable, expansions))
+        await answered(partial(refuse_endpoint, self._endpoint, self._function, expansions))
         return await self._answer(caller, body)
 
     async def _caller(self, headers: Mapping[str, str]) -> Caller:
@@ -119,14 +110,6 @@ class EndpointCall:
             verify(self._endpoint, self._headers, {}, body, header)
         else:
             await asyncio.to_thread(verify, self._endpoint, self._headers, {}, body, header)
-
-    def _refuse_uncallable(self, expansions: Expansions) -> None:
-        """Raise NotCallableError or FunctionRefusedError if the endpoint or its function is not for this call."""
-        context = expansions.context()
-        if self._endpoint.can_evaluate is not None and not holds(self._endpoint.can_evaluate, context):
-            raise NotCallableError("endpoint not callable")
-        if not holds(self._function.can_evaluate, context):
-            raise FunctionRefusedError(f'rule not matched for function "{self._function.name}"')
 
     async def _answer(self, caller: Caller, body: bytes) -> func.HttpResponse:
         exchange, endpoint = self._exchange, self._endpoint

@@ -114,16 +114,26 @@ async function sent(url, options) {
 }
 
 async function read(response) {
-  const text = await response.text();
+  const text = await textOf(response);
   if (!response.ok) throw failure(response, text);
   if (!text.startsWith("{")) throw new Failure("the reply is not the service's: something in between has answered", response.status);
   return text;
 }
 
+async function textOf(response) {
+  try {
+    return await response.text();
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    throw new Failure("the reply broke off", 0);
+  }
+}
+
 function failure(response, text) {
   const said = reasonOf(text);
+  const wait = [429, 503].includes(response.status) && response.headers.get("Retry-After");
   if (response.status === 401) return new Failure("Your key or session is not known, or has ended: sign in again.", 401, said?.code);
-  return said ? new Failure(said.error, response.status, said.code)
+  return said ? new Failure(wait ? `${said.error}; try again in ${wait} s` : said.error, response.status, said.code)
     : new Failure(`the reply has the status ${response.status} and no reason`, response.status);
 }
 

@@ -3,9 +3,11 @@
 import { actionsView, forgetActions } from "./actions.js";
 import { bodyOf, call, place, signedIn, signOut } from "./api.js";
 import { changesView } from "./changes.js";
-import { documentsView } from "./documents.js";
+import { forget as forgetDialog } from "./dialog.js";
+import { documentsView, forgetDocuments } from "./documents.js";
 import { counted, h, say, sized, tabs } from "./dom.js";
 import { indexesView } from "./indexes.js";
+import { againButton } from "./reply.js";
 import { fieldsOf, schemaOf, schemaView } from "./schema.js";
 import { signInPage } from "./signin.js";
 
@@ -21,6 +23,7 @@ place.app = asked.get("app") ?? place.app;
 place.dataSource = asked.get("dataSource") ?? place.dataSource;
 
 let leave = () => {};
+let shown = ""; // the part of the address that is on the page
 
 /** Return the collection and the view that the address names. */
 function chosen() {
@@ -45,9 +48,11 @@ function start() {
   leave();
   leave = () => {};
   forgetActions();
+  forgetDocuments();
+  forgetDialog();
+  window.onhashchange = null;
   say("");
   document.title = TITLE;
-  for (const dialog of document.querySelectorAll("dialog")) dialog.remove();
   page.textContent = "";
   page.append(signInPage(shell));
   document.getElementById("key").focus();
@@ -75,20 +80,23 @@ function shell(databases) {
     h("header", { class: "top" }, h("img", { src: "explorer/icon.svg", alt: "", width: "26", height: "26" }), h("strong", {}, "Dozen"), menu,
       h("span", { class: "source" }, [place.app, place.dataSource].filter(Boolean).join(" / ")), h("button", { type: "button", class: "quiet", onclick: () => {
         signOut();
-        window.onhashchange = null;
         history.replaceState(null, "", location.pathname + location.search);
         start();
       } }, "Sign out")),
     h("div", { class: "body" }, sidebar, main));
   const tree = databaseList(databases, sidebar);
   window.onhashchange = () => {
+    if (location.hash === shown) return; // a dialog that is not to be left has put it back
     close();
     tree.mark();
     showCollection(main);
   };
   tree.mark();
   showCollection(main);
-  if (!chosen().collection && databases.length) tree.open(databases[0].name);
+  if (!chosen().collection && databases.length) {
+    tree.open(databases[0].name);
+    if (menu.checkVisibility()) menu.click();
+  }
 }
 
 function databaseList(databases, sidebar) {
@@ -121,7 +129,8 @@ function databaseList(databases, sidebar) {
       collections.sort((a, b) => a.name.localeCompare(b.name));
       items.append(...collections.map(({ name, type }) => h("li", {}, h("a", {
         href: `#/${encodeURIComponent(database)}/${encodeURIComponent(name)}`, "data-database": database, "data-collection": name,
-      }, name, type !== "collection" && h("small", {}, ` ${type}`)))));
+        title: name,
+      }, h("span", { class: "clamped" }, name), type !== "collection" && h("small", {}, ` ${type}`)))));
       if (!collections.length) items.append(h("li", { class: "note" }, "no collections"));
       mark();
     } catch (error) {
@@ -136,12 +145,13 @@ function databaseList(databases, sidebar) {
 function showCollection(main) {
   leave();
   leave = () => {};
+  shown = location.hash;
   const isByTab = document.activeElement?.getAttribute("role") === "tab";
   main.textContent = "";
   const { database, collection, view } = chosen();
   if (!database || !collection) {
     document.title = TITLE;
-    main.append(h("div", { class: "welcome" }, h("h1", {}, "Choose a collection"), h("p", { class: "lead" }, "Its documents, its schema, its indexes and what changes in it are one click away.")));
+    main.append(welcome());
     return;
   }
   document.title = `${database}.${collection} · Dozen`;
@@ -155,6 +165,23 @@ function showCollection(main) {
   const namespace = { database, collection };
   count(namespace, facts);
   show(view, namespace, panel);
+}
+
+function welcome() {
+  const database = h("input", { id: "database", required: true, spellcheck: "false", autocapitalize: "off", autocomplete: "off" });
+  const collection = h("input", { id: "collection", required: true, spellcheck: "false", autocapitalize: "off", autocomplete: "off" });
+  return h("div", { class: "welcome" },
+    h("h1", {}, "Choose a collection"),
+    h("p", { class: "lead" }, "Its documents, its schema, its indexes and what changes in it are one click away."),
+    h("form", { class: "card", onsubmit: (event) => {
+      event.preventDefault();
+      go(database.value, collection.value);
+    } },
+    h("h2", {}, "Go to one by its name"),
+    h("p", { class: "note" }, "One that is not there yet begins with its first document."),
+    h("div", { class: "labelled" }, h("label", { class: "label", for: "database" }, "Database"), database),
+    h("div", { class: "labelled" }, h("label", { class: "label", for: "collection" }, "Collection"), collection),
+    h("button", { type: "submit", class: "main" }, "Open the collection")));
 }
 
 async function count(namespace, facts) {
@@ -185,10 +212,19 @@ async function show(view, namespace, panel) {
       panel.append(changes.element);
     }
   } catch (error) {
-    if (view !== "documents" && panel.isConnected) panel.append(h("p", { class: "empty", role: "alert" }, error.message));
-    if (!signedIn()) start();
+    if (view !== "documents" && panel.isConnected) panel.append(failed(error, () => {
+      panel.textContent = "";
+      show(view, namespace, panel);
+    }));
   }
 }
+
+function failed(error, again) {
+  return h("div", { class: "empty" }, h("p", { role: "alert" }, error.message),
+    error.status === 401 && againButton(), isPassing(error) && h("button", { type: "button", onclick: again }, "Try again"));
+}
+
+const isPassing = ({ status }) => !status || status === 429 || status >= 500;
 
 async function waited(panel, work) {
   panel.setAttribute("aria-busy", "true");
@@ -197,6 +233,17 @@ async function waited(panel, work) {
   } finally {
     panel.removeAttribute("aria-busy");
   }
+}
+
+// Whoever comes back to the page is to sign in: it may be somebody else.
+window.addEventListener("pagehide", () => {
+  if (signedIn()) again();
+});
+document.addEventListener("signed-out", again);
+
+function again() {
+  signOut();
+  start();
 }
 
 start();

@@ -1,10 +1,10 @@
 // One document: read, changed if it is still the one that was read, deleted, or made.
 
 import { bodyOf, call, Failure } from "./api.js";
+import { close, closeButton, open } from "./dialog.js";
 import { h, say, sized } from "./dom.js";
 import { editor } from "./editor.js";
 import { parse, print, typed } from "./ejson.js";
-import { closeButton, open } from "./reply.js";
 import { line } from "./values.js";
 
 const MOST_CHANGED = 1_000_000; // characters; in a field with more every key takes long
@@ -18,7 +18,7 @@ export async function editDocument(names, document, changed, isWanted) {
     return;
   }
   const filter = `{"_id":${print(id)}}`;
-  const title = `Document ${line(typed(id))}`;
+  const title = `Document ${shortTitle(line(typed(id)))}`;
   let read;
   try {
     read = await readNow(names, filter);
@@ -33,17 +33,27 @@ export async function editDocument(names, document, changed, isWanted) {
   }
   const dialog = dialogOf(title, read.text, "");
   dialog.button("Save", "main", async () => {
-    const reply = await call("replaceOne", bodyOf({ ...names, filter, replacement: dialog.editor.value }), { headers: read.headers });
-    return written(reply, "matchedCount", "saved");
+    const replacement = dialog.editor.value;
+    try {
+      return written(await call("replaceOne", bodyOf({ ...names, filter, replacement }), { headers: read.headers }), "matchedCount", "saved");
+    } catch (error) {
+      const update = isOfRules(error) && updateOf(read.text, replacement);
+      if (!update) throw error;
+      return written(await call("updateOne", bodyOf({ ...names, filter, update }), { headers: read.headers }), "matchedCount", "saved: what you changed, and no more");
+    }
   });
   dialog.button("Delete", "danger", async () => {
     if (!dialog.sure()) return undefined;
     const reply = await call("deleteOne", bodyOf({ ...names, filter }), { headers: read.headers });
     return written(reply, "deletedCount", "deleted");
   }, { needsText: false });
-  dialog.again = async () => {
-    read = await readNow(names, filter);
-    dialog.editor.value = read.text;
+  dialog.conflict = async () => {
+    const stored = await readNow(names, filter);
+    return conflict(read.text, stored.text, (text) => {
+      read = stored;
+      dialog.saved = stored.text;
+      if (text !== undefined) dialog.editor.value = text;
+    });
   };
   dialog.changed = changed;
   show(dialog);
@@ -68,6 +78,10 @@ async function readNow(names, filter) {
   return { text: print(typed(document), "  "), headers: tag ? { "If-Match": tag } : {} };
 }
 
+function shortTitle(text) {
+  return text.length > 80 ? `${text.slice(0, 80)}…` : text;
+}
+
 function shortened(text) {
   return text.length > MOST_CHANGED ? `${text.slice(0, MOST_SHOWN)}…` : text;
 }
@@ -77,55 +91,109 @@ function written(reply, counter, what) {
   return what;
 }
 
+const isOfRules = ({ code }) => code === "NoMatchingRoleFound";
+
+/**
+ * Return the update that makes one text of the other, undefined if none does or nothing differs.
+ * Rules refuse a replacement of what they hide a part of: it would be lost.
+ */
+function updateOf(before, after) {
+  const [old, wanted] = [before, after].map((text) => membersOf(parse(text)));
+  if (!old || !wanted) return undefined;
+  const set = [...wanted].filter(([name, text]) => old.get(name) !== text).map(([name, text]) => `${JSON.stringify(name)}:${text}`);
+  const unset = [...old.keys()].filter((name) => !wanted.has(name)).map((name) => `${JSON.stringify(name)}:""`);
+  const parts = [set.length && `"$set":{${set.join(",")}}`, unset.length && `"$unset":{${unset.join(",")}}`].filter(Boolean);
+  return parts.length ? `{${parts.join(",")}}` : undefined;
+}
+
+/** Return members as texts by name; undefined where an update cannot name one of them. */
+function membersOf(document) {
+  if (document.type !== "object") return undefined;
+  const members = new Map(document.entries.map(([name, value]) => [name, print(typed(value))]));
+  const isNamed = [...members.keys()].every((name) => name && !/[.$\0]/.test(name));
+  return isNamed && members.size === document.entries.length ? members : undefined;
+}
+
+/** Show what is stored now beside what was written, and let one of them be chosen. */
+function conflict(before, stored, choose) {
+  const known = new Set(before.split("\n").map(bare));
+  const lines = stored.split("\n").map((each) => (known.has(bare(each)) ? `${each}\n` : h("mark", {}, `${each}\n`)));
+  const box = h("div", { class: "conflict" },
+    h("h3", {}, "As it is stored now"),
+    h("pre", { class: "code snippet", tabindex: "0", role: "region", "aria-label": "As it is stored now" }, lines),
+    h("div", { class: "buttons" },
+      h("button", { type: "button", onclick: () => done(stored) }, "Take the stored one"),
+      h("button", { type: "button", onclick: () => done(undefined) }, "Keep what I wrote")));
+  const done = (text) => {
+    choose(text);
+    box.dispatchEvent(new CustomEvent("chosen", { detail: text === undefined ? "Save writes over what is stored now." : "This is how it is stored now." }));
+  };
+  return box;
+}
+
+const bare = (text) => text.replace(/,$/, "");
+
 function dialogOf(title, text, why) {
-  const own = { changed: () => {}, again: null };
+  const own = { changed: () => {}, conflict: null, saved: text };
   own.editor = editor({ label: title, value: text, rows: 12, readonly: Boolean(why) });
   own.problem = h("p", { class: "problem", role: "alert" }, why);
+  own.beside = h("div", {});
   own.buttons = h("div", { class: "buttons" });
   own.element = h("dialog", { "aria-label": title, class: "wide" },
-    h("div", { class: "head" }, h("h2", {}, title), closeButton(() => own.element.close())),
-    own.editor.element, own.problem, own.buttons);
+    h("div", { class: "head" }, h("h2", {}, title), closeButton()),
+    own.editor.element, own.problem, own.beside, own.buttons);
   let asked = false;
+  let isWorking = false;
   own.sure = () => {
     if (asked) return true;
     asked = true;
-    own.problem.textContent = "This deletes the document for good. Choose Delete again if you mean it.";
+    own.problem.textContent = "This deletes the document for good. Choose it again if you mean it.";
+    own.buttons.querySelector(".danger").textContent = "Delete for good";
     return false;
   };
   own.button = (label, kind, work, { needsText = true } = {}) => {
     const button = h("button", { type: "button", class: kind, onclick: async () => {
-      if (needsText && !own.editor.check()) return;
-      button.disabled = true;
+      if (isWorking || (needsText && !own.editor.check())) return;
+      isWorking = true;
+      button.setAttribute("aria-busy", "true");
       try {
         const what = await work();
         if (what) {
-          own.element.close();
+          close();
           say(what);
           own.changed();
         }
       } catch (error) {
-        own.problem.textContent = error.status === 412 ? "Somebody has changed it since it was read: nothing was done." : error.message;
-        if (error.status === 412 && own.again) own.problem.append(" ", reload(own));
+        await told(own, error);
       }
-      button.disabled = false;
+      isWorking = false;
+      button.removeAttribute("aria-busy");
     } }, label);
     own.buttons.append(button);
   };
   return own;
 }
 
-function reload(own) {
-  return h("button", { type: "button", class: "quiet", onclick: async () => {
-    try {
-      await own.again();
-      own.problem.textContent = "This is how it is now.";
-    } catch (error) {
-      own.problem.textContent = error.message;
-    }
-  } }, "Read it again");
+async function told(own, error) {
+  own.beside.textContent = "";
+  own.problem.textContent = error.message;
+  if (error.status !== 412 || !own.conflict) return;
+  own.problem.textContent = "Somebody has changed it since you read it: nothing was done.";
+  try {
+    const box = await own.conflict();
+    box.addEventListener("chosen", ({ detail }) => {
+      own.beside.textContent = "";
+      own.problem.textContent = detail;
+      own.editor.focus();
+    });
+    own.beside.append(box);
+    box.scrollIntoView({ block: "nearest" });
+  } catch (failed) {
+    own.problem.append(` ${failed.message}`);
+  }
 }
 
-function show(dialog) {
-  open(dialog.element);
-  dialog.editor.focus();
+function show(own) {
+  open(own.element, () => own.editor.value !== own.saved);
+  own.editor.focus();
 }

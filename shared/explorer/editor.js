@@ -1,7 +1,7 @@
 // A text field for Extended JSON: colours behind it, and names of fields and operators to choose from while one types.
 
 import { parse } from "./ejson.js";
-import { h } from "./dom.js";
+import { counted, h, say } from "./dom.js";
 
 const WORDS = /("[^"\\\n]*(?:\\.[^"\\\n]*)*"?)(\s*:)?|(-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?)|\b(true|false|null)\b|[{}[\],]/g;
 const MOST_COLOURED = 60_000; // characters; in longer texts nothing is offered either
@@ -97,15 +97,16 @@ function paint(colours, text) {
 
 /** Where the caret stands: the word before it, and whether it is a name or a value there, and at which depth. */
 export function placeOf(before) {
-  const word = /"?([$\w.-]*)$/.exec(before);
-  const start = before.length - word[0].length;
+  let read = 0; // up to here there are whole tokens
   let depth = 0;
   let isName = true;
   let lastName = "";
   const opened = [];
-  for (const [token, quoted] of before.slice(0, start).matchAll(/("[^"\\]*(?:\\.[^"\\]*)*")|[{}[\],:]/g)) {
+  for (const found of before.matchAll(/("[^"\\]*(?:\\.[^"\\]*)*")|[{}[\],:]/g)) {
+    const [token, quoted] = found;
+    read = found.index + token.length;
     if (quoted) {
-      lastName = isName ? quoted.slice(1, -1) : lastName;
+      lastName = isName ? unquoted(quoted) : lastName;
     } else if (token === "{" || token === "[") {
       opened.push([token, lastName]);
       depth += 1;
@@ -118,8 +119,22 @@ export function placeOf(before) {
       isName = token === "," && opened.at(-1)?.[0] === "{";
     }
   }
-  const owner = opened.findLast(([token]) => token === "{")?.[1] ?? "";
-  return { start, word: word[1], depth, isName: depth > 0 && isName, name: lastName, owner };
+  const rest = before.slice(read);
+  const quote = rest.indexOf('"');
+  const start = quote < 0 ? before.length - BARE.exec(rest)[0].length : read + quote;
+  const word = quote < 0 ? before.slice(start) : unquoted(`${before.slice(start)}"`);
+  const owners = opened.filter(([token]) => token === "{").map(([, name]) => name);
+  return { start, word, depth, isName: depth > 0 && isName, name: lastName, owners };
+}
+
+const BARE = /[$\p{L}\p{N}_.-]*$/u;
+
+function unquoted(text) {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text.slice(1, -1);
+  }
 }
 
 class Completion {
@@ -134,12 +149,14 @@ class Completion {
       return;
     }
     const place = placeOf(before);
-    const isBegun = place.word || before.endsWith('"');
+    const isBegun = place.word || before[place.start] === '"';
     const all = (isBegun || asked) && place.depth > 0 ? this.words(place) : [];
     const wanted = place.word.toLowerCase();
-    this.found = all.filter(({ text }) => text.toLowerCase().includes(wanted) && text !== place.word)
+    this.found = [...new Map(all.map((each) => [each.text, each])).values()]
+      .filter(({ text }) => text.toLowerCase().includes(wanted) && text !== place.word)
       .sort((a, b) => !a.text.toLowerCase().startsWith(wanted) - !b.text.toLowerCase().startsWith(wanted))
       .slice(0, MOST_SHOWN);
+    if (this.found.length) say(`${counted(this.found.length, "word")} to choose from with the arrow keys`);
     this.place = place;
     this.chosen = -1;
     this.show();
@@ -196,7 +213,7 @@ class Completion {
     const { text, insert } = this.found[at];
     const { start, isName } = this.place;
     const end = this.field.selectionStart;
-    const behind = this.field.value.slice(end).replace(/^[$\w.-]*"?/, "");
+    const behind = this.field.value.slice(end).replace(/^[$\p{L}\p{N}_.-]*"?/u, "");
     const colon = isName && !/^\s*:/.test(behind) ? ": " : "";
     const written = (insert ?? JSON.stringify(text)) + colon;
     this.field.value = this.field.value.slice(0, start) + written + behind;

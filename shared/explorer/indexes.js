@@ -11,7 +11,7 @@ export async function indexesView(namespace) {
   const body = bodyOf({ database: JSON.stringify(namespace.database), collection: JSON.stringify(namespace.collection) });
   const reply = await call("listIndexes", body);
   const indexes = parse(reply.text).get("indexes").values.map(typed);
-  if (!indexes.length) return h("p", { class: "empty" }, "There is no index, as there is no collection yet.");
+  if (!indexes.length) return h("p", { class: "empty" }, "There is no index yet: there is no such collection.");
   const rows = indexes.map((index) => h("tr", {},
     h("th", { scope: "row" }, index.get("name").text),
     h("td", {}, index.get("key").entries.map(([path, order]) => h("span", { class: "kind" }, path, h("small", {}, ` ${print(order)}`)))),

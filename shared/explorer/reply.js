@@ -1,10 +1,12 @@
 // What is said of a reply: its status, time and size, how MongoDB found it, and the call in other languages.
 
 import { actionUrl, bodyOf, call } from "./api.js";
+import { closeButton, open } from "./dialog.js";
 import { h, say, sized, timed } from "./dom.js";
 import { LANGUAGES } from "./snippets.js";
 
 const EXPLAIN_MS = 2000;
+const SLOW_MS = 500;
 
 /** Make the line about a reply: {element, show(reply, words), fail(error), explain(body)}. */
 export function replyLine() {
@@ -15,10 +17,16 @@ export function replyLine() {
   let latest = 0;
   return {
     element,
-    clear() {
+    /** Say that a reply is waited for, if it takes long; `stop` ends the waiting. */
+    wait(stop) {
       latest += 1;
-      facts.textContent = verdict.textContent = "";
-      verdict.className = "verdict";
+      const own = latest;
+      setTimeout(() => {
+        if (own !== latest || !element.isConnected) return;
+        verdict.textContent = "";
+        facts.replaceChildren(h("span", { class: "waiting" }, "Waiting for the reply…"), h("button", { type: "button", class: "quiet", onclick: stop }, "Stop"));
+        say("waiting for the reply");
+      }, SLOW_MS);
     },
     show(reply, words) {
       latest += 1;
@@ -37,7 +45,9 @@ export function replyLine() {
       latest += 1;
       verdict.textContent = "";
       facts.textContent = "";
+      verdict.className = "verdict";
       facts.append(h("span", { class: "status bad" }, error.status ? String(error.status) : "?"), h("span", { class: "failed" }, error.message));
+      if (error.status === 401) facts.append(againButton());
       say(`failed: ${error.message}`);
     },
     /** Ask how MongoDB does a find of these members, and say so; where rules hide something it is not told. */
@@ -45,7 +55,8 @@ export function replyLine() {
       const own = latest;
       const found = await explained(members);
       if (own !== latest) return;
-      verdict.textContent = found.text;
+      verdict.textContent = "";
+      verdict.append(found.kind === "ruled" ? rulesNote() : found.text);
       verdict.className = `verdict ${found.kind}`;
     },
   };
@@ -58,9 +69,23 @@ async function explained(members) {
     const { verdict } = JSON.parse(text);
     return { text: verdict, kind: /would help/.test(verdict) ? "warn" : "" };
   } catch (error) {
-    if (error.status !== 403) return { text: "", kind: "" };
-    return { text: "Rules hide something here: you see what they let you, and only that is counted.", kind: "ruled" };
+    return { text: "", kind: RULED.has(error.code) ? "ruled" : "" };
   }
+}
+
+const RULED = new Set(["NoMatchingRoleFound", "NoMatchingRuleFound"]);
+
+/** Say what may be said of rules: that there are some, and nothing of what they hid. */
+function rulesNote() {
+  return h("details", {},
+    h("summary", {}, "Rules apply: you see your part of this collection"),
+    h("p", {}, "No role of yours reads all of it. Documents and fields that you may not read are left out, and are not counted in what you see here."),
+    h("p", {}, "Which they are, or how many, is told to nobody whom they are hidden from: a number would tell of them, too. How MongoDB found the documents is left out for the same reason."));
+}
+
+/** Make the button with which one signs in again, and comes back to where one is. */
+export function againButton() {
+  return h("button", { type: "button", class: "quiet", onclick: () => document.dispatchEvent(new CustomEvent("signed-out")) }, "Sign in again");
 }
 
 /** Make the button that shows a call in other languages; `current` gives {action, body}. */
@@ -86,19 +111,8 @@ function showSnippets({ action, body }) {
     if (!at) choose();
   });
   const dialog = h("dialog", { "aria-label": "Copy this call", class: "wide" },
-    h("div", { class: "head" }, h("h2", {}, "Copy this call"), closeButton(() => dialog.close())),
+    h("div", { class: "head" }, h("h2", {}, "Copy this call"), closeButton()),
     names, text, h("p", { class: "note" }, "Put your own key in place of ", h("code", {}, "<your key>"), "."),
     h("div", { class: "buttons" }, copy));
   open(dialog);
-}
-
-export function closeButton(close) {
-  return h("button", { type: "button", class: "close", "aria-label": "Close", onclick: close }, "×");
-}
-
-/** Open a dialog that leaves the page when it is closed. */
-export function open(dialog) {
-  dialog.addEventListener("close", () => dialog.remove());
-  document.body.append(dialog);
-  dialog.showModal();
 }

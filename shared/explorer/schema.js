@@ -12,12 +12,17 @@ export async function schemaOf(namespace) {
   return JSON.parse(reply.text);
 }
 
-/** Return the fields of a schema: [{path, share, types}], those of nested objects behind their own. */
-export function fieldsOf(schema, before = "", share = 1) {
+/**
+ * Return the fields of a schema, those of nested objects behind their own: [{path, depth, share, types, isNamed}].
+ * A share is that of all documents; a filter cannot name a field with a dot or a leading dollar in its name.
+ */
+export function fieldsOf(schema, before = { path: "", depth: 0, share: 1, isNamed: true }) {
   return Object.entries(schema.properties ?? {}).flatMap(([name, each]) => {
-    const path = before + name;
-    const own = { path, depth: path.split(".").length - 1, share: share * (each.share ?? 1), types: each.types ?? { [each.bsonType]: 1 }, elements: Object.keys(each.items?.types ?? {}).join(", ") };
-    return [own, ...fieldsOf(each, `${path}.`, own.share), ...fieldsOf(each.items ?? {}, `${path}.`, own.share)];
+    const types = each.types ?? { [each.bsonType]: 1 };
+    const isNamed = before.isNamed && name !== "" && !name.includes(".") && !name.startsWith("$");
+    const own = { path: before.path + name, depth: before.depth, share: before.share * (each.share ?? 1), types, isNamed, elements: Object.keys(each.items?.types ?? {}).join(", ") };
+    const within = (type) => ({ path: `${own.path}.`, depth: own.depth + 1, share: before.share * (types[type] ?? each.share ?? 1), isNamed });
+    return [own, ...fieldsOf(each, within("object")), ...fieldsOf(each.items ?? {}, within("array"))];
   });
 }
 
@@ -27,16 +32,28 @@ const TEMPLATES = {
   objectId: '{"$oid":""}', date: '{"$date":""}', long: '{"$numberLong":""}', decimal: '{"$numberDecimal":""}',
 };
 
-/** Return what completes a filter's words in a collection with these fields. */
-export function filterWords(fields) {
-  const names = fields.map(({ path, types }) => ({ text: path, note: Object.keys(types).join(", ") }));
+/** Return what completes a filter's words in a collection with these fields; `valuesAt` gives what a field has. */
+export function filterWords(fields, valuesAt) {
+  const names = namesOf(fields);
   const typesOf = new Map(fields.map(({ path, types }) => [path, Object.keys(types)]));
-  return ({ isName, depth, name, owner }) => {
+  return ({ isName, depth, name, owners }) => {
+    const owner = owners.at(-1);
+    const inside = owner === "$elemMatch" ? within(names, owners.at(-2)) : [];
     if (isName && (depth === 1 || LOGIC.includes(owner))) return [...names, ...LOGIC.map((text) => ({ text }))];
-    if (isName) return COMPARISONS.map((text) => ({ text }));
-    const types = typesOf.get(name) ?? typesOf.get(owner) ?? [];
-    return types.flatMap((type) => valuesOf(type));
+    if (isName) return [...inside, ...COMPARISONS.map((text) => ({ text }))];
+    const path = [name, ...owners.toReversed()].find((each) => typesOf.has(each));
+    if (path === undefined) return [];
+    const seen = valuesAt(path).map(({ text, source, type }) => ({ text, insert: source, note: type }));
+    return [...seen, ...typesOf.get(path).flatMap((type) => valuesOf(type))];
   };
+}
+
+function namesOf(fields) {
+  return fields.filter(({ isNamed }) => isNamed).map(({ path, types }) => ({ text: path, note: Object.keys(types).join(", ") }));
+}
+
+function within(names, path) {
+  return names.filter(({ text }) => text.startsWith(`${path}.`)).map((each) => ({ ...each, text: each.text.slice(path.length + 1) }));
 }
 
 function valuesOf(type) {
@@ -46,7 +63,7 @@ function valuesOf(type) {
 
 /** Return what completes the names in a sort or a projection. */
 export function pathWords(fields) {
-  const names = fields.map(({ path, types }) => ({ text: path, note: Object.keys(types).join(", ") }));
+  const names = namesOf(fields);
   return ({ isName }) => (isName ? names : []);
 }
 
@@ -65,9 +82,9 @@ export function schemaView(schema) {
       h("span", { class: "kind" }, type, type === "array" && elements && h("small", {}, ` of ${elements}`), Object.keys(types).length > 1 && h("small", {}, ` ${percent(part / (sum(types) || 1))}`)));
     return h("tr", {}, name, h("td", {}, kinds), h("td", { class: "share" }, bar, h("span", {}, percent(share))));
   });
-  return h("div", {},
+  return h("div", { class: "view" },
     h("p", { class: "note" }, `Of a sample of ${counted(schema.documents, "document")}.`),
-    h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Fields" },
+    h("div", { class: "scroll tall", tabindex: "0", role: "region", "aria-label": "Fields" },
       h("table", { class: "schema" },
         h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "Field"), h("th", { scope: "col" }, "Types"), h("th", { scope: "col" }, "Share"))),
         h("tbody", {}, rows))));

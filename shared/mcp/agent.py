@@ -1,5 +1,6 @@
 """What one agent may do, and does: tools as actions of the Data API, with their rules, limits and refusals."""
 
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import Any
@@ -21,6 +22,7 @@ from shared.errors import DataAPIError, InvalidParameterError, NotCallableError,
 from shared.guard.joins import written_by
 from shared.mcp import tools
 from shared.mcp.tools import TOOLS, Arguments, Tool
+from shared.mcp.visible import visible
 from shared.requests import GetMore
 from shared.rules.answers import answered
 from shared.rules.expressions import Expansions
@@ -29,9 +31,14 @@ from shared.rules.ruleset import Rights
 MOST_BYTES = 64 * 1024
 """The largest result: an agent has little room."""
 
-_MOST_NAMES = 1_000
-_MOST_NAMED = 100  # in the description of a tool
-_LONGEST_NAME = 120
+MOST_NAMES = 1_000
+"""How many collections a list has."""
+
+MOST_NAMED = 100
+"""How many of them the description of a tool names."""
+
+_PLAIN = re.compile(r"[\w./-]{1,120}")
+"""What such a name is made of: whoever may name a collection must not speak to models in a description."""
 
 
 class Agent:
@@ -85,31 +92,31 @@ class Agent:
     async def _other(self, tool: Tool, asked: Arguments) -> bytes:
         body = self._members(asked)
         if tool.action == "getSchema":
-            detail = (await self._done("getSchema", body | {"detail": True})).body
-            return detail if len(detail) <= MOST_BYTES else (await self._done("getSchema", body)).body
+            detail = await self._done("getSchema", body | {"detail": True})
+            return detail if len(detail) <= MOST_BYTES else await self._done("getSchema", body)
         if tool.action == "explain":
             body |= {"action": "find" if body.get("pipeline") is None else "aggregate"}
         if not isinstance(asked, tools.Write):
-            return (await self._done(tool.action, body)).body
+            return await self._done(tool.action, body)
         most = getattr(asked, "max_affected", None)
         terms = Terms(None, most, asked.dry_run, is_preferred=False, expected=None)
         reply = await self._done(tool.action, body, terms)
-        return b'{"dryRun":%b,"result":%b}' % (b"true" if asked.dry_run else b"false", reply.body)
+        return b'{"dryRun":%b,"result":%b}' % (b"true" if asked.dry_run else b"false", reply)
 
     async def _found(self, asked: tools.Find, most: int) -> bytes:
         body = self._members(asked)
         try:
-            return (await self._done("find", body | {"cursor": {"batchSize": most}})).body
+            return await self._done("find", body | {"cursor": {"batchSize": most}})
         except InvalidParameterError:  # which may be what a cursor cannot continue
-            return _cut((await self._done("find", body | {"limit": most})).body, most)
+            return _cut(await self._done("find", body | {"limit": most}), most)
 
     async def _piped(self, asked: tools.Aggregate, most: int) -> bytes:
         body = self._members(asked)
         try:
-            return (await self._done("aggregate", body | {"cursor": {"batchSize": most}})).body
+            return await self._done("aggregate", body | {"cursor": {"batchSize": most}})
         except InvalidParameterError:
             pipeline = [*asked.pipeline, {"$limit": most}]
-            return _cut((await self._done("aggregate", body | {"pipeline": pipeline})).body, most)
+            return _cut(await self._done("aggregate", body | {"pipeline": pipeline}), most)
 
     async def _continued(self, asked: tools.More, most: int) -> bytes:
         await self._refuse_uncallable(self._view.of("getMore"))
@@ -117,7 +124,7 @@ class Agent:
         action = self._actions[continued.action]
         call = await self._call(action, continued.body | {"cursor": {"batchSize": most}})
         call.continued = continued
-        return self._counted(await action.handle(call)).body
+        return self._counted(await action.handle(call))
 
     async def _few(self, most: int, work: Callable[[int], Awaitable[bytes]]) -> bytes:
         """Return a reply with so many documents, or with fewer where they are large."""
@@ -142,16 +149,16 @@ class Agent:
             databases = [asked.database] if asked.database else await self._databases(place)
             for database in databases:
                 body = place | {"database": database, "nameOnly": True}
-                listed = orjson.loads((await self._done("listCollections", body)).body)["collections"]
+                listed = orjson.loads(await self._done("listCollections", body))["collections"]
                 named = place if len(sources) > 1 else {}
                 found += [{**named, "database": database, "collection": each["name"]} for each in listed]
-                if len(found) > _MOST_NAMES:
-                    return orjson.dumps({"collections": found[:_MOST_NAMES], "truncated": True})
-        return orjson.dumps({"collections": found})
+                if len(found) > MOST_NAMES:
+                    return _named(found)
+        return _named(found)
 
     async def _databases(self, place: Document) -> list[str]:
-        reply = await self._done("listDatabases", place | {"nameOnly": True})
-        return [each["name"] for each in orjson.loads(reply.body)["databases"]]
+        listed = await self._done("listDatabases", place | {"nameOnly": True})
+        return [each["name"] for each in orjson.loads(listed)["databases"]]
 
     async def _names(self) -> str:
         """Say in words which collections there are; nothing where that cannot be told now."""
@@ -159,8 +166,9 @@ class Agent:
             found = orjson.loads(await self._collections(tools.ListCollections()))["collections"]
         except DataAPIError:
             return ""
-        names = ["/".join(each.values())[:_LONGEST_NAME] for each in found[:_MOST_NAMED]]
-        rest = f", and {len(found) - _MOST_NAMED} others" if len(found) > _MOST_NAMED else ""
+        paths = ["/".join(each.values()) for each in found]
+        names = [path for path in paths if _PLAIN.fullmatch(path)][:MOST_NAMED]
+        rest = ", and others" if len(paths) > len(names) else ""
         return f" Now: {orjson.dumps(names).decode()}{rest}."
 
     def _sources(self) -> list[str]:
@@ -200,7 +208,7 @@ class Agent:
     def _members(self, asked: Arguments) -> Document:
         return {"dataSource": self._sources()[0], **asked.members()}
 
-    async def _done(self, name: str, body: Document, terms: Terms | None = None) -> Reply:
+    async def _done(self, name: str, body: Document, terms: Terms | None = None) -> bytes:
         action = self._actions[name]
         call = await self._call(action, body)
         return self._counted(await (action.handle(call) if terms is None else call.on_terms(action, terms)))
@@ -213,10 +221,10 @@ class Agent:
         call.sent_headers = {}
         return call
 
-    def _counted(self, reply: Reply) -> Reply:
+    def _counted(self, reply: Reply) -> bytes:
         line = self._exchange.line
         line.documents = (line.documents or 0) + (reply.documents or 0)
-        return reply
+        return visible(reply.body)
 
     async def _refuse_uncallable(self, view: RequestView) -> None:
         if not self._caller.is_system:
@@ -235,6 +243,15 @@ def _fitting(text: bytes) -> bytes:
         raise InvalidParameterError(
             f"the result has {len(text)} bytes, more than {MOST_BYTES}: ask for less, such as by a projection"
         )
+    return text
+
+
+def _named(found: list[dict[str, str]]) -> bytes:
+    """Return a list of collections, as many as have room."""
+    text, most = visible(orjson.dumps({"collections": found})), MOST_NAMES
+    while len(found) > most or len(text) > MOST_BYTES:
+        found = found[: min(most, len(found) * MOST_BYTES // len(text))]
+        text = visible(orjson.dumps({"collections": found, "truncated": True}))
     return text
 
 

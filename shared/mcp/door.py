@@ -5,6 +5,7 @@ from http import HTTPStatus
 from typing import Any
 
 import azure.functions as func
+import orjson
 
 from shared.app.signatures import verify
 from shared.auth.accounts import Caller
@@ -17,6 +18,7 @@ from shared.endpoint.terms import TERMS, terms_of
 from shared.endpoint.user_functions import UserFunctions
 from shared.errors import (
     CallerLeftError,
+    DataAPIError,
     InvalidJSONError,
     InvalidParameterError,
     MethodNotAllowedError,
@@ -25,22 +27,37 @@ from shared.errors import (
 from shared.mcp import protocol
 from shared.mcp.agent import Agent
 from shared.mcp.protocol import Message, ProtocolError
+from shared.mcp.visible import visible
 from shared.mongo.deadlines import driver_call
 
 _NAME = "mcp"
-_MOST_BODY = 1024 * 1024
+MOST_BODY = 1024 * 1024
+"""The largest message."""
+
 _ALLOWED_HEADERS = "Authorization, Content-Type, Accept, MCP-Protocol-Version, Mcp-Method, Mcp-Name"
 
 
 async def answer(exchange: Exchange, actions: Mapping[str, Action]) -> func.HttpResponse:
-    """Return the response to one message; what is wrong before it is read is an error as that of an action."""
-    req, settings = exchange.request, exchange.service.settings
+    """Return the response to one message; what is wrong before it is read is an error with the status of an action's.
+
+    Only its body is of JSON-RPC, and wrong credentials are 400.
+    """
     _refuse_closed(exchange)
+    try:
+        return await _answer(exchange, actions)
+    except CallerLeftError:
+        raise
+    except DataAPIError as error:
+        failure = failed(error, exchange.line, exchange.headers)
+        body, status = protocol.refused(failure.status_code, failure.get_body())
+        return func.HttpResponse(body, status_code=status, headers=failure.headers, mimetype="application/json")
+
+
+async def _answer(exchange: Exchange, actions: Mapping[str, Action]) -> func.HttpResponse:
+    req, settings = exchange.request, exchange.service.settings
     if req.method == "OPTIONS":
         allowed = [_ALLOWED_HEADERS, *([CREDENTIAL_HEADERS] if settings.cors_allow_credential_headers else [])]
         return exchange.preflight("POST, OPTIONS", ", ".join(allowed))
-    if req.method != "POST":
-        raise MethodNotAllowedError("method not allowed", ("POST",))
     refuse_body(exchange)
     if terms_of(req.headers, changes_one=True) is not None:
         raise InvalidParameterError(f"/mcp does not take {TERMS}: its tools have dryRun and maxAffected")
@@ -49,13 +66,17 @@ async def answer(exchange: Exchange, actions: Mapping[str, Action]) -> func.Http
         view = RequestView(req, _NAME, address)
         functions = UserFunctions(exchange, view)
         caller = await exchange.service.credentials.authenticate(req.headers, address, functions)
+        if req.method != "POST":  # not before: a client whose POST fails tries GET, and says what it gets
+            raise MethodNotAllowedError("method not allowed", ("POST",))
         await exchange.identify(caller)
+        exchange.line.is_system = caller.is_system
         if functions.untold:
             await functions.tell()
-        body = await exchange.body(min(settings.max_body_bytes, _MOST_BODY))
+        limit = min(settings.max_body_bytes, MOST_BODY)
+        body = await exchange.body(limit)
         if exchange.app is not None:
             verify(exchange.app.data_api, req.headers, req.params, body)
-        body = await decoded_body(exchange, body)
+        body = await decoded_body(exchange, body, limit)
         deadline.refuse_late()
     return await _Answer(exchange, actions, caller, view).to(body)
 
@@ -72,6 +93,13 @@ def _refuse_closed(exchange: Exchange) -> None:
         raise OriginRefusedError("origin not allowed")
 
 
+def _told(failure: func.HttpResponse) -> bytes:
+    """Return an error for an agent, to which the header Retry-After says nothing: with it, nothing was written."""
+    seconds = failure.headers.get("Retry-After")
+    more = {} if seconds is None else {"retryAfterSeconds": int(seconds)}
+    return visible(orjson.dumps({**orjson.loads(failure.get_body()), **more}))
+
+
 class _Answer:
     """The answer to one message."""
 
@@ -82,7 +110,7 @@ class _Answer:
         self._view = view
 
     async def to(self, body: bytes) -> func.HttpResponse:
-        found = None
+        found, stateless = None, True
         try:
             parsed = protocol.parsed(body)
             found = protocol.id_of(parsed)
@@ -93,7 +121,8 @@ class _Answer:
             members = await self._result(asked, body, stateless=stateless)
         except ProtocolError as error:
             self._exchange.line.error_code = f"MCP{error.code}"
-            return self._response(error.reply(found), error.status)
+            # to an older client, a status that is none of success is a failure of HTTP, whose body it does not read
+            return self._response(error.reply(found), error.status if stateless else HTTPStatus.OK)
         return self._response(protocol.result(asked, members, stateless=stateless), HTTPStatus.OK)
 
     async def _result(self, asked: Message, body: bytes, *, stateless: bool) -> dict[str, Any]:
@@ -108,7 +137,7 @@ class _Answer:
                 return protocol.listed(await self._tools(asked, len(body)), stateless=stateless)
             case "tools/call":
                 return await self._called(asked, body)
-        raise protocol.unknown(asked, stateless=stateless)
+        raise protocol.unknown(asked)
 
     async def _tools(self, asked: Message, size: int) -> list[dict[str, Any]]:
         if asked.params.get("cursor") is not None:
@@ -133,7 +162,7 @@ class _Answer:
         except CallerLeftError:
             raise
         except Exception as error:  # noqa: BLE001  it ends here as any other does at the edge
-            return protocol.called(failed(error, exchange.line, {}).get_body(), is_error=True)
+            return protocol.called(_told(failed(error, exchange.line, {})), is_error=True)
 
     async def _arguments(self, body: bytes) -> Any:
         """Return the arguments with the values that Extended JSON has in them."""

@@ -143,15 +143,15 @@ def _unwrapped(value: str | None) -> str | None:
     if value is None or not (value.startswith("=?base64?") and value.endswith("?=")):
         return value
     try:
-        return base64.b64decode(value[9:-2], validate=True).decode()
+        decoded = base64.b64decode(value[9:-2], validate=True)
+        return decoded.decode() if base64.b64encode(decoded).decode() == value[9:-2] else None
     except (binascii.Error, UnicodeDecodeError):
         return None
 
 
-def unknown(asked: Message, *, stateless: bool) -> ProtocolError:
-    """Return the error of a method that is not served; 404 once meant that a session has ended."""
-    status = HTTPStatus.NOT_FOUND if stateless else HTTPStatus.OK
-    return ProtocolError(METHOD_NOT_FOUND, f"no method '{asked.method[:_LONGEST_NAME]}'", status)
+def unknown(asked: Message) -> ProtocolError:
+    """Return the error of a method that is not served."""
+    return ProtocolError(METHOD_NOT_FOUND, f"no method '{asked.method[:_LONGEST_NAME]}'", HTTPStatus.NOT_FOUND)
 
 
 def discovered() -> dict[str, Any]:
@@ -174,6 +174,18 @@ def initialized(asked: Message) -> dict[str, Any]:
 def listed(tools: Sequence[Mapping[str, Any]], *, stateless: bool) -> dict[str, Any]:
     """Return the result of `tools/list`, which is of one caller."""
     return {"tools": tools, **(_fresh() if stateless else {})}
+
+
+def refused(status: int, body: bytes) -> tuple[bytes, int]:
+    """Return what the error of an action is at the door, whose clients only read errors of JSON-RPC, and its status.
+
+    A client that gets 401 or 403 begins to sign in by OAuth, and what it says in the end tells nothing of the key.
+    """
+    members = orjson.loads(body)
+    text = members.pop("error")
+    if status == HTTPStatus.UNAUTHORIZED:
+        status, text = HTTPStatus.BAD_REQUEST, f"wrong key, password or token: {text}"
+    return ProtocolError(status, text, data=members).reply(None), status
 
 
 def called(text: bytes, *, is_error: bool) -> dict[str, Any]:

@@ -10,9 +10,23 @@ from shared.errors import InvalidParameterError
 
 _EJSON = "MongoDB Extended JSON"
 
-type _Limit = Annotated[int, Meta(ge=1, le=100, description="how many documents one reply has at most")]
+MOST_DOCUMENTS = 100
+"""How many documents one result has."""
+
+DOCUMENTS = 20
+"""How many it has where nothing is said."""
+
+MOST_INSERTED = 100
+"""How many documents one call inserts."""
+
+MOST_AFFECTED = 10_000
+"""How many documents one call may be allowed to affect."""
+
+type _Limit = Annotated[int, Meta(ge=1, le=MOST_DOCUMENTS, description="how many documents one reply has at most")]
 type _Filter = Annotated[dict[str, Any], Meta(description=f"a filter of MongoDB, in {_EJSON}")]
-type _Most = Annotated[int, Meta(ge=1, le=10_000, description="how many documents may be affected: with more, none is")]
+type _Most = Annotated[
+    int, Meta(ge=1, le=MOST_AFFECTED, description="how many documents may be affected: with more, none is")
+]
 type _Dry = Annotated[
     bool, Meta(description="true, as it is unless you say false: everything is tried and checked, and nothing written")
 ]
@@ -52,21 +66,21 @@ class Find(InCollection, frozen=True, kw_only=True):
     filter: _Filter = msgspec.field(default_factory=dict)
     projection: dict[str, Any] = msgspec.field(default_factory=dict)
     sort: Annotated[dict[str, Any], Meta(description='such as {"age": -1}')] = msgspec.field(default_factory=dict)
-    limit: _Limit = 20
+    limit: _Limit = DOCUMENTS
 
 
 class Aggregate(InCollection, frozen=True, kw_only=True):
     """Those of aggregate."""
 
     pipeline: list[dict[str, Any]]
-    limit: _Limit = 20
+    limit: _Limit = DOCUMENTS
 
 
 class More(Arguments, frozen=True, kw_only=True):
     """Those of more."""
 
     cursor: str
-    limit: _Limit = 20
+    limit: _Limit = DOCUMENTS
 
 
 class Count(InCollection, frozen=True, kw_only=True):
@@ -92,7 +106,7 @@ class Write(InCollection, frozen=True, kw_only=True):
 class Insert(Write, frozen=True, kw_only=True):
     """Those of insert."""
 
-    documents: Annotated[list[dict[str, Any]], Meta(min_length=1, max_length=100, description=f"in {_EJSON}")]
+    documents: Annotated[list[dict[str, Any]], Meta(min_length=1, max_length=MOST_INSERTED, description=f"in {_EJSON}")]
 
 
 class Update(Write, frozen=True, kw_only=True):
@@ -167,7 +181,10 @@ TOOLS: Sequence[Tool] = (
         "explain", "explain", Explain, "Explain a query",
         "Whether a find or an aggregate uses an index, what it costs, and which index would help.",
     ),
-    Tool("insert", "insertMany", Insert, "Insert documents", "Insert up to 100 documents: all, or none." + _DRY),
+    Tool(
+        "insert", "insertMany", Insert, "Insert documents",
+        f"Insert up to {MOST_INSERTED} documents: all, or none.{_DRY}",
+    ),
     Tool("update", "updateMany", Update, "Update documents", "Change all documents that match a filter." + _DRY),
     Tool("delete", "deleteMany", Delete, "Delete documents", "Delete all documents that match a filter." + _DRY),
 )  # fmt: skip

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from http import HTTPStatus
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import msgspec
@@ -139,12 +140,35 @@ class Operation(NamedTuple):
     body: Any = None
     success: HTTPStatus = _OK
     session: str = ""
+    query: Mapping[str, str] = MappingProxyType({})
+    """The members of the query."""
+    streams: bool = False
+    """Whether it goes on as long as the caller listens, and needs a server of its own."""
 
 
 _APP = "app/{app_id}/"
 _USERPASS = _APP + "auth/providers/local-userpass/"
 _KEYS = "auth/api_keys"
 _KEY = _KEYS + "/{key_id}"
+
+_WATCH = {
+    "baas_request": 'In base64, `{"name": "watch", "service": "mongodb-atlas", "arguments": [{"database":'
+    ' "shop", "collection": "orders"}]}`, where `ids` or `filter` chooses documents.',
+    "baas_at": "The access token, for those who cannot send a header.",
+}
+_EMAIL, _PASSWORD = "ann@shop.example", "a long password"
+_OF_LETTER = {"token": "of the letter", "tokenId": "of the letter"}
+EXAMPLES: Mapping[Any, Mapping[str, Any]] = {
+    Login: {"username": _EMAIL, "password": _PASSWORD},
+    Registration: {"email": _EMAIL, "password": _PASSWORD},
+    Address: {"email": _EMAIL},
+    Confirmation: _OF_LETTER,
+    NewPassword: _OF_LETTER | {"password": _PASSWORD},
+    FunctionReset: {"email": _EMAIL, "password": _PASSWORD, "arguments": []},
+    KeyName: {"name": "phone"},
+    FunctionCall: {"name": "greet", "arguments": ["Ann"]},
+}
+"""A body of each type."""
 
 OPERATIONS = (
     Operation("location", "get", _APP + "location", "Where is the app?", Location),
@@ -169,6 +193,8 @@ OPERATIONS = (
     Operation("enableApiKey", "put", _KEY + "/enable", "Enables an API key.", Done, session="refresh"),
     Operation("disableApiKey", "put", _KEY + "/disable", "Disables an API key.", Done, session="refresh"),
     Operation("functionsCall", "post", _APP + "functions/call", "Has it run.", Any, FunctionCall, session="access"),
+    Operation("watch", "get", _APP + "functions/call", "Streams the changes of a collection.", str, session="access",
+              query=_WATCH, streams=True),
 )  # fmt: skip
 
 PARAMETERS: Mapping[str, str] = {

@@ -10,6 +10,7 @@ ACTIONS = (
 )  # fmt: skip
 """The actions that a connector has."""
 
+_LONGEST_TITLE = 30
 _PLACE = ("dataSource", "database", "collection")
 _KEPT = ("title", "description", "minLength", "maxLength", "pattern")
 _DOCUMENTS = ("document", "documents")
@@ -29,7 +30,7 @@ def connector(
             paths[f"/action/{action}"] = {"post": _operation(document, item["post"], place, typed)}
     return {
         "swagger": "2.0",
-        "info": {"title": f"Dozen: {name}", "version": document["info"]["version"], "description": f"Calls on {name}."},
+        "info": {"title": _title(name), "version": document["info"]["version"], "description": f"Calls on {name}."},
         "host": host,
         "basePath": f"/app/{app_id}/endpoint/data/v1",
         "schemes": ["https"],
@@ -39,6 +40,11 @@ def connector(
         "security": [{"apiKey": []}],
         "paths": paths,
     }
+
+
+def _title(name: str) -> str:
+    """Return a title as Power Platform takes it: 30 characters, of which the last is a letter or a digit."""
+    return re.sub(r"[^A-Za-z0-9]+$", "", f"Dozen: {name}"[:_LONGEST_TITLE])
 
 
 def _operation(
@@ -101,8 +107,10 @@ def _plain(document: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[str, 
         return _plain(document, document["components"]["schemas"][schema["$ref"].rpartition("/")[2]])
     made: dict[str, Any] = {name: schema[name] for name in _KEPT if name in schema}
     alternatives = [each for each in schema.get("anyOf", ()) if each.get("type") != "null"]
+    scalars = [each for each in alternatives if type(each.get("type")) is str]
     if alternatives:
-        made |= _plain(document, alternatives[0]) if len(alternatives) == 1 else {}
+        # the plain form of what may be written in Extended JSON, too
+        made |= _plain(document, [*scalars, *alternatives][0]) if scalars or len(alternatives) == 1 else {}
         return made
     given = schema.get("type")
     kinds = [each for each in (given if isinstance(given, list) else [given]) if each not in (None, "null")]

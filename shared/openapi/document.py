@@ -2,7 +2,7 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from http import HTTPStatus
 from importlib import resources
 from typing import Any, Protocol
@@ -12,9 +12,11 @@ import orjson
 from msgspec.structs import FieldInfo
 
 from shared.errors import DataAPIError
-from shared.openapi.client import OPERATIONS, PARAMETERS, Operation
-from shared.openapi.documents import json_schema, wrapper_schemas
+from shared.openapi import endpoints
+from shared.openapi.client import EXAMPLES, OPERATIONS, PARAMETERS, Operation
+from shared.openapi.documents import document_schema, wrapper_schemas
 from shared.openapi.replies import REPLIES, Failed
+from shared.openapi.schemas import tidied
 from shared.openapi.told import NOTHING, Told, ToldNamespace
 from shared.options import OPTIONS, Options
 from shared.requests import Request, StoredDocument
@@ -22,16 +24,24 @@ from shared.settings import VERSION
 
 DATA, CLIENT = "/app/{app_id}/endpoint/data/{version}/action/", "/api/client/v2.0/"
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
-ADMINISTERS = frozenset({"createIndexes", "dropIndexes", "createCollection", "dropCollection"})
 
 _REF = "#/components/schemas/{name}"
 _ONE = ("findOne", "findOneAndUpdate", "findOneAndReplace", "findOneAndDelete")
 _INSERTS = ("insertOne",)
+_CONDITIONAL = (
+    "What the rules hide does not exist for you, and they decide on each document: a write that they do not allow is"
+    " refused with 403, and nothing of it is done."
+)
+_ANY_OBJECT: Mapping[str, Any] = {"type": "object", "additionalProperties": True}
+_STREAM = (
+    "Server-sent events, for as long as the caller listens: the data of each is a change event in Extended JSON, and of"
+    " an event named `error` why the stream ends. A host that cannot stream answers with 501: call `changes` there."
+)
 _ABOUT = """The Data API of MongoDB Atlas, served by Dozen: docs/actions.md says what each action does.
 
 A body is Extended JSON. Null is the same as absent, and a member that nobody knows is ignored unless the action
 lists, explains or administers. A reply is plain JSON, or Extended JSON with `Accept: application/ejson`.
-The HTTPS endpoints of an app, its webhooks and streams of changes are not described here."""
+HTTPS endpoints of an app are described to whom may call them."""
 
 SCHEMES: Mapping[str, Mapping[str, Any]] = {
     "apiKey": {"type": "apiKey", "in": "header", "name": "apiKey", "description": "An API key."},
@@ -112,7 +122,8 @@ def page() -> dict[str, Any]:
 
 def document(actions: Mapping[str, Described], told: Told = NOTHING) -> dict[str, Any]:
     """Return the document of these actions, as far as somebody is told of them."""
-    served = [each for name, each in actions.items() if told.administers or name not in ADMINISTERS]
+    names = actions if told.actions is None else [each.name for each in told.actions]
+    served = [actions[each] for each in names]
     said = page()
     schemas, components = _schemas(served, said)
     info = {"title": told.app_name or "Dozen", "version": VERSION, "description": _ABOUT}
@@ -123,10 +134,11 @@ def document(actions: Mapping[str, Described], told: Told = NOTHING) -> dict[str
         "servers": [{"url": "/", "description": "This very host."}],
         "security": list(_CREDENTIALS),
         "tags": [{"name": "data", "description": "The Data API."}, {"name": "client", "description": "Users log in."},
+                 *([{"name": "endpoints", "description": "What the app itself answers."}] if told.endpoints else []),
                  {"name": "about", "description": "The service itself."}],
-        "paths": _paths(served, said, schemas),
+        "paths": _paths(served, said, schemas) | endpoints.paths(told),
         "components": {
-            "securitySchemes": SCHEMES, "schemas": components | wrapper_schemas(),
+            "securitySchemes": SCHEMES, "schemas": components,
             "parameters": _parameters(told), "responses": _failures(),
         },
     }  # fmt: skip
@@ -154,7 +166,7 @@ def _schemas(served: Iterable[Described], said: Mapping[str, Any]) -> tuple[dict
         members = components[schemas[each.request]["$ref"].rpartition("/")[2]]["properties"]
         for name, text in said[each.name]["members"].items():
             members[name] = {**members[name], "description": text}
-    return schemas, components
+    return tidied(schemas), tidied(components)
 
 
 def _members(kind: type[Request]) -> type[msgspec.Struct]:
@@ -208,7 +220,7 @@ def _action(action: Described, said: Mapping[str, Any], schemas: Mapping[Any, An
     reply = schemas[_key(REPLIES[action.name])]
     content: dict[str, Any] = {
         "application/json": {"schema": reply, "examples": replies},
-        "application/ejson": {"schema": {"type": "object"}},
+        "application/ejson": {"schema": _ANY_OBJECT},
     }
     if action.lists:
         content |= {name: {"schema": {"type": "string"}} for name in ("application/x-ndjson", "text/csv")}
@@ -252,8 +264,9 @@ def _operation(operation: Operation, schemas: Mapping[Any, Any]) -> dict[str, An
     prefix = "" if is_only and operation.name != "apiKeys" else operation.method
     name = f"{prefix}{operation.name[0].upper()}{operation.name[1:]}" if prefix else operation.name
     token = {"access": "bearer", "refresh": "refresh"}.get(operation.session)
-    statuses = [*_OF_CLIENT, *([501] if operation.name == "functionsCall" else [])]
-    reply = {"application/json": {"schema": schemas.get(_key(operation.reply), {})}}
+    statuses = [*_OF_CLIENT, *([501] if "functions/" in operation.path else [])]
+    media = "text/event-stream" if operation.streams else "application/json"
+    reply = {media: {"schema": schemas.get(_key(operation.reply), {})}}
     made: dict[str, Any] = {
         "operationId": name,
         "tags": ["client"],
@@ -264,14 +277,21 @@ def _operation(operation: Operation, schemas: Mapping[Any, Any]) -> dict[str, An
             **_refusals(statuses),
         },
     }
+    if operation.streams:
+        made["description"] = _STREAM
+    if operation.query:
+        made["parameters"] = [
+            {"name": name, "in": "query", "description": text, "schema": {"type": "string"}}
+            for name, text in operation.query.items()
+        ]
     if operation.body is not None:
-        schema = schemas[_key(operation.body)]
-        made["requestBody"] = {"required": True, "content": {"application/json": {"schema": schema}}}
+        content = {"schema": schemas[_key(operation.body)], "examples": {"1": {"value": EXAMPLES[operation.body]}}}
+        made["requestBody"] = {"required": True, "content": {"application/json": content}}
     return made
 
 
 def _about() -> dict[str, Any]:
-    plain: dict[str, Any] = {"application/json": {"schema": {"type": "object"}}}
+    plain: dict[str, Any] = {"application/json": {"schema": _ANY_OBJECT}}
     ok = {"200": {"description": "OK", "content": plain}}
     common = {"tags": ["about"], "security": []}
     status = {"description": HTTPStatus.SERVICE_UNAVAILABLE.phrase, "content": plain}
@@ -296,8 +316,9 @@ def _parameters(told: Told) -> dict[str, Any]:
         name: {"name": name, "in": "path", "required": True, "description": text, "schema": {"type": "string"}}
         for name, text in PARAMETERS.items()
     }
-    paths["version"]["schema"] = {"enum": ["v1", "beta"], "default": "v1"}
-    paths["app_id"]["schema"] = {"type": "string", "default": told.app_id or "dozen"}
+    paths["version"]["schema"] = {"type": "string", "enum": [*told.versions]}
+    # no default, which generators take for a parameter that may be left out
+    paths["version"]["example"], paths["app_id"]["example"] = told.versions[0], told.app_id or "dozen"
     return paths | {
         name: {"name": name, "in": "header", "description": text, "schema": schema}
         for name, (text, schema) in _HEADERS.items()
@@ -348,30 +369,38 @@ def _refusals(statuses: Iterable[int]) -> dict[str, Any]:
 
 def _tell(made: dict[str, Any], told: Told) -> None:
     """Add what somebody is told of an app to a document."""
-    if not told.namespaces:
-        return
-    schemas, paths = made["components"]["schemas"], made["paths"]
-    made["x-dozen-namespaces"] = []
-    for each in told.namespaces:
-        names = {"dataSource": each.data_source, "database": each.database, "collection": each.collection}
-        if each.schema is not None:
-            source = orjson.loads(each.schema)
-            names["schema"] = _REF.format(name=_component(each))
-            schemas[_component(each)] = json_schema(source, "request")
-            schemas[f"{_component(each)}.json"] = json_schema(source, "JSON")
-            schemas[f"{_component(each)}.ejson"] = json_schema(source, "EJSON")
-        made["x-dozen-namespaces"].append(names)
-    if not told.are_all:
-        return
-    schemas["Namespace"] = {"anyOf": [_place(each) for each in told.namespaces]}
-    for path, item in paths.items():
-        if path.startswith(DATA) and "Namespace" in schemas and _names_place(schemas, item):
-            _narrow(item["post"], told.namespaces)
+    schemas = made["components"]["schemas"]
+    if told.namespaces:
+        made["x-dozen-namespaces"] = [_named(schemas, each) for each in told.namespaces]
+    if any(each.schema is not None for each in told.namespaces):
+        schemas |= wrapper_schemas()
+    names: dict[tuple[int, ...], str] = {}
+    for action in told.actions or ():
+        operation = made["paths"][DATA + action.name]["post"]
+        if not action.is_sure:
+            operation["description"] = f"{operation.get('description', operation['summary'])} {_CONDITIONAL}"
+        if action.places is not None and _names_place(schemas, operation):
+            places = [told.namespaces[each] for each in action.places]
+            name = names.setdefault(action.places, f"Namespace{len(names) + 1}" if names else "Namespace")
+            schemas[name] = {"anyOf": [_place(each) for each in places]}
+            _narrow(operation, places, _REF.format(name=name))
 
 
-def _names_place(schemas: Mapping[str, Any], item: Mapping[str, Any]) -> bool:
+def _named(schemas: dict[str, Any], each: ToldNamespace) -> dict[str, str]:
+    """Return the names of a collection, and make the schemas of its documents components."""
+    names = {"dataSource": each.data_source, "database": each.database, "collection": each.collection}
+    if each.schema is not None:
+        source, name = orjson.loads(each.schema), _component(each)
+        names["schema"] = _REF.format(name=name)
+        schemas[name] = document_schema(source, "request")
+        schemas[f"{name}.json"] = document_schema(source, "JSON")
+        schemas[f"{name}.ejson"] = document_schema(source, "EJSON")
+    return names
+
+
+def _names_place(schemas: Mapping[str, Any], operation: Mapping[str, Any]) -> bool:
     """Tell whether the body of an action has to name a collection."""
-    schema = item["post"]["requestBody"]["content"]["application/json"]["schema"]
+    schema = operation["requestBody"]["content"]["application/json"]["schema"]
     return "collection" in schemas[schema["$ref"].rpartition("/")[2]].get("required", ())
 
 
@@ -379,9 +408,9 @@ def _place(each: ToldNamespace, **members: Any) -> dict[str, Any]:
     return {"properties": {"database": {"const": each.database}, "collection": {"const": each.collection}, **members}}
 
 
-def _narrow(operation: dict[str, Any], namespaces: Iterable[ToldNamespace]) -> None:
+def _narrow(operation: dict[str, Any], namespaces: Sequence[ToldNamespace], reference: str) -> None:
     """Say which collections an action can be about, and what documents are where the action returns or inserts one."""
-    place: dict[str, Any] = {"$ref": _REF.format(name="Namespace")}
+    place: dict[str, Any] = {"$ref": reference}
     if operation["operationId"] in _INSERTS:
         place = {"anyOf": [_place(each, document=_of(each, "")) for each in namespaces]}
     for content in operation["requestBody"]["content"].values():
@@ -398,7 +427,7 @@ def _narrow(operation: dict[str, Any], namespaces: Iterable[ToldNamespace]) -> N
 
 
 def _of(each: ToldNamespace, form: str) -> dict[str, Any]:
-    return {"type": "object"} if each.schema is None else {"$ref": _REF.format(name=_component(each) + form)}
+    return dict(_ANY_OBJECT) if each.schema is None else {"$ref": _REF.format(name=_component(each) + form)}
 
 
 def _component(each: ToldNamespace) -> str:

@@ -28,7 +28,6 @@ _IN_JSON: Mapping[str, tuple[str, ...]] = {
     "double": ("number", "null"), "decimal": ("string",), "number": ("number", "string", "null"),
     "integer": ("integer",), "objectId": ("string",), "date": ("string",), "javascript": ("string",),
 }  # fmt: skip
-_KEPT = ("title", "description")
 _BOUNDS = (
     "minLength", "maxLength", "minItems", "maxItems", "uniqueItems", "multipleOf", "minimum", "maximum",
     "minProperties", "maxProperties", "pattern",
@@ -77,11 +76,21 @@ def _shown(source: Mapping[str, Any], shows: Shows, path: tuple[str, ...]) -> di
     return {"bsonType": "object", "properties": found} | ({"required": left} if left else {})
 
 
+def document_schema(source: Any, form: Form) -> dict[str, Any]:
+    """Return the same for a whole document: without an `_id` it gets one."""
+    made = json_schema(source, form)
+    required = [each for each in made.pop("required", ()) if each != "_id"]
+    return made | ({"required": required} if required else {})
+
+
 def json_schema(source: Any, form: Form) -> dict[str, Any]:
     """Return the JSON Schema of a value in a form, for a schema of what may be told."""
     if not isinstance(source, Mapping):
         return {}
-    made: dict[str, Any] = {name: source[name] for name in _KEPT if type(source.get(name)) is str}
+    made: dict[str, Any] = {}
+    # generators name types by titles, which several schemas may have
+    words = [source[name] for name in ("description", "title") if type(source.get(name)) is str]
+    made |= {"description": words[0]} if words else {}
     made |= _types(source, form)
     if isinstance(source.get("properties"), Mapping):
         made["properties"] = {name: json_schema(each, form) for name, each in source["properties"].items()}
@@ -145,9 +154,9 @@ def wrapper_schemas() -> dict[str, Any]:
     inner: dict[str, Any] = {
         **dict.fromkeys(("$numberDouble", "$numberInt", "$numberLong", "$numberDecimal", "$oid", "$uuid"), _TEXT),
         "$date": {"anyOf": [_TEXT, {"type": "integer"}, {"$ref": "#/components/schemas/EJSON.numberLong"}]},
-        "$binary": {"type": ["object", "string"]},
-        "$regularExpression": {"type": "object"},
-        "$timestamp": {"type": "object"},
+        "$binary": {"type": ["object", "string"], "additionalProperties": True},
+        "$regularExpression": {"type": "object", "additionalProperties": True},
+        "$timestamp": {"type": "object", "additionalProperties": True},
         "$code": _TEXT,
         "$minKey": {"type": "integer"},
         "$maxKey": {"type": "integer"},

@@ -7,7 +7,7 @@ from typing import Any
 
 SCHEMA = "https://schema.getpostman.com/json/collection/v2.1.0/collection.json"
 _JSON = [{"key": "Content-Type", "value": "application/json"}]
-_TITLES = {"data": "Data API", "client": "Client API", "about": "About"}
+_TITLES = {"data": "Data API", "client": "Client API", "endpoints": "Endpoints of the app", "about": "About"}
 
 
 def postman(document: Mapping[str, Any], url: str) -> dict[str, Any]:
@@ -15,11 +15,12 @@ def postman(document: Mapping[str, Any], url: str) -> dict[str, Any]:
     folders: dict[str, list[dict[str, Any]]] = {name: [] for name in _TITLES}
     for path, item in document["paths"].items():
         for method, operation in item.items():
-            if method != "parameters":
+            if method != "parameters" and not _streams(operation):
                 folders[operation["tags"][0]].append(_item(path, method, operation))
     parameters = document["components"]["parameters"]
-    values = {name: each["schema"].get("default", "") for name, each in parameters.items() if each["in"] == "path"}
-    variables = {"baseUrl": url.rstrip("/"), "apiKey": "", "token": "", **values}
+    values = {name: each.get("example", "") for name, each in parameters.items() if each["in"] == "path"}
+    given = {"baseUrl": url.rstrip("/"), "apiKey": "", "token": ""}
+    variables = given | values | {"provider": "local-userpass", "key_id": "unknown"}
     key = {"key": "apiKey", "value": "{{apiKey}}", "in": "header"}
     return {
         "info": {
@@ -30,8 +31,13 @@ def postman(document: Mapping[str, Any], url: str) -> dict[str, Any]:
         },
         "auth": {"type": "apikey", "apikey": [_text(name, value) for name, value in key.items()]},
         "variable": [_text(name, value) for name, value in variables.items()],
-        "item": [{"name": _TITLES[name], "item": items} for name, items in folders.items()],
+        "item": [{"name": _TITLES[name], "item": items} for name, items in folders.items() if items],
     }
+
+
+def _streams(operation: Mapping[str, Any]) -> bool:
+    """Tell whether a call has no end, which a runner of collections would wait for."""
+    return any("text/event-stream" in each.get("content", {}) for each in operation["responses"].values())
 
 
 def _text(name: str, value: str) -> dict[str, str]:
@@ -56,7 +62,7 @@ def _item(path: str, method: str, operation: Mapping[str, Any]) -> dict[str, Any
                 "header": _JSON,
                 "body": _written(reply["value"]),
             }
-            for number, (body, reply) in enumerate(zip(sent, replied, strict=True), 1)
+            for number, (body, reply) in enumerate(zip(sent, replied, strict=False), 1)
         ],
     }
 

@@ -32,6 +32,10 @@ _MOST_NAMES = 4  # looking for each in the bytes of a document costs a fifth of 
 _UNNAMED = ""  # the name of no field that rules speak of
 
 
+type Could = Callable[[Rights], bool]
+"""Tells whether the rules of a collection could let a caller do something to some document, whichever there are."""
+
+
 class Ruleset:
     """The roles and filters of a collection, or a data source's default ones."""
 
@@ -261,6 +265,37 @@ class Rights:
         if not found.exact:
             return None
         return _stages(self.query.query, visible, left)
+
+
+def could_see(rights: Rights) -> bool:
+    """Tell whether the caller could see something of some document."""
+    return rights.query.query != NOTHING.query and any(each.could_read(()) for each in rights.roles)
+
+
+def could_see_all(rights: Rights) -> bool:
+    """Tell whether nothing of any document is hidden from the caller."""
+    return rights.hides_nothing
+
+
+def could_insert(rights: Rights) -> bool:
+    """Tell whether the caller could insert some document."""
+    return any(each.writing.could_insert() for each in rights.roles)
+
+
+def could_delete(rights: Rights) -> bool:
+    """Tell whether the caller could delete some document."""
+    return could_see(rights) and any(each.writing.could_delete() for each in rights.roles)
+
+
+def could_update(rights: Rights) -> bool:
+    """Tell whether the caller could change some document, or insert one where there is none."""
+    changes = any(each.writing.could_update(lambda name: rights.hidden([(name,)]) is not None) for each in rights.roles)
+    return (could_see(rights) and changes) or could_insert(rights)
+
+
+def does_all(rights: Rights) -> bool:
+    """Tell whether one role lets the caller do everything."""
+    return rights.is_full
 
 
 def _found_by(rights: Rights, role: BoundRole) -> Translation:

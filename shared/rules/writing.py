@@ -1,10 +1,10 @@
 """Which inserts, changes and deletions a role allows one caller."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from shared.documents.elements import ARRAY, DOCUMENT, Element, elements
-from shared.rules.expressions import Context, Predicate, permission
+from shared.rules.expressions import Context, Predicate, permission, possible
 from shared.rules.fields import FieldRule
 from shared.rules.roles import Role
 from shared.rules.values import MISSING
@@ -68,7 +68,7 @@ def _member(value: Any, name: str) -> Any:
 class Field:
     """A field of one caller's role: its own permission covers all that is inside, else its inner fields count."""
 
-    __slots__ = ("_fields", "_may_write", "always")
+    __slots__ = ("_context", "_fields", "_may_write", "_rule", "always")
 
     def __init__(self, rule: FieldRule, context: Context) -> None:
         """Bind its permissions to the call of the context."""
@@ -80,6 +80,15 @@ class Field:
             self.always = rule.write is not None and rule.write.constant
         elif self._fields is None:
             self.always = False
+        self._rule = rule
+        self._context = context
+
+    @property
+    def could(self) -> bool:
+        """Whether some value could be written."""
+        if self._rule.is_own:
+            return possible(self._rule.write, self._context)
+        return self._fields is not None and self._fields.could_any
 
     def refused(self, path: str, change: Change, context: Context) -> str | None:
         """Return the path of the first difference that may not be written, None if all may be."""
@@ -115,6 +124,21 @@ class Fields:
         if others is not None and all(each.always is not None for each in self._fields.values()):
             self._plain = frozenset(name for name, each in self._fields.items() if each.always is not others), others
 
+    def could(self, name: str) -> bool:
+        """Tell whether some value of this name could be written."""
+        field = self._fields.get(name, self._other)
+        return field is not None and field.could
+
+    @property
+    def could_any(self) -> bool:
+        """Whether some value of some name could be written."""
+        return (self._other is not None and self._other.could) or any(each.could for each in self._fields.values())
+
+    def could_change(self, is_hidden: Callable[[str], bool]) -> bool:
+        """Tell whether a value could change that is not hidden; an `_id` never does."""
+        named = any(each.could for name, each in self._fields.items() if name != "_id" and not is_hidden(name))
+        return named or (self._other is not None and self._other.could)
+
     def first_refused(self, prefix: str, changes: Iterable[tuple[str, Change]], context: Context) -> str | None:
         """Return the path of the first change that may not be written, None if all may be."""
         for name, change in changes:
@@ -146,6 +170,21 @@ class Writing:
         self._may_insert = permission(role.insert, context)
         self._may_delete = permission(role.delete, context)
         self.fields = Fields(role.fields, role.other, context)
+        self._context = context
+
+    def could_insert(self) -> bool:
+        """Tell whether `may_insert` could allow some document: all have an `_id`."""
+        by_fields = self._role.write is not None or self.fields.could("_id")
+        return self._could_write and by_fields and possible(self._role.insert, self._context)
+
+    def could_update(self, is_hidden: Callable[[str], bool]) -> bool:
+        """Tell whether `may_update` could allow a change of some document, in a field that is not hidden."""
+        return self._could_write and (self._role.write is not None or self.fields.could_change(is_hidden))
+
+    def could_delete(self) -> bool:
+        """Tell whether `may_delete` could allow the removal of some document."""
+        by_fields = self._is_by_delete_alone or self._role.write is not None or self.fields.could("_id")
+        return self._could_write and by_fields and possible(self._role.delete, self._context)
 
     def may_insert(self, new: bytes, context: Context) -> Decision:
         """Decide on a new document, whose values are the context's root."""
@@ -162,12 +201,22 @@ class Writing:
 
     def may_delete(self, old: bytes, context: Context) -> Decision:
         """Decide on the removal of a document: all its fields must be writable, unless the role names no fields."""
-        is_by_delete_alone = self._role.write is None and not self._role.fields and self._role.other is None
-        if is_by_delete_alone:
+        if self._is_by_delete_alone:
             refused = self._refused_by_role(context)
         else:
             refused = self._refused_change(elements(old), {}, context)
         return refused or self._decision("delete", self._may_delete(context))
+
+    @property
+    def _could_write(self) -> bool:
+        """Whether what the role says of whole documents could let one be written."""
+        role, context = self._role, self._context
+        is_kept = role.is_filtered and not possible(role.filter_write, context)
+        return not is_kept and (role.write is None or possible(role.write, context))
+
+    @property
+    def _is_by_delete_alone(self) -> bool:
+        return self._role.write is None and not self._role.fields and self._role.other is None
 
     def _refused_change(
         self, old: Mapping[str, Element], new: Mapping[str, Element], context: Context

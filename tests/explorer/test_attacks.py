@@ -7,6 +7,7 @@ import pytest
 from playwright.async_api import Page, Route, expect
 
 from tests.explorer.conftest import Opened, sign_in, write
+from tests.hosts import eventually
 
 ITEMS = "/shop/items"
 OPEN = "table.documents button.open"
@@ -87,8 +88,7 @@ async def test_a_reply_that_is_overtaken_is_not_shown(opened: Opened, key: str, 
     await write(page, "Filter", '{"_id": 59}')
     await page.get_by_role("button", name="Find").click()
     await expect(page.locator(OPEN)).to_have_count(1)
-    async with page.expect_response("**/getMore"):
-        await held.let_go(page)
+    await held.let_go(page)
 
     await expect(page.locator(OPEN)).to_have_count(1)
 
@@ -136,6 +136,137 @@ async def test_a_key_that_ends_is_said_and_what_one_wrote_stays(opened: Opened, 
 
     await expect(dialog.get_by_role("alert")).to_contain_text("sign in again")
     await expect(dialog.get_by_role("textbox")).to_have_value('{"_id": 1, "long": "work"}')
+
+
+async def written(page: Page, key: str) -> Any:
+    """Open a document and change it, without saving."""
+    await sign_in(page, key, ITEMS)
+    await page.locator(OPEN).click()
+    await page.get_by_role("dialog").get_by_role("textbox").fill('{"_id": 1, "long": "work"}')
+    return page.get_by_role("dialog")
+
+
+async def escape(page: Page) -> None:
+    """Press Escape, and once more: a browser closes a dialog at the second time."""
+    await page.keyboard.press("Escape")
+    await page.keyboard.press("Escape")
+    await page.keyboard.press("Escape")
+
+
+async def cross(page: Page) -> None:
+    """Press the cross."""
+    await page.get_by_role("button", name="Close").click()
+
+
+async def back(page: Page) -> None:
+    """Go back."""
+    await page.evaluate("history.back()")
+
+
+async def elsewhere(page: Page) -> None:
+    """Go to another collection by its address."""
+    await page.evaluate("location.hash = '/shop/others'")
+
+
+@pytest.mark.parametrize("leave", [escape, cross, back, elsewhere])
+async def test_what_is_not_saved_is_not_left_unasked(opened: Opened, key: str, database: Any, leave: Any) -> None:
+    await database.items.insert_one({"_id": 1})
+    page = await opened()
+    dialog = await written(page, key)
+    await leave(page)
+    await expect(dialog.get_by_role("alert")).to_have_text(["What you wrote is not saved."])
+    await expect(dialog.get_by_role("textbox")).to_have_value('{"_id": 1, "long": "work"}')
+    await expect(page.locator("h1")).to_have_text("shop / items")
+    await dialog.get_by_role("button", name="Discard").click()
+
+    await expect(dialog).to_have_count(0)
+    assert await database.items.find_one() == {"_id": 1}
+
+
+async def test_the_browser_asks_before_a_page_with_something_unsaved_goes(
+    opened: Opened, key: str, database: Any
+) -> None:
+    await database.items.insert_one({"_id": 1})
+    page = await opened()
+    await written(page, key)
+    async with page.expect_event("dialog") as asked:
+        await page.evaluate("setTimeout(() => location.reload())")
+    question = await asked.value
+    await question.dismiss()
+
+    assert question.type == "beforeunload"
+
+
+async def test_back_closes_a_dialog_and_then_leaves_the_collection(opened: Opened, key: str, database: Any) -> None:
+    await database.items.insert_one({"_id": 1})
+    page = await opened()
+    await sign_in(page, key, "/shop/others")
+    await page.evaluate("path => { location.hash = path }", ITEMS)
+    await page.locator(OPEN).click()
+    await page.get_by_role("button", name="Close").click()
+    await expect(page.locator("dialog")).to_have_count(0)
+    await page.locator(OPEN).click()
+    await eventually(lambda: page.evaluate("Boolean(history.state?.dialog)"))
+    await back(page)
+    await expect(page.locator("dialog")).to_have_count(0)
+    await expect(page.locator("h1")).to_have_text("shop / items")
+    await back(page)
+
+    await expect(page.locator("h1")).to_have_text("shop / others")
+
+
+async def test_whoever_comes_back_to_the_page_is_to_sign_in(opened: Opened, key: str, database: Any) -> None:
+    await database.items.insert_one({"_id": 1, "secret": "unspoken"})
+    page = await opened()
+    await sign_in(page, key, ITEMS)
+    await page.wait_for_selector(OPEN)
+    await page.evaluate("dispatchEvent(new PageTransitionEvent('pagehide', { persisted: true }))")
+    sent: list[str] = []
+    page.on("request", lambda request: sent.append(request.url))
+
+    await expect(page.locator("#key")).to_have_value("")
+    assert "unspoken" not in await page.content()
+    assert await page.evaluate("[JSON.stringify(history.state), name, document.referrer].join()") == "null,,"
+    assert sent == []
+
+
+async def test_one_signs_in_again_where_one_was(opened: Opened, key: str, database: Any) -> None:
+    await database.items.insert_one({"_id": 1})
+    page = await opened()
+    await page.route(
+        "**/find", lambda route: route.continue_(headers={**route.request.headers, "apikey": "x"}), times=1
+    )
+    await sign_in(page, key, ITEMS)
+    await page.get_by_role("button", name="Sign in again").click()
+    await sign_in(page, key)
+
+    await expect(page.locator(OPEN)).to_have_count(1)
+
+
+async def test_one_does_not_have_to_wait(opened: Opened, key: str, database: Any) -> None:
+    await database.items.insert_one({"_id": 1})
+    page = await opened()
+    await Held().at(page, "find")
+    await sign_in(page, key, ITEMS)
+    await page.get_by_role("button", name="Stop").click()
+
+    await expect(page.locator(".failed")).to_have_text("You did not wait for the reply.")
+    await expect(page.get_by_role("button", name="Find")).to_be_focused()
+
+
+@pytest.mark.parametrize("view", ["schema", "indexes", "actions"])
+async def test_what_failed_is_tried_again(opened: Opened, key: str, database: Any, view: str) -> None:
+    await database.items.insert_one({"_id": 1})
+    page = await opened()
+    await page.route(FAILING[view], lambda route: route.abort(), times=2)
+    await sign_in(page, key, f"{ITEMS}/{view}")
+    await page.get_by_role("button", name="Try again").click()
+    await page.get_by_role("button", name="Try again").click()
+
+    await expect(page.locator("#panel table, #panel select")).to_have_count(1)
+
+
+FAILING = {"schema": "**/getSchema", "indexes": "**/listIndexes", "actions": "**/openapi.json"}
 
 
 @pytest.mark.parametrize(

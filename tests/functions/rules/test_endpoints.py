@@ -3,13 +3,16 @@
 import asyncio
 import hmac
 import json
+import os
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from local.mongod import Mongod
-from tests.conftest import errors_only
+from tests.conftest import errors_only, restart
 from tests.depth import HOSTS
 from tests.edge import Reply, exchange
 from tests.functions.rules.conftest import PASSWORD, SETTINGS, Known, log_in, send
@@ -357,3 +360,38 @@ async def test_a_large_body_is_seen_as_it_was_sent(greeter: Host, guest: dict[st
     answer = await greeter.request("POST", f"{APP}/hello", guest, body)
 
     assert (answer.status, answer.json.get("greeting")) == (200, f"Hello, {'ü' * 1_000_000}!"), answer.body[:200]
+
+
+async def test_openapi_describes_the_endpoints_that_a_caller_may_call(greeter: Host, guest: dict[str, str]) -> None:
+    whole = (await greeter.request("GET", "/openapi.json", guest)).json
+    found = {path.rpartition("/endpoint")[2]: item for path, item in whole["paths"].items() if "/endpoint/" in path}
+
+    assert [each.message for each in OpenAPIV31SpecValidator(whole).iter_errors()] == []
+    assert found["/hello"].keys() - {"parameters"} == {"post"}
+    assert found["/visits"].keys() - {"parameters"} == {"get", "head", "post", "put", "patch", "delete"}
+    assert ("requestBody" in found["/hello"]["post"], "requestBody" in found["/hello/latest"]["get"]) == (True, False)
+    assert [*found["/hello"]["post"]["responses"]["200"]["content"]] == ["application/json", "application/ejson"]
+    assert [*found["/visits"]["put"]["responses"]["200"]["content"]] == ["*/*"]
+    secret = [each["name"] for each in found["/passwordRequired"]["get"]["parameters"]]
+    assert secret == ["query", "secret"]
+
+
+async def test_openapi_describes_no_endpoint_to_whom_may_call_none(greeter: Host) -> None:
+    assert b"passwordRequired" not in (await greeter.request("GET", "/openapi.json")).body
+
+
+@pytest.mark.parametrize("condition", [{"%%request.httpMethod": "GET"}, {"%%user.id": "else"}], ids=str)
+async def test_openapi_leaves_out_an_endpoint_that_refuses_the_caller(
+    changed: Any, scripts: Any, known: Known, worker: Worker, condition: Any
+) -> None:
+    endpoint = {"http_method": "POST", "function_name": "f", "respond_result": True}
+    scripts({"f": {}}, f="exports = () => 1")
+    folder = Path(os.environ["APP_CONFIG_DIR"]) / "http_endpoints" / "config.json"
+    listed = [endpoint | {"route": "/open"}, endpoint | {"route": "/closed", "can_evaluate": condition}]
+    folder.write_text(json.dumps(listed))
+    restart()
+    ann = await known(worker, "ann@shop.example")
+
+    described = await worker.request("GET", "/openapi.json", {"Authorization": f"Bearer {ann.access_token}"})
+
+    assert (b"endpoint/open" in described.body, b"endpoint/closed" in described.body) == (True, False)

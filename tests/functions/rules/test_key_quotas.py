@@ -14,6 +14,8 @@ from tests.functions.rules.conftest import Known, Scripts, log_in
 from tests.functions.rules.test_app_functions import CALL, PUBLIC, returned
 from tests.hosts import Host, Server, Worker
 
+pytestmark = pytest.mark.usefixtures("within_an_hour")
+
 type Made = Callable[..., str]
 
 

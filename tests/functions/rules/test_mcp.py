@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from tests.conftest import restart
 from tests.functions.rules.conftest import SETTINGS, Known, Person
 from tests.hosts import Worker
 from tests.mcp import Client
@@ -92,6 +93,17 @@ async def test_a_cursor_is_of_its_caller(ann: Person, known: Known) -> None:
     refused = await client(bob).tool("more", cursor=found["cursor"])
 
     assert (refused["isError"], refused["structuredContent"]["error_code"]) == (True, "InvalidParameter")
+
+
+async def test_wrong_passwords_are_counted_at_the_door(ann: Person, configured: pytest.MonkeyPatch) -> None:
+    configured.setenv("LOGIN_ATTEMPTS", "2")
+    restart()
+    sent = Client(ann.host, {"email": "ann@shop.example", "password": "wrong"})
+    *wrong, last = [await sent("tools/list") for _ in range(3)]
+
+    assert [each.status for each in wrong] == [400, 400]
+    assert (last.status, last.json["error"]["code"]) == (429, 429)
+    assert int(last.headers["retry-after"]) > 0
 
 
 async def test_a_write_that_the_rules_deny_is_denied_to_an_agent(ann: Person, database: Any) -> None:

@@ -1,5 +1,8 @@
 """openapi.json of an app: what its caller may do and know, and nothing that rules hide."""
 
+import os
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,6 +11,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 from tests.functions.rules.conftest import CLIENT, Known, Person, send
 from tests.functions.test_openapi import DOCUMENT, OPERATIONS, PATH, errors
 from tests.hosts import Answer, Host, Worker
+from tests.test_actions import ALL
 
 SOURCE = "data_sources/mongodb-atlas/"
 DEFAULT = SOURCE + "default_rule.json"
@@ -49,6 +53,12 @@ async def described(person: Person) -> Answer:
     answer = await person.host.request("GET", PATH, {"Authorization": f"Bearer {person.access_token}"})
     assert answer.status == 200, answer.body
     return answer
+
+
+def actions(answer: Answer, words: str = "") -> set[str]:
+    """Return the actions that a document names, or those whose description has some words."""
+    posted = {path.rpartition("/action/")[2]: item for path, item in answer.json["paths"].items() if "/action/" in path}
+    return {name for name, item in posted.items() if words in item["post"].get("description", "")}
 
 
 @pytest.mark.both_hosts
@@ -105,7 +115,7 @@ async def test_whoever_sees_everything_is_told_the_whole_schema(ann: Person, cha
     told = (await described(ann)).json["components"]["schemas"][ORDERS]
 
     assert told["properties"]["secret"] == {"type": "string", "description": "what nobody may know"}
-    assert told["required"] == ["_id", "total", "secret"]
+    assert told["required"] == ["total", "secret"]  # an `_id` is made for who sends none
 
 
 async def test_a_schema_that_fields_of_some_documents_hide_is_not_told(ann: Person, changed: Any) -> None:
@@ -165,12 +175,71 @@ async def test_whoever_may_call_nothing_is_refused(ann: Person, changed: Any) ->
     assert (answer.status, answer.json["error_code"]) == (403, "FunctionNotCallable")
 
 
+async def test_whoever_may_not_write_is_told_of_no_write(ann: Person, changed: Any) -> None:
+    changed(RULES["public"], roles=[CLOSED], filters=[])
+    changed(SOURCE + "shop/tickets/rules.json", roles=[CLOSED], filters=[])
+    before = actions(await described(ann))
+    changed(RULES["orders"], roles=[PARTLY | {"apply_when": {"owner": "else"}}, OPEN])
+
+    after = actions(await described(ann))
+
+    reads = {name for name, each in ALL.items() if each.reads}
+    assert before == reads - {"listIndexes", "explain"} | {"transaction"}  # which may be of reads
+    assert after - before == {name for name, each in ALL.items() if not each.reads and not each.administers} - before
+
+
+async def test_what_documents_decide_on_is_said(ann: Person, changed: Any) -> None:
+    changed(RULES["orders"], roles=[OPEN | {"apply_when": {"owner": "%%user.id"}}])
+    changed(RULES["public"], roles=[CLOSED], filters=[])
+    changed(SOURCE + "shop/tickets/rules.json", roles=[CLOSED], filters=[])
+    before = actions(await described(ann), "they decide on each document")
+    changed(RULES["orders"], roles=[OPEN])
+
+    after = actions(await described(ann), "they decide on each document")
+
+    assert ({"find", "updateOne"} <= before, "find" in after) == (True, False)
+
+
+async def test_actions_that_the_app_lets_nobody_call_are_left_out(ann: Person, changed: Any) -> None:
+    changed("http_endpoints/data_api_config.json", can_evaluate={"%%request.action": {"%in": ["find", "getMore"]}})
+
+    assert actions(await described(ann)) == {"find", "getMore"}
+
+
+@pytest.mark.parametrize(
+    ("config", "versions", "is_served"),
+    [({"disabled": True}, ["v1"], False), ({"versions": ["beta"]}, ["beta"], True)],
+    ids=["disabled", "beta"],
+)
+async def test_versions_that_the_app_does_not_serve_are_left_out(
+    ann: Person, changed: Any, config: Any, versions: list[str], is_served: bool
+) -> None:
+    changed("http_endpoints/data_api_config.json", **config)
+
+    answer = await described(ann)
+
+    assert answer.json["components"]["parameters"]["version"]["schema"]["enum"] == versions
+    assert bool(actions(answer)) is is_served
+
+
+async def test_an_action_names_the_collections_that_it_could_be_about(ann: Person, changed: Any) -> None:
+    changed(RULES["orders"], roles=[OPEN])
+    changed(RULES["public"], roles=[PARTLY], filters=[])
+    whole = (await described(ann)).json
+    path = "/app/{app_id}/endpoint/data/{version}/action/"
+    schemas = {name: whole["paths"][path + name]["post"]["requestBody"]["content"] for name in ("find", "deleteOne")}
+    sent = {"dataSource": "mongodb-atlas", "database": "shop", "collection": "public", "filter": {}}
+
+    assert errors(schemas["find"]["application/json"]["schema"], sent, whole) == []
+    assert errors(schemas["deleteOne"]["application/json"]["schema"], sent, whole) != []
+
+
 async def test_a_system_key_is_told_of_all_that_the_files_name(ann: Person, key: str) -> None:
     answer = await ann.host.request("GET", PATH, {"apiKey": key})
 
     named = {each["collection"] for each in answer.json["x-dozen-namespaces"]}
     assert {"orders", "people", "notes"} <= named
-    assert answer.json["components"]["schemas"][ORDERS]["required"] == ["_id", "total", "secret"]
+    assert answer.json["components"]["schemas"][ORDERS]["required"] == ["total", "secret"]
 
 
 async def test_the_replies_of_the_client_api_are_of_their_types(ann: Person) -> None:
@@ -200,3 +269,43 @@ async def test_the_replies_of_the_client_api_are_of_their_types(ann: Person) -> 
     }
     tokens = {name: [*OPERATIONS[name]["security"][0]] for name in ("session", "profile", "getApiKey", "disableApiKey")}
     assert tokens == {name: ["bearer" if name == "profile" else "refresh"] for name in tokens}
+
+
+async def test_schemas_with_one_title_are_told_apart(ann: Person, changed: Any) -> None:
+    changed(RULES["orders"], roles=[OPEN])
+    changed(SCHEMA, title="order", properties={"total": {"bsonType": "decimal", "title": "the sum"}})
+
+    schemas = (await described(ann)).json["components"]["schemas"]
+    told = {name: each for name, each in schemas.items() if name.startswith(ORDERS)}
+
+    assert len(told) == 3
+    assert [each["description"] for each in told.values()] == ["order"] * 3
+    assert [each for each in told.values() if "title" in each or "title" in each["properties"]["total"]] == []
+
+
+async def test_a_collection_of_which_no_field_could_be_shown_is_not_named(
+    ann: Person, changed: Any, database: Any
+) -> None:
+    nothing = {"name": "none", "apply_when": {}, "fields": {"n": {"read": False}}, "additional_fields": {}}
+    changed(RULES["orders"], roles=[nothing])
+    await database.orders.insert_one({"n": 1})
+
+    listed = await ann("listCollections", collection=None)
+
+    assert "orders" not in {each["collection"] for each in (await described(ann)).json["x-dozen-namespaces"]}
+    assert (listed.status, "orders" in {each["name"] for each in listed.json["collections"]}) == (200, False)
+
+
+@pytest.mark.parametrize("name", ["a~1b", "{x}", "a#b", "größe ☃", "__proto__", "a%2Fb", "a b", "_2d_", "-"])
+async def test_every_name_of_a_collection_can_be_described(ann: Person, changed: Any, name: str) -> None:
+    changed(SCHEMA, properties={"total": {"bsonType": "decimal"}})
+    folder = Path(os.environ["APP_CONFIG_DIR"]) / SOURCE / "shop"
+    (folder / "orders").rename(folder / name)
+    changed(f"{SOURCE}shop/{name}/rules.json", collection=name, roles=[OPEN])
+
+    whole = (await described(ann)).json
+    (named,) = [each for each in whole["x-dozen-namespaces"] if each["collection"] == name]
+
+    assert re.fullmatch(r"#/components/schemas/[A-Za-z0-9._-]+", named["schema"])
+    assert errors({"$ref": named["schema"] + ".json"}, {"total": "1.5"}, whole) == []
+    assert errors({"$ref": named["schema"] + ".json"}, {"total": True}, whole) != []

@@ -63,15 +63,17 @@ def test_the_host_finds_the_timer_that_is_asked_for() -> None:
 
 @pytest.fixture
 async def stored(tmp_path: Path, scripts: Scripts, driver: Any) -> AsyncIterator[Any]:
-    """What is stored of triggers, of which one is due that calls the function f."""
+    """What is stored of triggers, of which one calls the function f: it was due two minutes ago, and is in a year."""
+    now = datetime.now(UTC)
     triggers = tmp_path / "shop" / "triggers"
     triggers.mkdir()
-    (triggers / "often.json").write_text(
-        json.dumps({"name": "often", "type": "SCHEDULED", "function_name": "f", "config": {"schedule": "* * * * *"}})
+    once = {"schedule": f"{now - timedelta(minutes=2):%M %H %d %m} *"}
+    (triggers / "once.json").write_text(
+        json.dumps({"name": "once", "type": "SCHEDULED", "function_name": "f", "config": once})
     )
     stored = driver["dozen"]["triggers"]
     await stored.delete_many({})
-    await stored.insert_one({"_id": "often", "last": datetime.now(UTC) - timedelta(minutes=5)})
+    await stored.insert_one({"_id": "once", "last": now - timedelta(minutes=5)})
     yield stored
     await stored.delete_many({})
 
@@ -84,7 +86,7 @@ async def test_a_run_that_has_no_end_is_given_up_before_the_host_ends_the_proces
 
     await scheduled(TIMER)
 
-    kept = await stored.find_one({"_id": "often"})
+    kept = await stored.find_one({"_id": "once"})
     assert (kept["holder"], kept["failed"]) == ("", 1)
 
 
@@ -102,6 +104,6 @@ async def test_the_timer_runs_what_is_due_once(worker: Worker, stored: Any, scri
         await scheduled(TIMER)
 
     ran = await database["ran"].count_documents({})
-    kept = await stored.find_one({"_id": "often"})
+    kept = await stored.find_one({"_id": "once"})
     assert ran == 1
     assert (kept["holder"], "failed" in kept) == ("", False)

@@ -31,6 +31,8 @@ from tests.functions.rules.conftest import CLIENT, SETTINGS, send
 from tests.hosts import ROOT, Answer, Host, Server, Worker
 from tests.valkey import Valkey
 
+pytestmark = pytest.mark.usefixtures("within_an_hour")
+
 DAY = "calls=3/day"
 
 type Made = Callable[..., str]

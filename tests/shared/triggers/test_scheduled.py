@@ -140,8 +140,10 @@ async def test_a_process_runs_what_was_missed_and_never_beside_itself(place: Pla
 async def test_what_is_due_is_run_by_whoever_looks(place: Place, function: Function) -> None:
     clients = Clients(place.settings)
     runner = Runner(Control(clients, place.settings), clients, place.settings, function)
-    trigger = ScheduledTrigger(name="t", function="f", schedule=Schedule.of("* * * * *"))
-    await place.driver[CONTROL]["triggers"].insert_one({"_id": "t", "last": datetime.now(UTC) - timedelta(hours=1)})
+    now = datetime.now(UTC)
+    once = Schedule.of(f"{now - timedelta(minutes=2):%M %H %d %m} *")  # and not again while the test runs
+    trigger = ScheduledTrigger(name="t", function="f", schedule=once)
+    await place.driver[CONTROL]["triggers"].insert_one({"_id": "t", "last": now - timedelta(hours=1)})
 
     await asyncio.gather(*(runner.run_due([trigger]) for _ in range(3)))
     await clients.close()
