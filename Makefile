@@ -26,6 +26,11 @@ READY := $(VENV)/requirements-dev.txt
 # Says at which time something begins that takes a while.
 SAY = @printf '%s  %s\n' "$$(date +%T)"
 
+# Before each installation: Ctrl-C is said in a line, and two installations wait for each other where there is flock.
+GUARDED = @trap 'echo "stopped; run make again to go on" >&2; exit 130' INT; \
+	exec 9<Makefile; ! command -v flock >/dev/null || flock -n 9 || { echo 'another make installs here: waiting for it'; flock 9; }
+NOT_INSTALLED = { echo "pip could not install: is there a network, does a proxy work, and is there space on the disk (README.md)?" >&2; exit 1; }
+
 # Says that native/ was built, or could not be: tried again only when its sources or tools have changed, and at make native.
 COMPILED := $(VENV)/native
 
@@ -183,6 +188,8 @@ image-test: $(READY) ## Build both images with buildah on stand-ins, start, call
 	$(PYTHON) -m tests.image
 
 clean: ## Remove all that was built; your data and settings stay
+	@! ps -ww -eo pid=,args= 2>/dev/null | grep -E '^ *[0-9]+ $(CURDIR)/$(BIN)/python\S* (.* )?-m (server|local)' \
+		|| { echo "stop this process first, which runs from $(VENV)" >&2; exit 1; }
 	rm -rf $(VENV) dist bench/results .coverage .coverage.* coverage.xml junit.xml .python_packages
 	rm -rf native/build native/*.egg-info native/*/*.cpp
 	rm -rf .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
@@ -190,25 +197,24 @@ clean: ## Remove all that was built; your data and settings stay
 
 $(COMPILED): $(RUNNABLE) infra/native.py $(wildcard native/*.toml native/*/*.p* native/*/*.h)
 	$(SAY) 'building native/, which takes a minute or less'
-	@$(PYTHON) -m infra.native || true
-	@touch $@
+	$(GUARDED); $(PYTHON) -m infra.native || true; touch $@
 
 $(RUNNABLE): requirements-run.txt | $(PYTHON)
 	$(SAY) 'installing what Dozen needs to run in $(VENV), which takes a minute where nothing is there yet'
-	@$(PIP_INSTALL) --require-hashes -r $<
-	@cp $< $@
+	$(GUARDED); $(PIP_INSTALL) --require-hashes -r $< || $(NOT_INSTALLED); cp $< $@
 
 $(READY): requirements-dev.txt | $(RUNNABLE)
 	$(SAY) 'installing what tests and checks need in $(VENV), which takes a minute or two where nothing is there yet'
-	@$(PIP_INSTALL) --require-hashes -r $<
-	@cp $< $@
+	$(GUARDED); $(PIP_INSTALL) --require-hashes -r $< || $(NOT_INSTALLED); cp $< $@
 
 $(PYTHON):
 	$(SAY) 'making $(VENV)'
-	@for python in python3.13 python3; do \
+	$(GUARDED); test ! -x $@ || exit 0; \
+	trap 'rm -rf $(VENV); echo "stopped; run make again to go on" >&2; exit 130' INT; \
+	for python in python3.13 python3; do \
 		if $$python -c 'import ensurepip, sys; sys.exit(sys.version_info[:2] != (3, 13))' 2>/dev/null; then \
-			$$python -m venv $(VENV) && exit 0; \
-			rm -rf $(VENV); exit 1; \
+			said=$$($$python -m venv $(VENV) 2>&1) && exit 0; \
+			echo "$(VENV) could not be made: $$said" >&2; rm -rf $(VENV); exit 1; \
 		fi; \
 	done; \
 	echo "Dozen needs Python 3.13 with venv: install it, for example with 'pyenv install 3.13', and run make again." >&2; \

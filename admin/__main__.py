@@ -6,11 +6,16 @@ from enum import StrEnum
 from importlib import import_module
 from typing import Annotated, Any
 
-import typer
-from typer._completion_classes import completion_init
-from typer.completion import install_callback, show_callback
-from typer.core import TyperCommand, TyperGroup
-from typer.main import get_command
+try:
+    import typer
+    from typer._completion_classes import completion_init
+    from typer.completion import install_callback, show_callback
+    from typer.core import TyperCommand, TyperGroup
+    from typer.main import get_command
+except ModuleNotFoundError as missing:
+    if __name__ != "__main__":
+        raise
+    sys.exit(f"this Python lacks {missing.name}: call ./dozen, which finds the one that has it, after `make run`")
 
 PROGRAM = "dozen"
 MODULE = "python -m admin"

@@ -118,6 +118,7 @@ def init(  # noqa: PLR0913, PLR0917 - an option of the command each
     note("Next, in the environment of the service and of the commands:")
     console().print(f"export APP_CONFIG_DIR={escape(shlex.quote(str(folder)))}")
     console().print("export SESSION_SECRET=$(openssl rand -hex 32)")
+    note("Then start the service with them, such as by `make run`; one that runs must be started again.")
 
 
 def _names(providers: list[Provider] | None) -> tuple[str, ...] | None:
@@ -195,7 +196,7 @@ def _summarize(out: Console, loaded: App) -> None:
             out.print(f"Anybody may call, without credentials, secret or signature: {escape(open_to_all)}.")
     triggers = [each.name for each in loaded.database_triggers] + [each.name for each in loaded.scheduled_triggers]
     if triggers:
-        out.print(f"Triggers that `python -m admin triggers run` runs: {escape(', '.join(sorted(triggers)))}.")
+        out.print(f"Triggers that `dozen triggers run` runs: {escape(', '.join(sorted(triggers)))}.")
     for source in loaded.data_sources.values():
         default = "with default rules" if source.default else "without default rules"
         out.print(

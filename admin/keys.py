@@ -92,12 +92,14 @@ def create(  # noqa: PLR0913, PLR0917  each is an option of the command
         "made_by": by or _login_name(),
         "limits": () if limits is None else _limits("--quota", limits),
     }
-    key, stored = run(lambda service: _create(service, name, members))
+    key, stored, has_app = run(lambda service: _create(service, name, members))
     if as_json:
         show_json({**_as_json(stored), "key": key})
     else:
         typer.echo(key)
         note(f"{_named(stored)} is made, and shown this once")
+    if not system and not has_app:
+        note("it may do nothing yet, as APP_CONFIG_DIR names no app whose rules say what; --system gives full access")
 
 
 @app.command("list", epilog=EXIT_CODES)
@@ -259,11 +261,11 @@ def _login_name() -> str:
         return f"uid {os.getuid()}"
 
 
-async def _create(service: Service, name: str, members: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+async def _create(service: Service, name: str, members: dict[str, Any]) -> tuple[str, dict[str, Any], bool]:
     user_id = members["user_id"]
     if user_id is not None and await service.users.find(str(user_id)) is None:
         raise NoSuchError(f"there is no user {user_id}")
-    return await service.keys.create(name, **members)
+    return *await service.keys.create(name, **members), bool(service.settings.app_config_dir)
 
 
 async def _shown(service: Service, key_id: ObjectId) -> tuple[dict[str, Any], list[Known]]:

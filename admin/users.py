@@ -30,6 +30,7 @@ from shared.auth.accounts import User
 from shared.auth.confirmations import Purpose
 from shared.auth.logins import CUSTOM_FUNCTION, CUSTOM_TOKEN
 from shared.auth.users import ANONYMOUS, EMAIL_PASSWORD, of_identity, stored_user
+from shared.errors import NameInUseError
 from shared.service import Service
 from shared.settings import OAUTH2
 
@@ -265,7 +266,10 @@ async def _shown(service: Service, who: str) -> tuple[User, int, int]:
 async def _create(service: Service, email: str, password: str, user_id: ObjectId | None) -> User:
     if user_id is not None and await service.control.users.find_one({"_id": user_id}, {"_id": 1}) is not None:
         raise StoppedError(f"there is a user {user_id} already")
-    return await service.users.register(email, password, confirmed=True, user_id=user_id)
+    try:
+        return await service.users.register(email, password, confirmed=True, user_id=user_id)
+    except NameInUseError:
+        raise StoppedError(f"there is a user with the address {email} already") from None
 
 
 async def _one(service: Service, user_id: str) -> User:

@@ -1,20 +1,26 @@
 """The database of a run: the one that the user names, else a mongod of our own."""
 
-import hashlib
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from subprocess import Popen
+from typing import Any
+
+from pymongo import MongoClient
+from pymongo.errors import ServerSelectionTimeoutError
 
 from admin import sample
 from local import ports
-from local.environment import brings_database
+from local.environment import brings_database, brought
+from local.errors import LocalError
 from local.mongod import Mongod
 from local.steps import step
 from shared.settings import Settings
 
 _USUAL_PORT = 27017
+_REACH_S = 10
 
 
 @dataclass(frozen=True)
@@ -24,6 +30,7 @@ class Database:
     environ: dict[str, str]
     settings: Settings
     key_file: Path
+    advice: str = ""  # where it does not answer
     process: Popen[bytes] | None = None  # none when the user brought the database
     loaded: int = 0
 
@@ -32,8 +39,9 @@ class Database:
 def database(environ: dict[str, str], data_dir: Path) -> Iterator[Database]:
     """Give a database; a mongod of ours holds the sample data and ends with the block."""
     if brings_database(environ):
-        settings = Settings.from_environ(environ)
-        yield Database(environ, settings, _key_file(settings, data_dir))
+        settings, name = Settings.from_environ(environ), brought(environ)
+        step(f"using {name} ({_hosts(settings.control_uri)})")
+        yield Database(environ, settings, data_dir / "dev-key", advice=f"; unset {name} to get a mongod of your own")
         return
     step(f"starting mongod, whose data is in {data_dir}")
     with Mongod(data_dir / "mongod", _choose_port(data_dir / "port")) as mongod:
@@ -41,7 +49,7 @@ def database(environ: dict[str, str], data_dir: Path) -> Iterator[Database]:
         environ = environ | {"MONGO_DB_URI": mongod.uri}
         step("loading the sample data, where there is none")
         loaded = sample.load(mongod.uri)
-        yield Database(environ, Settings.from_environ(environ), data_dir / "dev-key", mongod.process, loaded)
+        yield Database(environ, Settings.from_environ(environ), data_dir / "dev-key", "", mongod.process, loaded)
 
 
 def _choose_port(remembered: Path) -> int:
@@ -51,7 +59,20 @@ def _choose_port(remembered: Path) -> int:
     return wanted if ports.is_free(wanted) else ports.free_port()
 
 
-def _key_file(settings: Settings, data_dir: Path) -> Path:
-    """Name a file for each database, so that switching between databases reuses its key."""
-    place = f"{settings.control_uri} {settings.dozen_database}"
-    return data_dir / f"dev-key.{hashlib.sha256(place.encode()).hexdigest()[:12]}"
+def _hosts(uri: str) -> str:
+    """Return the hosts of a connection string, never what stands before them."""
+    return re.split(r"[/?]", uri.rpartition("@")[2].rpartition("://")[2])[0]
+
+
+def reach(chosen: Database) -> None:
+    """Raise LocalError if no server of a database of the user's takes writes, sooner than a call would."""
+    if chosen.process is not None or chosen.settings.mongo_db_auth != "password":
+        return
+    try:
+        with MongoClient[dict[str, Any]](
+            chosen.settings.control_uri, serverSelectionTimeoutMS=_REACH_S * 1000
+        ) as client:
+            client.is_primary  # noqa: B018  waits for a server, and logs in nowhere
+    except ServerSelectionTimeoutError as error:
+        reason = re.split(r" \(configured|, Timeout:", str(error))[0]
+        raise LocalError(f"MongoDB does not answer within {_REACH_S} s, {reason}{chosen.advice}.") from None

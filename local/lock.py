@@ -10,7 +10,7 @@ from local.errors import LocalError
 
 
 @contextmanager
-def exclusive(data_dir: Path) -> Iterator[None]:
+def exclusive(data_dir: Path, address: str) -> Iterator[None]:
     """Hold the data directory; the system releases it when this process ends, however it ends."""
     data_dir.mkdir(parents=True, exist_ok=True)
     with (data_dir / "lock").open("a+") as file:
@@ -18,9 +18,10 @@ def exclusive(data_dir: Path) -> Iterator[None]:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             file.seek(0)
-            holder = file.read().strip() or "unknown"
-            raise LocalError(f"Another run uses {data_dir} (process {holder}); stop it first with Ctrl-C.") from None
+            holder, _, serving = file.read().strip().partition(" ")
+            where = f"Another run uses {data_dir}, process {holder or 'unknown'} for {serving or 'an unknown address'}"
+            raise LocalError(f"{where}: stop it first with Ctrl-C, or with `kill {holder}`.") from None
         file.truncate(0)
-        file.write(str(os.getpid()))
+        file.write(f"{os.getpid()} {address}")
         file.flush()
         yield

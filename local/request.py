@@ -6,6 +6,7 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx
 import orjson
@@ -30,7 +31,7 @@ class Request:
     """A findOne on the sample films, to paste and to send."""
 
     settings: Settings
-    key: str
+    key: str = ""
 
     @property
     def url(self) -> str:
@@ -39,18 +40,31 @@ class Request:
 
     @property
     def body(self) -> bytes:
+        return orjson.dumps(self._members)
+
+    @property
+    def _members(self) -> dict[str, Any]:
         known = self.settings.data_source_uri(DEFAULT_DATA_SOURCE)
         source = DEFAULT_DATA_SOURCE if known else next(iter(self.settings.data_sources))
-        return orjson.dumps({"dataSource": source} | _FIND_A_FILM)
+        return {"dataSource": source} | _FIND_A_FILM
 
     @property
     def curl(self) -> str:
         lines = (
-            f"curl -s {self.url}",
-            f"-H {shlex.quote(f'apiKey: {self.key}')} -H 'Content-Type: application/json'",
-            f"-d {shlex.quote(self.body.decode())}",
+            f"curl -sS {self.url}",
+            "-H \"apiKey: $KEY\" -H 'Content-Type: application/json'",
+            f"-d {shlex.quote(self._body_in_lines)}",
         )
-        return " \\\n  ".join(lines)
+        known = f"KEY={self.key}\n" if self.key else ""  # on a line of its own, as it has 64 letters
+        return known + " \\\n  ".join(lines)
+
+    @property
+    def _body_in_lines(self) -> str:
+        """A line for each member, so that a terminal of 80 columns breaks none."""
+        members = (
+            f"{orjson.dumps(name).decode()}:{orjson.dumps(value).decode()}" for name, value in self._members.items()
+        )
+        return "{" + ",\n    ".join(members) + "}"
 
     def send(self) -> httpx.Response:
         headers = {"apiKey": self.key, "Content-Type": "application/json"}
@@ -59,21 +73,22 @@ class Request:
 
 def first_request(database: Database) -> tuple[Request, httpx.Response]:
     """Send it with the stored key; with a new one when there is none or it is refused."""
-    if database.key_file.exists():
-        request = Request(database.settings, database.key_file.read_text().strip())
+    key_file = database.key_file
+    if key_file.exists():
+        request = Request(database.settings, key_file.read_text().strip())
         if (response := request.send()).status_code not in {httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN}:
             return request, response
-    request = Request(database.settings, _make_key(database))
+    request = Request(database.settings, _make_key(database.environ, key_file))
     return request, request.send()
 
 
-def _make_key(database: Database) -> str:
+def _make_key(environ: dict[str, str], key_file: Path) -> str:
     command = [sys.executable, "-m", "admin", "keys", "create", "--system", "--name", "development"]
-    made = subprocess.run(command, env=database.environ, capture_output=True, text=True, check=False)
+    made = subprocess.run(command, env=environ, capture_output=True, text=True, check=False)
     key = made.stdout.strip()
     if made.returncode or not key:
         raise LocalError(f"No development key could be made: {made.stderr.strip() or 'the admin tool gave none'}")
-    _write_secret(database.key_file, f"{key}\n")
+    _write_secret(key_file, f"{key}\n")
     return key
 
 

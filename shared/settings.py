@@ -28,6 +28,7 @@ _LEAST_CALLS, _MOST_CALLS = 16, 200
 _TELEMETRY_PREFIX = "APPLICATIONINSIGHTS_"
 OAUTH2 = ("oauth2-google", "oauth2-apple", "oauth2-facebook")
 TRUSTED_URL = re.compile(r"(https://|http://(localhost|127\.0\.0\.1)(:\d+)?/)\S+")
+_TYPES = {"integer": "a whole number", "number": "a number", "boolean": "true or false"}  # those of a JSON schema
 _UNRESOLVED_REFERENCE = "@microsoft.keyvault("
 
 Port = Annotated[int, Meta(ge=1, le=65535)]
@@ -322,14 +323,21 @@ def _sentence(error: msgspec.ValidationError) -> str:
 
 
 def _expected(name: str, reason: str) -> str:
-    """Say what a setting takes where msgspec speaks only of a regular expression or an enumeration."""
+    """Say in words what a setting takes; msgspec speaks of types of Python and of regular expressions."""
     field = msgspec.json.schema(Settings)["$defs"]["Settings"]["properties"].get(name, {})
     field |= field.get("anyOf", [{}])[0]  # of one that may be unset
     if "regex" in reason and "description" in field:
         return f"expected {field['description']}"
     if "enum" in reason and "enum" in field:
         return f"expected {' or '.join(field['enum'])}"
-    return ""
+    return f"expected {_in_words(field)}" if field.get("type") in _TYPES else ""
+
+
+def _in_words(field: Mapping[str, object]) -> str:
+    words, least, most = _TYPES[str(field["type"])], field.get("minimum"), field.get("maximum")
+    if most is not None:
+        return f"{words} from {least} to {most}"
+    return words if least is None else f"{words}, {least} or more"
 
 
 def _hosts(text: str) -> Hosts:

@@ -274,7 +274,7 @@ def test_the_newest_changes_stand_on_top() -> None:
 
 
 async def test_the_readmes_request_gets_the_readmes_answer(worker: Worker, key: str, mongod: Mongod) -> None:
-    question = re.search(r"-d '(.+)'\n```\n\n```json\n(.+)\n```", read("README.md"))
+    question = re.search(r"-d '([^']+)'\n```\n\n```json\n(.+)\n```", read("README.md"))
     assert question is not None
     with MongoClient[dict[str, Any]](mongod.uri, uuidRepresentation="standard") as client:
         client[sample.FILMS]["films"].insert_many(films.documents()["films"])

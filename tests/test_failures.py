@@ -573,7 +573,9 @@ def test_readiness_is_cached_for_five_seconds() -> None:
             "MONGO_DB_USER and MONGO_DB_PASSWORD must be set together", id="half of the credentials",
         ),
         pytest.param(
-            {"MONGO_DB_HOST": "h", "MONGO_DB_PORT": "planted"}, "MONGO_DB_PORT is not usable: expected `int`", id="port"
+            {"MONGO_DB_HOST": "h", "MONGO_DB_PORT": "planted"},
+            "MONGO_DB_PORT is not usable: expected a whole number from 1 to 65535",
+            id="port",
         ),
     ],
 )  # fmt: skip

@@ -293,7 +293,7 @@ def test_a_wrong_port_ends_the_process_with_one_sentence() -> None:
     )
 
     assert done.returncode == 1
-    assert done.stderr == "LISTEN_PORT is not usable: expected `int` <= 65535\n"
+    assert done.stderr == "LISTEN_PORT is not usable: expected a whole number from 1 to 65535\n"
     assert json.loads(done.stdout)["reason"] == done.stderr.strip()
 
 

@@ -113,11 +113,11 @@ async def of_app(service: Service) -> Findings:
     try:
         loaded = await asyncio.to_thread(lambda: service.app)
     except AppError as error:
-        yield Finding("app", "problem", str(error), "python -m admin app check")
+        yield Finding("app", "problem", str(error), "dozen app check")
         return
     findings = loaded.findings if loaded else ()
     yield Finding("app", "ok", "can be served")
     if findings:
         first = findings[0]
         sentence = f"{counted(len(findings), 'note')}, the first on {first.file}: {first.sentence}"
-        yield Finding("app", "warning", sentence, "python -m admin app check")
+        yield Finding("app", "warning", sentence, "dozen app check")

@@ -74,7 +74,7 @@ async def _found(service: Service, seconds: float) -> list[Finding]:
         ),
         ("Valkey", checks.of_valkey(settings), "check REDIS_URL; without it each process counts alone"),
         ("mail", checks.of_mail(service), "check MAIL_SMTP_URL"),
-        ("app", checks.of_app(service), "python -m admin app check"),
+        ("app", checks.of_app(service), "dozen app check"),
     ]
     gathering = [gathered(check, findings, seconds, advice) for check, findings, advice in checked]
     return [finding for findings in await asyncio.gather(*gathering) for finding in findings]

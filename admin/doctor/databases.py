@@ -45,21 +45,21 @@ async def of_control_database(service: Service) -> Findings:
     keys = service.control.api_keys
     count = await keys.count_documents({"disabled": False}, limit=1_000)
     await keys.delete_one({"_id": ObjectId()})  # of no document: it only shows that we may
-    advice = "" if count else "make one: python -m admin keys create --name NAME --system"
+    advice = "" if count else "make one: dozen keys create --name NAME --system"
     yield Finding(check, "ok" if count else "warning", f"can be read and written, has {count or 'no'} API keys", advice)
     found = await service.control.check_indexes()
     for index in found.missing:
-        yield Finding(check, "problem", f"{index} is not there", "python -m admin indexes create --control")
+        yield Finding(check, "problem", f"{index} is not there", "dozen indexes create --control")
     for index in found.different:
         of_index = f"{settings.dozen_database}.{index.collection}"
-        advice = f"drop it: python -m admin indexes drop --control --namespace {of_index} NAME; "
-        advice += "then python -m admin indexes create --control"
+        advice = f"drop it: dozen indexes drop --control --namespace {of_index} NAME; "
+        advice += "then dozen indexes create --control"
         yield Finding(check, "problem", f"{index} has other options", advice)
     if found.without_collection:
         names = ", ".join(dict.fromkeys(index.collection for index in found.without_collection))
         yield Finding(
             check, "warning", f"not there yet: {names}; the service makes them at its first write",
-            "or now: python -m admin indexes create --control",
+            "or now: dozen indexes create --control",
         )  # fmt: skip
     if not (found.missing or found.different or found.without_collection):
         yield Finding(check, "ok", f"all indexes are there: {len(INDEXES)}")

@@ -44,7 +44,7 @@ class AppError(Exception):
         first = problems[0]
         place = f"{first.file} at {first.path}" if first.path else first.file
         others = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
-        super().__init__(f"{place}: {first.sentence}{others}; run `python -m admin app check`")
+        super().__init__(f"{place}: {first.sentence}{others}; run `dozen app check`")
 
 
 class Files:

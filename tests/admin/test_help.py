@@ -30,16 +30,16 @@ def written() -> Iterator[Any]:
     """Give every command of a block of shell in the pages, with its words."""
     for page in (ROOT / "README.md", *ROOT.glob("docs/*.md")):
         for block in re.findall(r"```sh\n(.*?)```", page.read_text(), re.DOTALL):
-            for line in re.findall(r"python -m admin .*", block.replace("\\\n", " ")):
+            for line in re.findall(r"\./dozen .*", block.replace("\\\n", " ")):
                 yield pytest.param(words(line), id=f"{page.name}: {line}")
 
 
 def words(line: str) -> list[str]:
-    """Return the words behind `python -m admin`, up to what the shell reads on its own; a `<place>` is one word."""
+    """Return the words behind `./dozen`, up to what the shell reads on its own; a `<place>` is one word."""
     line = re.sub(r"<[a-z ]+>", "PLACE", line)
     read = shlex.shlex(line, posix=True, punctuation_chars=True)
     read.whitespace_split = True
-    found = list(read)[3:]
+    found = list(read)[1:]
     end = next((n for n, word in enumerate(found) if re.fullmatch(r"[|<>;&]+", word)), len(found))
     return found[:end]
 
@@ -111,6 +111,18 @@ def test_a_command_explains_itself_and_each_option(name: str) -> None:
 @pytest.mark.parametrize("name", EVERY)
 def test_exit_codes_stand_in_the_help(name: str) -> None:
     assert "Exit codes: 0 done, 1 failed or problems found, 2 wrong usage" in EVERY[name].epilog
+
+
+@pytest.mark.parametrize("folder", ["README.md", "docs", "admin", "local", "shared", "server"])
+def test_pages_and_messages_call_the_program_by_its_name(folder: str) -> None:
+    files = (
+        [ROOT / folder] if folder.endswith(".md") else [*(ROOT / folder).glob("*.md"), *(ROOT / folder).rglob("*.py")]
+    )
+
+    assert [path.name for path in files if re.search(r"python -m admin [a-z]", path.read_text())] in (
+        [],
+        ["__main__.py"],
+    )
 
 
 @pytest.mark.parametrize("line", [*written()])

@@ -117,7 +117,7 @@ def test_an_app_without_such_triggers_has_nothing_to_run(command: Command) -> No
 def test_a_check_of_the_app_says_which_there_are(command: Command) -> None:
     done = told(command("app", "check"))
 
-    assert "Triggers that `python -m admin triggers run` runs: nightly, notes." in done.stdout.splitlines()
+    assert "Triggers that `dozen triggers run` runs: nightly, notes." in done.stdout.splitlines()
 
 
 def test_they_are_listed_within_80_columns(command: Command) -> None:

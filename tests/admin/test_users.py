@@ -54,7 +54,7 @@ async def test_the_life_of_a_user(admin: Admin, driver: Any) -> None:
     deleted = admin("users", "delete", user_id, "--yes")
 
     assert len(user_id) == 24
-    assert (again.returncode, again.stderr) == (1, "error: name already in use\n")
+    assert (again.returncode, again.stderr) == (1, "error: there is a user with the address a@b already\n")
     assert (short.returncode, short.stderr) == (1, "error: password must be between 6 and 128 characters\n")
     assert (key.returncode, len(key.stdout.strip())) == (0, 64)
     assert "local-userpass a@b" in listed.stdout

@@ -57,7 +57,11 @@ def test_func_start_listens_on_listen_port(func: Path, settings: Any, env: dict[
     [
         pytest.param(None, "There is no local.settings.json: copy local.settings.json.example", id="no settings"),
         pytest.param("{", "local.settings.json is not JSON: ", id="not JSON"),
-        pytest.param({"Values": {"LISTEN_PORT": "x"}}, "LISTEN_PORT is not usable: expected `int`", id="no port"),
+        pytest.param(
+            {"Values": {"LISTEN_PORT": "x"}},
+            "LISTEN_PORT is not usable: expected a whole number from 1 to 65535",
+            id="no port",
+        ),
     ],
 )
 def test_what_is_wrong_is_one_sentence(func: Path, settings: Any, sentence: str) -> None:

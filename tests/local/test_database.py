@@ -8,7 +8,7 @@ import pytest
 from pymongo import MongoClient
 
 from local import environment, lock, ports
-from local.database import database
+from local.database import database, reach
 from local.errors import LocalError
 
 
@@ -51,9 +51,28 @@ def test_a_named_database_needs_no_mongod(tmp_path: Path, environ: dict[str, str
     with database(environ, tmp_path) as chosen:
         assert chosen.process is None
         assert chosen.environ == environ
-        assert chosen.key_file.name.startswith("dev-key.")
 
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("user", ["", "ann:planted@", "ann:pl/anted@"])
+def test_a_database_is_named_without_its_password(
+    user: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with database({"MONGO_DB_URI": f"mongodb://{user}db.example:27018/shop?appName=x"}, tmp_path):
+        assert "using MONGO_DB_URI of .env (db.example:27018)" in capsys.readouterr().out
+
+
+def test_a_database_that_does_not_answer_is_said_soon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("local.database._REACH_S", 0.1)
+    monkeypatch.setenv("MONGO_DB_URI", f"mongodb://ann:planted@{ports.LOOPBACK}:{ports.free_port()}/")
+    with (
+        database(environment.read_environment(), tmp_path) as chosen,
+        pytest.raises(LocalError, match="refused; unset MONGO_DB_URI of the environment to get a mongod") as refused,
+    ):
+        reach(chosen)
+
+    assert "planted" not in str(refused.value)
 
 
 def test_an_empty_setting_names_no_database() -> None:
@@ -75,8 +94,12 @@ def test_a_missing_dotenv_is_no_error(tmp_path: Path) -> None:
 
 
 def test_a_directory_has_one_user_at_a_time(tmp_path: Path) -> None:
-    with lock.exclusive(tmp_path), pytest.raises(LocalError, match="Another run uses"), lock.exclusive(tmp_path):
+    with (
+        lock.exclusive(tmp_path, "a"),
+        pytest.raises(LocalError, match="Another run uses"),
+        lock.exclusive(tmp_path, "b"),
+    ):
         pass
 
-    with lock.exclusive(tmp_path):
+    with lock.exclusive(tmp_path, "b"):
         assert (tmp_path / "lock").exists()

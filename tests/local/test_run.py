@@ -1,5 +1,6 @@
 """`python -m local` as its user meets it: one command, a request that works, an end that leaves nothing running."""
 
+import importlib.metadata
 import os
 import re
 import shutil
@@ -13,9 +14,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from pymongo import MongoClient
 
+from admin import first_app
+from admin.first_app import FirstApp
 from local import ports
 from local.mongod import Mongod
 from tests import leaks
@@ -154,13 +158,20 @@ def test_it_says_when_each_step_begins(served: tuple[Run, str]) -> None:
     assert steps == [("starting", "mongod"), ("loading", "the sample data"), ("starting", "the server")]
 
 
-def test_what_to_do_stands_below_the_log(served: tuple[Run, str]) -> None:
-    _, printed = served
-    log, _, banner = printed.partition("\nDozen serves on http://")
+def test_nothing_of_the_log_stands_before_what_to_do(served: tuple[Run, str]) -> None:
+    started, printed = served
+    httpx.get(re.findall(r"Dozen serves on (\S+)", printed)[0] + "/health/live", trust_env=False)
+    assert started.process.stdout
+    later = started.process.stdout.readline()
 
-    assert '"message":"started"' in log
-    assert '"operation":"findOne"' in log
-    assert re.findall(r"^\{\"time", banner, re.MULTILINE) == []
+    assert re.findall(r"^\{.{8}", printed, re.MULTILINE) == ['{"documen']
+    assert later.startswith('{"time"')
+
+
+def test_what_is_to_be_pasted_fits_80_columns(served: tuple[Run, str]) -> None:
+    _, printed = served
+
+    assert [line for line in part(printed, "Try it:").splitlines() if len(line) > 80] == []
 
 
 def test_only_its_owner_can_read_the_key(served: tuple[Run, str]) -> None:
@@ -175,19 +186,25 @@ def test_two_runs_do_not_share_a_directory(served: tuple[Run, str], shared_run: 
 
     second = shared_run()
 
-    assert f"Another run uses .data (process {first.process.pid})" in second.read()
+    said = second.read()
+    assert f"Another run uses .data, process {first.process.pid} for http://127.0.0.1:" in said
+    assert f"`kill {first.process.pid}`" in said
     assert second.process.wait(20) == 1
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_it_ends_in_order(run: Callable[..., Run], number: signal.Signals) -> None:
-    started = run()
+def test_it_ends_in_order_and_leaves_nothing_outside(
+    run: Callable[..., Run], number: signal.Signals, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    home = tmp_path_factory.mktemp("home")
+    started = run(HOME=str(home), TMPDIR=str(home))
     started.read()
     children = started.children()
 
     assert started.end(number) == 0
     assert sorted(children) == ["mongod", "server"]
     assert are_gone(children)
+    assert list(home.iterdir()) == []
 
 
 def test_ctrl_c_while_it_starts_leaves_nothing(run: Callable[..., Run]) -> None:
@@ -197,7 +214,9 @@ def test_ctrl_c_while_it_starts_leaves_nothing(run: Callable[..., Run]) -> None:
         time.sleep(0.01)
     children = started.children()
 
-    assert started.end(signal.SIGINT) == 0
+    started.process.send_signal(signal.SIGINT)
+    assert started.read().endswith("\nstopped; run make run again to go on\n")
+    assert started.process.wait(60) == 130
     assert are_gone(children, within_s=10)  # a child just being started ends by its parent's death
 
 
@@ -256,20 +275,55 @@ def test_a_busy_port_is_named(run: Callable[..., Run]) -> None:
         assert started.process.wait(60) == 1
 
 
-def test_a_database_of_the_users_gets_no_sample_data(run: Callable[..., Run], tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("environ", "sentence"),
+    [
+        ({"LISTEN_PORT": "abc"}, "LISTEN_PORT is not usable: expected a whole number from 1 to 65535"),
+        ({"APP_CONFIG_DIR": "nowhere"}, "nowhere: this folder does not exist"),
+    ],
+)
+def test_what_is_wrong_is_said_before_anything_starts(
+    run: Callable[..., Run], environ: dict[str, str], sentence: str
+) -> None:
+    started = run(**environ)
+    said = started.read()
+
+    assert said.startswith(f"Dozen cannot run: {sentence}")
+    assert started.process.wait(60) == 1
+    assert not (started.data_dir / "mongod").exists()
+
+
+def test_a_database_of_the_users_gets_no_data_and_no_key(run: Callable[..., Run], tmp_path: Path) -> None:
     mongod = Mongod(tmp_path / "theirs").start()
     (tmp_path / ".env").write_text(f"MONGO_DB_URI={mongod.uri}\n")
+    first_app.write(tmp_path / "app", FirstApp(providers=("local-userpass",)).files())
 
-    started = run()
+    started = run(APP_CONFIG_DIR="app")
     printed = started.read()
     with MongoClient[dict[str, Any]](mongod.uri) as client:
         databases = set(client.list_database_names())
     children = started.children()
+    make = part(printed, "Make a key with full access, in a terminal with the same settings:").strip()
+    pasted = f"cd {ROOT}; {make}; {part(printed, 'Try it, with names of your own:')}"
+    answer = subprocess.run(
+        ["sh", "-c", pasted],
+        env=os.environ | {"MONGO_DB_URI": mongod.uri}, capture_output=True, text=True, check=True,
+    )  # fmt: skip
     started.end(signal.SIGTERM)
     mongod.kill()
 
-    assert "It uses your database" in printed
+    assert f"using MONGO_DB_URI of .env (127.0.0.1:{mongod.port})" in printed
     assert mongod.uri not in printed
-    assert part(printed, "It answers:").strip() == '{"document":null}'
-    assert databases == {"admin", "config", "dozen", "local"}
+    assert "Nobody can log in, as SESSION_SECRET is not set" in printed
+    assert databases == {"admin", "config", "local"}
+    assert answer.stdout == '{"document":null}'
     assert list(children) == ["server"]
+
+
+def test_the_readme_says_what_the_packages_take() -> None:
+    names = re.findall(r"^([a-z0-9-]+)==", (ROOT / "requirements-run.txt").read_text(), re.MULTILINE)
+    files = [file for name in names for of in importlib.metadata.distributions(name=name) for file in of.files or ()]
+    taken = sum(path.stat().st_size for file in files if (path := Path(str(file.locate()))).exists())
+
+    assert "take 0.7 GB of disk" in (ROOT / "README.md").read_text()
+    assert 0.15e9 < taken < 0.45e9  # beside them are pip, the clone, and .data, which begins with 0.1 GB

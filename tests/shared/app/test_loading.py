@@ -52,7 +52,7 @@ def edit(folder: Path) -> Edit:
 def problems(folder: Path, secrets: dict[str, str] | None = None) -> list[tuple[str, str, str]]:
     with pytest.raises(AppError) as raised:
         load(folder, SECRETS if secrets is None else secrets)
-    assert "python -m admin app check" in str(raised.value)
+    assert "dozen app check" in str(raised.value)
     found = raised.value.findings
     return [(finding.file, finding.path, finding.sentence) for finding in found if finding.level == "problem"]
 

@@ -99,7 +99,7 @@ def test_a_replica_set_is_a_list_of_hosts_for_the_driver() -> None:
         ),
         pytest.param(
             URI | {"MONGO_DB_MAX_CONNECTIONS": "0"},
-            "MONGO_DB_MAX_CONNECTIONS is not usable: expected `int` >= 1", id="no connections",
+            "MONGO_DB_MAX_CONNECTIONS is not usable: expected a whole number, 1 or more", id="no connections",
         ),
         pytest.param(
             URI | {"MONGO_DB_MAX_CONNECTIONS": "299", "EXPECTED_PROCESSES": "100"},
@@ -110,7 +110,8 @@ def test_a_replica_set_is_a_list_of_hosts_for_the_driver() -> None:
             "EXPECTED_PROCESSES must count all processes: one instance alone has 4", id="less than one instance",
         ),
         pytest.param(
-            URI | {"WEB_CONCURRENCY": "0"}, "WEB_CONCURRENCY is not usable: expected `int` >= 1", id="no process"
+            URI | {"WEB_CONCURRENCY": "0"}, "WEB_CONCURRENCY is not usable: expected a whole number from 1 to 1000",
+            id="no process",
         ),
     ],
 )  # fmt: skip
