@@ -5,24 +5,25 @@ import { h } from "./dom.js";
 import { editor } from "./editor.js";
 import { parse, print, typed } from "./ejson.js";
 import { copyButton, replyLine } from "./reply.js";
+import { schemaOf } from "./schema.js";
 
 const FIRST = "find";
 
 let described = null;
 
-/** Return the actions by name, each with an example of its body; fetched once for each who signs in. */
-async function actions() {
+/** Return the actions by name, each with an example of its body, and what rules open; fetched once for each who signs in. */
+async function description() {
   described ??= (async () => {
     const options = { credentials: "omit", referrerPolicy: "no-referrer" };
     let response = await fetch(openApiUrl(), { ...options, headers: credentialHeaders() });
     if (!response.ok) response = await fetch(openApiUrl(), options); // what is told to anybody
     if (!response.ok) throw new Error("the service does not describe its actions");
-    const { paths } = await response.json();
+    const { paths, "x-dozen-namespaces": namespaces = [] } = await response.json();
     const named = Object.entries(paths).flatMap(([path, { post }]) => {
       const name = /\/action\/(\w+)$/.exec(path)?.[1];
       return name && post ? [[name, { summary: post.summary ?? "", example: exampleOf(post) }]] : [];
     });
-    return new Map(named);
+    return { actions: new Map(named), namespaces };
   })();
   try {
     return await described;
@@ -30,6 +31,11 @@ async function actions() {
     described = null;
     throw error;
   }
+}
+
+/** Return the collections that rules open to who is signed in. */
+export async function openNamespaces() {
+  return (await description()).namespaces;
 }
 
 /** Forget what was fetched: somebody else signs in. */
@@ -44,7 +50,9 @@ function exampleOf(post) {
 
 /** Make the view from which any action is called. */
 export async function actionsView(namespace) {
-  const all = await actions();
+  const { actions: all } = await description();
+  const schema = await schemaOf(namespace).catch(() => ({}));
+  const names = new Set(Object.keys(schema.properties ?? {}));
   const body = editor({ label: "Body", value: "", rows: 6, run: () => run() });
   const summary = h("p", { class: "note" });
   const reply = replyLine();
@@ -59,6 +67,11 @@ export async function actionsView(namespace) {
     else delete own.dataSource;
     if ("database" in own) own.database = namespace.database;
     if ("collection" in own) own.collection = namespace.collection;
+    for (const each of ["filter", "projection", "sort"]) {
+      if (!names.size || !Object.keys(own[each] ?? {}).some((name) => !name.startsWith("$") && !names.has(name))) continue;
+      if (each === "filter") own.filter = {}; // the example's fields are not of this collection
+      else delete own[each];
+    }
     summary.textContent = words;
     body.value = JSON.stringify(own, null, 2);
   }

@@ -17,6 +17,9 @@ export class Failure extends Error {
 /** Which app and which data source are meant; where no app is named, the first source is, if none is. */
 export const place = { app: "", dataSource: "" };
 
+/** Who is signed in as a user of the app; of a key nothing is known. */
+export const who = { name: "", id: "" };
+
 const USUAL_SOURCE = "mongodb-atlas";
 
 export function dataSource() {
@@ -39,6 +42,7 @@ export function signedIn() {
 
 export function signOut() {
   credential = null;
+  Object.assign(who, { name: "", id: "" });
   session.abort();
   session = new AbortController();
 }
@@ -50,6 +54,7 @@ export function useKey(key) {
 /** Log in as a user of the app; throw Failure if the app refuses. */
 export async function logIn(provider, body) {
   const reply = await client("POST", `app/${encodeURIComponent(place.app)}/auth/providers/${provider}/login`, body);
+  Object.assign(who, { name: body.username ?? "an anonymous user", id: reply.user_id ?? "" });
   credential = { refresh: reply.refresh_token, headers: { Authorization: `Bearer ${reply.access_token}` } };
 }
 

@@ -1,7 +1,7 @@
 // The page: who signs in, which collection is open, and which view of it.
 
-import { actionsView, forgetActions } from "./actions.js";
-import { bodyOf, call, place, signedIn, signOut } from "./api.js";
+import { actionsView, forgetActions, openNamespaces } from "./actions.js";
+import { bodyOf, call, place, signedIn, signOut, who } from "./api.js";
 import { changesView } from "./changes.js";
 import { forget as forgetDialog } from "./dialog.js";
 import { documentsView, forgetDocuments } from "./documents.js";
@@ -99,9 +99,21 @@ function shell(databases) {
   }
 }
 
+/** Say who is signed in, with the id that documents name as their owner. */
+function whoNote() {
+  const copy = h("button", { type: "button", class: "quiet", onclick: async () => {
+    await navigator.clipboard.writeText(who.id);
+    copy.textContent = "Copied";
+    say("copied");
+  } }, "Copy my id");
+  return h("p", { class: "note who" }, `You are ${who.name}, id `, h("code", {}, who.id), copy);
+}
+
 function databaseList(databases, sidebar) {
   const groups = new Map();
-  if (!databases.length) sidebar.append(h("p", { class: "note" }, "There is no database here that you may see."));
+  if (!databases.length) sidebar.append(h("p", { class: "note" }, "There is no database here yet that you may see."));
+  if (who.id) sidebar.append(whoNote());
+  sidebar.append(h("p", {}, h("a", { href: "#/" }, "Open or make one by name")));
   for (const { name, sizeOnDisk } of databases) {
     const items = h("ul", {});
     const details = h("details", { ontoggle: () => details.open && fill(name, items) },
@@ -152,6 +164,7 @@ function showCollection(main) {
   if (!database || !collection) {
     document.title = TITLE;
     main.append(welcome());
+    suggest(main);
     return;
   }
   document.title = `${database}.${collection} · Dozen`;
@@ -184,6 +197,16 @@ function welcome() {
     h("button", { type: "submit", class: "main" }, "Open the collection")));
 }
 
+/** Offer the collections that rules open: they may have no document yet, and so be in no list. */
+async function suggest(main) {
+  if (!who.id) return;
+  const found = await openNamespaces().catch(() => []);
+  const box = main.querySelector(".welcome");
+  if (!found.length || !box) return;
+  box.append(h("h2", {}, "Open to you by the rules"), h("ul", { class: "open-ones" }, found.map(({ database, collection }) =>
+    h("li", {}, h("a", { href: `#/${encodeURIComponent(database)}/${encodeURIComponent(collection)}` }, `${database}.${collection}`)))));
+}
+
 async function count(namespace, facts) {
   const body = bodyOf({ database: JSON.stringify(namespace.database), collection: JSON.stringify(namespace.collection) });
   try {
@@ -198,7 +221,7 @@ async function show(view, namespace, panel) {
   let fields = [];
   try {
     if (view === "documents") {
-      panel.append(documentsView(namespace, () => fields));
+      panel.append(documentsView(namespace, () => fields, () => count(namespace, document.querySelector(".title .count") ?? h("span"))));
       fields = fieldsOf(await schemaOf(namespace));
     } else if (view === "schema") {
       panel.append(schemaView(await waited(panel, schemaOf(namespace))));

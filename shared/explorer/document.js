@@ -35,17 +35,17 @@ export async function editDocument(names, document, changed, isWanted) {
   dialog.button("Save", "main", async () => {
     const replacement = dialog.editor.value;
     try {
-      return written(await call("replaceOne", bodyOf({ ...names, filter, replacement }), { headers: read.headers }), "matchedCount", "saved");
+      return written(await call("replaceOne", bodyOf({ ...names, filter, replacement }), { headers: read.headers }), "matchedCount", "Saved");
     } catch (error) {
       const update = isOfRules(error) && updateOf(read.text, replacement);
       if (!update) throw error;
-      return written(await call("updateOne", bodyOf({ ...names, filter, update }), { headers: read.headers }), "matchedCount", "saved: what you changed, and no more");
+      return written(await call("updateOne", bodyOf({ ...names, filter, update }), { headers: read.headers }), "matchedCount", "Saved: what you changed, and no more");
     }
   });
   dialog.button("Delete", "danger", async () => {
     if (!dialog.sure()) return undefined;
     const reply = await call("deleteOne", bodyOf({ ...names, filter }), { headers: read.headers });
-    return written(reply, "deletedCount", "deleted");
+    return written(reply, "deletedCount", "Deleted");
   }, { needsText: false });
   dialog.conflict = async () => {
     const stored = await readNow(names, filter);
@@ -63,8 +63,9 @@ export async function editDocument(names, document, changed, isWanted) {
 export function newDocument(names, changed) {
   const dialog = dialogOf("New document", "{\n  \n}", "");
   dialog.button("Insert", "main", async () => {
-    await call("insertOne", bodyOf({ ...names, document: dialog.editor.value }));
-    return "inserted";
+    const reply = await call("insertOne", bodyOf({ ...names, document: dialog.editor.value }));
+    dialog.id = parse(reply.text).get("insertedId");
+    return dialog.id ? `Inserted ${shortTitle(line(typed(dialog.id)))}` : "Inserted";
   });
   dialog.changed = changed;
   show(dialog);
@@ -161,7 +162,7 @@ function dialogOf(title, text, why) {
         if (what) {
           close();
           say(what);
-          own.changed();
+          own.changed(what, own.id);
         }
       } catch (error) {
         await told(own, error);

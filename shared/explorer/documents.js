@@ -22,7 +22,7 @@ export function forgetDocuments() {
 }
 
 /** Make the view of a collection's documents; `fields` are known once its schema is. */
-export function documentsView(namespace, fields) {
+export function documentsView(namespace, fields, recount) {
   const names = { database: JSON.stringify(namespace.database), collection: JSON.stringify(namespace.collection) };
   const state = { documents: [], cursor: null, asked: null };
   const place = `${names.database}.${names.collection}`;
@@ -35,6 +35,7 @@ export function documentsView(namespace, fields) {
   const sort = editor({ label: "Sort", value: kept.sort, rows: 1, run, words: (place) => pathWords(fields())(place) });
   const projection = editor({ label: "Projection", value: kept.projection, rows: 1, run, words: (place) => pathWords(fields())(place) });
   const reply = replyLine();
+  const notice = h("p", { class: "notice" });
   const results = h("div", { class: "results" });
   const more = h("button", { type: "button", hidden: true, onclick: () => goOn() }, "More");
 
@@ -44,11 +45,20 @@ export function documentsView(namespace, fields) {
 
   async function find() {
     const isRight = filter.check({ mayBeEmpty: true }) && sort.check({ mayBeEmpty: true }) && projection.check({ mayBeEmpty: true });
-    if (!isRight) return;
+    notice.textContent = "";
+    if (!isRight) {
+      if (state.documents.length) reply.fail(new Failure("Nothing was sent. Below is what was found before.", 0));
+      return false;
+    }
     Object.assign(kept, { filter: filter.value, sort: sort.value, projection: projection.value });
     state.asked = members();
     const isShown = await batch("find", bodyOf({ ...state.asked, cursor: `{"batchSize":${BATCH}}` }), []);
-    if (isShown && state.asked) reply.explain(state.asked);
+    if (isShown && state.asked) reply.explain(state.asked, Boolean(state.cursor));
+    return true;
+  }
+
+  async function recountIf(asking) {
+    if (await asking) recount();
   }
 
   async function goOn() {
@@ -94,21 +104,25 @@ export function documentsView(namespace, fields) {
     results.textContent = "";
     more.hidden = !state.cursor;
     if (!state.documents.length) {
-      if (state.asked) results.append(empty(filter.value, make));
+      if (state.asked) results.append(empty(filter.value, make, hintOf(filter.value, fields())));
       return;
     }
     results.append(kept.shape === "table" ? table(state.documents, edit) : trees(state.documents, edit));
   }
 
   /** Find again what was changed, and leave the keyboard where it was. */
-  async function again(at) {
+  async function again(at, what, id) {
     await find();
+    recount();
+    if (!results.isConnected) return;
+    notice.append(what, id ? h("button", { type: "button", class: "quiet", "aria-label": "Open what was inserted", onclick: () => edit(new Members([["_id", id]]), 0) }, "Open") : "");
+    say(what);
     const openers = results.querySelectorAll("button.open");
     (openers[Math.min(at, openers.length - 1)] ?? form.querySelector("button")).focus();
   }
 
-  const edit = (document, at) => editDocument(names, document, () => again(at), () => results.isConnected);
-  const make = () => newDocument(names, () => again(0));
+  const edit = (document, at) => editDocument(names, document, (what) => again(at, what), () => results.isConnected);
+  const make = () => newDocument(names, (what, id) => again(0, what, id));
   const shapes = h("div", { class: "switch", role: "radiogroup", "aria-label": "Shown as" }, ["table", "json"].map((shape) =>
     h("label", {}, h("input", {
       type: "radio", name: "shape", checked: shape === kept.shape,
@@ -120,7 +134,7 @@ export function documentsView(namespace, fields) {
 
   const form = h("form", { class: "query", onsubmit: (event) => {
     event.preventDefault();
-    find();
+    recountIf(find());
   } },
   h("div", { class: "query-line" }, labelled("Filter", filter), h("button", { type: "submit", class: "main" }, "Find")),
   h("p", { class: "unseen", id: "filter-help" }, "Extended JSON. Names of fields are offered while you type; Control and Enter finds."),
@@ -130,18 +144,32 @@ export function documentsView(namespace, fields) {
     h("button", { type: "button", class: "quiet", onclick: make }, "New document"),
     copyButton(() => ({ action: "find", body: bodyOf({ ...members(), limit: String(BATCH) }) })));
   find();
-  return h("div", { class: "view" }, form, bar, reply.element, results, h("div", { class: "buttons" }, more));
+  return h("div", { class: "view" }, form, bar, notice, reply.element, results, h("div", { class: "buttons" }, more));
 }
 
 function labelled(text, { element }) {
   return h("div", { class: "labelled" }, h("span", { class: "label", "aria-hidden": "true" }, text), element);
 }
 
-function empty(filter, make) {
+/** Return what to write where a filter has a text for a field that has ids or dates, "" if it has none. */
+function hintOf(filter, fields) {
+  if (!filter.trim()) return "";
+  const typesOf = new Map(fields.map(({ path, types }) => [path, Object.keys(types)]));
+  const hints = (parse(filter).entries ?? []).flatMap(([name, value]) => {
+    const values = value instanceof Members ? value.entries.filter(([each]) => /^\$(eq|ne|[gl]te?)$/.test(each)).map(([, each]) => each) : [value];
+    const types = typesOf.get(name) ?? [];
+    const type = ["objectId", "date"].find((each) => types.includes(each));
+    if (!type || types.includes("string") || !values.some((each) => each.type === "string")) return [];
+    return [`"${name}" is ${type === "date" ? 'a date here: write {"$date":"2026-01-31T12:00:00Z"}' : 'an ObjectId here: write {"$oid":"…"}'}, not a text.`];
+  });
+  return hints.join(" ");
+}
+
+function empty(filter, make, hint) {
   const isAll = /^\s*(\{\s*\})?\s*$/.test(filter);
   const words = isAll
     ? "There is no document here, or none that you may read."
-    : "No document matches this filter. Look at the Schema tab for what fields and types there are.";
+    : hint ? `No document matches this filter. ${hint}` : "No document matches this filter. Look at the Schema tab for what fields and types there are.";
   say(words);
   return h("div", { class: "empty" }, h("p", {}, words), isAll && h("button", { type: "button", class: "main", onclick: make }, "Write the first one"));
 }

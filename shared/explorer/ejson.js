@@ -48,6 +48,25 @@ function isString(token) {
   }
 }
 
+const MOST_READ = 200; // characters from a mistake on
+const HABITS = [
+  [/^ObjectId\b/, 'An ObjectId is written {"$oid":"…"}: something is wrong'],
+  [/^(new\s+|ISO)Date\b|^Date\b/, 'A date is written {"$date":"2026-01-31T12:00:00Z"}: something is wrong'],
+  [/^(NumberLong|Long)\b/, 'A long is written {"$numberLong":"…"}: something is wrong'],
+  [/^(NumberDecimal|Decimal128)\b/, 'A decimal is written {"$numberDecimal":"…"}: something is wrong'],
+  [/^UUID\b/, 'A UUID is written {"$uuid":"…"}: something is wrong'],
+  [/^\//, 'A pattern is written {"$regex":"…"}: something is wrong'],
+  [/^['‘’“”`]/, 'Names and texts need "double quotes": something is wrong'],
+  [/^"/, "A text does not end, or has a backslash or a line break that is none of JSON: something is wrong"],
+  [/^[$\p{L}_][$\p{L}\p{N}_.]*\s*:/u, 'Names need "double quotes": something is wrong'],
+  [/^[$\p{L}_]/u, 'Texts need "double quotes": something is wrong'],
+];
+
+/** Say what a person meant who writes as in MongoDB's shell. */
+function causeOf(rest) {
+  return HABITS.find(([pattern]) => pattern.test(rest))?.[1] ?? "something is wrong";
+}
+
 class Reader {
   constructor(text) {
     this.text = text;
@@ -63,7 +82,7 @@ class Reader {
     TOKEN.lastIndex = begin;
     const end = this.isText ? endOfString(this.text, begin) : TOKEN.test(this.text) ? TOKEN.lastIndex : -1;
     this.token = end < 0 ? "" : this.text.slice(begin, end);
-    if ((end < 0 && begin < this.text.length) || (this.isText && !isString(this.token))) throw new SyntaxError(this.place("something is wrong"));
+    if ((end < 0 && begin < this.text.length) || (this.isText && !isString(this.token))) throw new SyntaxError(this.place(causeOf(this.text.slice(begin, begin + MOST_READ))));
     this.at = Math.max(begin, end);
   }
 

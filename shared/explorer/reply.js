@@ -46,17 +46,17 @@ export function replyLine() {
       verdict.textContent = "";
       facts.textContent = "";
       verdict.className = "verdict";
-      facts.append(h("span", { class: "status bad" }, error.status ? String(error.status) : "?"), h("span", { class: "failed" }, error.message));
+      facts.append(...(error.status ? [h("span", { class: "status bad" }, String(error.status))] : []), h("span", { class: "failed" }, error.message));
       if (error.status === 401) facts.append(againButton());
       say(`failed: ${error.message}`);
     },
     /** Ask how MongoDB does a find of these members, and say so; where rules hide something it is not told. */
-    async explain(members) {
+    async explain(members, isPart) {
       const own = latest;
       const found = await explained(members);
       if (own !== latest) return;
       verdict.textContent = "";
-      verdict.append(found.kind === "ruled" ? rulesNote() : found.text);
+      verdict.append(found.kind === "ruled" ? rulesNote() : isPart && found.text ? `For all that match, not only these: ${found.text}` : found.text);
       verdict.className = `verdict ${found.kind}`;
     },
   };

@@ -8,6 +8,7 @@ const REFUSED = {
   user: "No user has this address and password.",
   anonymous: "The app lets nobody in anonymously.",
 };
+const NO_PROVIDER = "This service has no app whose users sign in in this way: use an API key.";
 const ANY_APP = "dozen"; // users are those of an app
 
 /** Make the page on which one signs in; `done` is called when the service has taken the credential. */
@@ -58,7 +59,7 @@ export function signInPage(done) {
         try {
           done(await signIn());
         } catch (error) {
-          problem.textContent = error.status === 401 ? REFUSED[way] : error.message;
+          problem.textContent = error.status === 401 ? REFUSED[way] : error.code === "AuthProviderNotFound" ? NO_PROVIDER : error.message;
           panel.querySelector("input")?.focus();
         }
         submit.disabled = false;

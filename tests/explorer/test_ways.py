@@ -450,3 +450,65 @@ async def test_a_copied_call_is_the_same_in_languages_that_cannot_run_here(
     assert json.loads(re.sub(r"\\(.)", r"\1", octal).encode("latin-1"))["filter"] == json.loads(wanted)
     assert json.loads(step["inputs"]["body"].replace("@@", "@"))["filter"] == json.loads(wanted)
     assert "@x" not in step["inputs"]["body"].replace("@@", "")
+
+
+async def test_what_was_inserted_is_named_counted_and_opened(opened: Opened, key: str, database: Any) -> None:
+    await database.items.insert_many([{"_id": number, "made": bson.DatetimeMS(0)} for number in range(30)])
+    page = await opened()
+    await sign_in(page, key, ITEMS)
+    await expect(page.locator(".verdict")).to_contain_text("not only these")
+    await page.get_by_role("button", name="New document").click()
+    await page.get_by_role("dialog").get_by_role("textbox").fill('{"_id": "zz"}')
+    await page.get_by_role("button", name="Insert").click()
+    await expect(page.locator(".notice")).to_contain_text("Inserted zz")
+    await expect(page.locator(".title .count")).to_have_text("31 documents")
+    await page.get_by_role("button", name="Open what was inserted").click()
+    await expect(page.get_by_role("dialog").get_by_role("textbox")).to_have_value('{\n  "_id": "zz"\n}')
+    await page.keyboard.press("Escape")
+    await write(page, "Filter", '{"made": "1970-01-01T00:00:00Z"}')
+    await page.get_by_role("button", name="Find").click()
+
+    await expect(page.locator(".empty")).to_contain_text('"made" is a date here')
+
+
+async def test_the_habits_of_a_shell_are_named_with_what_to_write(opened: Opened) -> None:
+    page = await opened()
+    said = await page.evaluate(
+        """async texts => {
+            const { parse } = await import("./explorer/ejson.js");
+            return texts.map(text => { try { parse(text); return ""; } catch (error) { return error.message; } });
+        }""",
+        ["{title: 1}", "{ 'title': 1}", '{"a": ObjectId("1")}', '{"a": ISODate("1")}', '{"a": word}'],
+    )
+
+    assert [re.split(": something", each)[0] for each in said] == [
+        'Names need "double quotes"',
+        'Names and texts need "double quotes"',
+        'An ObjectId is written {"$oid":"…"}',
+        'A date is written {"$date":"2026-01-31T12:00:00Z"}',
+        'Texts need "double quotes"',
+    ]
+
+
+async def test_a_user_sees_who_it_is_and_what_is_open_without_a_document(
+    opened: Opened, explored: Server, known: Known, database: Any
+) -> None:
+    ann = await known(explored, "ann@shop.example")
+    page = await opened()
+    await log_in_as(page, "ann@shop.example", "")
+
+    await expect(page.locator(".who")).to_contain_text(f"You are ann@shop.example, id {ann.id}")
+    await page.locator(".open-ones").get_by_role("link", name="shop.orders", exact=True).click()
+    await expect(page.locator("h1")).to_have_text("shop / orders")
+
+
+async def test_an_example_names_no_field_that_the_collection_has_not(opened: Opened, key: str, database: Any) -> None:
+    await database.items.insert_one({"_id": 1, "title": "Alien"})
+    page = await opened()
+    await sign_in(page, key, ITEMS + "/actions")
+    find = json.loads(await page.get_by_label("Body", exact=True).input_value())
+    await page.get_by_label("Action", exact=True).select_option("countDocuments")
+    count = json.loads(await page.get_by_label("Body", exact=True).input_value())
+
+    assert "projection" not in find
+    assert count["filter"] == {}
