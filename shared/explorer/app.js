@@ -113,7 +113,6 @@ function databaseList(databases, sidebar) {
   const groups = new Map();
   if (!databases.length) sidebar.append(h("p", { class: "note" }, "There is no database here yet that you may see."));
   if (who.id) sidebar.append(whoNote());
-  sidebar.append(h("p", {}, h("a", { href: "#/" }, "Open or make one by name")));
   for (const { name, sizeOnDisk } of databases) {
     const items = h("ul", {});
     const details = h("details", { ontoggle: () => details.open && fill(name, items) },
@@ -121,6 +120,7 @@ function databaseList(databases, sidebar) {
     groups.set(name, details);
     sidebar.append(details);
   }
+  sidebar.append(h("p", { class: "another" }, h("a", { href: "#/" }, "Another collection…")));
   function mark() {
     const { database, collection } = chosen();
     if (groups.has(database)) groups.get(database).open = true;
