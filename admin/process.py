@@ -11,14 +11,14 @@ from types import FrameType
 import typer
 from bson.errors import BSONError, InvalidId
 from bson.objectid import ObjectId
-from pymongo.errors import PyMongoError
+from pymongo.errors import OperationFailure, PyMongoError
 from rich.console import Console
 from rich.markup import escape
 
 from admin.console import PlainConsole
 from shared.app.files import AppError
 from shared.app.model import App
-from shared.errors import DataAPIError, for_operators
+from shared.errors import DataAPIError, UnavailableError, for_operators
 from shared.mongo.deadlines import driver_call
 from shared.mongo.refusals import translated
 from shared.service import Service
@@ -27,6 +27,8 @@ from shared.telemetry.reporting import Reporting
 
 FAILED = 1
 WRONG_USAGE = 2
+_UNAUTHORIZED = 13  # MongoDB's code
+DOCTOR = "dozen doctor looks at settings, MongoDB and rights, and says what is missing"
 EXIT_CODES = "Exit codes: 0 done, 1 failed or problems found, 2 wrong usage or settings. More: docs/admin.md"
 
 
@@ -54,9 +56,9 @@ def run[T](work: Callable[[Service], Awaitable[T]], *, endless: bool = False, in
         except BrokenPipeError:
             raise _pipe_closed() from None
         except (PyMongoError, BSONError) as error:
-            raise fail(for_operators(translated(error))) from None
+            raise _refused(translated(error), error) from None
         except DataAPIError as error:
-            raise fail(for_operators(error)) from None
+            raise _refused(error, error.__cause__) from None
         except (AppError, NoSuchError, StoppedError) as error:
             raise fail(str(error)) from None
         except OSError as error:
@@ -91,6 +93,15 @@ def fail(sentence: str, code: int = FAILED) -> typer.Exit:
     """Print a sentence on standard error and return the exit to raise."""
     _stderr().print(f"[bold red]error:[/] {escape(sentence)}", soft_wrap=True)
     return typer.Exit(code)
+
+
+def _refused(error: Exception, cause: BaseException | None) -> typer.Exit:
+    """Print what an action would reply, and where the deployment is at fault, which command tells more."""
+    exit_ = fail(for_operators(error))
+    is_away = type(error) is UnavailableError and error.cause is None
+    if is_away or (isinstance(cause, OperationFailure) and cause.code == _UNAUTHORIZED):
+        note(DOCTOR)
+    return exit_
 
 
 def note(sentence: str) -> None:

@@ -5,6 +5,7 @@ import json
 import re
 import ssl
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Any, NamedTuple
 from urllib.parse import quote, urlsplit
 
@@ -54,16 +55,22 @@ class Sender:
         self._connection.close()
 
     def send(self, action: str, headers: Mapping[str, str], body: bytes, *, may_repeat: bool) -> Reply:
-        """Send a call; what reads is sent again where the connection had ended. Raise StoppedError without a reply."""
+        """Send a call; what reads is sent again where the connection had ended.
+
+        Raise StoppedError without a reply, and where the key is none, as no other call would be answered either.
+        """
         sent = self._headers(headers)
         try:
-            return self._sent(action, sent, body)
+            reply = self._sent(action, sent, body)
         except (OSError, http.client.HTTPException, ValueError) as error:
             self._connection.close()
             if may_repeat and isinstance(error, http.client.RemoteDisconnected | BrokenPipeError):
                 return self.send(action, headers, body, may_repeat=False)
             reason = error.strerror if isinstance(error, OSError) and error.strerror else type(error).__name__
             raise StoppedError(f"{self._url} does not answer {action}: {reason}") from None
+        if self._key is not None and reply.status == HTTPStatus.UNAUTHORIZED:
+            raise StoppedError(f"{self._url} does not know this key, or it has ended: see dozen keys list")
+        return reply
 
     def refuse(self, headers: Mapping[str, str]) -> None:
         """Raise NotSentError for a call whose recorded credentials log in: that is stored, and may make a user."""

@@ -9,6 +9,7 @@ from urllib.parse import quote
 import pytest
 
 from admin.doctor import checks, databases
+from admin.process import DOCTOR
 from local import ports
 from local.mongod import Mongod
 from shared.documents import transcoder
@@ -203,6 +204,8 @@ def test_a_server_that_wants_a_user_does_not_let_anybody_in(command: Command, st
     assert said.code == 1
     assert said.has("data source mongodb-atlas", "problem", "MongoDB does not let this deployment do that")
     assert not said.has("data source mongodb-atlas", "warning", "lets anybody in")
+    refused = command("keys", "list", MONGO_DB_URI=standalone)
+    assert (refused.returncode, refused.stderr.decode().splitlines()[1:]) == (1, [DOCTOR])
 
 
 def test_a_server_that_hangs_costs_no_more_than_the_deadline(command: Command, standalone: str, mongod: Mongod) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from bson.objectid import ObjectId
 
+from admin.process import DOCTOR
 from local.mongod import Mongod
 from shared.auth import keys as keys_
 from shared.mongo.control import API_KEYS
@@ -319,7 +320,8 @@ def test_without_settings_it_ends_with_2_and_one_sentence(arguments: tuple[str, 
     ("uri", "sentence"),
     [
         pytest.param(
-            "mongodb://u:planted@127.0.0.1:1/?serverSelectionTimeoutMS=200", "MongoDB cannot be reached", id="away"
+            "mongodb://u:planted@127.0.0.1:1/?serverSelectionTimeoutMS=200",
+            f"MongoDB cannot be reached\n{DOCTOR}", id="away",
         ),
         pytest.param(
             "mongodb://u:pl@nted:planted@h/",
@@ -328,7 +330,7 @@ def test_without_settings_it_ends_with_2_and_one_sentence(arguments: tuple[str, 
         ),
     ],
 )  # fmt: skip
-def test_a_database_that_cannot_be_used_is_one_sentence(uri: str, sentence: str) -> None:
+def test_a_database_that_cannot_be_used_is_told_in_words(uri: str, sentence: str) -> None:
     done = called("keys", "list", MONGO_DB_URI=uri, MONGO_DB_TIMEOUT_MS="3000")
 
     assert (done.returncode, done.stdout, done.stderr) == (1, "", f"error: {sentence}\n")

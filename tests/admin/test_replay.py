@@ -81,6 +81,13 @@ async def test_a_reply_that_is_as_recorded_is_the_same(replay: Any, recorded: by
     assert (code, report["same"], report["differ"], report["not_sent"]) == (0, 1, 0, 0)
 
 
+async def test_a_key_that_is_none_ends_it_at_the_first_call(replay: Any) -> None:
+    code, said = replay(lines(SAME, SAME), "--key", "k" * 64)
+
+    assert code == 1
+    assert said.count("does not know this key, or it has ended: see dozen keys list") == 1
+
+
 @pytest.mark.parametrize(
     ("reply", "status", "kinds"),
     [

@@ -15,6 +15,7 @@ from bson.codec_options import CodecOptions
 from pymongo import MongoClient
 
 from admin import sample
+from admin.process import DOCTOR
 from admin.sample import films, shop
 from local import ports
 from local.mongod import Mongod
@@ -141,7 +142,7 @@ def test_the_program_says_that_a_database_is_away() -> None:
     refused = run_sample(MONGO_DB_URI=nowhere)
 
     assert refused.returncode == 1
-    assert refused.stderr == "error: MongoDB cannot be reached\n"
+    assert refused.stderr == f"error: MongoDB cannot be reached\n{DOCTOR}\n"
 
 
 def test_one_database_takes_all_and_what_a_killed_load_left_is_replaced(mongod: Mongod, client: Client) -> None:
