@@ -181,16 +181,7 @@ class Agent:
         if self._caller.is_system:
             return lambda tool: writes or not tool.writes
         rights = await answered(self._rights)
-        reads = bool(rights)
-        roles = [each.role for one in rights for each in one.roles]
-        changes = any(_may_be(each.write) or each.fields or each.other is not None for each in roles)
-        opened = {
-            "explain": any(each.hides_nothing for each in rights),
-            "insertMany": writes and changes and any(_may_be(each.insert) for each in roles),
-            "updateMany": writes and changes,
-            "deleteMany": writes and any(_may_be(each.delete) for each in roles),
-        }
-        return lambda tool: bool(opened.get(tool.action, reads))
+        return lambda tool: (writes or not tool.writes) and any(map(self._actions[tool.action].could, rights))
 
     def _rights(self) -> list[Rights]:
         app = self._exchange.app
@@ -231,10 +222,6 @@ class Agent:
             answers = answers_of(self._exchange, self._caller, view)
             expansions = Expansions(self._caller.user, view, answers)
             await answered(partial(refuse_uncallable, self._exchange.app, expansions))
-
-
-def _may_be(expression: Any) -> bool:
-    return expression is not None and expression.constant is not False
 
 
 def _fitting(text: bytes) -> bytes:

@@ -135,10 +135,12 @@ READS = ["list_collections", "collection_schema", "find", "aggregate", "more", "
     [
         ({"read": True, "write": False, "insert": False, "delete": False}, [*READS, "explain"]),
         ({"read": True, "write": True, "insert": False, "delete": False}, [*READS, "explain", "update"]),
-        ({"fields": {"a": {"read": True}}, "insert": False, "delete": True}, [*READS, "update", "delete"]),
+        ({"fields": {"a": {"read": True}}, "insert": False, "delete": True}, READS),
+        ({"fields": {"a": {"write": True}}, "insert": False, "delete": False}, [*READS, "update"]),
+        ({"read": True, "write": True, "insert": False, "delete": True}, [*READS, "explain", "update", "delete"]),
         ({"fields": {}, "insert": False, "delete": False}, []),
     ],
-    ids=["reads", "changes", "deletes", "nothing"],
+    ids=["reads", "changes", "reads-a-field", "changes-a-field", "deletes", "nothing"],
 )
 async def test_the_list_has_what_a_role_could_do(
     ann: Person, to_all: Callable[..., None], rights: dict[str, Any], names: list[str]
