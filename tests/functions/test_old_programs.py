@@ -71,7 +71,7 @@ async def test_all_hosts_of_a_program_are_changed_and_nothing_else(tmp_path: Pat
 
 
 async def test_a_program_that_asks_where_the_app_is_gets_the_reply_of_the_page(server: Server) -> None:
-    path = re.findall(rf"curl -s https://{HOST}(\S+)", section(REGIONAL))[0]
+    path = re.findall(rf"curl -sS https://{HOST}(\S+)", section(REGIONAL))[0]
 
     answer = await server.request("GET", path, {"Host": HOST, "X-Forwarded-Proto": "https"})
 

@@ -19,6 +19,11 @@ ENV = {name: value for name, value in os.environ.items() if not name.startswith(
 INSTALL = ".venv/requirements-run.txt"
 
 
+def _heed_ctrl_c() -> None:
+    """Undo what a shell does to a run of the tests in the background, which no trap can undo."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.fixture
 def make(tmp_path: Path) -> Make:
     """Start make in a clone whose .venv has a script in the place of Python."""
@@ -34,6 +39,7 @@ def make(tmp_path: Path) -> Make:
         return subprocess.Popen(
             ["make", target],
             cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=ENV, text=True, start_new_session=True,
+            preexec_fn=_heed_ctrl_c,  # noqa: PLW1509  no thread of ours holds what it needs
         )  # fmt: skip
 
     return start

@@ -156,7 +156,7 @@ async def ann(
     return await known(worker, "ann@shop.example"), serve
 
 
-@pytest.mark.parametrize("seed", [*range(3), *(pytest.param(each, marks=pytest.mark.full) for each in range(3, 20))])
+@pytest.mark.parametrize("seed", [*range(3), *(pytest.param(each, marks=pytest.mark.full) for each in range(3, 8))])
 async def test_what_is_left_out_does_nothing_and_what_is_named_can(
     ann: tuple[Person, Serve], database: Any, seed: int
 ) -> None:
