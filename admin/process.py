@@ -18,7 +18,7 @@ from rich.markup import escape
 from admin.console import PlainConsole
 from shared.app.files import AppError
 from shared.app.model import App
-from shared.errors import DataAPIError, UnavailableError, for_operators
+from shared.errors import DataAPIError, NoRuleError, UnavailableError, for_operators
 from shared.mongo.deadlines import driver_call
 from shared.mongo.refusals import translated
 from shared.service import Service
@@ -27,7 +27,6 @@ from shared.telemetry.reporting import Reporting
 
 FAILED = 1
 WRONG_USAGE = 2
-_UNAUTHORIZED = 13  # MongoDB's code
 DOCTOR = "dozen doctor looks at settings, MongoDB and rights, and says what is missing"
 EXIT_CODES = "Exit codes: 0 done, 1 failed or problems found, 2 wrong usage or settings. More: docs/admin.md"
 
@@ -99,7 +98,7 @@ def _refused(error: Exception, cause: BaseException | None) -> typer.Exit:
     """Print what an action would reply, and where the deployment is at fault, which command tells more."""
     exit_ = fail(for_operators(error))
     is_away = type(error) is UnavailableError and error.cause is None
-    if is_away or (isinstance(cause, OperationFailure) and cause.code == _UNAUTHORIZED):
+    if is_away or (isinstance(error, NoRuleError) and isinstance(cause, OperationFailure)):
         note(DOCTOR)
     return exit_
 

@@ -89,12 +89,23 @@ class Rules:
         """Tell whether the caller could see a document of a collection without rules of its own."""
         return self._opens(self.source.default)
 
+    def usable(self, database: str, collection: str) -> Rights | None:
+        """Return what the rules of a collection come to, None where each call of it is refused."""
+        return self._usable(self.source.ruleset(database, collection))
+
+    def usable_default(self) -> Rights | None:
+        """Return the same of a collection without rules of its own."""
+        return self._usable(self.source.default)
+
     def _opens(self, ruleset: Ruleset | None) -> bool:
-        try:
-            rights = self._rights(ruleset)
-        except InvalidParameterError:  # its filters contradict each other, so that every read of it is refused
-            return False
+        rights = self._usable(ruleset)
         return rights is not None and could_see(rights)
+
+    def _usable(self, ruleset: Ruleset | None) -> Rights | None:
+        try:
+            return self._rights(ruleset)
+        except InvalidParameterError:  # its filters contradict each other
+            return None
 
     def _rights(self, ruleset: Ruleset | None) -> Rights | None:
         return None if ruleset is None else ruleset.rights(self.expansions)

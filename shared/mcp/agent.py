@@ -187,14 +187,12 @@ class Agent:
         app = self._exchange.app
         view = self._view
         expansions = Expansions(self._caller.user, view, answers_of(self._exchange, self._caller, view))
-        found = []
+        found: list[Rights | None] = []
         for source in [] if app is None else app.data_sources.values():
             rules = Rules(source, expansions)
-            names = [each for each in source.rules if not self._service.guard.closes(*each)]
-            found += [each for name in names if rules.opens(*name) and (each := rules.rights(*name))]
-            if source.default is not None and rules.opens_default():
-                found.append(source.default.rights(expansions))
-        return found
+            found += [rules.usable(*name) for name in source.rules if not self._service.guard.closes(*name)]
+            found.append(rules.usable_default())
+        return [each for each in found if each is not None]
 
     def _members(self, asked: Arguments) -> Document:
         return {"dataSource": self._sources()[0], **asked.members()}

@@ -11,7 +11,7 @@ from shared.access.administration import may_administer
 from shared.access.opening import Deployment, Rules, is_callable, refuse_endpoint
 from shared.app.model import ANY_METHOD, App, DataSource, Endpoint, Validation, methods_of
 from shared.auth.accounts import NOBODY, Caller
-from shared.errors import FunctionRefusedError, InvalidParameterError, NotCallableError
+from shared.errors import FunctionRefusedError, NotCallableError
 from shared.openapi.documents import told
 from shared.rules.answers import Answers, answered
 from shared.rules.expressions import Expansions
@@ -175,7 +175,7 @@ class _Judging:
                 found.is_sure,
                 None
                 if found.others or not numbers.keys() >= {*found.places}
-                else tuple(map(numbers.get, found.places)),  # type: ignore[arg-type]
+                else tuple(numbers[each] for each in found.places),
             )
             for name, found in self._found.items()
         )
@@ -200,13 +200,15 @@ class _Judging:
         rules = {id(source): Rules(source, expansions) for source in self._app.data_sources.values()}
         places, is_sure = [], True
         for number, (source, *namespace) in enumerate(self._named):
-            rights = _rights(rules[id(source)], *namespace)
+            rights = rules[id(source)].usable(*namespace)
             if rights is not None and could_see(rights):
                 self._seen.setdefault(number, rights)
             if rights is not None and action.could(rights):
                 places.append(number)
                 is_sure = is_sure and _is_sure(action, rights, source.schema(*namespace))
-        elsewhere = [each for one in rules.values() if (each := _default(one)) is not None and action.could(each)]
+        elsewhere = [
+            each for one in rules.values() if (each := one.usable_default()) is not None and action.could(each)
+        ]
         is_sure = is_sure and all(_is_sure(action, each, None) for each in elsewhere)
         if places or elsewhere:
             self._found[name] = _Found(places, bool(elsewhere), is_sure)
@@ -214,21 +216,6 @@ class _Judging:
 
 def _is_sure(action: Offered, rights: Rights, schema: Any) -> bool:
     return rights.hides_nothing if action.reads else rights.is_full and schema is None
-
-
-def _rights(rules: Rules, database: str, collection: str) -> Rights | None:
-    try:
-        return rules.rights(database, collection)
-    except InvalidParameterError:  # its filters contradict each other, so that every call is refused
-        return None
-
-
-def _default(rules: Rules) -> Rights | None:
-    """Return the rights in collections without rules of their own."""
-    try:
-        return None if rules.source.default is None else rules.source.default.rights(rules.expansions)
-    except InvalidParameterError:
-        return None
 
 
 def _namespace(source: DataSource, database: str, collection: str, rights: Rights | None) -> ToldNamespace:

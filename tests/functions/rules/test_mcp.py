@@ -118,10 +118,10 @@ async def test_a_write_that_the_rules_deny_is_denied_to_an_agent(ann: Person, da
 def to_all(changed: Any) -> Callable[..., None]:
     """Give all collections of the app one role for everybody."""
 
-    def write(**rights: Any) -> None:
+    def write(*filters: Any, **rights: Any) -> None:
         role = {"name": "r", "apply_when": {}, **rights}
         for path in ("default_rule", *(f"shop/{each}/rules" for each in COLLECTIONS)):
-            changed(f"data_sources/mongodb-atlas/{path}.json", roles=[role], filters=[])
+            changed(f"data_sources/mongodb-atlas/{path}.json", roles=[role], filters=list(filters))
 
     return write
 
@@ -148,6 +148,15 @@ async def test_the_list_has_what_a_role_could_do(
     to_all(**rights)
 
     assert await client(ann).names() == names
+
+
+async def test_who_may_insert_what_they_do_not_see_has_the_tool_for_it(
+    ann: Person, to_all: Callable[..., None]
+) -> None:
+    to_all({"name": "none", "apply_when": {}, "query": {"a": "%%user.custom_data.missing"}}, read=True, write=True)
+
+    assert "insert" in await client(ann).names()
+    assert not (await client(ann).tool("insert", **THINGS, documents=[{"_id": "x"}]))["isError"]
 
 
 async def test_an_app_that_lets_nobody_call_has_no_tools(ann: Person, changed: Any) -> None:
