@@ -41,10 +41,10 @@ async def _described(
     caller = await caller_of(service, *who) or other
     if caller is None:
         return document.document(_actions()), service.settings.app_id
-    from shared.endpoint.request_view import NO_REQUEST, NoRequest, RequestView  # noqa: PLC0415  as it is of the edge
+    from shared.endpoint.request_view import NO_REQUEST, PlainHead, RequestView  # noqa: PLC0415  as it is of the edge
 
     def of_endpoint(method: str, route: str) -> RequestView:
-        return RequestView(NoRequest(method), "", "", route)
+        return RequestView(PlainHead(method), "", "", route)
 
     known = await told.told_of(service, _groups(), told.Asking(caller, NO_REQUEST.of, of_endpoint, None))
     return document.document(_actions(), known), service.settings.app_id

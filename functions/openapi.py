@@ -1,10 +1,10 @@
 """openapi.json: what the API is, and of an app what its caller may do."""
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from functools import partial
 from http import HTTPStatus
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import azure.functions as func
 
@@ -13,7 +13,7 @@ from shared.endpoint import etags
 from shared.endpoint.actions import Actions
 from shared.endpoint.addresses import client_address
 from shared.endpoint.http import ALL_METHODS, CREDENTIAL_HEADERS, NO_CONTEXT, Exchange, respond
-from shared.endpoint.request_view import RequestView
+from shared.endpoint.request_view import PlainHead, RequestView
 from shared.endpoint.rule_functions import answers_of
 from shared.endpoint.user_functions import UserFunctions
 from shared.errors import MethodNotAllowedError, NotCallableError
@@ -92,14 +92,6 @@ async def _answer(documents: _Documents, exchange: Exchange) -> func.HttpRespons
     return func.HttpResponse(body, status_code=HTTPStatus.OK, headers=headers, mimetype=_TYPE)
 
 
-class _Posted(NamedTuple):
-    """The request as a call of an action would be, from the same place with the same headers."""
-
-    url: str
-    headers: Mapping[str, str]
-    method: str = "POST"
-
-
 async def _told(exchange: Exchange, groups: Iterable[Actions]) -> "Told":
     """Return what the caller is told, which is nothing of an app without credentials; raise as an action does."""
     from shared.openapi import told  # noqa: PLC0415
@@ -108,7 +100,8 @@ async def _told(exchange: Exchange, groups: Iterable[Actions]) -> "Told":
     if not credentials.are_sent(req.headers):
         return told.NOTHING
     address = client_address(req.headers, service.settings.trusted_proxies)
-    view = RequestView(_Posted(req.url, req.headers), _NAME, address)
+    # %%request is what a call of an action would be, from the same place with the same headers
+    view = RequestView(PlainHead("POST", req.url, req.headers), _NAME, address)
     functions = UserFunctions(exchange, view)
     caller = await service.credentials.authenticate(req.headers, address, functions)
     await exchange.identify(caller)
@@ -116,7 +109,7 @@ async def _told(exchange: Exchange, groups: Iterable[Actions]) -> "Told":
         await functions.tell()
 
     def of_endpoint(method: str, route: str) -> RequestView:
-        return RequestView(_Posted(req.url, req.headers, method), "", address, route)
+        return RequestView(PlainHead(method, req.url, req.headers), "", address, route)
 
     asking = told.Asking(caller, view.of, of_endpoint, answers_of(exchange, caller, view))
     found = await told.told_of(service, groups, asking)

@@ -28,8 +28,8 @@ class Head(Protocol):
         """The headers."""
 
 
-class NoRequest(NamedTuple):
-    """The head where nobody has sent a request."""
+class PlainHead(NamedTuple):
+    """A head by itself; an empty one where nobody has sent a request."""
 
     method: str = ""
     url: str = ""
@@ -77,5 +77,5 @@ class RequestView(Mapping[str, Any]):
         return len(self._members)
 
 
-NO_REQUEST = RequestView(NoRequest(), "", "")
+NO_REQUEST = RequestView(PlainHead(), "", "")
 """What is seen where nobody has sent a request."""
