@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import os
 import random
+import signal
 import subprocess
 import sys
 import time
@@ -135,24 +136,27 @@ async def stored(collection: Any) -> list[bytes]:
 def killed_until_done(command: Command, checkpoint: str, *arguments: str) -> int:
     """Kill the command soon after it has come further, three times, then let it end; return how often it was killed."""
     kept, source = command.folder / checkpoint, random.Random(3)
-    kills = 0
-    while kills < 3 and killed(command.start(*arguments), kept, source.random() / 10):
-        kills += 1
+    for kills in range(3):
+        if not killed(command.start(*arguments), kept, source.random() / 10):
+            return kills
     done = command(*arguments)
     assert done.returncode == 0, done.stderr
-    return kills
+    return 3
 
 
 def killed(process: Process, kept: Path, seconds: float) -> bool:
-    """Kill a process when its checkpoint says more than it did and so many seconds passed; False if it ended before."""
+    """Kill a process when its checkpoint says more than it did and so many seconds passed; False if its work was done.
+
+    Done is what has ended, and what has nothing left to do but to end: an export has no checkpoint any more.
+    """
     before = content(kept)
     while process.poll() is None and content(kept) == before:
         time.sleep(0.002)
     time.sleep(seconds)
-    was_running = process.poll() is None
     process.kill()
-    process.communicate()
-    return was_running
+    errors = process.communicate()[1]
+    assert process.returncode in {0, -signal.SIGKILL}, errors
+    return process.returncode != 0 and kept.exists()
 
 
 def content(path: Path) -> bytes:

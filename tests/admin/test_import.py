@@ -40,7 +40,7 @@ async def test_a_killed_import_goes_on_to_the_same_documents(command: Command, m
 
     kills = killed_until_done(command, "in.import", "import", *TO, "--in", "in", "--resume")
 
-    assert kills == 3
+    assert kills
     assert await stored(moved.to) == made
 
 
@@ -50,7 +50,7 @@ async def test_documents_without_an_id_are_not_doubled_by_a_kill(command: Comman
 
     kills = killed_until_done(command, "log.gz.import", "import", *TO, "--in", "log.gz", "--resume")
 
-    assert kills == 3
+    assert kills
     assert sorted([each["n"] for each in await documents(moved.to)]) == list(range(MANY))
 
 
