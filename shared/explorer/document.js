@@ -5,6 +5,7 @@ import { close, closeButton, open } from "./dialog.js";
 import { h, say, sized } from "./dom.js";
 import { editor } from "./editor.js";
 import { parse, print, typed } from "./ejson.js";
+import { againForm } from "./signin.js";
 import { line } from "./values.js";
 
 const MOST_CHANGED = 1_000_000; // characters; in a field with more every key takes long
@@ -23,7 +24,13 @@ export async function editDocument(names, document, changed, isWanted) {
   try {
     read = await readNow(names, filter);
   } catch (error) {
-    if (isWanted()) show(dialogOf(title, shortened(print(typed(document), "  ")), error.message));
+    if (!isWanted()) return;
+    const found = dialogOf(title, shortened(print(typed(document), "  ")), error.message);
+    show(found);
+    if (error.status === 401) found.signIn(() => {
+      close();
+      editDocument(names, document, changed, isWanted);
+    });
     return;
   }
   if (!isWanted()) return;
@@ -152,6 +159,12 @@ function dialogOf(title, text, why) {
     own.buttons.querySelector(".danger").textContent = "Delete for good";
     return false;
   };
+  /** Let one sign in again, with what is written here left as it is. */
+  own.signIn = (goOn) => {
+    const form = againForm(goOn);
+    own.beside.replaceChildren(form);
+    form.querySelector("input, button").focus();
+  };
   own.button = (label, kind, work, { needsText = true } = {}) => {
     const button = h("button", { type: "button", class: kind, onclick: async () => {
       if (isWorking || (needsText && !own.editor.check())) return;
@@ -165,7 +178,7 @@ function dialogOf(title, text, why) {
           own.changed(what, own.id);
         }
       } catch (error) {
-        await told(own, error);
+        await told(own, error, button);
       }
       isWorking = false;
       button.removeAttribute("aria-busy");
@@ -175,9 +188,16 @@ function dialogOf(title, text, why) {
   return own;
 }
 
-async function told(own, error) {
+async function told(own, error, button) {
   own.beside.textContent = "";
   own.problem.textContent = error.message;
+  own.problem.classList.remove("good");
+  if (error.status === 401) own.signIn(() => {
+    own.beside.textContent = "";
+    own.problem.classList.add("good");
+    own.problem.textContent = `You are signed in again, and nothing was lost: ${button.textContent} is still to be chosen.`;
+    button.focus();
+  });
   if (error.status !== 412 || !own.conflict) return;
   own.problem.textContent = "Somebody has changed it since you read it: nothing was done.";
   try {
@@ -190,7 +210,8 @@ async function told(own, error) {
     own.beside.append(box);
     box.scrollIntoView({ block: "nearest" });
   } catch (failed) {
-    own.problem.append(` ${failed.message}`);
+    if (failed.status === 401) await told(own, failed, button);
+    else own.problem.append(` ${failed.message}`);
   }
 }
 

@@ -113,3 +113,29 @@ async def test_a_phone_shows_the_shares_of_a_schema(opened: Opened, key: str, da
     await sign_in(page, key, "/shop/items/schema")
 
     await expect(page.locator("table.schema tbody tr:last-child .share")).to_be_in_viewport(ratio=1)
+
+
+async def test_a_button_stays_where_it_is_when_a_mistake_is_told(opened: Opened, key: str, films: None) -> None:
+    page = await opened()
+    await sign_in(page, key, "/shop/items")
+    await page.wait_for_selector(READY["documents"])
+    button = page.get_by_role("button", name="Find")
+    before = await button.bounding_box()
+    await page.get_by_label("Filter", exact=True).fill("{title}")
+    await button.click()
+    await page.wait_for_selector(".problem:not([hidden], :empty)")
+
+    assert await button.bounding_box() == before
+    assert await faults(page) == []
+
+
+async def test_a_page_that_is_enlarged_four_times_scrolls_in_one_direction(
+    opened: Opened, key: str, database: Any
+) -> None:
+    await database.items.insert_many([{"_id": 1, **{f"field{number}": 1 for number in range(30)}}, {"_id": 2, "": 1}])
+    page = await opened(size={"width": 320, "height": 256})
+    await sign_in(page, key, "/shop/items")
+    await page.wait_for_selector(READY["documents"])
+
+    assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "it scrolls to the side"
+    assert await faults(page) == []
