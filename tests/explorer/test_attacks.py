@@ -159,6 +159,7 @@ async def test_one_signs_in_again_where_one_was_with_what_one_asked(opened: Open
     await expect(page.get_by_label("Filter", exact=True)).to_have_value('{"_id": 2}')
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(("view", "action"), AGAIN, ids=["schema", "indexes", "changes", "actions"])
 async def test_each_view_goes_on_when_one_has_signed_in_again(
     opened: Opened, key: str, database: Any, view: str, action: str
