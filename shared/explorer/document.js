@@ -10,6 +10,7 @@ import { line } from "./values.js";
 
 const MOST_CHANGED = 1_000_000; // characters; in a field with more every key takes long
 const MOST_SHOWN = 20_000;
+const SLOW_MS = 500;
 
 /** Open a document of a collection as it is now, if that is still wanted then; call `changed` when it was changed. */
 export async function editDocument(names, document, changed, isWanted) {
@@ -170,8 +171,12 @@ function dialogOf(title, text, why) {
       if (isWorking || (needsText && !own.editor.check())) return;
       isWorking = true;
       button.setAttribute("aria-busy", "true");
+      const waiting = setTimeout(() => {
+        own.problem.classList.add("good");
+        own.problem.textContent = "Waiting for the reply…";
+      }, SLOW_MS);
       try {
-        const what = await work();
+        const what = await work().finally(() => clearTimeout(waiting));
         if (what) {
           close();
           say(what);
@@ -190,7 +195,7 @@ function dialogOf(title, text, why) {
 
 async function told(own, error, button) {
   own.beside.textContent = "";
-  own.problem.textContent = error.message;
+  own.problem.textContent = reasonOf(error, button.textContent);
   own.problem.classList.remove("good");
   if (error.status === 401) own.signIn(() => {
     own.beside.textContent = "";
@@ -213,6 +218,12 @@ async function told(own, error, button) {
     if (failed.status === 401) await told(own, failed, button);
     else own.problem.append(` ${failed.message}`);
   }
+}
+
+function reasonOf(error, label) {
+  if (isOfRules(error)) return `The rules do not let you do this, and nothing was done: ${error.message}`;
+  if (!error.status || error.status >= 502) return `${error.message}. It may have been done all the same: look before you choose ${label} again.`;
+  return error.message;
 }
 
 function show(own) {

@@ -221,7 +221,11 @@ function table(documents, edit) {
 function openButton(shown, document, at, edit) {
   const id = shown.get("_id");
   const name = id ? `Open the document ${line(id)}` : `Open document ${at + 1}`;
-  return h("button", { type: "button", class: "open", "aria-label": name, "data-at": at, onclick: () => edit(document, at) }, "Open");
+  return h("button", { type: "button", class: "open", "aria-label": name, "data-at": at, onclick: async ({ currentTarget: button }) => {
+    button.setAttribute("aria-busy", "true");
+    await edit(document, at);
+    button.removeAttribute("aria-busy");
+  } }, "Open");
 }
 
 function trees(documents, edit) {

@@ -26,6 +26,7 @@ class Held:
 
     def __init__(self) -> None:
         self._let_go = asyncio.Event()
+        self._is_dropped = False
         self.asked = asyncio.Event()
 
     async def at(self, page: Page, action: str) -> "Held":
@@ -38,10 +39,15 @@ class Held:
         self._let_go.set()
         await page.wait_for_load_state("networkidle")
 
+    def drop(self) -> None:
+        """Let them go, and have none come: what was sent may have been done."""
+        self._is_dropped = True
+        self._let_go.set()
+
     async def _hold(self, route: Route) -> None:
         self.asked.set()
         await self._let_go.wait()
-        await route.continue_()
+        await (route.abort() if self._is_dropped else route.continue_())
 
 
 @pytest.fixture(scope="session")
@@ -119,5 +125,5 @@ async def log_in_as(page: Page, email: str, path: str) -> None:
     await page.get_by_text("App id and data source").click()
     await page.get_by_label("App id").fill(APP)
     await page.click("form button[type=submit]")
-    await page.wait_for_selector("nav")
+    await page.wait_for_selector("nav", state="attached")
     await page.evaluate("path => { location.hash = path }", path)

@@ -198,6 +198,33 @@ async def written(page: Page, key: str) -> Any:
     return page.get_by_role("dialog")
 
 
+async def test_a_document_that_is_opened_twice_is_there_once(opened: Opened, key: str, database: Any) -> None:
+    await database.items.insert_one({"_id": 1})
+    page = await opened()
+    await sign_in(page, key, ITEMS)
+    held = await Held().at(page, "findOne")
+    await page.locator(OPEN).dblclick()
+    await expect(page.locator(OPEN)).to_have_attribute("aria-busy", "true")
+    await held.let_go(page)
+    await expect(page.locator("dialog")).to_have_count(1)
+    await page.keyboard.press("Escape")
+
+    await expect(page.locator("dialog")).to_have_count(0)
+
+
+async def test_a_write_that_got_no_reply_is_said_to_be_unknown(opened: Opened, key: str, database: Any) -> None:
+    await database.items.insert_one({"_id": 1})
+    page = await opened()
+    dialog = await written(page, key)
+    held = await Held().at(page, "replaceOne")
+    await dialog.get_by_role("button", name="Save").click()
+    await expect(dialog.get_by_role("alert")).to_have_text("Waiting for the reply…")
+    held.drop()
+
+    await expect(dialog.get_by_role("alert")).to_contain_text("It may have been done all the same")
+    await expect(dialog.get_by_role("textbox")).to_have_value('{"_id": 1, "long": "work"}')
+
+
 async def escape(page: Page) -> None:
     """Press Escape, and once more: a browser closes a dialog at the second time."""
     await page.keyboard.press("Escape")
