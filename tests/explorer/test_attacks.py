@@ -131,7 +131,7 @@ async def test_a_key_that_ends_is_said_and_what_one_wrote_stays(opened: Opened, 
     await page.locator(OPEN).click()
     dialog = page.get_by_role("dialog")
     await dialog.get_by_role("textbox").fill('{"_id": 1, "long": "work"}')
-    await page.route("**/replaceOne", lambda route: route.continue_(headers={**route.request.headers, "apikey": "x"}))
+    await page.route("**/updateOne", lambda route: route.continue_(headers={**route.request.headers, "apikey": "x"}))
     await dialog.get_by_role("button", name="Save").click()
 
     await expect(dialog.get_by_role("alert")).to_contain_text("sign in again")
