@@ -177,7 +177,10 @@ async def _is_still(driver: AsyncMongoClient[dict[str, Any]]) -> bool:
     """
     here = {"ns": {"$regex": f"^{DATABASE}[.]"}, "active": True, "op": {"$ne": "getmore"}}
     left = {"type": "idleSession", "transaction": {"$exists": True}}
-    running = [{"$currentOp": {"allUsers": True, "idleSessions": True}}, {"$match": {"$or": [here, left]}}]
+    running: list[dict[str, Any]] = [
+        {"$currentOp": {"allUsers": True, "idleSessions": True}},
+        {"$match": {"$or": [here, left]}},
+    ]
     found = await (await driver.admin.aggregate(running)).to_list()
     if idle := [each["lsid"]["id"] for each in found if each["type"] == "idleSession" and _is_old(each)]:
         await driver.admin.command({"killSessions": [{"id": each} for each in idle]})
