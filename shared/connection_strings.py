@@ -2,12 +2,13 @@
 
 import re
 from typing import Literal, NamedTuple
-from urllib.parse import quote_plus, unquote
+from urllib.parse import quote_plus, unquote_plus
 
 DEFAULT_POOL_SIZE = 50
 _POLLING_MONITORS = 1  # asks a server every ten seconds how it is: in Azure's Functions host
 _STREAMING_MONITORS = 2  # one gets the server's changes, one measures the round trip
 _DEFAULT_PORT = 27017
+_W = re.compile(r"[?&;\s]w=\s*([^&;\s]*)", re.IGNORECASE)  # the driver splits at spaces where there is no & and ;
 _AZURE_DOCUMENTDB = ".mongocluster.cosmos.azure.com"
 
 type Scheme = Literal["mongodb", "mongodb+srv"]
@@ -45,10 +46,18 @@ def check(name: str, uri: str, auth: Auth) -> None:
     """Raise ConnectionStringError for one that this service must not or cannot use; `name` is the setting to blame."""
     if not uri.startswith(("mongodb://", "mongodb+srv://")):
         raise ConnectionStringError(f"{name} must start with mongodb:// or mongodb+srv://")
-    if re.search(r"[?&;]w=\s*[+-]?0+\s*([&;]|$)", unquote(uri), re.IGNORECASE):
+    if any(map(_is_zero, _W.findall(uri))):
         raise ConnectionStringError(f"{name} asks for writes that nobody acknowledges (w=0)")
     if auth == "entra":
         _refuse_password(name, uri)
+
+
+def _is_zero(value: str) -> bool:
+    """Read a number as the driver does: int() takes digits of every script, spaces around them and _ between them."""
+    try:
+        return int(unquote_plus(value)) == 0
+    except ValueError:  # the name of a write concern
+        return False
 
 
 def monitors(*, polling: bool) -> int:
@@ -104,4 +113,4 @@ def _with_port(host: str, port: int) -> str:
         raise ConnectionStringError("MONGO_DB_HOST must be a host name, or several separated by commas")
     if host.count(":") > 1 and not host.startswith("["):
         host = f"[{host}]"
-    return host if re.search(r"[^:\]]:\d+$|\]:\d+$", host) else f"{host}:{port}"
+    return host if re.search(r"[^:]:\d+\Z", host) else f"{host}:{port}"

@@ -49,7 +49,7 @@ class Settings(Bounds, frozen=True, kw_only=True, rename="upper"):
     mongo_db_password: str = ""
     mongo_db_scheme: Scheme = "mongodb"
     mongo_db_auth: Auth = "password"
-    mongo_db_token_audience: Annotated[str, Meta(pattern=r"^[a-z]+://\S+$", description="a URI")] = (
+    mongo_db_token_audience: Annotated[str, Meta(pattern=r"^[a-z]+://\S+\Z", description="a URI")] = (
         _AZURE_DOCUMENTDB_AUDIENCE
     )
     azure_client_id: str = ""
@@ -64,7 +64,7 @@ class Settings(Bounds, frozen=True, kw_only=True, rename="upper"):
     dozen_database: Annotated[
         str,
         Meta(
-            pattern=r"^(?!(admin|local|config)$)[A-Za-z0-9_-]{1,63}$",
+            pattern=r"^(?!(admin|local|config)\Z)[A-Za-z0-9_-]{1,63}\Z",
             description="up to 63 letters, digits, _ and -, and no database of MongoDB's own",
         ),
     ] = "dozen"
@@ -77,12 +77,16 @@ class Settings(Bounds, frozen=True, kw_only=True, rename="upper"):
     functions_http_hosts: str = ""
     schedules_by_timer: Literal["off", "on"] = "off"
     app_config_dir: str = ""
-    session_secret: Annotated[str, Meta(pattern=r"^(.{32,})?$", description="32 characters or more")] = ""
+    session_secret: Annotated[str, Meta(pattern=r"^(.{32,})?\Z", description="32 characters or more, in one line")] = ""
     redis_url: Annotated[
-        str, Meta(pattern=r"^((rediss?|valkeys?)://.+)?$", description="redis://, rediss://, valkey:// or valkeys://")
+        str,
+        Meta(
+            pattern=r"^((rediss?|valkeys?)://.+)?\Z",
+            description="redis://, rediss://, valkey:// or valkeys://, in one line",
+        ),
     ] = ""
     cached_collections: str = ""
-    mail_webhook_url: Annotated[str, Meta(pattern=r"^(https?://.+)?$", description="https://")] = ""
+    mail_webhook_url: Annotated[str, Meta(pattern=r"^(https?://.+)?\Z", description="https://, in one line")] = ""
     mail_smtp_url: str = ""
     mail_from: str = ""
     mail_templates_dir: str = ""

@@ -93,6 +93,7 @@ class Page:
 
     async def seen[T](self, source: Source, reading: Reading, look: Look[T]) -> list[T]:
         """Return what a caller sees of the page, where it is not known how many of the documents that match."""
+        await self._refuse_unsortable()
         await self._refuse_view()
         sent = self._reading(reading)
         at_once = max(_SMALLEST_BATCH, min(self._part.skip + self._part.size + _BESIDES, reads.AT_ONCE))
@@ -122,6 +123,19 @@ class Page:
         """Return what is put behind a pipeline."""
         behind, passed = self._behind(), [{"$skip": skip}] if skip else []
         return [*([{"$match": behind}] if behind else []), {"$sort": dict(self.sort)}, *passed, {"$limit": most}]
+
+    async def _refuse_unsortable(self) -> None:
+        """Raise InvalidParameterError where a document could stop MongoDB's sort, and its result not be continued.
+
+        Whether there is one must make no difference: it may be a document that the caller does not see.
+        """
+        paths = [path for path, _ in self.sort if path != "_id"]
+        if len(paths) > 1 or any(part.isdecimal() for path in paths for part in path.split(".")):
+            await self._refuse_collated()
+
+    async def _refuse_collated(self) -> None:
+        if not (is_simple := await self.is_simple()):
+            raise UnavailableError(Unavailable.NOT_NOW) if is_simple is None else InvalidParameterError(_COLLATED)
 
     async def _refuse_view(self) -> None:
         """Raise InvalidParameterError where MongoDB gives with a sort key nothing else of a document, or none."""
@@ -153,8 +167,7 @@ class Page:
         return found.made
 
     async def _of_computed[T](self, ask: Ask, look: Look[T]) -> list[T]:
-        if not (is_simple := await self.is_simple()):
-            raise UnavailableError(Unavailable.NOT_NOW) if is_simple is None else InvalidParameterError(_COLLATED)
+        await self._refuse_collated()
         found = await self._taken(ask, _Marks(_unmarked, self._computed_key), look, streams=False)
         if (last := found.more) is not None:
             key = self._computed_key(last.sorted_by)

@@ -3,6 +3,9 @@
 const ROOT = new URL(".", document.baseURI);
 const EJSON = "application/ejson";
 
+/** The code of a failure of which nobody knows what became of the call. */
+export const NO_REPLY = "NoReply";
+
 let credential = null;
 let session = new AbortController(); // ends when one signs out
 
@@ -153,7 +156,7 @@ async function sent(url, options) {
     return await fetch(url, { ...options, cache: "no-store", credentials: "omit", referrerPolicy: "no-referrer" });
   } catch (error) {
     if (error.name === "AbortError") throw error;
-    throw new Failure("the service does not answer", 0);
+    throw new Failure("the service does not answer", 0, NO_REPLY);
   }
 }
 
@@ -169,7 +172,7 @@ async function textOf(response) {
     return await response.text();
   } catch (error) {
     if (error.name === "AbortError") throw error;
-    throw new Failure("the reply broke off", 0);
+    throw new Failure("the reply broke off", 0, NO_REPLY);
   }
 }
 

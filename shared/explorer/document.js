@@ -1,10 +1,11 @@
 // One document: read, changed if it is still the one that was read, deleted, or made.
 
-import { bodyOf, call, Failure } from "./api.js";
+import { bodyOf, call, NO_REPLY } from "./api.js";
 import { close, closeButton, open } from "./dialog.js";
 import { h, say, sized } from "./dom.js";
 import { editor } from "./editor.js";
 import { parse, print, typed } from "./ejson.js";
+import { readNow, save, written } from "./saving.js";
 import { againForm } from "./signin.js";
 import { line } from "./values.js";
 
@@ -40,16 +41,7 @@ export async function editDocument(names, document, changed, isWanted) {
     return;
   }
   const dialog = dialogOf(title, read.text, "");
-  dialog.button("Save", "main", async () => {
-    const replacement = dialog.editor.value;
-    try {
-      return written(await call("replaceOne", bodyOf({ ...names, filter, replacement }), { headers: read.headers }), "matchedCount", "Saved");
-    } catch (error) {
-      const update = isOfRules(error) && updateOf(read.text, replacement);
-      if (!update) throw error;
-      return written(await call("updateOne", bodyOf({ ...names, filter, update }), { headers: read.headers }), "matchedCount", "Saved: what you changed, and no more");
-    }
-  });
+  dialog.button("Save", "main", () => save(names, filter, read, dialog.editor.value));
   dialog.button("Delete", "danger", async () => {
     if (!dialog.sure()) return undefined;
     const reply = await call("deleteOne", bodyOf({ ...names, filter }), { headers: read.headers });
@@ -79,48 +71,12 @@ export function newDocument(names, changed) {
   show(dialog);
 }
 
-async function readNow(names, filter) {
-  const reply = await call("findOne", bodyOf({ ...names, filter }));
-  const document = parse(reply.text).get("document");
-  if (document.type === "null") throw new Failure("It is not there any more, or you may not read it any more.", 404);
-  const tag = reply.header("ETag");
-  return { text: print(typed(document), "  "), headers: tag ? { "If-Match": tag } : {} };
-}
-
 function shortTitle(text) {
   return text.length > 80 ? `${text.slice(0, 80)}…` : text;
 }
 
 function shortened(text) {
   return text.length > MOST_CHANGED ? `${text.slice(0, MOST_SHOWN)}…` : text;
-}
-
-function written(reply, counter, what) {
-  if (JSON.parse(reply.text)[counter]?.$numberInt === "0") throw new Failure("It is not there any more.", 404);
-  return what;
-}
-
-const isOfRules = ({ code }) => code === "NoMatchingRoleFound";
-
-/**
- * Return the update that makes one text of the other, undefined if none does or nothing differs.
- * Rules refuse a replacement of what they hide a part of: it would be lost.
- */
-function updateOf(before, after) {
-  const [old, wanted] = [before, after].map((text) => membersOf(parse(text)));
-  if (!old || !wanted) return undefined;
-  const set = [...wanted].filter(([name, text]) => old.get(name) !== text).map(([name, text]) => `${JSON.stringify(name)}:${text}`);
-  const unset = [...old.keys()].filter((name) => !wanted.has(name)).map((name) => `${JSON.stringify(name)}:""`);
-  const parts = [set.length && `"$set":{${set.join(",")}}`, unset.length && `"$unset":{${unset.join(",")}}`].filter(Boolean);
-  return parts.length ? `{${parts.join(",")}}` : undefined;
-}
-
-/** Return members as texts by name; undefined where an update cannot name one of them. */
-function membersOf(document) {
-  if (document.type !== "object") return undefined;
-  const members = new Map(document.entries.map(([name, value]) => [name, print(typed(value))]));
-  const isNamed = [...members.keys()].every((name) => name && !/[.$\0]/.test(name));
-  return isNamed && members.size === document.entries.length ? members : undefined;
 }
 
 /** Show what is stored now beside what was written, and let one of them be chosen. */
@@ -221,8 +177,8 @@ async function told(own, error, button) {
 }
 
 function reasonOf(error, label) {
-  if (isOfRules(error)) return `The rules do not let you do this, and nothing was done: ${error.message}`;
-  if (!error.status || error.status >= 502) return `${error.message}. It may have been done all the same: look before you choose ${label} again.`;
+  if (error.code === "NoMatchingRoleFound") return `The rules do not let you do this, and nothing was done: ${error.message}`;
+  if (error.code === NO_REPLY || error.status >= 502) return `${error.message}. It may have been done all the same: look before you choose ${label} again.`;
   return error.message;
 }
 

@@ -96,7 +96,7 @@ function paint(colours, text) {
 }
 
 /** Where the caret stands: the word before it, and whether it is a name or a value there, and at which depth. */
-export function placeOf(before) {
+function placeOf(before) {
   let read = 0; // up to here there are whole tokens
   let depth = 0;
   let isName = true;

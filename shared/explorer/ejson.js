@@ -189,10 +189,13 @@ function wrapped(type, show = (text) => text, write = (_, source) => source) {
   };
 }
 
+// what is shortened is a number to the last digit, for what others have stored may only look like a wrapper of one
+function shortInt(text, source) {
+  return /^(0|-?[1-9]\d{0,9})$/.test(text) && plainNumber(text) === "int" ? text : source;
+}
+
 function shortDouble(text, source) {
-  const number = Number(text);
-  const isPlain = Number.isFinite(number) && !Number.isInteger(number) && /^-?\d+\.\d+$/.test(String(number));
-  return isPlain ? String(number) : source;
+  return /^-?\d+\.\d+$/.test(text) && String(Number(text)) === text ? text : source;
 }
 
 function date(value) {
@@ -219,7 +222,7 @@ const part = (value, name) => value.get?.(name)?.text;
 const WRAPPERS = {
   __proto__: null,
   $oid: wrapped("objectId"),
-  $numberInt: wrapped("int", undefined, (text) => text),
+  $numberInt: wrapped("int", undefined, shortInt),
   $numberLong: wrapped("long"),
   $numberDouble: wrapped("double", undefined, shortDouble),
   $numberDecimal: wrapped("decimal"),

@@ -1,11 +1,10 @@
-// The same call in the languages of those who send it: each takes {url, body, headers} and returns a text.
+// The same call in the languages of those who send it: each takes {url, body, type} and returns a text.
 
 const KEY = "<your key>";
 
-
 const quotedForShell = (text) => `'${text.replaceAll("'", "'\\''")}'`;
 
-export function curl({ url, body, type }) {
+function curl({ url, body, type }) {
   return [
     `curl -s ${quotedForShell(url)} \\`,
     `  -H ${quotedForShell(`apiKey: ${KEY}`)} \\`,
@@ -14,7 +13,7 @@ export function curl({ url, body, type }) {
   ].join("\n");
 }
 
-export function javascript({ url, body, type }) {
+function javascript({ url, body, type }) {
   return `const response = await fetch(${JSON.stringify(url)}, {
   method: "POST",
   headers: {
@@ -30,7 +29,7 @@ console.log(response.status, await response.json());
 
 const quotedForPython = (text) => JSON.stringify(text).replaceAll("\u007f", "\\x7f");
 
-export function python({ url, body, type }) {
+function python({ url, body, type }) {
   return `import json
 from urllib.request import Request, urlopen
 
@@ -58,7 +57,7 @@ function quotedForC(text) {
   return `"${written.join("")}"`;
 }
 
-export function arduino({ url, body, type }) {
+function arduino({ url, body, type }) {
   const isSecure = url.startsWith("https:");
   const [include, client] = isSecure ? ["WiFiClientSecure.h", "WiFiClientSecure"] : ["WiFiClient.h", "WiFiClient"];
   const trust = isSecure ? "  client.setCACert(ROOT_CA);  // the certificate of the host's authority, as PEM\n" : "";
@@ -80,7 +79,7 @@ ${trust}  HTTPClient http;
 `;
 }
 
-export function powerAutomate({ url, body, type }) {
+function powerAutomate({ url, body, type }) {
   const escaped = body.replaceAll("@", "@@"); // else an expression would begin there
   return JSON.stringify({
     type: "Http",

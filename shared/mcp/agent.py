@@ -18,7 +18,7 @@ from shared.endpoint.http import Exchange
 from shared.endpoint.request_view import RequestView
 from shared.endpoint.rule_functions import answers_of
 from shared.endpoint.terms import Terms
-from shared.errors import DataAPIError, InvalidParameterError, NotCallableError, ReadTooLargeError
+from shared.errors import DataAPIError, InvalidParameterError, NoRoleError, NotCallableError, ReadTooLargeError
 from shared.guard.joins import written_by
 from shared.mcp import tools
 from shared.mcp.tools import TOOLS, Arguments, Tool
@@ -39,6 +39,9 @@ MOST_NAMED = 100
 
 _PLAIN = re.compile(r"[\w./-]{1,120}")
 """What such a name is made of: whoever may name a collection must not speak to models in a description."""
+
+_NO_CURSOR = (InvalidParameterError, NoRoleError)
+"""What may mean that a cursor cannot continue a call, such as one whose caller may not read `_id`."""
 
 
 class Agent:
@@ -107,14 +110,14 @@ class Agent:
         body = self._members(asked)
         try:
             return await self._done("find", body | {"cursor": {"batchSize": most}})
-        except InvalidParameterError:  # which may be what a cursor cannot continue
+        except _NO_CURSOR:
             return _cut(await self._done("find", body | {"limit": most}), most)
 
     async def _piped(self, asked: tools.Aggregate, most: int) -> bytes:
         body = self._members(asked)
         try:
             return await self._done("aggregate", body | {"cursor": {"batchSize": most}})
-        except InvalidParameterError:
+        except _NO_CURSOR:
             pipeline = [*asked.pipeline, {"$limit": most}]
             return _cut(await self._done("aggregate", body | {"pipeline": pipeline}), most)
 

@@ -118,7 +118,7 @@ async def sign_in_again(page: Page, secret: str) -> None:
 
 @pytest.mark.parametrize(
     ("action", "opener", "button"),
-    [("replaceOne", "Open the document 1", "Save"), ("insertOne", "New document", "Insert")],
+    [("updateOne", "Open the document 1", "Save"), ("insertOne", "New document", "Insert")],
     ids=["a change", "a new document"],
 )
 async def test_one_signs_in_where_one_writes_and_what_one_wrote_is_saved(
@@ -216,7 +216,7 @@ async def test_a_write_that_got_no_reply_is_said_to_be_unknown(opened: Opened, k
     await database.items.insert_one({"_id": 1})
     page = await opened()
     dialog = await written(page, key)
-    held = await Held().at(page, "replaceOne")
+    held = await Held().at(page, "updateOne")
     await dialog.get_by_role("button", name="Save").click()
     await expect(dialog.get_by_role("alert")).to_have_text("Waiting for the reply…")
     held.drop()

@@ -13,8 +13,10 @@ from shared.service import process
 from tests.bson_types import OID, ROWS, STORED_ROWS, Row, cases, document, element
 from tests.conftest import Post, errors_only, request_body
 from tests.hosts import Worker
+from tests.mcp import Client
 
 EJSON = "application/ejson"
+REVISION = {"MCP-Protocol-Version": "2025-11-25"}
 RAW = CodecOptions[RawBSONDocument](document_class=RawBSONDocument)
 ID = element(0x10, pack("<i", 1), "_id")
 SCALARS = [row for row in ROWS if row.kind not in {0x03, 0x04, 0x0F}]  # MongoDB refuses `$` in the names of an _id
@@ -57,6 +59,30 @@ async def test_a_document_of_every_type_is_stored_exactly(post: Post, database: 
 
     assert (answer.status, answer.body) == (201, b'{"insertedId":1}')
     assert await raw(database) == stored(ROWS)
+
+
+@pytest.mark.parametrize("form", range(FORMS))
+async def test_a_document_of_every_type_goes_through_an_agent_exactly(
+    configured: pytest.MonkeyPatch, worker: Worker, key: str, database: Any, form: int
+) -> None:
+    configured.setenv("MCP", "write")
+    agent = Client(worker, {"apiKey": key})
+    values = [row.requests[form % len(row.requests)] for row in ROWS]
+    await agent.send(inserting(f'{{"_id":1,{every(values)}}}'), REVISION)
+    first = await raw(database)
+    found = (await agent.tool("find", database="shop", collection="items"))["content"][0]["text"]
+    await database.items.delete_many({})
+    await agent.send(inserting(found.removeprefix('{"documents":[').removesuffix("]}")), REVISION)
+
+    assert first == stored(ROWS)
+    assert await raw(database) == stored(ROWS)
+
+
+def inserting(document: str) -> bytes:
+    """Return the message of an agent that inserts a document."""
+    arguments = f'{{"database":"shop","collection":"items","dryRun":false,"documents":[{document}]}}'
+    params = f'{{"name":"insert","arguments":{arguments}}}'
+    return f'{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{params}}}'.encode()
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from pymongo import AsyncMongoClient
 from local.mongod import Mongod
 from shared.service import process
 from tests.twins.changes import Changes
-from tests.twins.host import Host
+from tests.twins.host import SETTINGS, Host
 from tests.twins.plain import Document
 from tests.twins.reads import Reads
 from tests.twins.running import Totals, run
@@ -49,6 +49,7 @@ def main() -> int:
                 "MONGO_DB_URI": mongod.uri,
                 "APP_CONFIG_DIR": f"{folder}/app",
                 "LOG_LEVEL": "ERROR",
+                **SETTINGS,
             }
             return asyncio.run(_run(mongod.uri, Path(folder) / "app", options))
 

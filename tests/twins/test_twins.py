@@ -9,7 +9,7 @@ from pymongo import AsyncMongoClient
 from tests.conftest import restart
 from tests.depth import examples
 from tests.twins.changes import Changes
-from tests.twins.host import Host
+from tests.twins.host import SETTINGS, Host
 from tests.twins.plain import Document
 from tests.twins.reads import Reads
 from tests.twins.running import Totals, run
@@ -26,7 +26,8 @@ MOST_SHOWN = 3
 @pytest.fixture
 async def world(configured: pytest.MonkeyPatch, driver: AsyncMongoClient[Document], tmp_path: Path) -> World:
     configured.setenv("APP_CONFIG_DIR", str(tmp_path))
-    configured.setenv("LOG_LEVEL", "ERROR")
+    for name, value in {"LOG_LEVEL": "ERROR", **SETTINGS}.items():
+        configured.setenv(name, value)
     restart()
     return World(await Host.start(tmp_path, driver), driver)
 

@@ -300,7 +300,7 @@ _OF_DOCUMENT = {
 }
 _EXPANSIONS = ("true", "false", "values", "environment", *_OF_CALL, *_OF_DOCUMENT)
 _NAMED = rf"(?:{'|'.join(_EXPANSIONS)})"
-_ONE_PERCENT = re.compile(rf"%{_NAMED}(?:\.|$)")
+_ONE_PERCENT = re.compile(rf"%{_NAMED}(?:\.|\s*\Z)")
 _INSIDE = re.compile(rf".+%%{_NAMED}\b", re.DOTALL)
 _WHERE = {
     Scope.DOCUMENT: "there is no document here",

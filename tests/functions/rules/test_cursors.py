@@ -178,6 +178,26 @@ async def test_a_cursor_of_what_is_computed_takes_no_other_collation(ann: Person
         assert 'add \'"collation": {"locale": "simple"}\'' in answer.json["error"]
 
 
+UNSORTABLE = {"owner": "else", "n": [{"0": 1}, 2], "kind": [1, 2]}
+"""A hidden document that MongoDB cannot sort by `n.0`, nor by `n` and `kind`."""
+
+
+@pytest.mark.parametrize(
+    ("sort", "status"), [({"n.0": 1}, 400), ({"n": 1, "kind": 1}, 400), ({"n": -1}, 200)], ids=["place", "two", "one"]
+)
+async def test_a_hidden_document_that_cannot_be_sorted_makes_no_difference(
+    ann: Person, app: Any, database: Any, sort: dict[str, Any], status: int
+) -> None:
+    app(OWN)
+    await database.create_collection("notes", collation={"locale": "en", "strength": 2})
+    await database.notes.insert_one({"_id": 1, "owner": ann.id, "n": 1, "kind": 1})
+    alone = await ann("find", **NOTES, sort=sort, cursor={"batchSize": 1})
+    await database.notes.insert_one(UNSORTABLE)
+    among = await ann("find", **NOTES, sort=sort, cursor={"batchSize": 1})
+
+    assert (alone.status, alone.body) == (status, among.body)
+
+
 async def test_a_user_cannot_go_on_with_the_cursor_of_another(
     ann: Person, app: Any, database: Any, worker: Worker, known: Known, key: str
 ) -> None:

@@ -106,6 +106,16 @@ async def test_wrong_passwords_are_counted_at_the_door(ann: Person, configured: 
     assert int(last.headers["retry-after"]) > 0
 
 
+@pytest.mark.parametrize(("name", "more"), [("find", {}), ("aggregate", {"pipeline": []})], ids=["find", "aggregate"])
+async def test_who_may_not_read_ids_gets_documents_without_a_cursor(
+    ann: Person, to_all: Callable[..., None], name: str, more: dict[str, Any]
+) -> None:
+    to_all(fields={"n": {"read": True}}, insert=False, delete=False)
+    found = (await client(ann).tool(name, **THINGS, **more, limit=1))["structuredContent"]
+
+    assert found == {"documents": [{"n": {"$numberInt": "1"}}], "truncated": True}
+
+
 async def test_a_write_that_the_rules_deny_is_denied_to_an_agent(ann: Person, database: Any) -> None:
     before = await things(database)
     refused = await client(ann).tool("insert", **THINGS, documents=[{"_id": "x", "owner": "else"}], dryRun=False)
