@@ -90,10 +90,12 @@ function rulesNote() {
 
 /** Make the button that shows a call in other languages; `current` gives {action, body}. */
 export function copyButton(current) {
-  return h("button", { type: "button", class: "quiet", onclick: async () => {
+  const button = h("button", { type: "button", class: "quiet", onclick: async () => {
     const { action, body } = current();
-    showSnippets({ url: atlasUrl(action, place.app || await appId()), body: withDataSource(body), type: "application/json" });
+    const app = place.app || await appId();
+    if (button.isConnected) showSnippets({ url: atlasUrl(action, app), body: withDataSource(body), type: "application/json" });
   } }, "Copy as…");
+  return button;
 }
 
 /** Return a body as Atlas's path needs it, which names a data source. */

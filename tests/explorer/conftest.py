@@ -22,16 +22,16 @@ type Opened = Callable[..., Awaitable[Page]]
 
 
 class Held:
-    """Replies of an action that come when they are let go."""
+    """Replies that come when they are let go."""
 
     def __init__(self) -> None:
         self._let_go = asyncio.Event()
         self._is_dropped = False
         self.asked = asyncio.Event()
 
-    async def at(self, page: Page, action: str) -> "Held":
-        """Hold those to a page from now on."""
-        await page.route(f"**/action/{action}", self._hold)
+    async def at(self, page: Page, last: str) -> "Held":
+        """Hold those to a page from now on whose address ends so."""
+        await page.route(f"**/{last}", self._hold)
         return self
 
     async def let_go(self, page: Page) -> None:

@@ -88,6 +88,20 @@ async def test_nothing_is_left_or_comes_after_signing_out(opened: Opened, key: s
     assert (await page.title(), await page.evaluate("location.hash")) == ("Dozen explorer", "")
 
 
+async def test_a_call_is_not_shown_to_be_copied_after_signing_out(opened: Opened, key: str, database: Any) -> None:
+    page = await opened()
+    await sign_in(page, key, ITEMS)
+    await write(page, "Filter", '{"secret": "unspoken"}')
+    held = await Held().at(page, "openapi.json")
+    await page.get_by_role("button", name="Copy as…").click()
+    await held.asked.wait()
+    await page.get_by_role("button", name="Sign out").click()
+    await held.let_go(page)
+
+    await expect(page.locator("#key")).to_be_focused()
+    assert "unspoken" not in await page.content()
+
+
 async def test_an_open_document_is_left_with_the_collection(opened: Opened, key: str, database: Any) -> None:
     await database.items.insert_one({"_id": 1})
     page = await opened()
