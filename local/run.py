@@ -24,7 +24,8 @@ from local.service import refuse_taken, server
 from shared.app.exported import ExportedApp
 from shared.app.files import AppError
 from shared.app.model import App
-from shared.settings import Settings, SettingsError, app_secrets
+from shared.environment import app_secrets
+from shared.settings import Settings, SettingsError
 
 _POLL_S = 0.2
 _TO_COME = {"MONGO_DB_URI": f"mongodb://{ports.LOOPBACK}/"}  # stands for the mongod that is not started yet

@@ -11,7 +11,7 @@ from admin.doctor import checks, databases
 from admin.doctor.findings import Finding, gathered
 from admin.output import AsJSON, counted, show_json
 from admin.process import EXIT_CODES, run
-from shared import settings as environment
+from shared import environment
 from shared.service import Service
 from shared.settings import SettingsError, shown
 

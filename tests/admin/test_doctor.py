@@ -14,9 +14,10 @@ from local import ports
 from local.mongod import Mongod
 from shared.documents import transcoder
 from shared.documents.transcoder import Transcoder, Writer
+from shared.environment import app_secrets
 from shared.mongo.control import INDEXES
 from shared.service import Service
-from shared.settings import Settings, app_secrets
+from shared.settings import Settings
 from shared.telemetry.reporting import Reporting
 from tests.admin.conftest import Command, Done
 from tests.functions.rules.conftest import SETTINGS

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from pymongo.errors import PyMongoError
 from pymongo.uri_parser import parse_uri
 
-from shared.settings import NAMES, Settings, SettingsError, listen_address
+from shared.environment import listen_address
+from shared.settings import NAMES, Settings, SettingsError
 from tests.depth import examples
 
 ANYWHERE = "0.0.0.0"  # noqa: S104  a container is reached from outside itself
