@@ -48,6 +48,29 @@ _HEADERS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "If-None-Match": ("304 without a body, if the reply has one of these tags.", {"type": "string"}),
 }
 
+_ANSWERED: Mapping[str, tuple[str, Mapping[str, Any]]] = {
+    "ETag": ("The tag of the document or of the reply.", {"type": "string", "pattern": '^(W/)?"[^"]*"$'}),
+    "Dozen-Truncated": ("There were more documents than these.", {"type": "string"}),
+    "Dozen-Cursor": ("What getMore goes on with, of lines and rows.", {"type": "string"}),
+    "Dozen-Scan": ("A query had no index.", {"type": "string"}),
+    "Idempotent-Replayed": ("The write was done before.", {"const": "true"}),
+    "Dozen-Dry-Run": ("Nothing was written.", {"const": "true"}),
+    "Preference-Applied": ("What of Prefer was heeded.", {"type": "string"}),
+    "Retry-After": ("In how many seconds to try again.", {"type": "integer", "minimum": 0}),
+    "RateLimit-Policy": ("The limits of the key.", {"type": "string"}),
+    "RateLimit": ("What is left of them.", {"type": "string"}),
+    "RateLimit-Limit": ("The limit that is nearest.", {"type": "integer", "minimum": 0}),
+    "RateLimit-Remaining": ("What is left of that one.", {"type": "integer", "minimum": 0}),
+    "RateLimit-Reset": ("In how many seconds it begins anew.", {"type": "integer", "minimum": 0}),
+}
+OF_QUOTAS = tuple(name for name in _ANSWERED if name.startswith("RateLimit"))
+OF_LISTS = ("Dozen-Truncated", "Dozen-Cursor", "Dozen-Scan")
+OF_WRITES = ("Idempotent-Replayed", "Dozen-Dry-Run", "Preference-Applied")
+_OF_FAILURES: Mapping[int, tuple[str, ...]] = {400: ("Dozen-Scan",), 429: ("Retry-After",), 503: ("Retry-After",)}
+
+NOT_OF_AN_OPERATION = frozenset({405})
+"""Of methods that are not described."""
+
 CALLER_LEFT = 499
 """Of a status that nobody is there to read."""
 
@@ -65,6 +88,16 @@ def parameters(told: Told) -> dict[str, Any]:
         name: {"name": name, "in": "header", "description": text, "schema": schema}
         for name, (text, schema) in _HEADERS.items()
     }
+
+
+def answered() -> dict[str, Any]:
+    """Return the headers of responses."""
+    return {name: {"description": text, "schema": schema} for name, (text, schema) in _ANSWERED.items()}
+
+
+def headers(names: Iterable[str]) -> dict[str, Any]:
+    """Return references to some of them, as a member of a response."""
+    return {"headers": {name: {"$ref": f"#/components/headers/{name}"} for name in names}}
 
 
 def codes() -> dict[int, list[str]]:
@@ -95,9 +128,10 @@ def failures() -> dict[str, Any]:
                     else {"allOf": [failed, {"properties": {"error_code": {"type": "string", "examples": names}}}]}
                 }
             },
+            **headers([*_OF_FAILURES.get(status, ()), *OF_QUOTAS]),
         }
         for status, names in codes().items()
-        if status != CALLER_LEFT
+        if status != CALLER_LEFT and status not in NOT_OF_AN_OPERATION
     }
 
 

@@ -11,7 +11,19 @@ from msgspec.structs import FieldInfo
 
 from shared.openapi import endpoints
 from shared.openapi.client import EXAMPLES, OPERATIONS, PARAMETERS, Operation
-from shared.openapi.components import CREDENTIALS, DATA, SCHEMES, failures, parameters, refusals
+from shared.openapi.components import (
+    CREDENTIALS,
+    DATA,
+    OF_LISTS,
+    OF_QUOTAS,
+    OF_WRITES,
+    SCHEMES,
+    answered,
+    failures,
+    headers,
+    parameters,
+    refusals,
+)
 from shared.openapi.namespaces import tell
 from shared.openapi.replies import REPLIES, Failed
 from shared.openapi.schemas import ANY_OBJECT, REFERENCE, tidied
@@ -33,8 +45,9 @@ A body is Extended JSON. Null is the same as absent, and a member that nobody kn
 lists, explains or administers. A reply is plain JSON, or Extended JSON with `Accept: application/ejson`.
 HTTPS endpoints of an app are described to whom may call them."""
 
-_ALWAYS = (400, 401, 403, 404, 405, 406, 411, 413, 415, 429, 500, 503, 504)
-_OF_CLIENT = (400, 401, 403, 404, 405, 409, 413, 415, 429, 500, 503, 504)
+_OF_CALLERS = (400, 401, 403, 429, 500, 503, 504)
+_ALWAYS = (*_OF_CALLERS, 404, 406, 411, 413, 415)
+_OF_CLIENT = (*_OF_CALLERS, 404, 413, 415)
 
 
 class Described(Protocol):
@@ -94,7 +107,7 @@ def document(actions: Mapping[str, Described], told: Told = NOTHING) -> dict[str
         "paths": _paths(served, said, schemas) | endpoints.paths(told),
         "components": {
             "securitySchemes": SCHEMES, "schemas": components,
-            "parameters": parameters(told), "responses": failures(),
+            "parameters": parameters(told), "headers": answered(), "responses": failures(),
         },
     }  # fmt: skip
     tell(made, told)
@@ -180,9 +193,10 @@ def _action(action: Described, said: Mapping[str, Any], schemas: Mapping[Any, An
     if action.lists:
         content |= {name: {"schema": {"type": "string"}} for name in ("application/x-ndjson", "text/csv")}
     statuses = [*_ALWAYS, *_statuses(action)]
-    found: dict[str, Any] = {str(action.success.value): {"description": action.success.phrase, "content": content}}
+    success = {"description": action.success.phrase, "content": content, **headers(_answered(action))}
+    found: dict[str, Any] = {str(action.success.value): success}
     if action.reads:
-        found["304"] = {"description": HTTPStatus.NOT_MODIFIED.phrase}
+        found["304"] = {"description": HTTPStatus.NOT_MODIFIED.phrase, **headers(["ETag", *OF_QUOTAS])}
     summary, _, more = said["summary"].partition(". ")
     return {
         "operationId": action.name,
@@ -214,12 +228,20 @@ def _headers(action: Described) -> list[str]:
     return terms + (["If-Match"] if action.changes_one else [])
 
 
+def _answered(action: Described) -> list[str]:
+    """Return the headers that the success of an action may have."""
+    if action.reads:
+        return ["ETag", *OF_LISTS, *OF_QUOTAS]
+    return [*(OF_WRITES if action.can_be_undone else ()), "Dozen-Truncated", "Dozen-Scan", *OF_QUOTAS]
+
+
 def _operation(operation: Operation, schemas: Mapping[Any, Any]) -> dict[str, Any]:
     is_only = operation.method == "post" or operation.name not in {"session", "appSession", "apiKeys", "apiKey"}
     prefix = "" if is_only and operation.name != "apiKeys" else operation.method
     name = f"{prefix}{operation.name[0].upper()}{operation.name[1:]}" if prefix else operation.name
     token = {"access": "bearer", "refresh": "refresh"}.get(operation.session)
     statuses = [*_OF_CLIENT, *([501] if "functions/" in operation.path else [])]
+    statuses += [409] if operation.name == "register" else []
     media = "text/event-stream" if operation.streams else "application/json"
     reply = {media: {"schema": schemas.get(_key(operation.reply), {})}}
     made: dict[str, Any] = {
@@ -248,7 +270,7 @@ def _operation(operation: Operation, schemas: Mapping[Any, Any]) -> dict[str, An
 def _about() -> dict[str, Any]:
     plain: dict[str, Any] = {"application/json": {"schema": ANY_OBJECT}}
     ok = {"200": {"description": "OK", "content": plain}}
-    common = {"tags": ["about"], "security": []}
+    common, tagged = {"tags": ["about"], "security": []}, headers(["ETag", *OF_QUOTAS])
     status = {"description": HTTPStatus.SERVICE_UNAVAILABLE.phrase, "content": plain}
     return {
         "/openapi.json": {
@@ -256,7 +278,8 @@ def _about() -> dict[str, Any]:
             | {"operationId": "openapi", "summary": "This document, of what the caller may do.",
                "security": [{}, *CREDENTIALS],
                "parameters": [{"$ref": "#/components/parameters/If-None-Match"}],
-               "responses": ok | {"304": {"description": "Not Modified"}} | refusals([400, 401, 403, 503, 504])},
+               "responses": {"200": ok["200"] | tagged, "304": {"description": "Not Modified", **tagged}}
+               | refusals(_OF_CALLERS)},
         },
         "/health/live": {"get": common | {"operationId": "live", "summary": "Is the process up?", "responses": ok}},
         "/health/ready": {

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from shared.endpoint.etags import CACHED
-from shared.endpoint.http import CREDENTIAL_HEADERS
+from shared.endpoint.http import CREDENTIAL_HEADERS, EXPOSED
 from shared.endpoint.terms import TERMS
 from shared.openapi import client, components, document
 from shared.openapi.replies import REPLIES
@@ -197,10 +197,19 @@ def test_every_term_of_a_write_is_described() -> None:
     assert set(TERMS.split(", ")) < DOCUMENT["components"]["parameters"].keys()
 
 
+def test_every_header_that_a_page_may_read_is_described_and_of_a_response() -> None:
+    named = {name for each in objects(DOCUMENT["components"]["responses"]) for name in each.get("headers", ())}
+    named |= {name for each in objects(DOCUMENT["paths"]) for name in each.get("headers", ())}
+
+    assert set(EXPOSED.split(", ")) == DOCUMENT["components"]["headers"].keys() == named
+
+
 def test_every_status_of_an_error_is_described_with_its_codes() -> None:
     described = {name for operation in OPERATIONS.values() for name in operation["responses"]}
 
-    assert described >= {str(each) for each in components.codes()} - {str(components.CALLER_LEFT)}
+    assert described >= {str(each) for each in components.codes()} - {
+        str(each) for each in (components.CALLER_LEFT, *components.NOT_OF_AN_OPERATION)
+    }
     assert "NoMatchingRuleFound" in DOCUMENT["components"]["responses"]["403"]["description"]
 
 
