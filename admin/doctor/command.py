@@ -21,7 +21,9 @@ Seconds = Annotated[float, typer.Option("--timeout", min=0.1, metavar="SECONDS",
 
 _COLORS = {"ok": "green", "warning": "yellow", "problem": "bold red"}
 _INDENT = 9  # columns, for the level
-_REACH = "check host, port, firewall and credentials in MONGO_DB_URI or MONGO_DB_HOST, _PORT, _USER, _PASSWORD"
+_REACH = (
+    "check host, port, firewall, user, password and roles in MONGO_DB_URI or MONGO_DB_HOST, _PORT, _USER, _PASSWORD"
+)
 
 
 @app.command(epilog=EXIT_CODES)

@@ -90,7 +90,7 @@ async def test_each_problem_is_found_and_no_secret_is_shown(command: Command, em
     assert said.has("data source mongodb-atlas", "ok", "is MongoDB ")
     assert said.has("control database operated", "warning", "not there yet: api_keys, users, sessions, confirmations")
     assert SECRET not in (done.stdout + done.stderr).decode() + repr(said)
-    assert b"-> check host, port, firewall and credentials" in done.stdout
+    assert b"-> check host, port, firewall, user, password and roles" in done.stdout
 
 
 @pytest.mark.parametrize("scheme", ["redis", "valkey"])
