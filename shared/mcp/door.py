@@ -158,7 +158,9 @@ class _Answer:
                 given = await self._arguments(body)
                 if not tool.writes:
                     deadline.end_at(exchange.departure)
-                return protocol.called(await agent.result(tool, given), is_error=False)
+                result = await agent.result(tool, given)
+            exchange.line.documents = result.documents
+            return protocol.called(result.text, is_error=False)
         except CallerLeftError:
             raise
         except Exception as error:  # noqa: BLE001  it ends here as any other does at the edge
