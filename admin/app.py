@@ -14,7 +14,7 @@ from admin.console import PlainConsole, console
 from admin.first_app import FirstApp
 from admin.output import AsJSON, counted, path_text, show_json
 from admin.process import EXIT_CODES, WRONG_USAGE, fail, is_interactive, note
-from shared import settings as environment
+from shared import environment
 from shared.app.files import AppError, FileFinding
 from shared.app.model import App, Endpoint
 from shared.app.reading import load

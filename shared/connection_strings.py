@@ -48,6 +48,7 @@ def check(name: str, uri: str, auth: Auth) -> None:
         raise ConnectionStringError(f"{name} must start with mongodb:// or mongodb+srv://")
     if any(map(_is_zero, _W.findall(uri))):
         raise ConnectionStringError(f"{name} asks for writes that nobody acknowledges (w=0)")
+    _refuse_unescaped(name, uri.partition("://")[2])
     if auth == "entra":
         _refuse_password(name, uri)
 
@@ -68,6 +69,21 @@ def monitors(*, polling: bool) -> int:
 def pool_size(budget: int, processes: int, monitors: int) -> int:
     """Return the connections of a pool to one server; less than one if the budget is too small."""
     return budget // processes - monitors
+
+
+def _refuse_unescaped(name: str, rest: str) -> None:
+    """Raise if a user or password holds what ends it there: the driver would take a part of it for the host."""
+    authority = re.split("[/?]", rest, maxsplit=1)[0]
+    written = authority.rpartition("@")[0]
+    if re.search(r"<\w+>", written):
+        raise ConnectionStringError(f"{name} has a placeholder, such as <password>, where a user or password belongs")
+    # an @ behind the slash is not in the user or password, if it is in the value of an option
+    cut_short = re.match(r"/[^?]*@|\?.*@|/\?[^=]*@", rest.removeprefix(authority))
+    if cut_short or re.search(r"@|:.*:|%(?![0-9A-Fa-f]{2})", written):
+        raise ConnectionStringError(
+            f"{name} has a user or password that is not percent-encoded: write @ as %40, : as %3A, / as %2F, % as %25,"
+            " or set MONGO_DB_HOST, MONGO_DB_USER and MONGO_DB_PASSWORD instead, which take them as they are"
+        )
 
 
 def _refuse_password(name: str, uri: str) -> None:

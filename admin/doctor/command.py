@@ -11,7 +11,7 @@ from admin.doctor import checks, databases
 from admin.doctor.findings import Finding, gathered
 from admin.output import AsJSON, counted, show_json
 from admin.process import EXIT_CODES, run
-from shared import settings as environment
+from shared import environment
 from shared.service import Service
 from shared.settings import SettingsError, shown
 
@@ -21,7 +21,9 @@ Seconds = Annotated[float, typer.Option("--timeout", min=0.1, metavar="SECONDS",
 
 _COLORS = {"ok": "green", "warning": "yellow", "problem": "bold red"}
 _INDENT = 9  # columns, for the level
-_REACH = "check host, port, firewall and credentials in MONGO_DB_URI or MONGO_DB_HOST, _PORT, _USER, _PASSWORD"
+_REACH = (
+    "check host, port, firewall, user, password and roles in MONGO_DB_URI or MONGO_DB_HOST, _PORT, _USER, _PASSWORD"
+)
 
 
 @app.command(epilog=EXIT_CODES)

@@ -9,9 +9,9 @@ import msgspec
 import pytest
 
 from shared.endpoint.etags import CACHED
-from shared.endpoint.http import CREDENTIAL_HEADERS
+from shared.endpoint.http import CREDENTIAL_HEADERS, EXPOSED
 from shared.endpoint.terms import TERMS
-from shared.openapi import client, document
+from shared.openapi import client, components, document
 from shared.openapi.replies import REPLIES
 from tests import openapi_page
 from tests.conftest import Post
@@ -188,7 +188,7 @@ async def test_every_function_of_the_client_api_has_the_methods_that_are_describ
 
 
 def test_every_credential_is_described() -> None:
-    headers = {each["name"] for each in document.SCHEMES.values() if each["type"] == "apiKey"}
+    headers = {each["name"] for each in components.SCHEMES.values() if each["type"] == "apiKey"}
 
     assert headers == set(CREDENTIAL_HEADERS.split(", "))
 
@@ -197,10 +197,19 @@ def test_every_term_of_a_write_is_described() -> None:
     assert set(TERMS.split(", ")) < DOCUMENT["components"]["parameters"].keys()
 
 
+def test_every_header_that_a_page_may_read_is_described_and_of_a_response() -> None:
+    named = {name for each in objects(DOCUMENT["components"]["responses"]) for name in each.get("headers", ())}
+    named |= {name for each in objects(DOCUMENT["paths"]) for name in each.get("headers", ())}
+
+    assert set(EXPOSED.split(", ")) == DOCUMENT["components"]["headers"].keys() == named
+
+
 def test_every_status_of_an_error_is_described_with_its_codes() -> None:
     described = {name for operation in OPERATIONS.values() for name in operation["responses"]}
 
-    assert described >= {str(each) for each in document.codes()} - {str(document.CALLER_LEFT)}
+    assert described >= {str(each) for each in components.codes()} - {
+        str(each) for each in (components.CALLER_LEFT, *components.NOT_OF_AN_OPERATION)
+    }
     assert "NoMatchingRuleFound" in DOCUMENT["components"]["responses"]["403"]["description"]
 
 

@@ -2,15 +2,17 @@
 
 import string
 from typing import Any
+from urllib.parse import quote_plus, unquote_plus
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pymongo.errors import PyMongoError
 from pymongo.uri_parser import parse_uri
 
-from shared.settings import NAMES, Settings, SettingsError, listen_address
+from shared.environment import listen_address
+from shared.settings import NAMES, Settings, SettingsError
 from tests.depth import examples
 
 ANYWHERE = "0.0.0.0"  # noqa: S104  a container is reached from outside itself
@@ -25,6 +27,8 @@ STAGES = (
 HTTP_HOSTS = (
     "FUNCTIONS_HTTP_HOSTS must be a list such as api.example.com, *.example.org, intranet.example:8443, 10.0.0.0/8"
 )
+ENCODED = "user or password that is not percent-encoded: write @ as %40"
+PLACEHOLDER = "placeholder, such as <password>, where a user or password belongs"
 FIELDS = msgspec.json.schema(Settings)["$defs"]["Settings"]["properties"]
 FORMED = {
     "MONGO_DB_TOKEN_AUDIENCE": "https://database.example",
@@ -306,6 +310,59 @@ def test_a_time_that_nobody_can_mean_is_refused(name: str, text: str) -> None:
 
     assert str(caught.value).startswith(f"{name} is not usable: ")
     assert text not in str(caught.value)
+
+
+@given(
+    st.text(string.ascii_letters + string.digits + "@:/?#[]%+&;,.~<>$!", min_size=1).filter(lambda text: text != "+")
+)
+@settings(max_examples=examples(500))
+@example("p@ss/word")
+@example("50%off")
+@example("12?a@")
+@example("12/?a")
+def test_a_password_is_the_one_that_was_written_or_is_refused(password: str) -> None:
+    uri = f"mongodb://ann:{password}@db.example:27018/shop"
+
+    assert written_or_refused(uri) in {(unquote_plus(password), ("db.example", 27018), "shop"), None}
+    assert written_or_refused(uri.replace(password, quote_plus(password), 1)) is not None
+
+
+def written_or_refused(uri: str) -> tuple[str | None, tuple[str, int], str | None] | None:
+    """Return what the driver reads in a connection string, nothing if the settings or the driver refuse it."""
+    try:
+        Settings.from_environ({"MONGO_DB_URI": uri})
+        read = parse_uri(uri)
+    except (SettingsError, PyMongoError, ValueError):
+        return None
+    return read["password"], read["nodelist"][0], read["database"]
+
+
+@pytest.mark.parametrize(
+    ("uri", "sentence"),
+    [
+        pytest.param("ann:p@planted@h/", ENCODED, id="an at sign"),
+        pytest.param("ann:p@planted/p@h/", ENCODED, id="a slash behind what looks like a host"),
+        pytest.param("ann:planted/p=a@h/?w=1", ENCODED, id="a slash"),
+        pytest.param("ann:planted?a=b@h/", ENCODED, id="a question mark"),
+        pytest.param("ann:p:planted@h/", ENCODED, id="a colon"),
+        pytest.param("ann:50%planted@h/", ENCODED, id="a percent sign"),
+        pytest.param("ann:<db_password>@h/", PLACEHOLDER, id="what Atlas shows in place of the password"),
+    ],
+)
+def test_a_password_that_is_not_encoded_is_said(uri: str, sentence: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        Settings.from_environ(URI | {"MONGO_DB_URI__X": f"mongodb+srv://{uri}"})
+
+    assert str(caught.value).startswith(f"MONGO_DB_URI__X has a {sentence}")
+    assert "planted" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "uri",
+    ["ann:a%40b@h,i:1/shop?appName=a@b", "h/?appName=a@b", "h:1/", "ann@h/?authMechanism=MONGODB-X509", "[::1]:1"],
+)
+def test_an_encoded_password_is_usable(uri: str) -> None:
+    assert Settings.from_environ({"MONGO_DB_URI": f"mongodb://{uri}"}).control_uri == f"mongodb://{uri}"
 
 
 @pytest.mark.parametrize("name", ["MONGO_DB_URI", "MONGO_DB_URI__X"])
