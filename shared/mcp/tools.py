@@ -183,7 +183,8 @@ TOOLS: Sequence[Tool] = (
     ),
     Tool(
         "insert", "insertMany", Insert, "Insert documents",
-        f"Insert up to {MOST_INSERTED} documents: all, or none.{_DRY}",
+        f"Insert up to {MOST_INSERTED} documents: all, or none. With an `_id` in each, a call that is repeated inserts"
+        f" nothing twice.{_DRY}",
     ),
     Tool("update", "updateMany", Update, "Update documents", "Change all documents that match a filter." + _DRY),
     Tool("delete", "deleteMany", Delete, "Delete documents", "Delete all documents that match a filter." + _DRY),
