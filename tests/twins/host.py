@@ -32,8 +32,11 @@ DATABASES = ("twin_a", "twin_b")
 COLLECTIONS: dict[str, dict[str, Any] | None] = {"plain": None, "folded": {"locale": "en", "strength": 2}}
 """The collections of both databases by name, each with its default collation."""
 
-SETTINGS = {"MCP": "write"}
-"""What the service needs for the doors by which calls come in."""
+SETTINGS = {"MCP": "write", "SCAN_GUARD": "warn", "SCAN_GUARD_DOCUMENTS": "0"}
+"""What the service needs for the doors by which calls come in, and for a header that could tell of what is stored."""
+
+INDEXED = ("owner", "secret", "a.x")
+"""What queries may use an index for, in each collection."""
 
 _CURSOR = re.compile(rb'(?<=\],)"cursor":"([-\w]+)"(?=}$)')
 _PEOPLE = ("twin_users", "people")
@@ -169,7 +172,9 @@ async def prepare(folder: Path, client: AsyncMongoClient[Document]) -> str:
     for database in DATABASES:
         await client.drop_database(database)
         for name, collation in COLLECTIONS.items():
-            await client[database].create_collection(name, collation=collation)
+            made = await client[database].create_collection(name, collation=collation)
+            for path in INDEXED:
+                await made.create_index(path)
     return key
 
 
