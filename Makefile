@@ -187,9 +187,11 @@ image-push: ## Push both images to REGISTRIES="one.azurecr.io docker.io/me"
 image-test: $(READY) ## Build both images with buildah on stand-ins, start, call and stop them; needs root
 	$(PYTHON) -m tests.image
 
+clean: export OURS = $(CURDIR)/$(BIN)/python
 clean: ## Remove all that was built; your data and settings stay
-	@! ps -ww -eo pid=,args= 2>/dev/null | grep -E '^ *[0-9]+ $(CURDIR)/$(BIN)/python\S* (.* )?-m (server|local)' \
-		|| { echo "stop this process first, which runs from $(VENV)" >&2; exit 1; }
+	@ps -ww -eo pid=,args= 2>/dev/null | awk '{ run = $$0; sub(/^ *[0-9]+ /, "", run); ours = ENVIRON["OURS"] } \
+		index(run, ours) == 1 && substr(run, length(ours) + 1) ~ /^[^ ]* (.* )?-m (server|local)/ { print; found = 1 } \
+		END { exit found }' || { echo "stop this process first, which runs from $(VENV)" >&2; exit 1; }
 	rm -rf $(VENV) dist bench/results .coverage .coverage.* coverage.xml junit.xml .python_packages
 	rm -rf native/build native/*.egg-info native/*/*.cpp
 	rm -rf .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache

@@ -7,15 +7,14 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 
 from admin import first_app
-from admin.console import console
+from admin.console import PlainConsole, console
 from admin.first_app import FirstApp
 from admin.output import AsJSON, counted, path_text, show_json
 from admin.process import EXIT_CODES, WRONG_USAGE, fail, is_interactive, note
-from shared import settings as environment
+from shared import environment
 from shared.app.files import AppError, FileFinding
 from shared.app.model import App, Endpoint
 from shared.app.reading import load
@@ -28,6 +27,7 @@ Folder = Annotated[Path | None, typer.Argument(metavar="FOLDER", help="The app's
 
 _ACCESS = "; ".join(f"{name}: {what}" for name, what in first_app.ACCESS.items()) + "."
 
+_INDENT = 3  # columns, for the number
 _GROUPS: dict[Level, tuple[str, str, str]] = {
     "problem": ("[bold red]To correct[/], as the app is not served before", "problem", "problems"),
     "warning": ("[yellow]To look at[/], as it is seldom meant", "warning", "warnings"),
@@ -142,17 +142,19 @@ def _configured(folder: Path | None) -> tuple[Path, frozenset[str] | None, bool]
     return folder or Path(settings.app_config_dir), frozenset(settings.data_sources), bool(settings.http_hosts)
 
 
-def _show(out: Console, findings: tuple[FileFinding, ...]) -> None:
+def _show(out: PlainConsole, findings: tuple[FileFinding, ...]) -> None:
     """Print what is to be done: what keeps the app from being served comes first."""
     for level, (title, *_) in _GROUPS.items():
         found = [finding for finding in findings if finding.level == level]
         if found:
-            out.print(f"{title}:")
+            out.print_hanging(f"{title}:", 0)
         for number, finding in enumerate(found, 1):
             place = (
                 f"{escape(finding.file)} [dim]at[/] {escape(finding.path)}" if finding.path else escape(finding.file)
             )
-            out.print(f"{number}. {place}\n   {escape(finding.sentence)}\n   -> {escape(finding.effect)}")
+            out.print_hanging(f"{number}. {place}", _INDENT)
+            out.print_hanging(f"{'':{_INDENT}}{escape(finding.sentence)}", _INDENT)
+            out.print_hanging(f"{'':{_INDENT}}-> {escape(finding.effect)}", _INDENT + len("-> "))
 
 
 def _counted(level: Level, total: int) -> str:
@@ -168,7 +170,7 @@ def _open(endpoints: Mapping[str, Mapping[str, Endpoint]]) -> Iterator[str]:
                 yield f"{method} {route or '/'}"
 
 
-def _summarize(out: Console, loaded: App) -> None:
+def _summarize(out: PlainConsole, loaded: App) -> None:
     providers = loaded.providers
     names = [
         name

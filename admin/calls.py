@@ -189,7 +189,7 @@ def calls(  # noqa: PLR0913, PLR0917  each is an option of the command line
     if as_json:
         show_json(_as_json(found, groups, by))
     else:
-        _show(groups[:limit], by, with_reasons=denied)
+        _show(groups[:limit], by, why=denied, how_fast=slow or not denied)
         if slow:
             _show_slowest([call for *_, call in found.slowest])
     if len(groups) > limit and not as_json:
@@ -225,17 +225,24 @@ def _as_json(found: Calls, groups: list[tuple[str, Group]], by: str) -> dict[str
     }
 
 
-def _show(groups: list[tuple[str, Group]], by: str, *, with_reasons: bool) -> None:
-    numbers = ("Calls", "Errors", "Denied", "p50 ms", "p95 ms", "Documents")
-    last = "Why" if with_reasons else "Documents"
+def _show(groups: list[tuple[str, Group]], by: str, *, why: bool, how_fast: bool) -> None:
     first = by.capitalize()
-    columns = (first, *numbers[:-1], last)
-    table = start_table(*columns, elastic=(first, "Why") if by != "key" else ("Why", ""), numbers=numbers)
+    counts = ("Calls", "Errors") if why else ("Calls", "Errors", "Denied")  # all are denied of which is told why
+    times = ("p50 ms", "p95 ms") if how_fast else ()
+    last = "Why" if why else "Documents"
+    elastic = ("Why",) if by == "key" else (first, "Why")  # an id is whole
+    table = start_table(first, *counts, *times, last, elastic=elastic, numbers=(*counts, *times, "Documents"))
     for name, group in groups:
-        why = ", ".join(f"{reason} {count}" for reason, count in group.reasons.most_common(3))
-        times = (f"{group.percentile(share):.1f}" for share in (0.5, 0.95))
-        cells = (f"{group.calls:,}", f"{group.errors:,}", f"{group.denied:,}", *times)
-        table.add_row(escape(name), *cells, escape(why) if with_reasons else f"{group.documents:,}")
+        cells = {
+            "Calls": f"{group.calls:,}",
+            "Errors": f"{group.errors:,}",
+            "Denied": f"{group.denied:,}",
+            "p50 ms": f"{group.percentile(0.5):.1f}",
+            "p95 ms": f"{group.percentile(0.95):.1f}",
+            "Documents": f"{group.documents:,}",
+            "Why": escape(", ".join(f"{reason} {count}" for reason, count in group.reasons.most_common(3))),
+        }
+        table.add_row(escape(name), *(cells[each] for each in (*counts, *times, last)))
     show_table(table, nothing="")
 
 

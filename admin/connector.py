@@ -34,16 +34,16 @@ def connector(
     if not _HOST.fullmatch(host):
         raise fail(f"--host: {host!r} is no host name", WRONG_USAGE)
     database, collection = namespace.split(name)
-    document, app_id = described(user, key, _OPERATOR)
+    document, app_id, source = described(user, key, _OPERATOR, data_source)
     place = {"dataSource": data_source, "database": database, "collection": collection}
-    show_json(connector_of(document, place, _documents(document, place, bool(user or key)), host, app_id or _ANY_APP))
+    documents = _documents(document, place | {"dataSource": source}, bool(user or key))
+    show_json(connector_of(document, place, documents, host, app_id or _ANY_APP))
 
 
 def _documents(document: dict[str, Any], place: dict[str, str], is_asked: bool) -> dict[str, Any]:
     """Return the schemas of the collection's documents; exit 1 if the rules do not open it to whom was asked for."""
     named = document.get("x-dozen-namespaces", [])
-    same = [each for each in named if all(each[name] == place[name] for name in ("database", "collection"))]
-    found = next((each for each in same if len(same) == 1 or each["dataSource"] == place["dataSource"]), None)
+    found = next((each for each in named if place.items() <= each.items()), None)
     if found is None and is_asked and named:
         raise fail(f"the app's files name no {place['database']}.{place['collection']} that the rules open there")
     if found is None or "schema" not in found:

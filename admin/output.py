@@ -10,7 +10,9 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
+from admin.folding import folded, widths
 from admin.process import note
 from shared.auth.printable import printable
 
@@ -18,18 +20,43 @@ AsJSON = Annotated[bool, typer.Option("--json", help="Print one JSON document in
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask. Needed where no terminal is.")]
 
 _NARROWEST = 80  # columns: what does not fit into a terminal of fewer is wrapped by it
-_UNCUT = 10_000  # columns: an id that was cut to the width of a terminal cannot be copied from it
+_UNCUT = 1_000_000  # columns: an id that was cut to the width of a terminal cannot be copied from it
+_BETWEEN = "  "  # what Rich puts between two columns
 
 
-class PlainTable(Table):
-    """A table of which the same is true."""
+class PlainTable:
+    """A table on which others' words do nothing to the terminal, either."""
 
-    is_elastic = False
-    """Whether it gets as narrow as the terminal."""
+    show_header = True
 
-    def add_row(self, *cells: Any, **options: Any) -> None:
+    def __init__(self, names: Sequence[str], elastic: Sequence[str], numbers: Sequence[str]) -> None:
+        self._names = names
+        self._elastic = [name in elastic for name in names]
+        self._numbers = numbers
+        self.rows: list[list[Text]] = []
+
+    def add_row(self, *cells: str) -> None:
         """Add a row; the end of a line is an escape, too."""
-        super().add_row(*(printable(each) if isinstance(each, str) else each for each in cells), **options)
+        self.rows.append([Text.from_markup(printable(each), emoji=False) for each in cells])
+
+    def in_full(self) -> Table:
+        """Return the table as wide as its texts are."""
+        table = Table(box=None, header_style="bold", pad_edge=False, show_header=self.show_header)
+        for name in self._names:
+            justify: Literal["left", "right"] = "right" if name in self._numbers else "left"
+            table.add_column(name, no_wrap=True, overflow="fold", justify=justify)
+        for row in self.rows:
+            table.add_row(*row)
+        return table
+
+    def fitted(self, room: int) -> Table:
+        """Return the table in so many columns of a terminal, if it can be: texts go on below each other."""
+        columns = [[Text(name), *cells] for name, *cells in zip(self._names, *self.rows, strict=True)]
+        wide = widths(columns, self._elastic, room - len(_BETWEEN) * (len(columns) - 1))
+        fitted = PlainTable(self._names, (), self._numbers)
+        fitted.show_header = self.show_header
+        fitted.rows = [[folded(cell, each) for cell, each in zip(row, wide, strict=True)] for row in self.rows]
+        return fitted.in_full()
 
 
 def start_table(*columns: str, elastic: Sequence[str] = (), numbers: Sequence[str] = ()) -> PlainTable:
@@ -37,22 +64,18 @@ def start_table(*columns: str, elastic: Sequence[str] = (), numbers: Sequence[st
 
     The texts of elastic columns go on below each other where a terminal is too narrow for a row.
     """
-    table = PlainTable(box=None, header_style="bold", pad_edge=False)
-    table.is_elastic = bool(elastic)
-    for name in columns:
-        justify: Literal["left", "right"] = "right" if name in numbers else "left"
-        table.add_column(name, no_wrap=name not in elastic, overflow="fold", justify=justify)
-    return table
+    return PlainTable(columns, elastic, numbers)
 
 
 def show_table(table: PlainTable, nothing: str = "nothing to list") -> None:
-    """Print a table in full width; a terminal wraps lines that are too long for it, unless a column is elastic.
+    """Print a table in full; at a terminal, elastic columns are as narrow as it needs, and it wraps what is too long.
 
     One without rows is explained: else nobody knows whether the command has worked.
     """
     out = Console(emoji=False)
-    out.width = max(out.width, _NARROWEST) if table.is_elastic and out.is_terminal else _UNCUT
-    out.print(table)
+    shown = table.fitted(max(out.width, _NARROWEST)) if out.is_terminal else table.in_full()
+    out.width = _UNCUT
+    out.print(shown)
     if nothing and not table.rows:
         note(nothing)
 

@@ -5,7 +5,7 @@ from functools import partial
 
 import azure.functions as func
 
-from shared import settings
+from shared import environment
 from shared.endpoint.http import current_service
 
 RUN_SECONDS = 180
@@ -15,7 +15,7 @@ RUN_SECONDS = 180
 def blueprint() -> func.Blueprint:
     """Return the timer, if it is asked for: the host takes one only where it has a storage account."""
     bp = func.Blueprint()
-    if settings.has_timer():
+    if environment.has_timer():
         bp.timer_trigger(arg_name="timer", schedule="0 * * * * *", use_monitor=False)(scheduled)
     return bp
 

@@ -10,7 +10,8 @@ import shutil
 import sys
 from pathlib import Path
 
-from shared.settings import SettingsError, listen_address
+from shared.environment import listen_address
+from shared.settings import SettingsError
 
 _FILE = "local.settings.json"
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from subprocess import Popen
 from typing import Any
 
-from pymongo import MongoClient
-from pymongo.errors import ServerSelectionTimeoutError
+from pymongo import MongoClient, ReadPreference
+from pymongo.errors import OperationFailure, ServerSelectionTimeoutError
 
 from admin import sample
 from local import ports
@@ -17,10 +17,12 @@ from local.environment import brings_database, brought
 from local.errors import LocalError
 from local.mongod import Mongod
 from local.steps import step
+from shared.mongo.control import API_KEYS
 from shared.settings import Settings
 
 _USUAL_PORT = 27017
 _REACH_S = 10
+_WRONG_CREDENTIALS = {18, 8000}  # AuthenticationFailed, and what Atlas says
 
 
 @dataclass(frozen=True)
@@ -65,14 +67,27 @@ def _hosts(uri: str) -> str:
 
 
 def reach(chosen: Database) -> None:
-    """Raise LocalError if no server of a database of the user's takes writes, sooner than a call would."""
+    """Raise LocalError if a database of the user's takes no writes or lets nobody in, sooner than a call would."""
     if chosen.process is not None or chosen.settings.mongo_db_auth != "password":
         return
+    uri = chosen.settings.control_uri
     try:
-        with MongoClient[dict[str, Any]](
-            chosen.settings.control_uri, serverSelectionTimeoutMS=_REACH_S * 1000
-        ) as client:
-            client.is_primary  # noqa: B018  waits for a server, and logs in nowhere
+        with MongoClient[dict[str, Any]](uri, serverSelectionTimeoutMS=_REACH_S * 1000) as client:
+            control = client.get_database(chosen.settings.dozen_database, read_preference=ReadPreference.PRIMARY)
+            control[API_KEYS].find_one({}, {"_id": 1})  # each call begins so
     except ServerSelectionTimeoutError as error:
         reason = re.split(r" \(configured|, Timeout:", str(error))[0]
         raise LocalError(f"MongoDB does not answer within {_REACH_S} s, {reason}{chosen.advice}.") from None
+    except OperationFailure as error:
+        # from None: what MongoDB and its driver say may name the user
+        raise LocalError(f"{_refused(error, uri, chosen.settings.dozen_database)}{chosen.advice}.") from None
+
+
+def _refused(error: OperationFailure, uri: str, control: str) -> str:
+    if error.code in _WRONG_CREDENTIALS:
+        return (
+            "MongoDB refuses the user or the password, or knows the user in another database, as with ?authSource=admin"
+        )
+    if "@" not in uri:
+        return "MongoDB wants a user and its password, as in mongodb://user:password@host/"
+    return f"MongoDB does not let this user read the database {control}, which holds keys and users: grant it readWrite"

@@ -6,6 +6,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from subprocess import Popen
 from types import FrameType
@@ -24,7 +25,8 @@ from local.service import refuse_taken, server
 from shared.app.exported import ExportedApp
 from shared.app.files import AppError
 from shared.app.model import App
-from shared.settings import Settings, SettingsError, app_secrets
+from shared.environment import app_secrets
+from shared.settings import Settings, SettingsError
 
 _POLL_S = 0.2
 _TO_COME = {"MONGO_DB_URI": f"mongodb://{ports.LOOPBACK}/"}  # stands for the mongod that is not started yet
@@ -82,7 +84,9 @@ def _run(data_dir: Path) -> None:
     environ = {"LISTEN_HOST": ports.LOOPBACK, "EXPLORER": "on"} | read_environment()
     planned = Settings.from_environ(environ if brings_database(environ) else environ | _TO_COME)
     app = ExportedApp(planned, app_secrets(environ)).app
-    with lock.exclusive(data_dir, f"http://{ports.LOOPBACK}:{planned.listen_port}"):
+    address = f"http://{ports.LOOPBACK}:{planned.listen_port}"
+    # what serves a database of the user's keeps nothing there
+    with nullcontext() if brings_database(environ) else lock.exclusive(data_dir, address):
         refuse_taken(planned.listen_port)
         _serve(environ, data_dir, None if app is None or planned.session_secret else app)
 
@@ -117,6 +121,10 @@ def _introduce(chosen: Database, data_dir: Path) -> None:
     _console.print(_about(chosen, data_dir))
     if chosen.process is None:
         _say("Make a key with full access, in a terminal with the same settings:", f"KEY=$({_admin(_NEW_KEY)})")
+        if chosen.settings.explorer == "on":
+            _say(
+                "See your data in a browser, and sign in with what this prints:", f"{_root(chosen)}/explorer\necho $KEY"
+            )
         _say("Try it, with names of your own:", Request(chosen.settings).curl)
         return
     request, response = first_request(chosen)

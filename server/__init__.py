@@ -17,7 +17,7 @@ from server.listening import ACCEPTED_AT_ONCE, Application, ListeningServer, onl
 from server.protocol import Protocol
 from server.refusals import rendered
 from server.routes import Route, Routes
-from shared import settings
+from shared import environment
 from shared.admission import Places
 from shared.endpoint.http import overloaded
 from shared.service import process
@@ -62,7 +62,7 @@ app = Functions(Routes(_routes()), LIMITS.max_body_bytes, _close)
 def _config(served: Application, port: int) -> uvicorn.Config:
     return uvicorn.Config(
         served,
-        host=settings.listen_address(os.environ)[0],
+        host=environment.listen_address(os.environ)[0],
         port=port,
         backlog=ACCEPTED_AT_ONCE,
         http=Protocol,
@@ -80,8 +80,8 @@ def _config(served: Application, port: int) -> uvicorn.Config:
 
 def _configs() -> tuple[uvicorn.Config, uvicorn.Config | None]:
     """Return how calls are served, and how probes are that have a port of their own."""
-    _, port = settings.listen_address(os.environ)
-    health_port = settings.health_port(os.environ)
+    _, port = environment.listen_address(os.environ)
+    health_port = environment.health_port(os.environ)
     return _config(app, port), None if health_port is None else _config(only_probes(app), health_port)
 
 
@@ -109,7 +109,7 @@ def join(file: int, slot: int) -> None:
 def main() -> None:
     """Serve in WEB_CONCURRENCY processes."""
     try:
-        configs, count = _configs(), settings.process_count(os.environ)
+        configs, count = _configs(), environment.process_count(os.environ)
     except SettingsError as error:
         sys.exit(str(error))
     if count == 1:

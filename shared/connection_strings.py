@@ -2,12 +2,13 @@
 
 import re
 from typing import Literal, NamedTuple
-from urllib.parse import quote_plus, unquote
+from urllib.parse import quote_plus, unquote_plus
 
 DEFAULT_POOL_SIZE = 50
 _POLLING_MONITORS = 1  # asks a server every ten seconds how it is: in Azure's Functions host
 _STREAMING_MONITORS = 2  # one gets the server's changes, one measures the round trip
 _DEFAULT_PORT = 27017
+_W = re.compile(r"[?&;\s]w=\s*([^&;\s]*)", re.IGNORECASE)  # the driver splits at spaces where there is no & and ;
 _AZURE_DOCUMENTDB = ".mongocluster.cosmos.azure.com"
 
 type Scheme = Literal["mongodb", "mongodb+srv"]
@@ -45,10 +46,19 @@ def check(name: str, uri: str, auth: Auth) -> None:
     """Raise ConnectionStringError for one that this service must not or cannot use; `name` is the setting to blame."""
     if not uri.startswith(("mongodb://", "mongodb+srv://")):
         raise ConnectionStringError(f"{name} must start with mongodb:// or mongodb+srv://")
-    if re.search(r"[?&;]w=\s*[+-]?0+\s*([&;]|$)", unquote(uri), re.IGNORECASE):
+    if any(map(_is_zero, _W.findall(uri))):
         raise ConnectionStringError(f"{name} asks for writes that nobody acknowledges (w=0)")
+    _refuse_unescaped(name, uri.partition("://")[2])
     if auth == "entra":
         _refuse_password(name, uri)
+
+
+def _is_zero(value: str) -> bool:
+    """Read a number as the driver does: int() takes digits of every script, spaces around them and _ between them."""
+    try:
+        return int(unquote_plus(value)) == 0
+    except ValueError:  # the name of a write concern
+        return False
 
 
 def monitors(*, polling: bool) -> int:
@@ -59,6 +69,21 @@ def monitors(*, polling: bool) -> int:
 def pool_size(budget: int, processes: int, monitors: int) -> int:
     """Return the connections of a pool to one server; less than one if the budget is too small."""
     return budget // processes - monitors
+
+
+def _refuse_unescaped(name: str, rest: str) -> None:
+    """Raise if a user or password holds what ends it there: the driver would take a part of it for the host."""
+    authority = re.split("[/?]", rest, maxsplit=1)[0]
+    written = authority.rpartition("@")[0]
+    if re.search(r"<\w+>", written):
+        raise ConnectionStringError(f"{name} has a placeholder, such as <password>, where a user or password belongs")
+    # an @ behind the slash is not in the user or password, if it is in the value of an option
+    cut_short = re.match(r"/[^?]*@|\?.*@|/\?[^=]*@", rest.removeprefix(authority))
+    if cut_short or re.search(r"@|:.*:|%(?![0-9A-Fa-f]{2})", written):
+        raise ConnectionStringError(
+            f"{name} has a user or password that is not percent-encoded: write @ as %40, : as %3A, / as %2F, % as %25,"
+            " or set MONGO_DB_HOST, MONGO_DB_USER and MONGO_DB_PASSWORD instead, which take them as they are"
+        )
 
 
 def _refuse_password(name: str, uri: str) -> None:
@@ -104,4 +129,4 @@ def _with_port(host: str, port: int) -> str:
         raise ConnectionStringError("MONGO_DB_HOST must be a host name, or several separated by commas")
     if host.count(":") > 1 and not host.startswith("["):
         host = f"[{host}]"
-    return host if re.search(r"[^:\]]:\d+$|\]:\d+$", host) else f"{host}:{port}"
+    return host if re.search(r"[^:]:\d+\Z", host) else f"{host}:{port}"

@@ -5,7 +5,7 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-from shared import settings as environment
+from shared import environment
 from shared.admission import Places
 from shared.app.exported import ExportedApp
 from shared.app.files import AppError

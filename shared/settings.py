@@ -1,6 +1,5 @@
-"""Everything that a deployment may set; the only reader of the environment."""
+"""Everything that a deployment may set, read from the variables of an environment (pure)."""
 
-import os
 import re
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Literal, Self
@@ -20,12 +19,12 @@ VERSION = "0.1.0"
 DEFAULT_DATA_SOURCE = "mongodb-atlas"
 
 _URI = "MONGO_DB_URI"
-_URI_PREFIX = "MONGO_DB_URI__"
+URI_PREFIX = "MONGO_DB_URI__"
 _AZURE_DOCUMENTDB_AUDIENCE = "https://ossrdbms-aad.database.windows.net"
-_SECRET_PREFIX = "APP_SECRET_"  # noqa: S105
+SECRET_PREFIX = "APP_SECRET_"  # noqa: S105
 _MOST_CACHED_SECONDS = 86_400
 _LEAST_CALLS, _MOST_CALLS = 16, 200
-_TELEMETRY_PREFIX = "APPLICATIONINSIGHTS_"
+TELEMETRY_PREFIX = "APPLICATIONINSIGHTS_"
 OAUTH2 = ("oauth2-google", "oauth2-apple", "oauth2-facebook")
 TRUSTED_URL = re.compile(r"(https://|http://(localhost|127\.0\.0\.1)(:\d+)?/)\S+")
 _TYPES = {"integer": "a whole number", "number": "a number", "boolean": "true or false"}  # those of a JSON schema
@@ -49,7 +48,7 @@ class Settings(Bounds, frozen=True, kw_only=True, rename="upper"):
     mongo_db_password: str = ""
     mongo_db_scheme: Scheme = "mongodb"
     mongo_db_auth: Auth = "password"
-    mongo_db_token_audience: Annotated[str, Meta(pattern=r"^[a-z]+://\S+$", description="a URI")] = (
+    mongo_db_token_audience: Annotated[str, Meta(pattern=r"^[a-z]+://\S+\Z", description="a URI")] = (
         _AZURE_DOCUMENTDB_AUDIENCE
     )
     azure_client_id: str = ""
@@ -64,7 +63,7 @@ class Settings(Bounds, frozen=True, kw_only=True, rename="upper"):
     dozen_database: Annotated[
         str,
         Meta(
-            pattern=r"^(?!(admin|local|config)$)[A-Za-z0-9_-]{1,63}$",
+            pattern=r"^(?!(admin|local|config)\Z)[A-Za-z0-9_-]{1,63}\Z",
             description="up to 63 letters, digits, _ and -, and no database of MongoDB's own",
         ),
     ] = "dozen"
@@ -77,12 +76,16 @@ class Settings(Bounds, frozen=True, kw_only=True, rename="upper"):
     functions_http_hosts: str = ""
     schedules_by_timer: Literal["off", "on"] = "off"
     app_config_dir: str = ""
-    session_secret: Annotated[str, Meta(pattern=r"^(.{32,})?$", description="32 characters or more")] = ""
+    session_secret: Annotated[str, Meta(pattern=r"^(.{32,})?\Z", description="32 characters or more, in one line")] = ""
     redis_url: Annotated[
-        str, Meta(pattern=r"^((rediss?|valkeys?)://.+)?$", description="redis://, rediss://, valkey:// or valkeys://")
+        str,
+        Meta(
+            pattern=r"^((rediss?|valkeys?)://.+)?\Z",
+            description="redis://, rediss://, valkey:// or valkeys://, in one line",
+        ),
     ] = ""
     cached_collections: str = ""
-    mail_webhook_url: Annotated[str, Meta(pattern=r"^(https?://.+)?$", description="https://")] = ""
+    mail_webhook_url: Annotated[str, Meta(pattern=r"^(https?://.+)?\Z", description="https://, in one line")] = ""
     mail_smtp_url: str = ""
     mail_from: str = ""
     mail_templates_dir: str = ""
@@ -116,8 +119,8 @@ class Settings(Bounds, frozen=True, kw_only=True, rename="upper"):
     def from_environ(cls, environ: Mapping[str, str]) -> Self:
         """Raise SettingsError at the first setting that is missing or wrong. An empty value counts as not set."""
         values = {name: value for name, value in environ.items() if value.strip()}
-        _refuse_unresolved_references(values)
-        parsed = _converted({name: values[name] for name in (NAMES | PLATFORM_NAMES) & values.keys()}, cls)
+        refuse_unresolved_references(values)
+        parsed = converted({name: values[name] for name in (NAMES | PLATFORM_NAMES) & values.keys()}, cls)
         read = msgspec.structs.replace(parsed, data_sources=_data_sources(parsed, values), cached=_cached(parsed))
         read.pool_size  # noqa: B018  raises if the budget of connections is too small
         read.allowed_stages  # noqa: B018  raises if a stage cannot be opened
@@ -228,89 +231,21 @@ NAMES = (
 """The environment variables that are read, beside MONGO_DB_URI__<NAME>."""
 
 
-def read() -> Settings:
-    """Return the settings in the environment as it is now."""
-    return Settings.from_environ(os.environ)
-
-
-def named() -> list[str]:
-    """Return the names of the settings that the environment sets, never their values."""
-    prefixes = (_URI_PREFIX, _SECRET_PREFIX)
-    return sorted(name for name, value in os.environ.items() if value and (name in NAMES or name.startswith(prefixes)))
-
-
-def role() -> str:
-    """Return the name under which this deployment reports: what the platform calls it."""
-    return os.environ.get("WEBSITE_SITE_NAME") or os.environ.get("CONTAINER_APP_NAME") or "dozen"
-
-
-def prepare_exporters() -> None:
-    """Set what the exporters of telemetry read themselves: reports about them are off unless asked for.
-
-    They refuse a connection string that ends in a semicolon, even where another one is given to them.
-    """
-    switches = ("STATSBEAT_DISABLED_ALL", "SDKSTATS_DISABLED", "CONTROLPLANE_DISABLED")
-    for name in (*switches, "OPENTELEMETRY_RESOURCE_METRIC_DISABLED"):
-        os.environ.setdefault(_TELEMETRY_PREFIX + name, "true")
-    name = _TELEMETRY_PREFIX + "CONNECTION_STRING"
-    if connection := os.environ.get(name):
-        os.environ[name] = connection.strip().rstrip(";")
-
-
-def app_secrets(environ: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Return the values of the exported app's secrets by their folded names, from APP_SECRET_<NAME>."""
-    variables = os.environ if environ is None else environ
-    return {
-        folded(name.removeprefix(_SECRET_PREFIX)): value
-        for name, value in variables.items()
-        if name.startswith(_SECRET_PREFIX) and value
-    }
-
-
-def listen_address(environ: Mapping[str, str]) -> tuple[str, int]:
-    """Return LISTEN_HOST and LISTEN_PORT, which the server needs even to say that another setting is wrong."""
-    settings = _some(environ, "LISTEN_HOST", "LISTEN_PORT")
-    return settings.listen_host, settings.listen_port
-
-
-def health_port(environ: Mapping[str, str]) -> int | None:
-    """Return HEALTH_PORT, which the server needs whatever the other settings are."""
-    return _some(environ, "HEALTH_PORT").health_port
-
-
-def process_count(environ: Mapping[str, str]) -> int:
-    """Return WEB_CONCURRENCY, which the server needs whatever the other settings are."""
-    return _some(environ, "WEB_CONCURRENCY").web_concurrency
-
-
-def has_timer() -> bool:
-    """Tell whether Azure's host is asked to keep the time of schedules: its timers need a storage account."""
-    try:
-        found = _some(os.environ, "SCHEDULES_BY_TIMER", "FUNCTIONS_WORKER_RUNTIME")
-    except SettingsError:  # which the start of the process says
-        return False
-    return bool(found.functions_worker_runtime) and found.schedules_by_timer == "on"
-
-
-def _some(environ: Mapping[str, str], *names: str) -> Settings:
-    values = {name: environ[name] for name in names if environ.get(name, "").strip()}
-    _refuse_unresolved_references(values)
-    return _converted(values, Settings)
-
-
-def _converted[S: Settings](values: Mapping[str, str], kind: type[S]) -> S:
+def converted[S: Settings](values: Mapping[str, str], kind: type[S]) -> S:
+    """Return the settings that these variables set; raise SettingsError if one of them is wrong by itself."""
     try:
         return msgspec.convert(values, kind, strict=False)
     except msgspec.ValidationError as error:
         raise SettingsError(_sentence(error)) from None  # the cause may show a password
 
 
-def _refuse_unresolved_references(values: Mapping[str, str]) -> None:
+def refuse_unresolved_references(values: Mapping[str, str]) -> None:
+    """Raise SettingsError if the platform has left the name of a secret where the secret should be."""
     for name, value in sorted(values.items()):
-        if name.startswith(_TELEMETRY_PREFIX):  # calls go on without telemetry
+        if name.startswith(TELEMETRY_PREFIX):  # calls go on without telemetry
             continue
         if value.strip().lower().startswith(_UNRESOLVED_REFERENCE) and (
-            name in NAMES or name.startswith((_URI_PREFIX, _SECRET_PREFIX))
+            name in NAMES or name.startswith((URI_PREFIX, SECRET_PREFIX))
         ):
             raise SettingsError(f"{name} is a Key Vault reference that the platform could not resolve")
 
@@ -351,7 +286,7 @@ def _hosts(text: str) -> Hosts:
 def _data_sources(settings: Settings, values: Mapping[str, str]) -> dict[str, str]:
     sources: dict[str, str] = {}
     for name, uri in _connection_strings(settings, values):
-        source = folded(name.removeprefix(_URI_PREFIX)) if name.startswith(_URI_PREFIX) else folded(DEFAULT_DATA_SOURCE)
+        source = folded(name.removeprefix(URI_PREFIX)) if name.startswith(URI_PREFIX) else folded(DEFAULT_DATA_SOURCE)
         if source in sources:
             raise SettingsError(f"{name} names the same data source as another setting")
         try:
@@ -369,7 +304,7 @@ def _connection_strings(settings: Settings, values: Mapping[str, str]) -> Iterat
     if primary := settings.mongo_db_uri or _made_of_parts(settings):
         yield _URI, primary
     for name in sorted(values):
-        if name.startswith(_URI_PREFIX):
+        if name.startswith(URI_PREFIX):
             yield name, values[name]
 
 

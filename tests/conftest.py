@@ -171,10 +171,25 @@ async def database(driver: AsyncMongoClient[dict[str, Any]]) -> Any:
 
 
 async def _is_still(driver: AsyncMongoClient[dict[str, Any]]) -> bool:
-    """Tell whether no command of an earlier test is still carried out: whoever asked for it may have left."""
+    """Tell whether no command of an earlier test is still carried out: whoever asked for it may have left.
+
+    A transaction that was left open is ended: MongoDB itself would after a minute, and a drop waits for it.
+    """
     here = {"ns": {"$regex": f"^{DATABASE}[.]"}, "active": True, "op": {"$ne": "getmore"}}
-    running = await driver.admin.aggregate([{"$currentOp": {"allUsers": True}}, {"$match": here}])
-    return not await running.to_list()
+    left = {"type": "idleSession", "transaction": {"$exists": True}}
+    running: list[dict[str, Any]] = [
+        {"$currentOp": {"allUsers": True, "idleSessions": True}},
+        {"$match": {"$or": [here, left]}},
+    ]
+    found = await (await driver.admin.aggregate(running)).to_list()
+    if idle := [each["lsid"]["id"] for each in found if each["type"] == "idleSession" and _is_old(each)]:
+        await driver.admin.command({"killSessions": [{"id": each} for each in idle]})
+    return not found
+
+
+def _is_old(idle: dict[str, Any]) -> bool:
+    """Tell whether the next command of a transaction cannot be on its way."""
+    return bool(idle["transaction"]["timeOpenMicros"] > 500_000)
 
 
 @pytest.fixture

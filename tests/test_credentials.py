@@ -1,12 +1,15 @@
 """Users and passwords of every kind, on a real mongod that asks for them."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 from pymongo import MongoClient
 
 from local import child, ports
+from local.database import database, reach
+from local.errors import LocalError
 from local.mongod import SMALL, find_mongod
 from shared.auth.keys import new_key
 from shared.mongo.control import API_KEYS
@@ -110,3 +113,26 @@ async def test_a_wrong_password_is_503_and_shown_to_nobody(
         "MongoDB refuses the credentials of this deployment", "MongoDB does not let this deployment do that",
     }  # fmt: skip
     assert ROOT_PASSWORD not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("user", "sentence"),
+    [
+        pytest.param("", "MongoDB wants a user and its password", id="no user"),
+        pytest.param("root:planted@", "MongoDB refuses the user or the password", id="a wrong password"),
+        pytest.param("modest:planted@", "MongoDB does not let this user read the database dozen", id="few rights"),
+    ],
+)
+def test_make_run_says_at_once_that_mongodb_lets_it_do_nothing(
+    guarded: Guarded, tmp_path: Path, user: str, sentence: str
+) -> None:
+    roles = [{"role": "readWrite", "db": "shop"}]
+    guarded.client.admin.command("createUser", "modest", pwd="planted", roles=roles)
+    environ = {"MONGO_DB_URI": f"mongodb://{user}{ports.LOOPBACK}:{guarded.port}/"}
+
+    with database(environ, tmp_path) as chosen, pytest.raises(LocalError, match=sentence) as refused:
+        reach(chosen)
+    guarded.client.admin.command("dropUser", "modest")
+
+    assert "unset MONGO_DB_URI" in str(refused.value)
+    assert "planted" not in str(refused.value)

@@ -12,7 +12,8 @@ import pytest
 
 from local.mongod import Mongod
 from local.ports import free_port
-from shared.settings import SettingsError, health_port
+from shared.environment import health_port
+from shared.settings import SettingsError
 from tests.conftest import ACTION, request_body
 from tests.edge import action, exchange
 from tests.hosts import ROOT, Server, eventually

@@ -1,6 +1,7 @@
 """The house rules that a tool can see: module state, imports and their chains, sizes of classes."""
 
 import ast
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -40,6 +41,7 @@ def name_of(path: Path) -> str:
 
 
 FILES = sorted({*modules().values(), *(ROOT / "admin").rglob("*.py")} - {SERVICE})
+PROGRAMS = sorted({*FILES, SERVICE, *(path for top in ("infra", "local") for path in (ROOT / top).rglob("*.py"))})
 
 
 @pytest.mark.parametrize("file", [pytest.param(file, id=name_of(file)) for file in FILES])
@@ -242,3 +244,87 @@ def test_no_class_is_large(file: Path) -> None:
     assert {
         node.name: size for node in classes if (size := (node.end_lineno or 0) - node.lineno + 1) > LARGEST_CLASS
     } == {}
+
+
+@pytest.mark.parametrize("file", [pytest.param(file, id=name_of(file)) for file in PROGRAMS])
+def test_no_pattern_lets_a_newline_pass_at_its_end(file: Path) -> None:
+    assert list(open_ends(ast.parse(file.read_text()))) == []
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        r're.compile(r"^[a-z]+$")',
+        r're.compile(rb"[a-z]+$")',
+        r're.compile(r"(?:a|$)", re.IGNORECASE)',
+        r're.fullmatch(r"/(?!\.(/|$))[^/]+", path)',
+        r're.compile(rf"{_NAME}$")',
+        r're.compile("a" + "b$")',
+        "END = 'b$'\nre.compile('a' + END)",
+        "END = 'b$'\nre.compile(f'a{END}')",
+        r'regex.compile("\\\\$")',
+        r'Meta(pattern=r"^[a-z]+$")',
+        r'Meta(pattern=r"^[a-z]+")',
+        r'Meta(pattern=r"[a-z]+\Z")',
+        r'Meta(pattern=r"^a|b\Z|c")',
+    ],
+)
+def test_a_pattern_that_lets_a_newline_pass_is_found(code: str) -> None:
+    assert list(open_ends(ast.parse(code))) != []
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        r're.compile(r"[a-z]+\Z")',
+        r're.compile(r"^ +#(\S.*)$", re.MULTILINE)',
+        r're.sub(r"^//.*$", "", text, flags=re.MULTILINE)',
+        r're.compile(r"[$][^$]\$[^]$]")',
+        r're.sub("a", "$", text)',
+        r're.sub("a", f"{text}$", text)',
+        r'Meta(pattern=r"^([a-z]+)?\Z")',
+        r'text.partition("$")',
+    ],
+)
+def test_a_pattern_that_ends_at_the_end_is_none(code: str) -> None:
+    assert list(open_ends(ast.parse(code))) == []
+
+
+def open_ends(tree: ast.Module) -> Iterator[str]:
+    r"""Give the patterns that `$` ends, behind which a newline may follow, and those that msgspec finds within a text.
+
+    `\Z` is the end of a text. With re.MULTILINE `$` is the end of a line, and meant.
+    """
+    known = {target: node for node in tree.body for target in _targets(node)}
+    for node in (each for each in ast.walk(tree) if isinstance(each, ast.Call)):
+        given = {each.arg: each.value for each in node.keywords}
+        if ast.unparse(node.func).rpartition(".")[2] == "Meta" and "pattern" in given:
+            bare = _bare(_pattern(given["pattern"], known))
+            if not re.fullmatch(r"\^[^|]*\\Z", _without_groups(bare)):
+                yield f"{ast.unparse(node)} is searched for: put all of it between ^ and \\Z"
+        elif ast.unparse(node.func).startswith(("re.", "regex.")) and "MULTILINE" not in ast.unparse(node):
+            bare = _bare(_pattern(given.get("pattern") or node.args[0], known))
+        else:
+            continue
+        if "$" in bare:
+            yield f"{ast.unparse(node)} lets a newline pass at its end: write \\Z for $"
+
+
+def _pattern(node: ast.AST, known: Mapping[str, ast.stmt]) -> str:
+    """Return the text of a pattern, with what its module says of the names that it is made of."""
+    if isinstance(node, ast.Constant):
+        return node.value.decode("latin-1") if isinstance(node.value, bytes) else str(node.value)
+    if isinstance(node, ast.Name):
+        others = {name: each for name, each in known.items() if name != node.id}
+        return _pattern(known[node.id], others) if node.id in known else ""
+    return "".join(_pattern(each, known) for each in ast.iter_child_nodes(node))
+
+
+def _bare(pattern: str) -> str:
+    """Leave out of a pattern what is escaped or in a class of characters."""
+    return re.sub(r"\\[^Z]|\[\^?\]?(?:\\.|[^\]\\])*\]", "", pattern, flags=re.DOTALL)
+
+
+def _without_groups(bare: str) -> str:
+    fewer = re.sub(r"\([^()]*\)", "", bare)
+    return fewer if fewer == bare else _without_groups(fewer)

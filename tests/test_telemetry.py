@@ -13,7 +13,7 @@ import pytest
 
 from local.mongod import Mongod
 from local.ports import free_port
-from shared import settings
+from shared import environment
 from shared.documents import transcoder
 from shared.service import process
 from shared.settings import VERSION
@@ -411,7 +411,7 @@ def test_reports_about_the_exporters_are_off_unless_asked_for(monkeypatch: pytes
     monkeypatch.setenv("APPLICATIONINSIGHTS_CONTROLPLANE_DISABLED", "")
     monkeypatch.setenv("APPLICATIONINSIGHTS_OPENTELEMETRY_RESOURCE_METRIC_DISABLED", "")
 
-    settings.prepare_exporters()
+    environment.prepare_exporters()
 
     assert os.environ["APPLICATIONINSIGHTS_STATSBEAT_DISABLED_ALL"] == "true"
     assert os.environ["APPLICATIONINSIGHTS_SDKSTATS_DISABLED"] == "false"

@@ -11,7 +11,7 @@ from admin.doctor import checks, databases
 from admin.doctor.findings import Finding, gathered
 from admin.output import AsJSON, counted, show_json
 from admin.process import EXIT_CODES, run
-from shared import settings as environment
+from shared import environment
 from shared.service import Service
 from shared.settings import SettingsError, shown
 
@@ -20,7 +20,10 @@ app = typer.Typer(add_completion=False)
 Seconds = Annotated[float, typer.Option("--timeout", min=0.1, metavar="SECONDS", help="How long each check may take.")]
 
 _COLORS = {"ok": "green", "warning": "yellow", "problem": "bold red"}
-_REACH = "check host, port, firewall and credentials in MONGO_DB_URI or MONGO_DB_HOST, _PORT, _USER, _PASSWORD"
+_INDENT = 9  # columns, for the level
+_REACH = (
+    "check host, port, firewall, user, password and roles in MONGO_DB_URI or MONGO_DB_HOST, _PORT, _USER, _PASSWORD"
+)
 
 
 @app.command(epilog=EXIT_CODES)
@@ -43,9 +46,10 @@ def _show(findings: list[Finding], problems: int) -> None:
     out = console()
     for finding in findings:
         color = _COLORS[finding.level]
-        out.print(f"[{color}]{finding.level:8}[/] {escape(finding.check)}: {escape(finding.sentence)}")
+        text = f"[{color}]{finding.level:8}[/] {escape(finding.check)}: {escape(finding.sentence)}"
+        out.print_hanging(text, _INDENT)
         if finding.advice and finding.level != "ok":
-            out.print(f"         [dim]->[/] {escape(finding.advice)}")
+            out.print_hanging(f"{'':{_INDENT}}[dim]->[/] {escape(finding.advice)}", _INDENT + len("-> "))
     warnings = sum(finding.level == "warning" for finding in findings)
     out.print(f"\n{counted(problems, 'problem')}, {counted(warnings, 'warning')}")
 

@@ -31,6 +31,7 @@ Reset = Annotated[
     typer.Option("--reset", help="Give a token to each user of FILE who has an address and no password yet."),
 ]
 
+_MOST_NAMED = 10
 _COUNTED = {
     "custom_data_stored": "custom data stored",
     "custom_data_left_out": "custom data left out, as the app names no collection for them",
@@ -51,6 +52,7 @@ class Outcome(msgspec.Struct):
     user_keys: int = 0
     custom_data_stored: int = 0
     custom_data_left_out: int = 0
+    members_left_out: dict[str, int] = {}
     without_password: int = 0
     mailed: int = 0
     mailed_before: int = 0
@@ -127,6 +129,9 @@ class UserImport:
         outcome = self.outcome
         outcome.imported += 1
         outcome.user_keys += user.keys
+        for name in sorted(user.unknown):
+            if name in outcome.members_left_out or len(outcome.members_left_out) < _MOST_NAMED:
+                outcome.members_left_out[name] = outcome.members_left_out.get(name, 0) + 1
         counted = Counter(outcome.identities) + Counter(provider for provider, _ in user.names)
         outcome.identities = dict(sorted(counted.items()))
 
@@ -211,6 +216,9 @@ def _sentences(outcome: Outcome, reset: Literal["print", "mail"] | None) -> Iter
     for member, text in _COUNTED.items():
         if count := getattr(outcome, member):
             yield f"{text}: {count}"
+    if outcome.members_left_out:
+        names = (f"{name[:100]} {count}" for name, count in outcome.members_left_out.items())
+        yield f"members left out, which users do not have here: {', '.join(names)}"
     for key in outcome.server_keys:
         yield f"a server key, to be made anew: keys create --id {key['id']} --name {quote(key['name'])}"
     if reset == "mail":

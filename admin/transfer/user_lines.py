@@ -25,11 +25,15 @@ _READ: CodecOptions[Any] = CodecOptions(tz_aware=True, datetime_conversion=Datet
 
 
 class Moved(NamedTuple):
-    """A user as the control database stores it, the custom data, and how many API keys act as the user."""
+    """A user as the control database stores it, the custom data, and how many API keys act as the user.
+
+    `unknown` are the members that become nothing.
+    """
 
     stored: dict[str, Any]
     custom_data: dict[str, Any]
     keys: int
+    unknown: frozenset[str]
 
     @property
     def names(self) -> set[tuple[str, str]]:
@@ -49,6 +53,7 @@ class _Identity(msgspec.Struct):
     provider_type: str
     provider_id: str = ""
     provider_data: dict[str, Any] | None = None
+    data: dict[str, Any] | None = None
 
 
 class _User(msgspec.Struct):
@@ -65,6 +70,10 @@ class _User(msgspec.Struct):
     password_hash: str | None = None
 
 
+_MEMBERS = frozenset(each.encode_name for each in msgspec.structs.fields(_User))
+_MEMBERS_OF_IDENTITY = frozenset(each.encode_name for each in msgspec.structs.fields(_Identity))
+
+
 def texts(source: Source) -> Iterator[tuple[str, bytes]]:
     """Yield the users of a file, each with its place: one a line, or an array of them."""
     is_array = source.peek().lstrip().startswith(b"[")
@@ -78,7 +87,8 @@ def texts(source: Source) -> Iterator[tuple[str, bytes]]:
 def read(text: bytes) -> Moved | ServerKey:
     """Return the user of a text; raise LineError if it is none."""
     try:
-        user = msgspec.convert(bson.decode(lines.decode(text), _READ), _User)
+        document = bson.decode(lines.decode(text), _READ)
+        user = msgspec.convert(document, _User)
     except msgspec.ValidationError as error:
         raise LineError(str(error)) from None
     user_id = _id(user.id)
@@ -88,7 +98,7 @@ def read(text: bytes) -> Moved | ServerKey:
         name = (user.data or {}).get("name")
         return ServerKey(user_id, name if isinstance(name, str) else "")
     keys = sum(each.provider_type == API_KEY for each in user.identities)
-    return Moved(_stored(user, user_id), user.custom_data or {}, keys)
+    return Moved(_stored(user, user_id), user.custom_data or {}, keys, frozenset(_unknown(document)))
 
 
 def write(user: User, *, with_password: bool) -> bytes:
@@ -119,8 +129,9 @@ def address_of(stored: dict[str, Any]) -> str | None:
 
 
 def _stored(user: _User, user_id: ObjectId) -> dict[str, Any]:
-    data = user.data or {}
-    identities = _identities(user.identities, data)
+    given = user.data or {}
+    identities = _identities(user.identities, given)
+    data = _said(user.identities) | given
     stored: dict[str, Any] = {
         "_id": user_id, "type": "normal", "identities": identities, "data": data, "disabled": user.disabled,
         "confirmed": user.confirmed, "created": _created(user.creation_date, user_id),
@@ -132,10 +143,25 @@ def _stored(user: _User, user_id: ObjectId) -> dict[str, Any]:
             raise LineError("'password_hash' is none of Argon2id")
         stored["password"] = user.password_hash
     if (address := address_of(stored)) is not None:
-        stored["data"] = {"email": address} | data
+        stored["data"] = data | {"email": given.get("email", address)}
     if all(each["provider_type"] == ANONYMOUS for each in identities):
         stored["expires"] = stored["created"] + ANONYMOUS_LIFE
     return stored
+
+
+def _said(identities: list[_Identity]) -> dict[str, Any]:
+    """Return what providers say of the user, of which `data` is made; of what two say, the first counts."""
+    said: dict[str, Any] = {}
+    for each in identities:
+        if each.provider_type != API_KEY:
+            said = (each.provider_data or {}) | (each.data or {}) | said
+    return said
+
+
+def _unknown(document: dict[str, Any]) -> Iterator[str]:
+    yield from document.keys() - _MEMBERS
+    for identity in document["identities"]:
+        yield from (f"identities.{name}" for name in identity.keys() - _MEMBERS_OF_IDENTITY)
 
 
 def _identities(given: list[_Identity], data: dict[str, Any]) -> list[dict[str, Any]]:

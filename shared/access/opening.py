@@ -55,12 +55,18 @@ class RuledAccess(RuledFirst, RuledValues, RuledFindAndModify):
 class Rules:
     """The rules of a data source as they count for one call."""
 
-    __slots__ = ("_opened", "expansions", "source")
+    __slots__ = ("_known", "_opened", "expansions", "source")
 
-    def __init__(self, source: DataSource, expansions: Expansions) -> None:
-        """Take the rules, and what expansions mean."""
+    def __init__(
+        self, source: DataSource, expansions: Expansions, known: dict[int, Rights | None] | None = None
+    ) -> None:
+        """Take the rules, and what expansions mean.
+
+        `known` is what is already known of rulesets that do not ask for the action, in calls that differ in it alone.
+        """
         self.source = source
         self.expansions = expansions
+        self._known = {} if known is None else known
         self._opened: dict[int, bool] = {}  # of rulesets, which many collections may share
 
     def rights(self, database: str, collection: str) -> Rights | None:
@@ -102,6 +108,13 @@ class Rules:
         return rights is not None and could_see(rights)
 
     def _usable(self, ruleset: Ruleset | None) -> Rights | None:
+        if ruleset is None or ruleset.asks_action:
+            return self._judged(ruleset)
+        if id(ruleset) not in self._known:
+            self._known[id(ruleset)] = self._judged(ruleset)
+        return self._known[id(ruleset)]
+
+    def _judged(self, ruleset: Ruleset | None) -> Rights | None:
         try:
             return self._rights(ruleset)
         except InvalidParameterError:  # its filters contradict each other

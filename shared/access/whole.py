@@ -61,7 +61,7 @@ class WholeCollection:
             raise OperationFailure(text, code, {"code": code, "errmsg": text})
         helpful = plan.helpful(condition, sort)
         made: Document = {
-            "verdict": plan.verdict(helpful),
+            "verdict": plan.verdict(helpful, condition),
             "indexes": plan.indexes,
             "stages": plan.stages,
             "nReturned": plan.returned,

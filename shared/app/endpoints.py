@@ -16,7 +16,7 @@ from shared.rules.report import Report
 from shared.settings import folded
 
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", ANY_METHOD)
-_ROUTE = re.compile(r"/|(/(?!\.{1,2}(?:/|$))[!-.0-~]+)+/?")
+_ROUTE = re.compile(r"/|(/(?!\.{1,2}(?:/|\Z))[!-.0-~]+)+/?")
 _RESERVED = frozenset("?#%\\")
 _OF_DATA_API = "/data/"
 _OPEN = frozenset({None, "", "NO_VALIDATION"})

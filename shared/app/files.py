@@ -56,7 +56,7 @@ class Files:
         self.environment: Mapping[str, Any] = {}
         self.unread: dict[str, str] = {}
         """What the expansions start with whose files are wrong, and these files: that others miss them follows."""
-        self._reports: dict[str, Report] = {}
+        self._reports: dict[Path, Report] = {}  # whose names cost more than all else, and only findings have them
         self._called: list[tuple[str, Report, str, str]] = []
         self._read = sha256()
 
@@ -83,7 +83,8 @@ class Files:
         """All that was found, file by file; what is missing for many places is one mistake."""
         found: list[FileFinding] = []
         causes: set[str] = set()
-        for file, report in self._reports.items():
+        for path, report in self._reports.items():
+            file = self._name(path) if report.findings else ""
             for finding in report.findings:
                 if finding.cause and (finding.cause in causes or self._follows(file, finding)):
                     continue
@@ -113,7 +114,7 @@ class Files:
 
     def report(self, path: Path) -> Report:
         """Return the report of a file."""
-        return self._reports.setdefault(self._name(path), Report())
+        return self._reports.setdefault(path, Report())
 
     def _name(self, path: Path) -> str:
         name = path.relative_to(self.root).as_posix() if path.is_relative_to(self.root) else path.as_posix()

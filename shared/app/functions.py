@@ -23,7 +23,7 @@ _REFUSED = "whoever calls it is refused with 400"
 _SCRIPT = "run_as_user_id_script_source"
 _HTTP = re.compile(r"\bcontext\.http\b")
 _NAMES = re.compile(r"\.(getDBNames|getCollectionNames)\(\)")
-_WAITS = re.compile(r"\s*\.(then|catch|finally)\b|[\s;})]*$")
+_WAITS = re.compile(r"\s*\.(then|catch|finally)\b|[\s;})]*\Z")
 _RETURNED = re.compile(r"\breturn\b|=>")
 _SERVICE = re.compile(r"""\bservices\.get\(\s*["'`]([^"'`]+)""")
 

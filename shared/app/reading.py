@@ -34,12 +34,15 @@ def load(
     not to be checked; `has_http` says that functions have hosts that they may ask.
     """
     if not folder.is_dir():
-        sentence = "this folder does not exist: APP_CONFIG_DIR must name that of an exported app"
+        is_what = "is a file, perhaps to be unpacked" if folder.exists() else "folder does not exist"
+        sentence = f"this {is_what}: APP_CONFIG_DIR must name the folder of an exported app"
         raise AppError([FileFinding(str(folder), "problem", "", sentence, NOT_SERVED)])
     files = Files(folder)
     root = next((folder / name for name in _ROOTS if (folder / name).is_file()), folder / _ROOTS[0])
     if not root.is_file():
-        files.report(root).problem("the file is missing: is this the folder of an exported app?")
+        inner = sorted(each.parent.name for name in _ROOTS for each in folder.glob(f"*/{name}"))
+        meant = f"is '{inner[0]}' meant, the folder in this one?" if inner else "is this the folder of an exported app?"
+        files.report(root).problem(f"the file is missing: {meant}")
     config = files.object(root)
     report = files.report(root)
     tag, constants = _constants(files, _tag(files, config, report), secrets)

@@ -5,6 +5,7 @@ import time
 import urllib.request
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
 from http.client import HTTPException, HTTPMessage
 from typing import IO
 from urllib.error import HTTPError
@@ -32,9 +33,14 @@ class Outgoing:
         self._reason = reason
         self._seconds = seconds
         self._threads = ThreadPoolExecutor(_MOST_AT_ONCE, "outgoing")
-        self._opener = urllib.request.OpenerDirector()
+
+    @cached_property
+    def _opener(self) -> urllib.request.OpenerDirector:
+        """What asks, made when somebody is asked: its handler of https reads all certificates of the system."""
+        opener = urllib.request.OpenerDirector()
         for handler in (*_HANDLERS, _Redirects):
-            self._opener.add_handler(handler())
+            opener.add_handler(handler())
+        return opener
 
     async def get(self, url: str, largest: int) -> bytes:
         """Return what is at an address; raise UnavailableError if it is not there, too large, or not there in time."""

@@ -3,8 +3,9 @@
 Only what is MongoDB's own structure is looked at, never what stands in it of the caller's, such as filters.
 """
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import batched
+from itertools import batched, islice
 from typing import Any
 
 import orjson
@@ -22,6 +23,12 @@ _OF_ID = frozenset({"IDHACK", "EXPRESS_CLUSTERED_IXSCAN", "CLUSTERED_IXSCAN"})
 _SCAN, _SORT, _NOTHING = "COLLSCAN", "SORT", "EOF"
 _MOST_KEYS = 32  # of an index
 _AT_ONCE = 50  # parts of a plan, some of which MongoDB makes for each alternative of a condition
+_MOST_VALUES = 100  # of one operator, that are looked at
+_TYPED: Mapping[str, re.Pattern[str]] = {
+    'an ObjectId is written {"$oid":"…"}': re.compile(r"[0-9a-fA-F]{24}|ObjectId\(.*\)"),
+    'a date is written {"$date":"…"}': re.compile(r"\d{4}-\d\d-\d\d([T ][\d:.]+(Z|[+-]\d\d:?\d\d)?)?|ISODate\(.*\)"),
+}
+"""How texts look that callers of a Data API send by mistake, as plain JSON has nothing else."""
 _MANY_TIMES = 10  # as many documents examined as returned, from where on another index may help
 
 
@@ -97,8 +104,8 @@ class Plan:
         first, wanted = list(index.items())[: len(keys)], list(keys.items())
         return first == wanted or (not self.is_sorted_in_memory and [*dict(first)] == [*keys])
 
-    def verdict(self, helpful: Document | None) -> str:
-        """Return the plan in words."""
+    def verdict(self, helpful: Document | None, condition: Document) -> str:
+        """Return the plan in words; where nothing is found, with what may be wrong in the condition."""
         sentence = f"{self._used()}: {_counted(self.examined, 'examined')} for {self.returned} returned"
         if self.is_sorted_in_memory:
             sentence += ", sorted in memory"
@@ -106,7 +113,8 @@ class Plan:
             sentence += f"; an index on {orjson.dumps(helpful).decode()} would help"
         elif self.is_scan and self.examined <= max(self.returned, 1):
             sentence += "; none is needed"
-        return sentence
+        mistake = None if self.returned else _mistake(condition)
+        return sentence if mistake is None else f"{sentence}; {mistake}"
 
     def _used(self) -> str:
         if not self.indexes:
@@ -165,6 +173,24 @@ def _keys(condition: Document, sort: Sequence[tuple[str, Any]]) -> Document:
     }
     keys = equal | sorted_by | {name: 1 for name in ranged if name not in equal and name not in sorted_by}
     return dict(list(keys.items())[:_MOST_KEYS])
+
+
+def _mistake(condition: Document) -> str | None:
+    """Say which field is compared with a text that looks like a value of another type."""
+    for name, asked in _conditions(condition):
+        for text in _texts(asked):
+            for advice, look in _TYPED.items():
+                if look.fullmatch(text):
+                    return f"{orjson.dumps(name).decode()} is compared with a text: {advice}"
+    return None
+
+
+def _texts(asked: Any) -> Iterator[str]:
+    """Give the texts that a field is compared with."""
+    for value in asked.values() if type(asked) is dict else [asked]:
+        for each in islice(value, _MOST_VALUES) if type(value) is list else [value]:
+            if type(each) is str:
+                yield each
 
 
 def _conditions(condition: Document) -> Iterator[tuple[str, Any]]:

@@ -1,6 +1,7 @@
 // Any action, with a body to start from: what the service describes in its OpenAPI document.
 
-import { call, credentialHeaders, dataSource, openApiUrl } from "./api.js";
+import { call, dataSource, Failure } from "./api.js";
+import { description } from "./described.js";
 import { h } from "./dom.js";
 import { editor } from "./editor.js";
 import { parse, print, typed } from "./ejson.js";
@@ -8,45 +9,9 @@ import { copyButton, replyLine } from "./reply.js";
 import { schemaOf } from "./schema.js";
 
 const FIRST = "find";
+const GIVEN_UP = "You did not wait for the reply. If it writes, it may have been done all the same.";
 
-let described = null;
-
-/** Return the actions by name, each with an example of its body, and what rules open; fetched once for each who signs in. */
-async function description() {
-  described ??= (async () => {
-    const options = { credentials: "omit", referrerPolicy: "no-referrer" };
-    let response = await fetch(openApiUrl(), { ...options, headers: credentialHeaders() });
-    if (!response.ok) response = await fetch(openApiUrl(), options); // what is told to anybody
-    if (!response.ok) throw new Error("the service does not describe its actions");
-    const { paths, "x-dozen-namespaces": namespaces = [] } = await response.json();
-    const named = Object.entries(paths).flatMap(([path, { post }]) => {
-      const name = /\/action\/(\w+)$/.exec(path)?.[1];
-      return name && post ? [[name, { summary: post.summary ?? "", example: exampleOf(post) }]] : [];
-    });
-    return { actions: new Map(named), namespaces };
-  })();
-  try {
-    return await described;
-  } catch (error) {
-    described = null;
-    throw error;
-  }
-}
-
-/** Return the collections that rules open to who is signed in. */
-export async function openNamespaces() {
-  return (await description()).namespaces;
-}
-
-/** Forget what was fetched: somebody else signs in. */
-export function forgetActions() {
-  described = null;
-}
-
-function exampleOf(post) {
-  const content = post.requestBody?.content?.["application/json"] ?? {};
-  return content.example ?? Object.values(content.examples ?? {})[0]?.value ?? {};
-}
+const EXPLAINED = new Set(["find", "findOne", "aggregate"]);
 
 /** Make the view from which any action is called. */
 export async function actionsView(namespace) {
@@ -76,16 +41,25 @@ export async function actionsView(namespace) {
     body.value = JSON.stringify(own, null, 2);
   }
 
+  let waiting = null;
+
+  /** Run the action, and show what comes, unless another was run in the meantime. */
   async function run() {
     if (!body.check()) return;
+    const [action, sent] = [choice.value, body.value];
+    waiting?.abort();
+    const own = waiting = new AbortController();
     output.hidden = true;
+    reply.wait(() => own.abort());
     try {
-      const got = await call(choice.value, body.value);
+      const got = await call(action, sent, { signal: own.signal });
+      if (own !== waiting) return;
       reply.show(got);
       output.textContent = print(typed(parse(got.text)), "  ");
       output.hidden = false;
+      if (EXPLAINED.has(action)) reply.explain({ ...textsOf(sent), action: JSON.stringify(action) }, false);
     } catch (error) {
-      reply.fail(error);
+      if (own === waiting) reply.fail(error.name === "AbortError" ? new Failure(GIVEN_UP, 0) : error);
     }
   }
 
@@ -99,4 +73,9 @@ export async function actionsView(namespace) {
       h("button", { type: "submit", class: "main" }, "Run"), copyButton(() => ({ action: choice.value, body: body.value }))),
     summary, body.element),
     reply.element, output);
+}
+
+/** Return the members of a body, each as it is written. */
+function textsOf(body) {
+  return Object.fromEntries(parse(body).entries.map(([name, value]) => [name, print(value)]));
 }

@@ -3,6 +3,9 @@
 const ROOT = new URL(".", document.baseURI);
 const EJSON = "application/ejson";
 
+/** The code of a failure of which nobody knows what became of the call. */
+export const NO_REPLY = "NoReply";
+
 let credential = null;
 let session = new AbortController(); // ends when one signs out
 
@@ -17,23 +20,22 @@ export class Failure extends Error {
 /** Which app and which data source are meant; where no app is named, the first source is, if none is. */
 export const place = { app: "", dataSource: "" };
 
-/** Who is signed in as a user of the app; of a key nothing is known. */
-export const who = { name: "", id: "" };
+/** Who is signed in: as which of "key", "user" and "anonymous", and which user; of a key nothing is known. */
+export const who = { way: "", name: "", id: "" };
 
-const USUAL_SOURCE = "mongodb-atlas";
+export const USUAL_SOURCE = "mongodb-atlas"; // the name of Atlas's own
 
 export function dataSource() {
   return place.dataSource || (place.app ? USUAL_SOURCE : "");
 }
 
-/** Return the URL of an action, as a program calls it. */
-export function actionUrl(action) {
-  const app = place.app ? `app/${encodeURIComponent(place.app)}/endpoint/` : "";
-  return new URL(`${app}data/v1/action/${action}`, ROOT).href;
+function actionUrl(action) {
+  return place.app ? atlasUrl(action, place.app) : new URL(`data/v1/action/${action}`, ROOT).href;
 }
 
-export function openApiUrl() {
-  return new URL("openapi.json", ROOT).href;
+/** Return the URL of an action of an app, which is Atlas's but for the host. */
+export function atlasUrl(action, app) {
+  return new URL(`app/${encodeURIComponent(app)}/endpoint/data/v1/action/${action}`, ROOT).href;
 }
 
 export function signedIn() {
@@ -41,28 +43,63 @@ export function signedIn() {
 }
 
 export function signOut() {
-  credential = null;
-  Object.assign(who, { name: "", id: "" });
+  end(credential?.refresh);
+  use(null, NOBODY);
   session.abort();
   session = new AbortController();
 }
 
-export function useKey(key) {
-  credential = { headers: { apiKey: key } };
+const NOBODY = { way: "", name: "", id: "" };
+
+function use(given, person) {
+  credential = given;
+  Object.assign(who, person);
 }
 
-/** Log in as a user of the app; throw Failure if the app refuses. */
-export async function logIn(provider, body) {
+/** End a session of a user where it is stored, too: nobody waits for that, nor is told if it fails. */
+function end(refresh) {
+  if (refresh) client("DELETE", "auth/session", undefined, refresh, { keepalive: true }).catch(() => {});
+}
+
+/**
+ * Sign in with a key or as a user of the app: `prove` is one of the three below.
+ * Return the databases; throw Failure, and leave who was signed in as it was, if the service refuses.
+ */
+export async function signIn(prove) {
+  const before = [credential, { ...who }];
+  const asking = session.signal;
+  try {
+    await prove();
+    const reply = await call("listDatabases", bodyOf({}), { headers: { Accept: "application/json" } });
+    return JSON.parse(reply.text).databases;
+  } catch (error) {
+    if (asking.aborted) await never();
+    if (credential !== before[0]) end(credential?.refresh);
+    use(...before);
+    throw error;
+  }
+}
+
+export const byKey = (key) => async () => use({ headers: { apiKey: key } }, { ...NOBODY, way: "key" });
+export const asUser = (username, password) => () => logIn("user", "local-userpass", { username, password });
+export const anonymously = () => logIn("anonymous", "anon-user", {});
+
+async function logIn(way, provider, body) {
+  const asking = session.signal;
   const reply = await client("POST", `app/${encodeURIComponent(place.app)}/auth/providers/${provider}/login`, body);
-  Object.assign(who, { name: body.username ?? "an anonymous user", id: reply.user_id ?? "" });
-  credential = { refresh: reply.refresh_token, headers: { Authorization: `Bearer ${reply.access_token}` } };
+  if (asking.aborted) {
+    end(reply.refresh_token);
+    await never();
+  }
+  use({ refresh: reply.refresh_token, headers: { Authorization: `Bearer ${reply.access_token}` } },
+    { way, name: body.username ?? "an anonymous user", id: reply.user_id ?? "" });
 }
 
-async function client(method, path, body, token) {
+async function client(method, path, body, token, options = {}) {
   const headers = { "Content-Type": "application/json" };
   if (token) headers.Authorization = `Bearer ${token}`;
   const response = await sent(new URL(`api/client/v2.0/${path}`, ROOT), {
-    method, headers, body: body === undefined ? undefined : JSON.stringify(body),
+    ...options, method, headers, body: body === undefined ? undefined : JSON.stringify(body),
   });
   return JSON.parse(await read(response));
 }
@@ -73,10 +110,15 @@ async function renew() {
   if (credential === used) credential = { ...used, headers: { Authorization: `Bearer ${reply.access_token}` } };
 }
 
-/** Return the credential's headers, for what is fetched beside the actions. */
-export function credentialHeaders() {
-  return credential ? { ...credential.headers } : {};
+/** Return what the service says of itself to who is signed in, or what it says to anybody: its OpenAPI document. */
+export async function describe() {
+  const url = new URL("openapi.json", ROOT);
+  const told = await sent(url, { headers: credential?.headers, signal: session.signal });
+  return JSON.parse(await read(told.ok ? told : await sent(url, { signal: session.signal })));
 }
+
+/** Wait for ever: one has signed out, and nobody is there to be told. */
+const never = () => new Promise(() => {});
 
 /**
  * Call an action with a body that is JSON text, and return {text, status, milliseconds, bytes, header}.
@@ -87,7 +129,7 @@ export async function call(action, body, { headers = {}, signal } = {}) {
   try {
     return await answered(action, body, headers, signal ? AbortSignal.any([signal, asking]) : asking);
   } finally {
-    if (asking.aborted) await new Promise(() => {}); // nobody is there to be told
+    if (asking.aborted) await never();
   }
 }
 
@@ -114,7 +156,7 @@ async function sent(url, options) {
     return await fetch(url, { ...options, cache: "no-store", credentials: "omit", referrerPolicy: "no-referrer" });
   } catch (error) {
     if (error.name === "AbortError") throw error;
-    throw new Failure("the service does not answer", 0);
+    throw new Failure("the service does not answer", 0, NO_REPLY);
   }
 }
 
@@ -130,7 +172,7 @@ async function textOf(response) {
     return await response.text();
   } catch (error) {
     if (error.name === "AbortError") throw error;
-    throw new Failure("the reply broke off", 0);
+    throw new Failure("the reply broke off", 0, NO_REPLY);
   }
 }
 

@@ -1,15 +1,15 @@
 // The page: who signs in, which collection is open, and which view of it.
 
-import { actionsView, forgetActions, openNamespaces } from "./actions.js";
+import { actionsView } from "./actions.js";
 import { bodyOf, call, place, signedIn, signOut, who } from "./api.js";
 import { changesView } from "./changes.js";
+import { description, forgetDescription } from "./described.js";
 import { forget as forgetDialog } from "./dialog.js";
 import { documentsView, forgetDocuments } from "./documents.js";
-import { counted, h, say, sized, tabs } from "./dom.js";
+import { copier, counted, h, say, sized, tabs } from "./dom.js";
 import { indexesView } from "./indexes.js";
-import { againButton } from "./reply.js";
 import { fieldsOf, schemaOf, schemaView } from "./schema.js";
-import { signInPage } from "./signin.js";
+import { againButton, signInPage } from "./signin.js";
 
 const VIEWS = [
   { id: "documents", label: "Documents" }, { id: "schema", label: "Schema" }, { id: "indexes", label: "Indexes" },
@@ -23,6 +23,7 @@ place.app = asked.get("app") ?? place.app;
 place.dataSource = asked.get("dataSource") ?? place.dataSource;
 
 let leave = () => {};
+let whenSignedIn = () => {}; // again, on the page as it is
 let shown = ""; // the part of the address that is on the page
 
 /** Return the collection and the view that the address names. */
@@ -47,7 +48,7 @@ function go(database, collection, view) {
 function start() {
   leave();
   leave = () => {};
-  forgetActions();
+  forgetDescription();
   forgetDocuments();
   forgetDialog();
   window.onhashchange = null;
@@ -84,7 +85,13 @@ function shell(databases) {
         start();
       } }, "Sign out")),
     h("div", { class: "body" }, sidebar, main));
-  const tree = databaseList(databases, sidebar);
+  let tree = databaseList(databases, sidebar);
+  whenSignedIn = (found) => {
+    forgetDescription();
+    sidebar.textContent = "";
+    tree = databaseList(found, sidebar);
+    tree.mark();
+  };
   window.onhashchange = () => {
     if (location.hash === shown) return; // a dialog that is not to be left has put it back
     close();
@@ -101,12 +108,8 @@ function shell(databases) {
 
 /** Say who is signed in, with the id that documents name as their owner. */
 function whoNote() {
-  const copy = h("button", { type: "button", class: "quiet", onclick: async () => {
-    await navigator.clipboard.writeText(who.id);
-    copy.textContent = "Copied";
-    say("copied");
-  } }, "Copy my id");
-  return h("p", { class: "note who" }, `You are ${who.name}, id `, h("code", {}, who.id), copy);
+  const id = h("code", {}, who.id);
+  return h("p", { class: "note who" }, `You are ${who.name}, id `, id, copier("Copy my id", "quiet", () => who.id, id));
 }
 
 function databaseList(databases, sidebar) {
@@ -146,7 +149,7 @@ function databaseList(databases, sidebar) {
       if (!collections.length) items.append(h("li", { class: "note" }, "no collections"));
       mark();
     } catch (error) {
-      items.replaceChildren(h("li", { class: "problem" }, error.message));
+      items.replaceChildren(h("li", { class: "problem" }, error.message, error.status === 401 && againButton(() => {})));
     }
   }
   return { mark, open: (name) => {
@@ -200,7 +203,7 @@ function welcome() {
 /** Offer the collections that rules open: they may have no document yet, and so be in no list. */
 async function suggest(main) {
   if (!who.id) return;
-  const found = await openNamespaces().catch(() => []);
+  const { namespaces: found } = await description().catch(() => ({ namespaces: [] }));
   const box = main.querySelector(".welcome");
   if (!found.length || !box) return;
   box.append(h("h2", {}, "Open to you by the rules"), h("ul", { class: "open-ones" }, found.map(({ database, collection }) =>
@@ -244,7 +247,7 @@ async function show(view, namespace, panel) {
 
 function failed(error, again) {
   return h("div", { class: "empty" }, h("p", { role: "alert" }, error.message),
-    error.status === 401 && againButton(), isPassing(error) && h("button", { type: "button", onclick: again }, "Try again"));
+    error.status === 401 && againButton(again), isPassing(error) && h("button", { type: "button", onclick: again }, "Try again"));
 }
 
 const isPassing = ({ status }) => !status || status === 429 || status >= 500;
@@ -262,7 +265,7 @@ async function waited(panel, work) {
 window.addEventListener("pagehide", () => {
   if (signedIn()) again();
 });
-document.addEventListener("signed-out", again);
+document.addEventListener("signed-in", ({ detail }) => whenSignedIn(detail));
 
 function again() {
   signOut();

@@ -3,6 +3,7 @@
 import { bodyOf, call } from "./api.js";
 import { h, say } from "./dom.js";
 import { parse, typed } from "./ejson.js";
+import { againButton } from "./signin.js";
 import { line, tree } from "./values.js";
 
 const AWAIT_MS = 20_000;
@@ -46,6 +47,7 @@ export function changesView(namespace) {
         if (error.status && error.status < 500 && error.status !== 429) {
           stop();
           state.textContent = error.message;
+          if (error.status === 401) state.append(" ", againButton(start));
           return;
         }
         state.textContent = `${error.message}; trying again`;

@@ -7,8 +7,9 @@ const STEP = { dialog: true };
 let current = null; // {element, address, isUnsaved, question} of the one that is open
 let settled = Promise.resolve(); // the history is where it was before the last one was opened
 
-/** Open a dialog; `isUnsaved` tells whether something would be lost with it. */
+/** Open a dialog, unless one is open already; `isUnsaved` tells whether something would be lost with it. */
 export function open(element, isUnsaved = () => false) {
+  if (current) return;
   const own = { element, isUnsaved, address: location.href, question: null };
   current = own;
   element.addEventListener("cancel", (event) => {

@@ -1,15 +1,17 @@
 // One document: read, changed if it is still the one that was read, deleted, or made.
 
-import { bodyOf, call } from "./api.js";
+import { bodyOf, call, NO_REPLY } from "./api.js";
 import { close, closeButton, open } from "./dialog.js";
 import { h, say, sized } from "./dom.js";
 import { editor } from "./editor.js";
 import { parse, print, typed } from "./ejson.js";
 import { readNow, save, written } from "./saving.js";
+import { againForm } from "./signin.js";
 import { line } from "./values.js";
 
 const MOST_CHANGED = 1_000_000; // characters; in a field with more every key takes long
 const MOST_SHOWN = 20_000;
+const SLOW_MS = 500;
 
 /** Open a document of a collection as it is now, if that is still wanted then; call `changed` when it was changed. */
 export async function editDocument(names, document, changed, isWanted) {
@@ -24,7 +26,13 @@ export async function editDocument(names, document, changed, isWanted) {
   try {
     read = await readNow(names, filter);
   } catch (error) {
-    if (isWanted()) show(dialogOf(title, shortened(print(typed(document), "  ")), error.message));
+    if (!isWanted()) return;
+    const found = dialogOf(title, shortened(print(typed(document), "  ")), error.message);
+    show(found);
+    if (error.status === 401) found.signIn(() => {
+      close();
+      editDocument(names, document, changed, isWanted);
+    });
     return;
   }
   if (!isWanted()) return;
@@ -108,20 +116,30 @@ function dialogOf(title, text, why) {
     own.buttons.querySelector(".danger").textContent = "Delete for good";
     return false;
   };
+  /** Let one sign in again, with what is written here left as it is. */
+  own.signIn = (goOn) => {
+    const form = againForm(goOn);
+    own.beside.replaceChildren(form);
+    form.querySelector("input, button").focus();
+  };
   own.button = (label, kind, work, { needsText = true } = {}) => {
     const button = h("button", { type: "button", class: kind, onclick: async () => {
       if (isWorking || (needsText && !own.editor.check())) return;
       isWorking = true;
       button.setAttribute("aria-busy", "true");
+      const waiting = setTimeout(() => {
+        own.problem.classList.add("good");
+        own.problem.textContent = "Waiting for the reply…";
+      }, SLOW_MS);
       try {
-        const what = await work();
+        const what = await work().finally(() => clearTimeout(waiting));
         if (what) {
           close();
           say(what);
           own.changed(what, own.id);
         }
       } catch (error) {
-        await told(own, error);
+        await told(own, error, button);
       }
       isWorking = false;
       button.removeAttribute("aria-busy");
@@ -131,9 +149,16 @@ function dialogOf(title, text, why) {
   return own;
 }
 
-async function told(own, error) {
+async function told(own, error, button) {
   own.beside.textContent = "";
-  own.problem.textContent = error.message;
+  own.problem.textContent = reasonOf(error, button.textContent);
+  own.problem.classList.remove("good");
+  if (error.status === 401) own.signIn(() => {
+    own.beside.textContent = "";
+    own.problem.classList.add("good");
+    own.problem.textContent = `You are signed in again, and nothing was lost: ${button.textContent} is still to be chosen.`;
+    button.focus();
+  });
   if (error.status !== 412 || !own.conflict) return;
   own.problem.textContent = "Somebody has changed it since you read it: nothing was done.";
   try {
@@ -146,8 +171,15 @@ async function told(own, error) {
     own.beside.append(box);
     box.scrollIntoView({ block: "nearest" });
   } catch (failed) {
-    own.problem.append(` ${failed.message}`);
+    if (failed.status === 401) await told(own, failed, button);
+    else own.problem.append(` ${failed.message}`);
   }
+}
+
+function reasonOf(error, label) {
+  if (error.code === "NoMatchingRoleFound") return `The rules do not let you do this, and nothing was done: ${error.message}`;
+  if (error.code === NO_REPLY || error.status >= 502) return `${error.message}. It may have been done all the same: look before you choose ${label} again.`;
+  return error.message;
 }
 
 function show(own) {

@@ -1,7 +1,7 @@
 // The documents of a collection: found by a filter, as a table or as trees, batch by batch.
 
 import { bodyOf, call, Failure } from "./api.js";
-import { counted, h, say } from "./dom.js";
+import { counted, h, say, visible } from "./dom.js";
 import { editDocument, newDocument } from "./document.js";
 import { editor } from "./editor.js";
 import { Elements, Members, parse, Scalar, typed } from "./ejson.js";
@@ -67,6 +67,12 @@ export function documentsView(namespace, fields, recount) {
     if (isShown) results.querySelector(`[data-at="${before}"]`)?.focus();
   }
 
+  /** Find as somebody who has signed in again: a cursor is of whom it was given to. */
+  function afresh() {
+    form.querySelector("button").focus();
+    recountIf(find());
+  }
+
   let latest = 0;
   let waiting = null;
   const stop = () => {
@@ -93,7 +99,7 @@ export function documentsView(namespace, fields, recount) {
     } catch (error) {
       if (own !== latest || !results.isConnected) return false;
       if (!before.length) Object.assign(state, { asked: null, documents: [], cursor: null });
-      reply.fail(error.name === "AbortError" ? new Failure("You did not wait for the reply.", 0) : error);
+      reply.fail(error.name === "AbortError" ? new Failure("You did not wait for the reply.", 0) : error, afresh);
     }
     results.removeAttribute("aria-busy");
     show();
@@ -136,7 +142,8 @@ export function documentsView(namespace, fields, recount) {
     event.preventDefault();
     recountIf(find());
   } },
-  h("div", { class: "query-line" }, labelled("Filter", filter), h("button", { type: "submit", class: "main" }, "Find")),
+  h("div", { class: "labelled" }, h("span", { class: "label", "aria-hidden": "true" }, "Filter"),
+    h("div", { class: "query-line" }, filter.element, h("button", { type: "submit", class: "main" }, "Find"))),
   h("p", { class: "unseen", id: "filter-help" }, "Extended JSON. Names of fields are offered while you type; Control and Enter finds."),
   h("details", { class: "options", open: Boolean(kept.sort || kept.projection) }, h("summary", {}, "Sort and projection"), h("div", { class: "pair" }, labelled("Sort", sort), labelled("Projection", projection))));
 
@@ -202,7 +209,7 @@ function table(documents, edit) {
   const shown = documents.map(typed);
   const all = columnsOf(shown);
   const columns = all.slice(0, MOST_COLUMNS);
-  const head = h("tr", {}, h("th", { scope: "col" }, h("span", { class: "unseen" }, "Open")), columns.map((name) => h("th", { scope: "col" }, name)));
+  const head = h("tr", {}, h("th", { scope: "col" }, h("span", { class: "unseen" }, "Open")), columns.map((name) => h("th", { scope: "col" }, visible(name))));
   const rows = shown.map((document, at) => h("tr", {},
     h("td", {}, openButton(document, documents[at], at, edit)), columns.map((name) => h("td", {}, inCell(document.get(name))))));
   const region = h("div", { class: "scroll tall", tabindex: "0", role: "region", "aria-label": "Documents" },
@@ -214,7 +221,11 @@ function table(documents, edit) {
 function openButton(shown, document, at, edit) {
   const id = shown.get("_id");
   const name = id ? `Open the document ${line(id)}` : `Open document ${at + 1}`;
-  return h("button", { type: "button", class: "open", "aria-label": name, "data-at": at, onclick: () => edit(document, at) }, "Open");
+  return h("button", { type: "button", class: "open", "aria-label": name, "data-at": at, onclick: async ({ currentTarget: button }) => {
+    button.setAttribute("aria-busy", "true");
+    await edit(document, at);
+    button.removeAttribute("aria-busy");
+  } }, "Open");
 }
 
 function trees(documents, edit) {

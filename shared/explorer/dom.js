@@ -26,6 +26,9 @@ export function say(text) {
   });
 }
 
+/** Return what stands for a name or a text, which may be empty. */
+export const visible = (text) => text || "“”";
+
 /** Count something in words. */
 export function counted(count, one, many = `${one}s`) {
   return `${count.toLocaleString("en")} ${count === 1 ? one : many}`;
@@ -63,4 +66,19 @@ export function tabs(label, entries, chosen, choose, controls) {
     all[next].click();
   });
   return list;
+}
+
+/** Make the button that copies what `textOf` gives; where a browser does not let it, `shown` is marked to be copied by hand. */
+export function copier(label, kind, textOf, shown) {
+  const button = h("button", { type: "button", class: kind, onclick: async () => {
+    try {
+      await navigator.clipboard.writeText(textOf()); // there is none without HTTPS, unless the host is this machine
+      button.textContent = "Copied";
+    } catch {
+      getSelection().selectAllChildren(shown);
+      button.textContent = "Marked: press Control and C";
+    }
+    say(button.textContent);
+  } }, label);
+  return button;
 }

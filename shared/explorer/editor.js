@@ -18,7 +18,7 @@ export function editor({ label, value = "", words = () => [], rows = 3, run, des
   });
   const colours = h("pre", { class: "code colours", "aria-hidden": "true" });
   const list = h("ul", { id: `${id}-words`, class: "words", role: "listbox", "aria-label": `Words for ${label}`, hidden: true });
-  const problem = h("p", { class: "problem", id: `${id}-problem`, hidden: true });
+  const problem = h("p", { class: "problem", id: `${id}-problem`, role: "alert", hidden: true });
   const element = h("div", { class: "editor" }, h("div", { class: "sheet" }, colours, field), list, problem);
   const completion = new Completion(field, list, words);
 

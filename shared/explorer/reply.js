@@ -1,14 +1,18 @@
 // What is said of a reply: its status, time and size, how MongoDB found it, and the call in other languages.
 
-import { actionUrl, bodyOf, call } from "./api.js";
+import { atlasUrl, bodyOf, call, place, USUAL_SOURCE } from "./api.js";
+import { appId } from "./described.js";
 import { closeButton, open } from "./dialog.js";
-import { h, say, sized, timed } from "./dom.js";
+import { copier, h, say, sized, timed } from "./dom.js";
+import { parse } from "./ejson.js";
+import { againButton } from "./signin.js";
 import { LANGUAGES } from "./snippets.js";
 
 const EXPLAIN_MS = 2000;
 const SLOW_MS = 500;
+const SIGNED_IN = "You are signed in again.";
 
-/** Make the line about a reply: {element, show(reply, words), fail(error), explain(body)}. */
+/** Make the line about a reply: {element, wait(stop), show(reply, words), fail(error, again), explain(members)}. */
 export function replyLine() {
   const element = h("div", { class: "reply", role: "group", "aria-label": "Reply" });
   const facts = h("span", { class: "facts" });
@@ -41,13 +45,14 @@ export function replyLine() {
       if (cut) facts.append(h("span", { class: "warn" }, `there is more: ${cut}`));
       say(`${words ?? "done"}, ${timed(reply.milliseconds)}`);
     },
-    fail(error) {
+    /** Say what went wrong; `again` is called when one has signed in again after it. */
+    fail(error, again = () => facts.replaceChildren(SIGNED_IN)) {
       latest += 1;
       verdict.textContent = "";
       facts.textContent = "";
       verdict.className = "verdict";
       facts.append(...(error.status ? [h("span", { class: "status bad" }, String(error.status))] : []), h("span", { class: "failed" }, error.message));
-      if (error.status === 401) facts.append(againButton());
+      if (error.status === 401) facts.append(againButton(again));
       say(`failed: ${error.message}`);
     },
     /** Ask how MongoDB does a find of these members, and say so; where rules hide something it is not told. */
@@ -64,7 +69,7 @@ export function replyLine() {
 
 async function explained(members) {
   try {
-    const body = bodyOf({ ...members, action: '"find"', maxTimeMS: String(EXPLAIN_MS) });
+    const body = bodyOf({ action: '"find"', ...members, maxTimeMS: String(EXPLAIN_MS) });
     const { text } = await call("explain", body, { headers: { Accept: "application/json" } });
     const { verdict } = JSON.parse(text);
     return { text: verdict, kind: /would help/.test(verdict) ? "warn" : "" };
@@ -83,36 +88,40 @@ function rulesNote() {
     h("p", {}, "Which they are, or how many, is told to nobody whom they are hidden from: a number would tell of them, too. How MongoDB found the documents is left out for the same reason."));
 }
 
-/** Make the button with which one signs in again, and comes back to where one is. */
-export function againButton() {
-  return h("button", { type: "button", class: "quiet", onclick: () => document.dispatchEvent(new CustomEvent("signed-out")) }, "Sign in again");
-}
-
 /** Make the button that shows a call in other languages; `current` gives {action, body}. */
 export function copyButton(current) {
-  return h("button", { type: "button", class: "quiet", onclick: () => showSnippets(current()) }, "Copy as…");
+  return h("button", { type: "button", class: "quiet", onclick: async () => {
+    const { action, body } = current();
+    showSnippets({ url: atlasUrl(action, place.app || await appId()), body: withDataSource(body), type: "application/json" });
+  } }, "Copy as…");
 }
 
-function showSnippets({ action, body }) {
+/** Return a body as Atlas's path needs it, which names a data source. */
+function withDataSource(body) {
+  let root;
+  try {
+    root = parse(body);
+  } catch {
+    return body; // it is copied as it was written
+  }
+  if (!root.entries?.length || root.get("dataSource")) return body;
+  return body.replace(/^\s*\{(\s*)/, (_, gap) => `{${gap}"dataSource":${JSON.stringify(place.dataSource || USUAL_SOURCE)},${gap}`);
+}
+
+function showSnippets(sent) {
   const text = h("pre", { class: "code snippet", tabindex: "0", role: "region", "aria-label": "The call" });
-  const copy = h("button", { type: "button", class: "main", onclick: async () => {
-    await navigator.clipboard.writeText(text.textContent);
-    copy.textContent = "Copied";
-    say("copied");
-  } }, "Copy");
   const names = h("div", { class: "languages", role: "radiogroup", "aria-label": "Language" });
+  const buttons = h("div", { class: "buttons" });
   LANGUAGES.forEach(([name, written], at) => {
     const choose = () => {
-      text.textContent = written({ url: actionUrl(action), body, type: "application/json" });
-      copy.textContent = "Copy";
+      text.textContent = written(sent);
+      buttons.replaceChildren(copier("Copy", "main", () => text.textContent, text));
     };
     const input = h("input", { type: "radio", name: "language", checked: at === 0, onchange: choose });
     names.append(h("label", {}, input, h("span", {}, name)));
     if (!at) choose();
   });
-  const dialog = h("dialog", { "aria-label": "Copy this call", class: "wide" },
+  open(h("dialog", { "aria-label": "Copy this call", class: "wide" },
     h("div", { class: "head" }, h("h2", {}, "Copy this call"), closeButton()),
-    names, text, h("p", { class: "note" }, "Put your own key in place of ", h("code", {}, "<your key>"), "."),
-    h("div", { class: "buttons" }, copy));
-  open(dialog);
+    names, text, h("p", { class: "note" }, "Put your own key in place of ", h("code", {}, "<your key>"), "."), buttons));
 }

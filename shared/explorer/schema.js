@@ -1,7 +1,7 @@
 // The schema of a collection, as a sample of its documents has it.
 
 import { bodyOf, call } from "./api.js";
-import { counted, h } from "./dom.js";
+import { counted, h, visible } from "./dom.js";
 
 /** Return what getSchema tells in detail; throw Failure where it tells nothing. */
 export async function schemaOf(namespace) {
@@ -74,7 +74,7 @@ export function schemaView(schema) {
   const fields = fieldsOf(schema);
   if (!fields.length) return h("p", { class: "empty" }, "There is no document here that you may read.");
   const rows = fields.map(({ path, depth, share, types, elements }) => {
-    const name = h("th", { scope: "row" }, h("span", { class: "path" }, path));
+    const name = h("th", { scope: "row" }, h("span", { class: "path" }, visible(path)));
     name.style.setProperty("--depth", depth);
     const bar = h("span", { class: "bar", "aria-hidden": "true" }, h("span", {}));
     bar.firstChild.style.width = `${share * 100}%`;

@@ -1,7 +1,7 @@
 // Values of BSON on the page: as a line, and as a tree with their types.
 
 import { Elements, Members } from "./ejson.js";
-import { counted, h } from "./dom.js";
+import { counted, h, visible } from "./dom.js";
 
 const LONGEST = 120; // characters of a value in a cell
 const FIRST = 6; // elements or members that are told
@@ -12,7 +12,7 @@ const LONGEST_TEXT = 10_000; // characters of a value in a tree
 /** Tell a value in one line, as much of it as fits. */
 export function line(value) {
   if (value === undefined) return "";
-  if (value instanceof Members) return `{ ${some(value.entries, ([name, each]) => `${name}: ${inner(each)}`)} }`;
+  if (value instanceof Members) return `{ ${some(value.entries, ([name, each]) => `${visible(name)}: ${inner(each)}`)} }`;
   if (value instanceof Elements) return `[ ${some(value.values, inner)} ]`;
   return value.text;
 }
@@ -32,7 +32,7 @@ export function inCell(value) {
   if (value === undefined) return h("span", { class: "absent" }, h("span", { class: "unseen" }, "absent"));
   const text = line(value);
   const short = text.length > LONGEST ? `${text.slice(0, LONGEST)}…` : text;
-  return h("span", { class: `v v-${value.type}` }, h("span", { class: "text" }, short || "“”"), kind(value));
+  return h("span", { class: `v v-${value.type}` }, h("span", { class: "text" }, visible(short)), kind(value));
 }
 
 function kind(value) {
@@ -60,7 +60,7 @@ export function tree(value, depth = 0) {
 
 function branch(name, each, depth) {
   const isNested = each instanceof Members || each instanceof Elements;
-  const label = h("span", { class: "field" }, name);
+  const label = h("span", { class: "field" }, visible(name));
   if (!isNested) {
     const whole = each.type === "string" ? JSON.stringify(each.text) : each.text;
     const text = whole.length > LONGEST_TEXT ? `${whole.slice(0, LONGEST_TEXT)}…` : whole;

@@ -44,7 +44,7 @@ def connector(
 
 def _title(name: str) -> str:
     """Return a title as Power Platform takes it: 30 characters, of which the last is a letter or a digit."""
-    return re.sub(r"[^A-Za-z0-9]+$", "", f"Dozen: {name}"[:_LONGEST_TITLE])
+    return re.sub(r"[^A-Za-z0-9]+\Z", "", f"Dozen: {name}"[:_LONGEST_TITLE])
 
 
 def _operation(

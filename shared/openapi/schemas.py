@@ -1,6 +1,10 @@
 """Schemas as people and generators read them best: what msgspec says in more words than it takes (pure)."""
 
+from collections.abc import Mapping
 from typing import Any
+
+REFERENCE = "#/components/schemas/{name}"
+ANY_OBJECT: Mapping[str, Any] = {"type": "object", "additionalProperties": True}
 
 
 def tidied(schema: Any) -> Any:

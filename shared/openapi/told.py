@@ -157,6 +157,7 @@ class _Judging:
         self._named = _named(deployment, app)
         self._seen: dict[int, Rights] = {}
         self._found: dict[str, _Found] = {}
+        self._known: dict[int, Rights | None] = {}
         self.callable = 0
         """How many actions the app lets the caller call."""
 
@@ -197,7 +198,7 @@ class _Judging:
             self._found[name] = _Found(places, any(each.others for each in parts), all(each.is_sure for each in parts))
 
     def _look(self, name: str, action: Offered, expansions: Expansions) -> None:
-        rules = {id(source): Rules(source, expansions) for source in self._app.data_sources.values()}
+        rules = {id(source): Rules(source, expansions, self._known) for source in self._app.data_sources.values()}
         places, is_sure = [], True
         for number, (source, *namespace) in enumerate(self._named):
             rights = rules[id(source)].usable(*namespace)

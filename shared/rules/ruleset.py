@@ -40,13 +40,22 @@ class Ruleset:
     """The roles and filters of a collection, or a data source's default ones."""
 
     def __init__(
-        self, roles: Sequence[Role], filters: Sequence[Filter], asks_request: bool, asks_functions: bool = False
+        self,
+        roles: Sequence[Role],
+        filters: Sequence[Filter],
+        asks_request: bool,
+        asks_functions: bool = False,
+        asks_action: bool = True,
     ) -> None:
-        """Keep them in the order in which they are asked; tell whether one looks at `%%request`, or asks a function."""
+        """Keep them in the order in which they are asked; tell whether one looks at `%%request`, or asks a function.
+
+        `asks_action` tells whether one may look at the action in `%%request`: else they come to the same for each.
+        """
         self.roles = roles
         self.filters = filters
         self.asks_request = asks_request
         self.asks_functions = asks_functions
+        self.asks_action = asks_request and asks_action
         self._bound: Cache[int, Rights] = Cache(_MOST_BOUND)
 
     def rights(self, expansions: Expansions) -> "Rights":

@@ -9,7 +9,8 @@ from contextlib import suppress
 from threading import Thread
 from typing import TYPE_CHECKING, Any
 
-from shared.settings import VERSION, Settings, prepare_exporters, role
+from shared.environment import prepare_exporters, role
+from shared.settings import VERSION, Settings
 from shared.telemetry.backend import QUEUE_ITEMS, Backend, Labels, Options
 from shared.telemetry.commands import Commands, Servers
 from shared.telemetry.log import LOGGER, Sent, event, is_standalone, take_over, where, write

@@ -25,12 +25,13 @@ from tests.admin.test_help import EVERY
 from tests.hosts import ROOT
 
 
-def on_80_columns(arguments: list[str], env: dict[str, str]) -> str:
-    """Run a command on a terminal of 80 columns and return what it shows there, without colours."""
+def on_80_columns(arguments: list[str], env: dict[str, str], columns: int = 80) -> str:
+    """Run a command on a terminal of so many columns and return what it shows there, without colours."""
     ours, theirs = os.openpty()
-    termios.tcsetwinsize(theirs, (24, 80))
+    termios.tcsetwinsize(theirs, (24, columns))
     command = [sys.executable, "-m", "admin", *arguments]
-    subprocess.run(command, cwd=ROOT, env={**env, "COLUMNS": "80", "TERM": "xterm"}, stdout=theirs, check=False)
+    shown_here = {**env, "COLUMNS": str(columns), "TERM": "xterm"}
+    subprocess.run(command, cwd=ROOT, env=shown_here, stdout=theirs, check=False)
     os.close(theirs)
     shown = os.read(ours, 1 << 20).decode()
     os.close(ours)
@@ -235,6 +236,48 @@ async def test_a_row_fits_80_columns(stored: Any, database: Any, env: dict[str, 
     assert len(shown.splitlines()) > 1
     assert max(map(cell_len, shown.splitlines())) <= 80
     assert name.partition(" ")[0] not in {"keys", "users"} or re.search(f"{KEY}|{USER}", shown)
+
+
+@pytest.mark.parametrize("columns", [80, 40])
+@pytest.mark.parametrize(
+    ("name", "begins"),
+    [
+        pytest.param("doctor", r"ok {7}|warning  |problem  | {9}(-> |   )?|\d+ problem", id="doctor"),
+        pytest.param("app check", r"\d+\. | {3}(-> |   )?|To correct|\d+ problem|(served )?before", id="app check"),
+    ],
+)
+async def test_a_sentence_goes_on_below_its_beginning(
+    stored: Any, admin: Admin, env: dict[str, str], name: str, begins: str, columns: int
+) -> None:
+    wrong = env | {"APP_CONFIG_DIR": str(ROOT / "tests/apps/shop"), "MONGO_DB_URI": f"{env['MONGO_DB_URI']}&w=1"}
+    shown = on_80_columns(name.split(), wrong, columns)
+    lines = shown.splitlines()
+
+    assert max(map(cell_len, lines)) <= columns
+    assert [each for each in lines if each and not re.match(rf"({begins})\S", each)] == []
+    assert sum(each.startswith("  ") for each in lines) > sum("->" in each for each in lines)
+
+
+async def test_reasons_stay_whole_words_and_ids_are_never_cut(tmp_path: Path) -> None:
+    reasons = {"NoMatchingRoleFound": 3, "TooManyRequests": 2, "InvalidSession": 1}
+    call = {"message": "request", "operation": "findOneAndUpdate", "duration_ms": 12_345.6, "documents": 10**9}
+    lines = [
+        json.dumps(call | {"status": 403, "error_code": reason, "caller": KEY, "namespace": f"shop.{'n' * 60}"})
+        for reason, count in reasons.items() for _ in range(count)
+    ]  # fmt: skip
+    (tmp_path / "log").write_text("\n".join(lines))
+    log = [str(tmp_path / "log")]
+
+    denied = on_80_columns(["calls", *log, "--denied"], dict(os.environ))
+    by_key = on_80_columns(["calls", *log, "--slow"], dict(os.environ))
+
+    assert reasons.keys() - set(re.findall(r"\w+", denied)) == set()
+    assert max(map(len, denied.splitlines())) <= 80
+    assert re.findall(r"\S+", by_key.splitlines()[0]) == [
+        "Key", "Calls", "Errors", "Denied", "p50", "ms", "p95", "ms", "Documents",
+    ]  # fmt: skip
+    assert re.findall(r"\S+", by_key.splitlines()[1]) == [KEY, "6", "6", "6", *["12345.6"] * 2, f"{6 * 10**9:,}"]
+    assert by_key.count(KEY) == 7
 
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

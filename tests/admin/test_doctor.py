@@ -14,9 +14,10 @@ from local import ports
 from local.mongod import Mongod
 from shared.documents import transcoder
 from shared.documents.transcoder import Transcoder, Writer
+from shared.environment import app_secrets
 from shared.mongo.control import INDEXES
 from shared.service import Service
-from shared.settings import Settings, app_secrets
+from shared.settings import Settings
 from shared.telemetry.reporting import Reporting
 from tests.admin.conftest import Command, Done
 from tests.functions.rules.conftest import SETTINGS
@@ -89,7 +90,7 @@ async def test_each_problem_is_found_and_no_secret_is_shown(command: Command, em
     assert said.has("data source mongodb-atlas", "ok", "is MongoDB ")
     assert said.has("control database operated", "warning", "not there yet: api_keys, users, sessions, confirmations")
     assert SECRET not in (done.stdout + done.stderr).decode() + repr(said)
-    assert b"-> check host, port, firewall and credentials" in done.stdout
+    assert b"-> check host, port, firewall, user, password and roles" in done.stdout
 
 
 @pytest.mark.parametrize("scheme", ["redis", "valkey"])

@@ -138,6 +138,7 @@ async def test_the_next_login_with_each_provider_finds_the_user(admin: Admin, ap
         "users: 4 imported, 0 there already, 0 refused\n"
         "log in by: anon-user 1, custom-function 1, custom-token 1, local-userpass 1, oauth2-google 1\n"
         "API keys that acted as users, to be made anew with `keys create --user ID`: 1\n"
+        "members left out, which users do not have here: last_authentication_date 4\n"
     )
     assert token not in done.stderr
     assert len(await everybody(driver)) == 4
@@ -242,6 +243,65 @@ async def test_a_line_may_hold_no_more_than_an_id_and_an_identity(admin: Admin, 
     (ben,) = await everybody(driver)
     assert (ben["disabled"], ben["confirmed"], ben["data"]) == (False, True, {})
     assert ben["created"].replace(tzinfo=UTC) == ObjectId(BEN).generation_time
+
+
+@pytest.mark.parametrize(
+    ("identities", "data", "stored"),
+    [
+        pytest.param(
+            [known_as("b", "custom-token", provider_data={"email": "ben@shop.example", "name": "Ben"})], None,
+            {"email": "ben@shop.example", "name": "Ben"}, id="of a token",
+        ),
+        pytest.param(
+            [known_as("c", GOOGLE, data={"email": "cy@shop.example"})], {}, {"email": "cy@shop.example"}, id="as data"
+        ),
+        pytest.param(
+            [known_as("b", "custom-token", provider_data={"email": "b@shop.example", "name": "Ben"})],
+            {"email": "ben@shop.example"}, {"email": "ben@shop.example", "name": "Ben"}, id="the user's data count",
+        ),
+        pytest.param(
+            [known_as("d", "custom-function", provider_data={"n": "Dan"}), known_as("c", GOOGLE, data={"n": "Cy"})],
+            None, {"n": "Dan"}, id="the first of two",
+        ),
+        pytest.param(
+            [known_as("c", GOOGLE, data={"email": "cy@mail.example"}), known_as(ADDRESS, "local-userpass")], None,
+            {"email": ADDRESS}, id="a password's name comes first",
+        ),
+        pytest.param(
+            [E, known_as("k", "api-key", provider_data={"name": "a key"})], None, {}, id="a key says nothing"
+        ),
+    ],
+)  # fmt: skip
+async def test_what_a_provider_says_of_a_user_becomes_the_data(
+    admin: Admin, driver: Any, identities: list[dict[str, Any]], data: Any, stored: dict[str, Any]
+) -> None:
+    done = admin.take([of_app_services(BEN, *identities, data=data)])
+    (ben,) = await everybody(driver)
+
+    assert done.stderr.startswith("users: 1 imported, 0 there already, 0 refused\n")
+    assert ben["data"] == stored
+
+
+async def test_an_address_of_another_provider_is_not_the_name_of_a_password(admin: Admin, driver: Any) -> None:
+    said = known_as("c", GOOGLE, provider_data={"email": "cy@mail.example"})
+    done = admin.take([of_app_services(ANN, PASSWORD_OF_ANN, said)])
+
+    assert "it has a password and no e-mail address: 'data.email' is missing" in done.stderr
+    assert await everybody(driver) == []
+
+
+async def test_members_that_become_nothing_are_named(admin: Admin) -> None:
+    odd = known_as("b", "custom-token", device="phone")
+    people = [
+        {"_id": BEN, "identities": [odd], "nickname": "B", "domain_id": "1"},
+        {"_id": CY, "identities": [E | {"id": "c"}], "nickname": "C"} | {f"z{n}": n for n in range(20)},
+    ]
+    done = admin.take(people)
+    again = json.loads(admin.take(people, "--json").stdout)
+
+    named = "domain_id 1, identities.device 1, nickname 2, z0 1, z1 1, z10 1, z11 1, z12 1, z13 1, z14 1"
+    assert f"members left out, which users do not have here: {named}\n" in done.stderr
+    assert again["members_left_out"] == {}
 
 
 async def test_custom_data_without_a_place_are_counted(admin: Admin, driver: Any) -> None:

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from openapi_spec_validator import OpenAPIV2SpecValidator
 
 from tests.admin.conftest import Command
 from tests.functions.test_openapi import DOCUMENT, OPERATIONS, objects
 from tests.hosts import ROOT
+from tests.openapi_rules import mistakes
 
 SHOP = {
     "APP_CONFIG_DIR": str(ROOT / "tests" / "apps" / "shop"), "SESSION_SECRET": "a secret of the tests, long enough",
@@ -68,7 +68,7 @@ def test_what_cannot_be_is_refused(shop: Command, arguments: tuple[str, ...], co
 def test_a_connector_has_typed_replies(shop: Command) -> None:
     made = printed(shop, "connector", *ORDERS)
 
-    assert [each.message for each in OpenAPIV2SpecValidator(made).iter_errors()] == []
+    assert mistakes(made, "2.0") == []
     assert (made["host"], made["basePath"]) == ("api.shop.example", "/app/data/endpoint/data/v1")
     find = made["paths"]["/action/find"]["post"]
     documents = find["responses"]["200"]["schema"]["properties"]["documents"]
@@ -83,7 +83,7 @@ def test_a_connector_has_typed_replies(shop: Command) -> None:
 def test_a_connector_without_a_schema_has_objects(command: Command) -> None:
     made = printed(command, "connector", *ORDERS)
 
-    assert [each.message for each in OpenAPIV2SpecValidator(made).iter_errors()] == []
+    assert mistakes(made, "2.0") == []
     inserted = made["paths"]["/action/insertOne"]["post"]["parameters"][0]["schema"]["properties"]["document"]
     assert inserted["type"] == "object"
 
@@ -135,3 +135,47 @@ def test_a_connector_sends_numbers_as_plain_json_has_them(shop: Command, tmp_pat
 
     sent = inserted["properties"]["document"]["properties"]
     assert (sent["count"], sent["placed"]["properties"]) == ({"type": "integer"}, {"$date": {"type": "string"}})
+
+
+@pytest.fixture
+def two(shop: Command, tmp_path: Path) -> Command:
+    """The app with another data source, which has a collection of the same name whose documents are others."""
+    folder = Path(shutil.copytree(SHOP["APP_CONFIG_DIR"], tmp_path / "shop"))
+    source = folder / "data_sources" / "second"
+    (source / "shop" / "orders").mkdir(parents=True)
+    config = {"name": "second", "type": "mongodb-atlas", "config": {"clusterName": "Cluster-9"}}
+    (source / "config.json").write_text(json.dumps(config))
+    rules = {"database": "shop", "collection": "orders", "roles": [{"name": "a", "apply_when": {}, "read": True}]}
+    (source / "shop" / "orders" / "rules.json").write_text(json.dumps(rules | {"filters": []}))
+    schema = {"bsonType": "object", "properties": {"of_second": {"bsonType": "bool"}}}
+    (source / "shop" / "orders" / "schema.json").write_text(json.dumps(schema))
+    names = ("MONGO_DB_URI__SECOND", "MONGO_DB_URI__CLUSTER_9")  # a request may name it by either
+    shop.env |= {"APP_CONFIG_DIR": str(folder)} | dict.fromkeys(names, shop.env["MONGO_DB_URI"])
+    return shop
+
+
+@pytest.mark.parametrize(
+    ("source", "name", "properties"),
+    [
+        ("second", "shop.orders", {"of_second"}),
+        ("Cluster-9", "shop.orders", {"of_second"}),
+        ("second", "shop.tickets", set()),  # which only the first names
+        ("mongodb-atlas", "shop.orders", {"_id", "total", "title"}),
+    ],
+    ids=["name", "cluster", "other", "default"],
+)
+def test_a_connector_has_the_types_of_its_own_data_source(
+    two: Command, source: str, name: str, properties: set[str]
+) -> None:
+    made = printed(two, "connector", "--namespace", name, "--host", "api.shop.example", "--data-source", source)
+
+    sent = made["paths"]["/action/insertOne"]["post"]["parameters"][0]["schema"]["properties"]
+    assert sent["dataSource"]["default"] == source
+    assert sent["document"].get("properties", {}).keys() == properties
+
+
+def test_a_connector_for_a_data_source_that_is_not_there_is_refused(two: Command) -> None:
+    done = two("connector", *ORDERS, "--data-source", "third")
+
+    assert (done.returncode, done.stdout) == (1, b"")
+    assert b"there is no data source 'third'" in done.stderr

@@ -8,10 +8,10 @@ import pytest
 from pymongo import AsyncMongoClient
 
 from local.mongod import Mongod
+from tests import driver_source
 from tests.crud_spec.cases import cases
 from tests.crud_spec.matching import matches
 from tests.crud_spec.run import Runner
-from tests.crud_spec.source import fetched
 from tests.hosts import Host, Server, Worker
 
 STAGES = "$out,$merge"
@@ -31,7 +31,12 @@ OTHERWISE = {
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return fetched(tmp_path_factory.mktemp("source"))
+    """The specification's tests, unpacked."""
+    place = tmp_path_factory.mktemp("source")
+    with driver_source.opened() as source:
+        source.extractall(place, filter="data")
+    [unpacked] = place.iterdir()
+    return unpacked / "test" / "crud" / "unified"
 
 
 @pytest.fixture(params=["worker", "server"])

@@ -1,5 +1,6 @@
 """A real Chromium, and a server of the exported app whose explorer is on."""
 
+import asyncio
 import os
 import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -7,26 +8,58 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.async_api import Browser, Page, ViewportSize, async_playwright
+from playwright.async_api import Browser, Page, Route, ViewportSize, async_playwright
 
 from local.mongod import Mongod
-from tests.functions.rules.conftest import SETTINGS, known, met, users  # noqa: F401  fixtures
+from tests.functions.rules.conftest import PASSWORD, SETTINGS, known, met, users  # noqa: F401  fixtures
 from tests.hosts import Server
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+APP = "shop-abcde"
 PHONE, DESK = ViewportSize(width=390, height=844), ViewportSize(width=1280, height=800)
 
 type Opened = Callable[..., Awaitable[Page]]
 
 
+class Held:
+    """Replies of an action that come when they are let go."""
+
+    def __init__(self) -> None:
+        self._let_go = asyncio.Event()
+        self._is_dropped = False
+        self.asked = asyncio.Event()
+
+    async def at(self, page: Page, action: str) -> "Held":
+        """Hold those to a page from now on."""
+        await page.route(f"**/action/{action}", self._hold)
+        return self
+
+    async def let_go(self, page: Page) -> None:
+        """Let them go, and wait until the page has had time to show them."""
+        self._let_go.set()
+        await page.wait_for_load_state("networkidle")
+
+    def drop(self) -> None:
+        """Let them go, and have none come: what was sent may have been done."""
+        self._is_dropped = True
+        self._let_go.set()
+
+    async def _hold(self, route: Route) -> None:
+        self.asked.set()
+        await self._let_go.wait()
+        await (route.abort() if self._is_dropped else route.continue_())
+
+
 @pytest.fixture(scope="session")
 async def browser() -> AsyncIterator[Browser]:
-    """Chromium; without one these tests say that they did not run."""
+    """Chromium, which keeps pages that one leaves as it does for people; without one these tests did not run."""
     if CHROMIUM is None:
         pytest.skip("no Chromium on the PATH: nothing was tried in a browser")
     async with async_playwright() as playwright:
         options = ["--no-sandbox"] if os.geteuid() == 0 else []  # root may not have one
-        running = await playwright.chromium.launch(executable_path=CHROMIUM, args=options)
+        running = await playwright.chromium.launch(
+            executable_path=CHROMIUM, args=options, ignore_default_args=["--disable-back-forward-cache"]
+        )
         yield running
         await running.close()
 
@@ -35,7 +68,7 @@ async def browser() -> AsyncIterator[Browser]:
 async def explored(mongod: Mongod, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Server]:
     """server.py with the exported app and the explorer."""
     log = tmp_path_factory.mktemp("explorer") / "log"
-    async with Server(log, MONGO_DB_URI=mongod.uri, EXPLORER="on", **SETTINGS) as running:
+    async with Server(log, MONGO_DB_URI=mongod.uri, EXPLORER="on", APP_ID=APP, **SETTINGS) as running:
         yield running
 
 
@@ -82,3 +115,15 @@ async def sign_in(page: Page, key: str, path: str = "") -> None:
 async def write(page: Page, label: str, text: str) -> None:
     """Write into an editor."""
     await page.get_by_label(label, exact=True).fill(text)
+
+
+async def log_in_as(page: Page, email: str, path: str) -> None:
+    """Sign in as a user, and open a collection."""
+    await page.get_by_role("radio", name="E-mail").check()
+    await page.get_by_role("textbox", name="E-mail").fill(email)
+    await page.get_by_label("Password").fill(PASSWORD)
+    await page.get_by_text("App id and data source").click()
+    await page.get_by_label("App id").fill(APP)
+    await page.click("form button[type=submit]")
+    await page.wait_for_selector("nav", state="attached")
+    await page.evaluate("path => { location.hash = path }", path)

@@ -1,12 +1,11 @@
 """What could go wrong in the explorer: hostile names, large documents, replies out of order, sessions that end."""
 
-import asyncio
 from typing import Any
 
 import pytest
-from playwright.async_api import Page, Route, expect
+from playwright.async_api import Page, expect
 
-from tests.explorer.conftest import Opened, sign_in, write
+from tests.explorer.conftest import Held, Opened, sign_in, write
 from tests.hosts import eventually
 
 ITEMS = "/shop/items"
@@ -19,29 +18,8 @@ NAMES = {
     "right to left": "\u202e\u05e9\u05dc\u05dd",
     "astral": "🥖 \u00e9 e\u0301",
 }
-
-
-class Held:
-    """Replies of an action that come when they are let go."""
-
-    def __init__(self) -> None:
-        self._let_go = asyncio.Event()
-        self.asked = asyncio.Event()
-
-    async def at(self, page: Page, action: str) -> "Held":
-        """Hold those to a page from now on."""
-        await page.route(f"**/action/{action}", self._hold)
-        return self
-
-    async def let_go(self, page: Page) -> None:
-        """Let them go, and wait until the page has had time to show them."""
-        self._let_go.set()
-        await page.wait_for_load_state("networkidle")
-
-    async def _hold(self, route: Route) -> None:
-        self.asked.set()
-        await self._let_go.wait()
-        await route.continue_()
+AGAIN = [("schema", "getSchema"), ("indexes", "listIndexes"), ("changes", "changes"), ("actions", "find")]
+GOES_ON = {"schema": "Of a sample of", "indexes": "_id_", "changes": "Watching:", "actions": "You are signed in again"}
 
 
 @pytest.mark.parametrize("name", NAMES.values(), ids=NAMES)
@@ -124,18 +102,92 @@ async def test_an_open_document_is_left_with_the_collection(opened: Opened, key:
     assert await page.locator("dialog").count() == 0
 
 
-async def test_a_key_that_ends_is_said_and_what_one_wrote_stays(opened: Opened, key: str, database: Any) -> None:
+async def once_as_nobody(page: Page, action: str) -> None:
+    """Send the next call of an action with a key that is none, as if one's own had ended."""
+    await page.route(
+        f"**/action/{action}", lambda route: route.continue_(headers={**route.request.headers, "apikey": "x"}), times=1
+    )
+
+
+async def sign_in_again(page: Page, secret: str) -> None:
+    """Sign in where the page offers it."""
+    form = page.get_by_role("form", name="Sign in again")
+    await form.get_by_role("textbox").fill(secret)
+    await form.get_by_role("button", name="Sign in").click()
+
+
+@pytest.mark.parametrize(
+    ("action", "opener", "button"),
+    [("updateOne", "Open the document 1", "Save"), ("insertOne", "New document", "Insert")],
+    ids=["a change", "a new document"],
+)
+async def test_one_signs_in_where_one_writes_and_what_one_wrote_is_saved(
+    opened: Opened, key: str, database: Any, action: str, opener: str, button: str
+) -> None:
     await database.items.insert_one({"_id": 1})
     page = await opened()
     await sign_in(page, key, ITEMS)
-    await page.locator(OPEN).click()
+    await page.get_by_role("button", name=opener).click()
     dialog = page.get_by_role("dialog")
-    await dialog.get_by_role("textbox").fill('{"_id": 1, "long": "work"}')
-    await page.route("**/updateOne", lambda route: route.continue_(headers={**route.request.headers, "apikey": "x"}))
-    await dialog.get_by_role("button", name="Save").click()
+    await dialog.get_by_role("textbox").fill('{"long": "work"}')
+    await once_as_nobody(page, action)
+    await dialog.get_by_role("button", name=button).click()
+    await expect(dialog.get_by_role("alert").first).to_contain_text("sign in again")
+    await expect(dialog.get_by_label("Key")).to_be_focused()
+    await sign_in_again(page, "wrong")
+    await expect(dialog.get_by_role("form").get_by_role("alert")).to_contain_text("does not know this key")
+    await sign_in_again(page, key)
+    await expect(dialog.get_by_role("button", name=button)).to_be_focused()
+    await page.keyboard.press("Enter")
+    await expect(dialog).to_have_count(0)
 
-    await expect(dialog.get_by_role("alert")).to_contain_text("sign in again")
-    await expect(dialog.get_by_role("textbox")).to_have_value('{"_id": 1, "long": "work"}')
+    assert await database.items.count_documents({"long": "work"}) == 1
+
+
+async def test_one_signs_in_again_where_one_was_with_what_one_asked(opened: Opened, key: str, database: Any) -> None:
+    await database.items.insert_many([{"_id": 1}, {"_id": 2}])
+    page = await opened()
+    await sign_in(page, key, ITEMS)
+    await page.wait_for_selector(OPEN)
+    await write(page, "Filter", '{"_id": 2}')
+    await once_as_nobody(page, "find")
+    await page.get_by_role("button", name="Find").click()
+    await page.get_by_role("button", name="Sign in again").click()
+    await sign_in_again(page, key)
+
+    await expect(page.locator(OPEN)).to_have_count(1)
+    await expect(page.get_by_label("Filter", exact=True)).to_have_value('{"_id": 2}')
+
+
+@pytest.mark.full
+@pytest.mark.parametrize(("view", "action"), AGAIN, ids=["schema", "indexes", "changes", "actions"])
+async def test_each_view_goes_on_when_one_has_signed_in_again(
+    opened: Opened, key: str, database: Any, view: str, action: str
+) -> None:
+    await database.items.insert_one({"_id": 1})
+    page = await opened()
+    await once_as_nobody(page, action)
+    await sign_in(page, key, f"{ITEMS}/{view}")
+    await page.wait_for_selector("#panel :is(.empty, button.main)")
+    await page.locator("#panel button.main").evaluate_all("buttons => buttons.forEach(each => each.click())")
+    await page.locator("#panel").get_by_role("button", name="Sign in again").click()
+    await sign_in_again(page, key)
+
+    await expect(page.locator("dialog")).to_have_count(0)
+    await expect(page.locator("#panel")).to_contain_text(GOES_ON[view])
+
+
+async def test_a_document_that_could_not_be_read_is_opened_when_one_has_signed_in_again(
+    opened: Opened, key: str, database: Any
+) -> None:
+    await database.items.insert_one({"_id": 1})
+    page = await opened()
+    await sign_in(page, key, ITEMS)
+    await once_as_nobody(page, "findOne")
+    await page.locator(OPEN).click()
+    await sign_in_again(page, key)
+
+    await expect(page.get_by_role("dialog").get_by_role("button", name="Save")).to_be_visible()
 
 
 async def written(page: Page, key: str) -> Any:
@@ -144,6 +196,33 @@ async def written(page: Page, key: str) -> Any:
     await page.locator(OPEN).click()
     await page.get_by_role("dialog").get_by_role("textbox").fill('{"_id": 1, "long": "work"}')
     return page.get_by_role("dialog")
+
+
+async def test_a_document_that_is_opened_twice_is_there_once(opened: Opened, key: str, database: Any) -> None:
+    await database.items.insert_one({"_id": 1})
+    page = await opened()
+    await sign_in(page, key, ITEMS)
+    held = await Held().at(page, "findOne")
+    await page.locator(OPEN).dblclick()
+    await expect(page.locator(OPEN)).to_have_attribute("aria-busy", "true")
+    await held.let_go(page)
+    await expect(page.locator("dialog")).to_have_count(1)
+    await page.keyboard.press("Escape")
+
+    await expect(page.locator("dialog")).to_have_count(0)
+
+
+async def test_a_write_that_got_no_reply_is_said_to_be_unknown(opened: Opened, key: str, database: Any) -> None:
+    await database.items.insert_one({"_id": 1})
+    page = await opened()
+    dialog = await written(page, key)
+    held = await Held().at(page, "updateOne")
+    await dialog.get_by_role("button", name="Save").click()
+    await expect(dialog.get_by_role("alert")).to_have_text("Waiting for the reply…")
+    held.drop()
+
+    await expect(dialog.get_by_role("alert")).to_contain_text("It may have been done all the same")
+    await expect(dialog.get_by_role("textbox")).to_have_value('{"_id": 1, "long": "work"}')
 
 
 async def escape(page: Page) -> None:
@@ -213,34 +292,6 @@ async def test_back_closes_a_dialog_and_then_leaves_the_collection(opened: Opene
     await back(page)
 
     await expect(page.locator("h1")).to_have_text("shop / others")
-
-
-async def test_whoever_comes_back_to_the_page_is_to_sign_in(opened: Opened, key: str, database: Any) -> None:
-    await database.items.insert_one({"_id": 1, "secret": "unspoken"})
-    page = await opened()
-    await sign_in(page, key, ITEMS)
-    await page.wait_for_selector(OPEN)
-    await page.evaluate("dispatchEvent(new PageTransitionEvent('pagehide', { persisted: true }))")
-    sent: list[str] = []
-    page.on("request", lambda request: sent.append(request.url))
-
-    await expect(page.locator("#key")).to_have_value("")
-    assert "unspoken" not in await page.content()
-    assert await page.evaluate("[JSON.stringify(history.state), name, document.referrer].join()") == "null,,"
-    assert sent == []
-
-
-async def test_one_signs_in_again_where_one_was(opened: Opened, key: str, database: Any) -> None:
-    await database.items.insert_one({"_id": 1})
-    page = await opened()
-    await page.route(
-        "**/find", lambda route: route.continue_(headers={**route.request.headers, "apikey": "x"}), times=1
-    )
-    await sign_in(page, key, ITEMS)
-    await page.get_by_role("button", name="Sign in again").click()
-    await sign_in(page, key)
-
-    await expect(page.locator(OPEN)).to_have_count(1)
 
 
 async def test_one_does_not_have_to_wait(opened: Opened, key: str, database: Any) -> None:

@@ -7,7 +7,9 @@ import pytest
 from axe_playwright_python.async_playwright import Axe  # type: ignore[import-untyped]
 from playwright.async_api import Page, expect
 
-from tests.explorer.conftest import DESK, PHONE, Opened, sign_in
+from tests.explorer.conftest import DESK, PHONE, Opened, log_in_as, sign_in
+from tests.functions.rules.conftest import Known
+from tests.hosts import Server
 
 RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
 READY = {
@@ -113,3 +115,49 @@ async def test_a_phone_shows_the_shares_of_a_schema(opened: Opened, key: str, da
     await sign_in(page, key, "/shop/items/schema")
 
     await expect(page.locator("table.schema tbody tr:last-child .share")).to_be_in_viewport(ratio=1)
+
+
+async def test_a_button_stays_where_it_is_when_a_mistake_is_told(opened: Opened, key: str, films: None) -> None:
+    page = await opened()
+    await sign_in(page, key, "/shop/items")
+    await page.wait_for_selector(READY["documents"])
+    button = page.get_by_role("button", name="Find")
+    before = await button.bounding_box()
+    await page.get_by_label("Filter", exact=True).fill("{title}")
+    await button.click()
+    await page.wait_for_selector(".problem:not([hidden], :empty)")
+
+    assert await button.bounding_box() == before
+    assert await faults(page) == []
+
+
+async def test_a_page_that_is_enlarged_four_times_scrolls_in_one_direction(
+    opened: Opened, key: str, database: Any
+) -> None:
+    await database.items.insert_many([{"_id": 1, **{f"field{number}": 1 for number in range(30)}}, {"_id": 2, "": 1}])
+    page = await opened(size={"width": 320, "height": 256})
+    await sign_in(page, key, "/shop/items")
+    await page.wait_for_selector(READY["documents"])
+
+    assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "it scrolls to the side"
+    assert await faults(page) == []
+
+
+async def test_a_user_who_may_do_little_is_told_so_in_a_way_open_to_all(
+    opened: Opened, explored: Server, known: Known, database: Any
+) -> None:
+    ann = await known(explored, "ann@shop.example")
+    await database.orders.insert_one({"_id": 1, "owner": ann.id})
+    page = await opened(size=PHONE)
+    await log_in_as(page, "ann@shop.example", "")
+    await page.get_by_role("button", name="Collections").click()
+    await page.wait_for_selector(".open-ones")
+    assert await faults(page) == []
+    await page.evaluate("location.hash = '/shop/orders'")
+    await page.get_by_role("button", name="Open the document 1").click()
+    dialog = page.get_by_role("dialog")
+    await dialog.get_by_role("textbox").fill('{"_id": 1, "owner": "somebody"}')
+    await dialog.get_by_role("button", name="Save").click()
+
+    await expect(dialog.get_by_role("alert")).to_contain_text("The rules do not let you do this, and nothing was done")
+    assert await database.orders.find_one() == {"_id": 1, "owner": ann.id}

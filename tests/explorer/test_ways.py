@@ -14,8 +14,8 @@ from playwright.async_api import Page, expect
 
 from shared.documents import ejson
 from tests.bson_types import ROWS
-from tests.explorer.conftest import Opened, sign_in, write
-from tests.functions.rules.conftest import PASSWORD, Known
+from tests.explorer.conftest import APP, Held, Opened, log_in_as, sign_in, write
+from tests.functions.rules.conftest import Known
 from tests.hosts import Server
 
 ITEMS = "/shop/items"
@@ -38,6 +38,15 @@ async def cells(page: Page) -> list[str]:
     """Return the texts of the values of a table of documents, row by row."""
     await page.wait_for_selector("table.documents")
     return await page.locator("table.documents tbody .text").all_inner_texts()
+
+
+async def test_whoever_names_no_app_where_there_is_one_is_told_to(opened: Opened) -> None:
+    page = await opened()
+    await page.get_by_role("radio", name="Anonymous").check()
+    await page.click("form button[type=submit]")
+
+    await expect(page.get_by_role("alert")).to_contain_text("enter its App id")
+    await expect(page.get_by_label("App id")).to_be_focused()
 
 
 async def test_a_key_that_is_none_is_refused_and_nothing_is_shown(opened: Opened) -> None:
@@ -257,7 +266,9 @@ async def test_changes_come_in_as_they_happen(opened: Opened, key: str, items: A
 
 
 @pytest.mark.parametrize("language", ["curl", "JavaScript", "Python"])
-async def test_a_copied_call_does_what_the_page_did(opened: Opened, key: str, items: Any, language: str) -> None:
+async def test_a_copied_call_does_what_the_page_did(
+    opened: Opened, explored: Server, key: str, items: Any, language: str
+) -> None:
     page = await opened()
     await sign_in(page, key, ITEMS)
     await cells(page)
@@ -266,6 +277,7 @@ async def test_a_copied_call_does_what_the_page_did(opened: Opened, key: str, it
     await page.get_by_role("radio", name=language, exact=True).check()
     call = (await page.locator("dialog pre").inner_text()).replace("<your key>", key)
 
+    assert f"{explored.url}/app/{APP}/endpoint/data/v1/action/find" in call
     assert "Porto" in json.dumps(await RUN[language](page, call))
 
 
@@ -313,16 +325,6 @@ async def test_a_user_sees_what_the_rules_let_them(
     assert await cells(page) == ["1", ann.id, "5"]
     await expect(page.locator(".verdict")).to_contain_text("Rules apply")
     assert "unspoken" not in await page.content()
-
-
-async def log_in_as(page: Page, email: str, path: str) -> None:
-    """Sign in as a user, and open a collection."""
-    await page.get_by_role("radio", name="E-mail").check()
-    await page.get_by_role("textbox", name="E-mail").fill(email)
-    await page.get_by_label("Password").fill(PASSWORD)
-    await page.click("form button[type=submit]")
-    await page.wait_for_selector("nav")
-    await page.evaluate("path => { location.hash = path }", path)
 
 
 async def test_a_user_changes_a_document_that_rules_hide_a_part_of(
@@ -433,7 +435,7 @@ async def test_any_action_is_run_with_an_example_to_begin_with(opened: Opened, k
 
 
 async def test_a_copied_call_is_the_same_in_languages_that_cannot_run_here(
-    opened: Opened, key: str, items: Any
+    opened: Opened, explored: Server, key: str, items: Any
 ) -> None:
     page = await opened()
     await sign_in(page, key, ITEMS)
@@ -442,13 +444,16 @@ async def test_a_copied_call_is_the_same_in_languages_that_cannot_run_here(
     await write(page, "Filter", wanted)
     await page.get_by_role("button", name="Copy as…").click()
     await page.get_by_role("radio", name="C++ for Arduino").check()
-    [literal] = re.findall(r'http\.POST\("(.*)"\);', await page.locator("dialog pre").inner_text())
+    [(url, literal)] = re.findall(
+        r'begin\(client, "([^"]*)"\);.*http\.POST\("(.*)"\);', await page.locator("dialog pre").inner_text(), re.DOTALL
+    )
     await page.get_by_role("radio", name="Power Automate").check()
     step = json.loads(await page.locator("dialog pre").inner_text())
 
     octal = re.sub(r"\\([0-7]{3})", lambda each: chr(int(each[1], 8)), literal)
     assert json.loads(re.sub(r"\\(.)", r"\1", octal).encode("latin-1"))["filter"] == json.loads(wanted)
     assert json.loads(step["inputs"]["body"].replace("@@", "@"))["filter"] == json.loads(wanted)
+    assert url == step["inputs"]["uri"] == f"{explored.url}/app/{APP}/endpoint/data/v1/action/find"
     assert "@x" not in step["inputs"]["body"].replace("@@", "")
 
 
@@ -512,3 +517,36 @@ async def test_an_example_names_no_field_that_the_collection_has_not(opened: Ope
 
     assert "projection" not in find
     assert count["filter"] == {}
+
+
+async def test_the_explanation_of_an_action_stands_with_its_reply(opened: Opened, key: str, items: Any) -> None:
+    page = await opened()
+    await sign_in(page, key, ITEMS + "/actions")
+    await page.get_by_label("Action", exact=True).select_option("aggregate")
+    pipeline = '{"database": "shop", "collection": "items", "pipeline": [{"$match": {"price": 7, "price": 7}}]}'
+    await write(page, "Body", pipeline)
+    await page.get_by_role("button", name="Run").click()
+
+    await expect(page.locator(".verdict")).to_contain_text("would help")
+
+
+async def test_one_does_not_have_to_wait_for_an_action(opened: Opened, key: str, items: Any) -> None:
+    page = await opened()
+    await Held().at(page, "insertOne")
+    await sign_in(page, key, ITEMS + "/actions")
+    await page.get_by_label("Action", exact=True).select_option("insertOne")
+    await page.get_by_role("button", name="Run").click()
+    await page.get_by_role("button", name="Stop").click()
+
+    await expect(page.locator(".failed")).to_contain_text("it may have been done all the same")
+
+
+async def test_what_a_browser_does_not_copy_is_marked_to_be_copied(opened: Opened, key: str, items: Any) -> None:
+    page = await opened()
+    await page.evaluate("Object.defineProperty(navigator, 'clipboard', { value: undefined })")  # as without HTTPS
+    await sign_in(page, key, ITEMS)
+    await page.get_by_role("button", name="Copy as…").click()
+    await page.get_by_role("button", name="Copy", exact=True).click()
+
+    await expect(page.get_by_role("button", name="Marked")).to_be_visible()
+    assert await page.evaluate("getSelection().toString()") == await page.locator("dialog pre").inner_text()

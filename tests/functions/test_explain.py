@@ -112,6 +112,45 @@ async def test_a_verdict_says_what_was_done(post: Post, call: dict[str, Any], ve
     assert (answer.status, answer.json["verdict"]) == (200, verdict)
 
 
+ID = "65a1b2c3d4e5f60718293a4b"
+NOT_AN_ID = '"_id" is compared with a text: an ObjectId is written {"$oid":"…"}'
+NOT_A_DATE = '"at" is compared with a text: a date is written {"$date":"…"}'
+
+
+@pytest.mark.parametrize(
+    ("filter", "mistake"),
+    [
+        pytest.param({"_id": ID}, NOT_AN_ID, id="an id"),
+        pytest.param({"_id": f"ObjectId('{ID}')"}, NOT_AN_ID, id="an id of the shell"),
+        pytest.param({"_id": {"$in": [1000, ID]}}, NOT_AN_ID, id="one of several ids"),
+        pytest.param({"$and": [{"n": 1000}, {"_id": {"$eq": ID}}]}, NOT_AN_ID, id="in $and"),
+        pytest.param({"at": {"$gte": "2026-01-31"}}, NOT_A_DATE, id="a day"),
+        pytest.param({"at": {"$lt": "2026-01-31T10:00:00.000+01:00"}}, NOT_A_DATE, id="a time"),
+    ],
+)
+async def test_a_text_that_should_be_an_id_or_a_date_is_told(post: Post, filter: Any, mistake: str) -> None:  # noqa: A002
+    answer = await post("explain", action="find", filter=filter)
+
+    assert answer.json["nReturned"] == 0
+    assert answer.json["verdict"].endswith(f"; {mistake}")
+
+
+@pytest.mark.parametrize(
+    "filter",
+    [
+        pytest.param({"_id": {"$oid": ID}}, id="an id"),
+        pytest.param({"at": {"$gte": {"$date": "2026-01-31T00:00:00Z"}}}, id="a date"),
+        pytest.param({"kind": {"$in": ["odd", ID]}}, id="a text among what is found"),
+        pytest.param({"kind": {"$regex": "^none"}}, id="another text"),
+    ],
+)
+async def test_a_filter_that_may_be_right_is_not_doubted(post: Post, filter: Any) -> None:  # noqa: A002
+    answer = await post("explain", action="find", filter=filter)
+
+    assert answer.status == 200
+    assert "compared" not in answer.json["verdict"]
+
+
 @pytest.mark.parametrize(
     ("keys", "suggested"),
     [([("m", 1), ("n", 1)], {"key": {"m": 1, "n": -1}}), ([("m", 1), ("n", -1)], None), ([("m", -1), ("n", 1)], None)],

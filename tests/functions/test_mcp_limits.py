@@ -47,6 +47,60 @@ async def test_what_a_tool_finds_or_writes_counts_for_the_quota_of_a_key(
     assert (await limited("tools/list")).status == 429
 
 
+async def left(client: Client) -> int:
+    """Return what is left of the quota of a key."""
+    return int((await client("server/discover")).headers["ratelimit-remaining"])
+
+
+GROUPED = [{"$group": {"_id": "$_id", "of": {"$first": "$$ROOT"}}}, {"$sample": {"size": 7}}, {"$set": {"a": 1}}]
+
+
+@pytest.mark.parametrize(
+    ("tool", "arguments", "counted"),
+    [
+        pytest.param("find", {}, 2, id="find"),
+        pytest.param("aggregate", {"pipeline": [{"$set": {"a": 1}}]}, 2, id="aggregate"),
+        pytest.param("aggregate", {"pipeline": GROUPED}, 2, id="aggregate without a cursor"),
+        pytest.param("collection_schema", {}, 7, id="collection_schema"),
+    ],
+)
+async def test_what_is_read_again_because_it_was_too_large_counts_once(
+    door: Client, made: Made, database: Any, tool: str, arguments: dict[str, Any], counted: int
+) -> None:
+    fields = {f"{n:030}": n for n in range(550)}
+    await database.items.insert_many([{"_id": n, **fields} for n in range(7)])
+    limited = door._replace(credentials={"apiKey": made("documents=100/day", "--system")})
+    before = await left(limited)
+    result = await limited.tool(tool, **ITEMS, **arguments)
+
+    assert not result["isError"]
+    assert before - await left(limited) == counted
+
+
+async def test_a_list_of_tools_counts_no_documents(door: Client, made: Made, database: Any) -> None:
+    await database.items.insert_one({})
+    limited = door._replace(credentials={"apiKey": made("documents=100/day", "--system")})
+    await limited("tools/list")
+
+    assert await left(limited) == 100
+
+
+@pytest.mark.parametrize(("ids", "told"), [([f"{n:02}{'x' * 1_000}" for n in range(80)], 65), (["x" * 70_000], 0)])
+async def test_a_write_whose_reply_has_no_room_has_happened(
+    door: Client, database: Any, ids: list[str], told: int
+) -> None:
+    insert = {**ITEMS, "documents": [{"_id": each} for each in ids]}
+    tried = await door.tool("insert", **insert)
+    done = await door.tool("insert", **insert, dryRun=False)
+    content = done["structuredContent"]
+
+    assert [each["isError"] for each in (tried, done)] == [False, False]
+    assert (content["dryRun"], content["truncated"]) == (False, True)
+    assert content["result"]["insertedIds"] == ids[:told]
+    assert len(done["content"][0]["text"]) <= 65_536
+    assert await database.items.count_documents({}) == len(ids)
+
+
 @pytest.mark.parametrize(("size", "compressed"), [(1_048_577, False), (1_048_577, True), (40_000_000, True)], ids=repr)
 async def test_a_message_has_a_size_however_it_is_sent(door: Client, size: int, compressed: bool) -> None:
     body = json.dumps(LISTING).encode().ljust(size)
@@ -111,6 +165,7 @@ async def test_an_agent_is_told_when_a_write_may_have_happened(
     told = (await door.tool("insert", **ITEMS, documents=[{"_id": 1}], dryRun=False))["structuredContent"]
 
     assert "may have happened" in told["error"]
+    assert told["hint"].startswith("look whether it has happened")
     assert "retryAfterSeconds" not in told
 
 

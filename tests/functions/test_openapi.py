@@ -7,19 +7,16 @@ from typing import Any
 
 import msgspec
 import pytest
-from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
-from openapi_spec_validator import OpenAPIV31SpecValidator
-from referencing import Registry, Resource
-from referencing.jsonschema import DRAFT202012
 
 from shared.endpoint.etags import CACHED
-from shared.endpoint.http import CREDENTIAL_HEADERS
+from shared.endpoint.http import CREDENTIAL_HEADERS, EXPOSED
 from shared.endpoint.terms import TERMS
-from shared.openapi import client, document
+from shared.openapi import client, components, document
 from shared.openapi.replies import REPLIES
 from tests import openapi_page
 from tests.conftest import Post
 from tests.hosts import ROOT, Host, Server, Worker
+from tests.openapi_rules import errors, mistakes
 from tests.test_actions import ALL, KINDS
 from tests.test_index import FUNCTIONS
 
@@ -50,13 +47,6 @@ def resolved(schema: dict[str, Any]) -> dict[str, Any]:
     return DOCUMENT["components"]["schemas"][schema["$ref"].rpartition("/")[2]] if "$ref" in schema else schema
 
 
-def errors(schema: dict[str, Any], value: Any, whole: dict[str, Any] = DOCUMENT) -> list[str]:
-    """Return what keeps a value from following a schema of a document."""
-    registry: Registry[Any] = Registry().with_resource("urn:api", Resource.from_contents(whole, DRAFT202012))
-    absolute = json.loads(json.dumps(schema).replace('"#/', '"urn:api#/'))
-    return [each.message for each in Draft202012Validator(absolute, registry=registry).iter_errors(value)]
-
-
 def objects(value: Any) -> list[dict[str, Any]]:
     """Return all objects inside a value."""
     inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
@@ -69,7 +59,7 @@ def body(name: str) -> dict[str, Any]:
 
 
 def test_the_document_is_valid() -> None:
-    assert [each.message for each in OpenAPIV31SpecValidator(DOCUMENT).iter_errors()] == []
+    assert mistakes(DOCUMENT) == []
 
 
 @pytest.mark.both_hosts
@@ -154,8 +144,8 @@ def test_a_body_has_the_members_and_options_of_its_type(name: str) -> None:
 def test_the_examples_follow_their_schemas(name: str) -> None:
     sent, responses = body(name), OPERATIONS[name]["responses"]
     replied = responses[str(ALL[name].success.value)]["content"]["application/json"]
-    found = [errors(sent["schema"], each["value"]) for each in sent["examples"].values()]
-    found += [errors(replied["schema"], each["value"]) for each in replied["examples"].values()]
+    found = [errors(sent["schema"], each["value"], DOCUMENT) for each in sent["examples"].values()]
+    found += [errors(replied["schema"], each["value"], DOCUMENT) for each in replied["examples"].values()]
 
     assert len(found) >= 2
     assert [each for each in found if each] == []
@@ -198,7 +188,7 @@ async def test_every_function_of_the_client_api_has_the_methods_that_are_describ
 
 
 def test_every_credential_is_described() -> None:
-    headers = {each["name"] for each in document.SCHEMES.values() if each["type"] == "apiKey"}
+    headers = {each["name"] for each in components.SCHEMES.values() if each["type"] == "apiKey"}
 
     assert headers == set(CREDENTIAL_HEADERS.split(", "))
 
@@ -207,10 +197,19 @@ def test_every_term_of_a_write_is_described() -> None:
     assert set(TERMS.split(", ")) < DOCUMENT["components"]["parameters"].keys()
 
 
+def test_every_header_that_a_page_may_read_is_described_and_of_a_response() -> None:
+    named = {name for each in objects(DOCUMENT["components"]["responses"]) for name in each.get("headers", ())}
+    named |= {name for each in objects(DOCUMENT["paths"]) for name in each.get("headers", ())}
+
+    assert set(EXPOSED.split(", ")) == DOCUMENT["components"]["headers"].keys() == named
+
+
 def test_every_status_of_an_error_is_described_with_its_codes() -> None:
     described = {name for operation in OPERATIONS.values() for name in operation["responses"]}
 
-    assert described >= {str(each) for each in document.codes()} - {str(document.CALLER_LEFT)}
+    assert described >= {str(each) for each in components.codes()} - {
+        str(each) for each in (components.CALLER_LEFT, *components.NOT_OF_AN_OPERATION)
+    }
     assert "NoMatchingRuleFound" in DOCUMENT["components"]["responses"]["403"]["description"]
 
 
@@ -220,7 +219,7 @@ async def test_what_the_schema_refuses_is_refused(post: Post, members: Any, stat
     answer = await post("find", sent)
 
     assert answer.status == status
-    assert (errors(body("find")["schema"], sent) == []) is (status == 200)
+    assert (errors(body("find")["schema"], sent, DOCUMENT) == []) is (status == 200)
 
 
 def test_nothing_of_it_is_imported_before_it_is_asked_for() -> None:

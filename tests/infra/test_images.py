@@ -172,6 +172,13 @@ def test_compose_serves_on_the_port_of_the_settings() -> None:
     assert api["ports"] == ["127.0.0.1:${LISTEN_PORT:-7071}:7071"]
 
 
+def test_compose_has_the_explorer_on_this_machine_alone() -> None:
+    api = COMPOSE["services"]["api"]
+
+    assert api["environment"]["EXPLORER"] == "${EXPLORER:-on}"
+    assert [port.split(":")[0] for port in api["ports"]] == ["127.0.0.1"]
+
+
 def test_compose_waits_as_long_as_a_call_may_take() -> None:
     grace = int(COMPOSE["services"]["api"]["stop_grace_period"].removesuffix("s"))
 

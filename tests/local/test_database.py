@@ -55,7 +55,7 @@ def test_a_named_database_needs_no_mongod(tmp_path: Path, environ: dict[str, str
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("user", ["", "ann:planted@", "ann:pl/anted@"])
+@pytest.mark.parametrize("user", ["", "ann:planted@", "ann:pl%2Fanted@"])
 def test_a_database_is_named_without_its_password(
     user: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -80,20 +80,24 @@ def test_a_second_installation_waits_for_the_first(make: Make, tmp_path: Path) -
 
 
 @pytest.mark.skipif(shutil.which("ps") is None, reason="needs ps")
-def test_clean_leaves_what_a_server_runs_from(make: Make, tmp_path: Path) -> None:
-    python = tmp_path / ".venv/bin/python"
+@pytest.mark.parametrize("name", ["clone", "a+b(c)[d]{2}.*", "it's a b"])
+def test_clean_leaves_what_a_server_runs_from(tmp_path: Path, name: str) -> None:
+    clone = tmp_path / name
+    python = clone / ".venv/bin/python"
+    python.parent.mkdir(parents=True)
     python.symlink_to(sys.executable)
+    shutil.copy(ROOT / "Makefile", clone)
     with subprocess.Popen(
         [python, "-c", "import time; print(flush=True); time.sleep(60)", "-m", "server"], stdout=subprocess.PIPE
     ) as server:
         assert server.stdout
         server.stdout.readline()
-        refused = subprocess.run(["make", "clean"], cwd=tmp_path, env=ENV, capture_output=True, text=True, check=False)
+        refused = subprocess.run(["make", "clean"], cwd=clone, env=ENV, capture_output=True, text=True, check=False)
         server.kill()
-    done = subprocess.run(["make", "clean"], cwd=tmp_path, env=ENV, capture_output=True, text=True, check=False)
+    done = subprocess.run(["make", "clean"], cwd=clone, env=ENV, capture_output=True, text=True, check=False)
 
     assert refused.returncode == 2
     assert str(server.pid) in refused.stdout
     assert "stop this process first" in refused.stderr
     assert done.returncode == 0
-    assert not (tmp_path / ".venv").exists()
+    assert not (clone / ".venv").exists()

@@ -304,6 +304,8 @@ def test_a_database_of_the_users_gets_no_data_and_no_key(run: Callable[..., Run]
         databases = set(client.list_database_names())
     children = started.children()
     make = part(printed, "Make a key with full access, in a terminal with the same settings:").strip()
+    explorer = part(printed, "See your data in a browser, and sign in with what this prints:").split("\n")[0]
+    page = httpx.get(explorer).text
     pasted = f"cd {ROOT}; {make}; {part(printed, 'Try it, with names of your own:')}"
     answer = subprocess.run(
         ["sh", "-c", pasted],
@@ -317,7 +319,9 @@ def test_a_database_of_the_users_gets_no_data_and_no_key(run: Callable[..., Run]
     assert "Nobody can log in, as SESSION_SECRET is not set" in printed
     assert databases == {"admin", "config", "local"}
     assert answer.stdout == '{"document":null}'
+    assert "<title>" in page
     assert list(children) == ["server"]
+    assert not (started.data_dir / "lock").exists()
 
 
 def test_the_readme_says_what_the_packages_take() -> None:

@@ -2,14 +2,17 @@
 
 import string
 from typing import Any
+from urllib.parse import quote_plus, unquote_plus
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from pymongo.errors import PyMongoError
 from pymongo.uri_parser import parse_uri
 
-from shared.settings import NAMES, Settings, SettingsError, listen_address
+from shared.environment import listen_address
+from shared.settings import NAMES, Settings, SettingsError
 from tests.depth import examples
 
 ANYWHERE = "0.0.0.0"  # noqa: S104  a container is reached from outside itself
@@ -24,7 +27,17 @@ STAGES = (
 HTTP_HOSTS = (
     "FUNCTIONS_HTTP_HOSTS must be a list such as api.example.com, *.example.org, intranet.example:8443, 10.0.0.0/8"
 )
+ENCODED = "user or password that is not percent-encoded: write @ as %40"
+PLACEHOLDER = "placeholder, such as <password>, where a user or password belongs"
 FIELDS = msgspec.json.schema(Settings)["$defs"]["Settings"]["properties"]
+FORMED = {
+    "MONGO_DB_TOKEN_AUDIENCE": "https://database.example",
+    "DOZEN_DATABASE": "dozen",
+    "SESSION_SECRET": "s" * 32,
+    "REDIS_URL": "redis://h/",
+    "MAIL_WEBHOOK_URL": "https://mail.example/",
+    "METRICS_KEY": "m" * 16,
+}
 JWKS_URLS = "OAUTH2_JWKS_URLS must be a list such as oauth2-google=https://proxy.example/keys"
 ODD_TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1).filter(
     lambda text: text.strip() != ""
@@ -188,11 +201,13 @@ def test_a_setting_is_read(name: str, text: str, value: Any) -> None:
             id="return type's case",
         ),
         pytest.param(
-            {"SESSION_SECRET": "secret"}, "SESSION_SECRET is not usable: expected 32 characters or more", id="key"
+            {"SESSION_SECRET": "secret"}, "SESSION_SECRET is not usable: expected 32 characters or more, in one line",
+            id="key",
         ),
         pytest.param(
             {"REDIS_URL": "http://secret"},
-            "REDIS_URL is not usable: expected redis://, rediss://, valkey:// or valkeys://", id="cache's address",
+            "REDIS_URL is not usable: expected redis://, rediss://, valkey:// or valkeys://, in one line",
+            id="cache's address",
         ),
         pytest.param(URI | {"GUARD_ALLOWED_STAGES": "$collStats, secret"}, STAGES, id="an unknown stage"),
         pytest.param(URI | {"GUARD_ALLOWED_STAGES": "$collStats; $indexStats"}, STAGES, id="a list of another form"),
@@ -217,7 +232,9 @@ def test_a_setting_is_read(name: str, text: str, value: Any) -> None:
                 "oauth2-apple=https://a.example, oauth2-apple=https://b.example",
             )
         ),
-        pytest.param({"MAIL_WEBHOOK_URL": "secret"}, "MAIL_WEBHOOK_URL is not usable: expected https://", id="mail"),
+        pytest.param(
+            {"MAIL_WEBHOOK_URL": "secret"}, "MAIL_WEBHOOK_URL is not usable: expected https://, in one line", id="mail"
+        ),
         pytest.param(
             {"LOG_LEVEL": "secret"}, "LOG_LEVEL is not usable: expected DEBUG or ERROR or INFO or WARNING",
             id="log level",
@@ -265,6 +282,18 @@ def test_what_a_setting_takes_is_said_in_words(name: str) -> None:
         Settings.from_environ(URI | {name: "!"})
 
 
+@pytest.mark.parametrize(("name", "text"), FORMED.items())
+def test_a_text_with_the_end_of_a_line_is_refused(name: str, text: str) -> None:
+    assert Settings.from_environ(URI | {name: text})
+
+    with pytest.raises(SettingsError, match=f"^{name} is not usable: expected "):
+        Settings.from_environ(URI | {name: f"{text}\n"})
+
+
+def test_every_setting_with_a_form_is_tried_with_the_end_of_a_line() -> None:
+    assert {name for name, field in FIELDS.items() if "pattern" in field} == FORMED.keys()
+
+
 @pytest.mark.parametrize(
     ("name", "text"),
     [
@@ -283,6 +312,59 @@ def test_a_time_that_nobody_can_mean_is_refused(name: str, text: str) -> None:
     assert text not in str(caught.value)
 
 
+@given(
+    st.text(string.ascii_letters + string.digits + "@:/?#[]%+&;,.~<>$!", min_size=1).filter(lambda text: text != "+")
+)
+@settings(max_examples=examples(500))
+@example("p@ss/word")
+@example("50%off")
+@example("12?a@")
+@example("12/?a")
+def test_a_password_is_the_one_that_was_written_or_is_refused(password: str) -> None:
+    uri = f"mongodb://ann:{password}@db.example:27018/shop"
+
+    assert written_or_refused(uri) in {(unquote_plus(password), ("db.example", 27018), "shop"), None}
+    assert written_or_refused(uri.replace(password, quote_plus(password), 1)) is not None
+
+
+def written_or_refused(uri: str) -> tuple[str | None, tuple[str, int], str | None] | None:
+    """Return what the driver reads in a connection string, nothing if the settings or the driver refuse it."""
+    try:
+        Settings.from_environ({"MONGO_DB_URI": uri})
+        read = parse_uri(uri)
+    except (SettingsError, PyMongoError, ValueError):
+        return None
+    return read["password"], read["nodelist"][0], read["database"]
+
+
+@pytest.mark.parametrize(
+    ("uri", "sentence"),
+    [
+        pytest.param("ann:p@planted@h/", ENCODED, id="an at sign"),
+        pytest.param("ann:p@planted/p@h/", ENCODED, id="a slash behind what looks like a host"),
+        pytest.param("ann:planted/p=a@h/?w=1", ENCODED, id="a slash"),
+        pytest.param("ann:planted?a=b@h/", ENCODED, id="a question mark"),
+        pytest.param("ann:p:planted@h/", ENCODED, id="a colon"),
+        pytest.param("ann:50%planted@h/", ENCODED, id="a percent sign"),
+        pytest.param("ann:<db_password>@h/", PLACEHOLDER, id="what Atlas shows in place of the password"),
+    ],
+)
+def test_a_password_that_is_not_encoded_is_said(uri: str, sentence: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        Settings.from_environ(URI | {"MONGO_DB_URI__X": f"mongodb+srv://{uri}"})
+
+    assert str(caught.value).startswith(f"MONGO_DB_URI__X has a {sentence}")
+    assert "planted" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "uri",
+    ["ann:a%40b@h,i:1/shop?appName=a@b", "h/?appName=a@b", "h:1/", "ann@h/?authMechanism=MONGODB-X509", "[::1]:1"],
+)
+def test_an_encoded_password_is_usable(uri: str) -> None:
+    assert Settings.from_environ({"MONGO_DB_URI": f"mongodb://{uri}"}).control_uri == f"mongodb://{uri}"
+
+
 @pytest.mark.parametrize("name", ["MONGO_DB_URI", "MONGO_DB_URI__X"])
 @pytest.mark.parametrize(
     "query",
@@ -296,6 +378,11 @@ def test_a_time_that_nobody_can_mean_is_refused(name: str, text: str) -> None:
         pytest.param("w=1&w=0", id="twice"),
         pytest.param("w=00", id="two digits"),
         pytest.param("w=%2B0", id="signed"),
+        pytest.param("w=0%0A", id="before the end of a line"),
+        pytest.param("w=0_0", id="with an underscore"),
+        pytest.param("w=%D9%A0", id="in digits of another script"),
+        pytest.param(" w=0", id="after a space"),
+        pytest.param("appName=x w=0", id="spaces between options"),
     ],
 )
 def test_a_write_must_be_acknowledged(name: str, query: str) -> None:
@@ -309,7 +396,40 @@ def test_a_write_must_be_acknowledged(name: str, query: str) -> None:
     assert caught.value.__cause__ is None
 
 
-@pytest.mark.parametrize("query", ["w=1", "w=2", "w=10", "w=majority", "appName=w%3D0", "wTimeoutMS=0", ""])
+@pytest.mark.filterwarnings("ignore:(Duplicate URI|Unknown) option")
+@settings(max_examples=examples(1000))
+@given(
+    before=st.text(" \n?&;x=", max_size=3),
+    name=st.sampled_from(["w", "W", "%77"]),
+    value=st.lists(
+        st.sampled_from(["0", "%30", "\u0660", "%D9%A0", "_", "+", "%2B", "-", " ", "%20", "\n", "%0A", "1"])
+    ),
+    after=st.text(" \n&;x=", max_size=3),
+)
+def test_no_spelling_makes_the_driver_lose_writes(before: str, name: str, value: list[str], after: str) -> None:
+    uri = f"mongodb://h/?{before}{name}={''.join(value)}{after}"
+
+    assert not (is_taken(uri) and is_unacknowledged(uri))
+
+
+def is_taken(uri: str) -> bool:
+    try:
+        return Settings.from_environ({"MONGO_DB_URI": uri}).control_uri == uri
+    except SettingsError:
+        return False
+
+
+def is_unacknowledged(uri: str) -> bool:
+    """Say whether pymongo takes the connection string, and would then write without waiting for an answer."""
+    try:
+        return bool(parse_uri(uri)["options"].get("w") == 0)
+    except PyMongoError:
+        return False
+
+
+@pytest.mark.parametrize(
+    "query", ["w=1", "w=2", "w=10", "w=majority", "appName=w%3D0", "appName=a%20w%3D0", "wTimeoutMS=0", ""]
+)
 def test_any_acknowledged_write_is_usable(query: str) -> None:
     uri = f"mongodb://h/?{query}"
 

@@ -16,12 +16,13 @@ from shared.rules.report import Report
 from shared.rules.values import MISSING, Many, Path, array_index, path, walk
 
 _TEXTS = ("id", "type")
+REQUEST_MEMBERS = frozenset({
+    "httpMethod", "httpReferrer", "httpUserAgent", "rawQueryString", "remoteIPAddress", "requestHeaders", "service",
+    "action", "webhookUrl",
+})  # fmt: skip
 _OF_CALL = {
     "user": frozenset({*_TEXTS, "data", "custom_data", "identities"}),
-    "request": frozenset({
-        "httpMethod", "httpReferrer", "httpUserAgent", "rawQueryString", "remoteIPAddress", "requestHeaders",
-        "service", "action", "webhookUrl",
-    }),
+    "request": REQUEST_MEMBERS,
 }  # fmt: skip
 _IDENTITY = frozenset({"id", "provider_type", "providerType", "provider_id"})
 _UNDEFINED = "it is undefined for every caller and equals nothing: a condition that asks for it holds for nobody"
@@ -300,7 +301,7 @@ _OF_DOCUMENT = {
 }
 _EXPANSIONS = ("true", "false", "values", "environment", *_OF_CALL, *_OF_DOCUMENT)
 _NAMED = rf"(?:{'|'.join(_EXPANSIONS)})"
-_ONE_PERCENT = re.compile(rf"%{_NAMED}(?:\.|$)")
+_ONE_PERCENT = re.compile(rf"%{_NAMED}(?:\.|\s*\Z)")
 _INSIDE = re.compile(rf".+%%{_NAMED}\b", re.DOTALL)
 _WHERE = {
     Scope.DOCUMENT: "there is no document here",

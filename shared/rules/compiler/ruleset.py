@@ -1,13 +1,15 @@
 """The rules of a namespace compiled."""
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
+from operator import or_
 from typing import Any
 
 from shared.rules.compiler.expressions import not_there
 from shared.rules.compiler.filters import compile_filter
 from shared.rules.compiler.members import quoted
-from shared.rules.compiler.operands import Constants
+from shared.rules.compiler.operands import REQUEST_MEMBERS, Constants
 from shared.rules.compiler.roles import compile_role
 from shared.rules.functions import missing_of, outcomes
 from shared.rules.report import Report
@@ -15,6 +17,8 @@ from shared.rules.roles import Role
 from shared.rules.ruleset import Ruleset
 
 _REQUEST = "%%request"  # no other text asks for what a request shows
+_OTHERS = "|".join(sorted(REQUEST_MEMBERS - {"action"}))
+_ACTION = re.compile(rf"{_REQUEST}(?!\.(?:{_OTHERS})\b)")  # or all members at once, or what is none
 _FUNCTIONS = ('"%function"', '"$function"')
 
 
@@ -30,11 +34,11 @@ def compile_ruleset(
     filters = [compile_filter(each, constants, at, whose) for each, at in _members(source, "filters", report)]
     _check_order(roles, whose)
     text = json.dumps(source, default=str)
-    asks_request, asks_functions = _REQUEST in text, any(each in text for each in _FUNCTIONS)
+    asks = (_REQUEST in text, any(each in text for each in _FUNCTIONS), _ACTION.search(text) is not None)
     if not roles and default is not None:
-        asks_request, asks_functions = asks_request or default.asks_request, asks_functions or default.asks_functions
-        return Ruleset(default.roles, filters, asks_request, asks_functions)
-    return Ruleset([role for role, _ in roles], filters, asks_request, asks_functions)
+        of_default = (default.asks_request, default.asks_functions, default.asks_action)
+        return Ruleset(default.roles, filters, *map(or_, asks, of_default))
+    return Ruleset([role for role, _ in roles], filters, *asks)
 
 
 def _check_order(roles: Sequence[tuple[Role, Report]], whose: str) -> None:

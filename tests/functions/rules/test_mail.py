@@ -17,12 +17,13 @@ from local.ports import LOOPBACK, free_port
 from shared.auth import smtp
 from shared.auth.mail import Mail, Page
 from shared.errors import UnavailableError
+from shared.openapi import client
 from shared.service import process
 from tests.conftest import errors_only, restart
 from tests.depth import HOSTS
-from tests.functions.rules.conftest import SETTINGS, Known, send
+from tests.functions.rules.conftest import CLIENT, SETTINGS, Known, send
 from tests.functions.rules.test_sessions import LOGIN
-from tests.hosts import ROOT, Host, Server, Worker, eventually
+from tests.hosts import ROOT, Answer, Host, Server, Worker, eventually
 from tests.post_office import PASSWORD, USER, PostOffice, certificate
 
 USERPASS = f"{LOGIN}/local-userpass"
@@ -434,3 +435,30 @@ async def test_both_ways_at_once_are_a_wrong_setting(configure: Any, office: Pos
         configure(url_of(office), MAIL_WEBHOOK_URL="https://hook.example")
 
     assert (await register(worker)).status == 503
+
+
+async def test_the_examples_of_the_description_are_what_people_send(app_host: Host, shared_office: PostOffice) -> None:
+    letters = shared_office.letters
+    letters.clear()
+    examples = client.EXAMPLES
+
+    async def post(path: str, kind: type, found: dict[str, str] | None = None, token: str | None = None) -> Answer:
+        return await send(app_host, "POST", path, {**examples[kind], **(found or {})}, token)
+
+    async def link(number: int) -> dict[str, str]:
+        await eventually(lambda: answered(len(letters) == number))
+        found = link_in(letters[-1].part("plain"))
+        return {name: found[name] for name in ("token", "tokenId")}
+
+    made = await post(f"{USERPASS}/register", client.Registration)
+    await link(1)
+    sent = await post(f"{USERPASS}/confirm/send", client.Address)
+    confirmed = await post(f"{USERPASS}/confirm", client.Confirmation, await link(2))
+    forgotten = await post(f"{USERPASS}/reset/send", client.Address)
+    reset = await post(f"{USERPASS}/reset", client.NewPassword, await link(3))
+    logged_in = await post(f"{USERPASS}/login", client.Login)
+    keys = f"{CLIENT.rpartition('/app/')[0]}/auth/api_keys"
+    key = await post(keys, client.KeyName, token=logged_in.json["refresh_token"])
+
+    answers = [made, sent, confirmed, forgotten, reset, logged_in, key]
+    assert [each.status for each in answers] == [201, 200, 200, 200, 200, 200, 201], answers

@@ -12,7 +12,7 @@ import pytest
 
 from functions import scheduled as module
 from functions.scheduled import scheduled
-from shared import settings
+from shared import environment
 from shared.triggers.runner import GRACE_SECONDS
 from tests.functions.rules.conftest import Scripts
 from tests.hosts import ROOT, Worker
@@ -43,7 +43,7 @@ def test_a_timer_is_asked_for_in_azures_host_only(
     for name, value in environ.items():
         monkeypatch.setenv(name, value)
 
-    assert settings.has_timer() is expected
+    assert environment.has_timer() is expected
 
 
 def test_the_host_finds_the_timer_that_is_asked_for() -> None:

@@ -224,7 +224,12 @@ def test_links_and_hidden_files_are_not_followed(folder: Path) -> None:
 
 def test_a_folder_that_is_none(tmp_path: Path) -> None:
     assert "does not exist" in problems(tmp_path / "nowhere")[0][2]
-    assert "the file is missing" in problems(tmp_path)[0][2]
+    assert "is this the folder of an exported app?" in problems(tmp_path)[0][2]
+
+
+def test_a_file_in_place_of_the_folder_and_the_folder_around_it_are_said(folder: Path) -> None:
+    assert problems(folder / "root_config.json")[0][2].startswith("this is a file, perhaps to be unpacked: ")
+    assert problems(folder.parent)[0][2] == "the file is missing: is 'shop' meant, the folder in this one?"
 
 
 def test_a_huge_file_is_refused(folder: Path, edit: Edit) -> None:

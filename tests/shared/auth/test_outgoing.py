@@ -1,6 +1,8 @@
 """Requests of our own: whatever the other side does, a caller has an answer or a 503 in time."""
 
 import asyncio
+import gc
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -11,6 +13,9 @@ from shared.auth import key_sets, mail
 from shared.auth.key_sets import KeySets
 from shared.auth.outgoing import Outgoing
 from shared.errors import Unavailable, UnavailableError
+from shared.service import process
+from tests.conftest import restart
+from tests.functions.rules.conftest import SETTINGS
 
 HEAD = b"HTTP/1.1 200 OK\r\n"
 LARGEST = 1_000
@@ -149,3 +154,19 @@ async def test_an_issuer_that_speaks_another_protocol_is_away() -> None:
 
 def test_a_caller_waits_for_others_for_less_than_a_call_may_take() -> None:
     assert key_sets._FETCH_SECONDS < mail._SECONDS < 30
+
+
+def contexts() -> set[int]:
+    return {id(each) for each in gc.get_objects() if type(each) is ssl.SSLContext}
+
+
+def test_a_process_that_has_asked_nobody_has_read_no_certificates(configured: pytest.MonkeyPatch) -> None:
+    """Reading them takes most of the time that a service with an app takes to start."""
+    for name, value in SETTINGS.items():
+        configured.setenv(name, value)
+    restart()
+    before = contexts()
+    process.start()
+
+    assert process.service().app
+    assert contexts() - before == set()

@@ -27,6 +27,7 @@ from shared.mongo.control import API_KEYS
 from tests.admin.conftest import Told
 from tests.admin.test_keys import called, on_a_terminal, without_colours
 from tests.conftest import ACTION, request_body
+from tests.described import Description
 from tests.functions.rules.conftest import CLIENT, SETTINGS, send
 from tests.hosts import ROOT, Answer, Host, Server, Worker
 from tests.valkey import Valkey
@@ -69,6 +70,15 @@ async def test_a_key_makes_so_many_calls_and_the_next_is_429(host: Host, made: M
     assert last.headers["ratelimit-policy"] == '"calls/day";q=3;w=86400'
     assert last.headers["ratelimit"] == f'"calls/day";r=0;t={seconds}'
     assert (last.headers["ratelimit-limit"], last.headers["ratelimit-reset"]) == ("3", str(seconds))
+
+
+async def test_a_key_that_has_used_up_its_quota_gets_no_description(worker: Worker, made: Made) -> None:
+    headers = {"apiKey": made("calls=1/day", "--system")}
+    answers = [await worker.request("GET", "/openapi.json", headers) for _ in range(2)]
+
+    assert [each.status for each in answers] == [200, 429]
+    description = Description(answers[0].json)
+    assert [fault for each in answers for fault in description.faults("GET", "/openapi.json", each)] == []
 
 
 async def test_a_key_without_a_quota_is_told_of_none(host: Host, key: str, database: Any) -> None:

@@ -4,25 +4,19 @@ Every valid case goes BSON -> our canonical Extended JSON -> BSON, and every Ext
 out otherwise is named here with its reason; a name that is no longer true fails as well.
 """
 
-import hashlib
 import json
-import subprocess
-import sys
 import tarfile
 from collections.abc import Callable, Iterator
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import bson
-import pymongo
 import pytest
 from bson.errors import InvalidDocument
 
 from shared.documents import ejson, replies
 from shared.documents.transcoder import Writer
 from shared.errors import InvalidJSONError
-from tests.hosts import ROOT
+from tests import driver_source
 from tests.native import agree, built
 
 FILES = [
@@ -67,18 +61,8 @@ type Corpus = dict[str, dict[str, Any]]
 
 @pytest.fixture(scope="session")
 def corpus() -> Corpus:
-    """The corpus of exactly the installed PyMongo, downloaded once; its hash is the one that is locked."""
-    folder = ROOT / ".data" / "corpus"
-    source = folder / f"pymongo-{pymongo.version}.tar.gz"
-    if not source.exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(dir=folder) as coming:  # another worker may wait for it too
-            command = ["pip", "download", "--quiet", "--no-deps", "--no-binary=pymongo", f"--dest={coming}"]
-            subprocess.run([sys.executable, "-m", *command, f"pymongo=={pymongo.version}"], check=True)
-            (Path(coming) / source.name).replace(source)
-    digest = hashlib.sha256(source.read_bytes()).hexdigest()
-    assert f"--hash=sha256:{digest}" in (ROOT / "requirements.txt").read_text()
-    return dict(_documents(tarfile.open(source)))
+    """The corpus of exactly the installed PyMongo."""
+    return dict(_documents(driver_source.opened()))
 
 
 def _documents(archive: tarfile.TarFile) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -10,7 +10,8 @@ from pymongo.uri_parser import parse_uri
 
 from local.mongod import Mongod
 from shared import connection_strings as connections
-from shared.settings import NAMES, PLATFORM_NAMES, Settings, SettingsError, listen_address, process_count
+from shared.environment import listen_address, process_count
+from shared.settings import NAMES, PLATFORM_NAMES, Settings, SettingsError
 from tests.conftest import ACTION, request_body
 from tests.hosts import ROOT, Server
 

@@ -611,3 +611,26 @@ def test_what_a_permission_found_in_one_document_is_not_taken_for_another() -> N
     ]
 
     assert shown == [{"a": [{"x": 1}]}, {"a": [{"x": 2}]}, None, {"a": [{"x": 1}]}]
+
+
+@pytest.mark.parametrize(
+    ("asked", "expected"),
+    [
+        pytest.param({"%%request.action": "find"}, True, id="equals"),
+        pytest.param({"find": "%%request.action"}, True, id="on the right"),
+        pytest.param({"%%request": {"%exists": True}}, True, id="whole"),
+        pytest.param({"%%request.actions": 1}, True, id="no member"),
+        pytest.param({"%function": {"name": "f", "arguments": ["%%request.action"]}}, True, id="of a function"),
+        pytest.param({"%%request.remoteIPAddress": "::1", "%%user.id": "%%request.action"}, True, id="among others"),
+        pytest.param({"%%request.remoteIPAddress": "::1"}, False, id="address"),
+        pytest.param({"%%request.requestHeaders.action": ["find"]}, False, id="a header of its name"),
+        pytest.param({"%%request.httpMethod": "%%request.rawQueryString"}, False, id="two"),
+        pytest.param({"action": "%%user.id"}, False, id="a field of its name"),
+    ],
+)
+def test_what_asks_for_the_action_is_known(asked: dict[str, Any], expected: bool) -> None:
+    default = compile_ruleset({"roles": [role(apply_when=asked)]}, Constants(), Report())
+    own = compile_ruleset({"roles": [role(read=asked)]}, Constants(), Report())
+    of_default = compile_ruleset({"filters": []}, Constants(), Report(), default)
+
+    assert (default.asks_action, own.asks_action, of_default.asks_action) == (expected, expected, expected)
