@@ -35,9 +35,6 @@ COLLECTIONS: dict[str, dict[str, Any] | None] = {"plain": None, "folded": {"loca
 SETTINGS = {"MCP": "write", "SCAN_GUARD": "warn", "SCAN_GUARD_DOCUMENTS": "0"}
 """What the service needs for the doors by which calls come in, and for a header that could tell of what is stored."""
 
-INDEXED = ("owner", "secret", "a.x")
-"""What queries may use an index for, in each collection."""
-
 _CURSOR = re.compile(rb'(?<=\],)"cursor":"([-\w]+)"(?=}$)')
 _PEOPLE = ("twin_users", "people")
 _counted: ContextVar[int | None] = ContextVar("counted", default=None)
@@ -172,9 +169,7 @@ async def prepare(folder: Path, client: AsyncMongoClient[Document]) -> str:
     for database in DATABASES:
         await client.drop_database(database)
         for name, collation in COLLECTIONS.items():
-            made = await client[database].create_collection(name, collation=collation)
-            for path in INDEXED:
-                await made.create_index(path)
+            await client[database].create_collection(name, collation=collation)
     return key
 
 
