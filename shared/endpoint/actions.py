@@ -169,7 +169,7 @@ class Call:
             placed += request.options.interpreted()
         met = yield from walk(placed)
         conditions = service.complexity.call(placed, met.documents, *request.targets())
-        service.guard.operators(met.operators, request.database, is_system=self._caller.is_system)
+        service.guard.operators(met, request.database, is_system=self._caller.is_system)
         return conditions
 
     def _refuse_uncallable(self, view: RequestView) -> None:

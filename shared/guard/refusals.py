@@ -6,9 +6,10 @@ keys. `shared/operators.py` says which operators are open, and what may stand in
 
 from collections.abc import Iterable
 
+from shared.documents.ejson import Document
 from shared.errors import InvalidParameterError, NoRuleError
 from shared.guard.joins import joined_by
-from shared.guard.walk import Found
+from shared.guard.walk import Walked, nested
 from shared.operators import OTHERS, Operator, Standing
 from shared.options import Options
 
@@ -42,13 +43,14 @@ class Guard:
         is_closed = database.lower() in self._databases or collection.startswith("system.")
         return is_closed or "$" in database or "$" in collection
 
-    def operators(self, found: Iterable[Found], database: str, *, is_system: bool) -> None:
+    def operators(self, met: Walked, database: str, *, is_system: bool) -> None:
         """Raise InvalidParameterError or NoRuleError for an operator that is not open, or a namespace that is refused.
 
         What rules further refuse to a caller whom they bind is theirs to say.
         """
+        _refuse_nameless(met.documents)
         standing = Standing.SYSTEM if is_system else Standing.WHOLE
-        for name, operator, operand in found:
+        for name, operator, operand in met.operators:
             if operator is None or operator.open_to > standing:
                 self._refuse_closed(name, operator, is_system=is_system)
             if name in OTHERS and (other := joined_by(name, operand, database)) is not None:
@@ -66,3 +68,13 @@ class Guard:
             return
         whom = " for callers that rules apply to" if open_to is Standing.SYSTEM else ""
         raise InvalidParameterError(f"operator '{name[:_SHOWN]}' is not allowed{whom}")
+
+
+def _refuse_nameless(documents: Iterable[Document]) -> None:
+    """Raise InvalidParameterError for $elemMatch of a field whose name is empty: MongoDB 6.0 dies of it.
+
+    It plans a query with an index by the parts of paths, and an empty one has none (seen in 6.0.5).
+    """
+    for each in documents:
+        if "" in each and any("$elemMatch" in inner for inner in nested([each[""]])):
+            raise InvalidParameterError("operator '$elemMatch' is not allowed for a field whose name is empty")

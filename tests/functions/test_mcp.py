@@ -213,6 +213,14 @@ async def test_documents_are_inserted_together_or_not_at_all(writer: Client, dat
     assert await database.items.find().to_list() == []
 
 
+async def test_an_insert_that_is_repeated_with_ids_inserts_nothing_twice(writer: Client, database: Any) -> None:
+    results = [await writer.tool("insert", **ITEMS, documents=[{"_id": 1}, {"_id": 2}], dryRun=False) for _ in "ab"]
+
+    assert [each["isError"] for each in results] == [False, True]
+    assert "(DuplicateKey)" in results[1]["structuredContent"]["error"]
+    assert await database.items.count_documents({}) == 2
+
+
 @pytest.mark.parametrize(
     ("arguments", "code"),
     [

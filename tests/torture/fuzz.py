@@ -175,7 +175,7 @@ class Judge:
         placed = request.interpreted() + request.options.interpreted()
         met = walked(placed)
         self._complexity.call(placed, met.documents, *request.targets())
-        self._guard.operators(met.operators, request.database, is_system=case.is_system)
+        self._guard.operators(met, request.database, is_system=case.is_system)
         if isinstance(request, BulkWrite):
             for operation in request.operations():
                 self._judge(self._checked(operation.request, case))

@@ -32,8 +32,8 @@ DATABASES = ("twin_a", "twin_b")
 COLLECTIONS: dict[str, dict[str, Any] | None] = {"plain": None, "folded": {"locale": "en", "strength": 2}}
 """The collections of both databases by name, each with its default collation."""
 
-SETTINGS = {"MCP": "write"}
-"""What the service needs for the doors by which calls come in."""
+SETTINGS = {"MCP": "write", "SCAN_GUARD": "warn", "SCAN_GUARD_DOCUMENTS": "0"}
+"""What the service needs for the doors by which calls come in, and for a header that could tell of what is stored."""
 
 _CURSOR = re.compile(rb'(?<=\],)"cursor":"([-\w]+)"(?=}$)')
 _PEOPLE = ("twin_users", "people")

@@ -159,6 +159,29 @@ REVEALING = [
 ]
 
 
+NAMELESS: dict[str, Any] = {
+    "itself": {"": {"$elemMatch": {"x": 1}}},
+    "not": {"$or": [{"x": 1}, {"": {"$not": {"$elemMatch": {"x": 1}}}}]},
+    "all": {"": {"$all": [{"$elemMatch": {"x": 1}}]}},
+}
+"""Conditions of which MongoDB 6.0.5 dies, beside another one that has an index."""
+
+
+@pytest.mark.parametrize("condition", NAMELESS.values(), ids=NAMELESS)
+async def test_nobody_kills_mongodb_by_a_field_without_a_name(
+    callers: dict[str, Caller], database: Any, condition: Any
+) -> None:
+    await database.orders.create_index("owner")
+    query = {"$and": [condition, {"owner": "x"}]}
+    calls = [("find", {"filter": query}), ("aggregate", {"pipeline": [{"$match": query}]})]
+    answers = [answer for _, answer in await asked(callers, calls)]
+
+    assert {(each.status, each.json["error_code"]) for each in answers} == {(400, "InvalidParameter")}
+    assert {each.json["error"] for each in answers} == {
+        "operator '$elemMatch' is not allowed for a field whose name is empty"
+    }
+
+
 @pytest.mark.parametrize("collection", ["orders", "public", "other"])
 @pytest.mark.parametrize(("action", "members", "name"), REVEALING, ids=str)
 async def test_a_caller_bound_by_rules_learns_nothing_of_the_server(
