@@ -14,6 +14,7 @@ from pymongo import AsyncMongoClient, MongoClient
 from local import child, ports
 from local.mongod import SMALL, Mongod, find_mongod
 from shared.auth.keys import new_key
+from shared.cache import store
 from shared.mongo.control import API_KEYS
 from shared.mongo.readiness import Readiness
 from shared.service import Service, process
@@ -22,6 +23,7 @@ from tests.depth import HOSTS, pytest_collection_modifyitems, pytest_refuse_anot
 from tests.hosts import Answer, Host, Server, Worker, eventually
 from tests.leaks import pytest_listen, pytest_sessionfinish, pytest_terminal_summary, pytest_testnodedown
 from tests.memory import pytest_collection, pytest_leave_memory, pytest_move_to_memory
+from tests.patient import SECONDS
 from tests.valkey import Valkey
 
 __all__ = [  # hooks: pytest finds them here
@@ -143,6 +145,12 @@ def host(request: pytest.FixtureRequest) -> Host:
     """Each host in turn."""
     running: Host = request.getfixturevalue(request.param)
     return running
+
+
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have this process wait for a Valkey that is busy, in tests of what one counts."""
+    monkeypatch.setattr(store, "_SECONDS", SECONDS)
 
 
 @pytest.fixture

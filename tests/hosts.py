@@ -276,6 +276,12 @@ class EagerServer(Server):
         super().__init__(log, PYTHONPATH=str(ROOT), **env)
 
 
+class PatientServer(Server):
+    """The same, for which a Valkey that takes its time is not away."""
+
+    command = ("-m", "tests.patient", "server")
+
+
 class WorkerProcess:
     """Microsoft's worker library in a process of its own, with the settings given; killed at the end, as in Azure."""
 

@@ -22,6 +22,7 @@ from ruamel.yaml import YAML
 from local.mongod import Mongod
 from local.ports import free_port
 from shared.settings import Settings, SettingsError
+from shared.telemetry import metrics
 from shared.telemetry.metrics import OPERATIONS, STATUSES
 from tests.conftest import ACTION, FailPoint, Post, request_body
 from tests.functions.rules.conftest import SETTINGS, log_in
@@ -518,6 +519,51 @@ async def test_processes_without_memory_for_numbers_serve_nevertheless(mongod: M
     assert numbers["dozen_processes"] == 1
     told = [line for line in server.log_lines if line["message"] == "metrics are not shared"]
     assert [(line["level"], line["reason"]) for line in told] == [("WARNING", "File too large")]
+
+
+class Flawed(Server):
+    command = ("-m", "tests.flawed_server")
+
+
+async def flawed(mongod: Mongod, folder: Path, flaw: str, line: str) -> tuple[dict[str, float], list[dict[str, Any]]]:
+    """Return the numbers of a server of two processes with a flaw, and the lines in which each says what is wrong."""
+    env = {"WEB_CONCURRENCY": "2", "METRICS_KEY": KEY, "LOG_LEVEL": "DEBUG", "FLAW": flaw}
+    async with Flawed(folder / "log", MONGO_DB_URI=mongod.uri, **env) as server:
+
+        async def have_told() -> bool:
+            return [each["message"] for each in server.log_lines].count(line) == 2
+
+        await eventually(have_told, 30)
+        numbers = await scraped(server)
+        return numbers, [each for each in server.log_lines if each["message"] == line]
+
+
+async def test_a_process_with_other_sources_counts_alone_and_says_so(mongod: Mongod, tmp_path: Path) -> None:
+    numbers, told = await flawed(mongod, tmp_path, "sources", "metrics are not shared")
+
+    reason = "other processes of the port count otherwise"
+    assert [(line["level"], line["reason"]) for line in told] == [("WARNING", reason)] * 2
+    assert numbers["dozen_processes"] == 1
+    assert 'dozen_connections_limit{data_source="other"}' in numbers
+
+
+async def test_a_look_up_of_numbers_that_fails_is_a_line_of_the_log_and_is_tried_again(
+    mongod: Mongod, tmp_path: Path
+) -> None:
+    numbers, told = await flawed(mongod, tmp_path, "look", "metrics were not looked up")
+
+    assert [(line["level"], line["cause"]) for line in told] == [("DEBUG", "RuntimeError")] * 2
+    assert numbers["dozen_processes"] >= 1
+
+
+async def test_where_no_process_is_at_work_none_has_started(worker: Worker, configured: pytest.MonkeyPatch) -> None:
+    configured.setenv("METRICS_KEY", KEY)
+    configured.setattr(metrics, "FRESH_SECONDS", -1.0)  # as if the machine had stood still during the look-up
+    numbers = await scraped(worker)
+
+    assert numbers["dozen_processes"] == 0
+    assert "dozen_start_time_seconds" not in numbers
+    assert "dozen_calls_limit" in numbers
 
 
 async def test_processes_of_azures_worker_know_nothing_of_each_other(mongod: Mongod, tmp_path: Path, key: str) -> None:

@@ -7,7 +7,7 @@ import re
 import subprocess
 import sys
 import termios
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -34,11 +34,11 @@ def called(*arguments: str, **env: str) -> Told:
     return told(call(arguments, env, ROOT))
 
 
-def on_a_terminal(*arguments: str, **env: str) -> str:
+def on_a_terminal(*arguments: str, program: Sequence[str] = ("admin",), **env: str) -> str:
     """Run the command on a terminal of 80 columns and return what it shows."""
     ours, theirs = os.openpty()
     termios.tcsetwinsize(theirs, (24, 80))
-    command = [sys.executable, "-m", "admin", *arguments]
+    command = [sys.executable, "-m", *program, *arguments]
     subprocess.run(command, cwd=ROOT, env=env, stdout=theirs, check=True)
     os.close(theirs)
     shown = os.read(ours, 65536)

@@ -19,10 +19,10 @@ from shared.service import process
 from tests.admin.test_keys import called
 from tests.conftest import restart
 from tests.functions.rules.conftest import CLIENT, SETTINGS, send
-from tests.hosts import Answer, Server, Worker, eventually
+from tests.hosts import Answer, PatientServer, Worker, eventually
 from tests.valkey import Valkey
 
-pytestmark = pytest.mark.usefixtures("worker")
+pytestmark = pytest.mark.usefixtures("worker", "patient")
 LOGIN = f"{CLIENT}/auth/providers/local-userpass/login"
 REGISTER = f"{CLIENT}/auth/providers/local-userpass/register"
 RESET = f"{CLIENT}/auth/providers/local-userpass/reset"
@@ -145,7 +145,7 @@ async def test_two_processes_count_together(tmp_path: Path, mongod: Mongod, valk
     env = SETTINGS | {"MONGO_DB_URI": mongod.uri, "LOGIN_ATTEMPTS": "3", "REDIS_URL": valkey.url}
     body = {"username": "a@b", "password": "wrong words"}
 
-    async with Server(tmp_path / "one", **env) as one, Server(tmp_path / "two", **env) as two:
+    async with PatientServer(tmp_path / "one", **env) as one, PatientServer(tmp_path / "two", **env) as two:
         statuses = [(await send(each, "POST", LOGIN, body)).status for each in (one, two, one, two, one)]
 
     assert statuses == [401, 401, 401, 429, 429]
