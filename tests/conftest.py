@@ -19,7 +19,13 @@ from shared.mongo.control import API_KEYS
 from shared.mongo.readiness import Readiness
 from shared.service import Service, process
 from shared.settings import VERSION
-from tests.depth import HOSTS, pytest_collection_modifyitems, pytest_refuse_another_depth, pytest_report_header
+from tests.depth import (
+    HOSTS,
+    pytest_collection_modifyitems,
+    pytest_refuse_another_depth,
+    pytest_report_header,
+    pytest_take_time,
+)
 from tests.hosts import Answer, Host, Server, Worker, eventually
 from tests.leaks import pytest_listen, pytest_sessionfinish, pytest_terminal_summary, pytest_testnodedown
 from tests.memory import pytest_collection, pytest_leave_memory, pytest_move_to_memory
@@ -35,6 +41,7 @@ __all__ = [  # hooks: pytest finds them here
     "pytest_refuse_another_depth",
     "pytest_report_header",
     "pytest_sessionfinish",
+    "pytest_take_time",
     "pytest_terminal_summary",
     "pytest_testnodedown",
 ]  # fmt: skip

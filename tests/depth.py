@@ -13,6 +13,7 @@ import os
 import re
 
 import pytest
+from hypothesis import settings
 
 HOSTS = ("worker", "server")
 
@@ -38,6 +39,13 @@ def pytest_refuse_another_depth() -> None:
     """A mistyped depth must not pass for a quick one."""
     if _DEPTH not in _DEPTHS:
         raise pytest.UsageError(f"DEPTH is one of {', '.join(_DEPTHS)}, not {_DEPTH!r}")
+
+
+@pytest.hookimpl(specname="pytest_configure")
+def pytest_take_time() -> None:
+    """How long an example takes is the machine's affair: hypothesis fails one of more than 200 ms."""
+    settings.register_profile("untimed", deadline=None)
+    settings.load_profile("untimed")
 
 
 def pytest_report_header() -> str:

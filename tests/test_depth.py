@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import pytest
+from hypothesis import settings
 
 from tests.hosts import ROOT
 
@@ -29,3 +30,7 @@ def test_a_quick_run_sends_each_case_to_one_host() -> None:
 
     assert quick == sorted({*map(case, collected("full"))})
     assert len(quick) > 300
+
+
+def test_no_example_has_to_be_quick() -> None:
+    assert settings().deadline is None

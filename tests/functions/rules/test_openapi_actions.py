@@ -145,7 +145,7 @@ async def ann(
     files["rules"].parent.mkdir()
     files["rules"].write_text(json.dumps({"database": "shop", **PLACE, "roles": [], "filters": []}))
     files["default"].write_text(json.dumps({"roles": [], "filters": []}))
-    for name, value in (SETTINGS | {"APP_CONFIG_DIR": str(folder)}).items():
+    for name, value in (SETTINGS | {"APP_CONFIG_DIR": str(folder), "AUTH_CACHE_SECONDS": "3600"}).items():
         configured.setenv(name, value)
 
     def serve(**changed: dict[str, Any]) -> None:
