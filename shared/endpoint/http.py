@@ -193,13 +193,13 @@ async def respond(
     except Exception as error:  # noqa: BLE001  the one place that turns any failure into a response
         response = failed(error, line, headers)
     if line.scan is not None:
-        response.headers["Dozen-Scan"] = _scan(line)
+        response.headers["Dozen-Scan"] = scan_of(line)
     received: int = request.size if hasattr(request, "size") else len(request.get_body())
     reporting.request(line, response.status_code, received, size_of(response))
     return response
 
 
-def _scan(line: RequestLine) -> str:
+def scan_of(line: RequestLine) -> str:
     """Say that a query had no index, and which one would help to those from whom nothing is hidden."""
     from shared.mongo.scans import written  # noqa: PLC0415  for those alone who ask for it
 

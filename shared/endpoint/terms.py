@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 TERMS = "Idempotency-Key, Dozen-Max-Affected, Dozen-Dry-Run, Prefer, If-Match"
 """The headers of a request."""
 
+REPLAYED = "Idempotent-Replayed"
+"""The header of a reply that is that of the first time."""
+
 _NAMES = ("database", "collection")
 _KEY = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]{0,253}[\x21-\x7e])?")
 _COUNT = re.compile(r"[0-9]{1,18}")
@@ -124,7 +127,7 @@ class TermedWrite:
         """What the reply says of the terms."""
         made = {}
         if self._is_replayed:
-            made["Idempotent-Replayed"] = "true"
+            made[REPLAYED] = "true"
         if self._terms.is_dry:
             made["Dozen-Dry-Run"] = "true"
         if self._terms.is_preferred:

@@ -14,10 +14,10 @@ from shared.documents.ejson import Document
 from shared.endpoint.accept import Media
 from shared.endpoint.actions import Action, Call, refuse_uncallable
 from shared.endpoint.cursors import Cursors
-from shared.endpoint.http import Exchange
+from shared.endpoint.http import Exchange, scan_of
 from shared.endpoint.request_view import RequestView
 from shared.endpoint.rule_functions import answers_of
-from shared.endpoint.terms import Terms
+from shared.endpoint.terms import REPLAYED, Terms
 from shared.errors import DataAPIError, InvalidParameterError, NoRoleError, NotCallableError, ReadTooLargeError
 from shared.guard.joins import written_by
 from shared.mcp import tools
@@ -42,6 +42,14 @@ _PLAIN = re.compile(r"[\w./-]{1,120}")
 
 _NO_CURSOR = (InvalidParameterError, NoRoleError)
 """What may mean that a cursor cannot continue a call, such as one whose caller may not read `_id`."""
+
+
+class Sent(NamedTuple):
+    """The arguments of a tool with their values, a digest of them as they were sent, and the key of the request."""
+
+    arguments: Any
+    digest: bytes
+    key: str | None
 
 
 class Result(NamedTuple):
@@ -87,9 +95,17 @@ class Agent:
         found = tools.BY_NAME.get(name)
         return None if found is None or (found.writes and self._service.settings.mcp != "write") else found
 
-    async def result(self, tool: Tool, given: Any) -> Result:
-        """Return what a tool replies; raise as its action does."""
-        asked = tool.arguments(given)
+    async def result(self, tool: Tool, sent: Sent) -> Result:
+        """Return what a tool replies, and what SCAN_GUARD says of it; raise as its action does."""
+        result, line = await self._result(tool, sent), self._exchange.line
+        if line.scan is None:
+            return result
+        said = b",%b" % orjson.dumps({"scan": scan_of(line)})[1:]
+        has_room = len(result.text) + len(said) <= MOST_BYTES
+        return result._replace(text=result.text[:-1] + said) if has_room else result
+
+    async def _result(self, tool: Tool, sent: Sent) -> Result:
+        asked = tool.arguments(sent.arguments)
         if isinstance(asked, tools.Find):
             return await self._few(asked.limit, partial(self._found, asked))
         if isinstance(asked, tools.Aggregate):
@@ -101,7 +117,7 @@ class Agent:
         if isinstance(asked, tools.ListCollections):
             return _fitting(await self._collections(asked))
         if isinstance(asked, tools.Write):
-            return await self._written(tool, asked)
+            return await self._written(tool, asked, sent)
         return _fitting(await self._other(tool, asked))
 
     async def _other(self, tool: Tool, asked: Arguments) -> Result:
@@ -113,12 +129,15 @@ class Agent:
             body |= {"action": "find" if body.get("pipeline") is None else "aggregate"}
         return await self._done(tool.action, body)
 
-    async def _written(self, tool: Tool, asked: tools.Write) -> Result:
+    async def _written(self, tool: Tool, asked: tools.Write, sent: Sent) -> Result:
         """Do a write, which has happened however large its reply is."""
-        most = getattr(asked, "max_affected", None)
-        terms = Terms(None, most, asked.dry_run, is_preferred=False, expected=None)
-        reply = await self._done(tool.action, self._members(asked), terms)
-        return reply._replace(text=_told(reply.text, is_dry=asked.dry_run))
+        action, most = self._actions[tool.action], getattr(asked, "max_affected", None)
+        terms = Terms(asked.key(sent.key), most, asked.dry_run, is_preferred=False, expected=None)
+        call = await self._call(action, self._members(asked))
+        call.digest = sent.digest
+        reply = _result(await call.on_terms(action, terms))
+        members = {"dryRun": asked.dry_run} | ({"replayed": True} if REPLAYED in self._exchange.headers else {})
+        return reply._replace(text=_told(reply.text, members))
 
     async def _found(self, asked: tools.Find, most: int) -> Result:
         body = self._members(asked)
@@ -137,7 +156,7 @@ class Agent:
 
     async def _continued(self, asked: tools.More, most: int) -> Result:
         await self._refuse_uncallable(self._view.of("getMore"))
-        continued = await Cursors(self._service, self._caller).opened(GetMore.from_body({"cursor": asked.cursor}))
+        continued = await Cursors(self._service, self._caller).opened(GetMore.from_body(asked.members()))
         action = self._actions[continued.action]
         call = await self._call(action, continued.body | {"cursor": {"batchSize": most}})
         call.continued = continued
@@ -184,9 +203,10 @@ class Agent:
         except DataAPIError:
             return ""
         paths = ["/".join(each.values()) for each in found]
+        form = "/".join(found[0]) if found else "database/collection"
         names = [path for path in paths if _PLAIN.fullmatch(path)][:MOST_NAMED]
         rest = ", and others" if len(paths) > len(names) else ""
-        return f" Now: {orjson.dumps(names).decode()}{rest}."
+        return f" Now, as {form}: {orjson.dumps(names).decode()}{rest}."
 
     def _sources(self) -> list[str]:
         app, settings = self._exchange.app, self._service.settings
@@ -214,10 +234,9 @@ class Agent:
     def _members(self, asked: Arguments) -> Document:
         return {"dataSource": self._sources()[0], **asked.members()}
 
-    async def _done(self, name: str, body: Document, terms: Terms | None = None) -> Result:
+    async def _done(self, name: str, body: Document) -> Result:
         action = self._actions[name]
-        call = await self._call(action, body)
-        return _result(await (action.handle(call) if terms is None else call.on_terms(action, terms)))
+        return _result(await action.handle(await self._call(action, body)))
 
     async def _call(self, action: Action, body: Document) -> Call:
         view = self._view.of(action.name)
@@ -247,14 +266,14 @@ def _fitting(result: Result) -> Result:
     return result
 
 
-def _told(reply: bytes, *, is_dry: bool) -> bytes:
+def _told(reply: bytes, members: dict[str, Any]) -> bytes:
     """Say what a write did, with as many ids as have room."""
-    text = b'{"dryRun":%b,"result":%b}' % (b"true" if is_dry else b"false", reply)
+    text = orjson.dumps({**members, "result": orjson.Fragment(reply)})
     while len(text) > MOST_BYTES:
-        members = orjson.loads(text)
-        ids = members["result"]["insertedIds"]
+        result = orjson.loads(text)["result"]
+        ids = result["insertedIds"]
         del ids[len(ids) * MOST_BYTES // len(text) :]
-        text = visible(orjson.dumps({**members, "truncated": True}))
+        text = visible(orjson.dumps({**members, "result": result, "truncated": True}))
     return text
 
 

@@ -25,8 +25,10 @@ from shared.errors import (
     OriginRefusedError,
 )
 from shared.mcp import protocol
-from shared.mcp.agent import Agent
+from shared.mcp.agent import Agent, Sent
+from shared.mcp.hints import hint, of_lost_write, written
 from shared.mcp.protocol import Message, ProtocolError
+from shared.mcp.tools import digest
 from shared.mcp.visible import visible
 from shared.mongo.deadlines import driver_call
 
@@ -34,7 +36,7 @@ _NAME = "mcp"
 MOST_BODY = 1024 * 1024
 """The largest message."""
 
-_ALLOWED_HEADERS = "Authorization, Content-Type, Accept, MCP-Protocol-Version, Mcp-Method, Mcp-Name"
+_ALLOWED_HEADERS = "Authorization, Content-Type, Accept, MCP-Protocol-Version, Mcp-Method, Mcp-Name, Idempotency-Key"
 
 
 async def answer(exchange: Exchange, actions: Mapping[str, Action]) -> func.HttpResponse:
@@ -59,8 +61,7 @@ async def _answer(exchange: Exchange, actions: Mapping[str, Action]) -> func.Htt
         allowed = [_ALLOWED_HEADERS, *([CREDENTIAL_HEADERS] if settings.cors_allow_credential_headers else [])]
         return exchange.preflight("POST, OPTIONS", ", ".join(allowed))
     refuse_body(exchange)
-    if terms_of(req.headers, changes_one=True) is not None:
-        raise InvalidParameterError(f"/mcp does not take {TERMS}: its tools have dryRun and maxAffected")
+    key = _key_of(req.headers)
     with driver_call(settings.mongo_db_timeout_ms, exchange.arrived) as deadline:
         address = client_address(req.headers, settings.trusted_proxies)
         view = RequestView(req, _NAME, address)
@@ -78,7 +79,17 @@ async def _answer(exchange: Exchange, actions: Mapping[str, Action]) -> func.Htt
             verify(exchange.app.data_api, req.headers, req.params, body)
         body = await decoded_body(exchange, body, limit)
         deadline.refuse_late()
-    return await _Answer(exchange, actions, caller, view).to(body)
+    return await _Answer(exchange, actions, caller, view, key).to(body)
+
+
+def _key_of(headers: Mapping[str, str]) -> str | None:
+    """Return the Idempotency-Key, the only term that a request has; raise InvalidParameterError for another."""
+    terms = terms_of(headers, changes_one=True)
+    if terms is None:
+        return None
+    if any(terms._replace(key=None)):
+        raise InvalidParameterError(f"/mcp takes the first of {TERMS} alone: its tools have dryRun and maxAffected")
+    return terms.key
 
 
 def _refuse_closed(exchange: Exchange) -> None:
@@ -93,18 +104,25 @@ def _refuse_closed(exchange: Exchange) -> None:
         raise OriginRefusedError("origin not allowed")
 
 
-def _told(failure: func.HttpResponse) -> bytes:
+def _told(failure: func.HttpResponse, *, writes: bool, has_key: bool) -> bytes:
     """Return an error for an agent, to which the header Retry-After says nothing: with it, nothing was written."""
-    seconds = failure.headers.get("Retry-After")
-    more = {} if seconds is None else {"retryAfterSeconds": int(seconds)}
-    return visible(orjson.dumps({**orjson.loads(failure.get_body()), **more}))
+    members = orjson.loads(failure.get_body())
+    if (seconds := failure.headers.get("Retry-After")) is not None:
+        members["retryAfterSeconds"] = int(seconds)
+    lost = of_lost_write(failure.status_code, members["error"], has_key=has_key) if writes else None
+    if what := lost or hint(members.get("error_code")):
+        members["hint"] = what
+    return visible(orjson.dumps(members))
 
 
 class _Answer:
     """The answer to one message."""
 
-    def __init__(self, exchange: Exchange, actions: Mapping[str, Action], caller: Caller, view: RequestView) -> None:
+    def __init__(
+        self, exchange: Exchange, actions: Mapping[str, Action], caller: Caller, view: RequestView, key: str | None
+    ) -> None:
         self._exchange = exchange
+        self._key = key
         self._actions = actions
         self._caller = caller
         self._view = view
@@ -153,25 +171,31 @@ class _Answer:
         if tool is None:
             raise ProtocolError(protocol.INVALID_PARAMS, f"no tool '{name[:100]}'")
         exchange.line.operation = tool.action
+        raw = asked.params.get("arguments")
         try:
             with driver_call(exchange.service.settings.mongo_db_timeout_ms, exchange.arrived) as deadline:
-                given = await self._arguments(body)
+                sent = Sent(await self._arguments(body), digest(raw) if tool.writes else b"", self._key)
                 if not tool.writes:
                     deadline.end_at(exchange.departure)
-                result = await agent.result(tool, given)
+                result = await agent.result(tool, sent)
             exchange.line.documents = result.documents
             return protocol.called(result.text, is_error=False)
         except CallerLeftError:
             raise
         except Exception as error:  # noqa: BLE001  it ends here as any other does at the edge
-            return protocol.called(_told(failed(error, exchange.line, {})), is_error=True)
+            given = raw if isinstance(raw, dict) else {}
+            has_key = self._key is not None or "idempotencyKey" in given
+            writes = tool.writes and given.get("dryRun") is False
+            return protocol.called(
+                _told(failed(error, exchange.line, {}), writes=writes, has_key=has_key), is_error=True
+            )
 
     async def _arguments(self, body: bytes) -> Any:
         """Return the arguments with the values that Extended JSON has in them."""
         try:
             params = (await document_in(body, self._exchange.service)).get("params")
         except InvalidJSONError as error:
-            raise InvalidParameterError(f"arguments: {error.reason}") from error
+            raise InvalidParameterError(f"arguments: {written(error.reason)}") from error
         given = params.get("arguments") if type(params) is dict else None
         return {} if given is None else given
 

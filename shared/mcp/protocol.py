@@ -75,8 +75,12 @@ def parsed(body: bytes) -> Any:
 
 
 def id_of(body: Any) -> str | int | None:
-    """Return the id of what may be a request, for its error; None if it has none that could be sent back."""
-    found = body.get("id") if isinstance(body, dict) else None
+    """Return the id of what may be a request, for its error; None if it has none that could be sent back.
+
+    That of an answer is not its sender's, who may wait for the answer to another request of the same id.
+    """
+    is_answer = isinstance(body, dict) and "method" not in body and not body.keys().isdisjoint({"result", "error"})
+    found = body.get("id") if isinstance(body, dict) and not is_answer else None
     return found if type(found) is int or (type(found) is str and len(found) <= _LONGEST_ID) else None
 
 
@@ -107,7 +111,11 @@ def is_stateless(asked: Message, headers: Mapping[str, str]) -> bool:
     has_envelope = isinstance(meta, dict) and _VERSION in meta
     if not has_envelope and (named in HANDSHAKES or (named is None and _METHOD_HEADER not in headers)):
         return False
-    if asked.id is None or (asked.method == "initialize" and not has_envelope and named != STATELESS):
+    if asked.id is None:
+        if named not in {None, STATELESS, *HANDSHAKES}:
+            raise ProtocolError(*_unsupported(named))
+        return False
+    if asked.method == "initialize" and not has_envelope and named != STATELESS:
         return False
     if not isinstance(meta, dict):
         raise ProtocolError(*_unsupported(named) if named not in {None, STATELESS} else _incomplete())

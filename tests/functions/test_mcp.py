@@ -318,7 +318,8 @@ async def test_a_revision_that_is_not_served_is_told_those_that_are(reader: Clie
         (LISTING | {"method": 1}, -32600, 1),
         (LISTING | {"params": []}, -32600, 1),
         (LISTING | {"params": None}, -32600, 1),
-        ({"jsonrpc": "2.0", "id": 1, "result": {}}, -32600, 1),
+        ({"jsonrpc": "2.0", "id": 1, "result": {}}, -32600, None),
+        ({"jsonrpc": "2.0", "id": 1, "error": {"code": 1, "message": "x"}}, -32600, None),
         (LISTING | {"params": {}}, -32602, 1),
         (LISTING | {"params": {"_meta": {}}}, -32602, 1),
         (LISTING | {"params": {"_meta": 1}}, -32602, 1),
@@ -330,6 +331,51 @@ async def test_what_is_no_message_is_refused(reader: Client, body: Any, code: in
     answer = await reader.send(body, HEADERS)
 
     assert (answer.status, answer.json["error"]["code"], answer.json["id"]) == (400, code, own)
+
+
+NOTICE = {"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": 1}}
+
+
+@pytest.mark.parametrize(
+    ("version", "status"),
+    [(STATELESS, 202), ("2025-11-25", 202), ("2025-03-26", 202), ("2099-01-01", 400), ("2024-11-05", 400), ("", 400)],
+)
+async def test_a_notification_is_accepted_in_a_revision_that_is_served(
+    reader: Client, version: str, status: int
+) -> None:
+    answer = await reader.send(NOTICE, {"MCP-Protocol-Version": version})
+
+    assert (answer.status, answer.body == b"") == (status, status == 202)
+
+
+@pytest.mark.parametrize("is_stateless", [True, False])
+async def test_a_call_without_an_id_does_nothing(writer: Client, database: Any, is_stateless: bool) -> None:
+    arguments = {**ITEMS, "documents": [{}], "dryRun": False}
+    params = {"name": "insert", "arguments": arguments} | ({"_meta": ENVELOPE} if is_stateless else {})
+    headers = HEADERS | {"Mcp-Method": "tools/call", "Mcp-Name": "insert"} if is_stateless else {}
+    answer = await writer.send({"jsonrpc": "2.0", "method": "tools/call", "params": params}, headers)
+
+    assert (answer.status, answer.body) == (202, b"")
+    assert await database.list_collection_names() == []
+
+
+@pytest.mark.parametrize(
+    ("text", "count"),
+    [
+        ('{"name":"find","name":"count","arguments":{"database":"shop","collection":"items"}}', "1"),
+        ('{"name":"count","arguments":{"database":"x","database":"shop","collection":"items"}}', "1"),
+        ('{"name":"count","arguments":1,"arguments":{"database":"shop","collection":"items"}}', "1"),
+    ],
+)
+async def test_of_a_member_that_stands_twice_the_last_counts_everywhere(
+    reader: Client, database: Any, text: str, count: str
+) -> None:
+    await database.items.insert_one({})
+    params = text[:-1] + f',"_meta":{json.dumps(ENVELOPE)}' + "}"
+    body = f'{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{{}},"params":{params}}}'
+    answer = await reader.send(body.encode(), HEADERS | {"Mcp-Method": "tools/call", "Mcp-Name": "count"})
+
+    assert answer.json["result"]["structuredContent"] == {"count": {INT: count}}
 
 
 @pytest.mark.parametrize("given", [0, -1, 2**53 + 1, "", "a", "é"])
@@ -374,9 +420,15 @@ async def test_there_is_no_stream_and_no_session(reader: Client, method: str) ->
     assert (answer.status, answer.headers["allow"]) == (405, "POST, OPTIONS")
 
 
-@pytest.mark.parametrize("header", ["Idempotency-Key", "Dozen-Dry-Run", "If-Match"])
-async def test_terms_of_the_data_api_are_not_ignored(writer: Client, database: Any, header: str) -> None:
-    sent = {header: '"true"' if header == "If-Match" else "true"}
+@pytest.mark.parametrize(
+    ("header", "value"),
+    [
+        ("Dozen-Max-Affected", "1"), ("Dozen-Dry-Run", "true"), ("If-Match", '"x"'), ("If-None-Match", '"x"'),
+        ("Prefer", "handling=strict, max-affected=1"), ("Idempotency-Key", "é"), ("Idempotency-Key", "x" * 256),
+    ],
+)  # fmt: skip
+async def test_terms_of_the_data_api_are_not_ignored(writer: Client, database: Any, header: str, value: str) -> None:
+    sent = {header: value}
     answer = await writer._replace(credentials=writer.credentials | sent)("tools/list")
 
     assert answer.status == 400

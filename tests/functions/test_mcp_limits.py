@@ -165,6 +165,7 @@ async def test_an_agent_is_told_when_a_write_may_have_happened(
     told = (await door.tool("insert", **ITEMS, documents=[{"_id": 1}], dryRun=False))["structuredContent"]
 
     assert "may have happened" in told["error"]
+    assert told["hint"].startswith("look whether it has happened")
     assert "retryAfterSeconds" not in told
 
 

@@ -181,3 +181,25 @@ async def test_an_app_without_a_data_api_has_no_door(ann: Person, changed: Any) 
     changed("http_endpoints/data_api_config.json", disabled=True)
 
     assert (await client(ann)("tools/list")).status == 404
+
+
+async def test_a_user_is_told_of_no_index(ann: Person, configured: pytest.MonkeyPatch, database: Any) -> None:
+    configured.setenv("SCAN_GUARD", "warn")
+    restart()
+    scanned = (await client(ann).tool("find", **THINGS, filter={"n": 1}))["structuredContent"]
+
+    assert scanned["scan"] == "no-index"
+
+
+async def test_users_have_keys_of_their_own(ann: Person, known: Known, database: Any, driver: Any) -> None:
+    await driver["dozen"]["replies"].delete_many({})
+    bob = await known(ann.host, "bob@shop.example")
+    of_ann = {**THINGS, "documents": [{"owner": ann.id}], "dryRun": False, "idempotencyKey": "a"}
+    first = await client(ann).tool("insert", **of_ann)
+    forged = await client(bob).tool("insert", **of_ann)
+    own = await client(bob).tool("insert", **of_ann | {"documents": [{"owner": bob.id}]})
+
+    assert [each["isError"] for each in (first, forged, own)] == [False, True, False]
+    assert forged["structuredContent"]["error_code"] == "NoMatchingRoleFound"
+    assert "replayed" not in own["structuredContent"]
+    assert await database.things.count_documents({"owner": {"$in": [ann.id, bob.id]}}) == 4
