@@ -78,14 +78,16 @@ class Agent:
 
     async def listed(self) -> list[dict[str, Any]]:
         """Return what the caller may do, always in one order."""
-        may = await self._may()
-        found = []
+        found, known = [], dict[int, Rights | None]()
         for each in TOOLS:
+            if each.writes and self._service.settings.mcp != "write":
+                continue
+            view = self._view.of(each.action)
             try:
-                await self._refuse_uncallable(self._view.of(each.action))
+                await self._refuse_uncallable(view)
             except NotCallableError:
                 continue
-            if may(each):
+            if self._caller.is_system or await answered(partial(self._could, self._actions[each.action], view, known)):
                 more = await self._names() if each.takes is tools.ListCollections else ""
                 found.append(each.described(more))
         return found
@@ -212,24 +214,16 @@ class Agent:
         app, settings = self._exchange.app, self._service.settings
         return list(settings.data_sources) if app is None or self._caller.is_system else list(app.data_sources)
 
-    async def _may(self) -> Callable[[Tool], bool]:
-        """Return what tells whether a tool could do anything for the caller."""
-        writes = self._service.settings.mcp == "write"
-        if self._caller.is_system:
-            return lambda tool: writes or not tool.writes
-        rights = await answered(self._rights)
-        return lambda tool: (writes or not tool.writes) and any(map(self._actions[tool.action].could, rights))
-
-    def _rights(self) -> list[Rights]:
+    def _could(self, action: Action, view: RequestView, known: dict[int, Rights | None]) -> bool:
+        """Tell whether an action could do anything for the caller."""
         app = self._exchange.app
-        view = self._view
         expansions = Expansions(self._caller.user, view, answers_of(self._exchange, self._caller, view))
         found: list[Rights | None] = []
         for source in [] if app is None else app.data_sources.values():
-            rules = Rules(source, expansions)
+            rules = Rules(source, expansions, known)
             found += [rules.usable(*name) for name in source.rules if not self._service.guard.closes(*name)]
             found.append(rules.usable_default())
-        return [each for each in found if each is not None]
+        return any(action.could(each) for each in found if each is not None)
 
     def _members(self, asked: Arguments) -> Document:
         return {"dataSource": self._sources()[0], **asked.members()}

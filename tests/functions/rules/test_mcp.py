@@ -169,6 +169,19 @@ async def test_who_may_insert_what_they_do_not_see_has_the_tool_for_it(
     assert not (await client(ann).tool("insert", **THINGS, documents=[{"_id": "x"}]))["isError"]
 
 
+@pytest.mark.parametrize(
+    ("actions", "names"),
+    [(["find", "insertMany"], ["find", "insert"]), (["updateMany", "explain"], ["explain", "update"]), (["mcp"], [])],
+    ids=["find", "update", "none"],
+)
+async def test_the_list_has_what_a_role_of_some_actions_could_do(
+    ann: Person, to_all: Callable[..., None], actions: list[str], names: list[str]
+) -> None:
+    to_all(apply_when={"%%request.action": {"$in": actions}}, read=True, write=True)
+
+    assert await client(ann).names() == names
+
+
 async def test_an_app_that_lets_nobody_call_has_no_tools(ann: Person, changed: Any) -> None:
     changed("http_endpoints/data_api_config.json", can_evaluate={"%%user.id": "nobody"})
     refused = await client(ann).tool("find", **THINGS)
