@@ -324,7 +324,7 @@ def test_without_settings_it_ends_with_2_and_one_sentence(arguments: tuple[str, 
             f"MongoDB cannot be reached\n{DOCTOR}", id="away",
         ),
         pytest.param(
-            "mongodb://u:pl@nted:planted@h/",
+            "mongodb://u:planted@h:planted/",
             "the connection to MongoDB is not configured correctly: "
             "MONGO_DB_URI is not a connection string that the driver understands", id="malformed",
         ),

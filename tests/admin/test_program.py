@@ -180,6 +180,7 @@ def test_completing_an_option_imports_its_command_alone(tmp_path: Path) -> None:
     assert set(re.findall(r"\| +admin\.(\w+)$", done.stderr, re.MULTILINE)) == {
         "__main__",
         "console",
+        "folding",
         "output",
         "process",
     }
