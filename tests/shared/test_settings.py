@@ -312,19 +312,18 @@ def test_a_time_that_nobody_can_mean_is_refused(name: str, text: str) -> None:
     assert text not in str(caught.value)
 
 
-@given(
-    st.text(string.ascii_letters + string.digits + "@:/?#[]%+&;,.~<>$!", min_size=1).filter(lambda text: text != "+")
-)
+@given(st.text(string.ascii_letters + string.digits + "@:/?#[]%+&;,.~<>$!", min_size=1))
 @settings(max_examples=examples(500))
 @example("p@ss/word")
 @example("50%off")
 @example("12?a@")
 @example("12/?a")
 def test_a_password_is_the_one_that_was_written_or_is_refused(password: str) -> None:
-    uri = f"mongodb://ann:{password}@db.example:27018/shop"
+    host, database = ("db.example", 27018), "shop"
+    bare, encoded = (f"mongodb://ann:{each}@db.example:27018/shop" for each in (password, quote_plus(password)))
 
-    assert written_or_refused(uri) in {(unquote_plus(password), ("db.example", 27018), "shop"), None}
-    assert written_or_refused(uri.replace(password, quote_plus(password), 1)) is not None
+    assert written_or_refused(bare) in {(unquote_plus(password), host, database), None}
+    assert written_or_refused(encoded) == (password, host, database)
 
 
 def written_or_refused(uri: str) -> tuple[str | None, tuple[str, int], str | None] | None:
@@ -423,7 +422,7 @@ def is_unacknowledged(uri: str) -> bool:
     """Say whether pymongo takes the connection string, and would then write without waiting for an answer."""
     try:
         return bool(parse_uri(uri)["options"].get("w") == 0)
-    except PyMongoError:
+    except (PyMongoError, ValueError):  # ValueError: a number that it does not take
         return False
 
 

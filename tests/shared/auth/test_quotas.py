@@ -6,6 +6,7 @@ import os
 import time
 from collections import Counter
 from collections.abc import Callable
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,11 @@ def made(mongod: Mongod) -> Made:
         return done.stdout.strip()
 
     return make
+
+
+async def stored(driver: Any, key: str) -> Any:
+    """Return a key as it is stored."""
+    return await driver.dozen[API_KEYS].find_one({"hash": sha256(key.encode()).hexdigest()})
 
 
 async def find(host: Host, key: str, **members: Any) -> Answer:
@@ -127,13 +133,13 @@ async def test_sessions_that_began_with_a_key_share_its_quota(
 
 async def test_a_quota_is_changed_and_lifted(server: Server, made: Made, mongod: Mongod, driver: Any) -> None:
     key = made(DAY, "--system")
-    stored = await driver.dozen[API_KEYS].find_one({"quota": {"$exists": True}}, sort={"_id": -1})
+    found = await stored(driver, key)
     admin: Callable[..., Told] = lambda *arguments: called(*arguments, MONGO_DB_URI=mongod.uri)  # noqa: E731
-    changed = admin("keys", "quota", str(stored["_id"]), "calls=5/h, documents=1e6/day")
-    shown = admin("keys", "show", str(stored["_id"]), "--json")
-    in_words = admin("keys", "show", str(stored["_id"]))
+    changed = admin("keys", "quota", str(found["_id"]), "calls=5/h, documents=1e6/day")
+    shown = admin("keys", "show", str(found["_id"]), "--json")
+    in_words = admin("keys", "show", str(found["_id"]))
     listed = admin("keys", "list")
-    lifted = admin("keys", "quota", str(stored["_id"]), "none")
+    lifted = admin("keys", "quota", str(found["_id"]), "none")
 
     assert changed.stderr.endswith("has the quota calls=5/h,documents=1000000/day\n")
     assert [(each["noun"], each["most"], each["used"]) for each in json.loads(shown.stdout)["used_of_quota"]] == [
@@ -142,7 +148,7 @@ async def test_a_quota_is_changed_and_lifted(server: Server, made: Made, mongod:
     assert "not known" in in_words.stdout  # what other processes have counted
     assert "  calls=5/h  " in listed.stdout
     assert lifted.stderr.endswith("has no quota\n")
-    assert "quota" not in await driver.dozen[API_KEYS].find_one({"_id": stored["_id"]})
+    assert "quota" not in await driver.dozen[API_KEYS].find_one({"_id": found["_id"]})
     assert key not in shown.stdout
 
 
@@ -174,14 +180,14 @@ async def test_each_process_counts_alone_without_valkey(
 async def test_operators_see_what_all_have_used_on_80_columns(
     mongod: Mongod, made: Made, valkey: Valkey, database: Any, driver: Any
 ) -> None:
-    made("calls=4/day,documents=1e6/day", "--system")
-    stored = await driver.dozen[API_KEYS].find_one({"quota": {"$exists": True}}, sort={"_id": -1})
-    key_quota = quota.of_key(stored)
+    key = made("calls=4/day,documents=1e6/day", "--system")
+    found = await stored(driver, key)
+    key_quota = quota.of_key(found)
     assert key_quota is not None
     await counted_by(valkey, key_quota, calls=3, documents=20_000)
     env = {"MONGO_DB_URI": mongod.uri, "REDIS_URL": valkey.url}
     listed = without_colours(on_a_terminal("keys", "list", program=("tests.patient", "admin"), **os.environ | env))
-    shown = called("keys", "show", str(stored["_id"]), **env)
+    shown = called("keys", "show", str(found["_id"]), **env)
 
     rows = [line.rstrip() for line in listed.splitlines()]
     own = rows.index("  calls=4/day 75%")  # keys of other tests may stand around it
