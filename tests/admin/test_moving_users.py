@@ -97,13 +97,12 @@ class Admin(Command):
 
 
 @pytest.fixture
-async def admin(mongod: Mongod, settings: dict[str, str], tmp_path: Path, driver: Any) -> Any:
-    """The command in an empty folder, with nobody registered; custom data are put back."""
+async def admin(mongod: Mongod, settings: dict[str, str], tmp_path: Path, driver: Any, database: Any) -> Any:
+    """The command in an empty folder, with nobody registered and no custom data."""
     for name in ("users", "sessions", "confirmations"):
         await driver.dozen[name].delete_many({})
     yield Admin(tmp_path, MONGO_DB_URI=mongod.uri, **settings)
     await driver.dozen.api_keys.delete_many({"$or": [{"_id": ObjectId(EVE)}, {"user_id": ObjectId(DAN)}]})
-    await driver.shop.people.delete_many({"user_id": {"$in": [ANN, BEN, CY, DAN, EVE]}})
 
 
 @pytest.fixture

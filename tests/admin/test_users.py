@@ -330,7 +330,7 @@ async def test_what_refuses_every_call_is_explained(admin: Admin) -> None:
     assert {done.returncode for done in (disabled, both, key_only)} == {1}
 
 
-async def test_what_the_app_asks_first_is_explained(admin: Admin, tmp_path: Any, driver: Any) -> None:
+async def test_what_the_app_asks_first_is_explained(admin: Admin, tmp_path: Any, database: Any) -> None:
     user = admin("users", "create", "--email", "a@b", "--password", "secret words").stdout.strip()
     folder = shutil.copytree(SETTINGS["APP_CONFIG_DIR"], tmp_path / "shop")
     file = folder / "http_endpoints" / "data_api_config.json"
@@ -338,13 +338,12 @@ async def test_what_the_app_asks_first_is_explained(admin: Admin, tmp_path: Any,
         "fetch_custom_user_data": False, "can_evaluate": {"%%user.custom_data.team": "red"}
     }  # fmt: skip
     file.write_text(json.dumps(members))
-    await driver.shop.people.insert_one({"_id": "explained", "user_id": user, "team": "red"})
+    await database.people.insert_one({"_id": "explained", "user_id": user, "team": "red"})
 
     done = admin(
         "access", "explain", "--user", user, "--namespace", "shop.orders", "--action", "find",
         APP_CONFIG_DIR=str(folder),
     )  # fmt: skip
-    await driver.shop.people.delete_one({"_id": "explained"})
 
     with_token, _, with_header = done.stdout.partition("\nwith credentials in headers, ")
     assert with_token.startswith("with an access token")
