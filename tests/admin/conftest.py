@@ -159,5 +159,14 @@ def killed(process: Process, kept: Path, seconds: float) -> bool:
     return process.returncode != 0 and kept.exists()
 
 
+def shown_on(terminal: int) -> bytes:
+    """Return all that is shown on a terminal until nobody writes there any more: it gives 4 kB at a time."""
+    shown = b""
+    with contextlib.suppress(OSError), open(terminal, "rb", buffering=0) as screen:
+        while read := screen.read(65536):
+            shown += read
+    return shown
+
+
 def content(path: Path) -> bytes:
     return path.read_bytes() if path.exists() else b""

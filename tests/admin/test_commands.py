@@ -20,7 +20,7 @@ from bson.raw_bson import RawBSONDocument
 from rich.cells import cell_len
 
 from local.mongod import Mongod
-from tests.admin.conftest import Told, call, told
+from tests.admin.conftest import Told, call, shown_on, told
 from tests.admin.test_help import EVERY
 from tests.hosts import ROOT
 
@@ -31,10 +31,10 @@ def on_80_columns(arguments: list[str], env: dict[str, str], columns: int = 80) 
     termios.tcsetwinsize(theirs, (24, columns))
     command = [sys.executable, "-m", "admin", *arguments]
     shown_here = {**env, "COLUMNS": str(columns), "TERM": "xterm"}
-    subprocess.run(command, cwd=ROOT, env=shown_here, stdout=theirs, check=False)
+    process = subprocess.Popen(command, cwd=ROOT, env=shown_here, stdout=theirs)
     os.close(theirs)
-    shown = os.read(ours, 1 << 20).decode()
-    os.close(ours)
+    shown = shown_on(ours).decode()
+    process.wait(60)
     return re.sub(r"\x1b\[[0-9;]*m", "", shown)
 
 

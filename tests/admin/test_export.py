@@ -23,7 +23,7 @@ from admin.transfer import lines
 from admin.transfer.reader import CollectionReader
 from shared.documents.elements import identity
 from shared.service import process
-from tests.admin.conftest import Command, killed_until_done, stored
+from tests.admin.conftest import Command, killed_until_done, shown_on, stored
 from tests.bson_types import ROWS, STORED_ROWS, Row, cases, document, element, text
 from tests.conftest import FailPoint
 from tests.hosts import Worker, eventually
@@ -340,9 +340,8 @@ async def test_a_terminal_shows_a_bar_with_rate_and_remaining_time(command: Comm
 
     process = command.start("export", *FROM, "--out", "all", stderr=theirs)
     os.close(theirs)
+    shown = shown_on(ours)
     assert process.wait(60) == 0
-    shown = os.read(ours, 65536)
-    os.close(ours)
 
     assert b"moved.from" in shown
     assert b"documents/s" in shown or b"-:--:--" in shown

@@ -19,7 +19,7 @@ from local.mongod import Mongod
 from shared.auth import keys as keys_
 from shared.mongo.control import API_KEYS
 from shared.settings import VERSION
-from tests.admin.conftest import Told, call, run, told
+from tests.admin.conftest import Told, call, run, shown_on, told
 from tests.conftest import ACTION, request_body
 from tests.hosts import ROOT, Server
 
@@ -38,12 +38,11 @@ def on_a_terminal(*arguments: str, program: Sequence[str] = ("admin",), **env: s
     """Run the command on a terminal of 80 columns and return what it shows."""
     ours, theirs = os.openpty()
     termios.tcsetwinsize(theirs, (24, 80))
-    command = [sys.executable, "-m", *program, *arguments]
-    subprocess.run(command, cwd=ROOT, env=env, stdout=theirs, check=True)
+    process = subprocess.Popen([sys.executable, "-m", *program, *arguments], cwd=ROOT, env=env, stdout=theirs)
     os.close(theirs)
-    shown = os.read(ours, 65536)
-    os.close(ours)
-    return shown.decode()
+    shown = shown_on(ours).decode()
+    assert process.wait(60) == 0
+    return shown
 
 
 def without_colours(shown: str) -> str:
