@@ -46,6 +46,10 @@ class Description:
             return [] if answer.status in _UNSERVED else [f"{method} is not described, and answers {answer.status}"]
         return list(self._faults(operation, method, answer))
 
+    def errors(self, schema: Mapping[str, Any], value: Any) -> list[str]:
+        """Return what keeps a value from following a schema of the document."""
+        return [each.message for each in self._validator(schema).iter_errors(value)]
+
     def _item(self, url: str) -> Mapping[str, Any] | None:
         path = unquote(re.sub("%2[Ff]", "%252F", url.partition("?")[0]))
         return next((item for pattern, item in self._paths if pattern.fullmatch(path)), None)
@@ -68,8 +72,8 @@ class Description:
         if schema is None:
             yield f"{name}: {answer.status} as {media!r} is not described"
         elif "json" in media and "ndjson" not in media:
-            found = self._validator(schema["schema"]).iter_errors(json.loads(answer.body))
-            yield from (f"{name}: {answer.status}: {each.message[:200]}" for each in found)
+            found = self.errors(schema["schema"], json.loads(answer.body))
+            yield from (f"{name}: {answer.status}: {each[:200]}" for each in found)
             codes = next((each["examples"] for each in _objects(schema) if "examples" in each), None)
             code = json.loads(answer.body).get("error_code") if answer.status >= 400 else None
             if code is not None and code not in (codes or ()):
@@ -82,8 +86,8 @@ class Description:
             if value is not None and told is None:
                 yield f"{where}: {name} is not described"
             elif value is not None and told is not None:
-                found = self._validator(told["schema"]).iter_errors(_read(value))
-                yield from (f"{where}: {name}: {each.message[:200]}" for each in found)
+                found = self.errors(told["schema"], _read(value))
+                yield from (f"{where}: {name}: {each[:200]}" for each in found)
 
     def _resolved(self, found: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
         if found is None or "$ref" not in found:

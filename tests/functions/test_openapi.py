@@ -15,8 +15,9 @@ from shared.openapi import client, components, document
 from shared.openapi.replies import REPLIES
 from tests import openapi_page
 from tests.conftest import Post
+from tests.described import Description
 from tests.hosts import ROOT, Host, Server, Worker
-from tests.openapi_rules import errors, mistakes
+from tests.openapi_rules import mistakes
 from tests.test_actions import ALL, KINDS
 from tests.test_index import FUNCTIONS
 
@@ -144,8 +145,8 @@ def test_a_body_has_the_members_and_options_of_its_type(name: str) -> None:
 def test_the_examples_follow_their_schemas(name: str) -> None:
     sent, responses = body(name), OPERATIONS[name]["responses"]
     replied = responses[str(ALL[name].success.value)]["content"]["application/json"]
-    found = [errors(sent["schema"], each["value"], DOCUMENT) for each in sent["examples"].values()]
-    found += [errors(replied["schema"], each["value"], DOCUMENT) for each in replied["examples"].values()]
+    found = [Description(DOCUMENT).errors(sent["schema"], each["value"]) for each in sent["examples"].values()]
+    found += [Description(DOCUMENT).errors(replied["schema"], each["value"]) for each in replied["examples"].values()]
 
     assert len(found) >= 2
     assert [each for each in found if each] == []
@@ -219,7 +220,7 @@ async def test_what_the_schema_refuses_is_refused(post: Post, members: Any, stat
     answer = await post("find", sent)
 
     assert answer.status == status
-    assert (errors(body("find")["schema"], sent, DOCUMENT) == []) is (status == 200)
+    assert (Description(DOCUMENT).errors(body("find")["schema"], sent) == []) is (status == 200)
 
 
 def test_nothing_of_it_is_imported_before_it_is_asked_for() -> None:

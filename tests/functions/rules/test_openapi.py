@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
+from tests.described import Description
 from tests.functions.rules.conftest import CLIENT, Known, Person, send
 from tests.functions.test_openapi import DOCUMENT, OPERATIONS, PATH
 from tests.hosts import Answer, Host, Worker
-from tests.openapi_rules import errors, mistakes
+from tests.openapi_rules import mistakes
 from tests.test_actions import ALL
 
 SOURCE = "data_sources/mongodb-atlas/"
@@ -132,8 +133,8 @@ async def test_a_body_may_name_the_collections_that_are_open_and_no_others(ann: 
     schema = whole["paths"][path]["post"]["requestBody"]["content"]["application/json"]["schema"]
     sent = {"dataSource": "mongodb-atlas", "database": "shop"}
 
-    assert errors(schema, sent | {"collection": "orders"}, whole) == []
-    assert errors(schema, sent | {"collection": "people"}, whole) != []
+    assert Description(whole).errors(schema, sent | {"collection": "orders"}) == []
+    assert Description(whole).errors(schema, sent | {"collection": "people"}) != []
 
 
 async def test_replies_are_of_the_types_that_are_told(ann: Person, changed: Any, database: Any) -> None:
@@ -145,10 +146,10 @@ async def test_replies_are_of_the_types_that_are_told(ann: Person, changed: Any,
     content = whole["paths"][path + "findOne"]["post"]["responses"]["200"]["content"]
 
     assert inserted.status == 201, inserted.body
-    assert errors(content["application/json"]["schema"], read.json, whole) == []
-    assert errors(content["application/ejson"]["schema"], exact.json, whole) == []
+    assert Description(whole).errors(content["application/json"]["schema"], read.json) == []
+    assert Description(whole).errors(content["application/ejson"]["schema"], exact.json) == []
     assert f"#/components/schemas/{ORDERS}.json" in str(content["application/json"]["schema"])
-    assert errors({"$ref": f"#/components/schemas/{ORDERS}.json"}, {"total": True}, whole) != []
+    assert Description(whole).errors({"$ref": f"#/components/schemas/{ORDERS}.json"}, {"total": True}) != []
 
 
 async def test_under_default_rules_other_collections_may_be_named(ann: Person, changed: Any) -> None:
@@ -230,8 +231,8 @@ async def test_an_action_names_the_collections_that_it_could_be_about(ann: Perso
     schemas = {name: whole["paths"][path + name]["post"]["requestBody"]["content"] for name in ("find", "deleteOne")}
     sent = {"dataSource": "mongodb-atlas", "database": "shop", "collection": "public", "filter": {}}
 
-    assert errors(schemas["find"]["application/json"]["schema"], sent, whole) == []
-    assert errors(schemas["deleteOne"]["application/json"]["schema"], sent, whole) != []
+    assert Description(whole).errors(schemas["find"]["application/json"]["schema"], sent) == []
+    assert Description(whole).errors(schemas["deleteOne"]["application/json"]["schema"], sent) != []
 
 
 async def test_a_system_key_is_told_of_all_that_the_files_name(ann: Person, key: str) -> None:
@@ -264,7 +265,7 @@ async def test_the_replies_of_the_client_api_are_of_their_types(ann: Person) -> 
     described = {name: OPERATIONS[name]["responses"].get(str(answer.status)) for name, answer in answers.items()}
     contents = {name: each["content"]["application/json"]["schema"] for name, each in described.items()}
 
-    assert {name: errors(contents[name], answer.json, DOCUMENT) for name, answer in answers.items()} == {
+    assert {name: Description(DOCUMENT).errors(contents[name], answer.json) for name, answer in answers.items()} == {
         name: [] for name in answers
     }
     tokens = {name: [*OPERATIONS[name]["security"][0]] for name in ("session", "profile", "getApiKey", "disableApiKey")}
@@ -307,5 +308,5 @@ async def test_every_name_of_a_collection_can_be_described(ann: Person, changed:
     (named,) = [each for each in whole["x-dozen-namespaces"] if each["collection"] == name]
 
     assert re.fullmatch(r"#/components/schemas/[A-Za-z0-9._-]+", named["schema"])
-    assert errors({"$ref": named["schema"] + ".json"}, {"total": "1.5"}, whole) == []
-    assert errors({"$ref": named["schema"] + ".json"}, {"total": True}, whole) != []
+    assert Description(whole).errors({"$ref": named["schema"] + ".json"}, {"total": "1.5"}) == []
+    assert Description(whole).errors({"$ref": named["schema"] + ".json"}, {"total": True}) != []
