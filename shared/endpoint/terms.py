@@ -29,8 +29,10 @@ TERMS = "Idempotency-Key, Dozen-Max-Affected, Dozen-Dry-Run, Prefer, If-Match"
 REPLAYED = "Idempotent-Replayed"
 """The header of a reply that is that of the first time."""
 
+KEY = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]{0,253}[\x21-\x7e])?")
+"""What an idempotency key is."""
+
 _NAMES = ("database", "collection")
-_KEY = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]{0,253}[\x21-\x7e])?")
 _COUNT = re.compile(r"[0-9]{1,18}")
 _MOST_STORED = 15 * 1024 * 1024  # bytes, of the 16 MiB of a document
 
@@ -56,7 +58,7 @@ def terms_of(headers: Mapping[str, str], *, changes_one: bool) -> Terms | None:
         return None
     if if_match is not None and not changes_one:
         refuse_condition(headers)
-    if key is not None and not _KEY.fullmatch(key):
+    if key is not None and not KEY.fullmatch(key):
         raise InvalidParameterError("Idempotency-Key must be 1 to 255 printable characters of ASCII")
     if dry is not None and dry.lower() not in {"true", "false"}:
         raise InvalidParameterError("Dozen-Dry-Run must be true or false")

@@ -1,6 +1,5 @@
 """The tools: what each takes, and what is said of it (pure)."""
 
-import re
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from typing import Annotated, Any, NamedTuple
@@ -9,6 +8,7 @@ import msgspec
 import orjson
 from msgspec import UNSET, Meta, UnsetType
 
+from shared.endpoint.terms import KEY
 from shared.errors import InvalidParameterError
 
 _EJSON = "MongoDB Extended JSON"
@@ -47,11 +47,10 @@ type _Pipeline = Annotated[
         f' {{"$sum": "$quantity"}}}}}}]; values in {_EJSON}, as in the filter of find; no $out and no $merge'
     ),
 ]
-_PRINTABLE = re.compile("[!-~]([ -~]*[!-~])?")
 type _Key = Annotated[
     str,
     Meta(
-        extra_json_schema={"pattern": f"^{_PRINTABLE.pattern}$"},  # Python would let a last line feed pass
+        extra_json_schema={"pattern": f"^{KEY.pattern}$"},  # Python would let a last line feed pass
         min_length=1,
         max_length=255,
         description="of your own making, such as a UUID, another for each write. When no reply came, or an error says"
@@ -144,7 +143,7 @@ class Write(InCollection, frozen=True, kw_only=True):
         """Return the key of this write; raise InvalidParameterError if it has two."""
         if isinstance(self.idempotency_key, UnsetType):
             return header
-        if not _PRINTABLE.fullmatch(self.idempotency_key):
+        if not KEY.fullmatch(self.idempotency_key):
             raise InvalidParameterError("'idempotencyKey' must be printable characters of ASCII")
         if header not in {None, self.idempotency_key}:
             raise InvalidParameterError("'idempotencyKey' is another than that of the header Idempotency-Key")
