@@ -12,6 +12,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from uvicorn.server import Server, ServerState
 
 from server.connections import Connections, most_connections
+from server.handshakes import begin_no_more
 from server.limits import Limits
 
 SETTLE_SECONDS = 0.2
@@ -57,21 +58,25 @@ class DrainingServer(Server):
         self.server_state.draining = True
         self._end()
         await asyncio.sleep(SETTLE_SECONDS)
-        await self._close_port(sockets or [])
+        await self._close_port(sockets)
         await super().shutdown(sockets)
 
-    async def _close_port(self, sockets: list[socket.socket]) -> None:
+    async def _close_port(self, sockets: list[socket.socket] | None) -> None:
         """Close the port, and take the connections that the kernel has made since the event loop last accepted.
 
         With the last descriptor of the port the kernel resets those that nobody has accepted, so it is one of ours,
-        closed in the moment in which none is left.
+        closed once none is left and none is begun. Sockets that were given are of several processes: their parent
+        knows when the port ends.
         """
         ours = [each.dup() for server in self.servers for each in server.sockets]
         for server in self.servers:
             server.close()
-        for each in sockets:
+        for each in sockets or []:
             each.close()
         await asyncio.sleep(_CLOSING_SECONDS)
+        if sockets is None:
+            for each in ours:
+                begin_no_more(each)
         accepted = [connection for listener in ours for connection in _accepted(listener)]
         kind: Any = self.config.http_protocol_class
         protocol = partial(kind, self.config, self.server_state, self.lifespan.state)

@@ -16,6 +16,8 @@ from typing import Any, NamedTuple
 
 from uvicorn.config import STARTUP_FAILURE
 
+from server.draining import SETTLE_SECONDS
+from server.handshakes import begin_no_more
 from shared.telemetry.log import event
 
 type Serve = Callable[[list[socket.socket]], None]
@@ -90,7 +92,9 @@ class Supervisor:
         deadline = time.monotonic() + self._grace_seconds + _AFTER_GRACE_SECONDS
         for process in self._processes:
             process.terminate()
+        time.sleep(SETTLE_SECONDS)  # for which all of them accept, and some for a little longer
         for listener in self._listeners:
+            begin_no_more(listener)
             listener.close()  # each has a copy of its own; with ours open, new connections would wait for nobody
         for process in self._processes:
             process.join(max(0.0, deadline - time.monotonic()))

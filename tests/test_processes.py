@@ -45,22 +45,27 @@ async def test_one_process_needs_no_other(mongod: Mongod, tmp_path: Path) -> Non
         assert server.family == [server.process.pid]
 
 
-async def test_a_process_that_is_killed_is_replaced_while_the_others_serve(
-    three: Server, key: str, database: Any
+@pytest.mark.parametrize(("number", "exit_code"), [(signal.SIGKILL, -9), (signal.SIGTERM, 0)])
+async def test_a_process_that_is_ended_alone_is_replaced_while_the_others_serve(
+    three: Server, key: str, database: Any, number: signal.Signals, exit_code: int
 ) -> None:
     before = three.family
     async with Traffic(three.port, key).of(8) as traffic:
         await traffic.more(50)
-        os.kill(before[1], signal.SIGKILL)
+        os.kill(before[1], number)
         await traffic.more(50)
         await eventually(lambda: started(three, 5), 60)
     after = three.family
+    later = await three.request("POST", ACTION + "findOne", {"apiKey": key}, request_body())  # on a new connection
 
+    assert later.status == 200
     assert len(after) == 4
     assert len({*before} & {*after}) == 3
     assert traffic.wrong == []
     replaced = [line for line in three.log_lines if line["message"] == "a server process died and is replaced"]
-    assert [(line["level"], line["process"], line["exit_code"]) for line in replaced] == [("ERROR", before[1], -9)]
+    assert [(line["level"], line["process"], line["exit_code"]) for line in replaced] == [
+        ("ERROR", before[1], exit_code)
+    ]
 
 
 @pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT])
