@@ -43,7 +43,7 @@ from shared.mongo.clients import Clients
 from shared.mongo.control import Control
 from shared.mongo.deadlines import driver_call
 from shared.mongo.hubs import Hubs
-from shared.mongo.readiness import Readiness
+from shared.mongo.readiness import Readiness, ping
 from shared.mongo.replies import Replies
 from shared.settings import VERSION, Settings, SettingsError, shown
 from shared.telemetry.log import LOGGER, event, is_standalone
@@ -115,10 +115,10 @@ class Service:
         return self.exported.app
 
     async def ping(self) -> None:
-        """Ask every data source whether it answers; raise UnavailableError at the first that does not."""
+        """Ask every data source whether it answers us; raise UnavailableError at the first that does not."""
         for uri in self.settings.data_sources.values():
             with driver_call(self.settings.mongo_db_timeout_ms):
-                await self.clients.client(uri).admin.command("ping")
+                await ping(self.clients.client(uri))
 
     async def close(self) -> None:
         """Close all connections, for good."""

@@ -13,10 +13,13 @@ from local.errors import LocalError
 from local.mongod import SMALL, find_mongod
 from shared.auth.keys import new_key
 from shared.mongo.control import API_KEYS
+from shared.mongo.readiness import Readiness
+from shared.service import process
 from tests.conftest import Post, errors_only
 from tests.hosts import Worker
 
 ROOT_PASSWORD = "of the test's own"
+REFUSED = {"error": "MongoDB refuses the credentials of this deployment", "error_code": "InternalServerError"}
 ASCII = "!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~"
 
 
@@ -113,6 +116,57 @@ async def test_a_wrong_password_is_503_and_shown_to_nobody(
         "MongoDB refuses the credentials of this deployment", "MongoDB does not let this deployment do that",
     }  # fmt: skip
     assert ROOT_PASSWORD not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("user", "password"),
+    [
+        pytest.param("", "", id="no user"),
+        pytest.param("root", "planted", id="a wrong password"),
+        pytest.param("nobody", "planted", id="a user that is not there"),
+    ],
+)
+async def test_what_mongodb_does_not_let_in_is_not_ready(
+    worker: Worker,
+    by_parts: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    user: str,
+    password: str,
+) -> None:
+    by_parts.setenv("MONGO_DB_USER", user)
+    by_parts.setenv("MONGO_DB_PASSWORD", password)
+
+    first = await worker.request("GET", "/health/ready")
+    process.readiness = Readiness()
+    second = await worker.request("GET", "/health/ready")
+
+    assert (first.status, errors_only(first)) == (503, REFUSED)
+    assert (second.status, errors_only(second)) == (503, REFUSED)
+    assert REFUSED["error"] in caplog.text
+    assert "planted" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    "roles",
+    [
+        pytest.param([], id="no role"),
+        pytest.param([{"role": "read", "db": "shop"}], id="a role on another database"),
+    ],
+)
+async def test_a_user_of_few_roles_is_ready_until_it_is_dropped(
+    worker: Worker, by_parts: pytest.MonkeyPatch, guarded: Guarded, roles: list[dict[str, str]]
+) -> None:
+    guarded.client.admin.command("createUser", "few", pwd="few", roles=roles)
+    by_parts.setenv("MONGO_DB_USER", "few")
+    by_parts.setenv("MONGO_DB_PASSWORD", "few")
+
+    ready = await worker.request("GET", "/health/ready")
+    guarded.client.admin.command("dropUser", "few")
+    process.readiness = Readiness()
+    dropped = await worker.request("GET", "/health/ready")
+
+    assert (ready.status, ready.json["status"]) == (200, "ready")
+    assert (dropped.status, errors_only(dropped)) == (503, REFUSED)
 
 
 @pytest.mark.parametrize(

@@ -536,12 +536,20 @@ async def test_a_server_starts_and_is_not_ready_soon_while_mongodb_is_away(tmp_p
 
 async def test_readiness_is_cached(worker: Worker, configured: pytest.MonkeyPatch, fail_point: FailPoint) -> None:
     first = await worker.request("GET", "/health/ready")
-    await fail_point("ping", errorCode=18)
+    await fail_point("refreshSessions", errorCode=18)
     second = await worker.request("GET", "/health/ready")
     process.readiness = Readiness()
     third = await worker.request("GET", "/health/ready")
 
     assert [answer.status for answer in (first, second, third)] == [200, 200, 503]
+
+
+async def test_a_mongodb_that_does_not_know_how_to_refresh_sessions_is_ready(
+    worker: Worker, configured: pytest.MonkeyPatch, fail_point: FailPoint
+) -> None:
+    await fail_point("refreshSessions", errorCode=59)
+
+    assert (await worker.request("GET", "/health/ready")).status == 200
 
 
 async def test_readiness_without_usable_settings_is_cached_too(

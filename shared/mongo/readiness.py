@@ -4,12 +4,52 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable
+from typing import Any
 
-from shared.errors import DataAPIError, DeadlinePassedError, Unavailable, UnavailableError, for_operators
+from pymongo import AsyncMongoClient
+from pymongo.errors import OperationFailure
+
+from shared.errors import (
+    CommandFailedError,
+    DataAPIError,
+    DeadlinePassedError,
+    Unavailable,
+    UnavailableError,
+    for_operators,
+)
+from shared.mongo.refusals import translated
 from shared.telemetry.log import event
 
 CACHE_SECONDS = 5.0
 PING_SECONDS = 3.0
+
+_UNAUTHORIZED = 13
+
+
+async def ping(client: AsyncMongoClient[Any]) -> None:
+    """Ask MongoDB for what it does for every user with or without roles, and for nobody else: for `ping` none is asked.
+
+    It refreshes no sessions. Raise UnavailableError if it wants a user, whom the deployment does not name or no longer
+    has.
+    """
+    _refuse_refused(client)
+    try:
+        await client.admin.command("refreshSessions", [])
+    except OperationFailure as error:
+        if error.code == _UNAUTHORIZED:
+            # MongoDB's words name the command alone
+            raise UnavailableError(Unavailable.CREDENTIALS_REFUSED, (error.details or {}).get("errmsg")) from error
+        if not isinstance(translated(error), CommandFailedError):
+            raise
+        await client.admin.command("ping")  # which those know that do not know sessions
+
+
+def _refuse_refused(client: AsyncMongoClient[Any]) -> None:
+    """Raise what MongoDB said last where it let nobody in: the driver forgets it, and waits for another heartbeat."""
+    known = client.topology_description
+    for server in () if known.has_writable_server() else known.server_descriptions().values():
+        if isinstance(server.error, OperationFailure):
+            raise server.error
 
 
 class Readiness:
