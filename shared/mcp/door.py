@@ -6,6 +6,7 @@ from typing import Any
 
 import azure.functions as func
 import orjson
+from pymongo.errors import PyMongoError
 
 from shared.app.signatures import verify
 from shared.auth.accounts import Caller
@@ -31,6 +32,7 @@ from shared.mcp.protocol import Message, ProtocolError
 from shared.mcp.tools import digest
 from shared.mcp.visible import visible
 from shared.mongo.deadlines import driver_call
+from shared.mongo.outcomes import may_have_written
 
 _NAME = "mcp"
 MOST_BODY = 1024 * 1024
@@ -104,15 +106,22 @@ def _refuse_closed(exchange: Exchange) -> None:
         raise OriginRefusedError("origin not allowed")
 
 
-def _told(failure: func.HttpResponse, *, writes: bool, has_key: bool) -> bytes:
-    """Return an error for an agent, to which the header Retry-After says nothing: with it, nothing was written."""
+def _told(failure: func.HttpResponse, lost: str | None) -> bytes:
+    """Return an error for an agent, to which the header Retry-After says nothing: with it, nothing was written.
+
+    `lost` is what to do about a write that may have happened.
+    """
     members = orjson.loads(failure.get_body())
     if (seconds := failure.headers.get("Retry-After")) is not None:
         members["retryAfterSeconds"] = int(seconds)
-    lost = of_lost_write(failure.status_code, members["error"], has_key=has_key) if writes else None
     if what := lost or hint(members.get("error_code")):
         members["hint"] = what
     return visible(orjson.dumps(members))
+
+
+def _is_unknown(error: Exception) -> bool:
+    """Tell whether a write that ended so may have happened; what neither MongoDB nor Dozen says proves nothing."""
+    return may_have_written(error) or not isinstance(error, DataAPIError | PyMongoError)
 
 
 class _Answer:
@@ -185,10 +194,9 @@ class _Answer:
         except Exception as error:  # noqa: BLE001  it ends here as any other does at the edge
             given = raw if isinstance(raw, dict) else {}
             has_key = self._key is not None or "idempotencyKey" in given
-            writes = tool.writes and given.get("dryRun") is False
-            return protocol.called(
-                _told(failed(error, exchange.line, {}), writes=writes, has_key=has_key), is_error=True
-            )
+            is_lost = tool.writes and given.get("dryRun") is False and _is_unknown(error)
+            lost = of_lost_write(has_key=has_key) if is_lost else None
+            return protocol.called(_told(failed(error, exchange.line, {}), lost), is_error=True)
 
     async def _arguments(self, body: bytes) -> Any:
         """Return the arguments with the values that Extended JSON has in them."""

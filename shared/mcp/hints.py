@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Mapping
-from http import HTTPStatus
 
 _BY_CODE: Mapping[str, str] = {
     "IdempotencyKeyReused": "another write needs another idempotencyKey; the same write has all arguments as before",
@@ -43,10 +42,9 @@ def hint(code: str | None) -> str | None:
     return _BY_CODE.get(code or "")
 
 
-def of_lost_write(status: int, text: str, *, has_key: bool) -> str | None:
-    """Return what to do about the error of a write that may have happened; None if it has not."""
-    is_unknown = status == HTTPStatus.INTERNAL_SERVER_ERROR or (status > 500 and "may have happened" in text)
-    return (_REPEAT if has_key else _LOOK) if is_unknown else None
+def of_lost_write(*, has_key: bool) -> str:
+    """Return what to do about the error of a write that may have happened."""
+    return _REPEAT if has_key else _LOOK
 
 
 def written(reason: str) -> str:

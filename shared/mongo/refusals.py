@@ -28,7 +28,7 @@ from shared.errors import (
     UnavailableError,
     UnconfirmedWriteError,
 )
-from shared.mongo.outcomes import may_have_written
+from shared.mongo.outcomes import may_have_written, note_write
 
 LATE = "the call took longer than its time limit"
 
@@ -104,7 +104,7 @@ def may_pass(error: ConnectionFailure | OperationFailure) -> bool:
 
 def late(error: BaseException | None) -> DeadlinePassedError:
     """Return the caller's error for a deadline that passed, which says so if a write may have happened."""
-    return DeadlinePassedError(_with_outcome(LATE, error))
+    return _with_outcome(DeadlinePassedError, LATE, error)
 
 
 def is_overload(error: PyMongoError) -> bool:
@@ -126,14 +126,19 @@ def _of_server(error: ConnectionFailure | OperationFailure) -> Exception:
         return error
     if code in _BY_CODE:
         kind, text = _BY_CODE[code]
-        return kind(_with_outcome(text, error))
+        return _with_outcome(kind, text, error)
     # the server's own text, led by the name of its code
     name = details.get("codeName") or _WRITE_ERRORS.get(code, f"Location{code}")
     return CommandFailedError(f"({name}) {details.get('errmsg', 'the command failed')[:_LONGEST_TEXT]}")
 
 
-def _with_outcome(text: str, error: BaseException | None) -> str:
-    return f"{text}: {CHECK_FIRST}" if may_have_written(error) else text
+def _with_outcome[E: DataAPIError](kind: type[E], text: str, error: BaseException | None) -> E:
+    """Return the caller's error for another, which says in words and by its mark if a write may have happened."""
+    if not may_have_written(error):
+        return kind(text)
+    told = kind(f"{text}: {CHECK_FIRST}")
+    note_write(told)
+    return told
 
 
 def _is_unreachable(error: PyMongoError) -> bool:

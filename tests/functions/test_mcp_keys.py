@@ -198,6 +198,26 @@ async def test_the_replay_of_a_reply_that_has_no_room_is_as_large(door: Client, 
     assert await database.items.count_documents({}) == 81
 
 
+@pytest.mark.parametrize(
+    ("command", "fault", "hint"),
+    [
+        pytest.param("commitTransaction", 13, "same idempotencyKey again", id="refused as it was committed"),
+        pytest.param("commitTransaction", 8, "same idempotencyKey again", id="of no known kind as it was committed"),
+        pytest.param("update", 8, None, id="of no known kind, and undone"),
+        pytest.param("update", 50, None, id="late, and undone"),
+    ],
+)
+async def test_what_to_do_follows_from_what_may_have_been_written(
+    door: Client, fail_point: FailPoint, command: str, fault: int, hint: str | None
+) -> None:
+    await door.tool("insert", **NEW, idempotencyKey="another")
+    await fail_point(command, errorCode=fault)
+    told = await door.tool("update", **WRITES["update"], **KEY)
+
+    assert told["isError"]
+    assert (hint or "None") in str(told["structuredContent"].get("hint"))
+
+
 async def test_a_write_whose_answer_is_lost_says_to_be_sent_again_and_happens_once(
     door: Client, database: Any, fail_point: FailPoint
 ) -> None:
