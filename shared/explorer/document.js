@@ -1,10 +1,11 @@
 // One document: read, changed if it is still the one that was read, deleted, or made.
 
-import { bodyOf, call, NO_REPLY } from "./api.js";
+import { bodyOf, NO_REPLY } from "./api.js";
 import { close, closeButton, open } from "./dialog.js";
 import { h, say, sized } from "./dom.js";
 import { editor } from "./editor.js";
 import { parse, print, typed } from "./ejson.js";
+import { writer } from "./once.js";
 import { readNow, save, written } from "./saving.js";
 import { againForm } from "./signin.js";
 import { line } from "./values.js";
@@ -41,10 +42,10 @@ export async function editDocument(names, document, changed, isWanted) {
     return;
   }
   const dialog = dialogOf(title, read.text, "");
-  dialog.button("Save", "main", () => save(names, filter, read, dialog.editor.value));
+  dialog.button("Save", "main", () => save(names, filter, read, dialog.editor.value, dialog.write));
   dialog.button("Delete", "danger", async () => {
     if (!dialog.sure()) return undefined;
-    const reply = await call("deleteOne", bodyOf({ ...names, filter }), { headers: read.headers });
+    const reply = await dialog.write("deleteOne", bodyOf({ ...names, filter }), { headers: read.headers });
     return written(reply, "deletedCount", "Deleted");
   }, { needsText: false });
   dialog.conflict = async () => {
@@ -63,7 +64,7 @@ export async function editDocument(names, document, changed, isWanted) {
 export function newDocument(names, changed) {
   const dialog = dialogOf("New document", "{\n  \n}", "");
   dialog.button("Insert", "main", async () => {
-    const reply = await call("insertOne", bodyOf({ ...names, document: dialog.editor.value }));
+    const reply = await dialog.write("insertOne", bodyOf({ ...names, document: dialog.editor.value }));
     dialog.id = parse(reply.text).get("insertedId");
     return dialog.id ? `Inserted ${shortTitle(line(typed(dialog.id)))}` : "Inserted";
   });
@@ -99,7 +100,7 @@ function conflict(before, stored, choose) {
 const bare = (text) => text.replace(/,$/, "");
 
 function dialogOf(title, text, why) {
-  const own = { changed: () => {}, conflict: null, saved: text };
+  const own = { changed: () => {}, conflict: null, saved: text, write: writer() };
   own.editor = editor({ label: title, value: text, rows: 12, readonly: Boolean(why) });
   own.problem = h("p", { class: "problem", role: "alert" }, why);
   own.beside = h("div", {});
@@ -178,7 +179,7 @@ async function told(own, error, button) {
 
 function reasonOf(error, label) {
   if (error.code === "NoMatchingRoleFound") return `The rules do not let you do this, and nothing was done: ${error.message}`;
-  if (error.code === NO_REPLY || error.status >= 502) return `${error.message}. It may have been done all the same: look before you choose ${label} again.`;
+  if (error.code === NO_REPLY || error.status >= 502) return `${error.message}. It may have been done all the same: ${error.isOnce ? `choose ${label} again, it is done once` : `look before you choose ${label} again`}.`;
   return error.message;
 }
 

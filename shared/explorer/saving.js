@@ -15,10 +15,13 @@ export async function readNow(names, filter) {
   return { text: print(typed(document), "  "), headers: tag ? { "If-Match": tag } : {} };
 }
 
-/** Save a text in the place of what was read, and say so; throw Failure if something else would be bent by it. */
-export async function save(names, filter, read, text) {
+/**
+ * Save a text in the place of what was read, and say so; throw Failure if something else would be bent by it.
+ * `write` calls an action that writes.
+ */
+export async function save(names, filter, read, text, write = call) {
   const send = ({ action, members }, headers) =>
-    call(action, bodyOf({ ...names, filter, ...members }), { headers: { ...read.headers, ...headers } });
+    (headers ? call : write)(action, bodyOf({ ...names, filter, ...members }), { headers: { ...read.headers, ...headers } });
   const saved = async (how, what) => {
     if (how.same) {
       const tried = await send({ ...how, members: how.same }, { "Dozen-Dry-Run": "true" });

@@ -1,10 +1,12 @@
 """What could go wrong in the explorer: hostile names, large documents, replies out of order, sessions that end."""
 
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from playwright.async_api import Page, expect
+from playwright.async_api import Page, Route, expect
 
+from shared.errors import Unavailable
 from tests.explorer.conftest import Held, Opened, sign_in, write
 from tests.hosts import eventually
 
@@ -418,3 +420,102 @@ async def test_collections_that_could_not_be_listed_are_asked_for_again(
     await page.locator("nav summary", has_text="shop").click()
 
     await expect(page.get_by_role("link", name="items")).to_be_visible()
+
+
+async def lose(page: Page, action: str) -> None:
+    """Have the next call of an action done, and its reply lost."""
+
+    async def done(route: Route) -> None:
+        await route.fetch()
+        await route.abort()
+
+    await page.route(f"**/{action}", done, times=1)
+
+
+async def new(page: Page, key: str, path: str = ITEMS) -> Any:
+    """Open a new document and write it, without inserting it."""
+    await sign_in(page, key, path)
+    await page.get_by_role("button", name="New document").click()
+    await page.get_by_role("dialog").get_by_role("textbox").fill('{"n": 1, "at": {"$date": "2026-01-31T00:00:00Z"}}')
+    return page.get_by_role("dialog")
+
+
+async def choose_again(dialog: Any, label: str) -> None:
+    """Choose a write whose reply is lost, and choose it again when the page says that one may."""
+    await dialog.get_by_role("button", name=label).click()
+    await expect(dialog.get_by_role("alert")).to_contain_text(f"choose {label} again, it is done once")
+    await dialog.get_by_role("button", name=label).click()
+
+
+async def test_an_insert_whose_reply_is_lost_is_done_once(opened: Opened, key: str, database: Any) -> None:
+    page = await opened()
+    dialog = await new(page, key)
+    await lose(page, "insertOne")
+    await choose_again(dialog, "Insert")
+    await expect(page.locator(".notice")).to_contain_text("Inserted")
+    first = await database.items.count_documents({"n": 1})
+    await page.get_by_role("button", name="New document").click()
+    await page.get_by_role("dialog").get_by_role("textbox").fill('{"n": 1, "at": {"$date": "2026-01-31T00:00:00Z"}}')
+    await page.get_by_role("button", name="Insert", exact=True).click()
+    await expect(page.locator(OPEN)).to_have_count(2)
+
+    assert first == 1
+    assert await database.items.count_documents({"n": 1}) == 2
+
+
+async def test_a_save_whose_reply_is_lost_is_done_once(opened: Opened, key: str, database: Any) -> None:
+    await database.items.insert_one({"_id": 1})
+    page = await opened()
+    dialog = await written(page, key)
+    await lose(page, "updateOne")
+    await choose_again(dialog, "Save")
+
+    await expect(page.locator(".notice")).to_contain_text("Saved")
+    assert await database.items.find_one() == {"_id": 1, "long": "work"}
+
+
+async def test_a_deletion_whose_reply_is_lost_is_done_once(opened: Opened, key: str, database: Any) -> None:
+    await database.items.insert_one({"_id": 1})
+    page = await opened()
+    dialog = await written(page, key)
+    await dialog.get_by_role("button", name="Delete").click()
+    await lose(page, "deleteOne")
+    await choose_again(dialog, "Delete for good")
+
+    await expect(page.locator(".notice")).to_contain_text("Deleted")
+    assert await database.items.find_one() is None
+
+
+@pytest.fixture
+async def series(database: Any) -> AsyncIterator[Any]:
+    """A collection that no transaction may insert into."""
+    yield await database.create_collection("series", timeseries={"timeField": "at"})
+    await database.series.drop()  # with one left, the database of the next test could not be emptied
+
+
+async def test_what_takes_no_transactions_is_inserted_without_a_key(opened: Opened, key: str, series: Any) -> None:
+    page = await opened()
+    dialog = await new(page, key, "/shop/series")
+    await dialog.get_by_role("button", name="Insert").click()
+    await expect(page.locator(".notice")).to_contain_text("Inserted")
+
+    assert await series.count_documents({"n": 1}) == 1
+
+
+async def test_a_mongodb_without_transactions_takes_an_insert_whose_outcome_is_then_unknown(
+    opened: Opened, key: str, database: Any
+) -> None:
+    page = await opened()
+    dialog = await new(page, key)
+    refused = '{"error": "' + Unavailable.NO_TRANSACTIONS + '", "error_code": "InternalServerError"}'
+    keys = []
+
+    async def alone(route: Route) -> None:
+        keys.append(route.request.headers.get("idempotency-key"))
+        await (route.abort() if keys[-1] is None else route.fulfill(status=503, body=refused))
+
+    await page.route("**/insertOne", alone)
+    await dialog.get_by_role("button", name="Insert").click()
+
+    await expect(dialog.get_by_role("alert")).to_contain_text("look before you choose Insert again")
+    assert [len(each or "") for each in keys] == [32, 0]
