@@ -57,7 +57,7 @@ export async function actionsView(namespace) {
       reply.show(got);
       output.textContent = print(typed(parse(got.text)), "  ");
       output.hidden = false;
-      if (EXPLAINED.has(action)) reply.explain({ ...textsOf(sent), action: JSON.stringify(action) }, false);
+      if (EXPLAINED.has(action)) reply.explain({ ...textsOf(sent), action: JSON.stringify(action) });
     } catch (error) {
       if (own === waiting) reply.fail(error.name === "AbortError" ? new Failure(GIVEN_UP, 0) : error);
     }

@@ -24,7 +24,7 @@ export function forgetDocuments() {
 /** Make the view of a collection's documents; `fields` are known once its schema is. */
 export function documentsView(namespace, fields, recount) {
   const names = { database: JSON.stringify(namespace.database), collection: JSON.stringify(namespace.collection) };
-  const state = { documents: [], cursor: null, asked: null };
+  const state = { documents: [], cursor: null, asked: null, hint: "" };
   const place = `${names.database}.${names.collection}`;
   const kept = asked.get(place) ?? { filter: "{}", sort: "", projection: "", shape: "table" };
   asked.set(place, kept);
@@ -53,7 +53,7 @@ export function documentsView(namespace, fields, recount) {
     Object.assign(kept, { filter: filter.value, sort: sort.value, projection: projection.value });
     state.asked = members();
     const isShown = await batch("find", bodyOf({ ...state.asked, cursor: `{"batchSize":${BATCH}}` }), []);
-    if (isShown && state.asked) reply.explain(state.asked, Boolean(state.cursor));
+    if (isShown && state.asked) reply.explain(state.asked, { isPart: Boolean(state.cursor), isTold: Boolean(state.hint) });
     return true;
   }
 
@@ -109,8 +109,9 @@ export function documentsView(namespace, fields, recount) {
   function show() {
     results.textContent = "";
     more.hidden = !state.cursor;
+    state.hint = state.documents.length || !state.asked ? "" : hintOf(kept.filter, fields());
     if (!state.documents.length) {
-      if (state.asked) results.append(empty(filter.value, make, hintOf(filter.value, fields())));
+      if (state.asked) results.append(empty(kept.filter, make, state.hint));
       return;
     }
     results.append(kept.shape === "table" ? table(state.documents, edit) : trees(state.documents, edit));

@@ -55,10 +55,13 @@ export function replyLine() {
       if (error.status === 401) facts.append(againButton(again));
       say(`failed: ${error.message}`);
     },
-    /** Ask how MongoDB does a find of these members, and say so; where rules hide something it is not told. */
-    async explain(members, isPart) {
+    /**
+     * Ask how MongoDB does a find of these members, and say so; where rules hide something it is not told.
+     * `isPart` says that there is more than is shown, `isTold` that the page says why nothing is found.
+     */
+    async explain(members, { isPart = false, isTold = false } = {}) {
       const own = latest;
-      const found = await explained(members);
+      const found = await explained(members, isTold);
       if (own !== latest) return;
       verdict.textContent = "";
       verdict.append(found.kind === "ruled" ? rulesNote() : isPart && found.text ? `For all that match, not only these: ${found.text}` : found.text);
@@ -67,17 +70,18 @@ export function replyLine() {
   };
 }
 
-async function explained(members) {
+async function explained(members, isTold) {
   try {
     const body = bodyOf({ action: '"find"', ...members, maxTimeMS: String(EXPLAIN_MS) });
     const { text } = await call("explain", body, { headers: { Accept: "application/json" } });
     const { verdict } = JSON.parse(text);
-    return { text: verdict, kind: /would help/.test(verdict) ? "warn" : "" };
+    return { text: isTold ? verdict.replace(MISTAKE, "") : verdict, kind: /would help/.test(verdict) ? "warn" : "" };
   } catch (error) {
     return { text: "", kind: RULED.has(error.code) ? "ruled" : "" };
   }
 }
 
+const MISTAKE = /; "[^;]*" is compared with a text: .*$/s; // how a verdict ends where the condition explains it
 const RULED = new Set(["NoMatchingRoleFound", "NoMatchingRuleFound"]);
 
 /** Say what may be said of rules: that there are some, and nothing of what they hid. */

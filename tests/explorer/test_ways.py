@@ -476,6 +476,24 @@ async def test_what_was_inserted_is_named_counted_and_opened(opened: Opened, key
     await expect(page.locator(".empty")).to_contain_text('"made" is a date here')
 
 
+async def test_why_nothing_is_found_is_told_once(opened: Opened, key: str, database: Any) -> None:
+    await database.items.insert_one({"_id": 1, "made": bson.DatetimeMS(0)})
+    page = await opened()
+    await sign_in(page, key, ITEMS)
+    await expect(page.locator(".verdict")).to_contain_text("examined")
+    await page.wait_for_load_state("networkidle")
+    await write(page, "Filter", '{"made": "1970-01-01T00:00:00Z"}')
+    await page.get_by_role("button", name="Find").click()
+    await expect(page.locator(".empty")).to_contain_text('"made" is a date here')
+    await expect(page.locator(".verdict")).to_contain_text("for 0 returned")
+    await expect(page.locator(".verdict")).not_to_contain_text("is compared with a text")
+    await write(page, "Filter", '{"gone": "1970-01-01T00:00:00Z"}')
+    await page.get_by_role("button", name="Find").click()
+
+    await expect(page.locator(".verdict")).to_contain_text('"gone" is compared with a text')
+    await expect(page.locator(".empty")).to_contain_text("Look at the Schema tab")
+
+
 async def test_the_habits_of_a_shell_are_named_with_what_to_write(opened: Opened) -> None:
     page = await opened()
     said = await page.evaluate(
