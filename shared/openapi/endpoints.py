@@ -1,6 +1,8 @@
 """The HTTPS endpoints of an app, as far as somebody is told of them: what their functions take and answer."""
 
+import re
 from collections.abc import Mapping
+from hashlib import sha256
 from typing import Any
 from urllib.parse import quote
 
@@ -8,6 +10,9 @@ from shared.openapi.told import Told, ToldEndpoint
 
 _ROOT = "/app/{app_id}/endpoint"
 _WITHOUT_BODY = frozenset({"GET", "HEAD"})
+_PLAIN = re.compile(r"(?:/[A-Za-z0-9]+)+")
+_UNPLAIN = re.compile(r"[^A-Za-z0-9]+")
+_LONGEST = 80  # characters of a route in an id
 _QUERY: Mapping[str, Any] = {
     "name": "query", "in": "query", "style": "form", "explode": True,
     "description": "What the function is given as `query`.",
@@ -29,18 +34,30 @@ _PROOFS: Mapping[str, Mapping[str, Any]] = {
 def paths(told: Told) -> dict[str, Any]:
     """Return the paths of endpoints."""
     found: dict[str, Any] = {}
-    for number, each in enumerate(told.endpoints, 1):
+    for each in told.endpoints:
         path = _ROOT + quote(each.route, safe="/!$&'()*+,;=:@-._~")
         item = found.setdefault(path, {"parameters": [{"$ref": "#/components/parameters/app_id"}]})
-        item[each.method.lower()] = _operation(each, f"endpoint{number}")
+        item[each.method.lower()] = _operation(each)
     return found
 
 
-def _operation(endpoint: ToldEndpoint, name: str) -> dict[str, Any]:
+def operation_id(method: str, route: str) -> str:
+    """Return the id of an endpoint's operation, an identifier that stays what it is whatever other endpoints there are.
+
+    It reads as the route; where that is not all of it, a digest follows, behind two underscores, which no route has.
+    """
+    plain = _UNPLAIN.sub("_", route.strip("/"))[:_LONGEST]
+    name = f"endpoint_{method.lower()}_{plain}"
+    if _PLAIN.fullmatch(route) and len(route) <= _LONGEST:
+        return name
+    return f"{name}__{sha256(route.encode()).hexdigest()[:16]}"
+
+
+def _operation(endpoint: ToldEndpoint) -> dict[str, Any]:
     kinds = ("application/json", "application/ejson") if endpoint.responds else ("*/*",)
     proof = _PROOFS.get(endpoint.validation)
     made: dict[str, Any] = {
-        "operationId": name,
+        "operationId": operation_id(endpoint.method, endpoint.route),
         "tags": ["endpoints"],
         "summary": f"{endpoint.method} {endpoint.route}",
         "description": "A function of the app answers: it may set the status, the headers and the body.",

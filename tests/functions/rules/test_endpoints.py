@@ -9,8 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from local.mongod import Mongod
+from shared.openapi.endpoints import operation_id
 from tests.conftest import errors_only, restart
 from tests.depth import HOSTS
 from tests.edge import Reply, exchange
@@ -395,3 +398,45 @@ async def test_openapi_leaves_out_an_endpoint_that_refuses_the_caller(
     described = await worker.request("GET", "/openapi.json", {"Authorization": f"Bearer {ann.access_token}"})
 
     assert (b"endpoint/open" in described.body, b"endpoint/closed" in described.body) == (True, False)
+
+
+def ids_of(described: Any) -> dict[tuple[str, str], str]:
+    """Return the ids of operations by route and method."""
+    return {
+        (path.rpartition("/endpoint")[2], method): operation["operationId"]
+        for path, item in described["paths"].items()
+        for method, operation in item.items()
+        if method != "parameters"
+    }
+
+
+async def test_the_id_of_an_endpoint_is_its_own_and_stays_when_others_come(
+    changed: Any, scripts: Any, known: Known, worker: Worker
+) -> None:
+    scripts({"f": {}}, f="exports = () => 1")
+    folder = Path(os.environ["APP_CONFIG_DIR"]) / "http_endpoints" / "config.json"
+    routes = ["/a/b", "/a-b", "/a_b", "/a.b", "/A/b", "/a/(b)", "/a/b/c", "/a/bc", "/find"]
+    listed = [{"route": route, "http_method": "POST", "function_name": "f"} for route in routes]
+    headers = {"Authorization": f"Bearer {(await known(worker, 'ann@shop.example')).access_token}"}
+    folder.write_text(json.dumps(listed))
+    restart()
+    before = ids_of((await worker.request("GET", "/openapi.json", headers)).json)
+    folder.write_text(json.dumps([*listed, listed[0] | {"route": "/a"}, listed[0] | {"http_method": "*"}]))
+    restart()
+    whole = (await worker.request("GET", "/openapi.json", headers)).json
+    after = ids_of(whole)
+
+    assert mistakes(whole) == []
+    assert before == {name: after[name] for name in before}
+    assert len({*after.values()}) == len(after) > len(before)
+    assert [each for each in after.values() if not (each.isidentifier() and each.isascii())] == []
+    assert (after["/a/b", "post"], after["/a/b", "get"]) == ("endpoint_post_a_b", "endpoint_get_a_b")
+
+
+@given(st.sets(st.from_regex(r"(/[ab._~-]{1,4}){0,3}", fullmatch=True), min_size=2), st.text("a/", min_size=70))
+def test_no_two_routes_have_one_id(routes: set[str], long: str) -> None:
+    several = routes | {f"{route}/{long}" for route in routes}
+    ids = {operation_id("GET", route) for route in several}
+
+    assert len(ids) == len(several)
+    assert [each for each in ids if not each.isidentifier()] == []
