@@ -230,8 +230,8 @@ def _show(groups: list[tuple[str, Group]], by: str, *, why: bool, how_fast: bool
     counts = ("Calls", "Errors") if why else ("Calls", "Errors", "Denied")  # all are denied of which is told why
     times = ("p50 ms", "p95 ms") if how_fast else ()
     last = "Why" if why else "Documents"
-    elastic = ("Why",) if by == "key" else (first, "Why")  # an id is whole
-    table = start_table(first, *counts, *times, last, elastic=elastic, numbers=(*counts, *times, "Documents"))
+    numbers = (*counts, *times, "Documents")
+    table = start_table(first, *counts, *times, last, elastic=("Why",), numbers=numbers, whole=first)
     for name, group in groups:
         cells = {
             "Calls": f"{group.calls:,}",
@@ -247,7 +247,7 @@ def _show(groups: list[tuple[str, Group]], by: str, *, why: bool, how_fast: bool
 
 
 def _show_slowest(slowest: list[Call]) -> None:
-    table = start_table("Time (UTC)", "ms", "Operation", "Namespace", "Caller", elastic=("Namespace",), numbers=("ms",))
+    table = start_table("Time (UTC)", "ms", "Operation", "Namespace", "Caller", numbers=("ms",), whole="Namespace")
     for call in slowest:
         time = "" if call.time is None else f"{call.time.astimezone(UTC):%m-%d %H:%M:%S}"
         row = (call.operation, call.namespace or "", call.caller or "")

@@ -7,8 +7,9 @@ from typing import Annotated, Any, Literal
 
 import orjson
 import typer
-from rich.console import Console
+from rich.console import Console, Group, RenderableType
 from rich.markup import escape
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -21,6 +22,7 @@ Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask. Needed where
 
 _NARROWEST = 80  # columns: what does not fit into a terminal of fewer is wrapped by it
 _UNCUT = 1_000_000  # columns: an id that was cut to the width of a terminal cannot be copied from it
+_INDENT = "  "  # of a row below what stays whole of it
 _BETWEEN = "  "  # what Rich puts between two columns
 
 
@@ -29,42 +31,70 @@ class PlainTable:
 
     show_header = True
 
-    def __init__(self, names: Sequence[str], elastic: Sequence[str], numbers: Sequence[str]) -> None:
+    def __init__(
+        self, names: Sequence[str], elastic: Sequence[str], numbers: Sequence[str], whole: str | None = None
+    ) -> None:
         self._names = names
         self._elastic = [name in elastic for name in names]
         self._numbers = numbers
+        self._whole = whole
         self.rows: list[list[Text]] = []
 
     def add_row(self, *cells: str) -> None:
         """Add a row; the end of a line is an escape, too."""
         self.rows.append([Text.from_markup(printable(each), emoji=False) for each in cells])
 
-    def in_full(self) -> Table:
-        """Return the table as wide as its texts are."""
+    def in_full(self, wide: Sequence[int | None] = ()) -> Table:
+        """Return the table as wide as its texts are, or its columns as wide as they are said to be."""
         table = Table(box=None, header_style="bold", pad_edge=False, show_header=self.show_header)
-        for name in self._names:
+        for name, width in zip(self._names, wide or [None] * len(self._names), strict=True):
             justify: Literal["left", "right"] = "right" if name in self._numbers else "left"
-            table.add_column(name, no_wrap=True, overflow="fold", justify=justify)
+            table.add_column(name, no_wrap=True, overflow="fold", justify=justify, width=width)
         for row in self.rows:
             table.add_row(*row)
         return table
 
-    def fitted(self, room: int) -> Table:
+    def fitted(self, room: int) -> RenderableType:
         """Return the table in so many columns of a terminal, if it can be: texts go on below each other."""
         columns = [[Text(name), *cells] for name, *cells in zip(self._names, *self.rows, strict=True)]
         wide = widths(columns, self._elastic, room - len(_BETWEEN) * (len(columns) - 1))
-        fitted = PlainTable(self._names, (), self._numbers)
-        fitted.show_header = self.show_header
-        fitted.rows = [[folded(cell, each) for cell, each in zip(row, wide, strict=True)] for row in self.rows]
-        return fitted.in_full()
+        if self._whole is not None and sum(wide) + len(_BETWEEN) * (len(columns) - 1) > room:
+            return self._headed(self._names.index(self._whole), room)
+        return self._folded(wide).in_full()
+
+    def _folded(self, wide: Sequence[int]) -> "PlainTable":
+        made = PlainTable(self._names, (), self._numbers)
+        made.show_header = self.show_header
+        made.rows = [[folded(cell, each) for cell, each in zip(row, wide, strict=True)] for row in self.rows]
+        return made
+
+    def _headed(self, place: int, room: int) -> Group:
+        """Return the rows with what stays whole above them, each on a line of its own, which no column parts."""
+        names = [name for name in self._names if name != self._whole]
+        rows = [[Text(name) for name in self._names], *self.rows]
+        others = [[*row[:place], *row[place + 1 :]] for row in rows]
+        gives = [*self._elastic[:place], *self._elastic[place + 1 :]]
+        within = room - len(_INDENT) - len(_BETWEEN) * (len(names) - 1)
+        wide = widths(list(zip(*others, strict=True)), gives, within)
+        shown: list[RenderableType] = []
+        for number, (row, rest) in enumerate(zip(rows, others, strict=True)):
+            part = PlainTable(names, (), self._numbers)
+            part.show_header = number == 0
+            part.rows = [rest] if number else []
+            head = (row[place] if row[place].plain else Text("-")) if number else Text(row[place].plain, style="bold")
+            shown += [head, Padding(part._folded(wide).in_full(wide), (0, 0, 0, len(_INDENT)), expand=False)]
+        return Group(*shown)
 
 
-def start_table(*columns: str, elastic: Sequence[str] = (), numbers: Sequence[str] = ()) -> PlainTable:
+def start_table(
+    *columns: str, elastic: Sequence[str] = (), numbers: Sequence[str] = (), whole: str | None = None
+) -> PlainTable:
     """Return a table without rows, in the style of every list; numbers stand below each other by their ends.
 
-    The texts of elastic columns go on below each other where a terminal is too narrow for a row.
+    The texts of elastic columns go on below each other where a terminal is too narrow for a row. The texts of one
+    column may stay whole, to be copied: they stand above their rows then.
     """
-    return PlainTable(columns, elastic, numbers)
+    return PlainTable(columns, elastic, numbers, whole)
 
 
 def show_table(table: PlainTable, nothing: str = "nothing to list") -> None:

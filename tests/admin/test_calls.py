@@ -11,6 +11,7 @@ import pytest
 
 from admin.calls import Calls, Group
 from tests.admin.conftest import Command, run, told
+from tests.admin.test_commands import on_80_columns
 from tests.conftest import ACTION, FailPoint, request_body
 from tests.hosts import ROOT, Server
 
@@ -197,6 +198,17 @@ def test_a_row_of_calls_fits_80_columns(command: Command, arguments: tuple[str, 
 
     assert done.returncode == 0
     assert "1" in done.stdout
+
+
+@pytest.mark.parametrize("arguments", [("--slow",), ("--by", "namespace")], ids=" ".join)
+def test_a_name_is_whole_however_narrow_the_terminal_is(command: Command, arguments: tuple[str, ...]) -> None:
+    names = ["shop.orders_of_2026-returned", "w." + "long_" * 40, "a.b"]
+    logged = [line(namespace=each, operation="estimatedDocumentCount", caller=f"{7:024}") for each in names]
+    (command.folder / "log").write_bytes(b"".join(logged) + line(namespace=None, operation="listDatabases"))
+    shown = on_80_columns(["calls", str(command.folder / "log"), *arguments], command.env).splitlines()
+
+    assert {"Namespace", *names} <= {each.strip() for each in shown}
+    assert [each for each in shown if len(each) > 80 and each not in names] == []
 
 
 def test_a_log_that_is_not_there_is_one_sentence(command: Command) -> None:
