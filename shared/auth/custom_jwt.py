@@ -29,7 +29,9 @@ class CustomJWT:
             claims = claims_of(token, keys, provider.algorithm, self._leeway)
             if not _is_meant(claims.get("aud"), provider, app_id):
                 raise LoginRefusedError(REFUSED)
-            return subject_of(claims, provider.metadata_fields)
+            subject = subject_of(claims, provider.metadata_fields)
+            kept = {each.target for each in provider.metadata_fields}
+            return subject._replace(unsaid=frozenset(kept - subject.data.keys()))
 
 
 def _is_meant(audience: Any, provider: CustomToken, app_id: str) -> bool:

@@ -110,11 +110,18 @@ class Logins:
                 raise LoginRefusedError("unauthorized")
             return _enabled(await self._users.create(provider_type, subject.id, subject.data, witness))
         user = _enabled(user)
-        merged = user.data | subject.data
+        merged = _without(user, subject.unsaid) | subject.data
         if merged == user.data:
             return user
         await self._users.set_data(user.id, merged)
         return with_data(user, merged)
+
+
+def _without(user: User, names: frozenset[str]) -> dict[str, Any]:
+    """Return what is said of a user without these names, which an issuer has withdrawn; the own address stays."""
+    own = {"email": each["id"] for each in user.identities if each["provider_type"] == EMAIL_PASSWORD}
+    left = {name: value for name, value in user.data.items() if name not in names}
+    return {name: own[name] for name in own.keys() & names} | left
 
 
 def told_subject(told: Any) -> Subject:

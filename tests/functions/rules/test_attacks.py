@@ -12,9 +12,9 @@ from bson.objectid import ObjectId
 
 from shared.service import process
 from tests.conftest import ACTION, FailPoint, errors_only, request_body, restart
-from tests.functions.rules.conftest import SETTINGS, Person, log_in, send
-from tests.functions.rules.test_sessions import LOGIN, SESSION, custom_token
-from tests.hosts import Host
+from tests.functions.rules.conftest import SETTINGS, Known, Person, log_in, send
+from tests.functions.rules.test_sessions import LOGIN, PROFILE, SESSION, custom_token
+from tests.hosts import ROOT, Host, Worker
 
 JOINS = [
     {"$lookup": {"from": "orders", "pipeline": [], "as": "x"}},
@@ -559,3 +559,26 @@ async def test_a_token_of_another_deployment_or_app_is_refused(ann: Person) -> N
         answer = await ann._replace(access_token=jwt.encode(each, key, "HS256"))("find")
         assert (answer.status, errors_only(answer)["error_code"]) == (401, "InvalidSession")
     assert (await ann._replace(access_token=jwt.encode(claims, key, "HS256"))("find")).status == 200
+
+
+async def test_what_an_issuer_says_no_more_gives_no_rights(known: Known, changed: Any, worker: Worker) -> None:
+    """Once a token with a claim had come, one without it was as good."""
+    config = json.loads((ROOT / "tests" / "apps" / "shop" / "auth" / "providers.json").read_text())["custom-token"]
+    fields = [{"name": "job"}, {"name": "mail", "field_name": "email"}]
+    changed("auth/providers.json", **{"custom-token": config | {"metadata_fields": fields}})
+    boss = {"name": "boss", "apply_when": {"%%user.data.job": "boss"}, "read": True, "write": True}
+    changed("data_sources/mongodb-atlas/shop/notes/rules.json", roles=[boss], filters=[])
+    ann = await known(worker, "ann@shop.example")
+    said = custom_token(job="boss", mail="other@shop.example")
+    await send(worker, "POST", f"{LOGIN}/custom-token/login?link=true", {"token": said}, ann.access_token)
+
+    async def noted(token: str) -> list[int]:
+        body = request_body(collection="notes", document={})
+        by_header = await worker.request("POST", ACTION + "insertOne", {"jwtTokenString": token}, body)
+        return [by_header.status, (await ann("insertOne", collection="notes", document={})).status]
+
+    before, after = await noted(said), await noted(custom_token())
+    profile = await send(worker, "GET", PROFILE, token=ann.access_token)
+
+    assert (before, after) == ([201, 201], [403, 403])
+    assert profile.json["data"] == {"email": "ann@shop.example"}
