@@ -24,6 +24,8 @@ class User(msgspec.Struct, frozen=True, kw_only=True):
     password: str | None = None
     created: datetime | None = None
     revoked: datetime | None = None
+    revocations: int = 0
+    """How often all tokens were ended: those that were made of what was known of the user before are of no use."""
     type: str = "normal"
 
     def __repr__(self) -> str:

@@ -97,7 +97,7 @@ class Sessions:
             expires = min(expires, key.ends)
         stored = {
             "_id": session_id, "user_id": ObjectId(user.id), "hash": _hash(refresh_token),
-            "provider_type": provider_type, "created": now, "expires": expires,
+            "provider_type": provider_type, "created": now, "expires": expires, "revocations": user.revocations,
             **({} if key is None else {"key_id": ObjectId(key.id)}),
         }  # fmt: skip
 
@@ -220,14 +220,14 @@ class Sessions:
     async def _of_stored(self, stored: Mapping[str, Any]) -> User:
         """Return the user of a session."""
         user = await self._account(str(stored["user_id"]), str(stored.get("key_id", "")))
-        _refuse_ended(user, stored["created"].replace(tzinfo=UTC).timestamp())  # its own removal may have failed
+        _refuse_ended(user, stored, stored["created"].replace(tzinfo=UTC).timestamp())  # its removal may have failed
         return user
 
     async def _of_access(self, access_token: str) -> tuple[User, dict[str, Any]]:
         """Return the user of an access token, and its claims."""
         claims = self._tokens.verified("access", access_token)
         user = await self._account(claims["sub"], claims.get("key_id", ""))
-        _refuse_ended(user, claims["iat"])
+        _refuse_ended(user, claims, claims["iat"])
         return user, claims
 
     async def _account(self, user_id: str, key_id: str) -> User:
@@ -243,7 +243,7 @@ class Sessions:
         return user
 
     async def _access_token(self, user: User, session: Mapping[str, Any]) -> str:
-        claims: dict[str, Any] = {"baas_id": str(session["_id"])}
+        claims: dict[str, Any] = {"baas_id": str(session["_id"]), "revocations": user.revocations}
         if "key_id" in session:
             claims["key_id"] = str(session["key_id"])
         data = await self._custom_data.of(user.id)
@@ -280,9 +280,14 @@ def _seconds_until(moment: datetime) -> float:
     return (moment.replace(tzinfo=UTC) - datetime.now(UTC)).total_seconds()
 
 
-def _refuse_ended(user: User, issued: float) -> None:
-    """Raise InvalidSessionError for a token from before all of the user's were revoked; seconds are compared."""
-    if user.revoked is not None and issued < int(user.revoked.replace(tzinfo=UTC).timestamp()):
+def _refuse_ended(user: User, begun: Mapping[str, Any], issued: float) -> None:
+    """Raise InvalidSessionError for what began before all of the user's tokens were revoked.
+
+    The number of times decides, which a login under way has from before. What an earlier release has written has
+    none: there seconds are compared.
+    """
+    is_before = user.revoked is not None and issued < int(user.revoked.replace(tzinfo=UTC).timestamp())
+    if is_before or begun.get("revocations", 0) != user.revocations:
         raise InvalidSessionError(_REFUSED)
 
 

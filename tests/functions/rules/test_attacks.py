@@ -134,6 +134,26 @@ async def test_a_reset_ends_the_access_tokens_that_are_out(ann: Person) -> None:
 
 
 @pytest.mark.parametrize("app_host", ["worker"], indirect=True)
+async def test_a_login_that_is_under_way_ends_with_a_reset(ann: Person) -> None:
+    """Its password was right when it was looked at; the tokens are of the same second as the reset."""
+    service = process.service()
+    before = await service.users.find(ann.id)
+    assert before is not None
+    token, token_id = await service.confirmations.issue(ann.id, "reset")
+    reset = {"token": token, "tokenId": token_id, "password": "other words"}
+    await send(ann.host, "POST", f"{LOGIN}/local-userpass/reset", reset)
+    late = await service.sessions.start(before, "local-userpass")
+    again = await log_in(ann.host, "local-userpass", {"username": "ann@shop.example", "password": "other words"})
+
+    async def statuses(access_token: str, refresh_token: str) -> list[int]:
+        found = await ann._replace(access_token=access_token)("find")
+        return [found.status, (await send(ann.host, "POST", SESSION, None, refresh_token)).status]
+
+    assert await statuses(late.access_token, late.refresh_token) == [401, 401]
+    assert await statuses(again.access_token, again.refresh_token) == [200, 200]
+
+
+@pytest.mark.parametrize("app_host", ["worker"], indirect=True)
 async def test_a_token_that_has_ended_changes_no_account_while_calls_still_know_it(
     ann: Person, configured: pytest.MonkeyPatch
 ) -> None:
