@@ -38,6 +38,8 @@ class LoginKey(NamedTuple):
 
     id: str
     ends: datetime | None
+    secret: str = ""
+    """What tells its secret from others that the key has or had."""
 
 
 class Caller(msgspec.Struct, frozen=True):

@@ -35,7 +35,7 @@ Sessions and access tokens from before `revoked` are of no use, and those with a
 """
 
 SESSIONS = "sessions"
-"""{_id, user_id, hash, provider_type, key_id, created, expires, revocations}.
+"""{_id, user_id, hash, provider_type, key_id, secret, created, expires, revocations}.
 
 A session that an API key began has its `key_id`, and is of no use when the key is not.
 """
