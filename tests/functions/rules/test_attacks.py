@@ -13,7 +13,7 @@ from bson.objectid import ObjectId
 from shared.service import process
 from tests.conftest import ACTION, FailPoint, errors_only, request_body, restart
 from tests.functions.rules.conftest import SETTINGS, Known, Person, log_in, send
-from tests.functions.rules.test_sessions import LOGIN, PROFILE, SESSION, custom_token
+from tests.functions.rules.test_sessions import KEYS, LOGIN, PROFILE, SESSION, custom_token
 from tests.hosts import ROOT, Host, Worker
 
 JOINS = [
@@ -151,6 +151,21 @@ async def test_a_login_that_is_under_way_ends_with_a_reset(ann: Person) -> None:
 
     assert await statuses(late.access_token, late.refresh_token) == [401, 401]
     assert await statuses(again.access_token, again.refresh_token) == [200, 200]
+
+
+async def test_a_key_and_an_identity_that_were_added_outlive_a_reset(ann: Person) -> None:
+    """They are no tokens: whoever has to be kept out is disabled."""
+    key = (await send(ann.host, "POST", KEYS, {"name": "thief"}, ann.refresh_token)).json["key"]
+    theirs = {"token": custom_token(sub="the thief")}
+    await send(ann.host, "POST", f"{LOGIN}/custom-token/login?link=true", theirs, ann.access_token)
+    token, token_id = await process.service().confirmations.issue(ann.id, "reset")
+    reset = {"token": token, "tokenId": token_id, "password": "other words"}
+    await send(ann.host, "POST", f"{LOGIN}/local-userpass/reset", reset)
+    added = [await log_in(ann.host, "api-key", {"key": key}), await log_in(ann.host, "custom-token", theirs)]
+    await process.service().users.disable(ann.id)
+
+    assert [each.id for each in added] == [ann.id, ann.id]
+    assert [(await each("find")).status for each in added] == [401, 401]
 
 
 @pytest.mark.parametrize("app_host", ["worker"], indirect=True)
