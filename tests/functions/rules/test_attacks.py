@@ -169,6 +169,24 @@ async def test_a_key_and_an_identity_that_were_added_outlive_a_reset(ann: Person
 
 
 @pytest.mark.parametrize("app_host", ["worker"], indirect=True)
+async def test_an_identity_is_not_linked_behind_a_reset(ann: Person) -> None:
+    """A call that is under way has looked at its token before: the app's function may take seconds."""
+    service, claims = process.service(), {"email": "thief@shop.example"}
+    before = await service.users.find(ann.id)
+    assert before is not None
+    await service.sessions.revoke(ann.id)
+    now = await service.users.find(ann.id)
+    assert now is not None
+
+    await service.links.link(before, "custom-token", "the thief", claims)
+    await service.links.link(now, "custom-token", "ann herself", {})
+
+    assert await service.users.by_identity("custom-token", "the thief") is None
+    assert await service.users.by_identity("custom-token", "ann herself") == await service.users.find(ann.id)
+    assert (await service.users.find(ann.id) or now).data == now.data
+
+
+@pytest.mark.parametrize("app_host", ["worker"], indirect=True)
 async def test_a_token_that_has_ended_changes_no_account_while_calls_still_know_it(
     ann: Person, configured: pytest.MonkeyPatch
 ) -> None:
