@@ -93,7 +93,7 @@ async def _add_identity(call: ClientCall, user: User, provider: str) -> None:
 
 
 async def _link_subject(call: ClientCall, user: User, provider: str, subject: Subject) -> None:
-    await call.service.links.link(user.id, provider, subject.id, subject.data, call.functions)
+    await call.service.links.link(user, provider, subject.id, subject.data, call.functions)
 
 
 async def _subject_of_function(call: ClientCall) -> Subject:
@@ -143,4 +143,4 @@ async def _link_address(call: ClientCall, user: User) -> None:
         call.text("username", "email"), call.text("password"), call.address
     )
     if registered.id != user.id:
-        await call.service.links.link_registered(user.id, registered, call.functions)
+        await call.service.links.link_registered(user, registered, call.functions)

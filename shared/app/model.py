@@ -51,6 +51,8 @@ class CustomToken(msgspec.Struct, frozen=True, kw_only=True):
 
     audience: tuple[str, ...] = ()
     require_any_audience: bool = False
+    issuers: tuple[str, ...] = ()
+    """Who may have issued them; none if whoever has the keys may."""
     algorithm: Algorithm = "HS256"
     signing_keys: tuple[str, ...] = ()
     jwk_uri: str | None = None

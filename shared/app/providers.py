@@ -13,6 +13,8 @@ from shared.settings import TRUSTED_URL
 _MOST_KEYS = 3
 _HS256_KEY = re.compile(r"[A-Za-z0-9_-]{32,512}")
 _LONGEST_FIELD = 64
+_SHARED_KEYS = "microsoftonline."
+"""Where a tenant's set of keys is that of all."""
 _FILE = ("auth", "providers.json")
 _OLD_FOLDER = "auth_providers"
 
@@ -95,9 +97,15 @@ def _custom_token(source: Mapping[str, Any], report: Report, secrets: Mapping[st
     jwk_uri = _jwk_uri(config, at)
     has_keys = jwk_uri is None and not at.at("useJWKURI").is_wrong
     keys = _signing_keys(source, algorithm, report, secrets) if has_keys else ()
-    audience = config.get("audience")
+    issuers = _texts(config, "issuer", at)
+    if jwk_uri and not issuers and _SHARED_KEYS in jwk_uri:
+        at.at("jwkURI").warning(
+            "these keys sign for all tenants: add 'issuer', as your tokens have it in 'iss'",
+            "another tenant that names your audience logs its users in",
+        )
     return CustomToken(
-        audience=_audience(audience, at.at("audience")),
+        audience=_texts(config, "audience", at),
+        issuers=issuers,
         require_any_audience=typed(config, "requireAnyAudience", bool, at, False),
         algorithm="RS256" if jwk_uri and algorithm == "HS256" else algorithm,
         signing_keys=keys,
@@ -135,10 +143,11 @@ def _signing_keys(
     return tuple(keys)
 
 
-def _audience(given: Any, report: Report) -> tuple[str, ...]:
+def _texts(config: Mapping[str, Any], name: str, report: Report) -> tuple[str, ...]:
+    given = config.get(name)
     values = given if isinstance(given, list) else [given] if given not in (None, "") else []
     if not all(isinstance(each, str) for each in values):
-        report.problem("'audience' is a text or an array of texts")
+        report.at(name).problem(f"'{name}' is a text or an array of texts")
         return ()
     return tuple(values)
 

@@ -24,6 +24,8 @@ class User(msgspec.Struct, frozen=True, kw_only=True):
     password: str | None = None
     created: datetime | None = None
     revoked: datetime | None = None
+    revocations: int = 0
+    """How often all tokens were ended: those that were made of what was known of the user before are of no use."""
     type: str = "normal"
 
     def __repr__(self) -> str:
@@ -36,6 +38,8 @@ class LoginKey(NamedTuple):
 
     id: str
     ends: datetime | None
+    secret: str = ""
+    """What tells its secret from others that the key has or had."""
 
 
 class Caller(msgspec.Struct, frozen=True):

@@ -27,9 +27,11 @@ class CustomJWT:
                 key = await self._key_sets.key(provider.jwk_uri, kid, provider.algorithm)
                 keys = [] if key is None else [key]
             claims = claims_of(token, keys, provider.algorithm, self._leeway)
-            if not _is_meant(claims.get("aud"), provider, app_id):
+            if not (_is_meant(claims.get("aud"), provider, app_id) and _is_issued(claims.get("iss"), provider)):
                 raise LoginRefusedError(REFUSED)
-            return subject_of(claims, provider.metadata_fields)
+            subject = subject_of(claims, provider.metadata_fields)
+            kept = {each.target for each in provider.metadata_fields}
+            return subject._replace(unsaid=frozenset(kept - subject.data.keys()))
 
 
 def _is_meant(audience: Any, provider: CustomToken, app_id: str) -> bool:
@@ -37,3 +39,8 @@ def _is_meant(audience: Any, provider: CustomToken, app_id: str) -> bool:
     given = {each for each in listed if isinstance(each, str)}
     wanted = set(provider.audience) or {app_id}
     return bool(wanted & given) if provider.require_any_audience else wanted <= given
+
+
+def _is_issued(issuer: Any, provider: CustomToken) -> bool:
+    """Tell whether a token names an issuer of the app's: one set of keys may be that of several."""
+    return not provider.issuers or issuer in provider.issuers

@@ -23,6 +23,8 @@ class Subject(NamedTuple):
 
     id: str
     data: dict[str, Any]
+    unsaid: frozenset[str] = frozenset()
+    """What the app keeps of others, and the issuer does not say of this one: it counts no more."""
 
 
 @contextmanager

@@ -123,11 +123,17 @@ class Keys:
         owner = self._owners.get(hashed)
         return owner or await self._owners.find(hashed, partial(self._found, hashed))
 
-    async def working(self, key_id: str) -> dict[str, Any] | None:
-        """Return what is stored of a key that works; not cached, so that the key ends at once."""
+    async def working(self, key_id: str, secret: str = "") -> dict[str, Any] | None:
+        """Return what is stored of a key that works; not cached, so that the key ends at once.
+
+        With the mark of a secret it must be one that the key has, or had and still counts.
+        """
         if not ObjectId.is_valid(key_id):
             return None
-        return await self._control.api_keys.find_one({"_id": ObjectId(key_id), **_works()})
+        stored = await self._control.api_keys.find_one({"_id": ObjectId(key_id), **_works()})
+        if stored is None or not secret:
+            return stored
+        return stored if secret in map(mark_of, (stored, *_going_on(stored, datetime.now(UTC)))) else None
 
     async def stored_of(self, key: str) -> dict[str, Any] | None:
         """Return what is stored of a key that works, by the key itself; it is a use of it."""
@@ -136,9 +142,9 @@ class Keys:
             self._uses.note(str(stored["_id"]))
         return stored
 
-    async def server_user(self, key_id: str) -> User | None:
+    async def server_user(self, key_id: str, secret: str = "") -> User | None:
         """Return the user that a working key is by itself; None if there is none, or it is another kind of key."""
-        stored = await self.working(key_id)
+        stored = await self.working(key_id, secret)
         return None if stored is None or stored.get("system") or stored.get("user_id") else as_user(stored)
 
     async def find(self, chosen: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -244,6 +250,11 @@ def new_key(name: str, *, system: bool = False, user_id: ObjectId | None = None)
         "system": system, "user_id": user_id,
     }  # fmt: skip
     return key, stored
+
+
+def mark_of(stored: Mapping[str, Any]) -> str:
+    """Return what tells the secret of a key from others that it has or had, and tells nothing of it."""
+    return _hash(stored["hash"])[:16]
 
 
 def end_of(stored: Mapping[str, Any]) -> datetime | None:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
+from ipaddress import AddressValueError, IPv6Address
 from typing import TYPE_CHECKING, NamedTuple
 
 from bson.objectid import ObjectId
@@ -76,7 +77,7 @@ class LoginLimits:
 
     def accounts(self, noun: str, address: str) -> list[Counter]:
         """Return the counter of what makes an account for anybody: it may come from all of a school at once."""
-        return [self._counter(noun, f"address {address}", self._settings.anonymous_logins)]
+        return [self._counter(noun, _of(address), self._settings.anonymous_logins)]
 
     async def attempt(self, counters: Sequence[Counter]) -> None:
         """Count an attempt, before it is verified; raise TooManyLoginsError if there were too many in this window."""
@@ -95,7 +96,7 @@ class LoginLimits:
 
     def locks(self, account: str, address: str) -> list[Counter]:
         """Return the counters of failures that lock out an account, or an address; "" for either if not asked for."""
-        whose = [f"account {account}"] * bool(account) + [f"address {address}"] * bool(address)
+        whose = [f"account {account}"] * bool(account) + [_of(address)] * bool(address)
         return [self._counter(noun, each) for each in whose for noun in ("failed logins", "failed resets")]
 
     async def unlock(self, counters: Sequence[Counter]) -> None:
@@ -126,7 +127,7 @@ class LoginLimits:
 
     def _of_address(self, noun: str, address: str, most: int | None = None) -> list[Counter]:
         """Return no counter where the address is unknown: it would be everybody's."""
-        return [self._counter(noun, f"address {address}", most)] if address else []
+        return [self._counter(noun, _of(address), most)] if address else []
 
     def _counter(self, noun: str, whose: str, most: int | None = None, seconds: int | None = None) -> Counter:
         """Return a counter; accounts and addresses are hashed."""
@@ -164,3 +165,12 @@ class LoginLimits:
         if seconds < 0:  # not set by us: it would count for ever
             await client.expire(key, window)
         return total, seconds
+
+
+def _of(address: str) -> str:
+    """Return whose an address is: of IPv6 one has all that share their first 64 bits, and an IPv4 one is itself."""
+    try:
+        found = IPv6Address(address)
+    except AddressValueError:
+        return f"address {address}"
+    return f"address {found.ipv4_mapped or IPv6Address(int(found) >> 64 << 64)}"

@@ -24,12 +24,12 @@ class Links:
         self._events = events
 
     async def link(
-        self, user_id: str, provider_type: str, identity: str, data: Mapping[str, Any], witness: Witness | None = None
+        self, user: User, provider_type: str, identity: str, data: Mapping[str, Any], witness: Witness | None = None
     ) -> None:
-        """Add an identity to a user; raise LoginRefusedError if it is somebody else's."""
+        """Add an identity to a user, unless all tokens were ended meanwhile; raise LoginRefusedError for another's."""
 
         async def add(session: Session | None) -> User | None:
-            return await self._link(user_id, identity_of(provider_type, identity), data, {}, session)
+            return await self._link(user, identity_of(provider_type, identity), data, {}, session)
 
         await self._control.ensure_indexes(USERS)
         try:
@@ -37,10 +37,11 @@ class Links:
         except DuplicateKeyError:
             raise LoginRefusedError("unauthorized") from None
 
-    async def link_registered(self, user_id: str, registered: User, witness: Witness | None = None) -> None:
+    async def link_registered(self, owner: User, registered: User, witness: Witness | None = None) -> None:
         """Make a registration that nobody has logged in with another identity of a user, with its password.
 
-        Raise LoginRefusedError if somebody was first, BadRequestError if the user has an address already.
+        Raise LoginRefusedError if somebody was first, BadRequestError if the user has an address already, or if all
+        tokens were ended meanwhile.
         """
 
         async def move(session: Session) -> User:
@@ -52,7 +53,7 @@ class Links:
                 raise LoginRefusedError("unauthorized")
             [identity] = stored["identities"]
             others = {"password": stored["password"], "confirmed": True}
-            user = await self._link(user_id, identity, stored["data"], others, session)
+            user = await self._link(owner, identity, stored["data"], others, session)
             if user is None:
                 raise BadRequestError("the user has an e-mail address already: only one can be linked")
             return user
@@ -65,7 +66,7 @@ class Links:
 
     async def _link(
         self,
-        user_id: str,
+        user: User,
         identity: Mapping[str, Any],
         data: Mapping[str, Any],
         members: Mapping[str, Any],
@@ -83,7 +84,11 @@ class Links:
         }
         changed |= members
         stored = await self._control.users.find_one_and_update(
-            {"_id": ObjectId(user_id), "identities": {"$not": {"$elemMatch": named}}},
+            {
+                "_id": ObjectId(user.id),
+                "identities": {"$not": {"$elemMatch": named}},
+                "revocations": user.revocations or None,  # there is no number before the first
+            },
             {
                 "$push": {"identities": dict(identity)},
                 "$unset": {"expires": ""},  # not anonymous any more

@@ -8,7 +8,7 @@ from shared.auth.accounts import LoginKey, User
 from shared.auth.custom_jwt import CustomJWT
 from shared.auth.id_tokens import IdTokens
 from shared.auth.issued_tokens import Subject
-from shared.auth.keys import Keys, as_user, end_of
+from shared.auth.keys import Keys, as_user, end_of, mark_of
 from shared.auth.limits import LoginLimits
 from shared.auth.passwords import Passwords
 from shared.auth.printable import is_printable
@@ -84,7 +84,7 @@ class Logins:
             raise LoginRefusedError("unauthorized")
         if _enabled(user).new:
             await self._users.claim(user, witness)
-        return user, LoginKey(str(stored["_id"]), end_of(stored))
+        return user, LoginKey(str(stored["_id"]), end_of(stored), mark_of(stored))
 
     async def subject_of(self, provider_type: str, token: str, nonce: str = "") -> Subject:
         """Return whom a token of another issuer speaks of: of `custom-token`, or an id token of `oauth2-…`."""
@@ -110,11 +110,18 @@ class Logins:
                 raise LoginRefusedError("unauthorized")
             return _enabled(await self._users.create(provider_type, subject.id, subject.data, witness))
         user = _enabled(user)
-        merged = user.data | subject.data
+        merged = _without(user, subject.unsaid) | subject.data
         if merged == user.data:
             return user
         await self._users.set_data(user.id, merged)
         return with_data(user, merged)
+
+
+def _without(user: User, names: frozenset[str]) -> dict[str, Any]:
+    """Return what is said of a user without these names, which an issuer has withdrawn; the own address stays."""
+    left = {name: value for name, value in user.data.items() if name not in names}
+    own = next((each["id"] for each in user.identities if each["provider_type"] == EMAIL_PASSWORD), None)
+    return left if own is None or "email" not in names else {"email": own, **left}
 
 
 def told_subject(told: Any) -> Subject:

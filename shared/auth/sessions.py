@@ -97,8 +97,8 @@ class Sessions:
             expires = min(expires, key.ends)
         stored = {
             "_id": session_id, "user_id": ObjectId(user.id), "hash": _hash(refresh_token),
-            "provider_type": provider_type, "created": now, "expires": expires,
-            **({} if key is None else {"key_id": ObjectId(key.id)}),
+            "provider_type": provider_type, "created": now, "expires": expires, "revocations": user.revocations,
+            **({} if key is None else {"key_id": ObjectId(key.id), "secret": key.secret}),
         }  # fmt: skip
 
         async def insert(session: Session | None) -> User:
@@ -178,7 +178,7 @@ class Sessions:
             first = await self._control.sessions.find_one({"_id": ObjectId(claims["baas_id"])})
             if first is None:
                 raise InvalidSessionError(_REFUSED)
-            key = LoginKey(claims["key_id"], first["expires"].replace(tzinfo=UTC))
+            key = LoginKey(claims["key_id"], first["expires"].replace(tzinfo=UTC), claims.get("secret", ""))
         return await self._started(user, provider_type, key, lambda effect: effect(None))
 
     async def end(self, refresh_token: str) -> None:
@@ -219,22 +219,23 @@ class Sessions:
 
     async def _of_stored(self, stored: Mapping[str, Any]) -> User:
         """Return the user of a session."""
-        user = await self._account(str(stored["user_id"]), str(stored.get("key_id", "")))
-        _refuse_ended(user, stored["created"].replace(tzinfo=UTC).timestamp())  # its own removal may have failed
+        user = await self._account(str(stored["user_id"]), stored)
+        _refuse_ended(user, stored, stored["created"].replace(tzinfo=UTC).timestamp())  # its removal may have failed
         return user
 
     async def _of_access(self, access_token: str) -> tuple[User, dict[str, Any]]:
         """Return the user of an access token, and its claims."""
         claims = self._tokens.verified("access", access_token)
-        user = await self._account(claims["sub"], claims.get("key_id", ""))
-        _refuse_ended(user, claims["iat"])
+        user = await self._account(claims["sub"], claims)
+        _refuse_ended(user, claims, claims["iat"])
         return user, claims
 
-    async def _account(self, user_id: str, key_id: str) -> User:
+    async def _account(self, user_id: str, begun: Mapping[str, Any]) -> User:
         """Return who may use a token; raise InvalidSessionError if the user or the key that began it is gone."""
+        key_id, secret = str(begun.get("key_id", "")), begun.get("secret", "")
         if key_id == user_id:
-            user = await self._keys.server_user(key_id)
-        elif key_id and await self._keys.working(key_id) is None:
+            user = await self._keys.server_user(key_id, secret)
+        elif key_id and await self._keys.working(key_id, secret) is None:
             user = None
         else:
             user = await self._users.find(user_id)
@@ -243,9 +244,9 @@ class Sessions:
         return user
 
     async def _access_token(self, user: User, session: Mapping[str, Any]) -> str:
-        claims: dict[str, Any] = {"baas_id": str(session["_id"])}
+        claims: dict[str, Any] = {"baas_id": str(session["_id"]), "revocations": user.revocations}
         if "key_id" in session:
-            claims["key_id"] = str(session["key_id"])
+            claims |= {"key_id": str(session["key_id"]), "secret": session.get("secret", "")}
         data = await self._custom_data.of(user.id)
         if data is not None:
             text = json_util.dumps(data)
@@ -280,9 +281,14 @@ def _seconds_until(moment: datetime) -> float:
     return (moment.replace(tzinfo=UTC) - datetime.now(UTC)).total_seconds()
 
 
-def _refuse_ended(user: User, issued: float) -> None:
-    """Raise InvalidSessionError for a token from before all of the user's were revoked; seconds are compared."""
-    if user.revoked is not None and issued < int(user.revoked.replace(tzinfo=UTC).timestamp()):
+def _refuse_ended(user: User, begun: Mapping[str, Any], issued: float) -> None:
+    """Raise InvalidSessionError for what began before all of the user's tokens were revoked.
+
+    The number of times decides, which a login under way has from before. What an earlier release has written has
+    none: there seconds are compared.
+    """
+    is_before = user.revoked is not None and issued < int(user.revoked.replace(tzinfo=UTC).timestamp())
+    if is_before or begun.get("revocations", 0) != user.revocations:
         raise InvalidSessionError(_REFUSED)
 
 

@@ -155,8 +155,7 @@ class Users:
 
     async def set_password_hash(self, user_id: str, hashed: str, *, confirms: bool = True) -> None:
         """Store a password's hash, which ends all tokens; who was sent a token for it has confirmed the address."""
-        changed = {"password": hashed, "revoked": datetime.now(UTC)} | ({"confirmed": True} if confirms else {})
-        await self._change(user_id, changed)
+        await self._change(user_id, {"password": hashed} | ({"confirmed": True} if confirms else {}), ends_tokens=True)
 
     async def confirm(self, user_id: str) -> bool:
         """Take a user's e-mail address as confirmed; return whether there is one."""
@@ -176,7 +175,7 @@ class Users:
 
     async def revoke_tokens(self, user_id: str) -> None:
         """Make the access tokens useless that a user has now."""
-        await self._change(user_id, {"revoked": datetime.now(UTC)})
+        await self._change(user_id, {}, ends_tokens=True)
 
     async def delete(self, user_id: str, witness: "Witness | None" = None) -> bool:
         """Remove a user for good; return whether there was one."""
@@ -193,9 +192,12 @@ class Users:
             return False
         return deleted is not None
 
-    async def _change(self, user_id: str, members: Mapping[str, Any]) -> bool:
+    async def _change(self, user_id: str, members: Mapping[str, Any], *, ends_tokens: bool = False) -> bool:
+        changes: dict[str, Any] = {"$set": dict(members)}
+        if ends_tokens:
+            changes = {"$set": {**members, "revoked": datetime.now(UTC)}, "$inc": {"revocations": 1}}
         try:
-            result = await self._control.users.update_one({"_id": ObjectId(user_id)}, {"$set": dict(members)})
+            result = await self._control.users.update_one({"_id": ObjectId(user_id)}, changes)
         except InvalidId:
             return False
         return result.matched_count == 1
@@ -245,6 +247,7 @@ def read_user(stored: Mapping[str, Any]) -> User:
         password=stored.get("password"),
         created=stored["created"],
         revoked=stored.get("revoked"),
+        revocations=stored.get("revocations", 0),
     )
 
 

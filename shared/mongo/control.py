@@ -25,17 +25,17 @@ One with `expires` is of no use from then on. `former` are secrets that still co
 
 USERS = "users"
 """{_id, type, identities: [{id, provider_type, provider_id}], data, disabled, confirmed, password, new, pending,
-expires, revoked}.
+expires, revoked, revocations}.
 
 An identity is unique: `id` is the e-mail address, the subject of a token, or a random one of its own.
 `new` is true of who has an address and a password and never logged in: to the app such a user does not exist yet.
 `pending` is true of those among them who registered by themselves: such an identity is nobody's yet.
 `expires` is there only for who is anonymous and nothing else.
-Sessions and access tokens from before `revoked` are of no use.
+Sessions and access tokens from before `revoked` are of no use, and those with another number of `revocations`.
 """
 
 SESSIONS = "sessions"
-"""{_id, user_id, hash, provider_type, key_id, created, expires}.
+"""{_id, user_id, hash, provider_type, key_id, secret, created, expires, revocations}.
 
 A session that an API key began has its `key_id`, and is of no use when the key is not.
 """

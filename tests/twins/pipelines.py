@@ -57,6 +57,19 @@ def expression(random: Random, pool: Paths) -> Any:
         {"$bsonSize": "$$ROOT"},
         {"$function": {"body": "function(s) { return s }", "args": [path], "lang": "js"}},
         {"$slice": [path, 1]},
+        {"$sortArray": {"input": path, "sortBy": random.choice([1, {"secret": 1}])}},
+        {"$minN": {"input": path, "n": 1}},
+        {"$firstN": {"input": path, "n": given}},
+        {"$unsetField": {"field": "secret", "input": path}},
+        {"$zip": {"inputs": [path, [1, 2]], "useLongestLength": True}},
+        {"$regexFind": {"input": path, "regex": "^r"}},
+        {"$convert": {"input": path, "to": "int", "onError": "bad", "onNull": "none"}},
+        {"$dateTrunc": {"date": path, "unit": "day"}},
+        {"$toHashedIndexKey": path},
+        {"$setIsSubset": [[given], path]},
+        {"$indexOfArray": [path, given]},
+        {"$arrayToObject": path},
+        {"$strcasecmp": [path, given]},
         "$$ROOT",
         "$$CURRENT.secret",
         "$$USER_ROLES",
@@ -71,8 +84,11 @@ def pipeline(random: Random, pool: Paths, condition: Callable[[], Document]) -> 
 
 def _stages(random: Random, pool: Paths, condition: Callable[[], Document]) -> list[Document]:
     path, made = pool.path(random, 0.45), expression(random, pool)
-    if random.random() < 0.2:
+    kind = random.random()
+    if kind < 0.2:
         return [_other(random, path, made, condition)]
+    if kind < 0.35:
+        return _joined(random, path, made, condition)
     totals: list[Any] = [{"$sum": 1}, {"$sum": made}, {"$push": made}, {"$max": f"${path}"}, {"$first": "$$ROOT"}]
     group = {"_id": random.choice([None, f"${path}", made]), "total": random.choice(totals)}
     stages: list[list[Document]] = [
@@ -87,6 +103,46 @@ def _stages(random: Random, pool: Paths, condition: Callable[[], Document]) -> l
         [{"$set": {random.choice(["made", path]): made}}],
     ]
     return random.choice(stages)
+
+
+def _joined(random: Random, path: str, made: Any, condition: Callable[[], Document]) -> list[Document]:
+    """Return a join, and what MongoDB may move into it."""
+    collection, own = random.choice(["plain", "plain", "folded"]), path or "a"
+    by: Document = {"localField": own, "foreignField": random.choice(["_id", "n", "team", "secret", own])}
+    inner: list[list[Document]] = [
+        [],
+        [{"$match": condition()}],
+        [{"$project": {"found": made}}],
+        [{"$match": {"$expr": {"$eq": ["$n", "$$v"]}}}],
+        [{"$sort": {own: 1, "_id": 1}}, {"$limit": 1}],
+        [{"$group": {"_id": None, "total": {"$sum": f"${own}"}}}],
+    ]
+    join: Document = {"from": collection, "as": "made", "let": {"v": f"${own}"}}
+    join |= random.choice([by, by, {}]) | {"pipeline": random.choice(inner)}
+    if random.random() < 0.2 and "localField" in join:
+        del join["let"], join["pipeline"]
+    unwound = random.choice(["$made", {"path": "$made", "preserveNullAndEmptyArrays": True}])
+    asked = {f"made.{name}": each for name, each in condition().items() if not name.startswith("$")}
+    of_join = {
+        "$match": random.choice([asked, {"$expr": {"$toInt": "$made.secret"}}, {"made.secret": {"$exists": True}}])
+    }
+    union: Document = {"$unionWith": {"coll": collection, "pipeline": random.choice([*inner[:3], inner[4]])}}
+    return random.choice(
+        [
+            [{"$lookup": join}],
+            [{"$lookup": join}, {"$unwind": unwound}, of_join],
+            [{"$lookup": join}, of_join, {"$unwind": unwound}],
+            [union, {"$match": condition()}, {"$sort": {"_id": 1}}],
+            [
+                {
+                    "$facet": {
+                        "one": [{"$lookup": join}, {"$unwind": unwound}, of_join],
+                        "two": [{"$sort": {own: 1, "_id": 1}}],
+                    }
+                }
+            ],
+        ]
+    )
 
 
 def _other(random: Random, path: str, made: Any, condition: Callable[[], Document]) -> Document:

@@ -12,9 +12,9 @@ from bson.objectid import ObjectId
 
 from shared.service import process
 from tests.conftest import ACTION, FailPoint, errors_only, request_body, restart
-from tests.functions.rules.conftest import SETTINGS, Person, log_in, send
-from tests.functions.rules.test_sessions import LOGIN, SESSION, custom_token
-from tests.hosts import Host
+from tests.functions.rules.conftest import SETTINGS, Known, Person, log_in, send
+from tests.functions.rules.test_sessions import KEYS, LOGIN, PROFILE, SESSION, custom_token
+from tests.hosts import ROOT, Host, Worker
 
 JOINS = [
     {"$lookup": {"from": "orders", "pipeline": [], "as": "x"}},
@@ -131,6 +131,59 @@ async def test_a_reset_ends_the_access_tokens_that_are_out(ann: Person) -> None:
 
     assert (before, (await stolen("find")).status) == (200, 401)
     assert (await again("find")).status == 200
+
+
+@pytest.mark.parametrize("app_host", ["worker"], indirect=True)
+async def test_a_login_that_is_under_way_ends_with_a_reset(ann: Person) -> None:
+    """Its password was right when it was looked at; the tokens are of the same second as the reset."""
+    service = process.service()
+    before = await service.users.find(ann.id)
+    assert before is not None
+    token, token_id = await service.confirmations.issue(ann.id, "reset")
+    reset = {"token": token, "tokenId": token_id, "password": "other words"}
+    await send(ann.host, "POST", f"{LOGIN}/local-userpass/reset", reset)
+    late = await service.sessions.start(before, "local-userpass")
+    again = await log_in(ann.host, "local-userpass", {"username": "ann@shop.example", "password": "other words"})
+
+    async def statuses(access_token: str, refresh_token: str) -> list[int]:
+        found = await ann._replace(access_token=access_token)("find")
+        return [found.status, (await send(ann.host, "POST", SESSION, None, refresh_token)).status]
+
+    assert await statuses(late.access_token, late.refresh_token) == [401, 401]
+    assert await statuses(again.access_token, again.refresh_token) == [200, 200]
+
+
+async def test_a_key_and_an_identity_that_were_added_outlive_a_reset(ann: Person) -> None:
+    """They are no tokens: whoever has to be kept out is disabled."""
+    key = (await send(ann.host, "POST", KEYS, {"name": "thief"}, ann.refresh_token)).json["key"]
+    theirs = {"token": custom_token(sub="the thief")}
+    await send(ann.host, "POST", f"{LOGIN}/custom-token/login?link=true", theirs, ann.access_token)
+    token, token_id = await process.service().confirmations.issue(ann.id, "reset")
+    reset = {"token": token, "tokenId": token_id, "password": "other words"}
+    await send(ann.host, "POST", f"{LOGIN}/local-userpass/reset", reset)
+    added = [await log_in(ann.host, "api-key", {"key": key}), await log_in(ann.host, "custom-token", theirs)]
+    await process.service().users.disable(ann.id)
+
+    assert [each.id for each in added] == [ann.id, ann.id]
+    assert [(await each("find")).status for each in added] == [401, 401]
+
+
+@pytest.mark.parametrize("app_host", ["worker"], indirect=True)
+async def test_an_identity_is_not_linked_behind_a_reset(ann: Person) -> None:
+    """A call that is under way has looked at its token before: the app's function may take seconds."""
+    service, claims = process.service(), {"email": "thief@shop.example"}
+    before = await service.users.find(ann.id)
+    assert before is not None
+    await service.sessions.revoke(ann.id)
+    now = await service.users.find(ann.id)
+    assert now is not None
+
+    await service.links.link(before, "custom-token", "the thief", claims)
+    await service.links.link(now, "custom-token", "ann herself", {})
+
+    assert await service.users.by_identity("custom-token", "the thief") is None
+    assert await service.users.by_identity("custom-token", "ann herself") == await service.users.find(ann.id)
+    assert (await service.users.find(ann.id) or now).data == now.data
 
 
 @pytest.mark.parametrize("app_host", ["worker"], indirect=True)
@@ -559,3 +612,26 @@ async def test_a_token_of_another_deployment_or_app_is_refused(ann: Person) -> N
         answer = await ann._replace(access_token=jwt.encode(each, key, "HS256"))("find")
         assert (answer.status, errors_only(answer)["error_code"]) == (401, "InvalidSession")
     assert (await ann._replace(access_token=jwt.encode(claims, key, "HS256"))("find")).status == 200
+
+
+async def test_what_an_issuer_says_no_more_gives_no_rights(known: Known, changed: Any, worker: Worker) -> None:
+    """Once a token with a claim had come, one without it was as good."""
+    config = json.loads((ROOT / "tests" / "apps" / "shop" / "auth" / "providers.json").read_text())["custom-token"]
+    fields = [{"name": "job"}, {"name": "mail", "field_name": "email"}]
+    changed("auth/providers.json", **{"custom-token": config | {"metadata_fields": fields}})
+    boss = {"name": "boss", "apply_when": {"%%user.data.job": "boss"}, "read": True, "write": True}
+    changed("data_sources/mongodb-atlas/shop/notes/rules.json", roles=[boss], filters=[])
+    ann = await known(worker, "ann@shop.example")
+    said = custom_token(job="boss", mail="other@shop.example")
+    await send(worker, "POST", f"{LOGIN}/custom-token/login?link=true", {"token": said}, ann.access_token)
+
+    async def noted(token: str) -> list[int]:
+        body = request_body(collection="notes", document={})
+        by_header = await worker.request("POST", ACTION + "insertOne", {"jwtTokenString": token}, body)
+        return [by_header.status, (await ann("insertOne", collection="notes", document={})).status]
+
+    before, after = await noted(said), await noted(custom_token())
+    profile = await send(worker, "GET", PROFILE, token=ann.access_token)
+
+    assert (before, after) == ([201, 201], [403, 403])
+    assert profile.json["data"] == {"email": "ann@shop.example"}

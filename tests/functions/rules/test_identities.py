@@ -2,7 +2,7 @@
 
 import asyncio
 from datetime import UTC, datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import jwt
 import pytest
@@ -10,6 +10,7 @@ from bson.objectid import ObjectId
 
 from local.mongod import Mongod
 from shared.auth import keys
+from shared.service import process
 from tests.admin.test_keys import called
 from tests.conftest import ACTION, errors_only, request_body
 from tests.functions.rules.conftest import CLIENT, Person, log_in, registered, send
@@ -137,6 +138,33 @@ async def test_a_session_ends_with_the_secret_that_began_it(
     end = stored["former"][0]["expires"]
     assert [each["expires"] for each in sessions[:2]] == [end, end]
     assert sessions[2]["expires"] - end > timedelta(days=30)
+
+
+@pytest.mark.parametrize("app_host", ["worker"], indirect=True)
+@pytest.mark.parametrize("is_users", [False, True], ids=["server key", "user key"])
+async def test_what_a_secret_began_ends_with_it_at_once(
+    app_host: Host, ann: Person, driver: Any, is_users: bool
+) -> None:
+    """By an access token that is out, and by a login that had looked at the secret before."""
+    service = process.service()
+    key = await new_key(driver, **({"user_id": ObjectId(ann.id)} if is_users else {}))
+    out = await log_in(app_host, "api-key", {"key": key.key})
+    kept = await service.keys.rotate(key.id, timedelta(days=1))
+    assert kept is not None
+    user, login_key = await service.logins.with_api_key(key.key, cast("Any", None))
+    new = await log_in(app_host, "api-key", {"key": kept.key})
+    before = [(await each("find")).status for each in (out, new)]
+    rotated = await service.keys.rotate(key.id, timedelta())
+    assert rotated is not None
+    await service.sessions.end_secret(rotated)
+    late = await service.sessions.start(user, "api-key", login_key._replace(ends=None))
+    again = await log_in(app_host, "api-key", {"key": rotated.key})
+
+    late_person = out._replace(access_token=late.access_token)
+    assert before == [200, 200]
+    assert [(await each("find")).status for each in (out, new, late_person, again)] == [401, 401, 401, 200]
+    refreshed = [await send(app_host, "POST", SESSION, token=each.refresh_token) for each in (late, again)]
+    assert [each.status for each in refreshed] == [401, 200]
 
 
 async def test_a_key_that_works_again_brings_no_session_back(ann: Person) -> None:

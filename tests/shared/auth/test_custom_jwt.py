@@ -106,6 +106,19 @@ async def test_a_token_that_is_refused(verifier: CustomJWT, provider: CustomToke
 
 
 @pytest.mark.parametrize(
+    ("issuers", "given", "taken"),
+    [
+        ((), "anybody", True), ((), None, True), (("a", "b"), "b", True), (("a",), "a/", False), (("a",), None, False),
+        (("a",), "", False),
+    ],
+)  # fmt: skip
+async def test_issuers(verifier: CustomJWT, issuers: tuple[str, ...], given: Any, taken: bool) -> None:
+    provider = msgspec.structs.replace(HS256, issuers=issuers)
+
+    assert await refused(verifier, token(SECRET, "HS256", iss=given), provider) is not taken
+
+
+@pytest.mark.parametrize(
     ("wanted", "any_", "given", "taken"),
     [
         (("a", "b"), False, ["a", "b", "c"], True),

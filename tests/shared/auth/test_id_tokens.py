@@ -65,7 +65,7 @@ async def refused(verifier: IdTokens, token: str, provider: OpenID = PROVIDER, k
 async def test_a_token_of_each_owner(verifier: IdTokens, kind: str) -> None:
     subject = await verifier.verified(id_token(provider=kind, given_name="Ann", other="x"), kind, PROVIDER)
 
-    assert subject == ("110", {"first_name": "Ann"})
+    assert subject == ("110", {"first_name": "Ann"}, frozenset())
 
 
 @pytest.mark.parametrize("kind", NAMES)

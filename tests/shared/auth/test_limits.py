@@ -55,6 +55,26 @@ async def test_an_account_and_an_address_have_so_many_attempts(configured: pytes
     assert await attempts(4, account="e@f", address="3.3.3.3") == 3
 
 
+@pytest.mark.parametrize(
+    ("addresses", "accepted"),
+    [
+        pytest.param(["2001:db8:1:2::1", "2001:db8:1:2:ffff::9", "2001:DB8:1:2::3%eth0"], 2, id="of one network"),
+        pytest.param(["2001:db8:1:2::1", "2001:db8:1:3::1", "2001:db8:1:4::1"], 3, id="of several"),
+        pytest.param(["192.0.2.1", "::ffff:192.0.2.1", "::ffff:c000:201"], 2, id="of IPv4"),
+        pytest.param(["192.0.2.1", "192.0.2.2", "unknown"], 3, id="others"),
+    ],
+)
+async def test_who_has_a_network_has_no_more_attempts(
+    configured: pytest.MonkeyPatch, addresses: list[str], accepted: int
+) -> None:
+    configured.setenv("LOGIN_ATTEMPTS", "2")
+    restart()
+
+    found = [await attempts(1, account=f"{each}@b", address=each) for each in addresses]
+
+    assert sum(found) == accepted
+
+
 @pytest.fixture
 async def unlocks(driver: Any) -> AsyncIterator[Any]:
     """What operators unlock, of which no other test hears."""
