@@ -112,16 +112,23 @@ def is_overload(error: PyMongoError) -> bool:
     return error.has_error_label(_OVERLOADED)
 
 
+def is_unconfirmed(error: PyMongoError) -> bool:
+    """Tell whether of several writes no majority confirmed those that were done, whatever was refused beside them."""
+    if not isinstance(error, BulkWriteError):
+        return False
+    return bool(error.details["writeConcernErrors"]) or not error.details["writeErrors"]
+
+
 def _of_server(error: ConnectionFailure | OperationFailure) -> Exception:
     details = _details(error)
     code: int = details.get("code") or getattr(error, "code", None) or 0
     if error.timeout and not _is_unreachable(error):
         return late(error)
-    if isinstance(error, WriteConcernError) or (isinstance(error, BulkWriteError) and not details.get("code")):
+    if isinstance(error, WriteConcernError) or is_unconfirmed(error):
         return UnconfirmedWriteError(Unavailable.UNCONFIRMED)
     if reason := _passing_reason(error, code):
-        is_unconfirmed = may_have_written(error) or isinstance(error, BulkWriteError)  # which wrote what came before
-        return UnconfirmedWriteError(reason, CHECK_FIRST) if is_unconfirmed else UnavailableError(reason)
+        is_open = may_have_written(error) or isinstance(error, BulkWriteError)  # which wrote what came before
+        return UnconfirmedWriteError(reason, CHECK_FIRST) if is_open else UnavailableError(reason)
     if code in _INTERNAL:
         return error
     if code in _BY_CODE:
