@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from local.mongod import Mongod
 from tests.conftest import errors_only
 from tests.functions.rules.conftest import Known, Person, Scripts
 from tests.functions.rules.test_app_functions import CLIENT_OF, ORDERS, PUBLIC, call, returned
@@ -249,6 +250,32 @@ async def test_a_transaction_that_nobody_ends_is_undone(person: Person, scripts:
     assert await returned(person, "f") == {"$undefined": True}
     assert await three.count_documents({}) == 3
     await three.update_one({"_id": 1}, {"$set": {"n": 1}})  # nothing is locked
+
+
+@pytest.mark.parametrize(
+    ("end", "told"), [("commitTransaction", "all connections to MongoDB are in use"), ("abortTransaction", "done")]
+)
+async def test_nothing_is_done_outside_of_a_transaction_that_could_not_begin(  # noqa: PLR0913, PLR0917
+    person: Person, scripts: Scripts, three: Any, mongod: Mongod, configured: pytest.MonkeyPatch, end: str, told: str
+) -> None:
+    """Another one has the only connection until the first write of it was refused."""
+    configured.setenv("MONGO_DB_URI", f"{mongod.uri}&maxPoolSize=1")
+    scripts(
+        {"f": SYSTEM},
+        f=f"""exports = async () => {{
+      const client = {CLIENT_OF}, c = {PUBLIC}, other = client.startSession(), session = client.startSession();
+      const told = (work) => work.then(() => "done", (error) => error.message);
+      other.startTransaction();
+      await c.findOne({{ _id: 1 }}, {{}}, {{ session: other }});
+      session.startTransaction();
+      const all = [await told(c.insertOne({{ _id: 7 }}, {{ session }}))];
+      await other.commitTransaction();
+      return [...all, await told(c.insertOne({{ _id: 8 }}, {{ session }})), await told(session.{end}())];
+    }}""",
+    )
+
+    assert await returned(person, "f") == ["all connections to MongoDB are in use"] * 2 + [told]
+    assert [each["_id"] async for each in three.find().sort("_id")] == [1, 2, 3]
 
 
 async def test_transactions_that_meet_are_done_again(person: Person, scripts: Scripts, three: Any) -> None:
