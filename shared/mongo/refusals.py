@@ -107,6 +107,15 @@ def late(error: BaseException | None) -> DeadlinePassedError:
     return DeadlinePassedError(_with_outcome(LATE, error))
 
 
+def in_part(error: DataAPIError) -> DataAPIError:
+    """Return what the caller gets for an error that ended a call after a part of it was done."""
+    if isinstance(error, UnconfirmedWriteError) or CHECK_FIRST in str(error):
+        return error
+    if isinstance(error, UnavailableError):
+        return UnconfirmedWriteError(Unavailable(str(error)), CHECK_FIRST)
+    return DeadlinePassedError(f"{error}: {CHECK_FIRST}") if isinstance(error, DeadlinePassedError) else error
+
+
 def is_overload(error: PyMongoError) -> bool:
     """Tell whether MongoDB, or the driver for it, says that there is too much to do."""
     return error.has_error_label(_OVERLOADED)

@@ -556,7 +556,9 @@ ELSEWHERE = {"database": "shop", "collection": "elsewhere"}
     ("action", "body"),
     [
         pytest.param("insertOne", {"document": {"_id": 9}}, id="one"),
-        pytest.param("insertOne", {"document": {"_id": 9}, "operations": [ELSEWHERE]}, id="a member that means nothing"),
+        pytest.param(
+            "insertOne", {"document": {"_id": 9}, "operations": [ELSEWHERE]}, id="a member that means nothing"
+        ),
         pytest.param("transaction", {"operations": [INSERTED]}, id="names of the call"),
         pytest.param("transaction", {"operations": [INSERTED | {"collection": None}]}, id="null is absent"),
         pytest.param("transaction", ELSEWHERE | {"operations": [INSERTED | OF_ITEMS]}, id="names of the operation"),

@@ -16,7 +16,6 @@ from shared.telemetry.requests import RequestLine
 from tests.conftest import FailPoint
 from tests.functions.people.conftest import ANN_OF_FUNCTION, ANONYMOUS, FUNCTION, People
 
-
 NOTES = """exports = async ({ operationType }) => {
   await context.services.get("mongodb-atlas").db("shop").collection("notes").insertOne({ operationType });
 };"""
