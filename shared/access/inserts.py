@@ -14,6 +14,7 @@ from shared.errors import InvalidParameterError
 from shared.mongo.clients import RAW, Collection
 from shared.mongo.deadlines import Session, is_current
 from shared.mongo.outcomes import note_write
+from shared.mongo.refusals import is_unconfirmed
 from shared.turns import Steps
 
 MOST_DOCUMENTS = 2_000
@@ -77,7 +78,7 @@ async def insert(
             if isinstance(error, BulkWriteError):
                 for each in error.details["writeErrors"]:
                     each["index"] += sent
-                if not ordered and error.details["writeErrors"] and not is_current():
+                if not (ordered or is_unconfirmed(error) or is_current()):
                     first_failure = first_failure or error
                     sent += len(some)
                     continue

@@ -19,7 +19,10 @@ class CallContext:
     It is entered once, with `async with`, and what is done inside is done in its place and held by its share.
     """
 
-    __slots__ = ("_held", "_placed", "actions", "app", "departure", "has_place", "headers", "line", "service", "share")
+    __slots__ = (
+        "_held", "_placed", "actions", "app", "departure", "has_acted", "has_place", "headers", "line", "service",
+        "share",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -36,6 +39,8 @@ class CallContext:
         self.departure = departure
         self.share = Share(service.budget, departure)
         self.has_place = False
+        self.has_acted = False
+        """Whether a function of the app has begun to change something, which stays whatever becomes of the call."""
         self.headers: dict[str, str] = {}
         """What the response says beside its body."""
         self._held, self._placed = held_by(self.share), placed(self)

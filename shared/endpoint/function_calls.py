@@ -46,6 +46,7 @@ if TYPE_CHECKING:
 _AT_ONCE = 8  # what one call asks of MongoDB; the rest waits, so that it takes no connection from others
 _TRANSACTIONS = 2  # open at a time, each of which has a connection
 _LONGEST_NAME = 100
+_ONLY_ASKS = frozenset({"get", "head"})  # of other hosts
 _SESSION = re.compile(r'\{"session":(\d+)')
 _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warn": logging.WARNING, "error": logging.ERROR}
 _OF_REQUEST = ("remoteIPAddress", "rawQueryString")
@@ -174,7 +175,10 @@ class FunctionCall:
         if line.word == "http":
             return self._asked_by_http(line.text)
         transaction = self._transactions[session]
-        return transaction.commit() if line.word == "commit" else transaction.abort()
+        if line.word == "abort":
+            return transaction.abort()
+        self._context.has_acted = True
+        return transaction.commit()
 
     def logged(self, function: str, level: str, text: str) -> None:
         """Log what a function wrote to its console."""
@@ -186,6 +190,7 @@ class FunctionCall:
 
     async def _asked_by_http(self, text: str) -> str:
         asked = await self._given(text.encode())
+        self._context.has_acted |= asked["method"] not in _ONLY_ASKS
         return await self._http.reply(asked["method"], asked["argument"])
 
     async def _given(self, text: bytes) -> Document:
@@ -208,7 +213,9 @@ class FunctionCall:
         try:
             call = action.call(self._context, asked.body, caller, self._view, len(given))
             call.sent_headers = {}  # what the caller sent is for the function
+            self._context.has_acted |= not (action.reads or session)
             reply = await action.handle(call)
+            self._context.has_acted |= call.writes
         except (DataAPIError, PyMongoError, BSONError) as error:
             raise_told(error)
         self.documents += reply.documents or 0

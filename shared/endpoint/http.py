@@ -29,6 +29,7 @@ from shared.errors import (
     UnknownAppError,
     for_operators,
 )
+from shared.mongo.refusals import in_part
 from shared.service import Service
 from shared.settings import Settings, SettingsError
 from shared.telemetry.requests import RequestLine
@@ -104,14 +105,20 @@ class Exchange(CallContext):
             self.headers |= await self.service.usage.begin(caller.quota)
             self._quota = caller.quota  # not before: a call that was refused counts nothing
 
-    async def __aexit__(self, *_: object) -> None:
-        """Count the documents that were read or written, and give back the place and the share."""
+    async def __aexit__(self, *raised: object) -> None:
+        """Count the documents that were read or written, and give back the place and the share.
+
+        What ended a call of which a part was done is not told as if nothing were.
+        """
         try:
             if self._quota is not None and self.line.documents:
                 self.quota_headers = await self.service.usage.add_documents(self._quota, self.line.documents)
                 self.headers |= self.quota_headers
         finally:
             await super().__aexit__()
+        error = raised[1]
+        if self.has_acted and isinstance(error, DataAPIError) and (told := in_part(error)) is not error:
+            raise told from error
 
     @property
     def sent_headers(self) -> Mapping[str, str]:

@@ -1,15 +1,14 @@
 """Functions of the app that no caller from outside calls: by triggers, and by the operator."""
 
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from shared.auth.accounts import NOBODY, Caller
 from shared.endpoint.contexts import CallContext
 from shared.endpoint.function_calls import FunctionCall
 from shared.endpoint.request_view import NO_REQUEST
+from shared.endpoint.trigger_calls import TriggerCall
 from shared.endpoint.user_functions import tell_left_over
-from shared.errors import DataAPIError, UnavailableError
-from shared.javascript.messages import Frame, Line
 from shared.mongo.deadlines import driver_call
 from shared.service import process
 from shared.telemetry.requests import RequestLine
@@ -22,28 +21,6 @@ type Said = Callable[[str, str, str], None]
 
 RUN_MS = 300_000
 """How long a run may take, as in Atlas: nobody waits for its answer."""
-
-
-class TriggerCall(FunctionCall):
-    """A call by a trigger."""
-
-    refused: UnavailableError | None = None
-    """What MongoDB could not do for it."""
-
-    at_last: UnavailableError | None = None
-    """The same if the function asked for nothing else then: it may have returned without waiting for it."""
-
-    def served(self, line: Line, chain: tuple[Frame, ...]) -> Coroutine[Any, Any, str]:
-        """Begin what a function asks, and remember if MongoDB is away."""
-        self.at_last = None
-        return self._noted(super().served(line, chain))
-
-    async def _noted(self, work: Coroutine[Any, Any, str]) -> str:
-        try:
-            return await work
-        except UnavailableError as error:
-            self.refused = self.at_last = error
-            raise
 
 
 class OperatorCall(FunctionCall):
@@ -61,15 +38,7 @@ async def call_of_trigger(service: "Service", function: str, arguments: Sequence
     context = CallContext(service, RequestLine("trigger"), process.actions)
     with driver_call(run_ms):
         async with context:
-            made = TriggerCall(context, NOBODY, NO_REQUEST)
-            try:
-                await made.result(function, arguments)
-            except DataAPIError as error:
-                if made.refused is not None:
-                    raise made.refused from error
-                raise
-            if made.at_last is not None:
-                raise made.at_last
+            await TriggerCall(context, NOBODY, NO_REQUEST).done(function, arguments)
 
 
 async def tell_left_over_once(service: "Service") -> bool:

@@ -194,8 +194,10 @@ def _data_source(body: Mapping[str, Any]) -> str | None:
 
 
 def _namespaces(body: Mapping[str, Any]) -> set[str]:
-    """Return where a call or its operations may write."""
-    return {".".join(str(each.get(name, body.get(name))) for name in _NAMES) for each in _operations(body)}
+    """Return where a call or its operations may write: an operation has the names of the call that it does not give."""
+    of_call = {name: body.get(name) for name in _NAMES}
+    given = [{name: each[name] for name in _NAMES if each.get(name) is not None} for each in _operations(body)]
+    return {".".join(str(name) for name in each.values()) for each in [of_call, *(of_call | own for own in given)]}
 
 
 def _operations(body: Mapping[str, Any]) -> list[Mapping[str, Any]]:

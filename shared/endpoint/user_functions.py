@@ -126,12 +126,15 @@ def _left_ms(context: "CallContext") -> int:
 async def _failure(context: "CallContext", function: str, told: Mapping[str, Any]) -> str:
     """Run a function; return why it failed, never what it said, which may be somebody's secret.
 
-    Raise DeadlinePassedError if it had less time than functions have: it may end another time.
+    Raise DeadlinePassedError if it had less time than functions have, UnavailableError if MongoDB could not do what it
+    asked: it may end another time.
     """
+    from shared.endpoint.trigger_calls import TriggerCall  # noqa: PLC0415  only an app with functions comes here
+
     most_ms = _left_ms(context)
     try:
         async with asyncio.timeout(most_ms / 1000):
-            await _as_system(context, NO_REQUEST).result(function, [told])
+            await TriggerCall(context, NOBODY, NO_REQUEST).done(function, [told])
     except TimeoutError as error:
         if most_ms < context.service.settings.function_timeout_ms:
             raise late(error) from error

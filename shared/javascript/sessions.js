@@ -13,16 +13,15 @@ const paused = (wait) =>
 
 const sessionFor = (frame, service) => {
   const state = { __proto__: null, id: 0, isOpen: false };
-  const begin = async () => {
+  const refuseOpen = () => {
     if (state.isOpen) throw new TheError("a transaction is open already");
+  };
+  /** Begin one. Where that fails it is open until its end: what is asked with the session is refused, not done outside. */
+  const begin = async () => {
+    refuseOpen();
     state.isOpen = true;
     state.id = sent + 1;
-    try {
-      await asked("begin", frame, `{"session":${state.id},"service":${quoted(service)}}`);
-    } catch (error) {
-      state.isOpen = false;
-      throw error;
-    }
+    await asked("begin", frame, `{"session":${state.id},"service":${quoted(service)}}`);
   };
   const end = async (word) => {
     if (!state.isOpen) return undefined;
@@ -30,8 +29,9 @@ const sessionFor = (frame, service) => {
     return await asked(word, frame, `{"session":${state.id}}`);
   };
   const attempted = async (work) => {
-    await begin();
+    refuseOpen();
     try {
+      await begin();
       const result = await work(session);
       await end("commit");
       return result;

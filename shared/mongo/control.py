@@ -125,12 +125,12 @@ class Control:
 
     @property
     def database(self) -> AsyncDatabase[dict[str, Any]]:
-        """The database: a revoked key must be seen as revoked, and stay so."""
+        """The database: a revoked key must be seen as revoked, and stay so, whatever the connection string says."""
         return self._clients.client(self._settings.control_uri).get_database(
             self._settings.dozen_database,
             read_preference=ReadPreference.PRIMARY,
             read_concern=ReadConcern("majority"),
-            write_concern=WriteConcern("majority"),
+            write_concern=WriteConcern("majority", j=True),
         )
 
     @property

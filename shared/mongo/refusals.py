@@ -107,9 +107,25 @@ def late(error: BaseException | None) -> DeadlinePassedError:
     return _with_outcome(DeadlinePassedError, LATE, error)
 
 
+def in_part(error: DataAPIError) -> DataAPIError:
+    """Return what the caller gets for an error that ended a call after a part of it was done."""
+    if isinstance(error, UnconfirmedWriteError) or CHECK_FIRST in str(error):
+        return error
+    if isinstance(error, UnavailableError):
+        return UnconfirmedWriteError(Unavailable(str(error)), CHECK_FIRST)
+    return DeadlinePassedError(f"{error}: {CHECK_FIRST}") if isinstance(error, DeadlinePassedError) else error
+
+
 def is_overload(error: PyMongoError) -> bool:
     """Tell whether MongoDB, or the driver for it, says that there is too much to do."""
     return error.has_error_label(_OVERLOADED)
+
+
+def is_unconfirmed(error: PyMongoError) -> bool:
+    """Tell whether of several writes no majority confirmed those that were done, whatever was refused beside them."""
+    if not isinstance(error, BulkWriteError):
+        return False
+    return bool(error.details["writeConcernErrors"]) or not error.details["writeErrors"]
 
 
 def _of_server(error: ConnectionFailure | OperationFailure) -> Exception:
@@ -117,11 +133,11 @@ def _of_server(error: ConnectionFailure | OperationFailure) -> Exception:
     code: int = details.get("code") or getattr(error, "code", None) or 0
     if error.timeout and not _is_unreachable(error):
         return late(error)
-    if isinstance(error, WriteConcernError) or (isinstance(error, BulkWriteError) and not details.get("code")):
+    if isinstance(error, WriteConcernError) or is_unconfirmed(error):
         return UnconfirmedWriteError(Unavailable.UNCONFIRMED)
     if reason := _passing_reason(error, code):
-        is_unconfirmed = may_have_written(error) or isinstance(error, BulkWriteError)  # which wrote what came before
-        return UnconfirmedWriteError(reason, CHECK_FIRST) if is_unconfirmed else UnavailableError(reason)
+        is_open = may_have_written(error) or isinstance(error, BulkWriteError)  # which wrote what came before
+        return UnconfirmedWriteError(reason, CHECK_FIRST) if is_open else UnavailableError(reason)
     if code in _INTERNAL:
         return error
     if code in _BY_CODE:

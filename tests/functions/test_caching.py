@@ -1,11 +1,13 @@
 """Replies that are kept: two hosts, one of them a process of its own, share a real Valkey and a real mongod."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple
+from uuid import uuid4
 
 import pytest
 
@@ -543,3 +545,30 @@ async def test_a_secondary_is_not_kept(mongod: Mongod, pair: Pair, key: str, tmp
 
     assert answer.status == 200
     assert await replies(pair.valkey) == []
+
+
+OF_ITEMS = {"dataSource": "mongodb-atlas", "database": "shop", "collection": "items"}
+INSERTED = {"action": "insertOne", "document": {"_id": 9}}
+ELSEWHERE = {"database": "shop", "collection": "elsewhere"}
+
+
+@pytest.mark.parametrize(
+    ("action", "body"),
+    [
+        pytest.param("insertOne", {"document": {"_id": 9}}, id="one"),
+        pytest.param(
+            "insertOne", {"document": {"_id": 9}, "operations": [ELSEWHERE]}, id="a member that means nothing"
+        ),
+        pytest.param("transaction", {"operations": [INSERTED]}, id="names of the call"),
+        pytest.param("transaction", {"operations": [INSERTED | {"collection": None}]}, id="null is absent"),
+        pytest.param("transaction", ELSEWHERE | {"operations": [INSERTED | OF_ITEMS]}, id="names of the operation"),
+    ],
+)
+async def test_a_write_on_terms_is_seen_by_the_next_read(pair: Pair, action: str, body: dict[str, Any]) -> None:
+    before = await pair.kept("find", filter={"_id": 9})
+    headers = {"apiKey": pair.here.key, "Content-Type": "application/json", "Idempotency-Key": uuid4().hex}
+
+    written = await pair.here.host.request("POST", ACTION + action, headers, json.dumps(OF_ITEMS | body).encode())
+
+    assert (before.json, written.status < 300) == ({"documents": []}, True)
+    assert (await pair.there("find", filter={"_id": 9})).json == {"documents": [{"_id": 9}]}

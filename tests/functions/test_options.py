@@ -310,6 +310,23 @@ async def test_without_an_order_all_are_inserted_that_do_not_fail(post: Post, da
     assert await database.items.count_documents({}) == number + 1
 
 
+@pytest.mark.parametrize("ordered", [True, False])
+@pytest.mark.parametrize("number", [3, 300, 5_000])
+@pytest.mark.parametrize("place", [1, -1], ids=["the second", "the last"])
+async def test_documents_that_no_majority_confirmed_are_not_told_of_as_stored_beside_a_rejected_one(
+    post: Post, database: Any, fail_point: FailPoint, ordered: bool, number: int, place: int
+) -> None:
+    """The rejected one is in the first of several commands, or in the last."""
+    documents = [{"_id": each} for each in range(number)]
+    await database.items.insert_one(documents[place])
+    await fail_point("insert", times=9, writeConcernError={"code": 64, "errmsg": "planted"})
+
+    answer = await post("insertMany", documents=documents, ordered=ordered)
+
+    assert (answer.status, "may have happened" in errors_only(answer)["error"]) == (503, True)
+    assert "retry-after" not in answer.headers
+
+
 async def test_validation_is_passed_by_who_may(post: Post, database: Any) -> None:
     await database.create_collection("items", validator={"n": {"$type": "int"}})
     by: dict[str, Any] = {"bypassDocumentValidation": True}

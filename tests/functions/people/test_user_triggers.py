@@ -13,7 +13,12 @@ from shared.errors import DeadlinePassedError
 from shared.mongo.deadlines import driver_call
 from shared.service import process
 from shared.telemetry.requests import RequestLine
+from tests.conftest import FailPoint
 from tests.functions.people.conftest import ANN_OF_FUNCTION, ANONYMOUS, FUNCTION, People
+
+NOTES = """exports = async ({ operationType }) => {
+  await context.services.get("mongodb-atlas").db("shop").collection("notes").insertOne({ operationType });
+};"""
 
 
 def followed(name: str, operation: str, function: str) -> dict[str, Any]:
@@ -138,6 +143,26 @@ async def test_one_that_had_less_time_than_functions_have_is_told_another_time(p
 
     [untold] = await people.dozen.user_events.find().to_list()
     assert untold["tries"] == 1
+
+
+@pytest.mark.parametrize("source", [NOTES, NOTES.replace("await ", "")], ids=["waits for it", "does not wait"])
+async def test_one_whose_function_mongodb_could_not_serve_is_told_another_time(
+    people: People, fail_point: FailPoint, caplog: pytest.LogCaptureFixture, source: str
+) -> None:
+    people.change(noteUser=source)
+    await fail_point("insert", times=9, namespace="shop.notes", errorCode=11601)  # Interrupted
+
+    answer = await people.send("POST", FUNCTION, ANN_OF_FUNCTION)
+
+    await fail_point.client.admin.command({"configureFailPoint": "failCommand", "mode": "off"})
+    untold = await people.dozen.user_events.find().to_list()
+    assert (answer.status, logged_failures(caplog)) == (200, [])
+    assert ("came", 1) in [(each["trigger"], each["tries"]) for each in untold]
+    await people.dozen.user_events.update_many({}, {"$set": {"due": datetime.now(UTC)}})
+    context = CallContext(process.service(), RequestLine("test"), process.actions)
+    async with context:
+        assert [await tell_left_over(context) for _ in range(len(untold) + 1)] == [True] * len(untold) + [False]
+    assert await people.database.notes.count_documents({}) == len(untold)
 
 
 async def test_nothing_is_told_of_what_was_not_done(people: People) -> None:

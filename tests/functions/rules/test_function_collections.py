@@ -6,6 +6,9 @@ from typing import Any
 
 import pytest
 
+from local.mongod import Mongod
+from shared import budget
+from shared.service import process
 from tests.conftest import errors_only
 from tests.functions.rules.conftest import Known, Person, Scripts
 from tests.functions.rules.test_app_functions import CLIENT_OF, ORDERS, PUBLIC, call, returned
@@ -249,6 +252,84 @@ async def test_a_transaction_that_nobody_ends_is_undone(person: Person, scripts:
     assert await returned(person, "f") == {"$undefined": True}
     assert await three.count_documents({}) == 3
     await three.update_one({"_id": 1}, {"$set": {"n": 1}})  # nothing is locked
+
+
+@pytest.mark.parametrize(
+    ("end", "told"), [("commitTransaction", "all connections to MongoDB are in use"), ("abortTransaction", "done")]
+)
+async def test_nothing_is_done_outside_of_a_transaction_that_could_not_begin(  # noqa: PLR0913, PLR0917
+    person: Person, scripts: Scripts, three: Any, mongod: Mongod, configured: pytest.MonkeyPatch, end: str, told: str
+) -> None:
+    """Another one has the only connection until the first write of it was refused."""
+    configured.setenv("MONGO_DB_URI", f"{mongod.uri}&maxPoolSize=1")
+    scripts(
+        {"f": SYSTEM},
+        f=f"""exports = async () => {{
+      const client = {CLIENT_OF}, c = {PUBLIC}, other = client.startSession(), session = client.startSession();
+      const told = (work) => work.then(() => "done", (error) => error.message);
+      other.startTransaction();
+      await c.findOne({{ _id: 1 }}, {{}}, {{ session: other }});
+      session.startTransaction();
+      const all = [await told(c.insertOne({{ _id: 7 }}, {{ session }}))];
+      await other.commitTransaction();
+      return [...all, await told(c.insertOne({{ _id: 8 }}, {{ session }})), await told(session.{end}())];
+    }}""",
+    )
+
+    assert await returned(person, "f") == ["all connections to MongoDB are in use"] * 2 + [told]
+    assert [each["_id"] async for each in three.find().sort("_id")] == [1, 2, 3]
+
+
+CHANGED = [
+    pytest.param("await c.insertOne({ _id: 7 })", True, id="a write"),
+    pytest.param("await c.insertOne({ _id: 7 }, { session }); await session.commitTransaction()", True, id="a commit"),
+    pytest.param("await c.insertOne({ _id: 7 }, { session }); await session.abortTransaction()", False, id="undone"),
+    pytest.param("await c.findOne({ _id: 1 })", False, id="a read"),
+]
+
+
+def changes(before: str, after: str) -> str:
+    return f"""exports = async () => {{
+      const session = {CLIENT_OF}.startSession(), c = {PUBLIC};
+      session.startTransaction();
+      {before};
+      await c.count();
+      {after};
+    }}"""
+
+
+@pytest.mark.parametrize(("before", "is_done"), CHANGED)
+async def test_a_function_that_had_no_time_left_after_a_write_is_not_told_of_as_if_nothing_were_done(
+    person: Person, scripts: Scripts, three: Any, configured: pytest.MonkeyPatch, before: str, is_done: bool
+) -> None:
+    configured.setenv("MONGO_DB_TIMEOUT_MS", "700")
+    scripts({"f": SYSTEM}, f=changes(before, "await new Promise((done) => setTimeout(done, 60000))"))
+
+    answer = await call(person, {"name": "f"})
+
+    told = "the call took longer than its time limit"
+    may = ": the write may have happened, check before you send it again"
+    assert (answer.status, answer.json["error"]) == (504, told + may if is_done else told)
+
+
+@pytest.mark.parametrize(("before", "is_done"), CHANGED)
+async def test_a_function_that_had_no_memory_left_after_a_write_is_not_to_be_called_again_at_once(
+    person: Person, scripts: Scripts, three: Any, monkeypatch: pytest.MonkeyPatch, before: str, is_done: bool
+) -> None:
+    scripts(
+        {"f": SYSTEM}, f=changes(before, "globalThis.all = Array.from({ length: 500000 }, String); await c.count()")
+    )
+    monkeypatch.setattr(budget, "WAIT_SECONDS", 0.1)
+    other = budget.Share(process.service().budget)
+    await other.hold(process.service().budget.most - (1 << 22))
+
+    answer = await call(person, {"name": "f"})
+
+    other.end()
+    assert answer.status == 503
+    assert ("may have happened" in answer.json["error"], answer.headers.get("retry-after")) == (
+        (True, None) if is_done else (False, "1")
+    )
 
 
 async def test_transactions_that_meet_are_done_again(person: Person, scripts: Scripts, three: Any) -> None:

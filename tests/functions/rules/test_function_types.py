@@ -70,6 +70,21 @@ async def test_a_document_that_is_read_changed_and_written_keeps_its_types(
         assert [(type(value), value) for value in each.values()] == [(type(value), value) for value in before.values()]
 
 
+async def test_a_number_that_is_put_elsewhere_has_the_type_of_its_size(
+    person: Person, scripts: Scripts, database: Any
+) -> None:
+    copied = "{ ...order, _id: 2, of: { n: order.double }, again: BSON.Double(order.double), all: order }"
+    scripts(f=f"exports = async () => {{ const c = {PUBLIC}, order = await c.findOne(); await c.insertOne({copied}) }}")
+
+    await returned(person, "f")
+
+    found = await database.public.find_one({"_id": 2})
+    assert [type(found[name]) for name in ("int", "long", "double", "big", "decimal")] == [
+        int, int, int, Int64, Decimal128,
+    ]  # fmt: skip
+    assert (type(found["of"]["n"]), type(found["again"]), type(found["all"]["double"])) == (int, float, float)
+
+
 @pytest.mark.parametrize(
     ("query", "finds"),
     [

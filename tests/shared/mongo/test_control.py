@@ -5,9 +5,11 @@ from typing import Any
 
 import pytest
 from pymongo.errors import DuplicateKeyError
+from pymongo.monitoring import CommandListener, CommandStartedEvent
 
 from local.mongod import Mongod
-from shared.mongo.control import API_KEYS, SESSIONS, USERS
+from shared.mongo.clients import Clients
+from shared.mongo.control import API_KEYS, SESSIONS, USERS, Control
 from shared.service import Service
 from shared.settings import Settings
 from shared.telemetry.reporting import Reporting
@@ -46,3 +48,42 @@ async def test_an_index_that_cannot_be_keeps_only_its_collection_from_growing(se
 
     assert await driver.indexed[USERS].count_documents({}) == 2
     assert "hash_1" in await driver.indexed[API_KEYS].index_information()
+
+
+class _Heard(CommandListener):
+    """The commands that were sent."""
+
+    def __init__(self) -> None:
+        self.commands: list[dict[str, Any]] = []
+
+    def started(self, event: CommandStartedEvent) -> None:
+        self.commands.append(dict(event.command))
+
+    def succeeded(self, event: Any) -> None:
+        """Not of interest."""
+
+    def failed(self, event: Any) -> None:
+        """Not of interest."""
+
+
+@pytest.mark.parametrize("weaker", ["", "&w=1&journal=false&readPreference=secondary&readConcernLevel=available"])
+async def test_what_is_stored_of_a_deployment_is_in_the_journal_of_a_majority_whatever_the_connection_string_says(
+    mongod: Mongod, driver: Any, weaker: str
+) -> None:
+    """A replica set may have a majority acknowledge what is in memory: writeConcernMajorityJournalDefault."""
+    heard = _Heard()
+    settings = Settings.from_environ({"MONGO_DB_URI": mongod.uri + weaker, "DOZEN_DATABASE": "indexed"})
+    clients = Clients(settings, lambda: [heard])
+    control = Control(clients, settings)
+
+    async def stored(session: Any) -> None:
+        await control.sessions.insert_one({}, session=session)
+
+    await control.ensure_indexes(USERS)
+    await control.users.insert_one({"_id": 1})
+    await control.transaction(stored)
+    await clients.close()
+    await driver.drop_database("indexed")
+
+    concerns = [each["writeConcern"] for each in heard.commands if "writeConcern" in each]
+    assert concerns == [{"w": "majority", "j": True}] * 4

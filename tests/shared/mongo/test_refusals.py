@@ -205,7 +205,9 @@ def test_what_the_deployment_may_not_do_has_no_rule(shape: int) -> None:
 def test_a_write_concern_error_may_have_happened() -> None:
     unsatisfiable = WriteConcernError("planted", 100, {"code": 100, "errmsg": "planted"})
 
-    for error in (unsatisfiable, bulk(writeConcernErrors=[{"code": 100, "errmsg": "planted"}])):
+    unconfirmed = {"writeConcernErrors": [{"code": 100, "errmsg": "planted"}]}
+
+    for error in (unsatisfiable, bulk(**unconfirmed), bulk(DUPLICATE, **unconfirmed)):
         shown = refusals.translated(error)
         assert isinstance(shown, UnavailableError)
         assert "may have happened" in str(shown)
