@@ -24,6 +24,7 @@ from shared.errors import (
     InvalidParameterError,
     MethodNotAllowedError,
     OriginRefusedError,
+    UnconfirmedWriteError,
 )
 from shared.mcp import protocol
 from shared.mcp.agent import Agent, Sent
@@ -121,7 +122,8 @@ def _told(failure: func.HttpResponse, lost: str | None) -> bytes:
 
 def _is_unknown(error: Exception) -> bool:
     """Tell whether a write that ended so may have happened; what neither MongoDB nor Dozen says proves nothing."""
-    return may_have_written(error) or not isinstance(error, DataAPIError | PyMongoError)
+    is_known = isinstance(error, DataAPIError | PyMongoError) and not isinstance(error, UnconfirmedWriteError)
+    return not is_known or may_have_written(error)
 
 
 class _Answer:

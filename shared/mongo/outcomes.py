@@ -14,8 +14,6 @@ from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.errors import PyMongoError
 
-from shared.errors import UnconfirmedWriteError
-
 if TYPE_CHECKING:
     from shared.mongo.scans import ScanGuard
     from shared.settings import Settings
@@ -112,6 +110,4 @@ def may_have_written(error: BaseException | None) -> bool:
     """Tell whether what failed or was cancelled was a write that may have happened, wholly or in part."""
     if isinstance(error, PyMongoError):
         return error.has_error_label(_UNKNOWN)
-    if isinstance(error, UnconfirmedWriteError):
-        return True
     return _UNKNOWN in getattr(error, "__notes__", ())
