@@ -26,6 +26,7 @@ from tests.depth import (
     pytest_report_header,
     pytest_take_time,
 )
+from tests.held import Hold
 from tests.hosts import Answer, Host, Server, Worker, eventually
 from tests.leaks import pytest_listen, pytest_sessionfinish, pytest_terminal_summary, pytest_testnodedown
 from tests.memory import pytest_collection, pytest_leave_memory, pytest_move_to_memory
@@ -223,27 +224,65 @@ def crowded(mongod: Mongod) -> str:
     return "crowded"
 
 
+class Armed(NamedTuple):
+    """A fail point that is armed."""
+
+    client: AsyncMongoClient[dict[str, Any]]
+    before: int
+
+    async def has_met(self, commands: int = 1) -> None:
+        """Return as soon as so many commands of the service have come to it; those that it blocks are there still."""
+        await self.client.admin.command(
+            {"waitForFailPoint": "failCommand", "timesEntered": self.before + commands, "maxTimeMS": 60_000}
+        )
+
+
 class FailPoint(NamedTuple):
     """Makes the server fail the service's next command: MongoDB's own failCommand."""
 
     client: AsyncMongoClient[dict[str, Any]]
 
-    async def __call__(self, *commands: str, times: int = 1, **data: Any) -> None:
-        """Arm it; errorCode, closeConnection, blockConnection and others say how."""
+    async def __call__(self, *commands: str, times: int = 1, **data: Any) -> Armed:
+        """Arm it; errorCode, closeConnection, blockConnection and others say how.
+
+        What is blocked may be so for long: it is ended with the test. Use `Hold` where it is to go on.
+        """
         data |= {"failCommands": list(commands), "appName": f"dozen/{VERSION}"}
-        await self.client.admin.command({"configureFailPoint": "failCommand", "mode": {"times": times}, "data": data})
+        mode = {"times": times}
+        armed = await self.client.admin.command({"configureFailPoint": "failCommand", "mode": mode, "data": data})
+        return Armed(self.client, armed["count"])
+
+    async def end_blocked(self) -> None:
+        """End what is still blocked; turning the fail point off would wait for it."""
+        hello = {"command.hello": {"$exists": True}}
+        blocked: dict[str, Any] = {
+            "active": True, "appName": f"dozen/{VERSION}", "ns": {"$regex": "[.][$]cmd$"}, "$nor": [hello]
+        }  # fmt: skip
+        async with await self.client.admin.aggregate([{"$currentOp": {}}, {"$match": blocked}]) as commands:
+            async for each in commands:
+                await self.client.admin.command({"killOp": 1, "op": each["opid"]})
 
 
 @pytest.fixture
 async def fail_point(driver: AsyncMongoClient[dict[str, Any]]) -> AsyncIterator[FailPoint]:
     """Arm failCommand on the mongod of the run; it is off again afterwards, and no cursor is left behind."""
-    yield FailPoint(driver)
+    point = FailPoint(driver)
+    yield point
+    await point.end_blocked()
     await driver.admin.command({"configureFailPoint": "failCommand", "mode": "off"})
     idle: list[dict[str, Any]] = [{"$currentOp": {"idleCursors": True}}, {"$match": {"type": "idleCursor"}}]
     async with await driver.admin.aggregate(idle) as cursors:
         async for each in cursors:  # those of a connection that was closed stay for ten minutes
             database, _, collection = each["ns"].partition(".")
             await driver[database].command("killCursors", collection, cursors=[each["cursor"]["cursorId"]])
+
+
+@pytest.fixture
+async def hold(driver: AsyncMongoClient[dict[str, Any]]) -> AsyncIterator[Hold]:
+    """Hold commands in the mongod of the run; nothing is held any more afterwards."""
+    made = Hold(driver)
+    yield made
+    await made.end()
 
 
 def request_body(**members: Any) -> bytes:

@@ -218,7 +218,7 @@ class Server:
         with self.log.open("ab") as log:
             env |= {"PYTHONPATH": str(ROOT)}
             self._process = child.start([sys.executable, *self.command], env=env, output=log)
-        await eventually(self._is_live, 30)
+        await eventually(self._is_live, 60)
 
     async def kill(self) -> None:
         """End it as a power cut would."""
@@ -230,7 +230,7 @@ class Server:
             await self._client.aclose()
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
-        await asyncio.to_thread(self.process.wait, 30)  # a fake service in this very loop may have to answer it
+        await asyncio.to_thread(self.process.wait, 60)  # a fake service in this very loop may have to answer it
 
     async def request(
         self, method: str, url: str, headers: Mapping[str, str] | None = None, body: bytes = b""
@@ -247,7 +247,7 @@ class Server:
         """Send bytes as they are and return all that comes until the server closes the connection."""
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
         writer.write(data)
-        received = await asyncio.wait_for(reader.read(), 30)
+        received = await asyncio.wait_for(reader.read(), 60)
         writer.close()
         await writer.wait_closed()
         return received
@@ -277,7 +277,7 @@ class EagerServer(Server):
 
 
 class PatientServer(Server):
-    """The same, for which a Valkey that takes its time is not away."""
+    """The same, for which a Valkey that takes its time is not away; calls wait a minute for places and connections."""
 
     command = ("-m", "tests.patient", "server")
 

@@ -10,6 +10,7 @@ import jwt
 import pytest
 
 from shared.auth.keys import new_key
+from shared.mongo import readiness
 from shared.mongo.control import API_KEYS
 from shared.mongo.entra import scope
 from shared.service import process
@@ -42,6 +43,7 @@ async def mongo() -> AsyncIterator[OidcMongo]:
 async def serve(worker: Worker, configured: pytest.MonkeyPatch) -> AsyncIterator[Serve]:
     """The worker in this process, with these settings and those of no other MongoDB."""
     configured.delenv("MONGO_DB_URI")
+    configured.setattr(readiness, "PING_SECONDS", 60.0)
 
     def serve(settings: dict[str, str]) -> Worker:
         for name, value in settings.items():

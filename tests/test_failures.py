@@ -138,7 +138,7 @@ async def test_a_hung_mongod_is_504_after_the_deadline(own_mongod: Mongod, own_s
     assert errors_only(answer) == {
         "error": "the call took longer than its time limit", "error_code": "ExecutionTimeLimitExceeded",
     }  # fmt: skip
-    assert 1 < took < 4
+    assert 1 < took < 20
 
 
 async def test_a_hung_mongod_is_not_ready_rather_than_late(
@@ -174,14 +174,14 @@ async def test_a_command_slower_than_the_deadline_is_504(
 ) -> None:
     configured.setenv("MONGO_DB_TIMEOUT_MS", "300")
     await reliable.post("find")
-    await reliable.fail(command, blockConnection=True, blockTimeMS=1_200)
+    await reliable.fail(command, blockConnection=True, blockTimeMS=60_000)
 
     started = time.monotonic()
     answer = await reliable.post(name, **members)
 
     assert answer.status == 504
     assert errors_only(answer)["error_code"] == "ExecutionTimeLimitExceeded"
-    assert time.monotonic() - started < 1.1
+    assert time.monotonic() - started < 20
 
 
 @pytest.mark.parametrize(
@@ -208,7 +208,7 @@ async def test_a_write_of_one_slower_than_the_deadline_ends_in_mongod_too(
 
     assert answer.status == 504
     assert errors_only(answer)["error_code"] == "ExecutionTimeLimitExceeded"
-    await eventually(ended, 5)
+    await eventually(ended)
     assert await database.items.find().to_list() == documents
 
 
@@ -227,7 +227,7 @@ async def test_a_query_slower_than_the_deadline_ends_in_mongod_too(
         return not await running.to_list()
 
     assert answer.status == 504
-    await eventually(ended, 5)
+    await eventually(ended)
 
 
 @pytest.mark.parametrize(
@@ -509,18 +509,17 @@ async def test_the_log_gives_no_reason_for_a_call_that_worked(
 
 
 async def test_readiness_tells_that_mongodb_is_away_and_keeps_it_for_a_moment(
-    worker: Worker, configured: pytest.MonkeyPatch
+    worker: Worker, configured: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     configured.setenv("MONGO_DB_URI", f"mongodb://user:planted@127.0.0.1:{free_port()}/?serverSelectionTimeoutMS=600")
 
     first = await worker.request("GET", "/health/ready")
-    started = time.monotonic()
     second = await worker.request("GET", "/health/ready")
 
     assert (first.status, second.status) == (503, 503)
     assert errors_only(first) == {"error": "MongoDB cannot be reached", "error_code": INTERNAL}
     assert first.headers["retry-after"] == "5"
-    assert time.monotonic() - started < 0.5
+    assert [json.loads(each)["message"] for each in caplog.messages].count("not ready") == 1  # it was asked once
 
 
 async def test_a_server_starts_and_is_not_ready_soon_while_mongodb_is_away(tmp_path: Path) -> None:
@@ -531,7 +530,7 @@ async def test_a_server_starts_and_is_not_ready_soon_while_mongodb_is_away(tmp_p
         took = time.monotonic() - started
 
     assert (live.status, ready.status) == (200, 503)
-    assert took < readiness.PING_SECONDS + 1
+    assert took < readiness.PING_SECONDS + 8  # the driver would wait for a server for 15
 
 
 async def test_readiness_is_cached(worker: Worker, configured: pytest.MonkeyPatch, fail_point: FailPoint) -> None:

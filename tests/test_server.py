@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from local.mongod import Mongod
-from shared.settings import VERSION
-from tests.conftest import ACTION, FailPoint, errors_only, request_body
+from tests.conftest import ACTION, errors_only, request_body
+from tests.held import Hold
 from tests.hosts import ROOT, Server, eventually
 
 LINE = {
@@ -29,24 +29,28 @@ def head(key: str, *headers: str, action: str = "insertOne") -> bytes:
 
 
 async def test_sigterm_answers_what_is_in_flight_first(
-    mongod: Mongod, tmp_path: Path, key: str, database: Any, fail_point: FailPoint
+    mongod: Mongod, tmp_path: Path, key: str, database: Any, hold: Hold
 ) -> None:
     async with Server(tmp_path / "log", MONGO_DB_URI=mongod.uri) as server:
         await server.request("POST", ACTION + "find", {"apiKey": key}, request_body())
-        await fail_point("insert", times=8, blockConnection=True, blockTimeMS=700)
+        await hold.begin("insert")
         bodies = [request_body(document={"_id": number}) for number in range(8)]
         calls = [
             asyncio.create_task(server.request("POST", ACTION + "insertOne", {"apiKey": key}, body)) for body in bodies
         ]
-
-        async def all_arrived() -> bool:
-            running = await database.client.admin.aggregate([
-                {"$currentOp": {}}, {"$match": {"appName": f"dozen/{VERSION}", "command.insert": "items"}},
-            ])  # fmt: skip
-            return len(await running.to_list()) == len(calls)
-
-        await eventually(all_arrived)
+        await hold.holds(8)
         server.process.send_signal(signal.SIGTERM)
+
+        async def is_noticed() -> bool:
+            try:
+                _, writer = await asyncio.open_connection("127.0.0.1", server.port)
+            except ConnectionRefusedError:
+                return True
+            writer.transport.abort()
+            return False
+
+        await eventually(is_noticed)
+        await hold.end()
         answers = await asyncio.gather(*calls)
         code = await asyncio.to_thread(server.process.wait, 30)
 
@@ -67,7 +71,7 @@ async def test_native_code_is_off_where_it_is_wanted_to_be(mongod: Mongod, tmp_p
 async def test_an_idle_server_ends_at_once_with_exit_code_0(mongod: Mongod, tmp_path: Path, stop: int) -> None:
     async with Server(tmp_path / "log", MONGO_DB_URI=mongod.uri) as server:
         server.process.send_signal(stop)
-        code = await asyncio.to_thread(server.process.wait, 5)
+        code = await asyncio.to_thread(server.process.wait, 30)
 
     assert code == 0
     assert [line["message"] for line in server.log_lines] == ["started", "stopped"]
@@ -103,9 +107,9 @@ async def test_a_client_that_expects_100_continue_gets_it(server: Server, key: s
     body = request_body(document={"_id": 1})
     reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
     writer.write(head(key, f"Content-Length: {len(body)}", "Expect: 100-continue", "Connection: close"))
-    first = await asyncio.wait_for(reader.readline(), 5)
+    first = await asyncio.wait_for(reader.readline(), 60)
     writer.write(body)
-    rest = await asyncio.wait_for(reader.read(), 5)
+    rest = await asyncio.wait_for(reader.read(), 60)
     writer.close()
     await writer.wait_closed()
 
@@ -118,7 +122,7 @@ async def test_a_body_declared_too_large_is_refused_before_it_comes(server: Serv
     reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
     writer.write(head(key, f"Content-Length: {32 * 1024 * 1024 + 1}"))
 
-    first = await asyncio.wait_for(reader.readuntil(b"}"), 5)  # not one byte of the body was sent
+    first = await asyncio.wait_for(reader.readuntil(b"}"), 60)  # not one byte of the body was sent
     writer.close()
     await writer.wait_closed()
 
@@ -131,7 +135,7 @@ async def test_a_chunked_body_that_grows_too_large_is_refused(mongod: Mongod, tm
         reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
         writer.write(head(key, "Transfer-Encoding: chunked") + b"3e9\r\n" + b" " * 1001 + b"\r\n")
 
-        first = await asyncio.wait_for(reader.readuntil(b"}"), 5)  # and the body has not ended
+        first = await asyncio.wait_for(reader.readuntil(b"}"), 60)  # and the body has not ended
         writer.close()
         await writer.wait_closed()
 
@@ -347,7 +351,7 @@ async def test_an_odd_host_header_is_no_hindrance(server: Server, key: str, data
 def flood(port: int, data: bytes) -> tuple[bytes, bool]:
     """Send bytes with nothing after them; return what came, and whether the server closed the connection."""
     received = b""
-    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+    with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
         try:
             with suppress(ConnectionError):  # it need not read all of it
                 connection.sendall(data)
@@ -402,7 +406,7 @@ async def test_the_headers_of_one_request_do_not_count_for_the_next(server: Serv
     replies = []
     for _ in range(8):
         writer.write(request)
-        replies.append(await asyncio.wait_for(reader.readuntil(b"}"), 10))
+        replies.append(await asyncio.wait_for(reader.readuntil(b"}"), 60))
     writer.close()
     await writer.wait_closed()
 

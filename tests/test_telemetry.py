@@ -449,6 +449,8 @@ async def test_a_slow_command_is_logged_without_its_content(
         await server.request("POST", ACTION + "insertOne", headers, request_body(document={"_id": PLANTED}))
 
     lines = [line for line in server.log_lines if line["message"] == "slow command"]
+    blocked = {("find", "dozen.api_keys"), ("insert", "shop.items")}  # all others are slow, too, if the machine is busy
+    lines = [line for line in lines if (line["command"], line["namespace"]) in blocked]
     shown = ("level", "command", "namespace", "operation", "trace_id")
     assert [tuple(line[name] for name in shown) for line in lines[:2]] == [
         ("WARNING", "find", "dozen.api_keys", "find", TRACE),
@@ -468,10 +470,11 @@ async def test_a_command_that_the_deadline_ends_is_a_slow_one(
     env = {"SLOW_MS": "500", "MONGO_DB_TIMEOUT_MS": "1000"}
     async with Server(tmp_path / "log", MONGO_DB_URI=mongod.uri, **env) as server:
         await server.request("POST", ACTION + "insertOne", {"apiKey": key}, request_body(document={"_id": 1}))
-        await fail_point("insert", blockConnection=True, blockTimeMS=2_000)
+        await fail_point("insert", blockConnection=True, blockTimeMS=60_000)
         answer = await server.request("POST", ACTION + "insertOne", {"apiKey": key}, request_body(document={"_id": 2}))
 
     assert answer.status == 504
-    (line,) = [line for line in server.log_lines if line["message"] == "slow command"]
+    lines = [line for line in server.log_lines if line["message"] == "slow command"]
+    (line,) = [line for line in lines if line["error"]]  # any other is slow, too, if the machine is busy
     assert (line["command"], line["namespace"], line["error"]) == ("insert", "shop.items", "CancelledError")
-    assert 900 < line["duration_ms"] < 1_900
+    assert 900 < line["duration_ms"] < 20_000

@@ -256,8 +256,8 @@ async def test_many_collections_may_take_longer_than_one_call(
     command: Command, database: Any, fail_point: FailPoint
 ) -> None:
     await asyncio.gather(*(database.create_collection(f"c{number}") for number in range(4)))
-    await fail_point("collStats", times=4, blockConnection=True, blockTimeMS=400)
-    done = command("collections", "list", "--database", "shop", "--json", MONGO_DB_TIMEOUT_MS="1200")
+    await fail_point("collStats", times=4, blockConnection=True, blockTimeMS=1_600)
+    done = command("collections", "list", "--database", "shop", "--json", MONGO_DB_TIMEOUT_MS="6000")
 
     assert (done.returncode, [each["problem"] for each in json.loads(done.stdout)]) == (0, [None] * 4)
 

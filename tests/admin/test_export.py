@@ -1,6 +1,5 @@
 """`python -m admin export`, and what `import` makes of it: every type, every id, killed, nothing lost or doubled."""
 
-import asyncio
 import gzip
 import json
 import os
@@ -320,13 +319,14 @@ async def test_a_signal_leaves_what_can_be_resumed(
     command: Command, moved: Any, fail_point: FailPoint, number: signal.Signals
 ) -> None:
     documents = await many(moved["from"], 300)
-    await fail_point("getMore", blockConnection=True, blockTimeMS=5_000)
+    armed = await fail_point("getMore", blockConnection=True, blockTimeMS=60_000)
     process = command.start("export", *FROM, "--out", "all")
     await there(command.folder / "all.part.json")
-    await asyncio.sleep(0.5)
+    await armed.has_met()
 
     process.send_signal(number)
     _, said = process.communicate()
+    await fail_point.end_blocked()
     resumed = command("export", *FROM, "--out", "all", "--resume")
 
     assert (process.returncode, said) == (1, b"error: interrupted; the same command with --resume goes on\n")

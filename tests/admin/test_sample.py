@@ -146,6 +146,7 @@ def test_the_program_says_that_a_database_is_away() -> None:
 
 
 def test_one_database_takes_all_and_what_a_killed_load_left_is_replaced(mongod: Mongod, client: Client) -> None:
+    client.drop_database("shop")  # what other tests have left
     client.shop["films.loading"].insert_one({"half": True})
     client.shop.orders.insert_one({"kept": True})
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.async_api import Browser, Page, Route, ViewportSize, async_playwright
+from playwright.async_api import Browser, Locator, Page, Route, ViewportSize, async_playwright, expect
 
 from local.mongod import Mongod
 from tests.functions.rules.conftest import PASSWORD, SETTINGS, known, met, users  # noqa: F401  fixtures
@@ -16,6 +16,7 @@ from tests.hosts import Server
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 APP = "shop-abcde"
+PATIENCE_MS = 60_000
 PHONE, DESK = ViewportSize(width=390, height=844), ViewportSize(width=1280, height=800)
 
 type Opened = Callable[..., Awaitable[Page]]
@@ -60,6 +61,7 @@ async def browser() -> AsyncIterator[Browser]:
         running = await playwright.chromium.launch(
             executable_path=CHROMIUM, args=options, ignore_default_args=["--disable-back-forward-cache"]
         )
+        expect.set_options(timeout=PATIENCE_MS)
         yield running
         await running.close()
 
@@ -83,7 +85,7 @@ async def opened(browser: Browser, explored: Server, tmp_path: Path) -> AsyncIte
         )
         contexts.append(context)
         page = await context.new_page()
-        page.set_default_timeout(8_000)
+        page.set_default_timeout(PATIENCE_MS)
         page.on("pageerror", lambda error: faults.append(str(error)))
         page.on("console", lambda message: faults.append(message.text) if _is_fault(message.text) else None)
         page.on(
@@ -110,6 +112,12 @@ async def sign_in(page: Page, key: str, path: str = "") -> None:
     await page.wait_for_selector("nav", state="attached")
     if path:
         await page.evaluate("path => { location.hash = path }", path)
+
+
+def link(page: Page, collection: str, database: str = "shop") -> Locator:
+    """Return the link to a collection of a database: other databases may have one of the same name."""
+    of_database = page.locator(f'nav a[data-database="{database}"]')
+    return of_database.and_(page.get_by_role("link", name=collection, exact=True))
 
 
 async def write(page: Page, label: str, text: str) -> None:

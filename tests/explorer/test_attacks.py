@@ -7,7 +7,7 @@ import pytest
 from playwright.async_api import Page, Route, expect
 
 from shared.errors import Unavailable
-from tests.explorer.conftest import Held, Opened, sign_in, write
+from tests.explorer.conftest import Held, Opened, link, sign_in, write
 from tests.hosts import eventually
 
 ITEMS = "/shop/items"
@@ -31,7 +31,7 @@ async def test_a_name_is_what_it_is_wherever_it_stands(opened: Opened, key: str,
     page = await opened()
     await sign_in(page, key)
     await page.locator("nav details", has_text="shop").evaluate("details => { details.open = true }")
-    await page.get_by_role("link", name=name, exact=True).click()
+    await link(page, name).click()
     await expect(page.locator("h1")).to_have_text(f"shop / {name}")
     await expect(page.locator("table.documents th").nth(2)).to_have_text(name)
     await expect(page.locator("table.documents .text").first).to_have_text(name)
@@ -419,7 +419,7 @@ async def test_collections_that_could_not_be_listed_are_asked_for_again(
     await details.locator("summary").click()
     await page.locator("nav summary", has_text="shop").click()
 
-    await expect(page.get_by_role("link", name="items")).to_be_visible()
+    await expect(link(page, "items")).to_be_visible()
 
 
 async def lose(page: Page, action: str) -> None:

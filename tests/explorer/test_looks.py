@@ -7,7 +7,7 @@ import pytest
 from axe_playwright_python.async_playwright import Axe  # type: ignore[import-untyped]
 from playwright.async_api import Page, expect
 
-from tests.explorer.conftest import DESK, PHONE, Opened, log_in_as, sign_in
+from tests.explorer.conftest import DESK, PHONE, Opened, link, log_in_as, sign_in
 from tests.functions.rules.conftest import Known
 from tests.hosts import Server
 
@@ -92,7 +92,7 @@ async def test_a_phone_has_the_collections_behind_a_button(opened: Opened, key: 
     await sign_in(page, key, "/shop/items")
     await expect(page.locator("nav")).to_be_hidden()
     await page.get_by_role("button", name="Collections").click()
-    await page.get_by_role("link", name="items").click()
+    await link(page, "items").click()
 
     await expect(page.locator("nav")).to_be_hidden()
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from playwright.async_api import Page, expect
 
-from tests.explorer.conftest import Opened, log_in_as, sign_in
+from tests.explorer.conftest import PATIENCE_MS, Opened, log_in_as, sign_in
 from tests.functions.rules.conftest import Known
 from tests.hosts import Server, eventually
 
@@ -15,7 +15,7 @@ OPEN = "table.documents button.open"
 async def beside(page: Page) -> Page:
     """Open the explorer in another tab of the same browser."""
     other = await page.context.new_page()
-    other.set_default_timeout(8_000)
+    other.set_default_timeout(PATIENCE_MS)
     await other.goto(page.url.partition("#")[0])
     await other.wait_for_selector("#key")
     return other

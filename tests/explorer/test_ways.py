@@ -14,7 +14,7 @@ from playwright.async_api import Page, expect
 
 from shared.documents import ejson
 from tests.bson_types import ROWS
-from tests.explorer.conftest import APP, Held, Opened, log_in_as, sign_in, write
+from tests.explorer.conftest import APP, Held, Opened, link, log_in_as, sign_in, write
 from tests.functions.rules.conftest import Known
 from tests.hosts import Server
 
@@ -62,7 +62,7 @@ async def test_a_document_is_on_the_screen_two_clicks_after_signing_in(opened: O
     page = await opened()
     await sign_in(page, key)
     await page.locator("nav details", has_text="shop").evaluate("details => { details.open = true }")
-    await page.get_by_role("link", name="items").click()
+    await link(page, "items").click()
 
     assert "pen" in await cells(page)
     await expect(page.locator(".reply .status")).to_have_text("200")

@@ -308,14 +308,14 @@ async def test_a_change_that_mongodb_does_not_end_is_given_up(
     post: Post, database: Any, fail_point: Any, action: str
 ) -> None:
     await database.items.create_index("a")
-    await fail_point(COMMANDS[action], blockConnection=True, blockTimeMS=3_000)
+    await fail_point(COMMANDS[action], blockConnection=True, blockTimeMS=60_000)
     started = time.monotonic()
 
     answer = await post(action, maxTimeMS=300, **CALLS[action])
 
     assert (answer.status, answer.json["error_code"]) == (504, "ExecutionTimeLimitExceeded")
     assert ("may have happened" in answer.json["error"]) is (action != "createIndexes")
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 20
 
 
 @every
@@ -361,9 +361,9 @@ async def test_what_was_asked_before_a_change_is_not_kept(
 ) -> None:
     clients = process.service().clients
     target = clients.collection("mongodb-atlas", "shop", "items")
-    await fail_point("listCollections", times=2, blockConnection=True, blockTimeMS=300)
+    armed = await fail_point("listCollections", times=2, blockConnection=True, blockTimeMS=300)
     asked = asyncio.gather(clients.options(target), clients.is_collection("mongodb-atlas", "shop", "items"))
-    await asyncio.sleep(0.1)
+    await armed.has_met()
     await Post(worker, key)("createCollection")
     await asked
 

@@ -15,6 +15,7 @@ from local.mongod import Mongod
 from tests.conftest import ACTION, Post, errors_only, request_body
 from tests.depth import HOSTS
 from tests.functions.rules.conftest import SETTINGS
+from tests.held import Hold
 from tests.hosts import Answer, Host, Server, Worker, eventually
 from tests.proxy import Proxy
 from tests.valkey import Valkey
@@ -180,14 +181,15 @@ async def _answers(post: Post) -> bool:
 
 
 async def test_a_write_that_happens_after_its_504_is_seen(
-    pair: Pair, mongod: Mongod, key: str, fail_point: Any, tmp_path: Path
+    pair: Pair, mongod: Mongod, key: str, hold: Hold, tmp_path: Path
 ) -> None:
     env = CACHED | {"MONGO_DB_URI": mongod.uri, "REDIS_URL": pair.valkey.url, "MONGO_DB_TIMEOUT_MS": "1000"}
     async with Server(tmp_path / "log", **env) as hasty:
         await eventually(partial(_answers, Post(hasty, key)))
-        await fail_point("insert", blockConnection=True, blockTimeMS=3000)
+        await hold.begin("insert")
         late = await Post(hasty, key)("insertOne", document={"_id": "late"})
         early = await pair.here("find")
+        await hold.end()
 
     async def has_happened() -> bool:
         return await pair.database["items"].find_one({"_id": "late"}) is not None

@@ -11,6 +11,7 @@ from local.mongod import Mongod
 from tests.conftest import FailPoint
 from tests.functions.rules.test_key_quotas import Made, made
 from tests.functions.test_mcp import HEADERS, INT, ITEMS, LISTING
+from tests.held import Hold
 from tests.hosts import Worker
 from tests.mcp import Client
 
@@ -143,14 +144,15 @@ async def test_a_query_without_an_index_is_refused_as_that_of_an_action(
 
 
 async def test_a_message_without_a_place_is_503(
-    door: Client, configured: pytest.MonkeyPatch, database: Any, fail_point: FailPoint
+    door: Client, configured: pytest.MonkeyPatch, database: Any, hold: Hold
 ) -> None:
     configured.setenv("MAX_CALLS", "1")
     await door("tools/list")
-    await fail_point("find", blockConnection=True, blockTimeMS=1_500)
+    await hold.begin("find")
     first = asyncio.create_task(door.tool("find", **ITEMS))
-    await asyncio.sleep(0.1)
+    await hold.holds()
     refused = await door("tools/list")
+    await hold.end()
 
     assert (refused.status, refused.headers["retry-after"]) == (503, "1")
     assert not (await first)["isError"]

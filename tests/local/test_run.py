@@ -160,7 +160,7 @@ def test_it_says_when_each_step_begins(served: tuple[Run, str]) -> None:
 
 def test_nothing_of_the_log_stands_before_what_to_do(served: tuple[Run, str]) -> None:
     started, printed = served
-    httpx.get(re.findall(r"Dozen serves on (\S+)", printed)[0] + "/health/live", trust_env=False)
+    httpx.get(re.findall(r"Dozen serves on (\S+)", printed)[0] + "/nothing", trust_env=False)  # which is logged
     assert started.process.stdout
     later = started.process.stdout.readline()
 

@@ -19,7 +19,7 @@ MB = 1024 * 1024
 SECONDS = budget.WAIT_SECONDS
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(budget, "WAIT_SECONDS", 0.2)
 
@@ -48,7 +48,7 @@ async def test_what_does_not_fit_waits_for_what_is_given_back() -> None:
     assert (first.counted, second.counted) == (0, 4 * MB)
 
 
-async def test_what_does_not_fit_in_time_is_refused() -> None:
+async def test_what_does_not_fit_in_time_is_refused(hasty: None) -> None:
     shared = Budget(10 * MB)
     first, second = Share(shared), Share(shared)
     await first.hold(8 * MB)
@@ -79,7 +79,7 @@ async def test_of_calls_that_would_wait_for_each_other_the_first_goes_on() -> No
     behind = asyncio.create_task(third.hold(MB))
     await asyncio.sleep(0.01)
 
-    await asyncio.wait_for(first.hold(20 * MB), 2)
+    await asyncio.wait_for(first.hold(20 * MB), 20)
     assert not waiting.done()
     first.end()
     await asyncio.gather(waiting, behind)
@@ -97,7 +97,7 @@ async def test_who_becomes_the_first_goes_on_before_those_who_waited_before() ->
     await asyncio.sleep(0)
 
     first.end()
-    await asyncio.wait_for(waiting, 2)
+    await asyncio.wait_for(waiting, 20)
     assert not before.done()
     second.end()
     await before
@@ -164,7 +164,7 @@ async def _walk(steps: list[tuple[int, str, int]]) -> None:
     await asyncio.gather(*tasks.values(), return_exceptions=True)
     for share in shares:
         share.end()
-    await asyncio.wait_for(Share(shared).hold(most), 2)
+    await asyncio.wait_for(Share(shared).hold(most), 20)
 
 
 @pytest.mark.parametrize(

@@ -134,7 +134,7 @@ async def test_what_there_is_no_time_to_try_does_not_count_as_tried(people: Peop
 async def test_one_that_had_less_time_than_functions_have_is_told_another_time(people: People) -> None:
     people.change(noteUser="exports = () => new Promise((done) => setTimeout(done, 60000));")
     await process.service().users.create("custom-function", "left", {})
-    people.set(MONGO_DB_TIMEOUT_MS="1100")
+    people.set(MONGO_DB_TIMEOUT_MS="4000")
     context = CallContext(process.service(), RequestLine("test"), process.actions)
 
     async with context:

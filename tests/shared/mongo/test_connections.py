@@ -13,7 +13,7 @@ from shared import connection_strings as connections
 from shared.environment import listen_address, process_count
 from shared.settings import NAMES, PLATFORM_NAMES, Settings, SettingsError
 from tests.conftest import ACTION, request_body
-from tests.hosts import ROOT, Server
+from tests.hosts import ROOT, PatientServer
 
 URI = {"MONGO_DB_URI": "mongodb://h/"}
 SRV = {"MONGO_DB_SCHEME": "mongodb+srv", "MONGO_DB_HOST": "cluster0.example.org"}
@@ -229,7 +229,7 @@ async def test_a_process_opens_its_pool_and_its_monitors_and_no_more(
 ) -> None:
     block = {"failCommands": ["find"], "appName": "counted", "blockConnection": True, "blockTimeMS": 100}
     settings = {"MONGO_DB_URI": f"{mongod.uri}&appName=counted", "MONGO_DB_MAX_POOL_SIZE": "4"} | environ
-    async with Server(tmp_path / "log", **settings) as server:
+    async with PatientServer(tmp_path / "log", **settings) as server:
         await driver.admin.command({"configureFailPoint": "failCommand", "mode": {"times": 24}, "data": block})
         calls = [server.request("POST", ACTION + "find", {"apiKey": key}, request_body()) for _ in range(24)]
         answers = await asyncio.gather(*calls)

@@ -15,6 +15,7 @@ from shared.mongo.outcomes import Client
 from shared.mongo.refusals import translated
 from shared.settings import VERSION
 from tests.conftest import FailPoint
+from tests.held import Hold
 
 type Work = Callable[[Any], Awaitable[Any]]
 
@@ -114,15 +115,16 @@ async def test_what_was_never_sent_may_be_sent_again(work: Work, options: str) -
 
 
 async def test_what_waited_for_a_connection_in_vain_may_be_sent_again(
-    mongod: Mongod, fail_point: FailPoint, database: Any
+    mongod: Mongod, hold: Hold, database: Any
 ) -> None:
-    await fail_point("find", blockConnection=True, blockTimeMS=600)
+    await hold.begin("find")
     async with Client(mongod.uri, appname=f"dozen/{VERSION}", maxPoolSize=1, waitQueueTimeoutMS=100) as client:
         target = client["shop"]["items"]
         reading = asyncio.create_task(target.find_one())
-        await asyncio.sleep(0.2)
+        await hold.holds()
 
         assert type(await told(lambda target: target.insert_one({}), target)) is UnavailableError
+        await hold.end()
         await reading
 
 
