@@ -19,6 +19,7 @@ from shared.mongo.control import API_KEYS
 from shared.mongo.readiness import Readiness
 from shared.service import Service, process
 from shared.settings import VERSION
+from shared.telemetry.log import LOGGER
 from tests.depth import (
     HOSTS,
     pytest_collection_modifyitems,
@@ -325,12 +326,14 @@ _replaced: list[Service] = []
 async def configured(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[pytest.MonkeyPatch]:
     """Let a test set environment variables for the worker in this process, which has a service of the test's own."""
     before, process.held, process.readiness = process.held, None, Readiness()
+    level = LOGGER.level  # of the process, to which a service gives its own
     yield monkeypatch
     restart()
     while _replaced:
         await _replaced.pop().close()
     monkeypatch.undo()
     process.held, process.readiness = before, Readiness()
+    LOGGER.setLevel(level)
 
 
 def restart() -> None:
