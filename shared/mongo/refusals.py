@@ -109,11 +109,11 @@ def late(error: BaseException | None) -> DeadlinePassedError:
 
 def in_part(error: DataAPIError) -> DataAPIError:
     """Return what the caller gets for an error that ended a call after a part of it was done."""
-    if isinstance(error, UnconfirmedWriteError) or CHECK_FIRST in str(error):
+    if isinstance(error, UnconfirmedWriteError) or may_have_written(error):
         return error
     if isinstance(error, UnavailableError):
         return UnconfirmedWriteError(Unavailable(str(error)), CHECK_FIRST)
-    return DeadlinePassedError(f"{error}: {CHECK_FIRST}") if isinstance(error, DeadlinePassedError) else error
+    return _uncertain(DeadlinePassedError, str(error)) if isinstance(error, DeadlinePassedError) else error
 
 
 def is_overload(error: PyMongoError) -> bool:
@@ -149,9 +149,12 @@ def _of_server(error: ConnectionFailure | OperationFailure) -> Exception:
 
 
 def _with_outcome[E: DataAPIError](kind: type[E], text: str, error: BaseException | None) -> E:
-    """Return the caller's error for another, which says in words and by its mark if a write may have happened."""
-    if not may_have_written(error):
-        return kind(text)
+    """Return the caller's error for another, which says if a write may have happened."""
+    return _uncertain(kind, text) if may_have_written(error) else kind(text)
+
+
+def _uncertain[E: DataAPIError](kind: type[E], text: str) -> E:
+    """Return an error that says, in words and by its mark, that a write may have happened."""
     told = kind(f"{text}: {CHECK_FIRST}")
     note_write(told)
     return told
