@@ -196,7 +196,7 @@ async def test_most_random_requests_are_nearly_right() -> None:
         status for status, _ in [await judge.outcome(case) for case in cases(800, 0) if case.action != "transaction"]
     ]
 
-    assert statuses.count(200) > 200
+    assert statuses.count(200) > 150  # hypothesis draws from the constants of all modules that a process has loaded
 
 
 def test_the_same_seed_makes_the_same_requests() -> None:
