@@ -9,7 +9,10 @@ export const NO_REPLY = "NoReply";
 let credential = null;
 let session = new AbortController(); // ends when one signs out
 
+/** What went wrong; it `isUndone` where the service says so: by Retry-After, with which nothing was written. */
 export class Failure extends Error {
+  isUndone = false;
+
   constructor(message, status, code) {
     super(message);
     this.status = status;
@@ -180,7 +183,8 @@ function failure(response, text) {
   const said = reasonOf(text);
   const wait = [429, 503].includes(response.status) && response.headers.get("Retry-After");
   if (response.status === 401) return new Failure("Your key or session is not known, or has ended: sign in again.", 401, said?.code);
-  return said ? new Failure(wait ? `${said.error}; try again in ${wait} s` : said.error, response.status, said.code)
+  if (said && wait) return Object.assign(new Failure(`${said.error}; try again in ${wait} s`, response.status, said.code), { isUndone: true });
+  return said ? new Failure(said.error, response.status, said.code)
     : new Failure(`the reply has the status ${response.status} and no reason`, response.status);
 }
 

@@ -179,6 +179,7 @@ async function told(own, error, button) {
 
 function reasonOf(error, label) {
   if (error.code === "NoMatchingRoleFound") return `The rules do not let you do this, and nothing was done: ${error.message}`;
+  if (error.isUndone) return `${error.message}. Nothing was done.`;
   if (error.code === NO_REPLY || error.status >= 502) return `${error.message}. It may have been done all the same: ${error.isOnce ? `choose ${label} again, it is done once` : `look before you choose ${label} again`}.`;
   return error.message;
 }

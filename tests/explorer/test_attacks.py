@@ -519,3 +519,19 @@ async def test_a_mongodb_without_transactions_takes_an_insert_whose_outcome_is_t
 
     await expect(dialog.get_by_role("alert")).to_contain_text("look before you choose Insert again")
     assert [len(each or "") for each in keys] == [32, 0]
+
+
+async def test_a_write_of_which_the_service_says_that_nothing_was_done_is_said_to_be_so(
+    opened: Opened, key: str, database: Any
+) -> None:
+    page = await opened()
+    dialog = await new(page, key)
+    refused = '{"error": "' + Unavailable.UNREACHABLE + '", "error_code": "InternalServerError"}'
+    await page.route(
+        "**/insertOne", lambda route: route.fulfill(status=503, body=refused, headers={"Retry-After": "5"})
+    )
+    await dialog.get_by_role("button", name="Insert").click()
+
+    await expect(dialog.get_by_role("alert")).to_have_text(
+        "MongoDB cannot be reached; try again in 5 s. Nothing was done."
+    )
