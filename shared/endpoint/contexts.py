@@ -43,7 +43,6 @@ class CallContext:
         """Whether a function of the app has begun to change something, which stays whatever becomes of the call."""
         self.headers: dict[str, str] = {}
         """What the response says beside its body."""
-        self._held, self._placed = held_by(self.share), placed(self)
 
     @property
     def sent_headers(self) -> Mapping[str, str]:
@@ -57,6 +56,7 @@ class CallContext:
         except BaseException:
             self.end()
             raise
+        self._held, self._placed = held_by(self.share), placed(self)
         self._held.__enter__()
         self._placed.__enter__()
 
@@ -66,6 +66,7 @@ class CallContext:
             self._placed.__exit__()
             self._held.__exit__()
         finally:
+            del self._held, self._placed  # else the call, its body with it, is there until garbage is collected
             self.end()
 
     async def enter(self) -> None:
